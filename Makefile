@@ -1,0 +1,52 @@
+# `make mine` and `make test` do everything on a fresh machine; README.md says what.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.PHONY: mine test setup lint bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+mine: $(STAMP)  ## Mine three blocks on an embedded devnet and print a summary
+	$(BIN)/cpc-engine mine --devnet --blocks 3
+
+test: $(STAMP) lint  ## Run every check and test on the CPU
+	$(BIN)/python -m pytest
+
+setup: $(STAMP)  ## Make the environment in .venv, with cpc-engine in it
+
+lint: $(STAMP)  ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## Time the kernels with pytest-benchmark
+	$(BIN)/python -m pytest bench --benchmark-only
+
+# The first Python of at least 3.12 that really starts: a pyenv shim may stand for a version it lacks.
+$(STAMP): requirements.lock pyproject.toml
+	@set -e; found=; \
+	for python in "$$PYTHON" python3 python3.12 python3.13 python3.14 python; do \
+	  [ -n "$$python" ] || continue; \
+	  if $$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then \
+	    found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "cpc-engine needs Python 3.12 or newer with its venv module: install it (pyenv install 3.12, or" \
+	       "apt install python3.12-venv), or name it: make PYTHON=/path/to/python3.12 setup" >&2; exit 2; fi; \
+	echo "Making $(VENV) with $$($$found --version)"; \
+	$$found -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:  ## Resolve the dependencies again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --upgrade --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## Remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
