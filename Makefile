@@ -24,7 +24,7 @@ lint: $(STAMP)  ## Check style, format and types
 	$(BIN)/mypy
 
 bench: $(STAMP)  ## Time the kernels with pytest-benchmark
-	$(BIN)/python -m pytest bench --benchmark-only
+	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only
 
 # The first Python of at least 3.12 that really starts: a pyenv shim may stand for a version it lacks.
 $(STAMP): requirements.lock pyproject.toml

@@ -1,0 +1,176 @@
+"""Every error of this wing, as one tree.
+
+    NodeClientError
+    ├── InvalidData            a value that is no address, key, hash, amount, ...
+    │   ├── InvalidAddress
+    │   ├── InvalidKey
+    │   ├── InvalidTransaction
+    │   │   └── AmbiguousTransaction
+    │   └── InvalidBlock
+    ├── KeystoreError
+    │   ├── KeyNotFound
+    │   ├── KeyExists
+    │   └── WrongPassphrase
+    ├── NodeError              the node, or the way to it
+    │   ├── NodeUnreachable
+    │   ├── NodeNotReady       HTTP 503
+    │   ├── NotFound           HTTP 404
+    │   └── BadAnswer          garbage, half a body, too long, a redirect, a wrong hash
+    └── Refused                `/tx/send` said no
+        ├── InsufficientBalance
+        ├── GasPriceTooLow
+        ├── GasLimitTooLow
+        ├── FeeTooLow
+        ├── InvalidSignature
+        ├── MissingSignature
+        ├── PublicKeyMismatch
+        ├── AlreadyInPool
+        ├── NonceTooLow
+        ├── Malformed          HTTP 422 or 400
+        └── UnknownRefusal
+
+`advice` says what a person can do about the error; it may be empty.
+"""
+
+
+class NodeClientError(Exception):
+    """Root of the tree. `str()` is one sentence, and `advice` is what to do about it."""
+
+    advice: str = ""
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        super().__init__(message)
+        if advice is not None:
+            self.advice = advice
+
+
+class InvalidData(NodeClientError):
+    """A value is not what it claims to be; nothing was sent."""
+
+
+class InvalidAddress(InvalidData):
+    """Not a bech32 address of the expected prefix."""
+
+
+class InvalidKey(InvalidData):
+    """Not a secp256k1 key."""
+
+
+class InvalidTransaction(InvalidData):
+    """A transaction that the node would drop or refuse."""
+
+
+class AmbiguousTransaction(InvalidTransaction):
+    """The signed text has another reading that the node would take."""
+
+
+class InvalidBlock(InvalidData):
+    """A block whose own roots, hash or signature contradict it."""
+
+
+class KeystoreError(NodeClientError):
+    """A key file cannot be read or written."""
+
+
+class KeyNotFound(KeystoreError):
+    """There is no key of that name."""
+
+
+class KeyExists(KeystoreError):
+    """A key of that name is there already, and is never overwritten."""
+
+
+class WrongPassphrase(KeystoreError):
+    """The passphrase does not open the key file."""
+
+
+class NodeError(NodeClientError):
+    """The node, or the way to it, failed."""
+
+
+class NodeUnreachable(NodeError):
+    """No connection, or no answer in time."""
+
+
+class NodeNotReady(NodeError):
+    """The node answered 503: it starts, syncs, or is overloaded."""
+
+
+class NotFound(NodeError):
+    """The node has no such block or transaction (404)."""
+
+
+class BadAnswer(NodeError):
+    """The node answered something that is no valid answer to the question."""
+
+
+class Refused(NodeClientError):
+    """The node took the request and said no. `reason` holds its own words."""
+
+    def __init__(self, reason: str, *, advice: str | None = None) -> None:
+        super().__init__(f"the node refused the transaction: {reason}", advice=advice)
+        self.reason = reason
+
+
+class InsufficientBalance(Refused):
+    """The balance does not cover amount + fee."""
+
+    advice = "Send coins to this account, or lower the amount."
+
+
+class GasPriceTooLow(Refused):
+    """`gas_price` is under the network's least price."""
+
+    advice = "Raise --gas-price to the least price that the node names."
+
+
+class GasLimitTooLow(Refused):
+    """`gas_limit` is under the base gas of this kind of transaction."""
+
+    advice = "Raise --gas-limit to the base gas that the node names."
+
+
+class FeeTooLow(Refused):
+    """`fee` is under base gas * gas price."""
+
+    advice = "Raise the fee to what the node names; it takes base gas * gas price only."
+
+
+class InvalidSignature(Refused):
+    """The signature does not fit the transaction and its public key."""
+
+    advice = "Sign again: a field was changed after signing, or the key is another one."
+
+
+class MissingSignature(Refused):
+    """Signature or public key are not there."""
+
+    advice = "Sign the transaction before it is sent."
+
+
+class PublicKeyMismatch(Refused):
+    """The public key belongs to another address than `from_address`."""
+
+    advice = "Send from the address that belongs to the key."
+
+
+class AlreadyInPool(Refused):
+    """This very transaction waits in the mempool already: as good as a success."""
+
+    advice = "Nothing to do: it waits for a block."
+
+
+class NonceTooLow(Refused):
+    """Spent, or taken by a transaction that waits, or this one is in a block already."""
+
+    advice = "Look for it in the blocks; where it is in none, sign it again with the next nonce."
+
+
+class Malformed(Refused):
+    """The body has the wrong shape (422), or broke the node (400)."""
+
+    advice = "Update cpc-engine: its idea of a transaction differs from the node's."
+
+
+class UnknownRefusal(Refused):
+    """A reason that this program does not know."""

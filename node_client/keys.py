@@ -1,0 +1,100 @@
+"""secp256k1 keys: deterministic low-s ECDSA (RFC 6979, BIP-62 rule 5) over 32-byte digests.
+
+>>> key = PrivateKey.generate()
+>>> verify_digest(key.public_key, bytes(32), key.sign_digest(bytes(32)))
+True
+>>> key
+PrivateKey(cpc1...)
+
+A PrivateKey never shows its secret: not in `repr`, not in a pickle, so that it cannot reach a log,
+a traceback with locals, or a child process by accident.
+"""
+
+import hashlib
+from typing import NoReturn
+
+from ecdsa import SECP256k1, SigningKey, VerifyingKey
+from ecdsa.errors import MalformedPointError
+from ecdsa.keys import BadDigestError, BadSignatureError
+from ecdsa.util import MalformedSignature, sigdecode_string, sigencode_string_canonize
+
+from node_client.address import VALIDATOR_PREFIX, address_from_public_key
+from node_client.errors import InvalidKey
+
+_NOT_A_KEY = "a private key is 64 hex digits, not zero and below the order of secp256k1"
+
+
+class PrivateKey:
+    """A secp256k1 private key that signs and keeps its secret to itself."""
+
+    __slots__ = ("_signing", "address", "public_key", "validator_address")
+
+    def __init__(self, secret: bytes) -> None:
+        """`secret`: 32 bytes, big-endian. Raises InvalidKey."""
+        try:
+            if len(secret) != 32:
+                raise ValueError
+            self._signing = SigningKey.from_string(secret, curve=SECP256k1)
+        except (ValueError, AssertionError, MalformedPointError):
+            raise InvalidKey(_NOT_A_KEY) from None
+        public = self._signing.get_verifying_key().to_string("compressed")
+        self.public_key: str = public.hex()
+        self.address: str = address_from_public_key(public)
+        self.validator_address: str = address_from_public_key(public, VALIDATOR_PREFIX)
+
+    @classmethod
+    def generate(cls) -> "PrivateKey":
+        """Make a new key from the operating system's randomness."""
+        return cls(SigningKey.generate(curve=SECP256k1).to_string())
+
+    @classmethod
+    def from_hex(cls, text: str) -> "PrivateKey":
+        """Read 64 hex digits. Raises InvalidKey without repeating them."""
+        try:
+            secret = bytes.fromhex(text)
+        except ValueError:
+            raise InvalidKey(_NOT_A_KEY) from None
+        return cls(secret)
+
+    def secret_hex(self) -> str:
+        """The secret itself, for a key file and nothing else."""
+        return bytes(self._signing.to_string()).hex()
+
+    def sign_digest(self, digest: bytes) -> str:
+        """Signature of a 32-byte digest: r || s as 128 hex digits, s in the lower half."""
+        if len(digest) != 32:
+            raise ValueError("a digest is 32 bytes")
+        signature = self._signing.sign_digest_deterministic(
+            digest, hashfunc=hashlib.sha256, sigencode=sigencode_string_canonize
+        )
+        return bytes(signature).hex()
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.address})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a private key does not leave its process")
+
+
+def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
+    """Whether `signature` (128 hex digits, low or high s) fits; False for anything malformed."""
+    try:
+        key = VerifyingKey.from_string(bytes.fromhex(public_key), curve=SECP256k1)
+        return bool(key.verify_digest(bytes.fromhex(signature), digest, sigdecode=sigdecode_string))
+    except (ValueError, BadSignatureError, BadDigestError, MalformedPointError, MalformedSignature):
+        return False
+
+
+def recovered_public_keys(digest: bytes, signature: str) -> list[str]:
+    """The public keys (compressed hex) that this signature fits: SEC 1 v2, section 4.1.6.
+
+    A block does not carry its proposer's key; only the key's address. Empty for a malformed
+    signature.
+    """
+    try:
+        keys = VerifyingKey.from_public_key_recovery_with_digest(
+            bytes.fromhex(signature), digest, SECP256k1, hashfunc=hashlib.sha256
+        )
+        return [key.to_string("compressed").hex() for key in keys]
+    except (ValueError, AssertionError, BadSignatureError, MalformedPointError, MalformedSignature):
+        return []

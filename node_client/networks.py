@@ -1,0 +1,55 @@
+"""What is known of the three networks: block time, least gas price, base gas, the unit of money."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation, localcontext
+
+from node_client.errors import InvalidData
+
+UNITS_PER_CPC = 10**18
+BLOCK_GAS_LIMIT = 50_000_000
+MAX_BLOCK_TRANSACTIONS = 500
+MAX_QUEUED_NONCES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network's constants. `block_time` in seconds, `min_gas_price` in units a gas."""
+
+    name: str
+    block_time: float
+    min_gas_price: int
+
+
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network("devnet", 5.0, 1_000),
+        Network("testnet", 30.0, 5_000),
+        Network("mainnet", 60.0, 1_000_000_000),
+    )
+}
+
+
+def parse_cpc(text: str) -> int:
+    """Units in a decimal amount of CPC, such as "100" or "0.25". Exact; raises InvalidData."""
+    wrong = InvalidData(
+        f"{text!r} is no amount of CPC: write a positive decimal number with at most 18 decimals",
+    )
+    if not text.isascii() or len(text) > 60:
+        raise wrong
+    with localcontext(prec=100):
+        try:
+            units = Decimal(text) * UNITS_PER_CPC
+        except InvalidOperation:
+            raise wrong from None
+        if not units.is_finite() or units <= 0 or units != units.to_integral_value():
+            raise wrong
+        return int(units)
+
+
+def format_cpc(units: int) -> str:
+    """A number of units as decimal CPC, without trailing zeros: 5 * 10^17 is "0.5"."""
+    sign = "-" if units < 0 else ""
+    whole, rest = divmod(abs(units), UNITS_PER_CPC)
+    decimals = f"{rest:018d}".rstrip("0")
+    return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"

@@ -1,0 +1,140 @@
+"""Transactions and the ComputeResult that a SUBMIT_RESULT carries, as the node reads them.
+
+draft = Transaction(tx_type="TRANSFER", from_address="cpc1...", amount=1, nonce=0)
+signed = draft.signed_by(key)
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from node_client.errors import InvalidTransaction
+from node_client.keys import PrivateKey, verify_digest
+
+
+class TxType(StrEnum):
+    """The kinds of transaction that the chain knows."""
+
+    TRANSFER = "TRANSFER"
+    STAKE = "STAKE"
+    UNSTAKE = "UNSTAKE"
+    SUBMIT_RESULT = "SUBMIT_RESULT"
+
+
+BASE_GAS = {
+    TxType.TRANSFER: 21_000,
+    TxType.STAKE: 40_000,
+    TxType.UNSTAKE: 40_000,
+    TxType.SUBMIT_RESULT: 80_000,
+}
+
+NonNegative = Annotated[StrictInt, Field(ge=0)]
+
+
+class ComputeResult(BaseModel):
+    """The payload of a SUBMIT_RESULT. Field order is the order in the block's compute leaf."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task_id: StrictStr
+    worker_address: StrictStr
+    result_hash: StrictStr
+    proof: StrictStr
+    nonce: StrictInt = 0
+    signature: StrictStr
+
+    def hash(self) -> str:
+        """The leaf that the block's compute root takes: SHA-256 of compact UTF-8 JSON, as hex."""
+        text = json.dumps(self.model_dump(), separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(_utf8(text)).hexdigest()
+
+    def signing_digest(self) -> bytes:
+        """What the worker's own signature covers here: SHA-256 of the joined fields.
+
+        The chain names the fields and neither checks the signature nor states digest and encoding;
+        ours are SHA-256, and r || s in hex.
+        """
+        text = f"{self.task_id}{self.worker_address}{self.result_hash}{self.proof}{self.nonce}"
+        return hashlib.sha256(_utf8(text)).digest()
+
+    def signed_by(self, key: PrivateKey) -> Self:
+        """A copy with the worker's signature."""
+        return self.model_copy(update={"signature": key.sign_digest(self.signing_digest())})
+
+
+class Transaction(BaseModel):
+    """A transaction as the node's JSON has it. Amounts and fees in units of 10^-18 CPC."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    tx_type: TxType
+    from_address: StrictStr
+    to_address: StrictStr | None = None
+    amount: NonNegative
+    fee: NonNegative = 0
+    nonce: NonNegative
+    signature: StrictStr = ""
+    pub_key: StrictStr = ""
+    payload: dict[str, Any] = Field(default_factory=dict)
+    gas_price: NonNegative = 0
+    gas_limit: NonNegative = 0
+
+    @property
+    def base_gas(self) -> int:
+        """Gas that the node takes for this kind of transaction, whatever the limit says."""
+        return BASE_GAS[self.tx_type]
+
+    def signing_text(self) -> str:
+        """The text whose SHA-256 is both hash and signed digest. Nothing stands between numbers."""
+        payload = json.dumps(self.payload, sort_keys=True, separators=(",", ":"))
+        return (
+            f"{self.tx_type.value}{self.from_address}{self.to_address or ''}"
+            f"{self.amount}{self.fee}{self.nonce}{self.gas_price}{self.gas_limit}"
+            f"{payload}{self.pub_key}"
+        )
+
+    def digest(self) -> bytes:
+        """SHA-256 of the signing text, 32 bytes."""
+        return hashlib.sha256(_utf8(self.signing_text())).digest()
+
+    def hash(self) -> str:
+        """The transaction's hash, 64 hex digits."""
+        return self.digest().hex()
+
+    def signed_by(self, key: PrivateKey) -> Self:
+        """A copy with public key and signature; `from_address` must be the key's.
+
+        This signs whatever it is given. `node_client.readings.sign_safely` is what programs call.
+        """
+        if key.address != self.from_address:
+            raise InvalidTransaction(f"{self.from_address} is not the address of {key!r}")
+        with_key = self.model_copy(update={"pub_key": key.public_key})
+        return with_key.model_copy(update={"signature": key.sign_digest(with_key.digest())})
+
+    def signature_fits(self) -> bool:
+        """Whether the signature is the public key's over this transaction."""
+        return verify_digest(self.pub_key, self.digest(), self.signature)
+
+    def compute_result(self) -> ComputeResult:
+        """The payload of a SUBMIT_RESULT. Raises InvalidTransaction where it is none."""
+        try:
+            return ComputeResult.model_validate(self.payload)
+        except ValueError:
+            raise InvalidTransaction(
+                "the payload is no ComputeResult: task_id, worker_address, result_hash, proof and"
+                " signature must be there as strings, nonce as an integer"
+            ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of POST /tx/send."""
+        return self.model_dump(mode="json")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidTransaction("a lone surrogate stands in the text") from None
