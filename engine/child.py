@@ -1,0 +1,102 @@
+"""The child process: opens one device, proves that it works, computes what it is given.
+
+It holds no key and knows no chain. It ends when it is told to, when its pipe closes, or when its
+parent is gone, however that came about.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import connection, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
+
+from engine.messages import Beat, Computed, Failed, FromChild, Open, Opened, Ready, ToChild, Work
+from kernels.device import Commitment, Device
+from kernels.devices import open_device
+from kernels.errors import KernelError
+from kernels.known_answer import known_answer_test
+
+BEAT_SECONDS = 1.0
+
+
+def child_main(
+    device_name: str,
+    threads: int | None,
+    orders: "SimpleQueue[ToChild]",
+    reports: Connection,
+) -> None:
+    """Entry point of a spawned child."""
+    serve(lambda: open_device(device_name, threads), orders, reports)
+
+
+def serve(
+    open_the_device: Callable[[], Device],
+    orders: "SimpleQueue[ToChild]",
+    reports: Connection,
+) -> None:
+    """Open, test, then work until told to end. An unexpected error ends the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    started = time.monotonic()
+    line = _Line(reports)
+    threading.Thread(target=_beat_while_parent_lives, args=(line,), daemon=True).start()
+    try:
+        device = open_the_device()
+        with device:
+            known_answer_test(device)
+            line.say(Ready(device.name, time.monotonic() - started))
+            _work(device, orders, line)
+    except Exception as error:  # noqa: BLE001 - the parent reports it; a traceback helps no miner
+        line.say(Failed(None, type(error).__name__, str(error)))
+        raise SystemExit(1) from None
+
+
+def _work(device: Device, orders: "SimpleQueue[ToChild]", line: "_Line") -> None:
+    held: tuple[int, Commitment] | None = None
+    while (order := orders.get()) is not None:
+        try:
+            match order:
+                case Work():
+                    held = None  # frees the last tree before the next is made
+                    held = (order.ticket, _compute(device, order, line))
+                case Open() if held is not None and held[0] == order.ticket:
+                    line.say(Opened(order.ticket, held[1].siblings(order.leaves)))
+                case Open():
+                    line.say(Failed(order.ticket, "NothingToOpen", "no such job is held here"))
+        except KernelError as error:
+            line.say(Failed(order.ticket, type(error).__name__, str(error)))
+
+
+def _compute(device: Device, order: Work, line: "_Line") -> Commitment:
+    started = time.perf_counter()
+    commitment = device.compute(order.task)
+    seconds = time.perf_counter() - started
+    proof = commitment.proof(order.openings)
+    line.say(Computed(order.ticket, commitment.root, proof, device.name, seconds))
+    return commitment
+
+
+class _Line:
+    """The pipe to the parent, shared by the worker and the heartbeat."""
+
+    def __init__(self, reports: Connection) -> None:
+        self._reports = reports
+        self._lock = threading.Lock()
+
+    def say(self, message: FromChild) -> None:
+        """Send whole, or end: without a parent there is nothing left to do here."""
+        try:
+            with self._lock:
+                self._reports.send(message)
+        except OSError:
+            os._exit(0)
+
+
+def _beat_while_parent_lives(line: _Line) -> None:
+    parent = parent_process()
+    assert parent is not None
+    while not connection.wait([parent.sentinel], BEAT_SECONDS):
+        line.say(Beat())
+    os._exit(0)  # also out of a kernel that hangs: nobody is left to kill this process

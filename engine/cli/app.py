@@ -1,0 +1,66 @@
+"""Joins the commands into one program."""
+
+from typing import Annotated
+
+import click
+import typer
+
+from engine import __version__
+from engine.cli import bench, compute, devnet, doctor, keys, mine, query, tx, verify
+from engine.cli.failure import EXIT_INTERRUPTED, tell
+from engine.cli.options import Nodes
+
+app = typer.Typer(
+    name="cpc-engine",
+    help="The Proof-of-Compute worker of ComputeChain.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("mine")(mine.mine)
+app.command("compute")(compute.compute)
+app.command("verify")(verify.verify)
+app.command("bench")(bench.bench)
+app.add_typer(keys.app, name="keys")
+app.add_typer(tx.app, name="tx")
+app.add_typer(query.app, name="query")
+app.command("devnet")(devnet.devnet)
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cpc-engine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    node: Nodes = None,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """The Proof-of-Compute worker of ComputeChain: mines, computes, verifies."""
+    context.obj = {"node": node}
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line; gives the exit code. No error leaves this as a traceback."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return 0  # the reader, `head` say, has seen enough
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence in place of a traceback
+        return tell(error)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,124 @@
+"""`cpc-engine mine`: the main job."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.options import (
+    Iterations,
+    Json,
+    KeysDirectory,
+    Nodes,
+    Openings,
+    PassphraseFile,
+    Size,
+    Threads,
+    load_key,
+    node_urls,
+    say,
+    say_json,
+)
+from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
+
+if TYPE_CHECKING:
+    from engine.miner import Summary
+    from engine.reporter import Reporter
+
+DEVNET_BLOCK_TIME = 1.0
+DEVNET_FUNDS = "100"
+
+
+def mine(
+    context: typer.Context,
+    from_: Annotated[str, typer.Option("--from", help="Name of the worker's key.")] = "worker",
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="auto, cpu, reference or cuda:N; several times for several."),
+    ] = None,
+    threads: Threads = None,
+    size: Size = DEFAULT_SIZE,
+    iterations: Iterations = DEFAULT_ITERATIONS,
+    openings: Openings = DEFAULT_OPENINGS,
+    tasks_per_block: Annotated[
+        int, typer.Option(min=1, max=MAX_TASKS_PER_BLOCK, help="Tasks answered for each block.")
+    ] = 1,
+    blocks: Annotated[
+        int | None, typer.Option(min=1, help="End after so many blocks. [mine for ever]")
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(min=0, max=100, help="Blocks on top until a result is final.")
+    ] = 6,
+    gas_price: Annotated[
+        int | None, typer.Option(help="Units a gas. [the network's least]")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Ledger file. [one a chain and account, in CPC_STATE]")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    keys_dir: KeysDirectory = None,
+    node: Nodes = None,
+    devnet: Annotated[
+        bool, typer.Option("--devnet", help="Start a devnet, make and fund a key, mine on it.")
+    ] = False,
+    block_time: Annotated[
+        float, typer.Option(min=0.2, help="Seconds a block of the --devnet.")
+    ] = DEVNET_BLOCK_TIME,
+    json: Json = False,
+) -> None:
+    """Mine: answer every block of the chain with a signed result."""
+    from engine.cli.compute import check_openings
+    from engine.mining import MineRequest, mine_on
+    from engine.reporter import JsonReporter, PlainReporter
+    from kernels.task import Task
+
+    check_openings(openings)
+    Task(bytes(31) + b"\1", size, iterations)  # refuses a bad size before anything is started
+    report: Reporter = JsonReporter() if json else PlainReporter()
+    with ExitStack() as stack:
+        if devnet:
+            from engine.sandbox import Sandbox
+
+            sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
+            urls, key = [sandbox.url], sandbox.key
+            ledger = ledger or sandbox.ledger_path
+        else:
+            urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
+        summary = mine_on(
+            MineRequest(
+                urls=urls,
+                devices=tuple(device or ["auto"]),
+                threads=threads,
+                size=size,
+                iterations=iterations,
+                openings=openings,
+                tasks_per_block=tasks_per_block,
+                blocks=blocks,
+                depth=depth,
+                gas_price=gas_price,
+                ledger=ledger,
+            ),
+            key,
+            report,
+        )
+    if json:
+        say_json(summary.to_json())
+    else:
+        _print(summary)
+
+
+def _print(summary: "Summary") -> None:
+    say()
+    say(
+        f"{summary.blocks_seen} block(s) seen, {summary.blocks_skipped} of them skipped,"
+        f" {summary.blocks_missed} missed, in {summary.seconds:.1f} s"
+    )
+    for result in summary.results:
+        line = f"  block {result.height} task {result.task_index}: {result.state}"
+        if result.state == "given_up":
+            line += f", {result.reason}"
+        if result.included_height is not None:
+            line += f", in block {result.included_height}, transaction {result.tx_hash}"
+        say(f"{line}; block to result {1000 * (result.computed_at - result.seen_at):.0f} ms")
+    say(f"{summary.confirmed} result(s) confirmed")

@@ -1,0 +1,98 @@
+"""`cpc-engine query`: what the chain says."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.options import Json, Nodes, connect, say, say_json
+
+if TYPE_CHECKING:
+    from node_client.block import Block
+
+app = typer.Typer(help="Ask the chain.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def status(context: typer.Context, node: Nodes = None, json: Json = False) -> None:
+    """Height, newest block and network of the node."""
+    answer = connect(context, node).status().model_dump()
+    if json:
+        say_json(answer)
+        return
+    for name, value in answer.items():
+        say(f"{name + ':':<13} {value}")
+
+
+@app.command()
+def balance(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="An address, or the name of a key.")],
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Balance and confirmed nonce of an account."""
+    from node_client.address import check_address, is_address
+    from node_client.networks import format_cpc
+
+    if not is_address(address) and not address.startswith("cpc1"):
+        from engine.cli.options import keystore
+
+        address = keystore(None).info(address).address
+    account = connect(context, node).balance(check_address(address))
+    if json:
+        say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
+        return
+    say(f"{format_cpc(account.balance)} CPC ({account.balance} units), nonce {account.nonce}")
+
+
+@app.command()
+def block(
+    context: typer.Context,
+    height: Annotated[int, typer.Argument(min=0, help="Height of the block.")],
+    node: Nodes = None,
+    json: Json = False,  # noqa: ARG001
+) -> None:
+    """A block as the node has it, checked: hash, roots and proposer's signature. Always JSON."""
+    found = connect(context, node).block(height)
+    say_json(found.model_dump(mode="json") | {"hash": found.hash()})
+
+
+@app.command()
+def results(
+    context: typer.Context,
+    last: Annotated[int, typer.Option(min=1, help="How many blocks to look at.")] = 20,
+    height: Annotated[int | None, typer.Option(min=0, help="Only this block.")] = None,
+    address: Annotated[str | None, typer.Option(help="Only this worker.")] = None,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Results that the newest blocks hold, oldest first."""
+    from node_client.address import check_address
+
+    if address is not None:
+        check_address(address)
+    client = connect(context, node)
+    tip = client.status().height if height is None else height
+    first = max(0, tip - last + 1) if height is None else height
+    found: list[dict[str, Any]] = []
+    for at in range(first, tip + 1):
+        found += _results_of(client.block(at), address)
+    if json:
+        say_json(found)
+        return
+    for result in found:
+        say(
+            f"{result['height']} {result['tx_hash']} {result['worker_address']}"
+            f" {result['task_id']} {result['result_hash']}"
+        )
+    say(f"{len(found)} result(s) in blocks {first} to {tip}")
+
+
+def _results_of(block: "Block", address: str | None) -> list[dict[str, Any]]:
+    from node_client.transaction import TxType
+
+    return [
+        {"height": block.height, "tx_hash": tx.hash()} | tx.compute_result().model_dump()
+        for tx in block.txs
+        if tx.tx_type is TxType.SUBMIT_RESULT and address in (None, tx.from_address)
+    ]

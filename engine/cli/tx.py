@@ -1,0 +1,188 @@
+"""`cpc-engine tx`: transactions by hand."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.options import (
+    Json,
+    KeysDirectory,
+    Nodes,
+    PassphraseFile,
+    connect,
+    load_key,
+    say,
+    say_json,
+)
+
+if TYPE_CHECKING:
+    from node_client.keys import PrivateKey
+    from node_client.rpc import NodeClient
+    from node_client.transaction import Transaction
+
+app = typer.Typer(help="Send transactions.", no_args_is_help=True, rich_markup_mode=None)
+
+From = Annotated[str, typer.Option("--from", help="Name of the key that pays.")]
+GasPrice = Annotated[
+    int | None, typer.Option("--gas-price", help="Units a gas. [the network's least]")
+]
+Wait = Annotated[
+    float, typer.Option("--wait", help="Seconds to wait until a block holds it; 0: do not.")
+]
+
+
+@app.command()
+def send(
+    context: typer.Context,
+    to: Annotated[str, typer.Argument(help="Receiver's address.")],
+    amount: Annotated[str, typer.Argument(help="Amount in CPC, such as 100 or 0.5.")],
+    from_: From,
+    gas_price: GasPrice = None,
+    wait: Wait = 0.0,
+    passphrase_file: PassphraseFile = None,
+    keys_dir: KeysDirectory = None,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Send coins."""
+    from node_client.address import check_address
+    from node_client.networks import format_cpc, parse_cpc
+    from node_client.transaction import Transaction, TxType
+
+    check_address(to)
+    units = parse_cpc(amount)
+    key = load_key(from_, keys_dir, passphrase_file)
+    client = connect(context, node)
+    draft = Transaction(
+        tx_type=TxType.TRANSFER, from_address=key.address, to_address=to, amount=units, nonce=0
+    )
+    tx = _sign_and_send(client, key, draft, gas_price)
+    said = f"Sent {format_cpc(units)} CPC to {to}"
+    _finish(client, tx, said, wait, json)
+
+
+@app.command("submit-result")
+def submit_result(
+    context: typer.Context,
+    task_id: Annotated[str, typer.Option(help="UUID of the task.")],
+    result_hash: Annotated[
+        str, typer.Option(help="Result, 64 hex digits; 0x in front is dropped.")
+    ],
+    from_: From,
+    proof: Annotated[str, typer.Option(help="Proof, in hex.")] = "",
+    index: Annotated[int, typer.Option(min=0, max=15, help="Index of the block's task.")] = 0,
+    gas_price: GasPrice = None,
+    wait: Wait = 0.0,
+    passphrase_file: PassphraseFile = None,
+    keys_dir: KeysDirectory = None,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Send the result of a task."""
+    from engine.errors import BadInput
+    from engine.tasks import check_hash, check_task_id
+    from node_client.transaction import ComputeResult, Transaction, TxType
+
+    check_task_id(task_id)
+    result_hash = check_hash(result_hash.removeprefix("0x"), "result hash")
+    if not _is_hex(proof):
+        raise BadInput("the proof is not lower-case hex: two digits a byte, without 0x")
+    key = load_key(from_, keys_dir, passphrase_file)
+    payload = ComputeResult(
+        task_id=task_id,
+        worker_address=key.address,
+        result_hash=result_hash,
+        proof=proof,
+        nonce=index,
+        signature="",
+    ).signed_by(key)
+    draft = Transaction(
+        tx_type=TxType.SUBMIT_RESULT,
+        from_address=key.address,
+        amount=0,
+        nonce=0,
+        payload=payload.model_dump(),
+    )
+    client = connect(context, node)
+    tx = _sign_and_send(client, key, draft, gas_price)
+    _finish(client, tx, f"Sent the result of task {task_id}", wait, json)
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) % 2 == 0 and set(text) <= set("0123456789abcdef")
+
+
+def _sign_and_send(
+    client: "NodeClient", key: "PrivateKey", draft: "Transaction", gas_price: int | None
+) -> "Transaction":
+    from engine.preflight import look_at_chain
+    from node_client.errors import InsufficientBalance
+    from node_client.readings import sign_safely
+
+    chain = look_at_chain(client)
+    account = client.balance(key.address)
+    price = chain.network.min_gas_price if gas_price is None else gas_price
+    draft = draft.model_copy(
+        update={
+            "nonce": client.nonce(key.address),
+            "gas_price": price,
+            "gas_limit": draft.base_gas,
+            "fee": draft.base_gas * price,
+        }
+    )
+    if account.balance < draft.amount + draft.fee:
+        error = InsufficientBalance("insufficient_balance")
+        error.advice = _advice_to_fund(client, account.balance, draft)
+        raise error
+    tx = sign_safely(
+        draft,
+        key,
+        first_unspent=account.nonce,
+        min_gas_price=chain.network.min_gas_price,
+        spendable=account.balance,
+    )
+    try:
+        client.send(tx)
+    except InsufficientBalance as error:
+        error.advice = _advice_to_fund(client, account.balance, draft)
+        raise
+    return tx
+
+
+def _advice_to_fund(client: "NodeClient", balance: int, draft: "Transaction") -> str:
+    from node_client.networks import format_cpc
+
+    needed = format_cpc(draft.amount + draft.fee)
+    return (
+        f"The account has {format_cpc(balance)} CPC and needs {needed}. Fund it:"
+        f" cpc-engine tx send {draft.from_address} 10 --from faucet --node {client.urls[0]}"
+    )
+
+
+def _finish(client: "NodeClient", tx: "Transaction", said: str, wait: float, json: bool) -> None:
+    height = _wait_for(client, tx, wait) if wait > 0 else None
+    if json:
+        say_json({"tx_hash": tx.hash(), "nonce": tx.nonce, "fee": str(tx.fee), "height": height})
+        return
+    say(f"{said}.")
+    say(f"Transaction: {tx.hash()} (nonce {tx.nonce})")
+    if height is not None:
+        say(f"Block: {height}")
+    elif wait > 0:
+        say("No block holds it yet; the node may drop it, so look again: cpc-engine query results")
+
+
+def _wait_for(client: "NodeClient", tx: "Transaction", seconds: float) -> int | None:
+    """Height of the block that holds it: only a block proves a transaction."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    searched = max(0, client.status().height - 1)
+    while time.monotonic() < deadline:
+        tip = client.status().height
+        for height in range(searched + 1, tip + 1):
+            if any(held.hash() == tx.hash() for held in client.block(height).txs):
+                return height
+        searched = max(searched, tip)
+        time.sleep(0.2)
+    return None

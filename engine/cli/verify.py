@@ -1,0 +1,105 @@
+"""`cpc-engine verify`: a result given by its parts, or every result of a block."""
+
+from typing import Annotated
+
+import typer
+
+from engine.cli.failure import EXIT_WRONG
+from engine.cli.options import (
+    Device,
+    Iterations,
+    Json,
+    Nodes,
+    Size,
+    Threads,
+    connect,
+    say,
+    say_json,
+)
+from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+
+
+def verify(
+    context: typer.Context,
+    height: Annotated[
+        int | None, typer.Option(min=0, help="Check every result of the block at this height.")
+    ] = None,
+    block_hash: Annotated[str | None, typer.Option(help="Hash of the task's block.")] = None,
+    address: Annotated[str | None, typer.Option(help="Worker's address, cpc1...")] = None,
+    index: Annotated[int, typer.Option(help="Index of the block's task, 0 to 15.")] = 0,
+    seed: Annotated[
+        str | None, typer.Option(help="Seed in place of a block: 64 hex digits.")
+    ] = None,
+    result_hash: Annotated[str | None, typer.Option(help="Claimed result, 64 hex digits.")] = None,
+    proof: Annotated[str, typer.Option(help="Its proof, in hex.")] = "",
+    size: Size = DEFAULT_SIZE,
+    iterations: Iterations = DEFAULT_ITERATIONS,
+    full: Annotated[bool, typer.Option("--full", help="Compute the whole result again.")] = False,
+    sample: Annotated[
+        int, typer.Option(min=1, max=1024, help="Least number of leaves the proof must open.")
+    ] = DEFAULT_OPENINGS,
+    device: Device = "auto",
+    threads: Threads = None,
+    node: Nodes = None,
+    json: Json = False,
+) -> None:
+    """Check results. Exit code 0: all right; 1: one was found wrong."""
+    from contextlib import ExitStack
+
+    from kernels.devices import open_device
+
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_device(device, threads)) if full else None
+        if height is not None:
+            from engine.verify import verify_block
+
+            verdicts = verify_block(
+                connect(context, node),
+                height,
+                size=size,
+                iterations=iterations,
+                least_openings=sample,
+                device=opened,
+            )
+            wrong = sum(not verdict.right for verdict in verdicts)
+            if json:
+                say_json(
+                    {
+                        "height": height,
+                        "results": [verdict.to_json() for verdict in verdicts],
+                        "wrong": wrong,
+                    }
+                )
+            else:
+                for verdict in verdicts:
+                    state = "right" if verdict.right else f"WRONG: {verdict.reason}"
+                    say(f"{verdict.tx_hash} {verdict.worker_address} {state}")
+                say(f"block {height}: {len(verdicts)} result(s), {wrong} wrong")
+            if wrong:
+                raise typer.Exit(EXIT_WRONG)
+            return
+
+        from engine.cli.tasks import named_task
+        from engine.errors import BadInput, WrongClaim
+        from engine.tasks import check_hash
+        from engine.verify import verify_result
+
+        if result_hash is None:
+            raise BadInput(
+                "say what to check: --height, or --result-hash with its task and --proof"
+            )
+        _, task = named_task(block_hash, address, index, seed, size, iterations)
+        check_hash(result_hash, "result hash")
+        if not proof and not full:
+            raise BadInput("without --proof there is nothing to sample: give it, or use --full")
+        reason = ""
+        try:
+            verify_result(task, result_hash, proof, least_openings=sample, device=opened)
+        except WrongClaim as error:
+            reason = str(error)
+        if json:
+            say_json({"result_hash": result_hash, "right": not reason, "reason": reason})
+        else:
+            say(f"{result_hash} {'WRONG: ' + reason if reason else 'right'}")
+        if reason:
+            raise typer.Exit(EXIT_WRONG)

@@ -1,0 +1,45 @@
+"""Errors of the engine, each with the exit code that the command line ends with.
+
+EngineError
+├── BadInput          2  an argument, a file or a setting is wrong
+│   ├── LedgerError   2  the ledger cannot be used: locked, another chain's, disk full
+│   └── SetupError    2  a check before mining failed
+├── WrongClaim        1  something was checked and found wrong
+└── NoDevice          4  no device is in service
+"""
+
+
+class EngineError(Exception):
+    """Root of the tree. `str()` is one sentence, `advice` says what to do about it."""
+
+    exit_code = 2
+    advice: str = ""
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        super().__init__(message)
+        if advice is not None:
+            self.advice = advice
+
+
+class BadInput(EngineError):
+    """An argument, a file or a setting is wrong; nothing was done."""
+
+
+class LedgerError(BadInput):
+    """The ledger cannot be used as it is; nothing in it was changed."""
+
+
+class SetupError(BadInput):
+    """A check before mining failed."""
+
+
+class WrongClaim(EngineError):
+    """A result was checked and found wrong."""
+
+    exit_code = 1
+
+
+class NoDevice(EngineError):
+    """Every device is out of service."""
+
+    exit_code = 4

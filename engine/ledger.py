@@ -1,0 +1,450 @@
+"""The ledger: what was seen, computed, signed, sent, confirmed; on disk before it is acted on.
+
+    with Ledger.open(path, chain_id="cpc-devnet-1", genesis=first_hash, address=address) as ledger:
+        ledger.record_computed(task, computed, seen_at=...)
+
+SQLite with a write-ahead log and a full sync, so that `kill -9` or a power cut at any moment loses
+nothing that a method has returned from. A result goes through these states, the view `progress`:
+
+    computed --> signed --> sent --> included --> final
+    any of the first four --> given_up (with code and reason)
+
+`included` falls back to `sent` when its block is rolled back. A transaction that will not be sent
+any more is `abandoned`, and stays here: a node may still hold it, and at most one of the transactions
+of one nonce gets into a block. One ledger belongs to one account on one chain, and to one process.
+"""
+
+import fcntl
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from engine.errors import LedgerError
+from engine.messages import Computed
+from engine.tasks import BlockTask
+from node_client.transaction import Transaction
+
+SCHEMA_VERSION = 1
+SCANNED_KEPT = 256
+"""How many scanned block hashes are kept to find where a roll-back parted from the old chain."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS blocks (
+    height INTEGER NOT NULL, hash TEXT NOT NULL, seen_at REAL NOT NULL, skipped TEXT,
+    PRIMARY KEY (height, hash)) STRICT;
+
+CREATE TABLE IF NOT EXISTS gaps (
+    first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL, noted_at REAL NOT NULL
+    ) STRICT;
+
+CREATE TABLE IF NOT EXISTS results (
+    task_id TEXT PRIMARY KEY, block_hash TEXT NOT NULL, height INTEGER NOT NULL,
+    task_index INTEGER NOT NULL, seed TEXT NOT NULL, size INTEGER NOT NULL,
+    iterations INTEGER NOT NULL, result_hash TEXT NOT NULL, proof TEXT NOT NULL,
+    device TEXT NOT NULL, seconds REAL NOT NULL, seen_at REAL NOT NULL, computed_at REAL NOT NULL,
+    given_up TEXT, reason TEXT) STRICT;
+
+CREATE TABLE IF NOT EXISTS transactions (
+    tx_hash TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES results (task_id),
+    nonce INTEGER NOT NULL, body TEXT NOT NULL, received INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL CHECK (state IN ('signed', 'sent', 'included', 'final', 'abandoned')),
+    answer TEXT NOT NULL DEFAULT '', signed_at REAL NOT NULL, sent_at REAL, sent_height INTEGER,
+    included_height INTEGER, included_hash TEXT, included_at REAL) STRICT;
+
+CREATE UNIQUE INDEX IF NOT EXISTS one_live_transaction_a_task
+    ON transactions (task_id) WHERE state <> 'abandoned';
+CREATE UNIQUE INDEX IF NOT EXISTS one_live_transaction_a_nonce
+    ON transactions (nonce) WHERE state <> 'abandoned';
+
+CREATE TABLE IF NOT EXISTS scanned (height INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
+
+CREATE VIEW IF NOT EXISTS progress AS
+    SELECT r.*, t.tx_hash, t.nonce, t.answer, t.signed_at, t.sent_at, t.included_height,
+           t.included_hash, t.included_at,
+           CASE WHEN r.given_up IS NOT NULL THEN 'given_up'
+                ELSE coalesce(t.state, 'computed') END AS state
+    FROM results r LEFT JOIN transactions t ON t.task_id = r.task_id AND t.state <> 'abandoned';
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One result and how far it has come. Times in Unix seconds, None where it is not so far."""
+
+    task_id: str
+    block_hash: str
+    height: int
+    task_index: int
+    size: int
+    iterations: int
+    result_hash: str
+    proof: str
+    device: str
+    seconds: float
+    seen_at: float
+    computed_at: float
+    state: str
+    given_up: str | None
+    reason: str | None
+    tx_hash: str | None
+    nonce: int | None
+    answer: str | None
+    included_height: int | None
+    included_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTransaction:
+    """A signed transaction that is in no block yet.
+
+    `sent_height`: the tip when it was last sent; `received`: how often a node took it as new.
+    """
+
+    tx: Transaction
+    task_id: str
+    state: str
+    sent_height: int | None
+    received: int
+
+
+class Ledger:
+    """See the module. Thread-safe: the mining loop and the sender share one."""
+
+    def __init__(self, connection: sqlite3.Connection, lock_file: IO[str] | None) -> None:
+        self._db = connection
+        self._db.row_factory = sqlite3.Row
+        self._lock_file = lock_file
+        self._mutex = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path, *, chain_id: str, genesis: str, address: str) -> Self:
+        """Open or make the ledger at `path`.
+
+        Raises LedgerError where another process has it, it belongs to another chain or account, or
+        the file cannot be used.
+        """
+        lock_file = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock_file = _lock(path)
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.executescript(_SCHEMA)
+            ledger = cls(connection, lock_file)
+            ledger._pin(
+                schema=str(SCHEMA_VERSION), chain_id=chain_id, genesis=genesis, address=address
+            )
+        except (sqlite3.Error, OSError) as error:
+            if lock_file is not None:
+                lock_file.close()
+            raise LedgerError(
+                f"the ledger {path} cannot be used: {error}",
+                advice="Free the disk or mend the permissions, or name another file with --ledger.",
+            ) from error
+        except LedgerError:
+            lock_file.close()
+            raise
+        return ledger
+
+    def close(self) -> None:
+        """Close the file and let another process have it."""
+        with self._mutex:
+            self._db.close()
+            if self._lock_file is not None:
+                self._lock_file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # What the mining loop writes down
+
+    def record_block(self, height: int, block_hash: str, seen_at: float) -> bool:
+        """A block was seen; False where it was known already."""
+        with self._write() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO blocks (height, hash, seen_at) VALUES (?, ?, ?)",
+                (height, block_hash, seen_at),
+            )
+            return done.rowcount == 1
+
+    def record_skipped(self, block_hash: str, reason: str) -> None:
+        """A block that was seen gets no (or not every) answer."""
+        with self._write() as db:
+            db.execute("UPDATE blocks SET skipped = ? WHERE hash = ?", (reason, block_hash))
+
+    def reopen_block(self, block_hash: str) -> None:
+        """A block that a crash left without an answer is the tip still: it may be answered."""
+        with self._write() as db:
+            db.execute("UPDATE blocks SET skipped = NULL WHERE hash = ?", (block_hash,))
+
+    def record_gap(self, first: int, last: int, reason: str) -> None:
+        """Blocks `first` to `last` were never looked at."""
+        with self._write() as db:
+            db.execute("INSERT INTO gaps VALUES (?, ?, ?, ?)", (first, last, reason, time.time()))
+
+    def record_computed(self, task: BlockTask, computed: Computed, seen_at: float) -> bool:
+        """A checked result; False where the task has one already."""
+        with self._write() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO results (task_id, block_hash, height, task_index, seed,"
+                " size, iterations, result_hash, proof, device, seconds, seen_at, computed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    task.task_id,
+                    task.block_hash,
+                    task.height,
+                    task.index,
+                    task.task.seed.hex(),
+                    task.task.n,
+                    task.task.iterations,
+                    computed.root.hex(),
+                    computed.proof,
+                    computed.device,
+                    computed.seconds,
+                    seen_at,
+                    time.time(),
+                ),
+            )
+            return done.rowcount == 1
+
+    def has_result(self, task_id: str) -> bool:
+        """Whether this task was computed before."""
+        return bool(self._read("SELECT 1 FROM results WHERE task_id = ?", task_id))
+
+    def last_block_height(self) -> int | None:
+        """Height of the highest block ever looked at or counted as missed."""
+        row = self._read("SELECT max(height) AS height FROM blocks")[0]
+        return None if row["height"] is None else int(row["height"])
+
+    def unanswered_blocks(self) -> list[tuple[int, str]]:
+        """Blocks that were seen, and have neither a result nor a reason for having none."""
+        rows = self._read(
+            "SELECT height, hash FROM blocks b WHERE skipped IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM results r WHERE r.block_hash = b.hash) ORDER BY height"
+        )
+        return [(row["height"], row["hash"]) for row in rows]
+
+    # What the sender writes down
+
+    def record_signed(self, task_id: str, tx: Transaction) -> None:
+        """The signed bytes, before they are sent anywhere."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO transactions (tx_hash, task_id, nonce, body, state, signed_at)"
+                " VALUES (?, ?, ?, ?, 'signed', ?)",
+                (tx.hash(), task_id, tx.nonce, json.dumps(tx.to_json()), time.time()),
+            )
+
+    def record_sent(self, tx_hash: str, answer: str, tip: int) -> None:
+        """The node's answer to a send: "received", or its words of refusal."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE transactions SET state = 'sent', answer = ?, sent_at = ?, sent_height = ?,"
+                " received = received + ? WHERE tx_hash = ? AND state IN ('signed', 'sent')",
+                (answer, time.time(), tip, answer == "received", tx_hash),
+            )
+
+    def record_included(self, tx_hash: str, height: int, block_hash: str) -> bool:
+        """A block holds this transaction of ours. False where it is not ours.
+
+        A rival of the same nonce can get in no more; its result needs another transaction.
+        """
+        with self._write() as db:
+            row = db.execute(
+                "SELECT task_id, nonce FROM transactions WHERE tx_hash = ?", (tx_hash,)
+            ).fetchone()
+            if row is None:
+                return False
+            db.execute(
+                "UPDATE transactions SET state = 'abandoned', answer = 'another took the nonce'"
+                " WHERE tx_hash <> ? AND state <> 'abandoned' AND (nonce = ? OR task_id = ?)",
+                (tx_hash, row["nonce"], row["task_id"]),
+            )
+            db.execute(
+                "UPDATE transactions SET state = 'included', included_height = ?,"
+                " included_hash = ?, included_at = ? WHERE tx_hash = ? AND state <> 'final'",
+                (height, block_hash, time.time(), tx_hash),
+            )
+            db.execute(
+                "UPDATE results SET given_up = NULL, reason = NULL"
+                " WHERE task_id = ? AND given_up <> 'rolled_back'",
+                (row["task_id"],),
+            )
+            return True
+
+    def abandon_nonce(self, nonce: int, why: str) -> None:
+        """A foreign transaction spent this nonce: the result that had it needs another."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE transactions SET state = 'abandoned', answer = ?"
+                " WHERE nonce = ? AND state IN ('signed', 'sent')",
+                (why, nonce),
+            )
+
+    def give_up(self, task_id: str, code: str, reason: str) -> None:
+        """The result is worth nothing any more; its transaction, if any, frees its nonce."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE results SET given_up = ?, reason = ? WHERE task_id = ?"
+                " AND given_up IS NULL",
+                (code, reason, task_id),
+            )
+            db.execute(
+                "UPDATE transactions SET state = 'abandoned' WHERE task_id = ?"
+                " AND state IN ('signed', 'sent')",
+                (task_id,),
+            )
+
+    def record_final(self, up_to_height: int) -> list[str]:
+        """Everything included at this height or below is final. Gives the task ids."""
+        with self._write() as db:
+            rows = db.execute(
+                "UPDATE transactions SET state = 'final' WHERE state = 'included'"
+                " AND included_height <= ? RETURNING task_id",
+                (up_to_height,),
+            ).fetchall()
+            return [row["task_id"] for row in rows]
+
+    def to_sign(self) -> list[Progress]:
+        """Computed results without a transaction, oldest first."""
+        return self.progress("state = 'computed'")
+
+    def in_flight(self) -> list[LiveTransaction]:
+        """Signed transactions that are in no block, in the order of their nonces."""
+        rows = self._read(
+            "SELECT body, task_id, state, sent_height, received FROM transactions"
+            " WHERE state IN ('signed', 'sent') ORDER BY nonce"
+        )
+        return [
+            LiveTransaction(
+                Transaction.model_validate(json.loads(row["body"])),
+                row["task_id"],
+                row["state"],
+                row["sent_height"],
+                row["received"],
+            )
+            for row in rows
+        ]
+
+    def taken_nonces(self) -> set[int]:
+        """Nonces of every transaction of ours that is not abandoned."""
+        rows = self._read("SELECT nonce FROM transactions WHERE state <> 'abandoned'")
+        return {row["nonce"] for row in rows}
+
+    # How far the chain was read for our transactions
+
+    def scan_position(self) -> tuple[int, str] | None:
+        """Height and hash of the last block that was searched."""
+        rows = self._read("SELECT height, hash FROM scanned ORDER BY height DESC LIMIT 1")
+        return (rows[0]["height"], rows[0]["hash"]) if rows else None
+
+    def scanned_hash(self, height: int) -> str | None:
+        """Hash of the block searched at this height, None where it was not or is long ago."""
+        rows = self._read("SELECT hash FROM scanned WHERE height = ?", height)
+        return rows[0]["hash"] if rows else None
+
+    def record_scanned(self, height: int, block_hash: str) -> None:
+        """The block was searched."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO scanned VALUES (?, ?)", (height, block_hash))
+            db.execute("DELETE FROM scanned WHERE height <= ?", (height - SCANNED_KEPT,))
+
+    def roll_back(self, above: int) -> None:
+        """Blocks above this height are gone: what they included waits again."""
+        with self._write() as db:
+            db.execute("DELETE FROM scanned WHERE height > ?", (above,))
+            db.execute(
+                "UPDATE transactions SET state = 'sent', included_height = NULL,"
+                " included_hash = NULL, included_at = NULL, sent_height = NULL"
+                " WHERE state IN ('included', 'final') AND included_height > ?",
+                (above,),
+            )
+
+    # Looking
+
+    def progress(self, where: str = "1", *values: Any) -> list[Progress]:
+        """Results in the order in which their blocks came. `where` is SQL of this program's own."""
+        fields = ", ".join(Progress.__dataclass_fields__)
+        rows = self._read(
+            f"SELECT {fields} FROM progress WHERE {where} ORDER BY height, task_index",  # noqa: S608
+            *values,
+        )
+        return [Progress(**dict(row)) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many results stand in each state, and blocks `seen` and `skipped`."""
+        counts = {
+            row["state"]: row["n"]
+            for row in self._read("SELECT state, count(*) AS n FROM progress GROUP BY state")
+        }
+        blocks = self._read("SELECT count(*) AS seen, count(skipped) AS skipped FROM blocks")[0]
+        missed = self._read("SELECT coalesce(sum(last - first + 1), 0) AS n FROM gaps")[0]["n"]
+        return counts | {"seen": blocks["seen"], "skipped": blocks["skipped"], "missed": missed}
+
+    def _pin(self, **identity: str) -> None:
+        with self._write() as db:
+            for key, value in identity.items():
+                db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+                found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+                if found != value:
+                    raise LedgerError(
+                        f"this ledger belongs to {key} {found}, not {value}",
+                        advice="Name another file with --ledger: one account on one chain has one.",
+                    )
+
+    def _read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._mutex:
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._undo()
+                raise LedgerError(
+                    f"the ledger could not be written: {error}",
+                    advice="Free the disk; everything that was written before is safe.",
+                ) from error
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _lock(path: Path) -> IO[str]:
+    file = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise LedgerError(
+            f"another cpc-engine works with the ledger {path}",
+            advice="Stop it first, or give this one another account with --from.",
+        ) from None
+    return file

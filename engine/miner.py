@@ -1,0 +1,343 @@
+"""The mining loop: see a block, derive, compute, check, write down, sign, send, confirm.
+
+    summary = Miner(settings, client_for, key, ledger, report).run()
+
+Three parties put events into one inbox, and this loop takes them out one by one:
+
+* the watcher (thread): a new tip of the chain (`watcher.py`)
+* the children (processes): what they computed, and their deaths (`children.py`)
+* the sender (thread): what became of the results (`sender.py`)
+
+The loop itself never waits for the network or a device, so that it always sees the clock.
+"""
+
+import itertools
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import Any
+
+from engine.children import Children, Exited, Heard, Report
+from engine.errors import EngineError, LedgerError, NoDevice
+from engine.ledger import Ledger, Progress
+from engine.messages import Ready
+from engine.reporter import Reporter
+from engine.scan import RolledBack
+from engine.sender import Abandoned, Confirmed, Sender, SenderSettings, SenderTrouble, Signed
+from engine.supervisor import Accepted, GivenUp, Job, Kill, Limits, OutOfService
+from engine.tasks import (
+    DEFAULT_ITERATIONS,
+    DEFAULT_OPENINGS,
+    DEFAULT_SIZE,
+    BlockTask,
+)
+from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
+from node_client.keys import PrivateKey
+from node_client.rpc import NodeClient
+
+_TICK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class MineSettings:
+    """What to mine and how. `blocks`: end after so many, None for ever."""
+
+    chain_id: str
+    sending: SenderSettings
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    size: int = DEFAULT_SIZE
+    iterations: int = DEFAULT_ITERATIONS
+    openings: int = DEFAULT_OPENINGS
+    tasks_per_block: int = 1
+    blocks: int | None = None
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did. `results` are those of the blocks that this run saw."""
+
+    blocks_seen: int
+    blocks_missed: int
+    blocks_skipped: int
+    results: list[Progress]
+    seconds: float
+
+    @property
+    def confirmed(self) -> int:
+        """How many results are final."""
+        return sum(result.state == "final" for result in self.results)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary; proofs are left out, being in the blocks."""
+        results = [asdict(result) | {"proof": None} for result in self.results]
+        return asdict(self) | {"results": results, "confirmed": self.confirmed}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody asked for the end."""
+
+
+class Miner:
+    """One run of the mining loop over one ledger."""
+
+    def __init__(
+        self,
+        settings: MineSettings,
+        connect: Callable[[], NodeClient],
+        key: PrivateKey,
+        ledger: Ledger,
+        report: Reporter,
+        *,
+        child_entry: Callable[..., None] | None = None,
+    ) -> None:
+        """`connect` makes a client: watcher and sender have one each, as sessions are not shared."""
+        self._settings = settings
+        self._key = key
+        self._ledger = ledger
+        self._report = report
+        self._inbox: queue.Queue[Any] = queue.Queue()
+        entry = {} if child_entry is None else {"entry": child_entry}
+        self._children = Children(
+            list(settings.devices),
+            self._inbox,
+            threads=settings.threads,
+            limits=settings.limits,
+            **entry,
+        )
+        self._watcher = Watcher(
+            connect(),
+            self._inbox,
+            chain_id=settings.chain_id,
+            block_time=settings.sending.network.block_time,
+        )
+        self._sender = Sender(connect(), ledger, key, self._inbox, settings.sending)
+        self._tickets = itertools.count(1)
+        self._jobs: dict[int, tuple[BlockTask, float]] = {}
+        self._first_height: int | None = None
+        self._seen = self._missed = self._skipped = 0
+        self._stopping = False
+
+    def run(self) -> Summary:
+        """Mine until the blocks are done or somebody asks for the end.
+
+        Raises NoDevice where every device is out of service, LedgerError where nothing can be
+        written down any more.
+        """
+        started = time.monotonic()
+        self._close_the_last_run()
+        self._sender.start()
+        self._watcher.start()
+        try:
+            self._take(self._children.start())
+            while not self._stopping and not self._finished():
+                for event in self._events():
+                    self._handle(event)
+                self._take(self._children.tick())
+        finally:
+            self._stop()
+        return Summary(
+            self._seen,
+            self._missed,
+            self._skipped,
+            self._results_of_this_run(),
+            time.monotonic() - started,
+        )
+
+    def stop(self) -> None:
+        """Ask for the end: from any thread, or from a signal handler."""
+        self._inbox.put(Stop())
+
+    def child_pids(self) -> dict[str, int | None]:
+        """Process id of each device's child."""
+        return self._children.pids()
+
+    def _handle(self, event: Any) -> None:
+        match event:
+            case NewTip():
+                self._on_tip(event)
+            case Heard() | Exited():
+                self._on_child(event)
+            case Signed():
+                self._report(
+                    "signed", task_id=event.task_id, tx_hash=event.tx_hash, nonce=event.nonce
+                )
+            case Confirmed():
+                self._on_confirmed(event)
+            case Abandoned():
+                self._report("given_up", task_id=event.task_id, reason=event.reason)
+            case RolledBack():
+                self._report("rolled_back", first=event.first, last=event.last)
+            case NodeTrouble():
+                self._report("node_trouble", message=event.message, advice=event.advice)
+            case NodeWell():
+                self._report("node_well")
+            case SenderTrouble():
+                self._on_sender_trouble(event)
+            case Stop():
+                self._stopping = True
+
+    def _on_tip(self, tip: NewTip) -> None:
+        self._sender.poke()
+        limit = self._settings.blocks
+        if limit is not None and self._seen >= limit:
+            return
+        last = self._ledger.last_block_height()
+        is_new = self._ledger.record_block(tip.block.height, tip.block_hash, tip.seen_at)
+        if not is_new:
+            if self._first_height is not None:
+                return  # the node fell behind, or a roll-back was itself rolled back
+            self._ledger.reopen_block(tip.block_hash)
+        if last is not None and tip.block.height > last + 1:
+            self._count_missed(last + 1, tip.block.height - 1)
+        if self._first_height is None:
+            self._first_height = tip.block.height
+        self._drop_what_waits()
+        self._seen += 1
+        tasks = self._derive(tip)
+        self._report("block", height=tip.block.height, hash=tip.block_hash, tasks=len(tasks))
+        for task in tasks:
+            ticket = next(self._tickets)
+            self._jobs[ticket] = (task, tip.seen_at)
+            self._take(self._children.submit(Job(ticket, task.task, self._settings.openings)))
+
+    def _derive(self, tip: NewTip) -> list[BlockTask]:
+        tasks = (
+            BlockTask.derive(
+                tip.block_hash,
+                self._key.address,
+                index=index,
+                height=tip.block.height,
+                size=self._settings.size,
+                iterations=self._settings.iterations,
+            )
+            for index in range(self._settings.tasks_per_block)
+        )
+        return [task for task in tasks if not self._ledger.has_result(task.task_id)]
+
+    def _count_missed(self, first: int, last: int) -> None:
+        away = self._first_height is None
+        reason = "the engine was not running" if away else "fell behind; took the newest block"
+        self._ledger.record_gap(first, last, reason)
+        self._missed += last - first + 1
+        self._report("gap", first=first, last=last, reason=reason)
+
+    def _drop_what_waits(self) -> None:
+        for job in self._children.drop_pending():
+            self._skip(job, "a newer block came before a device was free")
+
+    def _on_child(self, event: Heard | Exited) -> None:
+        if isinstance(event, Heard) and isinstance(event.message, Ready):
+            ready = event.message
+            self._report("ready", device=ready.device, seconds=ready.seconds)
+        self._take(self._children.handle(event))
+
+    def _take(self, reports: list[Report]) -> None:
+        for report in reports:
+            match report:
+                case Accepted():
+                    self._on_accepted(report)
+                case GivenUp():
+                    self._skip(report.job, report.reason)
+                case Kill():
+                    self._report("child_killed", device=report.device, reason=report.reason)
+                case OutOfService():
+                    self._report("out_of_service", device=report.device, reason=report.reason)
+                    if self._children.all_out:
+                        raise NoDevice(
+                            f"no device is in service; the last: {report.device}: {report.reason}",
+                            advice="Run cpc-engine doctor, then start again.",
+                        )
+
+    def _on_accepted(self, accepted: Accepted) -> None:
+        task, seen_at = self._jobs.pop(accepted.job.ticket)
+        computed = accepted.computed
+        if self._ledger.record_computed(task, computed, seen_at):
+            self._sender.poke()
+        self._report(
+            "computed",
+            height=task.height,
+            index=task.index,
+            task_id=task.task_id,
+            result_hash=computed.root.hex(),
+            device=computed.device,
+            seconds=computed.seconds,
+        )
+
+    def _on_confirmed(self, confirmed: Confirmed) -> None:
+        for result in self._ledger.progress("task_id = ?", confirmed.task_id):
+            self._report(
+                "confirmed",
+                task_id=result.task_id,
+                height=result.height,
+                tx_hash=result.tx_hash,
+                included_height=result.included_height,
+            )
+
+    def _on_sender_trouble(self, trouble: SenderTrouble) -> None:
+        if trouble.fatal:
+            raise LedgerError(trouble.message, advice=trouble.advice)
+        self._report("sender_trouble", message=trouble.message, advice=trouble.advice)
+
+    def _skip(self, job: Job, reason: str) -> None:
+        task, _ = self._jobs.pop(job.ticket)
+        self._ledger.record_skipped(task.block_hash, reason)
+        self._skipped += 1
+        self._report("skipped", height=task.height, reason=reason)
+
+    def _close_the_last_run(self) -> None:
+        """Blocks that a crash left without an answer are skipped; the tip may still be answered."""
+        for _, block_hash in self._ledger.unanswered_blocks():
+            self._ledger.record_skipped(block_hash, "the engine stopped before it was computed")
+
+    def _finished(self) -> bool:
+        limit = self._settings.blocks
+        if limit is None or self._seen < limit or not self._children.idle:
+            return False
+        return all(result.state in ("final", "given_up") for result in self._results_of_this_run())
+
+    def _results_of_this_run(self) -> list[Progress]:
+        if self._first_height is None:
+            return []
+        return self._ledger.progress("height >= ?", self._first_height)
+
+    def _events(self) -> Iterator[Any]:
+        try:
+            yield self._inbox.get(timeout=_TICK_SECONDS)
+            while True:
+                yield self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _stop(self) -> None:
+        self._report("stopping")
+        self._watcher.stopping.set()
+        self._sender.stop()
+        self._children.stop()
+        self._sender.join(timeout=0.5)
+
+
+@contextmanager
+def stop_on_signals(miner: Miner) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for the end; a second one ends at once."""
+    asked = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise EngineError(f"ended at once by a second signal ({number})")
+        asked.set()
+        miner.stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

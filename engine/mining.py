@@ -1,0 +1,87 @@
+"""Prepares a mining run: asks the node who it is, checks what must be right, opens the ledger.
+
+summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporter())
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import SetupError
+from engine.ledger import Ledger
+from engine.miner import Miner, MineSettings, Summary, stop_on_signals
+from engine.preflight import (
+    check_balance,
+    check_clock,
+    check_disk,
+    check_gas_price,
+    demand,
+    look_at_chain,
+)
+from engine.reporter import Reporter
+from engine.sender import SenderSettings
+from engine.state import ledger_path
+from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+from kernels.devices import check_device_name
+from node_client.keys import PrivateKey
+from node_client.rpc import NodeClient
+
+
+@dataclass(frozen=True, slots=True)
+class MineRequest:
+    """What the operator asked for; None stands for the network's or this program's default."""
+
+    urls: list[str]
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    size: int = DEFAULT_SIZE
+    iterations: int = DEFAULT_ITERATIONS
+    openings: int = DEFAULT_OPENINGS
+    tasks_per_block: int = 1
+    blocks: int | None = None
+    depth: int = 6
+    gas_price: int | None = None
+    ledger: Path | None = None
+
+
+def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
+    """Check everything, then mine until done or stopped. Raises the wings' errors."""
+    for name in request.devices:
+        check_device_name(name)
+    if len(set(request.devices)) < len(request.devices):
+        raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
+    client = NodeClient(request.urls)
+    chain = look_at_chain(client)
+    price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
+    path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
+    for check in (
+        check_gas_price(chain.network, price),
+        check_clock(chain),
+        check_balance(client, key.address, price),
+        check_disk(path.parent),
+    ):
+        if demand(check).state == "warn":
+            report("warning", name=check.name, found=check.found, mend=check.mend)
+    settings = MineSettings(
+        chain_id=chain.chain_id,
+        sending=SenderSettings(chain.network, price, request.depth),
+        devices=request.devices,
+        threads=request.threads,
+        size=request.size,
+        iterations=request.iterations,
+        openings=request.openings,
+        tasks_per_block=request.tasks_per_block,
+        blocks=request.blocks,
+    )
+    report(
+        "start",
+        address=key.address,
+        chain_id=chain.chain_id,
+        devices=", ".join(request.devices),
+        node=request.urls[0],
+    )
+    with Ledger.open(
+        path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
+    ) as ledger:
+        miner = Miner(settings, lambda: NodeClient(request.urls), key, ledger, report)
+        with stop_on_signals(miner):
+            return miner.run()

@@ -1,0 +1,154 @@
+"""What must be right before the first block: each check with what it found and how to mend it.
+
+    for check in check_chain(client, urls):
+        print(check.state, check.name, check.found, check.mend)
+
+`mine` stops at the first that failed; `doctor` shows them all.
+"""
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import SetupError
+from node_client.block import Block
+from node_client.errors import NotFound
+from node_client.networks import NETWORKS, Network, format_cpc
+from node_client.rpc import NodeClient, NodeStatus
+from node_client.transaction import BASE_GAS, TxType
+
+CLOCK_SLACK_SECONDS = 30.0
+LATE_BLOCKS = 10
+ENOUGH_RESULTS = 100
+"""A balance that pays for fewer results than this is warned about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `mend` is a sentence or a command, empty where nothing is wrong."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The chain that a node serves. `genesis` is the hash of its first block."""
+
+    status: NodeStatus
+    tip: Block
+    network: Network
+    genesis: str
+
+    @property
+    def chain_id(self) -> str:
+        """The chain id in the tip's header."""
+        return self.tip.header.chain_id
+
+
+def look_at_chain(client: NodeClient) -> Chain:
+    """Ask the node who it is. Raises NodeError, or SetupError for an unknown network."""
+    status, tip = client.latest_block()
+    network = NETWORKS.get(status.network)
+    if network is None:
+        raise SetupError(
+            f"the node is on network {status.network!r}, which cpc-engine does not know"
+            f" (known: {', '.join(NETWORKS)})",
+            advice="Point --node at another node, or update cpc-engine.",
+        )
+    return Chain(status, tip, network, _genesis(client))
+
+
+def check_network(chain: Chain) -> Check:
+    """Network and chain id."""
+    return Check(
+        "network",
+        "ok",
+        f"{chain.network.name}, chain {chain.chain_id}, height {chain.status.height}",
+    )
+
+
+def check_clock(chain: Chain, now: float | None = None) -> Check:
+    """This machine's clock against the tip's time stamp (whole seconds)."""
+    late = (time.time() if now is None else now) - chain.tip.header.timestamp
+    if late < -CLOCK_SLACK_SECONDS:
+        return Check(
+            "clock",
+            "fail",
+            f"this machine's clock is {-late:.0f} s behind the chain's newest block",
+            "Set the clock: timedatectl set-ntp true",
+        )
+    if late > CLOCK_SLACK_SECONDS + LATE_BLOCKS * chain.network.block_time:
+        return Check(
+            "clock",
+            "warn",
+            f"the newest block is {late:.0f} s old: the node syncs, the chain stands still, or this"
+            " machine's clock is ahead",
+            "Check the clock (timedatectl) and the node (cpc-engine query status).",
+        )
+    return Check("clock", "ok", f"the newest block is {max(late, 0.0):.0f} s old")
+
+
+def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
+    """Whether the account can pay for results."""
+    account = client.balance(address)
+    fee = BASE_GAS[TxType.SUBMIT_RESULT] * gas_price
+    results = account.balance // fee
+    found = f"{format_cpc(account.balance)} CPC, enough for {results} results"
+    mend = f"Fund it: cpc-engine tx send {address} 10 --from faucet --node {client.urls[0]}"
+    if results == 0:
+        return Check("balance", "fail", f"insufficient balance: {found}", mend)
+    if results < ENOUGH_RESULTS:
+        return Check("balance", "warn", found, mend)
+    return Check("balance", "ok", found)
+
+
+def check_gas_price(network: Network, gas_price: int) -> Check:
+    """Whether the network takes this price."""
+    if gas_price < network.min_gas_price:
+        return Check(
+            "gas price",
+            "fail",
+            f"{gas_price} units a gas, and {network.name} takes {network.min_gas_price} at least",
+            f"Use --gas-price {network.min_gas_price}.",
+        )
+    return Check("gas price", "ok", f"{gas_price} units a gas")
+
+
+def check_python() -> Check:
+    """Version of the interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", "ok", version)
+
+
+def check_disk(directory: Path) -> Check:
+    """Whether the ledger has room to grow: about 20 KB a result."""
+    place = directory
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < 100 * 2**20:
+        return Check("disk", "fail", f"{free / 2**20:.0f} MiB free at {place}", "Free some space.")
+    return Check("disk", "ok", f"{free / 2**30:.1f} GiB free at {place}")
+
+
+def demand(check: Check) -> Check:
+    """Give a check back, or raise SetupError where it failed."""
+    if check.state == "fail":
+        raise SetupError(f"{check.name}: {check.found}", advice=check.mend)
+    return check
+
+
+def _genesis(client: NodeClient) -> str:
+    """Hash of the first block that the node has: 0, or 1 where it begins there."""
+    for height in (0, 1):
+        try:
+            return client.block(height).hash()
+        except NotFound:
+            continue
+    return "unknown"

@@ -1,0 +1,71 @@
+"""Tells the operator what happens: plain lines for people, JSON lines for machines.
+
+    report = PlainReporter()
+    report("block", height=38, hash="1002...", skipped=0)
+
+An event is a name and fields; both reporters get the same ones, and nothing else prints.
+"""
+
+import json
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+_LINES = {
+    "start": "mining for {address} on {chain_id} with {devices}; node {node}",
+    "ready": "{device} passed its known-answer test after {seconds:.1f} s and takes work",
+    "block": "block {height} {hash:.12}: {tasks} task(s)",
+    "gap": "skipped blocks {first} to {last}: {reason}",
+    "skipped": "block {height}: skipped, {reason}",
+    "computed": (
+        "block {height} task {index}: {result_hash:.16} on {device} in {seconds:.3f} s, checked"
+    ),
+    "signed": "task {task_id}: signed with nonce {nonce}, transaction {tx_hash}",
+    "confirmed": "task {task_id}: final, in block {included_height}, transaction {tx_hash}",
+    "given_up": "task {task_id}: given up, {reason}",
+    "rolled_back": "the chain rolled back blocks {first} to {last}",
+    "child_killed": "{device}: child replaced: {reason}",
+    "child_ended": "{device}: child ended: {reason}",
+    "out_of_service": "{device}: out of service: {reason}",
+    "node_trouble": "node: {message} {advice}",
+    "node_well": "node: answers again",
+    "sender_trouble": "sending: {message}. {advice}",
+    "funded": "made a key, address {address}, and funded it with {cpc} CPC",
+    "devnet": "embedded devnet at {url}, a block every {block_time} s",
+    "warning": "warning: {name}: {found}. {mend}",
+    "stopping": "stopping: everything is written down",
+}
+
+
+class Reporter(Protocol):
+    """Takes events; must not raise."""
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Tell of `event`."""
+
+
+class PlainReporter:
+    """One line an event, with the time of day."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Print the event's line."""
+        clock = time.strftime("%H:%M:%S")
+        print(clock, _LINES[event].format(**fields).rstrip(), file=self._out, flush=True)
+
+
+class JsonReporter:
+    """One JSON object a line: `event`, `time` (Unix seconds) and the event's fields."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Print the object."""
+        print(
+            json.dumps({"event": event, "time": round(time.time(), 3)} | fields),
+            file=self._out,
+            flush=True,
+        )

@@ -1,0 +1,289 @@
+"""The sender: signs results, sends them in nonce order, and follows them until they are final.
+
+One a key, in a thread of its own; the only place where the private key is used. Each step reads the
+chain first, so that what it decides rests on what the blocks hold:
+
+    scan blocks -> final? -> worthless? -> sign (write ahead) -> send, or send again
+
+Sending again is always safe: the same bytes carry the same nonce, and at most one of the
+transactions of one nonce gets into a block.
+"""
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import LedgerError
+from engine.ledger import Ledger, LiveTransaction, Progress
+from engine.scan import ChainScan, RolledBack
+from engine.tasks import TASK_LIFETIME_BLOCKS
+from node_client.errors import (
+    AlreadyInPool,
+    AmbiguousTransaction,
+    FeeTooLow,
+    GasLimitTooLow,
+    GasPriceTooLow,
+    InsufficientBalance,
+    InvalidSignature,
+    MissingSignature,
+    NodeClientError,
+    NodeError,
+    NonceTooLow,
+    PublicKeyMismatch,
+    Refused,
+)
+from node_client.keys import PrivateKey
+from node_client.networks import MAX_QUEUED_NONCES, Network
+from node_client.readings import sign_safely
+from node_client.rpc import Account, NodeClient, NodeStatus
+from node_client.transaction import BASE_GAS, ComputeResult, Transaction, TxType
+
+SEND_AGAIN_BLOCKS = 2
+MAX_IN_FLIGHT = MAX_QUEUED_NONCES // 2
+DROPPED_AFTER = 6
+"""A transaction that a node took as new so often, and that no block holds, is being dropped."""
+
+_NEVER_ACCEPTED = (
+    GasPriceTooLow,
+    GasLimitTooLow,
+    FeeTooLow,
+    InvalidSignature,
+    MissingSignature,
+    PublicKeyMismatch,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The result's transaction is written down."""
+
+    task_id: str
+    tx_hash: str
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The block that holds the result's transaction is deep enough."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The result is given up."""
+
+    task_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SenderTrouble:
+    """Something keeps results from being sent. Sent once for each kind until it passes."""
+
+    message: str
+    advice: str
+    fatal: bool = False
+
+
+SenderEvent = Signed | Confirmed | Abandoned | SenderTrouble | RolledBack
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """`depth`: blocks on top of the one that holds a result until it is final."""
+
+    network: Network
+    gas_price: int
+    depth: int = 6
+
+
+class Sender(threading.Thread):
+    """Start it; `poke` it when a result was computed or a block came; set `stopping` to end it."""
+
+    def __init__(
+        self,
+        client: NodeClient,
+        ledger: Ledger,
+        key: PrivateKey,
+        inbox: "queue.Queue[Any]",
+        settings: SenderSettings,
+    ) -> None:
+        super().__init__(name="sender", daemon=True)
+        self.stopping = threading.Event()
+        self._poked = threading.Event()
+        self._client = client
+        self._ledger = ledger
+        self._key = key
+        self._inbox = inbox
+        self._settings = settings
+        self._scan = ChainScan(client, ledger, key.address)
+        self._trouble: str | None = None
+
+    def poke(self) -> None:
+        """There is something to do."""
+        self._poked.set()
+
+    def stop(self) -> None:
+        """End after the step that runs now."""
+        self.stopping.set()
+        self._poked.set()
+
+    def run(self) -> None:
+        """Step when poked, and now and then, until told to stop."""
+        while not self.stopping.is_set():
+            self._poked.wait(self._settings.network.block_time)
+            self._poked.clear()
+            if self.stopping.is_set():
+                return
+            try:
+                self.step()
+            except LedgerError as error:
+                self._inbox.put(SenderTrouble(str(error), error.advice, fatal=True))
+                return
+            except NodeClientError as error:
+                self._tell_trouble(error)
+
+    def step(self) -> None:
+        """Bring the ledger up to the chain, and the chain up to the ledger."""
+        tip = self._client.status()
+        if (gone := self._scan.advance(tip, self.stopping.is_set)) is not None:
+            self._inbox.put(gone)
+        if not self._scan.caught_up(tip):
+            return
+        for task_id in self._ledger.record_final(tip.height - self._settings.depth):
+            self._inbox.put(Confirmed(task_id))
+        self._give_up_worthless(tip)
+        account = self._client.balance(self._key.address)
+        self._sign_computed(account)
+        self._send_in_order(tip, account)
+
+    def _give_up_worthless(self, tip: NodeStatus) -> None:
+        """A task counts only while its block is among the chain's last 100."""
+        for result in self._ledger.progress("state IN ('computed', 'signed', 'sent', 'included')"):
+            known = self._ledger.scanned_hash(result.height)
+            if known is not None and known != result.block_hash:
+                self._give_up(result.task_id, "rolled_back", "its block was rolled back")
+            elif result.state != "included" and result.height <= tip.height - TASK_LIFETIME_BLOCKS:
+                self._give_up(result.task_id, "expired", "its block is not among the last 100")
+
+    def _sign_computed(self, account: Account) -> None:
+        waiting = self._ledger.to_sign()
+        if not waiting:
+            return
+        pending_nonce = self._client.nonce(self._key.address)
+        in_flight = self._ledger.in_flight()
+        spendable = account.balance - sum(live.tx.fee for live in in_flight)
+        for result in waiting[: MAX_IN_FLIGHT - len(in_flight)]:
+            if spendable < self._fee:
+                raise InsufficientBalance(
+                    f"insufficient balance: a result costs {self._fee} units",
+                    advice=self._advice_to_fund(),
+                )
+            tx = self._sign(
+                result, self._free_nonce(account.nonce, pending_nonce), account, spendable
+            )
+            if tx is not None:
+                spendable -= tx.fee
+                self._inbox.put(Signed(result.task_id, tx.hash(), tx.nonce))
+
+    def _sign(
+        self, result: Progress, nonce: int, account: Account, spendable: int
+    ) -> Transaction | None:
+        payload = ComputeResult(
+            task_id=result.task_id,
+            worker_address=self._key.address,
+            result_hash=result.result_hash,
+            proof=result.proof,
+            nonce=result.task_index,
+            signature="",
+        ).signed_by(self._key)
+        draft = Transaction(
+            tx_type=TxType.SUBMIT_RESULT,
+            from_address=self._key.address,
+            amount=0,
+            fee=self._fee,
+            nonce=nonce,
+            payload=payload.model_dump(),
+            gas_price=self._settings.gas_price,
+            gas_limit=BASE_GAS[TxType.SUBMIT_RESULT],
+        )
+        try:
+            tx = sign_safely(
+                draft,
+                self._key,
+                first_unspent=account.nonce,
+                min_gas_price=self._settings.network.min_gas_price,
+                spendable=spendable,
+            )
+        except AmbiguousTransaction as error:
+            self._give_up(result.task_id, "ambiguous", str(error))
+            return None
+        self._ledger.record_signed(result.task_id, tx)
+        return tx
+
+    def _free_nonce(self, confirmed: int, pending: int) -> int:
+        """The lowest nonce that neither we nor, as far as the node knows, anybody else uses."""
+        taken = self._ledger.taken_nonces()
+        nonce = confirmed
+        while nonce in taken or nonce < pending:
+            nonce += 1
+        return nonce
+
+    def _send_in_order(self, tip: NodeStatus, account: Account) -> None:
+        trouble: Refused | None = None
+        for live in self._ledger.in_flight():
+            due = live.sent_height is None or tip.height - live.sent_height >= SEND_AGAIN_BLOCKS
+            if due and not self.stopping.is_set():
+                trouble = self._send(live, tip, account) or trouble
+        if trouble is None:
+            self._trouble = None
+        else:
+            raise trouble
+
+    def _send(self, live: LiveTransaction, tip: NodeStatus, account: Account) -> Refused | None:
+        """Send once. Gives the refusal that a person has to do something about."""
+        tx = live.tx
+        if live.received >= DROPPED_AFTER and tx.nonce == account.nonce:
+            self._give_up(
+                live.task_id, "dropped", "the network drops its transaction again and again"
+            )
+            return None
+        try:
+            self._client.send(tx)
+        except _NEVER_ACCEPTED as error:
+            self._give_up(live.task_id, "refused", str(error))
+            return error
+        except (AlreadyInPool, NonceTooLow) as error:
+            # In the pool, in a block not read yet, or another transaction waits with this nonce:
+            # the blocks will tell.
+            self._ledger.record_sent(tx.hash(), error.reason, tip.height)
+            return None
+        except Refused as error:
+            self._ledger.record_sent(tx.hash(), error.reason, tip.height)
+            if isinstance(error, InsufficientBalance):
+                error.advice = self._advice_to_fund()
+            return error
+        self._ledger.record_sent(tx.hash(), "received", tip.height)
+        return None
+
+    @property
+    def _fee(self) -> int:
+        return BASE_GAS[TxType.SUBMIT_RESULT] * self._settings.gas_price
+
+    def _advice_to_fund(self) -> str:
+        node = self._client.urls[0]
+        return f"Fund it: cpc-engine tx send {self._key.address} 10 --from faucet --node {node}"
+
+    def _give_up(self, task_id: str, code: str, reason: str) -> None:
+        self._ledger.give_up(task_id, code, reason)
+        self._inbox.put(Abandoned(task_id, reason))
+
+    def _tell_trouble(self, error: NodeClientError) -> None:
+        if isinstance(error, NodeError):
+            return  # the watcher tells of a node that does not answer
+        kind = type(error).__name__
+        if kind != self._trouble:
+            self._trouble = kind
+            self._inbox.put(SenderTrouble(str(error), error.advice))

@@ -1,0 +1,97 @@
+"""Tasks from blocks: seed and id, as section 1 of the specification derives them.
+
+    task = BlockTask.derive(block_hash, address, index=0, size=1024, iterations=1)
+    task.task_id, task.task.seed
+
+The parent derives; a child sees a seed, never a block or an address.
+"""
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Self
+
+from engine.errors import BadInput
+from kernels.task import Task
+from node_client.address import check_address
+
+DEFAULT_SIZE = 1024
+DEFAULT_ITERATIONS = 1
+DEFAULT_OPENINGS = 16
+MAX_TASKS_PER_BLOCK = 16
+TASK_LIFETIME_BLOCKS = 100
+"""A block's task counts only while the block is among the last 100 of the verifier's chain."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTask:
+    """Task `index` of the block `block_hash` at `height` for one worker."""
+
+    block_hash: str
+    height: int
+    worker_address: str
+    index: int
+    task_id: str
+    task: Task
+
+    @classmethod
+    def derive(
+        cls,
+        block_hash: str,
+        worker_address: str,
+        *,
+        index: int = 0,
+        height: int = 0,
+        size: int = DEFAULT_SIZE,
+        iterations: int = DEFAULT_ITERATIONS,
+    ) -> Self:
+        """Derive it. Raises BadInput, InvalidAddress or InvalidTask."""
+        check_hash(block_hash, "block hash")
+        check_address(worker_address)
+        if not 0 <= index < MAX_TASKS_PER_BLOCK:
+            raise BadInput(f"task index {index} is out of range: it must be 0 to 15")
+        return cls(
+            block_hash=block_hash,
+            height=height,
+            worker_address=worker_address,
+            index=index,
+            task_id=derive_task_id(block_hash, worker_address, index),
+            task=Task(derive_seed(block_hash, worker_address, index), size, iterations),
+        )
+
+
+def derive_seed(block_hash: str, worker_address: str, index: int) -> bytes:
+    """SHA-256 over block hash and address, and ":index" for every index but the first; 32 bytes."""
+    suffix = f":{index}" if index else ""
+    return hashlib.sha256(f"{block_hash}{worker_address}{suffix}".encode("ascii")).digest()
+
+
+def derive_task_id(block_hash: str, worker_address: str, index: int) -> str:
+    """UUIDv5 of the task, hyphenated, lower case."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpc:task:{block_hash}:{worker_address}:{index}"))
+
+
+def check_hash(text: str, what: str) -> str:
+    """Give 64 lower-case hex digits back, or raise BadInput."""
+    if not _HASH.fullmatch(text):
+        raise BadInput(
+            f"{text[:80]!r} is no {what}: it must be 64 lower-case hex digits, without 0x"
+        )
+    return text
+
+
+def check_task_id(text: str) -> str:
+    """Give a lower-case hyphenated UUID back, or raise BadInput."""
+    try:
+        valid = str(uuid.UUID(text)) == text
+    except ValueError:
+        valid = False
+    if not valid:
+        raise BadInput(
+            f"{text[:80]!r} is no task id: it must be a UUID in lower case with hyphens,"
+            " such as 550e8400-e29b-41d4-a716-446655440000"
+        )
+    return text

@@ -1,0 +1,308 @@
+"""The supervisor's policy, driven without processes and with a clock of the test's own."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engine.messages import Beat, Computed, Failed, Open, Opened, Ready, Work
+from engine.supervisor import (
+    ALIVE,
+    Accepted,
+    Check,
+    GivenUp,
+    Job,
+    Kill,
+    Limits,
+    OutOfService,
+    Spawn,
+    State,
+    Supervisor,
+    Tell,
+)
+from kernels.task import Task
+
+TASK = Task(bytes(range(32)), 64)
+LEAVES = (3, 5)
+
+
+def make(devices=("a",), **limits):
+    return Supervisor(list(devices), draw=lambda job, computed: LEAVES, limits=Limits(**limits))
+
+
+def computed(ticket, seconds=0.5):
+    return Computed(ticket, b"r" * 32, "01", "a", seconds)
+
+
+def ready(supervisor, device="a", generation=1, now=1.0):
+    return supervisor.heard(device, generation, Ready(device, 1.0), now)
+
+
+def only(actions, kind):
+    found = [action for action in actions if isinstance(action, kind)]
+    assert len(found) == 1, actions
+    return found[0]
+
+
+def test_a_job_goes_from_work_to_accepted():
+    supervisor = make()
+    assert supervisor.start(0.0) == [Spawn("a", 1)]
+    assert supervisor.submit(Job(7, TASK, 4), 0.5) == []  # waits until the child is ready
+    assert ready(supervisor) == [Tell("a", 1, Work(7, TASK, 4))]
+    assert supervisor.heard("a", 1, computed(7), 2.0) == [Tell("a", 1, Open(7, LEAVES))]
+    check = only(supervisor.heard("a", 1, Opened(7, b""), 2.1), Check)
+    assert not supervisor.idle
+    accepted = only(supervisor.checked(check, None, 2.2), Accepted)
+    assert accepted.job.ticket == 7
+    assert supervisor.idle
+
+
+def test_a_dead_child_is_replaced_and_its_job_given_out_again():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 2.0)
+    assert supervisor.exited("a", 1, -9, 3.0) == [Spawn("a", 2)]
+    assert ready(supervisor, generation=2, now=4.0) == [Tell("a", 2, Work(1, TASK, 0))]
+
+
+def test_a_wrong_result_is_never_accepted_and_its_child_is_killed():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 2.0)
+    supervisor.heard("a", 1, computed(1), 3.0)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 3.0), Check)
+    actions = supervisor.checked(check, "the leaves do not give the root", 3.1)
+    assert only(actions, Kill).generation == 1
+    assert not any(isinstance(action, Accepted) for action in actions)
+
+
+def test_a_second_wrong_result_takes_the_device_out_of_service():
+    supervisor = make()
+    supervisor.start(0.0)
+    supervisor.submit(Job(1, TASK, 0), 0.0)
+    actions = []
+    for generation in (1, 2):
+        ready(supervisor, generation=generation)
+        supervisor.heard("a", generation, computed(1), 2.0)
+        check = only(supervisor.heard("a", generation, Opened(1, b""), 2.0), Check)
+        actions = supervisor.checked(check, "wrong", 2.0)
+        supervisor.tick(2.0)
+    assert only(actions, OutOfService).device == "a"
+    assert supervisor.all_out
+
+
+def test_a_late_word_from_a_replaced_child_is_ignored():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 2.0)
+    supervisor.exited("a", 1, 1, 3.0)
+    assert supervisor.heard("a", 1, computed(1), 3.1) == []
+    assert supervisor.exited("a", 1, 1, 3.2) == []
+
+
+def test_hang_is_seen_though_the_heart_beats():
+    supervisor = make(work_margin=5.0, work_factor=2.0, silence=10.0)
+    supervisor.start(0.0)
+    ready(supervisor)
+    job = Job(1, TASK, 0)
+    supervisor.submit(job, 2.0)
+    supervisor.heard("a", 1, computed(1, seconds=1.0), 3.0)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 3.0), Check)
+    supervisor.checked(check, None, 3.0)
+    supervisor.submit(Job(2, TASK, 0), 4.0)  # known speed: 5 s + 2 * 1 s
+    actions = []
+    for second in range(5, 13):
+        supervisor.heard("a", 1, Beat(), float(second))
+        actions += supervisor.tick(float(second))
+        if actions:
+            break
+    assert only(actions, Kill).reason.startswith("hung")
+    assert second == 11
+
+
+def test_silence_is_seen_before_the_deadline():
+    supervisor = make(silence=3.0)
+    supervisor.start(0.0)
+    ready(supervisor, now=1.0)
+    assert supervisor.tick(2.0) == []
+    assert supervisor.tick(3.0) == []
+    assert supervisor.tick(4.0) == []
+    assert only(supervisor.tick(4.5), Kill).reason == "silent for 3 s"
+
+
+def test_a_parent_that_slept_does_not_blame_its_children():
+    supervisor = make(silence=3.0)
+    supervisor.start(0.0)
+    ready(supervisor, now=1.0)
+    supervisor.tick(1.0)
+    assert supervisor.tick(500.0) == []  # SIGSTOP, or the lid was closed
+    assert only(supervisor.tick(501.4) + supervisor.tick(502.8) + supervisor.tick(504.1), Kill)
+
+
+def test_restart_intensity_takes_a_device_out_and_the_cool_down_brings_it_back():
+    supervisor = make(restarts=3, period=100.0, cooldown=50.0, backoff_most=0.0)
+    supervisor.start(0.0)
+    actions = []
+    for fall in range(4):
+        generation = supervisor._slots["a"].generation
+        actions = supervisor.exited("a", generation, 1, float(fall))
+        supervisor.tick(float(fall))
+    assert only(actions, OutOfService)
+    assert supervisor.all_out
+    supervisor._last_tick = 53.0
+    assert only(supervisor.tick(53.0), Spawn)
+
+
+def test_backoff_grows_and_success_resets_it():
+    supervisor = make(restarts=100)
+    supervisor.start(0.0)
+    waits = []
+    now = 0.0
+    for _ in range(6):
+        slot = supervisor._slots["a"]
+        supervisor.exited("a", slot.generation, 1, now)
+        waits.append(slot.deadline - now if slot.state is State.BACKOFF else 0.0)
+        while slot.state is State.BACKOFF:
+            now += 1.0
+            supervisor.tick(now)
+    assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_a_job_that_kills_its_children_is_given_up():
+    supervisor = make(attempts=2, restarts=100)
+    supervisor.start(0.0)
+    supervisor.submit(Job(1, TASK, 0), 0.0)
+    ready(supervisor)
+    supervisor.exited("a", 1, -11, 2.0)
+    ready(supervisor, generation=2, now=3.0)
+    given_up = only(supervisor.exited("a", 2, -11, 4.0), GivenUp)
+    assert "2 children" in given_up.reason
+    assert supervisor.idle
+
+
+def test_a_device_that_is_not_there_is_out_at_once():
+    supervisor = make(("a", "b"))
+    supervisor.start(0.0)
+    actions = supervisor.heard("a", 1, Failed(None, "DeviceUnavailable", "no driver"), 1.0)
+    assert "no driver" in only(actions, OutOfService).reason
+    assert not supervisor.all_out
+
+
+def test_a_task_too_large_does_not_cost_the_child():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 1.0)
+    actions = supervisor.heard("a", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 2.0)
+    assert "12 GB" in only(actions, GivenUp).reason
+    assert supervisor.states()["a"][0] is State.IDLE
+
+
+class Life(RuleBasedStateMachine):
+    """Random lives of three children: jobs end once, and never without a check that was right."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+        self.supervisor = make(
+            ("a", "b", "c"), silence=5.0, restarts=3, period=60.0, cooldown=30.0
+        )
+        self.tickets = 0
+        self.submitted, self.ended, self.dropped = set(), [], set()
+        self.passed = set()
+        self.checks = []
+        self.processes = {}  # device -> generation of the live process
+        self.told = {}
+        self.take(self.supervisor.start(self.now))
+
+    def take(self, actions):
+        for action in actions:
+            match action:
+                case Spawn():
+                    assert action.device not in self.processes, "two children of one device"
+                    self.processes[action.device] = action.generation
+                    self.told.pop(action.device, None)
+                case Kill():
+                    assert self.processes.pop(action.device) == action.generation
+                case Tell():
+                    assert self.processes[action.device] == action.generation
+                    self.told[action.device] = action.message
+                case Check():
+                    self.checks.append(action)
+                case Accepted():
+                    assert action.job.ticket in self.passed
+                    self.ended.append(action.job.ticket)
+                case GivenUp():
+                    self.ended.append(action.job.ticket)
+
+    @rule()
+    def submit(self):
+        self.tickets += 1
+        self.submitted.add(self.tickets)
+        self.take(self.supervisor.submit(Job(self.tickets, TASK, 0), self.now))
+
+    @rule(device=st.sampled_from("abc"))
+    def child_gets_ready(self, device):
+        if self.supervisor.states()[device][0] is State.STARTING:
+            self.take(
+                self.supervisor.heard(
+                    device, self.processes[device], Ready(device, 1.0), self.now
+                )
+            )
+
+    @rule(device=st.sampled_from("abc"), fails=st.booleans())
+    def child_answers(self, device, fails):
+        match self.told.get(device):
+            case Work(ticket=ticket) if device in self.processes:
+                message = Failed(ticket, "Oops", "no") if fails else computed(ticket)
+            case Open(ticket=ticket) if device in self.processes:
+                message = Opened(ticket, b"")
+            case _:
+                return
+        del self.told[device]
+        self.take(self.supervisor.heard(device, self.processes[device], message, self.now))
+
+    @precondition(lambda self: self.checks)
+    @rule(right=st.booleans())
+    def check_ends(self, right):
+        check = self.checks.pop()
+        if right:
+            self.passed.add(check.job.ticket)
+        error = None if right else "wrong"
+        self.take(self.supervisor.checked(check, error, self.now))
+
+    @rule(device=st.sampled_from("abc"), code=st.sampled_from([-9, -11, 0, 1, None]))
+    def child_dies(self, device, code):
+        if device in self.processes:
+            generation = self.processes.pop(device)
+            self.take(self.supervisor.exited(device, generation, code, self.now))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 2.4, 30.0]), heard=st.booleans())
+    def time_passes(self, seconds, heard):
+        self.now += seconds
+        if heard:
+            for device, generation in list(self.processes.items()):
+                self.take(self.supervisor.heard(device, generation, Beat(), self.now))
+        self.take(self.supervisor.tick(self.now))
+
+    @rule()
+    def drop(self):
+        self.dropped |= {job.ticket for job in self.supervisor.drop_pending()}
+
+    @invariant()
+    def every_job_ends_at_most_once(self):
+        assert len(self.ended) == len(set(self.ended))
+        assert not self.dropped & set(self.ended)
+        if self.supervisor.idle:
+            assert self.submitted == self.dropped | set(self.ended)
+
+    @invariant()
+    def a_child_lives_exactly_where_the_policy_says_so(self):
+        states = self.supervisor.states()
+        assert {name for name in states if states[name][0] in ALIVE} == set(self.processes)
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
