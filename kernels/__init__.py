@@ -1,0 +1,13 @@
+"""The arithmetic of `matrix_mult_v1`: arrays in, arrays and digests out.
+
+    from kernels.devices import open_device
+    from kernels.task import Task
+
+    with open_device("cpu") as device:
+        commitment = device.compute(Task(seed, 1024))
+        commitment.root, commitment.proof(16)
+
+No chain, no network, no processes. One operation a package (`expand`, `product`, `commit`), in each
+a plain `reference.py` in numpy beside the fast `cpu.py`; a device strings the three together. Only
+the fast ones import numba, and only `devices.py` chooses one.
+"""

@@ -1,0 +1,68 @@
+"""The tree's form, without its hashes: sizes, siblings, and the way from opened leaves to the root.
+
+Level 0 are the leaves; a level of m nodes has ceil(m / 2) parents, an odd last node moves up
+unchanged (RFC 6962's form). A place is a (level, position).
+
+>>> level_sizes(5)
+[5, 3, 2, 1]
+>>> list(sibling_places(5, [2]))
+[(0, 3), (1, 0), (2, 1)]
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kernels.digest import DIGEST_BYTES, NODE_TAG, tagged_hash
+from kernels.errors import InvalidProof
+
+
+def level_sizes(leaf_count: int) -> list[int]:
+    """Nodes of each level, from the leaves up to the root."""
+    sizes = [leaf_count]
+    while sizes[-1] > 1:
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes
+
+
+def check_leaf_positions(leaf_count: int, leaves: Sequence[int]) -> None:
+    """Raise InvalidProof unless these are distinct leaves of a tree of that many."""
+    if any(not 0 <= leaf < leaf_count for leaf in leaves):
+        raise InvalidProof(f"an opened leaf is out of range: there are {leaf_count}")
+    if len(set(leaves)) != len(leaves):
+        raise InvalidProof("a leaf is opened twice")
+
+
+def sibling_places(leaf_count: int, leaves: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Places of the nodes that an opening of these leaves needs, in the proof's order."""
+    known = set(leaves)
+    for level, size in enumerate(level_sizes(leaf_count)[:-1]):
+        for position in sorted(known):
+            sibling = position ^ 1
+            if sibling not in known and sibling < size:
+                yield level, sibling
+        known = {position // 2 for position in known}
+
+
+def root_from_leaves(leaf_count: int, digests: Mapping[int, bytes], siblings: bytes) -> bytes:
+    """The root that opened leaves (their digests by position, at least one) and siblings give.
+
+    `siblings` has exactly the digests that `sibling_places` asks for: the caller has checked that.
+    """
+    known = dict(digests)
+    rest = (siblings[i : i + DIGEST_BYTES] for i in range(0, len(siblings), DIGEST_BYTES))
+    for size in level_sizes(leaf_count)[:-1]:
+        parents: dict[int, bytes] = {}
+        for position in sorted(known):
+            sibling = position ^ 1
+            if sibling >= size:
+                parents[position // 2] = known[position]
+            elif sibling not in known:
+                parents[position // 2] = _parent(position, known[position], next(rest))
+            elif sibling > position:
+                parents[position // 2] = _parent(position, known[position], known[sibling])
+        known = parents
+    return known[0]
+
+
+def _parent(position: int, node: bytes, sibling: bytes) -> bytes:
+    """The parent of a node at an even or odd position and of its sibling."""
+    return tagged_hash(NODE_TAG, sibling + node if position % 2 else node + sibling)

@@ -1,0 +1,71 @@
+"""What a device is to the rest of the program: a task goes in, a commitment comes out.
+
+    with open_device("auto") as device:
+        commitment = device.compute(task)
+
+A new kind of device is one class that computes, and one kind of `Commitment` that can say which
+digests stand at given places of its tree, wherever that tree lies.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from kernels.commit.tree import check_leaf_positions, sibling_places
+from kernels.proof import draw_openings, encode_proof
+from kernels.task import Task
+
+
+class Commitment(ABC):
+    """The root of a computed task, and the tree below it for as long as this object lives."""
+
+    def __init__(self, task: Task, root: bytes) -> None:
+        self.task = task
+        self.root = root
+
+    @abstractmethod
+    def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
+        """The 32-byte digests at these places of the tree (level, position), joined in order."""
+
+    def siblings(self, leaves: Sequence[int]) -> bytes:
+        """Siblings of any distinct leaves, in the proof's order: for a verifier's own draw.
+
+        The order of `leaves` does not matter. Raises InvalidProof where they are none of the tree's.
+        """
+        check_leaf_positions(self.task.leaf_count, leaves)
+        return self.digests(list(sibling_places(self.task.leaf_count, leaves)))
+
+    def proof(self, k: int) -> str:
+        """The proof with k openings. Raises InvalidProof where k is out of range."""
+        leaves = draw_openings(self.root, self.task, k)
+        return encode_proof(self.task, k, self.siblings(leaves))
+
+
+class Device(ABC):
+    """Something that computes tasks, one at a time. Close it, or use it as a context manager."""
+
+    name: str
+
+    @abstractmethod
+    def compute(self, task: Task) -> Commitment:
+        """Compute the whole task. Raises TaskTooLarge before it allocates anything."""
+
+    @abstractmethod
+    def profile(self, task: Task) -> dict[str, float]:
+        """Compute the task once for its times: seconds of "expand", "product" and "commit"."""
+
+    def close(self) -> None:
+        """Give threads and memory back. Closing twice is no error."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,41 @@
+"""Philox4x32-10 (Salmon et al., SC'11) in numpy, to be read beside the specification."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.expand import Matrix, Operand, Rows
+
+M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+W0, W1 = 0x9E3779B9, 0xBB67AE85
+LOW = np.uint64(0xFFFFFFFF)
+HALF = np.uint64(32)
+ROUNDS = 10
+
+Words = npt.NDArray[np.uint64]
+
+
+def philox(counter: tuple[Words, Words, Words, Words], key0: int, key1: int) -> tuple[Words, ...]:
+    """Four words for each counter; 32-bit words in 64-bit arrays, shapes that broadcast."""
+    c0, c1, c2, c3 = counter
+    for turn in range(ROUNDS):
+        k0 = np.uint64((key0 + turn * W0) & 0xFFFFFFFF)
+        k1 = np.uint64((key1 + turn * W1) & 0xFFFFFFFF)
+        p0, p1 = M0 * c0, M1 * c2  # 32 x 32 bits: exact in 64
+        c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1 & LOW, (p0 >> HALF) ^ c3 ^ k1, p0 & LOW
+    return c0, c1, c2, c3
+
+
+def expand_rows(operand: Operand, rows: Rows, out: Matrix) -> None:
+    """Fill `out`, m x n, with the m rows of the operand that `rows` names."""
+    m, n = out.shape
+    q = -(-n // 16)
+    counter = (
+        np.arange(q, dtype=np.uint64)[np.newaxis, :],
+        rows.astype(np.uint64)[:, np.newaxis],
+        np.full((1, 1), operand.counter2, np.uint64),
+        np.full((1, 1), operand.counter3, np.uint64),
+    )
+    words = np.empty((m, q, 4), "<u4")
+    for place, word in enumerate(philox(counter, operand.key0, operand.key1)):
+        words[:, :, place] = word
+    out[:] = words.view(np.int8).reshape(m, 16 * q)[:, :n]

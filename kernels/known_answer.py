@@ -1,0 +1,36 @@
+"""Does this device compute right at all? Milliseconds, before it gets work.
+
+Tasks and roots are the specification's own vectors: one entry, sizes around a leaf's 256, sizes
+that no block divides, and up to 5 iterations.
+"""
+
+from kernels.device import Device
+from kernels.errors import WrongResult
+from kernels.task import Task
+
+ANSWERS = {
+    Task(bytes.fromhex("3f37c90b2c5c0a95dba3cf7cb60a08774c97008d5b03b3cff61247635fb410d0"), 1, 1): (
+        "12de182658d6a42b536c4834f12fbcb6e1e8336de981b3edce3488a2d6c4572e"
+    ),
+    Task(
+        bytes.fromhex("935cb74c1dd161a425d48c48326f093f7e3945de2016ca84c1ee66c25d64dc7f"), 17, 2
+    ): ("9ace420b70e5c1fadd9f390790090cfcf9de539862419f97c7e323bb62b2884c"),
+    Task(
+        bytes.fromhex("8ac3727ed7d088d5e3771a2c021ebfe868de11d22b9bea79e192c6ec7bb84b99"), 257, 2
+    ): ("4232fc50ace270f93499e07a864e6a74ec8cd474cce4f5dac30cc67564b610db"),
+    Task(
+        bytes.fromhex("4ed36123695353285a76a4d0f35daf424d9ddbaa6b75beb6090d6548155723ad"), 300, 5
+    ): ("561a436156212efe7ef7fa64e9bdcc3f5b1d8a0bb9b651250ebb885b113c916a"),
+}
+"""Root of each task."""
+
+
+def known_answer_test(device: Device) -> None:
+    """Raise WrongResult unless the device gives every root."""
+    for task, root in ANSWERS.items():
+        if device.compute(task).root != bytes.fromhex(root):
+            raise WrongResult(
+                f"device {device.name} fails the known-answer test at size {task.n} with"
+                f" {task.iterations} iterations",
+                advice="Do not mine with it: look at its driver, its clocks and its memory.",
+            )

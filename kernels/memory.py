@@ -1,0 +1,34 @@
+"""How much memory a task may take: what it needs is compared before anything is allocated."""
+
+import os
+from pathlib import Path
+
+from kernels.errors import TaskTooLarge
+from kernels.task import Task
+
+MEMINFO = Path("/proc/meminfo")
+
+
+def available_memory() -> int:
+    """Bytes that can be had without swapping, or, where the system does not say, all it has."""
+    try:
+        for line in MEMINFO.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def require_memory(task: Task, needed: int) -> None:
+    """Raise TaskTooLarge where a task needs more bytes than there are."""
+    available = available_memory()
+    if needed > available:
+        raise TaskTooLarge(
+            f"a task of size {task.n} needs {_gib(needed)} of memory, and"
+            f" {_gib(available)} are available"
+        )
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"

@@ -1,0 +1,61 @@
+"""A task: the seed that gives both operands, their size, and how often the product is taken.
+
+>>> task = Task(bytes(range(32)), n=257)
+>>> task.leaves_per_row, task.leaf_count
+(2, 514)
+>>> task.leaf_place(513)
+(256, 256, 257)
+"""
+
+from dataclasses import dataclass
+
+from kernels.errors import InvalidTask
+
+SEED_BYTES = 32
+LEAF_BYTES = 256
+MAX_SIZE = 65_536
+"""The largest n for which no sum of n products of int8 overflows int32."""
+MAX_ITERATIONS = 65_536
+MAX_OPENINGS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A valid task: n x n operands from 32 bytes of seed. Raises InvalidTask where it is none."""
+
+    seed: bytes
+    n: int
+    iterations: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, bytes) or len(self.seed) != SEED_BYTES:
+            raise InvalidTask(f"a seed is {SEED_BYTES} bytes")
+        if self.seed[:16] == self.seed[16:]:
+            raise InvalidTask("the halves of the seed are equal, which would make A and B the same")
+        _check_range("matrix size", self.n, MAX_SIZE)
+        _check_range("iterations", self.iterations, MAX_ITERATIONS)
+
+    @property
+    def leaves_per_row(self) -> int:
+        """Leaves that one row of the result is cut into; the last one may be short."""
+        return -(-self.n // LEAF_BYTES)
+
+    @property
+    def leaf_count(self) -> int:
+        """L, the number of leaves below the root."""
+        return self.n * self.leaves_per_row
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds that the whole task takes."""
+        return self.n**3 * self.iterations
+
+    def leaf_place(self, leaf: int) -> tuple[int, int, int]:
+        """Row, first column and the column past the last of a leaf, 0 <= leaf < leaf_count."""
+        row, part = divmod(leaf, self.leaves_per_row)
+        return row, part * LEAF_BYTES, min((part + 1) * LEAF_BYTES, self.n)
+
+
+def _check_range(what: str, value: int, most: int) -> None:
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidTask(f"{what} {value!r} is out of range: it must be 1 to {most}")
