@@ -73,7 +73,7 @@ def _compute(device: Device, order: Work, line: "_Line") -> Commitment:
     started = time.perf_counter()
     commitment = device.compute(order.task)
     seconds = time.perf_counter() - started
-    proof = commitment.proof(order.openings)
+    proof = commitment.proof(min(order.openings, order.task.leaf_count))
     line.say(Computed(order.ticket, commitment.root, proof, device.name, seconds))
     return commitment
 

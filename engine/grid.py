@@ -69,6 +69,11 @@ class BlockGrid:
             return
         first_height, first_seen = self._last_height_seen_at
         blocks = height - first_height
-        if blocks >= 16:
-            self.block_time += 0.25 * ((now - first_seen) / blocks - self.block_time)
-            self._last_height_seen_at = (height, now)
+        measured = (now - first_seen) / max(blocks, 1)
+        if blocks >= 4 and abs(measured - self.block_time) > 0.25 * self.block_time:
+            self.block_time = measured  # the belief was plainly wrong
+        elif blocks >= 16:
+            self.block_time += 0.25 * (measured - self.block_time)
+        else:
+            return
+        self._last_height_seen_at = (height, now)

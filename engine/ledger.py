@@ -20,7 +20,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +119,7 @@ class LiveTransaction:
 class Ledger:
     """See the module. Thread-safe: the mining loop and the sender share one."""
 
-    def __init__(self, connection: sqlite3.Connection, lock_file: IO[str] | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock_file: IO[str]) -> None:
         self._db = connection
         self._db.row_factory = sqlite3.Row
         self._lock_file = lock_file
@@ -132,37 +132,32 @@ class Ledger:
         Raises LedgerError where another process has it, it belongs to another chain or account, or
         the file cannot be used.
         """
-        lock_file = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock_file = _lock(path)
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.executescript(_SCHEMA)
-            ledger = cls(connection, lock_file)
-            ledger._pin(
-                schema=str(SCHEMA_VERSION), chain_id=chain_id, genesis=genesis, address=address
-            )
+            with ExitStack() as on_failure:
+                lock_file = on_failure.enter_context(_lock(path))
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                on_failure.callback(connection.close)
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                    connection.execute(f"PRAGMA {pragma}")
+                connection.executescript(_SCHEMA)
+                ledger = cls(connection, lock_file)
+                ledger._pin(
+                    schema=str(SCHEMA_VERSION), chain_id=chain_id, genesis=genesis, address=address
+                )
+                on_failure.pop_all()
         except (sqlite3.Error, OSError) as error:
-            if lock_file is not None:
-                lock_file.close()
             raise LedgerError(
                 f"the ledger {path} cannot be used: {error}",
                 advice="Free the disk or mend the permissions, or name another file with --ledger.",
             ) from error
-        except LedgerError:
-            lock_file.close()
-            raise
         return ledger
 
     def close(self) -> None:
         """Close the file and let another process have it."""
         with self._mutex:
             self._db.close()
-            if self._lock_file is not None:
-                self._lock_file.close()
+            self._lock_file.close()
 
     def __enter__(self) -> Self:
         return self

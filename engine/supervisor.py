@@ -40,6 +40,8 @@ class Limits:
     restarts: int = 5
     period: float = 300.0
     cooldown: float = 600.0
+    sleep: float = 2.0
+    """A longer pause between two ticks means that this process itself stood still."""
     attempts: int = 3
     """A job that took this many children down is given up."""
 
@@ -245,7 +247,7 @@ class Supervisor:
         """Look at the clock: deadlines, silence, ends of backoff and cool-down."""
         pause = now - self._last_tick
         self._last_tick = now
-        if pause > self._limits.silence / 2:
+        if pause > self._limits.sleep:
             # This process slept (SIGSTOP, a suspended laptop): its children were not silent.
             for slot in self._slots.values():
                 slot.last_heard += pause

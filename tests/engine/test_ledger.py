@@ -162,9 +162,13 @@ def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(ledger):
     made = compute(ledger, 5)
     pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
     ledger._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(LedgerError, match="could not be written"):
+
+    def fill():
         for height in range(6, 500):
             compute(ledger, height)
+
+    with pytest.raises(LedgerError, match="could not be written"):
+        fill()
     assert state(ledger, made) == "computed"
 
 
