@@ -1,0 +1,98 @@
+"""The devnet's routes: the node's, word for word as far as rpc.json shows them.
+
+app = create_app(Chain({}))   # an ASGI application; `uvicorn` serves it
+
+A body of the wrong shape is FastAPI's own 422, in the order of Transaction's fields, as with the
+node. A receipt stays `pending` for ever, as was seen on the node.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from node_client.block import Block
+from node_client.devnet.chain import Chain
+from node_client.errors import InvalidTransaction
+from node_client.transaction import Transaction
+
+
+def create_app(chain: Chain) -> FastAPI:
+    """The routes over this chain.
+
+    The handlers are coroutines although they wait for a lock: they hold it for milliseconds, and
+    no pool of threads is left behind when the server stops.
+    """
+    app = FastAPI(title="cpc-engine devnet", docs_url=None, redoc_url=None)
+    app.add_exception_handler(RequestValidationError, _refuse_shape)
+
+    @app.get("/status")
+    async def status() -> dict[str, Any]:
+        return chain.status()
+
+    @app.get("/block/{height}")
+    async def block(height: int) -> JSONResponse:
+        found = chain.block(height)
+        if found is None:
+            raise HTTPException(404, "Block not found")
+        return JSONResponse(block_json(found))
+
+    @app.get("/balance/{address}")
+    async def balance(address: str) -> dict[str, Any]:
+        account = chain.account(address)
+        return {"address": address, "balance": str(account.balance), "nonce": account.nonce}
+
+    @app.get("/nonce/{address}")
+    async def nonce(address: str, pending: bool = True) -> dict[str, Any]:
+        free = chain.pending_nonce(address) if pending else chain.account(address).nonce
+        return {"address": address, "nonce": free, "pending": pending}
+
+    @app.get("/tx/{tx_hash}/receipt")
+    async def receipt(tx_hash: str) -> dict[str, Any]:
+        received = chain.received_at(tx_hash)
+        if received is None:
+            raise HTTPException(404, "Transaction not found")
+        return {
+            "tx_hash": tx_hash,
+            "status": "pending",
+            "block_height": None,
+            "timestamp": received,
+            "error": None,
+        }
+
+    @app.post("/tx/send")
+    async def send(tx: Transaction) -> dict[str, Any]:
+        try:
+            tx_hash = tx.hash()
+            refusal = chain.send(tx)
+        except (InvalidTransaction, ValueError, RecursionError) as error:
+            raise HTTPException(400, str(error)) from None
+        if refusal is not None:
+            return {"tx_hash": tx_hash, "status": "rejected", "error": refusal}
+        return {"tx_hash": tx_hash, "status": "received"}
+
+    return app
+
+
+def block_json(block: Block) -> dict[str, Any]:
+    """A block as GET /block has it: without its hash, and with the empty zk fields."""
+    return {
+        "header": {
+            **block.header.model_dump(),
+            "zk_state_proof_hash": None,
+            "zk_compute_proof_hash": None,
+        },
+        "txs": [tx.to_json() for tx in block.txs],
+        "pq_signature": block.pq_signature,
+        "pq_sig_scheme_id": block.pq_sig_scheme_id,
+    }
+
+
+async def _refuse_shape(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    try:
+        return await request_validation_exception_handler(request, error)
+    except ValueError:  # the body repeats the input, and not all of Python's JSON is JSON
+        return JSONResponse({"detail": "There was an error parsing the body"}, 400)

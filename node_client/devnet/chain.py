@@ -1,0 +1,241 @@
+"""The devnet's chain: accounts, mempool and blocks under one lock, on a fixed grid of time.
+
+>>> chain = Chain({"cpc1...": 10**18}, genesis_time=0.0)
+>>> chain.produce().height
+1
+
+Block `height` is due at genesis_time + height * block_time. Nothing here runs by itself: the
+server's thread calls `produce_if_due`, a test calls `produce`. All methods may be called from any
+thread. Blocks and receipts are kept in memory for ever: this is no node for months.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from node_client.block import Block
+from node_client.devnet.mempool import Mempool
+from node_client.devnet.proposer import Proposer
+from node_client.devnet.state import Account, State, Undo
+from node_client.errors import InvalidData
+from node_client.keys import PrivateKey
+from node_client.networks import BLOCK_GAS_LIMIT, MAX_BLOCK_TRANSACTIONS, NETWORKS
+from node_client.transaction import Transaction
+
+CHAIN_ID = "cpc-devnet-1"
+GENESIS_PREV_HASH = "0" * 64  # a guess, as all of block 0
+
+
+class _Link(NamedTuple):
+    """A block, its hash, and how to take it back."""
+
+    block: Block
+    block_hash: str
+    undo: Undo
+
+
+class Chain:
+    """A chain with one proposer."""
+
+    def __init__(
+        self,
+        balances: Mapping[str, int | Account],
+        *,
+        chain_id: str = CHAIN_ID,
+        network: str = "devnet",
+        block_time: float = 5.0,
+        genesis_time: float | None = None,
+        clock: Callable[[], float] = time.time,
+        proposer: PrivateKey | None = None,
+        max_transactions: int = MAX_BLOCK_TRANSACTIONS,
+        gas_limit: int = BLOCK_GAS_LIMIT,
+    ) -> None:
+        """Make block 0.
+
+        `balances`: the accounts at genesis, in units of 10^-18 CPC. `block_time` in seconds;
+        `genesis_time` in seconds of Unix time, the current whole second if None. `network` names
+        the least gas price, and is what /status says. `clock` gives Unix time in seconds.
+        Raises InvalidData.
+        """
+        if network not in NETWORKS:
+            raise InvalidData(f"{network!r} is no network: there are {', '.join(NETWORKS)}")
+        if not (math.isfinite(block_time) and block_time > 0):
+            raise InvalidData(f"a block time is a positive number of seconds, not {block_time}")
+        self.chain_id = chain_id
+        self.network = network
+        self.block_time = block_time
+        self.clock = clock
+        self.genesis_time = float(math.floor(clock())) if genesis_time is None else genesis_time
+        self.proposer = proposer or PrivateKey.generate()
+        self.drops: Callable[[str], bool] = lambda _tx_hash: False
+        """Whether the proposer drops the transaction of this hash; a switch for faults."""
+
+        self._max_transactions = max_transactions
+        self._gas_limit = gas_limit
+        self._lock = threading.RLock()
+        self._state = State(balances)
+        self._mempool = Mempool(NETWORKS[network].min_gas_price)
+        self._maker = Proposer(self.proposer, chain_id, gas_limit)
+        self._received: dict[str, int] = {}  # by transaction hash, whole seconds
+        self._rounds: dict[int, int] = {}  # by height, where a block was rolled back
+        self._held_until = -math.inf
+        self._links: list[_Link] = []
+        self._append([], {})
+
+    # --- what the routes ask ----------------------------------------------------------------------
+
+    @property
+    def height(self) -> int:
+        """Height of the last block."""
+        with self._lock:
+            return len(self._links) - 1
+
+    def status(self) -> dict[str, Any]:
+        """The body of GET /status. `epoch` stays 0: nothing is known about what moves it."""
+        with self._lock:
+            return {
+                "height": len(self._links) - 1,
+                "last_hash": self._links[-1].block_hash,
+                "network": self.network,
+                "mempool_size": self._mempool.size(),
+                "epoch": 0,
+            }
+
+    def block(self, height: int) -> Block | None:
+        """The block at `height`, None where there is none."""
+        with self._lock:
+            return self._links[height].block if 0 <= height < len(self._links) else None
+
+    def blocks(self) -> list[Block]:
+        """All blocks from genesis on."""
+        with self._lock:
+            return [link.block for link in self._links]
+
+    def account(self, address: str) -> Account:
+        """The confirmed account; an empty one for any address that is unknown."""
+        with self._lock:
+            return self._state.account(address)
+
+    def pending_nonce(self, address: str) -> int:
+        """The next free nonce, waiting transactions counted in, gaps first."""
+        with self._lock:
+            return self._mempool.pending_nonce(address, self._state.account(address).nonce)
+
+    def received_at(self, tx_hash: str) -> int | None:
+        """When a transaction was first taken in (whole seconds); None if it never was."""
+        with self._lock:
+            return self._received.get(tx_hash)
+
+    def send(self, tx: Transaction) -> str | None:
+        """Offer `tx` to the mempool: None where it is received, or the node's words of refusal.
+
+        Raises InvalidTransaction where the node would answer 400.
+        """
+        with self._lock:
+            now = self.clock()
+            refusal = self._mempool.admit(tx, self._state.account(tx.from_address), now)
+            if refusal is None:
+                self._received.setdefault(tx.hash(), math.floor(now))
+            return refusal
+
+    def total(self) -> int:
+        """All units there are, staked ones too: genesis less the fees that were taken."""
+        with self._lock:
+            return self._state.total()
+
+    # --- blocks -----------------------------------------------------------------------------------
+
+    def due(self) -> float:
+        """When the next block is due, in seconds of the clock."""
+        with self._lock:
+            return max(self._grid_time(len(self._links)), self._held_until)
+
+    def produce_if_due(self) -> Block | None:
+        """Make the next block if its time has come; one at a time, so that others get the lock."""
+        with self._lock:
+            return self.produce() if self.due() <= self.clock() else None
+
+    def produce(self) -> Block:
+        """Make the next block now, due or not; its timestamp is the grid's."""
+        with self._lock:
+            if self._mempool.expire(self.clock()):
+                self._mempool.settle(self._state.account)
+            undo: Undo = {}
+            return self._append(self._select(undo), undo)
+
+    def roll_back(self, blocks: int, *, put_back: bool = True, hold: float = 0.0) -> list[Block]:
+        """Take the last `blocks` blocks away, and give them, lowest first.
+
+        Their transactions return to the mempool if `put_back`. The next block is due at once (the
+        grid stands still for nobody), or after `hold` seconds; it has a higher `round` than the
+        one that was taken away, so that its hash is another one. Raises InvalidData for more
+        blocks than there are above genesis.
+        """
+        with self._lock:
+            if not 0 <= blocks < len(self._links):
+                raise InvalidData(f"cannot roll back {blocks} of {len(self._links) - 1} blocks")
+            removed: list[Block] = []
+            for _ in range(blocks):
+                block, _hash, undo = self._links.pop()
+                self._state.restore(undo)
+                self._rounds[block.height] = block.header.round + 1
+                removed.insert(0, block)
+            if put_back:
+                for block in removed:
+                    self._mempool.put_back(block.txs, self.clock())
+            self._mempool.settle(self._state.account)
+            self.hold(hold)
+            return removed
+
+    def hold(self, seconds: float) -> None:
+        """No block becomes due for that long; afterwards those that are missing follow at once."""
+        with self._lock:
+            self._held_until = self.clock() + seconds
+
+    def forget(self, tx_hash: str | None = None) -> int:
+        """Let the mempool forget one transaction, or all of them; how many it were."""
+        with self._lock:
+            count = self._mempool.forget(tx_hash)
+            self._mempool.settle(self._state.account)
+            return count
+
+    def _select(self, undo: Undo) -> list[Transaction]:
+        """Take the next block's transactions out of the mempool, and carry them out.
+
+        Account by account in nonce order, until transactions or gas are full. What cannot be
+        carried out is dropped and nobody is told; the rest of its account waits.
+        """
+        chosen: list[Transaction] = []
+        gas = 0
+        for sequence in self._mempool.sequences(self._state.account):
+            for waiting in sequence:
+                tx = waiting.tx
+                full = gas + tx.base_gas > self._gas_limit
+                if full or len(chosen) == self._max_transactions:
+                    break
+                self._mempool.remove(waiting)
+                if self.drops(waiting.tx_hash) or self._state.apply(tx, undo) is not None:
+                    break
+                chosen.append(tx)
+                gas += tx.base_gas
+        return chosen
+
+    def _append(self, txs: list[Transaction], undo: Undo) -> Block:
+        height = len(self._links)
+        block = self._maker.make_block(
+            height,
+            prev_hash=self._links[-1].block_hash if self._links else GENESIS_PREV_HASH,
+            # Rounded first: 0.1 * 3 must not fall under 0.3, nor 1.0 under 1.
+            timestamp=math.floor(round(self._grid_time(height), 6)),
+            round_=self._rounds.get(height, 0),
+            state_root=self._state.root(),
+            txs=txs,
+        )
+        self._links.append(_Link(block, block.hash(), undo))
+        self._mempool.settle(self._state.account)
+        return block
+
+    def _grid_time(self, height: int) -> float:
+        return self.genesis_time + height * self.block_time

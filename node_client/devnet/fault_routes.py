@@ -1,0 +1,106 @@
+"""The switches of Faults over HTTP, for a devnet that runs in another process.
+
+curl -X POST localhost:8000/devnet/faults/roll_back -H 'content-type: application/json' \
+     -d '{"blocks": 2, "put_back": false}'
+
+Only a server made with `fault_routes=True` has them. They answer {} or what the switch gives, and
+400 with the reason where it refuses; they work while everything else is unavailable or stalls.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict
+
+from node_client.devnet.faults import Faults
+from node_client.errors import InvalidData
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TxHash(_Arguments):
+    """One transaction, or all of them."""
+
+    tx_hash: str | None = None
+
+
+class Seconds(_Arguments):
+    """For how long."""
+
+    seconds: float
+
+
+class RollBack(_Arguments):
+    """The arguments of Faults.roll_back."""
+
+    blocks: int
+    put_back: bool = True
+    hold: float = 0.0
+
+
+class Telling(_Arguments):
+    """The arguments of Faults.lie."""
+
+    kind: str
+    times: int | None = None
+    path: str = ""
+
+
+def fault_router(faults: Faults) -> APIRouter:
+    """POST /devnet/faults/NAME for every switch."""
+    router = APIRouter(prefix="/devnet/faults")
+
+    @router.post("/forget")
+    async def forget(arguments: TxHash) -> dict[str, Any]:
+        return {"forgotten": faults.forget(arguments.tx_hash)}
+
+    @router.post("/drop")
+    async def drop(arguments: TxHash) -> dict[str, Any]:
+        faults.drop(arguments.tx_hash)
+        return {}
+
+    @router.post("/roll_back")
+    async def roll_back(arguments: RollBack) -> dict[str, Any]:
+        try:
+            removed = faults.roll_back(
+                arguments.blocks, put_back=arguments.put_back, hold=arguments.hold
+            )
+        except InvalidData as error:
+            raise HTTPException(400, str(error)) from None
+        return {"removed": [block.hash() for block in removed]}
+
+    @router.post("/hold")
+    async def hold(arguments: Seconds) -> dict[str, Any]:
+        faults.hold(arguments.seconds)
+        return {}
+
+    @router.post("/unavailable")
+    async def unavailable(arguments: Seconds) -> dict[str, Any]:
+        faults.unavailable(arguments.seconds)
+        return {}
+
+    @router.post("/stall")
+    async def stall(arguments: Seconds) -> dict[str, Any]:
+        faults.stall(arguments.seconds)
+        return {}
+
+    @router.post("/lie")
+    async def lie(arguments: Telling) -> dict[str, Any]:
+        try:
+            faults.lie(arguments.kind, times=arguments.times, path=arguments.path)
+        except InvalidData as error:
+            raise HTTPException(400, str(error)) from None
+        return {}
+
+    @router.post("/clear")
+    async def clear() -> dict[str, Any]:
+        faults.clear()
+        return {}
+
+    @router.get("/redirects_followed")
+    async def redirects_followed() -> dict[str, Any]:
+        return {"redirects_followed": faults.redirects_followed}
+
+    return router

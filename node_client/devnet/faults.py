@@ -1,0 +1,150 @@
+"""Switches that make the devnet fail, for tests of what a client does then.
+
+with DevnetServer(block_time=0.2) as devnet:
+    devnet.faults.roll_back(2, put_back=False)
+    devnet.faults.lie("half_body", times=1, path="/tx/send")
+    devnet.faults.unavailable(1.5)
+
+Usable from any thread. A server made with `fault_routes=True` has the same switches as
+POST /devnet/faults/NAME, for tests that run the devnet in another process.
+"""
+
+import threading
+import time
+
+from node_client.block import Block
+from node_client.devnet.chain import Chain
+from node_client.devnet.lies import Lie, concerns
+from node_client.errors import InvalidData
+from node_client.transaction import Transaction
+
+
+class Faults:
+    """The switches of one devnet. Times in seconds from now; a later call replaces an earlier."""
+
+    def __init__(self) -> None:
+        """All switches off; `bind` gives them a chain (the server does that)."""
+        self._lock = threading.Lock()
+        self._chain: Chain | None = None
+        self._doomed: set[str] = set()
+        self._doom_all = False
+        self._unavailable_until = 0.0
+        self._stalled_until = 0.0
+        self._lie: Lie | None = None
+        self._lie_times: int | None = None
+        self._lie_path = ""
+        self._redirects_followed = 0
+
+    def bind(self, chain: Chain) -> None:
+        """Rule over this chain from now on."""
+        self._chain = chain
+        chain.drops = self._drops
+
+    # --- the chain --------------------------------------------------------------------------------
+
+    def forget(self, tx_hash: str | None = None) -> int:
+        """The mempool forgets this transaction, or all of them; how many it were.
+
+        The receipt stays `pending`, as for all that were ever received.
+        """
+        return self._bound().forget(tx_hash)
+
+    def roll_back(self, blocks: int, *, put_back: bool = True, hold: float = 0.0) -> list[Block]:
+        """The last `blocks` blocks are gone; see Chain.roll_back."""
+        return self._bound().roll_back(blocks, put_back=put_back, hold=hold)
+
+    def hold(self, seconds: float) -> None:
+        """No block is made for that long; then the missing ones follow at once."""
+        self._bound().hold(seconds)
+
+    def drop(self, tx: Transaction | str | None) -> None:
+        """The proposer drops this transaction (or its hash; None: every one) silently.
+
+        That holds until `clear`, however often it is sent again.
+        """
+        with self._lock:
+            if tx is None:
+                self._doom_all = True
+            else:
+                self._doomed.add(tx.hash() if isinstance(tx, Transaction) else tx)
+
+    # --- the answers ------------------------------------------------------------------------------
+
+    def unavailable(self, seconds: float) -> None:
+        """Every answer is 503 for that long, and nothing is carried out."""
+        with self._lock:
+            self._unavailable_until = time.monotonic() + seconds
+
+    def stall(self, seconds: float) -> None:
+        """Requests are carried out, and their answers wait until that long from now."""
+        with self._lock:
+            self._stalled_until = time.monotonic() + seconds
+
+    def lie(self, kind: Lie | str, *, times: int | None = None, path: str = "") -> None:
+        """Falsify answers: the next `times` that have something to falsify (None: all).
+
+        Only answers to paths that begin with `path`. One lie at a time: this one replaces the
+        last. Raises InvalidData for an unknown kind.
+        """
+        try:
+            kind = Lie(kind)
+        except ValueError:
+            raise InvalidData(f"{kind!r} is no lie: there are {', '.join(Lie)}") from None
+        with self._lock:
+            self._lie, self._lie_times, self._lie_path = kind, times, path
+
+    def clear(self) -> None:
+        """All switches off. What was forgotten or rolled back stays so."""
+        with self._lock:
+            self._doomed.clear()
+            self._doom_all = False
+            self._unavailable_until = self._stalled_until = 0.0
+            self._lie = None
+        if self._chain is not None:
+            self._chain.hold(0)
+
+    # --- what the server asks ---------------------------------------------------------------------
+
+    def is_unavailable(self) -> bool:
+        """Whether to answer 503 now."""
+        with self._lock:
+            return time.monotonic() < self._unavailable_until
+
+    def is_stalled(self) -> bool:
+        """Whether answers wait now."""
+        with self._lock:
+            return time.monotonic() < self._stalled_until
+
+    def lie_for(self, path: str) -> Lie | None:
+        """The lie that concerns answers to `path`, if any; `lied` counts it when it was told."""
+        with self._lock:
+            kind = self._lie
+            if kind is None or self._lie_times == 0 or not path.startswith(self._lie_path):
+                return None
+            return kind if concerns(kind, path) else None
+
+    def lied(self) -> None:
+        """One lie was told."""
+        with self._lock:
+            if self._lie_times:
+                self._lie_times -= 1
+
+    def followed_redirect(self) -> None:
+        """Somebody went where a redirect led."""
+        with self._lock:
+            self._redirects_followed += 1
+
+    @property
+    def redirects_followed(self) -> int:
+        """How often somebody went where a redirect led; a careful client never does."""
+        with self._lock:
+            return self._redirects_followed
+
+    def _drops(self, tx_hash: str) -> bool:
+        with self._lock:
+            return self._doom_all or tx_hash in self._doomed
+
+    def _bound(self) -> Chain:
+        if self._chain is None:
+            raise InvalidData("these faults belong to no devnet yet")
+        return self._chain
