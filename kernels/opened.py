@@ -17,7 +17,7 @@ from kernels.expand.reference import expand_rows
 from kernels.product.reference import multiply_fold
 from kernels.task import Task
 
-BLOCK_ENTRIES = 1 << 21
+BLOCK_ENTRIES = 1 << 19
 """Most entries of B that are expanded at once."""
 KEPT_ENTRIES = 1 << 26
 """Up to this size B is kept from one iteration to the next."""

@@ -118,7 +118,7 @@ def _load(
             schedule[full, lane] = uint32(x)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=True)
 def _rotate(x: np.uint32, n: int) -> np.uint32:
     return uint32((x >> uint32(n)) | (x << uint32(32 - n)))
 
@@ -134,7 +134,9 @@ def _compress(state: State, schedule: State, working: State) -> None:
             schedule[t, lane] = uint32(
                 uint32(schedule[t - 16, lane] + schedule[t - 7, lane]) + uint32(s0 + s1)
             )
-    working[:] = state
+    for word in range(8):
+        for lane in range(LANES):
+            working[word, lane] = state[word, lane]
     # Eight rounds a pass: they are unrolled, and then the loop over lanes becomes vectors.
     for t in range(0, 64, 8):
         for lane in range(LANES):

@@ -53,5 +53,5 @@ def _expand(
             for q in range(BLOCK):
                 for word in range(4):
                     words[q, word] = block[word, q]
-            width = min(16 * BLOCK, n - first)
-            out[i, first : first + width] = entries[:width]
+            for entry in range(min(16 * BLOCK, n - first)):
+                out[i, first + entry] = entries[entry]

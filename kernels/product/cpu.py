@@ -31,7 +31,7 @@ def multiply_fold(R: Matrix, B: Matrix, out: Matrix) -> None:
             _entry(R, B, i, j, out)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=True)
 def _fold(c: np.int32) -> np.int8:
     return int8(c ^ (c >> int32(8)))
 

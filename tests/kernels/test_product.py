@@ -1,0 +1,69 @@
+"""The folded product: both implementations against exact 64-bit sums, extremes included."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.product import cpu, reference
+from tests.kernels import oracle
+
+IMPLEMENTATIONS = pytest.mark.parametrize("module", [reference, cpu])
+
+
+def exact(R, B):
+    C = R.astype(np.int64) @ B.astype(np.int64).T
+    return ((C ^ (C >> 8)) & 0xFF).astype(np.uint8).view(np.int8)
+
+
+def product(module, R, B):
+    out = np.full((len(R), len(B)), 77, np.int8)
+    module.multiply_fold(R, B, out)
+    return out
+
+
+@IMPLEMENTATIONS
+@settings(deadline=None)
+@given(
+    m=st.integers(1, 70),
+    p=st.integers(1, 70),
+    n=st.integers(1, 600),
+    number=st.integers(0, 2**32 - 1),
+)
+def test_like_exact_sums(module, m, p, n, number):
+    entries = np.random.default_rng(number).integers(-128, 128, (m + p, n), np.int8)
+    R, B = entries[:m], entries[m:]
+    assert np.array_equal(product(module, R, B), exact(R, B))
+
+
+@IMPLEMENTATIONS
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 1024, 65_536])
+@pytest.mark.parametrize(("x", "y"), [(-128, -128), (-128, 127), (127, 127), (127, -128)])
+def test_extreme_rows(module, n, x, y):
+    R, B = np.full((5, n), x, np.int8), np.full((6, n), y, np.int8)
+    expected = oracle.fold(n * x * y)
+    assert (product(module, R, B) == expected).all()
+
+
+@IMPLEMENTATIONS
+def test_fold_takes_every_low_bit(module):
+    """One entry of R against 1: C runs over every int8; against 128 copies, over multiples."""
+    R = np.arange(-128, 128, dtype=np.int8).reshape(256, 1)
+    for factor in (1, -1, 127, -128):
+        B = np.array([[factor]], np.int8)
+        expected = [[oracle.fold(int(x) * factor)] for x in R[:, 0]]
+        assert product(module, R, B).tolist() == expected
+
+
+def test_reference_in_blocks(monkeypatch):
+    entries = np.random.default_rng(5).integers(-128, 128, (40, 100), np.int8)
+    monkeypatch.setattr(reference, "BLOCK_ENTRIES", 700)
+    assert np.array_equal(
+        product(reference, entries[:23], entries[23:]), exact(entries[:23], entries[23:])
+    )
+
+
+def test_rows_of_b_in_blocks():
+    """A k so long that only 4 rows of B go together, with rows left over on both sides."""
+    entries = np.random.default_rng(6).integers(-128, 128, (9 + 11, 40_000), np.int8)
+    assert np.array_equal(product(cpu, entries[:9], entries[9:]), exact(entries[:9], entries[9:]))
