@@ -61,7 +61,17 @@ class InvalidTransaction(InvalidData):
 
 
 class AmbiguousTransaction(InvalidTransaction):
-    """The signed text has another reading that the node would take."""
+    """The signed text has another reading that the node would take.
+
+    `waiting_helps`: only because nonces below the draft's own are not spent yet, so that the same
+    draft passes once the transactions before it are in blocks.
+    """
+
+    def __init__(
+        self, message: str, *, advice: str | None = None, waiting_helps: bool = False
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.waiting_helps = waiting_helps
 
 
 class InvalidBlock(InvalidData):
@@ -83,33 +93,62 @@ class KeyExists(KeystoreError):
 class WrongPassphrase(KeystoreError):
     """The passphrase does not open the key file."""
 
+    advice = "Try again; there is no way to recover a passphrase."
+
 
 class NodeError(NodeClientError):
     """The node, or the way to it, failed."""
 
 
 class NodeUnreachable(NodeError):
-    """No connection, or no answer in time."""
+    """No connection, or no answer in time. `nothing_sent`: the request never left this machine."""
+
+    advice = "Check the node's address, that it runs, and the network in between."
+
+    def __init__(
+        self, message: str, *, advice: str | None = None, nothing_sent: bool = False
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.nothing_sent = nothing_sent
 
 
 class NodeNotReady(NodeError):
     """The node answered 503: it starts, syncs, or is overloaded."""
 
+    advice = "Wait until the node is ready, or use another one."
+
 
 class NotFound(NodeError):
     """The node has no such block or transaction (404)."""
+
+    advice = "Check the height or hash; where the node is behind, wait, or use another one."
 
 
 class BadAnswer(NodeError):
     """The node answered something that is no valid answer to the question."""
 
+    advice = "Check that the URL is a ComputeChain node's; if it is, use another one."
+
 
 class Refused(NodeClientError):
-    """The node took the request and said no. `reason` holds its own words."""
+    """The node took the request and said no.
 
-    def __init__(self, reason: str, *, advice: str | None = None) -> None:
+    `reason` holds its own words; `given` and `least` the numbers that stand in them, if any: what
+    the transaction has, and the least that the node takes.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        advice: str | None = None,
+        given: int | None = None,
+        least: int | None = None,
+    ) -> None:
         super().__init__(f"the node refused the transaction: {reason}", advice=advice)
         self.reason = reason
+        self.given = given
+        self.least = least
 
 
 class InsufficientBalance(Refused):
@@ -174,3 +213,5 @@ class Malformed(Refused):
 
 class UnknownRefusal(Refused):
     """A reason that this program does not know."""
+
+    advice = "Ask whoever runs the node what it means; cpc-engine may have to be updated."

@@ -11,6 +11,7 @@ a traceback with locals, or a child process by accident.
 """
 
 import hashlib
+import re
 from typing import NoReturn
 
 from ecdsa import SECP256k1, SigningKey, VerifyingKey
@@ -31,12 +32,10 @@ class PrivateKey:
 
     def __init__(self, secret: bytes) -> None:
         """`secret`: 32 bytes, big-endian. Raises InvalidKey."""
-        try:
-            if len(secret) != 32:
-                raise ValueError
-            self._signing = SigningKey.from_string(secret, curve=SECP256k1)
-        except (ValueError, AssertionError, MalformedPointError):
-            raise InvalidKey(_NOT_A_KEY) from None
+        if len(secret) != 32 or not 0 < int.from_bytes(secret) < SECP256k1.order:
+            del secret  # a traceback with locals must not show what may be a key with a slip
+            raise InvalidKey(_NOT_A_KEY)
+        self._signing = SigningKey.from_string(secret, curve=SECP256k1)
         public = self._signing.get_verifying_key().to_string("compressed")
         self.public_key: str = public.hex()
         self.address: str = address_from_public_key(public)
@@ -49,12 +48,14 @@ class PrivateKey:
 
     @classmethod
     def from_hex(cls, text: str) -> "PrivateKey":
-        """Read 64 hex digits. Raises InvalidKey without repeating them."""
+        """Read 64 hex digits. Raises InvalidKey without repeating them, also in its frames."""
+        if re.fullmatch(r"[0-9a-fA-F]{64}", text, re.ASCII) is None:
+            del text
+            raise InvalidKey(_NOT_A_KEY)
         try:
-            secret = bytes.fromhex(text)
-        except ValueError:
-            raise InvalidKey(_NOT_A_KEY) from None
-        return cls(secret)
+            return cls(bytes.fromhex(text))
+        finally:
+            del text
 
     def secret_hex(self) -> str:
         """The secret itself, for a key file and nothing else."""

@@ -1,0 +1,316 @@
+"""Other readings of a signed text, and a fee that leaves none.
+
+Nothing stands between the joined numbers of a transaction's text, so one signature can fit several
+transactions:
+
+    amount  5000000000000000000   fee 252000000000000  nonce 3   price 12000000000  limit 21000
+    amount 50000000000000000002   fee  52000000000000  nonce 31  price  2000000000  limit 21000
+
+Whoever saw the first on the chain can send the second as soon as nonce 31 comes up. The node takes
+base gas * price whatever the fee is, so the fee can be changed until no other reading is left:
+
+    signed = sign_safely(draft, key, first_unspent=account.nonce, min_gas_price=1_000)
+
+What counts as another reading
+
+* tx_type, from_address, payload and pub_key stay: the type stands in front of `cpc1`, and key and
+  address bind each other; a payload that `sign_safely` passes holds no second `{`.
+* Numbers are decimals without leading zeros; nonce >= `first_unspent` (lower ones are spent);
+  gas_price, gas_limit and fee are at least what the node takes. None has an upper bound, since a
+  balance may grow, but the nonce: no account lives to see UNREACHABLE_NONCES more.
+* `to_address` may lose digits at its end to the amount, or gain digits of the amount (also where it
+  was null): NODE.md does not say that the node checks it. Such a reading counts at any nonce but
+  the draft's own. At the draft's own nonce nearly every transfer has one that no fee, price or
+  amount can avoid (amount 50 to cpc1...x is also amount 0 to cpc1...x5), and it is of no use to
+  anybody: it can only stand in the draft's place, never come on top of it, under the same hash, and
+  the address has no owner.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from node_client.address import check_address
+from node_client.errors import AmbiguousTransaction, InvalidTransaction
+from node_client.keys import PrivateKey
+from node_client.networks import format_cpc
+from node_client.transaction import ComputeResult, Transaction, TxType
+
+LARGEST_NUMBER = 10**36
+"""No number of a draft may be larger: 10^18 CPC. It bounds the search for other readings."""
+
+FEE_RANGE = 10**9
+"""Fees up to so many times the least are tried where nothing is said of the balance."""
+
+UNREACHABLE_NONCES = 10**12
+"""An account that filled every block of the devnet (500 in 5 s) would need 300 years for so many."""
+
+_WAIT = (
+    "Wait until the transactions before it are in blocks, and try again: the other readings have"
+    " nonces that are spent then."
+)
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_HEX = re.compile(r"([0-9a-f]{2})*", re.ASCII)
+_DIGITS_AT_END = re.compile(r"[0-9]*\Z", re.ASCII)
+
+
+class _Reading(NamedTuple):
+    """One way to cut the digits. `taken`: how many of them stand at the end of to_address."""
+
+    taken: int
+    amount: int
+    fee: int
+    nonce: int
+    gas_price: int
+    gas_limit: int
+
+
+def other_readings(tx: Transaction, *, first_unspent: int, min_gas_price: int) -> list[Transaction]:
+    """Every other transaction that `tx`'s signature fits and that the node would take.
+
+    `first_unspent`: the account's confirmed nonce. `min_gas_price` in units a gas. What counts is
+    said at the top of this file.
+    """
+    head, digits = _text_of(tx)
+    return [
+        tx.model_copy(
+            update={
+                "to_address": head + digits[: reading.taken] or None,
+                "amount": reading.amount,
+                "fee": reading.fee,
+                "nonce": reading.nonce,
+                "gas_price": reading.gas_price,
+                "gas_limit": reading.gas_limit,
+            }
+        )
+        for reading in _readings(tx, first_unspent, min_gas_price)
+    ]
+
+
+def sign_safely(
+    draft: Transaction,
+    key: PrivateKey,
+    *,
+    first_unspent: int,
+    min_gas_price: int,
+    spendable: int | None = None,
+    accept_harmless: bool = False,
+) -> Transaction:
+    """Check `draft`, choose the least fee that leaves no other reading, and sign.
+
+    `draft.fee` is not looked at. `first_unspent` is the account's confirmed nonce, `min_gas_price`
+    the network's least, in units a gas. `spendable`: units that amount and fee together may reach;
+    the node wants both covered, although it takes base gas * gas_price only.
+
+    An amount with more than one digit that is not zero always has another reading at its own nonce
+    (1.5 CPC is also 1 unit with a fee of 0.5 CPC and more, of which the node takes base * price).
+    So it is refused, with advice how to split it, unless `accept_harmless` lets readings stand that
+    have the draft's own nonce and cost the account no more: they can take its place, and the
+    receiver gets less, but they never come on top of it.
+
+    Raises InvalidTransaction for a draft that the node would refuse or drop, and
+    AmbiguousTransaction, with advice, where no fee helps; its `waiting_helps` says whether time
+    will mend it.
+    """
+    _check(draft, key, first_unspent, min_gas_price)
+    draft = draft.model_copy(update={"pub_key": key.public_key})
+    limits = _Limits(first_unspent, min_gas_price, spendable, accept_harmless)
+    safe = _with_safe_fee(draft, limits)
+    if safe is not None:
+        return safe.signed_by(key)
+    settled = limits._replace(first_unspent=draft.nonce)
+    waiting_helps = _with_safe_fee(draft, settled) is not None
+    raise AmbiguousTransaction(
+        f"the digits of this {draft.tx_type.value} can be read as another transaction that the"
+        " same signature fits, and no fee that the account can cover changes that",
+        advice=_WAIT if waiting_helps else _advice(draft, settled),
+        waiting_helps=waiting_helps,
+    )
+
+
+def one_digit_parts(amount: int) -> list[int]:
+    """`amount` as a sum of numbers of one digit and zeros: 250 is 200 + 50."""
+    digits = str(amount)
+    return [int(d) * 10 ** (len(digits) - 1 - i) for i, d in enumerate(digits) if d != "0"]
+
+
+class _Limits(NamedTuple):
+    first_unspent: int
+    min_gas_price: int
+    spendable: int | None
+    accept_harmless: bool
+
+
+def _with_safe_fee(draft: Transaction, limits: _Limits) -> Transaction | None:
+    least = draft.base_gas * draft.gas_price
+    most = least * FEE_RANGE if limits.spendable is None else limits.spendable - draft.amount
+    # The least fee is tried whatever the balance: that it does not suffice is the node's to say.
+    for fee in _fees(least, max(least, most)):
+        candidate = draft.model_copy(update={"fee": fee})
+        if not _is_ambiguous(candidate, limits):
+            return candidate
+    return None
+
+
+def _fees(least: int, most: int) -> Iterator[int]:
+    """`least`; the next round numbers above it; then one digit and zeros, ever larger."""
+    tried = set()
+    magnitude = 10 ** (len(str(least)) - 1)
+    for keep in (1000, 100, 10, 1):
+        step = max(1, magnitude // keep)
+        start = -(-least // step)
+        for fee in (least, *(step * (start + i) for i in range(10))):
+            if fee <= most and fee not in tried:
+                tried.add(fee)
+                yield fee
+    while magnitude <= most:
+        for digit in range(1, 10):
+            fee = digit * magnitude
+            if least <= fee <= most and fee not in tried:
+                yield fee
+        magnitude *= 10
+
+
+def _is_ambiguous(tx: Transaction, limits: _Limits) -> bool:
+    readings = _readings(tx, limits.first_unspent, limits.min_gas_price)
+    return any(not (limits.accept_harmless and _is_harmless(r, tx)) for r in readings)
+
+
+def _is_harmless(reading: _Reading, tx: Transaction) -> bool:
+    cost = tx.amount + tx.base_gas * tx.gas_price
+    its_cost = reading.amount + tx.base_gas * reading.gas_price
+    return reading.nonce == tx.nonce and its_cost <= cost
+
+
+def _text_of(tx: Transaction) -> tuple[str, str]:
+    """to_address without the digits at its end, and those digits with the five numbers'."""
+    to = tx.to_address or ""
+    own_digits = _DIGITS_AT_END.search(to)
+    assert own_digits is not None
+    numbers = f"{tx.amount}{tx.fee}{tx.nonce}{tx.gas_price}{tx.gas_limit}"
+    return to[: own_digits.start()], own_digits.group() + numbers
+
+
+def _readings(tx: Transaction, first_unspent: int, min_gas_price: int) -> Iterator[_Reading]:
+    """Cut the digits from the right: limit, price, nonce, fee, amount; each prunes the next."""
+    head, digits = _text_of(tx)
+    own_taken = len(tx.to_address or "") - len(head)
+    own = _Reading(own_taken, tx.amount, tx.fee, tx.nonce, tx.gas_price, tx.gas_limit)
+    last_nonce = tx.nonce + UNREACHABLE_NONCES
+    end = len(digits)
+    base_length = len(str(tx.base_gas))
+    price_length = len(str(max(1, min_gas_price)))
+    for limit_at in range(end - base_length, price_length + base_length - 1, -1):
+        if digits[limit_at] == "0":
+            continue
+        gas_limit = int(digits[limit_at:])
+        if gas_limit < tx.base_gas:
+            continue
+        for price_at in range(limit_at - price_length, base_length, -1):
+            if digits[price_at] == "0":
+                continue
+            gas_price = int(digits[price_at:limit_at])
+            if gas_price < min_gas_price:
+                continue
+            least_fee = tx.base_gas * gas_price
+            fee_length = len(str(least_fee))
+            # A digit of the amount, the fee's, and one of the nonce must fit in front.
+            if 1 + fee_length + 1 > price_at:
+                break
+            for nonce_at in range(price_at - 1, fee_length, -1):
+                if digits[nonce_at] == "0" and nonce_at != price_at - 1:
+                    continue
+                nonce = int(digits[nonce_at:price_at])
+                if nonce < first_unspent:
+                    continue
+                if nonce > last_nonce:
+                    break
+                for fee_at in range(nonce_at - fee_length, 0, -1):
+                    if digits[fee_at] == "0":
+                        continue
+                    fee = int(digits[fee_at:nonce_at])
+                    if fee < least_fee:
+                        continue
+                    for taken in range(fee_at):
+                        if digits[taken] == "0" and taken != fee_at - 1:
+                            continue
+                        if taken != own_taken and nonce == tx.nonce:
+                            continue
+                        amount = int(digits[taken:fee_at])
+                        found = _Reading(taken, amount, fee, nonce, gas_price, gas_limit)
+                        if found != own:
+                            yield found
+
+
+def _check(draft: Transaction, key: PrivateKey, first_unspent: int, min_gas_price: int) -> None:
+    if draft.from_address != key.address:
+        raise InvalidTransaction(f"{draft.from_address} is not the address of {key!r}")
+    if draft.nonce < first_unspent:
+        raise InvalidTransaction(f"nonce {draft.nonce} is spent: the next is {first_unspent}")
+    if draft.gas_limit < draft.base_gas:
+        raise InvalidTransaction(
+            f"gas limit {draft.gas_limit} is under the base gas {draft.base_gas}",
+            advice=f"Use a gas limit of {draft.base_gas}; more is never taken.",
+        )
+    if draft.gas_price < min_gas_price:
+        raise InvalidTransaction(
+            f"gas price {draft.gas_price} is under the network's least, {min_gas_price}",
+            advice=f"Use a gas price of {min_gas_price} or more.",
+        )
+    for name in ("amount", "nonce", "gas_price", "gas_limit"):
+        if getattr(draft, name) > LARGEST_NUMBER:
+            raise InvalidTransaction(f"{name} is larger than {LARGEST_NUMBER}")
+    if draft.to_address is not None:
+        check_address(draft.to_address)
+    if draft.tx_type is TxType.SUBMIT_RESULT:
+        _check_result(draft)
+    elif draft.payload:
+        raise InvalidTransaction(f"a {draft.tx_type.value} is signed without a payload only")
+    if draft.tx_type is TxType.TRANSFER and (draft.to_address is None or draft.amount == 0):
+        raise InvalidTransaction("a TRANSFER needs a receiver and an amount above zero")
+
+
+def _check_result(draft: Transaction) -> None:
+    if draft.amount != 0 or draft.to_address is not None:
+        raise InvalidTransaction("a SUBMIT_RESULT moves no money: amount 0, and no to_address")
+    result = draft.compute_result()
+    if draft.payload.keys() != ComputeResult.model_fields.keys():
+        raise InvalidTransaction("the payload must hold the fields of a ComputeResult, no others")
+    if _UUID.fullmatch(result.task_id) is None:
+        raise InvalidTransaction("task_id is no UUID in lower-case hex with hyphens")
+    if re.fullmatch(r"[0-9a-f]{64}", result.result_hash) is None:
+        raise InvalidTransaction("result_hash is not 64 lower-case hex digits, without 0x")
+    if _HEX.fullmatch(result.proof) is None or _HEX.fullmatch(result.signature) is None:
+        raise InvalidTransaction("proof and signature are lower-case hex, two digits a byte")
+    if result.worker_address != draft.from_address:
+        raise InvalidTransaction("worker_address is not from_address")
+    if not 0 <= result.nonce <= LARGEST_NUMBER:
+        raise InvalidTransaction("the result's nonce is the task's index, and not negative")
+
+
+def _advice(draft: Transaction, limits: _Limits) -> str:
+    parts = one_digit_parts(draft.amount)
+    for price in _round_prices(draft.gas_price):
+        if len(parts) > 1 and len(one_digit_parts(draft.gas_price)) == 1:
+            break  # the price is not what is wrong
+        if _with_safe_fee(draft.model_copy(update={"gas_price": price}), limits) is not None:
+            return f"Use a gas price of one digit and zeros, such as --gas-price {price}."
+    if len(parts) > 1:
+        listed = " + ".join(format_cpc(part) for part in parts[:6])
+        more = " + ..." if len(parts) > 6 else ""
+        return (
+            "Send a rounder amount, or parts of one digit and zeros each, at a gas price of that"
+            f" kind: {listed}{more} CPC."
+        )
+    return "Have more on the account, so that a larger fee can be named: it is not taken."
+
+
+def _round_prices(price: int) -> Iterator[int]:
+    """The next few prices of one digit and zeros from `price` on."""
+    magnitude = 10 ** (len(str(price)) - 1)
+    first = -(-price // magnitude)
+    for digit in range(first, first + 9):
+        round_price = digit * magnitude if digit < 10 else (digit - 9) * 10 * magnitude
+        if round_price != price:
+            yield round_price
