@@ -227,7 +227,7 @@ class Chain:
         block = self._maker.make_block(
             height,
             prev_hash=self._links[-1].block_hash if self._links else GENESIS_PREV_HASH,
-            # Rounded first: 0.1 * 3 must not fall under 0.3, nor 1.0 under 1.
+            # Rounded first: 0.29 * 100 is 28.999999999999996.
             timestamp=math.floor(round(self._grid_time(height), 6)),
             round_=self._rounds.get(height, 0),
             state_root=self._state.root(),

@@ -110,16 +110,19 @@ def test_stops_within_a_second_whoever_is_connected() -> None:
 
 
 def test_a_restarted_node_has_its_chain_and_its_port() -> None:
-    devnet = DevnetServer()
+    devnet = DevnetServer(block_time=0.2)
     with devnet:
         port = devnet.port
-        devnet.chain.produce()
         requests.get(devnet.url + "/status", timeout=5)
     with pytest.raises(requests.ConnectionError):
         requests.get(devnet.url + "/status", timeout=5)
     with devnet:
         assert devnet.port == port
-        assert requests.get(devnet.url + "/status", timeout=5).json()["height"] >= 1
+        height = devnet.chain.height
+        deadline = time.monotonic() + 5
+        while requests.get(devnet.url + "/status", timeout=5).json()["height"] == height:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     assert not devnet_threads()
 
 
