@@ -51,7 +51,10 @@ def _expand(
                 block[2, q] = c2
                 block[3, q] = c3
             for q in range(BLOCK):
-                for word in range(4):
-                    words[q, word] = block[word, q]
-            for entry in range(min(16 * BLOCK, n - first)):
-                out[i, first + entry] = entries[entry]
+                words[q, 0] = block[0, q]
+                words[q, 1] = block[1, q]
+                words[q, 2] = block[2, q]
+                words[q, 3] = block[3, q]
+            target = out[i, first : first + 16 * BLOCK]
+            for entry in range(target.shape[0]):
+                target[entry] = entries[entry]
