@@ -28,19 +28,24 @@ def open_device(name: str, threads: int | None = None) -> Device:
     """
     if threads is not None and threads < 1:
         raise KernelError(f"{threads} threads are out of range: it must be at least 1")
-    if name in ("auto", "cpu"):
-        return _open_cpu(usable_cores() if threads is None else threads)
+    check_device_name(name)
     if name == "reference":
         return _open_reference()
+    return _open_cpu(usable_cores() if threads is None else threads)
+
+
+def check_device_name(name: str) -> None:
+    """Raise what `open_device` would raise for this name, and open nothing."""
     if _CUDA.fullmatch(name):
         raise DeviceUnavailable(
             f"device {name!r} cannot be used: this version has no CUDA kernels yet",
             advice="Use the device cpu.",
         )
-    raise KernelError(
-        f"there is no device {name[:40]!r}: known are auto, cpu, reference, cuda and cuda:0",
-        advice=f"On this machine: {', '.join(available_devices())}.",
-    )
+    if name != "auto" and name not in available_devices():
+        raise KernelError(
+            f"there is no device {name[:40]!r}: known are auto, cpu, reference, cuda and cuda:0",
+            advice=f"On this machine: {', '.join(available_devices())}.",
+        )
 
 
 def usable_cores() -> int:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kernels.devices import available_devices, open_device, usable_cores
+from kernels.devices import available_devices, check_device_name, open_device, usable_cores
 from kernels.errors import DeviceUnavailable, KernelError
 
 
@@ -17,6 +17,7 @@ def test_opens(name):
 
 def test_every_available_device_opens():
     for name in available_devices():
+        check_device_name(name)
         open_device(name).close()
 
 
@@ -25,6 +26,8 @@ def test_no_cuda_yet(name):
     with pytest.raises(DeviceUnavailable, match="no CUDA kernels yet") as caught:
         open_device(name)
     assert caught.value.advice
+    with pytest.raises(DeviceUnavailable):
+        check_device_name(name)
 
 
 @pytest.mark.parametrize("name", ["", "CPU", "gpu", "cuda:", "cuda:x", "cpu:0", "x" * 1000])
@@ -33,6 +36,8 @@ def test_unknown_names(name):
         open_device(name)
     assert not isinstance(caught.value, DeviceUnavailable)
     assert len(str(caught.value)) < 200
+    with pytest.raises(KernelError, match="there is no device"):
+        check_device_name(name)
 
 
 @pytest.mark.parametrize("threads", [0, -1])
