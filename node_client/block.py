@@ -7,7 +7,7 @@ block.check()
 import hashlib
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictInt, StrictStr
 
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
 from node_client.errors import InvalidBlock, InvalidTransaction
@@ -58,7 +58,8 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     header: BlockHeader
-    txs: list[Transaction]
+    # FailFast: a node may send millions of wrong ones, and each would get a report of its own.
+    txs: Annotated[list[Transaction], FailFast()]
     pq_signature: StrictStr = ""
     pq_sig_scheme_id: StrictInt = 1
 

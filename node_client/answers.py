@@ -1,0 +1,92 @@
+"""What the node's answers must look like, and how their JSON is read.
+
+>>> NodeStatus.model_validate(parse_json(body))
+
+A node is a stranger: a body is bounded before it gets here, and then read strictly. Integers are
+integers, hashes hex, a balance a string of digits; NaN, deep nesting and numbers of thousands of
+digits are no JSON here. Every failure is a ValueError with a reason of one line.
+"""
+
+import json
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from node_client.refusals import shorten
+
+Counter = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class NodeStatus(_Answer):
+    """GET /status: the tip's height and hash, the network's name, ..."""
+
+    height: Counter
+    last_hash: Hash
+    network: StrictStr
+    mempool_size: Counter
+    epoch: Counter
+
+
+class BalanceAnswer(_Answer):
+    """GET /balance/A. The balance is a string, since it may not fit a JSON reader's integers."""
+
+    address: StrictStr
+    balance: Annotated[StrictStr, Field(pattern=r"^[0-9]{1,78}$")]
+    nonce: Counter
+
+
+class NonceAnswer(_Answer):
+    """GET /nonce/A."""
+
+    address: StrictStr
+    nonce: Counter
+    pending: StrictBool
+
+
+class SendAnswer(_Answer):
+    """POST /tx/send, which answers 200 whether it took the transaction or not."""
+
+    tx_hash: Hash
+    status: Literal["received", "rejected"]
+    error: StrictStr | None = None
+
+
+class Receipt(_Answer):
+    """GET /tx/HASH/receipt. Seen to stay `pending` for ever: only a block proves a transaction."""
+
+    tx_hash: Hash
+    status: StrictStr
+    block_height: Counter | None = None
+    error: StrictStr | None = None
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON value in `body`. Raises ValueError with a reason of one line."""
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ValueError("it is no UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON ({error.msg} at character {error.pos})") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def reason_of(error: Exception) -> str:
+    """One line on why an answer was not accepted."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return shorten(f"{where}: {first['msg']}" if where else first["msg"])
+    return shorten(str(error))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,126 @@
+"""A time limit for a whole HTTP exchange, which requests does not have.
+
+    session.mount("http://", BoundedAdapter())
+    with Deadline(30.0) as deadline:
+        ...
+    # an exchange that is not over in time fails, and deadline.passed is True
+
+The timeouts of requests are for each read: a node that sends one byte every nine seconds would hold
+a client for ever. When the time is up, the connection is shut down from a timer's thread, and
+whatever waits for it fails.
+"""
+
+import os
+import socket
+import threading
+from contextlib import suppress
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Self
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_current: "ContextVar[Deadline | None]" = ContextVar("deadline", default=None)
+
+
+class Deadline:
+    """Context manager: connections used by this thread inside it are cut off after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._lock = threading.Lock()
+        self._over = False
+        self._watched: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        _current.reset(self._token)
+        with self._lock:
+            self._over = True
+            for watched in self._watched:
+                watched.close()
+
+    def watch(self, descriptor: int) -> None:
+        """Cut this connection off, too. Its descriptor is duplicated: TLS will take it over."""
+        with self._lock:
+            self._watched.append(socket.socket(fileno=os.dup(descriptor)))
+            if self.passed:
+                self._shut()
+
+    def _cut(self) -> None:
+        with self._lock:
+            if not self._over:
+                self.passed = True
+                self._shut()
+
+    def _shut(self) -> None:
+        for watched in self._watched:
+            with suppress(OSError):
+                watched.shutdown(socket.SHUT_RDWR)
+
+
+class _BoundedHTTP(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _watched(super()._new_conn())
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:  # kept alive from an earlier exchange
+            _watched(self.sock)
+        super().request(*args, **kwargs)
+
+
+class _BoundedHTTPS(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _watched(super()._new_conn())
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            _watched(self.sock)
+        super().request(*args, **kwargs)
+
+
+class _BoundedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _BoundedHTTP
+
+
+class _BoundedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _BoundedHTTPS
+
+
+_POOLS = {"http": _BoundedHTTPPool, "https": _BoundedHTTPSPool}
+
+
+class BoundedAdapter(HTTPAdapter):
+    """An adapter of requests whose connections know the deadline; it never retries by itself."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Make, or find, the pool of connections through a proxy."""
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _watched(connection: socket.socket) -> socket.socket:
+    deadline = _current.get()
+    if deadline is not None:
+        deadline.watch(connection.fileno())
+    return connection

@@ -1,0 +1,26 @@
+"""A value that does not show in a traceback with locals, a log or a pickle.
+
+>>> Hidden("correct horse")
+Hidden(...)
+"""
+
+from typing import NoReturn
+
+
+class Hidden[T]:
+    """Holds a passphrase, or a document with a key in it, where a frame would show it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def show(self) -> T:
+        """The value; not to be given a name in a frame that may raise."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Hidden(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret does not leave its process")

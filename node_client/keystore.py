@@ -1,0 +1,329 @@
+"""The directory of key files that this program and cpc-cli share: ~/.computechain/keys.
+
+    store = Keystore(None)                       # or Keystore(Path("keys")); CPC_KEYS names another
+    store.create("worker")                       # in the clear, mode 0600, as cpc-cli has it
+    store.encrypt("worker", passphrase)          # cpc-cli cannot read it afterwards
+    key = store.load("worker", lambda: passphrase)
+
+A file is written whole or not at all: to a new file in the same directory, which then gets its
+name. An existing key is never overwritten, but for `encrypt`, which replaces a file by its own
+encrypted form.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from node_client.errors import KeyExists, KeyNotFound, KeystoreError, WrongPassphrase
+from node_client.hidden import Hidden
+from node_client.keyfile import (
+    LARGEST_FILE,
+    Fault,
+    KeyFile,
+    ScryptCost,
+    clear_document,
+    now_text,
+    parse,
+    sealed_document,
+)
+from node_client.keys import PrivateKey
+
+ENVIRONMENT = "CPC_KEYS"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """A key's public parts. `warnings` are sentences for a person, each with what to do.
+
+    Where the file cannot be used at all, `address` and `public_key` are "" and a warning says why;
+    only `entries` gives such, so that one broken file does not hide the others.
+    """
+
+    name: str
+    address: str
+    public_key: str
+    created_at: str
+    encrypted: bool
+    path: str
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return asdict(self) | {"warnings": list(self.warnings)}
+
+
+class Keystore:
+    """Key files by name. Every method raises KeystoreError where a file cannot be used."""
+
+    def __init__(self, directory: Path | None = None, *, cost: ScryptCost | None = None) -> None:
+        """`directory`: else what CPC_KEYS names, else ~/.computechain/keys; made when needed.
+
+        `cost` of the passphrases set from now on; tests lower it.
+        """
+        self.directory = _directory(directory)
+        self._cost = cost or ScryptCost()
+
+    def names(self) -> list[str]:
+        """The names of all keys, sorted; files of another kind are passed over."""
+        try:
+            found = [path.name for path in self.directory.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise KeystoreError(
+                f"the key directory {self.directory} cannot be read: {error.strerror}"
+            ) from None
+        stems = (name.removesuffix(".json") for name in found if name.endswith(".json"))
+        return sorted(stem for stem in stems if _NAME.fullmatch(stem))
+
+    def entries(self) -> list[KeyInfo]:
+        """What `info` says of every key; a broken file is there, too, with its reason."""
+        return [self._entry(name) for name in self.names()]
+
+    def info(self, name: str) -> KeyInfo:
+        """The public parts of a key. Asks for no passphrase."""
+        path = self._path(name)
+        found = self._read(name)
+        return KeyInfo(
+            name,
+            found.address,
+            found.public_key,
+            found.created_at,
+            encrypted=found.sealed is not None,
+            path=str(path),
+            warnings=tuple(self._warnings(path)),
+        )
+
+    def create(self, name: str, passphrase: str | None = None) -> KeyInfo:
+        """Make a new key, encrypted where a passphrase is given. Raises KeyExists."""
+        hidden = _hide(passphrase)
+        del passphrase  # so that no traceback with locals shows it
+        self._refuse_existing(name)
+        return self._add(name, PrivateKey.generate(), hidden)
+
+    def add(self, name: str, key: PrivateKey, passphrase: str | None = None) -> KeyInfo:
+        """Keep a key that was made elsewhere. Raises KeyExists."""
+        hidden = _hide(passphrase)
+        del passphrase  # so that no traceback with locals shows it
+        return self._add(name, key, hidden)
+
+    def _add(self, name: str, key: PrivateKey, passphrase: Hidden[str] | None) -> KeyInfo:
+        path = self._path(name)
+        self._refuse_existing(name)
+        with self._told(path):
+            self._make_directory()
+            _write_new(path, self._document(name, key, now_text(), passphrase))
+        return self.info(name)
+
+    def load(self, name: str, passphrase: Callable[[], str] | None = None) -> PrivateKey:
+        """The private key. `passphrase` is asked only where the file is encrypted.
+
+        Raises KeyNotFound, WrongPassphrase, or KeystoreError.
+        """
+        found = self._read(name)
+        if found.key is not None:
+            return found.key
+        if passphrase is None:
+            raise KeystoreError(
+                f"key '{name}' is encrypted, and there is no passphrase",
+                advice="Use --passphrase-file, or CPC_PASSPHRASE.",
+            )
+        opened = found.unseal(Hidden(passphrase()))
+        if isinstance(opened, PrivateKey):
+            return opened
+        raise self._error(name, opened)
+
+    def encrypt(self, name: str, passphrase: str) -> KeyInfo:
+        """Replace a key in the clear by its encrypted form, once that was decrypted again.
+
+        The old file's bytes are overwritten as well as can be: copies that a file system, a
+        snapshot or a backup keeps are out of reach.
+        """
+        hidden = Hidden(passphrase)
+        del passphrase
+        path = self._path(name)
+        found = self._read(name)
+        if found.key is None:
+            raise KeystoreError(f"key '{name}' is encrypted already")
+        with self._told(path), path.open("r+b") as old:
+            document = self._document(name, found.key, found.created_at or now_text(), hidden)
+            _replace(path, document)
+            _blank(old.fileno())
+        return self.info(name)
+
+    def _document(
+        self, name: str, key: PrivateKey, created_at: str, passphrase: Hidden[str] | None
+    ) -> Hidden[bytes]:
+        if passphrase is None:
+            return clear_document(name, key, created_at)
+        if not passphrase.show():
+            raise KeystoreError("the passphrase is empty")
+        return sealed_document(name, key, created_at, passphrase, self._cost)
+
+    def _path(self, name: str) -> Path:
+        if _NAME.fullmatch(name) is None:
+            raise KeystoreError(
+                "a key's name has 1 to 64 letters, digits, dots, hyphens and underscores, and"
+                " begins with a letter or digit"
+            )
+        return self.directory / f"{name}.json"
+
+    def _refuse_existing(self, name: str) -> None:
+        if os.path.lexists(self._path(name)):
+            raise _exists(name)
+
+    def _entry(self, name: str) -> KeyInfo:
+        try:
+            return self.info(name)
+        except KeystoreError as error:
+            path = str(self._path(name))
+            return KeyInfo(name, "", "", "", encrypted=False, path=path, warnings=(str(error),))
+
+    def _read(self, name: str) -> KeyFile:
+        path = self._path(name)
+        with self._told(path):
+            found = _parse_file(path)
+        if isinstance(found, Fault):
+            raise self._error(name, found)
+        return found
+
+    def _error(self, name: str, fault: Fault) -> KeystoreError:
+        if fault.kind == "passphrase":
+            return WrongPassphrase(f"key '{name}' was not opened: {fault.reason}")
+        return KeystoreError(
+            f"the key file {self._path(name)} cannot be used: {fault.reason}",
+            advice="Restore it from a backup, or make another key.",
+        )
+
+    @contextlib.contextmanager
+    def _told(self, path: Path) -> Iterator[None]:
+        """Tell of a failing file system in the keystore's own terms."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise KeyNotFound(
+                f"there is no key '{path.stem}' in {self.directory}",
+                advice=f"Make it: cpc-engine keys add {path.stem}",
+            ) from None
+        except FileExistsError:
+            raise _exists(path.stem) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                reason = "it is a symbolic link"
+            else:
+                reason = error.strerror or type(error).__name__
+            raise KeystoreError(f"the key file {path} cannot be used: {reason}") from None
+
+    def _warnings(self, path: Path) -> Iterator[str]:
+        if _mode(path) & 0o077:
+            yield f"Other users of this machine may read {path}: chmod 600 {path}"
+        if _mode(self.directory) & 0o022:
+            yield (
+                f"Other users of this machine may put keys into {self.directory}:"
+                f" chmod 700 {self.directory}"
+            )
+
+    def _make_directory(self) -> None:
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            self.directory.mkdir(mode=0o700)
+
+
+def _hide(passphrase: str | None) -> Hidden[str] | None:
+    return None if passphrase is None else Hidden(passphrase)
+
+
+def _directory(given: Path | None) -> Path:
+    named = given or os.environ.get(ENVIRONMENT) or Path("~/.computechain/keys")
+    try:
+        return Path(named).expanduser()
+    except RuntimeError:
+        raise KeystoreError(
+            "the home directory is not known, so neither is the key directory",
+            advice="Name it with --keys-dir or CPC_KEYS.",
+        ) from None
+
+
+def _exists(name: str) -> KeyExists:
+    return KeyExists(
+        f"there is a key '{name}' already", advice="Choose another name, or move that file away."
+    )
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
+
+
+def _parse_file(path: Path) -> KeyFile | Fault:
+    # O_NONBLOCK: a FIFO in place of the file must not hold us before its type is known.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return Fault("broken", "it is no regular file")
+        raw = file.read(LARGEST_FILE + 1)
+    if len(raw) > LARGEST_FILE:
+        return Fault("broken", "it is too large for a key file")
+    return parse(raw)
+
+
+def _write_new(path: Path, document: Hidden[bytes]) -> None:
+    """Write a file that is not there yet. Raises FileExistsError."""
+    with _temporary(path, document) as temporary:
+        try:
+            os.link(temporary, path, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links: take the name first, then move the file onto it.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            temporary.replace(path)
+    _sync_directory(path.parent)
+
+
+def _replace(path: Path, document: Hidden[bytes]) -> None:
+    with _temporary(path, document) as temporary:
+        temporary.replace(path)
+    _sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, document: Hidden[bytes]) -> Iterator[Path]:
+    """A synced file in the same directory that holds `document`; gone afterwards."""
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(document.show())
+            file.flush()
+            os.fsync(file.fileno())
+        if temporary.read_bytes() != document.show():
+            raise OSError(errno.EIO, "the file system gave other bytes back than were written")
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _blank(descriptor: int) -> None:
+    """Overwrite an unlinked file's bytes, as well as can be."""
+    with contextlib.suppress(OSError):
+        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""Where a key's passphrase comes from: a file, CPC_PASSPHRASE, or a prompt, in that order.
+
+key = Keystore().load("worker", passphrase_source(None))
+
+Never an argument of a command: every user of the machine can read those. CPC_PASSPHRASE is taken
+out of the environment the first time it is looked for, so that no child process inherits it.
+"""
+
+import getpass
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from node_client.errors import KeystoreError
+
+ENVIRONMENT = "CPC_PASSPHRASE"
+LONGEST = 4096
+"""Bytes of a passphrase."""
+
+
+def passphrase_source(file: Path | None = None) -> Callable[[], str]:
+    """A function that gives the passphrase of an existing key when it is called.
+
+    The environment is cleared at once, also where the function is never called.
+    """
+    from_environment = _taken_from_environment()
+    if file is not None:
+        return lambda: _from_file(file)
+    if from_environment is not None:
+        return lambda: from_environment
+    return lambda: _prompt("Passphrase (not shown): ")
+
+
+def new_passphrase(file: Path | None = None) -> str:
+    """A passphrase for a new key; a prompt asks for it twice. Raises KeystoreError."""
+    from_environment = _taken_from_environment()
+    if file is not None:
+        passphrase = _from_file(file)
+    elif from_environment is not None:
+        passphrase = from_environment
+    else:
+        passphrase = _prompt("New passphrase (not shown): ")
+        if passphrase != _prompt("The same again: "):
+            del passphrase, from_environment
+            raise KeystoreError("the two passphrases differ")
+    if not passphrase:
+        raise KeystoreError("the passphrase is empty")
+    return passphrase
+
+
+def _taken_from_environment() -> str | None:
+    return os.environ.pop(ENVIRONMENT, None)
+
+
+def _from_file(file: Path) -> str:
+    """The first line of a file, or of a pipe; without its line end."""
+    reason = ""
+    try:
+        with file.open("rb") as lines:
+            raw = lines.readline(LONGEST + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raw = b""
+    passphrase = _decoded(raw)
+    if not reason and (passphrase is None or len(raw) > LONGEST):
+        reason = f"its first line is no UTF-8 text of at most {LONGEST} bytes"
+    elif not reason and not passphrase:
+        reason = "its first line is empty"
+    if reason or passphrase is None:
+        del raw, passphrase
+        raise KeystoreError(f"the passphrase file {file} cannot be used: {reason}")
+    return passphrase
+
+
+def _decoded(raw: bytes) -> str | None:
+    try:
+        return raw.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        return None
+
+
+def _prompt(question: str) -> str:
+    with warnings.catch_warnings():
+        # getpass would rather echo than fail where there is no terminal.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(question)
+        except (getpass.GetPassWarning, EOFError, OSError):
+            pass
+    raise KeystoreError(
+        "there is no terminal to ask for the passphrase on",
+        advice=f"Use --passphrase-file, or {ENVIRONMENT}.",
+    )

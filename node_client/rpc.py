@@ -1,0 +1,319 @@
+"""The RPC client: questions to one of several nodes, and answers that were checked.
+
+    client = NodeClient(["http://localhost:8000"])
+    status, tip = client.latest_block()
+    client.send(signed)
+
+Questions are asked of the node that answered last, and of the others where it fails; when all
+failed, again after a pause, a few times. A transaction is sent once: to the next node only where
+the connection was refused, so that nothing can have arrived. Sending the same bytes again is safe
+all the same, and is the caller's decision.
+
+Everything raised is a NodeClientError: InvalidData before anything is sent, NodeError for what the
+node or the way to it did, Refused for what the node says no to. One client may be used from several
+threads.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from node_client.address import check_address
+from node_client.answers import (
+    BalanceAnswer,
+    NodeStatus,
+    NonceAnswer,
+    Receipt,
+    SendAnswer,
+    parse_json,
+    reason_of,
+)
+from node_client.block import Block
+from node_client.errors import (
+    BadAnswer,
+    InvalidData,
+    Malformed,
+    NodeError,
+    NodeNotReady,
+    NodeUnreachable,
+    NotFound,
+)
+from node_client.refusals import refusal, shorten
+from node_client.transaction import Transaction
+from node_client.transport import SMALL_BODY, HttpAnswer, HttpNode
+
+MAX_BLOCK_BODY = 8 * 2**20
+"""Bound, in bytes, of a block's JSON. A full block has 500 results of 13.5 KB at most, with the
+16 openings that miners use at n = 1024: 16 * 12 nodes of 32 bytes are 12,288 hex digits of proof,
+and the rest of a transaction has 1.2 KB. That is 6.8 MB, and what is larger is not legal use."""
+
+__all__ = ["Account", "NodeClient", "NodeStatus", "Receipt", "Retries"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as the last block left it. `balance` in units; `nonce` is the next one."""
+
+    address: str
+    balance: int
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often every node is asked a question, and how long to pause in between, in seconds."""
+
+    rounds: int = 3
+    first_pause: float = 0.2
+    longest_pause: float = 5.0
+
+    def pause(self, done: int) -> float:
+        """After `done` rounds: twice as long each time, less up to a half by chance."""
+        pause: float = min(self.longest_pause, self.first_pause * 2 ** (done - 1))
+        return pause * random.uniform(0.5, 1)  # noqa: S311
+
+
+class NodeClient:
+    """A client of one or more nodes of the same chain."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        timeout: tuple[float, float] = (3.05, 10.0),
+        total: float = 30.0,
+        retries: Retries | None = None,
+        max_block_body: int = MAX_BLOCK_BODY,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`timeout`: seconds for a connection and for each read; `total`: for a whole answer.
+
+        `sleep` is given the pauses between retries. Raises InvalidData for a URL that is none.
+        """
+        if isinstance(urls, str) or not urls:
+            raise InvalidData("at least one node's URL is needed, in a list")
+        self._nodes = [HttpNode(url, timeout=timeout, total=total) for url in urls]
+        self._retries = retries or Retries()
+        self._max_block_body = max_block_body
+        self._sleep = sleep
+        self._current = 0
+
+    @property
+    def urls(self) -> list[str]:
+        """The nodes' URLs, fit to be shown: without user and password."""
+        return [node.name for node in self._nodes]
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        for node in self._nodes:
+            node.close()
+
+    def status(self) -> NodeStatus:
+        """The tip's height and hash, and what else the node says of itself."""
+        return self._ask("/status", NodeStatus.model_validate)
+
+    def block(self, height: int, *, expected_hash: str | None = None) -> Block:
+        """The block at `height`: its roots fit what it holds, its signature its proposer.
+
+        Who may propose is not known here: a hash that came another way (`expected_hash`, or the
+        next block's `prev_hash`) is what ties a block to the chain. Raises NotFound, or BadAnswer.
+        """
+        _check_height(height)
+
+        def parse(value: Any) -> Block:
+            block = Block.model_validate(value)
+            if block.height != height:
+                raise ValueError(f"it is block {block.height}, not {height}")
+            block.check()
+            unsigned_genesis = height == 0 and not block.pq_signature
+            if not unsigned_genesis and not block.signature_fits():
+                raise ValueError("its signature is not its proposer's")
+            return block
+
+        block = self._ask(f"/block/{height}", parse, limit=self._max_block_body)
+        if expected_hash is not None and block.hash() != expected_hash:
+            raise BadAnswer(
+                f"{self._name}: block {height} has hash {block.hash()}, not {expected_hash}",
+                advice="It was rolled back in between, or the node is wrong: ask again.",
+            )
+        return block
+
+    def latest_block(self) -> tuple[NodeStatus, Block]:
+        """Status and the block it names as the tip; asked for once more if the tip moved."""
+        try:
+            return self._status_and_block()
+        except (BadAnswer, NotFound):
+            return self._status_and_block()
+
+    def balance(self, address: str) -> Account:
+        """Balance in units and confirmed nonce; zeros for an account that the chain never saw."""
+        check_address(address)
+
+        def parse(value: Any) -> Account:
+            answer = BalanceAnswer.model_validate(value)
+            _check_echo(answer.address, address)
+            return Account(address, int(answer.balance), answer.nonce)
+
+        return self._ask(f"/balance/{address}", parse)
+
+    def nonce(self, address: str, pending: bool = True) -> int:
+        """The next free nonce, waiting transactions counted in; else the confirmed one."""
+        check_address(address)
+
+        def parse(value: Any) -> int:
+            answer = NonceAnswer.model_validate(value)
+            _check_echo(answer.address, address)
+            _check_echo(answer.pending, pending)
+            return answer.nonce
+
+        query = "" if pending else "?pending=false"
+        return self._ask(f"/nonce/{address}{query}", parse)
+
+    def receipt(self, tx_hash: str) -> Receipt:
+        """What the node says of a transaction; only a block proves it. Raises NotFound."""
+        if len(tx_hash) != 64 or not set(tx_hash) <= set("0123456789abcdef"):
+            raise InvalidData("a transaction's hash is 64 lower-case hex digits")
+
+        def parse(value: Any) -> Receipt:
+            answer = Receipt.model_validate(value)
+            _check_echo(answer.tx_hash, tx_hash)
+            return answer
+
+        return self._ask(f"/tx/{tx_hash}/receipt", parse)
+
+    def send(self, tx: Transaction) -> str:
+        """Hand a signed transaction in and give its hash. `received` is no promise: see NODE.md.
+
+        Raises Refused (AlreadyInPool, which is as good as a success, among them), or NodeError. A
+        NodeUnreachable whose `nothing_sent` is False, and a BadAnswer, leave it open whether the
+        transaction arrived; the same bytes can be sent again.
+        """
+        tx_hash = tx.hash()
+        body = json.dumps(tx.to_json(), separators=(",", ":")).encode()
+        failure: NodeError | None = None
+        for _ in self._nodes:
+            node = self._nodes[self._current]
+            try:
+                answer = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
+            except NodeUnreachable as error:
+                failure = error
+                if not error.nothing_sent:
+                    break
+                self._leave(node)
+                continue
+            except BadAnswer as error:
+                failure = error
+                break
+            return _sent(answer, tx_hash, node)
+        assert failure is not None
+        if not (isinstance(failure, NodeUnreachable) and failure.nothing_sent):
+            failure.advice = (
+                "The transaction may have arrived: look for it in the next blocks, or send the same"
+                " bytes again, which is safe."
+            )
+        raise failure
+
+    def _status_and_block(self) -> tuple[NodeStatus, Block]:
+        status = self.status()
+        return status, self.block(status.height, expected_hash=status.last_hash)
+
+    def _ask[T](self, path: str, parse: Callable[[Any], T], *, limit: int = SMALL_BODY) -> T:
+        failure: NodeError | None = None
+        for done in range(self._retries.rounds):
+            if done:
+                self._sleep(self._retries.pause(done))
+            for _ in self._nodes:
+                node = self._nodes[self._current]
+                try:
+                    return _parsed(_checked(node.exchange("GET", path, limit=limit), node), parse)
+                except NotFound:
+                    raise
+                except NodeError as error:
+                    failure = error
+                    self._leave(node)
+        assert failure is not None
+        raise failure
+
+    @property
+    def _name(self) -> str:
+        return self._nodes[self._current].name
+
+    def _leave(self, node: HttpNode) -> None:
+        """Go on to the next node, unless another thread has done so already."""
+        if self._nodes[self._current] is node:
+            self._current = (self._current + 1) % len(self._nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A 200's body, and who sent it."""
+
+    body: bytes
+    node: HttpNode
+
+
+def _checked(answer: HttpAnswer, node: HttpNode) -> _Said:
+    """Raise NodeNotReady, NotFound or BadAnswer for every status but 200."""
+    match answer.status:
+        case 200:
+            return _Said(answer.body, node)
+        case 503:
+            raise NodeNotReady(f"{node.name} is not ready (503)")
+        case 404:
+            raise NotFound(f"{node.name}: {_detail(answer) or 'not found'} (404)")
+        case status:
+            said = _detail(answer)
+            raise BadAnswer(f"{node.name} answered {status}{': ' if said else ''}{said}")
+
+
+def _parsed[T](said: _Said, parse: Callable[[Any], T]) -> T:
+    try:
+        return parse(parse_json(said.body))
+    except (ValueError, RecursionError, InvalidData) as error:
+        reason = reason_of(error)
+    raise BadAnswer(f"{said.node.name} gave a wrong answer: {reason}")
+
+
+def _sent(answer: HttpAnswer, tx_hash: str, node: HttpNode) -> str:
+    if answer.status in (400, 422):
+        raise Malformed(_detail(answer) or f"HTTP {answer.status}")
+    said = _parsed(_checked(answer, node), SendAnswer.model_validate)
+    if said.tx_hash != tx_hash:
+        raise BadAnswer(f"{node.name} answered for another transaction, {said.tx_hash}")
+    if said.status == "rejected":
+        raise refusal(said.error or "")
+    return tx_hash
+
+
+def _detail(answer: HttpAnswer) -> str:
+    """The reason in an error's body, shortened: `detail` as FastAPI has it, else nothing."""
+    try:
+        detail = parse_json(answer.body)["detail"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""
+    if isinstance(detail, str):
+        return shorten(detail)
+    if not isinstance(detail, list):
+        return ""
+    return shorten("; ".join(_complaint(item) for item in detail[:5]))
+
+
+def _complaint(item: Any) -> str:
+    if not isinstance(item, dict):
+        return ""
+    where, what = item.get("loc"), item.get("msg")
+    place = ".".join(str(part)[:40] for part in where[:5]) if isinstance(where, list) else ""
+    return f"{place}: {what[:80]}" if isinstance(what, str) else place
+
+
+def _check_height(height: int) -> None:
+    if not 0 <= height < 2**63:
+        raise InvalidData(f"{height} is no height of a block")
+
+
+def _check_echo(said: object, asked: object) -> None:
+    if said != asked:
+        raise ValueError(shorten(f"it is for {said!r}, not for {asked!r}"))

@@ -1,0 +1,203 @@
+"""One HTTP exchange with one node: bounded in size and time, and never more than one request.
+
+    node = HttpNode("http://localhost:8000", timeout=(3.05, 10.0), total=30.0)
+    answer = node.exchange("GET", "/status", limit=SMALL_BODY)
+
+Nothing is retried and no redirect is followed; a body is neither decompressed nor read past its
+bound; cookies are not kept. Everything that goes wrong on the way is NodeUnreachable or BadAnswer,
+and names the node by a URL without its credentials.
+"""
+
+import http.client
+import ipaddress
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import NoReturn
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import requests
+import urllib3.exceptions
+
+from node_client.deadline import BoundedAdapter, Deadline
+from node_client.errors import BadAnswer, InvalidData, NodeError, NodeUnreachable
+
+SMALL_BODY = 64 * 2**10
+"""Bound, in bytes, of every answer but a block's: the node's have a few hundred bytes."""
+
+_PIECE = 64 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A status code and a body of at most the bound's bytes."""
+
+    status: int
+    body: bytes
+
+
+class HttpNode:
+    """One node. `name` is its URL as it may be shown: without user and password."""
+
+    def __init__(self, url: str, *, timeout: tuple[float, float], total: float) -> None:
+        """`timeout`: seconds for a connection and for each read; `total`: for a whole exchange.
+
+        Raises InvalidData for a URL that is no http or https URL.
+        """
+        parts = _checked(url)
+        self._base = urlunsplit(parts)
+        self.name = urlunsplit(parts._replace(netloc=_without_credentials(parts)))
+        self._timeout = timeout
+        self._total = total
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": "cpc-engine", "Accept-Encoding": "identity"})
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # A proxy reaches another machine's loopback, if anything.
+        self._session.trust_env = not _is_loopback(parts.hostname or "")
+        self._session.mount("http://", BoundedAdapter())
+        self._session.mount("https://", BoundedAdapter())
+
+    def exchange(
+        self, method: str, path: str, *, limit: int, body: bytes | None = None
+    ) -> HttpAnswer:
+        """Send one request and read its answer. Raises NodeUnreachable or BadAnswer."""
+        outcome = self._exchange(method, path, limit, body)
+        if isinstance(outcome, NodeError):
+            raise outcome  # here, where no exception of requests can hang on to it
+        return outcome
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        self._session.close()
+
+    def _exchange(
+        self, method: str, path: str, limit: int, body: bytes | None
+    ) -> HttpAnswer | NodeError:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        with Deadline(self._total) as deadline:
+            try:
+                with self._session.request(
+                    method,
+                    self._base + path,
+                    data=body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    outcome = self._read(response, limit, deadline)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                outcome = self._failure(error)
+        if deadline.passed:
+            return NodeUnreachable(f"{self.name} gave no whole answer within {self._total:g} s")
+        return outcome
+
+    def _read(
+        self, response: requests.Response, limit: int, deadline: Deadline
+    ) -> HttpAnswer | NodeError:
+        status = response.status_code
+        if 300 <= status < 400:
+            return BadAnswer(
+                f"{self.name} answered with a redirect ({status}), and none is followed"
+            )
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return BadAnswer(f"{self.name} sent a compressed answer, which was not asked for")
+        # What came with an error is only looked at for a reason: its beginning is enough.
+        may_be_cut = status != 200
+        pieces: list[bytes] = []
+        size = 0
+        while piece := response.raw.read1(_PIECE, decode_content=False):
+            pieces.append(piece)
+            size += len(piece)
+            if deadline.passed:
+                break
+            if size > limit:
+                if may_be_cut:
+                    break
+                return BadAnswer(
+                    f"{self.name} sent more than {limit} bytes, too long for such an answer"
+                )
+        return HttpAnswer(status, b"".join(pieces)[:limit])
+
+    def _failure(self, error: Exception) -> NodeError:
+        """The same in our own words."""
+        causes = _causes(error)
+        if _is_among(causes, urllib3.exceptions.NameResolutionError):
+            return self._unreachable("its name is not known", nothing_sent=True)
+        if _is_among(causes, urllib3.exceptions.ConnectTimeoutError):
+            seconds = f"no connection within {self._timeout[0]:g} s"
+            return self._unreachable(seconds, nothing_sent=True)
+        if _is_among(causes, urllib3.exceptions.NewConnectionError):
+            return self._unreachable(_strerror(causes) or "no connection", nothing_sent=True)
+        if _is_among(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
+            return self._unreachable("TLS failed: certificate or protocol")
+        if _is_among(causes, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
+            return self._unreachable(f"no answer within {self._timeout[1]:g} s")
+        if _is_among(causes, urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
+            return BadAnswer(f"{self.name} sent a part of an answer, and no more")
+        # RemoteDisconnected is a bad status line, too: no answer at all, rather than a wrong one.
+        if _is_among(causes, ConnectionError, requests.exceptions.ProxyError):
+            return self._unreachable(_strerror(causes) or "it broke the connection off")
+        return BadAnswer(f"{self.name} answered something that is no HTTP")
+
+    def _unreachable(self, reason: str, *, nothing_sent: bool = False) -> NodeUnreachable:
+        return NodeUnreachable(
+            f"{self.name} does not answer: {reason}",
+            advice=f"Check that the node runs: curl {self.name}/status",
+            nothing_sent=nothing_sent,
+        )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception of requests with all that it wraps, in any of the ways in which it does."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        this = waiting.pop(0)
+        if not isinstance(this, BaseException) or any(this is known for known in found):
+            continue
+        found.append(this)
+        waiting += [*this.args, getattr(this, "reason", None), this.__cause__, this.__context__]
+    return found
+
+
+def _is_among(causes: list[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(cause, kinds) for cause in causes)
+
+
+def _strerror(causes: list[BaseException]) -> str:
+    words = (cause.strerror for cause in causes if isinstance(cause, OSError))
+    return next((text.lower() for text in words if isinstance(text, str)), "")
+
+
+def _checked(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # raises where it is no port
+    except ValueError:
+        _refuse(url)
+    if not fine or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        _refuse(url)
+    return parts._replace(path=parts.path.rstrip("/"))
+
+
+def _refuse(url: str) -> NoReturn:
+    shown = url.rpartition("@")[2][:100]
+    raise InvalidData(
+        f"{shown!r} is no URL of a node",
+        advice="Write it as http://HOST:PORT or https://HOST, such as http://localhost:8000.",
+    ) from None
+
+
+def _without_credentials(parts: SplitResult) -> str:
+    credentials, at, host = parts.netloc.rpartition("@")
+    return f"***@{host}" if at and credentials else host
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
