@@ -17,33 +17,38 @@ _SHORTEST, _LONGEST = 0.02, 2.0  # seconds between looks
 
 
 class BlockGrid:
-    """Predicts the arrival of the next block. Times in seconds of any one clock."""
+    """Predicts the arrival of the next block. Times in seconds of any one clock.
+
+    The block time that it begins with is a belief: until time stamps or two arrivals have borne it
+    out, looks come in short order, so that a chain that is faster than believed loses no block.
+    """
 
     def __init__(self, block_time: float) -> None:
         self.block_time = block_time
+        self._trusted = False
         self._height: int | None = None
         self._arrival = 0.0
         self._looks = 0
-        self._last_height_seen_at: tuple[int, float] | None = None
+        self._anchor: tuple[int, float] | None = None
 
     def measure(self, height: int, timestamp: int, earlier_height: int, earlier: int) -> None:
         """Take the block time from the time stamps of two blocks some way apart."""
         blocks, seconds = height - earlier_height, timestamp - earlier
-        # Whole seconds: each stamp is off by less than one, so a short stretch says too little.
-        if blocks > 0 and seconds / blocks > 0 and seconds >= 4:
-            measured = seconds / blocks
-            if abs(measured - self.block_time) > max(0.05 * self.block_time, 1.0 / blocks):
-                self.block_time = measured
-        elif blocks >= 4 and seconds < 4:
-            self.block_time = max(seconds, 0.5) / blocks
+        if blocks < 1 or seconds < 4:
+            return  # stamps are whole seconds: a short stretch says too little
+        measured = seconds / blocks
+        if abs(measured - self.block_time) > max(0.05 * self.block_time, 1.0 / blocks):
+            self.block_time = measured
+        self._trusted = True
 
     def seen(self, height: int, now: float) -> None:
         """A look at `now` found this block for the first time."""
-        if self._height is None or height <= self._height:
-            self._arrival = now
+        if self._height is None:
+            self._arrival = now  # it came at some time before
         else:
-            expected = self._arrival + (height - self._height) * self.block_time
-            first_look_hit = self._looks <= 1
+            blocks = max(height - self._height, 1)
+            expected = self._arrival + blocks * self.block_time
+            first_look_hit = self._trusted and self._looks <= 1
             self._arrival = (
                 min(now, expected) - _EARLIER * self.block_time if first_look_hit else now
             )
@@ -55,25 +60,27 @@ class BlockGrid:
         """Seconds from `now` to the next look. Each call stands for one look to come."""
         self._looks += 1
         pause = min(max(_LOOK_AGAIN * self.block_time, _SHORTEST), _LONGEST)
-        if self._height is None:
+        late = now - self._arrival - self.block_time
+        if self._height is not None and late > self.block_time:
+            return min(max(pause, 0.1 * late), _LONGEST)  # a stalled chain: ever less often
+        if self._height is None or not self._trusted:
             return pause
-        due = self._arrival + self.block_time - now
-        if self._looks > 1 and due <= 0:
-            late = -due
-            return min(max(pause, 0.1 * late), _LONGEST)  # a stalled chain is asked ever less often
-        return max(due, 0.0) if due > 0 else _SHORTEST
+        if late < 0:
+            return -late
+        return pause if self._looks > 1 else _SHORTEST
 
     def _learn_block_time(self, height: int, now: float) -> None:
-        if self._last_height_seen_at is None:
-            self._last_height_seen_at = (height, now)
+        if self._anchor is None or height <= self._anchor[0]:
+            self._anchor = (height, now)
             return
-        first_height, first_seen = self._last_height_seen_at
-        blocks = height - first_height
-        measured = (now - first_seen) / max(blocks, 1)
-        if blocks >= 4 and abs(measured - self.block_time) > 0.25 * self.block_time:
-            self.block_time = measured  # the belief was plainly wrong
+        blocks = height - self._anchor[0]
+        measured = (now - self._anchor[1]) / blocks
+        wrong = abs(measured - self.block_time) > 0.25 * self.block_time
+        if not self._trusted or (wrong and blocks >= 4):
+            self.block_time = measured
+            self._trusted = True
         elif blocks >= 16:
             self.block_time += 0.25 * (measured - self.block_time)
         else:
             return
-        self._last_height_seen_at = (height, now)
+        self._anchor = (height, now)

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 from engine.children import Children, Exited, Heard, Report
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import EngineError, LedgerError, NoDevice
 from engine.ledger import Ledger, Progress
 from engine.messages import Ready
@@ -30,12 +31,7 @@ from engine.reporter import Reporter
 from engine.scan import RolledBack
 from engine.sender import Abandoned, Confirmed, Sender, SenderSettings, SenderTrouble, Signed
 from engine.supervisor import Accepted, GivenUp, Job, Kill, Limits, OutOfService
-from engine.tasks import (
-    DEFAULT_ITERATIONS,
-    DEFAULT_OPENINGS,
-    DEFAULT_SIZE,
-    BlockTask,
-)
+from engine.tasks import BlockTask
 from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
@@ -134,7 +130,6 @@ class Miner:
         started = time.monotonic()
         self._close_the_last_run()
         self._sender.start()
-        self._watcher.start()
         try:
             self._take(self._children.start())
             while not self._stopping and not self._finished():
@@ -237,6 +232,8 @@ class Miner:
         if isinstance(event, Heard) and isinstance(event.message, Ready):
             ready = event.message
             self._report("ready", device=ready.device, seconds=ready.seconds)
+            if self._watcher.ident is None:  # before that a block could only be skipped
+                self._watcher.start()
         self._take(self._children.handle(event))
 
     def _take(self, reports: list[Report]) -> None:
@@ -301,7 +298,7 @@ class Miner:
         limit = self._settings.blocks
         if limit is None or self._seen < limit or not self._children.idle:
             return False
-        return all(result.state in ("final", "given_up") for result in self._results_of_this_run())
+        return not self._ledger.progress("state NOT IN ('final', 'given_up')")
 
     def _results_of_this_run(self) -> list[Progress]:
         if self._first_height is None:

@@ -6,6 +6,7 @@ summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporte
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import SetupError
 from engine.ledger import Ledger
 from engine.miner import Miner, MineSettings, Summary, stop_on_signals
@@ -20,8 +21,6 @@ from engine.preflight import (
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
 from engine.state import ledger_path
-from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
-from kernels.devices import check_device_name
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
@@ -45,8 +44,6 @@ class MineRequest:
 
 def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
     """Check everything, then mine until done or stopped. Raises the wings' errors."""
-    for name in request.devices:
-        check_device_name(name)
     if len(set(request.devices)) < len(request.devices):
         raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
     client = NodeClient(request.urls)

@@ -14,10 +14,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from engine.defaults import TASK_LIFETIME_BLOCKS
 from engine.errors import LedgerError
 from engine.ledger import Ledger, LiveTransaction, Progress
 from engine.scan import ChainScan, RolledBack
-from engine.tasks import TASK_LIFETIME_BLOCKS
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,

@@ -12,16 +12,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Self
 
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 from engine.errors import BadInput
 from kernels.task import Task
 from node_client.address import check_address
-
-DEFAULT_SIZE = 1024
-DEFAULT_ITERATIONS = 1
-DEFAULT_OPENINGS = 16
-MAX_TASKS_PER_BLOCK = 16
-TASK_LIFETIME_BLOCKS = 100
-"""A block's task counts only while the block is among the last 100 of the verifier's chain."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 

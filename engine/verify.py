@@ -9,15 +9,14 @@ task, which it derives again from the chain, and the least number of openings is
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.errors import WrongClaim
-from engine.tasks import (
+from engine.defaults import (
     DEFAULT_ITERATIONS,
     DEFAULT_SIZE,
     MAX_TASKS_PER_BLOCK,
     TASK_LIFETIME_BLOCKS,
-    BlockTask,
-    derive_task_id,
 )
+from engine.errors import WrongClaim
+from engine.tasks import BlockTask, derive_task_id
 from kernels.check import check_full, check_proof
 from kernels.device import Device
 from kernels.errors import KernelError

@@ -1,7 +1,8 @@
 """What is known of the three networks: block time, least gas price, base gas, the unit of money."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, localcontext
 
 from node_client.errors import InvalidData
 
@@ -35,14 +36,11 @@ def parse_cpc(text: str) -> int:
     wrong = InvalidData(
         f"{text!r} is no amount of CPC: write a positive decimal number with at most 18 decimals",
     )
-    if not text.isascii() or len(text) > 60:
+    if not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", text):
         raise wrong
     with localcontext(prec=100):
-        try:
-            units = Decimal(text) * UNITS_PER_CPC
-        except InvalidOperation:
-            raise wrong from None
-        if not units.is_finite() or units <= 0 or units != units.to_integral_value():
+        units = Decimal(text) * UNITS_PER_CPC
+        if units == 0 or units != units.to_integral_value():
             raise wrong
         return int(units)
 

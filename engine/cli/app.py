@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from engine import __version__
 from engine.cli import bench, compute, devnet, doctor, keys, mine, query, tx, verify
-from engine.cli.failure import EXIT_INTERRUPTED, tell
+from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
 from engine.cli.options import Nodes
 
 app = typer.Typer(
@@ -51,14 +51,12 @@ def common(
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line; gives the exit code. No error leaves this as a traceback."""
     try:
-        code = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Abort:
+        code = app(args=arguments, prog_name="cpc-engine", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except TyperException as error:
+        getattr(error, "show", lambda: None)()  # usage, and what is wrong with the command line
+        return EXIT_BAD_INPUT
     except BrokenPipeError:
         return 0  # the reader, `head` say, has seen enough
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence in place of a traceback

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.options import Device, Iterations, Json, Size, Threads, say, say_json
-from engine.tasks import DEFAULT_ITERATIONS
+from engine.defaults import DEFAULT_ITERATIONS
 
 
 def bench(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import Device, Iterations, Json, Openings, Size, Threads, say, say_json
-from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 
 
 def compute(

@@ -1,11 +1,14 @@
 """`cpc-engine devnet`: a devnet node of one's own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.options import KeysDirectory, PassphraseFile, keystore, load_key, say
+
+if TYPE_CHECKING:
+    from node_client.keys import PrivateKey
 
 
 def devnet(
@@ -29,14 +32,13 @@ def devnet(
         block_time=block_time, port=port, host=host, faucet=key, fault_routes=fault_routes
     )
 
-    def tell() -> None:
+    with server:
         say(f"Devnet at {server.url}, a block every {block_time:g} s, faucet key '{faucet}'")
         say(f"Fund a worker: cpc-engine tx send ADDRESS 100 --from {faucet} --node {server.url}")
+        server.serve_forever()
 
-    server.serve_forever(on_ready=tell)
 
-
-def _faucet_key(name: str, keys_dir: Path | None, passphrase_file: Path | None):  # type: ignore[no-untyped-def]
+def _faucet_key(name: str, keys_dir: Path | None, passphrase_file: Path | None) -> "PrivateKey":
     from node_client.errors import KeyNotFound
 
     try:

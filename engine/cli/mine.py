@@ -1,5 +1,6 @@
 """`cpc-engine mine`: the main job."""
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from engine.cli.options import (
     say,
     say_json,
 )
-from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
 if TYPE_CHECKING:
     from engine.miner import Summary
@@ -68,12 +69,17 @@ def mine(
     json: Json = False,
 ) -> None:
     """Mine: answer every block of the chain with a signed result."""
+    # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.compute import check_openings
     from engine.mining import MineRequest, mine_on
     from engine.reporter import JsonReporter, PlainReporter
+    from kernels.devices import check_device_name
     from kernels.task import Task
 
     check_openings(openings)
+    for name in device or []:
+        check_device_name(name)
     Task(bytes(31) + b"\1", size, iterations)  # refuses a bad size before anything is started
     report: Reporter = JsonReporter() if json else PlainReporter()
     with ExitStack() as stack:

@@ -1,6 +1,6 @@
 """`cpc-engine verify`: a result given by its parts, or every result of a block."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,10 @@ from engine.cli.options import (
     say,
     say_json,
 )
-from engine.tasks import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+
+if TYPE_CHECKING:
+    from engine.verify import Verdict
 
 
 def verify(
@@ -61,22 +64,7 @@ def verify(
                 least_openings=sample,
                 device=opened,
             )
-            wrong = sum(not verdict.right for verdict in verdicts)
-            if json:
-                say_json(
-                    {
-                        "height": height,
-                        "results": [verdict.to_json() for verdict in verdicts],
-                        "wrong": wrong,
-                    }
-                )
-            else:
-                for verdict in verdicts:
-                    state = "right" if verdict.right else f"WRONG: {verdict.reason}"
-                    say(f"{verdict.tx_hash} {verdict.worker_address} {state}")
-                say(f"block {height}: {len(verdicts)} result(s), {wrong} wrong")
-            if wrong:
-                raise typer.Exit(EXIT_WRONG)
+            _tell_block(height, verdicts, json)
             return
 
         from engine.cli.tasks import named_task
@@ -85,9 +73,7 @@ def verify(
         from engine.verify import verify_result
 
         if result_hash is None:
-            raise BadInput(
-                "say what to check: --height, or --result-hash with its task and --proof"
-            )
+            raise BadInput("say what to check: --height, or --result-hash with its task and proof")
         _, task = named_task(block_hash, address, index, seed, size, iterations)
         check_hash(result_hash, "result hash")
         if not proof and not full:
@@ -97,9 +83,27 @@ def verify(
             verify_result(task, result_hash, proof, least_openings=sample, device=opened)
         except WrongClaim as error:
             reason = str(error)
-        if json:
-            say_json({"result_hash": result_hash, "right": not reason, "reason": reason})
-        else:
-            say(f"{result_hash} {'WRONG: ' + reason if reason else 'right'}")
-        if reason:
-            raise typer.Exit(EXIT_WRONG)
+        _tell_result(result_hash, reason, json)
+
+
+def _tell_block(height: int, verdicts: "list[Verdict]", json: bool) -> None:
+    wrong = sum(not verdict.right for verdict in verdicts)
+    if json:
+        results = [verdict.to_json() for verdict in verdicts]
+        say_json({"height": height, "results": results, "wrong": wrong})
+    else:
+        for verdict in verdicts:
+            state = "right" if verdict.right else f"WRONG: {verdict.reason}"
+            say(f"{verdict.tx_hash} {verdict.worker_address} {state}")
+        say(f"block {height}: {len(verdicts)} result(s), {wrong} wrong")
+    if wrong:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _tell_result(result_hash: str, reason: str, json: bool) -> None:
+    if json:
+        say_json({"result_hash": result_hash, "right": not reason, "reason": reason})
+    else:
+        say(f"{result_hash} {'WRONG: ' + reason if reason else 'right'}")
+    if reason:
+        raise typer.Exit(EXIT_WRONG)

@@ -7,23 +7,25 @@ import pytest
 from engine.grid import BlockGrid
 
 
-def simulate(block_time, believed, jitter=0.0, blocks=200, latency=0.002):
-    """Delays from arrival to sight over the last half, and looks a block."""
+def simulate(block_time, believed, jitter=0.0, blocks=200, latency=0.002, count_missed=False):
+    """Mean delay from arrival to sight over the last half, looks a block, blocks never the tip."""
     rng = random.Random(5)
     grid = BlockGrid(believed)
     arrivals = [h * block_time + rng.uniform(0, jitter) for h in range(1, blocks + 1)]
-    now, height, looks, delays = 0.0, 0, 0, []
+    now, height, looks, delays, missed = 0.0, 0, 0, [], 0
     while height < blocks:
         now += grid.wait(now)
         now += latency
         looks += 1
         tip = sum(arrival <= now for arrival in arrivals)
         if tip > height:
+            missed += tip - height - 1
             height = tip
             delays.append(now - arrivals[tip - 1])
             grid.seen(height, now)
     half = delays[len(delays) // 2 :]
-    return sum(half) / len(half), looks / blocks
+    found = sum(half) / len(half), looks / blocks
+    return (*found, missed) if count_missed else found
 
 
 @pytest.mark.parametrize("block_time", [0.2, 1.0, 5.0, 60.0])
@@ -33,10 +35,12 @@ def test_blocks_are_seen_soon_and_asked_for_seldom(block_time):
     assert looks < 4
 
 
-def test_a_wrong_belief_is_mended():
-    delay, looks = simulate(1.0, 5.0)
-    assert delay < 0.2
-    assert looks < 12
+@pytest.mark.parametrize("block_time", [0.25, 1.0, 20.0])
+def test_a_wrong_belief_loses_no_block(block_time):
+    delay, looks, missed = simulate(block_time, 5.0, count_missed=True)
+    assert delay < 0.06 * block_time + 0.02
+    assert looks < 6
+    assert missed == 0
 
 
 def test_jitter_is_borne():
@@ -60,6 +64,8 @@ def test_the_block_time_is_measured_from_time_stamps():
 def test_a_stalled_chain_is_asked_ever_less_often():
     grid = BlockGrid(1.0)
     grid.seen(1, 0.0)
+    grid.seen(2, 1.0)
+    grid.seen(3, 2.0)
     now, looks = 0.0, 0
     while now < 600.0:
         now += grid.wait(now)

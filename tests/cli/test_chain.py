@@ -1,0 +1,134 @@
+"""Commands against a devnet."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from node_client.devnet import Lie
+
+
+def wait_for(devnet, blocks=1):
+    target = devnet.chain.height + blocks
+    while devnet.chain.height < target:
+        time.sleep(0.02)
+
+
+def test_the_guides_path(cli, devnet, keys):
+    worker = keys["worker"].address
+    before = int(cli(f"query balance {worker} --json").json()["balance"])
+    sent = cli(f"tx send {worker} 100 --from faucet --wait 5")
+    assert sent.code == 0
+    assert f"Sent 100 CPC to {worker}" in sent.out
+    assert "Block: " in sent.out
+    after = int(cli(f"--node {devnet.url} query balance worker --json").json()["balance"])
+    assert after - before == 100 * 10**18
+    submitted = cli(
+        'tx submit-result --task-id "550e8400-e29b-41d4-a716-446655440000"'
+        f' --result-hash "0x{"ab" * 32}" --from worker --node {devnet.url} --wait 5 --json'
+    )
+    assert submitted.code == 0
+    height = submitted.json()["height"]
+    block = cli(f"query block {height}").json()
+    (tx,) = (tx for tx in block["txs"] if tx["tx_type"] == "SUBMIT_RESULT")
+    assert tx["payload"]["result_hash"] == "ab" * 32
+    assert len(block["header"]["compute_root"]) == 64
+    results = cli(f"query results --height {height} --json").json()
+    assert [result["result_hash"] for result in results] == ["ab" * 32]
+    # It is no result of any task: verify says so.
+    verified = cli(f"verify --height {height} --json")
+    assert verified.code == 1
+    assert "100 blocks" in verified.json()["results"][0]["reason"]
+
+
+def test_the_guides_jq_lines_work(cli, devnet, home):
+    wait_for(devnet)
+    (home / "block.json").write_text(cli("query block 1").out)
+    for program in ('.txs[] | select(.tx_type == "SUBMIT_RESULT")', ".header.compute_root"):
+        done = subprocess.run(
+            ["jq", program, home / "block.json"], capture_output=True, text=True, check=True
+        )
+    assert done.stdout.strip() == '""'
+    show = cli("keys show worker").out
+    line = next(line for line in show.splitlines() if "address" in line)
+    assert line.split()[1].strip('",') == json.loads(show)["address"]
+
+
+def test_status_in_words_and_json(cli, devnet):
+    assert "devnet" in cli("query status").out
+    assert cli("query status --json").json()["network"] == "devnet"
+
+
+def test_insufficient_balance_names_the_command_that_mends_it(cli, devnet, keys):
+    cli("keys add poor")
+    outcome = cli(f"tx send {keys['worker'].address} 1 --from poor")
+    assert outcome.code == 3
+    assert "insufficient_balance" in outcome.err
+    poor = cli("keys show poor").json()["address"]
+    assert f"cpc-engine tx send {poor} 10 --from faucet --node {devnet.url}" in outcome.err
+    mining = cli("mine --from poor --blocks 1")
+    assert mining.code == 2
+    assert f"cpc-engine tx send {poor} 10 --from faucet" in mining.err
+
+
+def test_a_price_that_the_network_does_not_take(cli, devnet, keys):
+    outcome = cli(f"tx send {keys['worker'].address} 1 --from faucet --gas-price 999")
+    assert outcome.code in (2, 3)
+    assert "999" in outcome.err
+
+
+def test_several_nodes_the_first_of_them_dead(cli, devnet):
+    outcome = cli(f"query status --node http://127.0.0.1:9 --node {devnet.url} --json")
+    assert outcome.code == 0
+
+
+def test_a_missing_block(cli, devnet):
+    outcome = cli("query block 999999")
+    assert outcome.code == 3
+    assert "Block not found" in outcome.err
+
+
+@pytest.mark.parametrize("lie", [Lie.GARBAGE, Lie.HALF_BODY, Lie.HUGE_BODY, Lie.REDIRECT])
+def test_a_node_that_answers_nonsense_is_one_clear_error(cli, devnet, lie):
+    devnet.faults.lie(lie)
+    outcome = cli("query status")
+    assert outcome.code == 3
+    assert devnet.url in outcome.err
+    assert outcome.err.count("\n") <= 3
+
+
+def test_doctor_finds_nothing_wrong_then_what_is_wrong(cli, devnet, home):
+    well = cli("doctor --json")
+    assert well.code == 0, well
+    assert {check["name"] for check in well.json()} >= {
+        "python", "disk", "device", "key", "node", "network", "clock", "balance",
+    }  # fmt: skip
+    missing = cli("doctor --from nobody")
+    assert missing.code == 2
+    assert "cpc-engine keys add nobody" in missing.out
+    unreachable = cli("doctor --node http://127.0.0.1:9")
+    assert unreachable.code == 3
+
+
+def test_mine_ends_after_its_blocks_and_verify_accepts_them(cli, devnet, keys):
+    mined = cli("mine --blocks 3 --tasks-per-block 2 --depth 2 --json --device cpu")
+    assert mined.code == 0, mined
+    events = [json.loads(line) for line in mined.out.splitlines() if line.startswith('{"event"')]
+    summary = json.loads(mined.out[mined.out.index("{\n") :])
+    assert summary["confirmed"] == 6
+    assert len({result["task_id"] for result in summary["results"]}) == 6
+    assert sum(event["event"] == "confirmed" for event in events) == 6
+    for height in {result["included_height"] for result in summary["results"]}:
+        verified = cli(f"verify --height {height} --json")
+        assert verified.code == 0
+        assert verified.json()["wrong"] == 0
+    again = cli("mine --blocks 1 --depth 1 --device cpu")
+    assert again.code == 0
+    assert "1 result(s) confirmed" in again.out
+
+
+def test_mine_on_its_own_devnet_asks_nothing(cli):
+    mined = cli("mine --devnet --block-time 0.3 --blocks 2 --depth 2 --device cpu")
+    assert mined.code == 0, mined
+    assert "2 result(s) confirmed" in mined.out
