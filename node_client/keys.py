@@ -17,6 +17,7 @@ from typing import NoReturn
 from ecdsa import SECP256k1, SigningKey, VerifyingKey
 from ecdsa.errors import MalformedPointError
 from ecdsa.keys import BadDigestError, BadSignatureError
+from ecdsa.numbertheory import SquareRootError
 from ecdsa.util import MalformedSignature, sigdecode_string, sigencode_string_canonize
 
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
@@ -84,18 +85,28 @@ def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
         return bool(key.verify_digest(bytes.fromhex(signature), digest, sigdecode=sigdecode_string))
     except (ValueError, BadSignatureError, BadDigestError, MalformedPointError, MalformedSignature):
         return False
+    except TypeError:
+        # Whoever has the key can choose r so that the sum is the point at infinity, on which the
+        # library stumbles: it has no x.
+        return False
 
 
 def recovered_public_keys(digest: bytes, signature: str) -> list[str]:
     """The public keys (compressed hex) that this signature fits: SEC 1 v2, section 4.1.6.
 
     A block does not carry its proposer's key; only the key's address. Empty for a malformed
-    signature.
+    signature, which a node may send on purpose.
     """
     try:
+        raw = bytes.fromhex(signature)
+        r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
+        if len(raw) != 64 or not (0 < r < SECP256k1.order and 0 < s < SECP256k1.order):
+            return []
         keys = VerifyingKey.from_public_key_recovery_with_digest(
-            bytes.fromhex(signature), digest, SECP256k1, hashfunc=hashlib.sha256
+            raw, digest, SECP256k1, hashfunc=hashlib.sha256
         )
         return [key.to_string("compressed").hex() for key in keys]
-    except (ValueError, AssertionError, BadSignatureError, MalformedPointError, MalformedSignature):
-        return []
+    except (ValueError, AssertionError, MalformedPointError, SquareRootError):
+        return []  # r is no x of the curve, most likely
+    except TypeError:
+        return []  # the key would be the point at infinity

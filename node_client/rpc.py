@@ -198,22 +198,17 @@ class NodeClient:
             node = self._nodes[self._current]
             try:
                 answer = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
-            except NodeUnreachable as error:
+                return _sent(answer, tx_hash, node)
+            except (NodeUnreachable, BadAnswer) as error:
+                if not (isinstance(error, NodeUnreachable) and error.nothing_sent):
+                    error.advice = (
+                        "The transaction may have arrived: look for it in the next blocks, or send"
+                        " the same bytes again, which is safe."
+                    )
+                    raise
                 failure = error
-                if not error.nothing_sent:
-                    break
                 self._leave(node)
-                continue
-            except BadAnswer as error:
-                failure = error
-                break
-            return _sent(answer, tx_hash, node)
         assert failure is not None
-        if not (isinstance(failure, NodeUnreachable) and failure.nothing_sent):
-            failure.advice = (
-                "The transaction may have arrived: look for it in the next blocks, or send the same"
-                " bytes again, which is safe."
-            )
         raise failure
 
     def _status_and_block(self) -> tuple[NodeStatus, Block]:

@@ -123,11 +123,12 @@ class HttpNode:
         causes = _causes(error)
         if _is_among(causes, urllib3.exceptions.NameResolutionError):
             return self._unreachable("its name is not known", nothing_sent=True)
-        if _is_among(causes, urllib3.exceptions.ConnectTimeoutError):
-            seconds = f"no connection within {self._timeout[0]:g} s"
-            return self._unreachable(seconds, nothing_sent=True)
+        # In this order: a refused connection is a kind of ConnectTimeoutError, too.
         if _is_among(causes, urllib3.exceptions.NewConnectionError):
             return self._unreachable(_strerror(causes) or "no connection", nothing_sent=True)
+        if _is_among(causes, urllib3.exceptions.ConnectTimeoutError):
+            reason = f"no connection within {self._timeout[0]:g} s"
+            return self._unreachable(reason, nothing_sent=True)
         if _is_among(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
             return self._unreachable("TLS failed: certificate or protocol")
         if _is_among(causes, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):

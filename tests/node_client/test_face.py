@@ -1,0 +1,33 @@
+"""The public face: what `node_client` exports, and what importing it does not bring in."""
+
+import subprocess
+import sys
+
+import node_client
+from node_client import errors
+
+
+def test_everything_exported_is_there_and_nothing_else() -> None:
+    exported = {name for name in vars(node_client) if not name.startswith("_")}
+    modules = {name for name in exported if type(getattr(node_client, name)).__name__ == "module"}
+    assert exported - modules == set(node_client.__all__)
+
+
+def test_importing_it_brings_no_kernel_and_no_engine() -> None:
+    code = (
+        "import sys, node_client\n"
+        "heavy = {'numba', 'llvmlite', 'numpy', 'fastapi', 'uvicorn', 'kernels', 'engine', 'typer'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60)
+    assert told.strip() == "[]"
+
+
+def test_every_error_is_in_the_tree_and_drawn_in_it() -> None:
+    classes = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert all(issubclass(kind, errors.NodeClientError) for kind in classes.values())
+    assert all(name in (errors.__doc__ or "") for name in classes)
