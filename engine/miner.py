@@ -323,7 +323,10 @@ class Miner:
 
 @contextmanager
 def stop_on_signals(miner: Miner) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for the end; a second one ends at once."""
+    """SIGINT and SIGTERM ask for the end; a second one ends at once. For the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     asked = threading.Event()
 
     def handle(number: int, _frame: FrameType | None) -> None:
