@@ -218,6 +218,8 @@ class Sender(threading.Thread):
                 spendable=spendable,
             )
         except AmbiguousTransaction as error:
+            if error.waiting_helps:  # once the nonces below are spent, nothing reads as one of them
+                return None
             self._give_up(result.task_id, "ambiguous", str(error))
             return None
         self._ledger.record_signed(result.task_id, tx)

@@ -42,6 +42,13 @@ def test_the_guides_path(cli, devnet, keys):
     assert "100 blocks" in verified.json()["results"][0]["reason"]
 
 
+@pytest.mark.parametrize("amount", ["1.5", "0.25", "99.000001"])
+def test_an_amount_of_several_digits_is_sent(cli, devnet, keys, amount):
+    sent = cli(f"tx send {keys['worker'].address} {amount} --from faucet --wait 5")
+    assert sent.code == 0, sent
+    assert "Block: " in sent.out
+
+
 def test_the_guides_jq_lines_work(cli, devnet, home):
     wait_for(devnet)
     (home / "block.json").write_text(cli("query block 1").out)
