@@ -1,0 +1,160 @@
+"""32-bit arithmetic and memory accesses that say what they cost: one instruction each, or few.
+
+numba.cuda promotes int32 arithmetic to 64 bits; these do not. Beside each stands what it means in
+plain Python, which is what runs under the simulator. "Buffers" are addresses (int64) on a GPU and flat
+uint32 arrays in the simulator; offsets are in bytes.
+"""
+
+from typing import Any
+
+from kernels.cuda.ptx import I32, I64, SIMULATED, U32, Code, instruction, operation, tuple_of, word
+
+BUFFER = I64
+"""Type of a buffer in a kernel's signature."""
+
+
+def _rotate(x: Any, n: Any) -> Any:
+    return word(int(x) >> int(n) | int(x) << (32 - int(n)))
+
+
+add32 = operation(
+    U32, [U32, U32], lambda code, a, b: code.add(a, b), meaning=lambda a, b: word(int(a) + int(b))
+)
+mul32 = operation(
+    U32, [U32, U32], lambda code, a, b: code.mul(a, b), meaning=lambda a, b: word(int(a) * int(b))
+)
+mul_hi = instruction(
+    "mul.hi.u32 $0, $1, $2;",
+    U32,
+    [U32, U32],
+    meaning=lambda a, b: word(int(a) * int(b) >> 32),
+)
+# One LOP3 (PTX ISA, lop3): the immediate is the truth table of the three inputs 0xF0, 0xCC, 0xAA.
+xor3 = instruction(
+    "lop3.b32 $0, $1, $2, $3, 0x96;",
+    U32,
+    [U32, U32, U32],
+    meaning=lambda a, b, c: word(int(a) ^ int(b) ^ int(c)),
+)
+choose = instruction(
+    "lop3.b32 $0, $1, $2, $3, 0xCA;",
+    U32,
+    [U32, U32, U32],
+    meaning=lambda e, f, g: word((int(e) & int(f)) ^ (~int(e) & int(g))),
+)
+majority = instruction(
+    "lop3.b32 $0, $1, $2, $3, 0xE8;",
+    U32,
+    [U32, U32, U32],
+    meaning=lambda a, b, c: word((int(a) & int(b)) ^ (int(a) & int(c)) ^ (int(b) & int(c))),
+)
+rotate_right = instruction("shf.r.wrap.b32 $0, $1, $1, $2;", U32, [U32, U32], meaning=_rotate)
+shift_right = instruction(
+    "shr.u32 $0, $1, $2;", U32, [U32, U32], meaning=lambda x, n: word(int(x) >> int(n))
+)
+swap_bytes = instruction(
+    "prmt.b32 $0, $1, 0, 0x0123;",
+    U32,
+    [U32],
+    meaning=lambda x: word(int.from_bytes(int(x).to_bytes(4, "little"), "big")),
+)
+
+
+def _load(buffer: Any, offset: Any) -> Any:
+    return word(buffer[int(offset) // 4])
+
+
+def _load4(buffer: Any, offset: Any) -> Any:
+    first = int(offset) // 4
+    return tuple(word(buffer[first + i]) for i in range(4))
+
+
+def _store(buffer: Any, offset: Any, a: Any) -> None:
+    buffer[int(offset) // 4] = a
+
+
+def _store4(buffer: Any, offset: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+    first = int(offset) // 4
+    buffer[first], buffer[first + 1], buffer[first + 2], buffer[first + 3] = a, b, c, d
+
+
+def _emit_load(text: str, count: int) -> Any:
+    def emit(code: Code, buffer: Any, offset: Any) -> Any:
+        return code.asm(text, count, [code.add(buffer, offset)], effect=True, memory=True)
+
+    return emit
+
+
+load = operation(
+    U32, [BUFFER, I64], _emit_load("ld.global.u32 $0, [$1];", 1), meaning=_load
+)
+load4 = operation(
+    tuple_of(4, U32),
+    [BUFFER, I64],
+    _emit_load("ld.global.v4.u32 {$0, $1, $2, $3}, [$4];", 4),
+    meaning=_load4,
+)
+store = operation(
+    None,
+    [BUFFER, I64, U32],
+    lambda code, buffer, offset, a: code.asm(
+        "st.global.u32 [$0], $1;", 0, [code.add(buffer, offset), a], memory=True
+    ),
+    meaning=_store,
+)
+store4 = operation(
+    None,
+    [BUFFER, I64, U32, U32, U32, U32],
+    lambda code, buffer, offset, *values: code.asm(
+        "st.global.v4.u32 [$0], {$1, $2, $3, $4};", 0, [code.add(buffer, offset), *values], memory=True
+    ),
+    meaning=_store4,
+)
+
+
+def _atomic_add(buffer: Any, offset: Any, a: Any) -> None:
+    # The simulator runs a block's threads one at a time between barriers, and blocks in turn.
+    buffer[int(offset) // 4] = word(int(buffer[int(offset) // 4]) + int(a))
+
+
+atomic_add = operation(
+    None,
+    [BUFFER, I64, U32],
+    lambda code, buffer, offset, a: code.asm(
+        "red.global.add.u32 [$0], $1;", 0, [code.add(buffer, offset), a], memory=True
+    ),
+    meaning=_atomic_add,
+)
+
+_SHUFFLE = "shfl.sync.bfly.b32 $0, $1, $2, 0x1f, 0xffffffff;"
+exchange = instruction(_SHUFFLE, U32, [U32, U32], effect=True)
+"""The value of the lane whose number differs in this bit (a whole warp takes part)."""
+
+unsigned_divide = operation(
+    I32,
+    [I32, I32],
+    lambda code, a, b: code.divide(a, b),
+    meaning=lambda a, b: int(a) // int(b),
+)
+"""Quotient of two numbers that are not negative: numba's // would be a call."""
+
+__all__ = [
+    "BUFFER",
+    "SIMULATED",
+    "add32",
+    "atomic_add",
+    "choose",
+    "exchange",
+    "load",
+    "load4",
+    "majority",
+    "mul32",
+    "mul_hi",
+    "rotate_right",
+    "shift_right",
+    "store",
+    "store4",
+    "swap_bytes",
+    "unsigned_divide",
+    "xor3",
+]
