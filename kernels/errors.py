@@ -5,7 +5,8 @@
     ├── TaskTooLarge         a task that does not fit into this machine's memory
     ├── InvalidProof         malformed: nothing was computed
     ├── WrongResult          well formed, and not what the seed gives
-    └── DeviceUnavailable    no such device here
+    ├── DeviceUnavailable    no such device here
+    └── DeviceFault          the device failed while it worked
 
 `advice` says what a person can do about the error; it may be empty.
 """
@@ -42,3 +43,11 @@ class WrongResult(KernelError):
 
 class DeviceUnavailable(KernelError):
     """The device is not on this machine, or this version cannot use it."""
+
+
+class DeviceFault(KernelError):
+    """The device failed while it worked; `sticky` when its process must end (a poisoned context)."""
+
+    def __init__(self, message: str, *, sticky: bool = False, advice: str | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.sticky = sticky

@@ -1,0 +1,268 @@
+"""What a device needs of the CUDA driver, and one place that looks at its answers.
+
+    stream, buffer = Stream(), DeviceBuffer(1 << 20)
+    stream.clear(buffer.address, 1 << 18)
+
+CUDA Driver API through cuda-bindings, in the primary context that numba.cuda made current. Plain
+allocations only: managed memory can hang a card that runs out of it.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from cuda.bindings import driver as cu
+from numba import cuda
+from numba.cuda import types
+from numpy.typing import NDArray
+
+from kernels.errors import DeviceFault, DeviceUnavailable, TaskTooLarge
+
+STICKY = frozenset(
+    {
+        "CUDA_ERROR_ILLEGAL_ADDRESS",
+        "CUDA_ERROR_LAUNCH_FAILED",
+        "CUDA_ERROR_LAUNCH_TIMEOUT",
+        "CUDA_ERROR_ILLEGAL_INSTRUCTION",
+        "CUDA_ERROR_MISALIGNED_ADDRESS",
+        "CUDA_ERROR_INVALID_ADDRESS_SPACE",
+        "CUDA_ERROR_INVALID_PC",
+        "CUDA_ERROR_HARDWARE_STACK_ERROR",
+        "CUDA_ERROR_ECC_UNCORRECTABLE",
+        "CUDA_ERROR_ASSERT",
+        "CUDA_ERROR_UNKNOWN",
+    }
+)
+"""After one of these the process's context is lost, and with it every later result."""
+
+
+def check(answer: tuple[Any, ...]) -> Any:
+    """The values of a driver call. Raises DeviceFault, or TaskTooLarge where memory ran out."""
+    code, *values = answer
+    if code != cu.CUresult.CUDA_SUCCESS:
+        name = code.name
+        if name == "CUDA_ERROR_OUT_OF_MEMORY":
+            raise TaskTooLarge("the card has too little free memory for this task")
+        raise DeviceFault(f"the CUDA driver said {name}", sticky=name in STICKY)
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the program needs to know about a GPU."""
+
+    index: int
+    name: str
+    uuid: str
+    capability: tuple[int, int]
+    multiprocessors: int
+    shared_bytes_a_block: int
+    clock_khz: int
+
+    @classmethod
+    def select(cls, index: int) -> Self:
+        """Make the card's primary context current. Raises DeviceUnavailable."""
+        try:
+            count = len(cuda.gpus)
+            if index >= count:
+                raise DeviceUnavailable(
+                    f"there is no GPU {index}: this machine shows {count}",
+                    advice="nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES may hide some.",
+                )
+            cuda.select_device(index)
+        except cuda.cudadrv.error.CudaSupportError as error:
+            raise DeviceUnavailable(
+                f"CUDA cannot start: {' '.join(str(error).split())[:200]}",
+                advice="Install the NVIDIA driver (nvidia-smi must work), or use the device cpu.",
+            ) from error
+        device = check(cu.cuCtxGetDevice())
+        attribute = cu.CUdevice_attribute
+
+        def ask(which: Any) -> int:
+            return int(check(cu.cuDeviceGetAttribute(which, device)))
+
+        return cls(
+            index=index,
+            name=check(cu.cuDeviceGetName(128, device)).split(b"\0")[0].decode(),
+            uuid=bytes(check(cu.cuDeviceGetUuid(device)).bytes).hex(),
+            capability=(
+                ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+                ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+            ),
+            multiprocessors=ask(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
+            shared_bytes_a_block=ask(
+                attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+            ),
+            clock_khz=ask(attribute.CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+        )
+
+
+def free_memory() -> int:
+    """Bytes of device memory that are free now."""
+    return int(check(cu.cuMemGetInfo())[0])
+
+
+class DeviceBuffer:
+    """Device memory; `address` is what kernels take."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.address = int(check(cu.cuMemAlloc(max(size, 16))))
+
+    def close(self) -> None:
+        """Give it back. Closing twice is no error."""
+        if self.address:
+            cu.cuMemFree(self.address)
+            self.address = 0
+
+    def to_host(self, dtype: Any = np.uint8) -> NDArray[Any]:
+        """A copy of what it holds. Waits for the device."""
+        host = np.empty(self.size, np.uint8)
+        check(cu.cuMemcpyDtoH(host.ctypes.data, self.address, self.size))
+        return host.view(dtype)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Some bytes of it. Waits for the device."""
+        host = np.empty(size, np.uint8)
+        check(cu.cuMemcpyDtoH(host.ctypes.data, self.address + offset, size))
+        return host.tobytes()
+
+    def from_host(self, array: NDArray[Any]) -> None:
+        """Copy an array into its beginning."""
+        array = np.ascontiguousarray(array)
+        check(cu.cuMemcpyHtoD(self.address, array.ctypes.data, array.nbytes))
+
+
+class PinnedBuffer:
+    """Host memory that the device reads and writes itself; `array` is its content as bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.address = int(check(cu.cuMemHostAlloc(size, cu.CU_MEMHOSTALLOC_DEVICEMAP)))
+        memory = (ctypes.c_uint8 * size).from_address(self.address)
+        self.array: NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
+
+    def close(self) -> None:
+        """Give it back. Closing twice is no error."""
+        if self.address:
+            cu.cuMemFreeHost(self.address)
+            self.address = 0
+
+
+class Stream:
+    """Work in order. `numba` is the same stream for `kernel[grid, block, stream.numba]`."""
+
+    def __init__(self) -> None:
+        self._handle = check(cu.cuStreamCreate(cu.CUstream_flags.CU_STREAM_NON_BLOCKING))
+        self.numba = cuda.external_stream(int(self._handle))
+
+    def close(self) -> None:
+        """Give it back."""
+        cu.cuStreamDestroy(self._handle)
+
+    def copy_to_device(self, to: int, source: int, size: int) -> None:
+        """Copy from pinned host memory."""
+        check(cu.cuMemcpyHtoDAsync(to, source, size, self._handle))
+
+    def clear(self, address: int, words: int) -> None:
+        """Set 32-bit words to zero."""
+        check(cu.cuMemsetD32Async(address, 0, words, self._handle))
+
+    def wait(self) -> None:
+        """Wait until everything on it is done. Raises DeviceFault for what went wrong there."""
+        check(cu.cuStreamSynchronize(self._handle))
+
+    def follow(self, other: "Stream") -> None:
+        """What comes next here begins after what stands on the other stream now."""
+        event = check(cu.cuEventCreate(cu.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+        check(cu.cuEventRecord(event, other._handle))
+        check(cu.cuStreamWaitEvent(self._handle, event, 0))
+        check(cu.cuEventDestroy(event))
+
+    def record(self) -> "Event":
+        """A mark whose time can be read."""
+        return Event(self)
+
+    @contextmanager
+    def capture(self) -> Iterator["Graph"]:
+        """Collect what the body puts on this stream (and on followers) into a graph."""
+        graph = Graph()
+        mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        check(cu.cuStreamBeginCapture(self._handle, mode))
+        try:
+            yield graph
+        except BaseException:
+            cu.cuStreamEndCapture(self._handle)
+            raise
+        graph.finish(check(cu.cuStreamEndCapture(self._handle)))
+
+    def launch(self, graph: "Graph") -> None:
+        """Replay a graph."""
+        check(cu.cuGraphLaunch(graph.executable, self._handle))
+
+
+class Event:
+    """A mark on a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._event = check(cu.cuEventCreate(0))
+        check(cu.cuEventRecord(self._event, stream._handle))
+
+    def seconds_since(self, earlier: "Event") -> float:
+        """Time on the device between two marks that were both passed."""
+        check(cu.cuEventSynchronize(self._event))
+        return float(check(cu.cuEventElapsedTime(earlier._event, self._event))) / 1000
+
+    def __del__(self) -> None:
+        cu.cuEventDestroy(self._event)
+
+
+class Graph:
+    """A captured graph, ready to be replayed."""
+
+    def __init__(self) -> None:
+        self.executable: Any = None
+
+    def finish(self, graph: Any) -> None:
+        """Make it executable."""
+        self.executable = check(cu.cuGraphInstantiate(graph, 0))
+        check(cu.cuGraphDestroy(graph))
+
+    def close(self) -> None:
+        """Give it back. Closing twice is no error."""
+        if self.executable is not None:
+            cu.cuGraphExecDestroy(self.executable)
+            self.executable = None
+
+
+class Compiled:
+    """A numba kernel compiled for the current card, with dynamic shared memory beyond 48 KiB."""
+
+    def __init__(self, kernel: Any, arguments: int, shared_bytes: int = 0) -> None:
+        """`arguments`: how many int64 it takes. Compiles now (seconds), so that capture need not."""
+        self._kernel = kernel
+        self._shared_bytes = shared_bytes
+        kernel.compile((types.int64,) * arguments)
+        if shared_bytes > 48 * 1024:
+            (overload,) = kernel.overloads.values()
+            function = cu.CUkernel(int(overload._codelibrary.get_cufunc().handle))
+            which = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            device = check(cu.cuCtxGetDevice())
+            check(cu.cuKernelSetAttribute(which, shared_bytes, function, device))
+
+    def __call__(self, stream: Stream, grid: Any, threads: int, *arguments: int) -> None:
+        """Launch it."""
+        launcher = self._kernel[grid, threads, stream.numba, self._shared_bytes]
+        launcher(*map(np.int64, arguments))
+
+
+def timed(stream: Stream, work: Callable[[], None]) -> float:
+    """Seconds that `work` takes on the device."""
+    first = stream.record()
+    work()
+    return stream.record().seconds_since(first)
+

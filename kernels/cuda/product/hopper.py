@@ -1,0 +1,101 @@
+"""The instructions that only Hopper (sm_90a) has: mbarriers, bulk copies, warpgroup matrix products.
+
+PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions" and "Parallel
+Synchronization and Communication Instructions: mbarrier". Addresses of shared memory are 32-bit numbers
+in the shared window (`shared_address`).
+"""
+
+from typing import Any
+
+from kernels.cuda.ptx import I32, I64, Code, instruction, operation, tuple_of
+
+shared_address = operation(
+    I32,
+    [None],
+    lambda code, array: code.asm(
+        "{ .reg .u64 t; cvta.to.shared.u64 t, $1; cvt.u32.u64 $0, t; }", 1, [code.address_of(array)]
+    ),
+)
+"""Address of a shared array in the shared window."""
+
+barrier_init = instruction("mbarrier.init.shared::cta.b64 [$0], $1;", None, [I32, I32], memory=True)
+"""(barrier, arrivals): a phase is over when so many threads arrived and all its bytes came."""
+barrier_fence = instruction("fence.mbarrier_init.release.cluster;", None, [], memory=True)
+barrier_expect = instruction(
+    "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", None, [I32, I32], memory=True
+)
+"""(barrier, bytes): arrive, and wait for so many bytes in this phase."""
+barrier_arrive = instruction("mbarrier.arrive.shared::cta.b64 _, [$0];", None, [I32], memory=True)
+barrier_wait = instruction(
+    "{\n.reg .pred done;\nagain:\n"
+    "mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n"
+    "@!done bra again;\n}",
+    None,
+    [I32, I32],
+    memory=True,
+)
+"""(barrier, parity): wait until the phase of this parity is over."""
+
+bulk_copy = instruction(
+    "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
+    None,
+    [I32, I64, I32, I32],
+    memory=True,
+)
+"""(to, from, bytes, barrier): the copy engine brings bytes into shared memory, then tells the barrier."""
+
+DESCRIPTOR = (1 << 62) | (64 << 32) | (1 << 16)
+"""Matrix descriptor of a K-major operand with the 128-byte swizzle, but for its address: swizzle mode 1
+in bits 62-63, stride of 1,024 bytes (in 16s) between groups of 8 rows, leading offset unused (1)."""
+
+
+def multiply_accumulate(columns: int) -> Any:
+    """(sums, a, b, accumulate) -> sums: 64 x columns, 128 deep, of signed bytes; then commit.
+
+    Four wgmma.m64nNk32, each 32 bytes further along the swizzled rows (2 in a descriptor's units of
+    16). `accumulate` 0 begins anew. The sums are in flight until `wait_for`.
+    """
+    count = columns // 2
+    registers = ",".join(f"${i}" for i in range(count))
+    a, b, scale = (f"${count + i}" for i in range(3))
+    text = (
+        "{\n.reg .pred p;\n.reg .b64 da, db;\n"
+        f"setp.ne.b32 p, {scale}, 0;\nwgmma.fence.sync.aligned;\n"
+    )
+    for step in range(4):
+        text += (
+            f"add.s64 da, {a}, {2 * step};\nadd.s64 db, {b}, {2 * step};\n"
+            f"wgmma.mma_async.sync.aligned.m64n{columns}k32.s32.s8.s8"
+            f" {{{registers}}}, da, db, {'p' if step == 0 else '1'};\n"
+        )
+    text += "wgmma.commit_group.sync.aligned;\n}"
+
+    def emit(code: Code, sums: Any, a: Any, b: Any, scale: Any) -> Any:
+        tied = code.unpack(sums, count)
+        return code.asm(text, count, [a, b, scale], tied=tied, memory=True)
+
+    kind = tuple_of(count)
+    return operation(kind, [kind, I64, I64, I32], emit)
+
+
+wait_for_all_but_one = instruction("wgmma.wait_group.sync.aligned 1;", None, [], memory=True)
+
+
+def wait_for(columns: int) -> Any:
+    """(sums) -> sums: wait for every product in flight; the sums may be read after it.
+
+    They go through it so that no read of them can be moved before it.
+    """
+    count = columns // 2
+
+    def emit(code: Code, sums: Any) -> Any:
+        tied = code.unpack(sums, count)
+        return code.asm("wgmma.wait_group.sync.aligned 0;", count, [], tied=tied, memory=True)
+
+    kind = tuple_of(count)
+    return operation(kind, [kind], emit)
+
+
+def zeros(count: int) -> Any:
+    """() -> `count` zeros in registers."""
+    return operation(tuple_of(count), [], lambda code: [code.const(0)] * count)

@@ -1,0 +1,179 @@
+"""The product on Hopper: wgmma fed by bulk copies, one persistent block a multiprocessor.
+
+A block computes tiles of C, BM rows by BN columns, one after another. One warp is the producer: it asks
+the copy engine for the next 128 bytes of depth of both operands (A's tile and B's tile as they lie, so no
+tensor map is needed) into a ring of `stages` buffers. The other warps form warpgroups of four, 64 rows of C
+each, whose accumulators stay in registers: they wait for a full buffer, issue four wgmma on it, and give
+the buffer before it back once the products that read it are done. Two mbarriers a buffer say full and
+empty. When a tile is done, it is folded and written (`fold.py`) while the producer already fills the ring
+for the next.
+
+Measured choices (bench/RESULTS.md): 128 x 256 with two warpgroups and four stages for large P, 64 x 128
+with eight for P <= 1024, where the larger tile would leave multiprocessors idle. Tiles are taken in bands
+(`raster`), so that those at work at the same time share operands in the L2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from numba import cuda, int8, int32, int64
+
+from kernels.cuda.product.fold import (
+    ALIGNMENT_BYTES,
+    Built,
+    add_row_sums,
+    first_chunk,
+    fold_rows,
+    raster,
+    shared_base,
+    store_rows,
+    zeros,
+)
+from kernels.cuda.product.hopper import (
+    DESCRIPTOR,
+    barrier_arrive,
+    barrier_expect,
+    barrier_fence,
+    barrier_init,
+    barrier_wait,
+    bulk_copy,
+    multiply_accumulate,
+    wait_for,
+    wait_for_all_but_one,
+)
+
+NAME = "wgmma"
+LEAST_CAPABILITY = (9, 0)
+ONLY_MAJOR = 9
+"""wgmma is an instruction of sm_90a alone: later architectures have another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A tile of C and its ring. `warpgroups` 1 or 2 of 64 rows, `columns` 128 or 256."""
+
+    warpgroups: int = 2
+    columns: int = 256
+    stages: int = 4
+    band: int = 16
+
+    @property
+    def rows(self) -> int:
+        """Rows of a tile of C."""
+        return 64 * self.warpgroups
+
+
+LARGE = Shape()
+SMALL = Shape(warpgroups=1, columns=128, stages=8)
+
+
+def default_shape(P: int) -> Shape:
+    """What is used where nothing was tuned."""
+    return SMALL if P <= 1024 else LARGE
+
+
+def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> Built:
+    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major, pitch P)."""
+    warpgroups, columns, stages, band = shape.warpgroups, shape.columns, shape.stages, shape.band
+    rows = shape.rows
+    threads = 128 * warpgroups + 32
+    producer = 4 * warpgroups
+    a_bytes, b_bytes = rows * 128, columns * 128
+    stage_bytes = a_bytes + b_bytes
+    groups = columns // 64
+    # Tiles of A have 128 rows, tiles of B 256: a smaller tile of C takes half of one.
+    a_halves, b_halves = 128 // rows - 1, 256 // columns - 1
+    folded, row_major = output == "fold", output == "int32"
+
+    no_sums = zeros(columns // 2)
+    multiply = multiply_accumulate(columns)
+    finish = wait_for(columns)
+    store_folded = fold_rows(1, groups)
+    store_int32 = store_rows(1, groups)
+    add_sums = add_row_sums(1, groups)
+
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
+        ring = shared_base(cuda.shared.array(0, int8))
+        full = int32(ring + stages * stage_bytes)
+        empty = int32(full + 8 * stages)
+        thread = int32(cuda.threadIdx.x)
+        lane = thread & 31
+        warp = thread >> 5
+        depth = int32(P) >> 7
+        tile_rows = int32(P) // rows
+        tile_columns = int32(P) // columns
+        if thread == 0:
+            for stage in range(stages):
+                barrier_init(full + 8 * stage, 1)
+                barrier_init(empty + 8 * stage, warpgroups)
+            barrier_fence()
+        cuda.syncthreads()
+        tile = int32(cuda.blockIdx.x)
+        blocks = int32(cuda.gridDim.x)
+        tiles = int32(tile_rows * tile_columns)
+        stage = int32(0)
+        if warp == producer:
+            if lane == 0:
+                phase = int32(1)  # the first wait for an empty buffer passes at once
+                while tile < tiles:
+                    y, x = raster(tile, tile_rows, tile_columns, int32(band))
+                    from_a = a + int64(y >> a_halves) * depth * 16384 + (y & a_halves) * 8192
+                    from_b = b + int64(x >> b_halves) * depth * 32768 + (x & b_halves) * 16384
+                    for _ in range(depth):
+                        barrier_wait(empty + 8 * stage, phase)
+                        buffer = int32(ring + stage * stage_bytes)
+                        barrier_expect(full + 8 * stage, stage_bytes)
+                        bulk_copy(buffer, from_a, a_bytes, full + 8 * stage)
+                        bulk_copy(buffer + a_bytes, from_b, b_bytes, full + 8 * stage)
+                        from_a += 16384
+                        from_b += 32768
+                        stage = int32(stage + 1)
+                        if stage == stages:
+                            stage = int32(0)
+                            phase = int32(phase ^ 1)
+                    tile = int32(tile + blocks)
+        else:
+            phase = int32(0)
+            warpgroup = thread >> 7
+            first_of_group = (thread & 127) == 0
+            my_row = warpgroup * 64 + ((thread & 127) >> 5) * 16 + (lane >> 2)
+            while tile < tiles:
+                accumulators = no_sums()
+                before = empty
+                for k in range(depth):
+                    barrier_wait(full + 8 * stage, phase)
+                    buffer = int32(ring + stage * stage_bytes)
+                    at_a = int64((buffer + warpgroup * 8192) >> 4) | DESCRIPTOR
+                    at_b = int64((buffer + a_bytes) >> 4) | DESCRIPTOR
+                    accumulators = multiply(accumulators, at_a, at_b, int32(k != 0))
+                    wait_for_all_but_one()
+                    if k > 0 and first_of_group:
+                        barrier_arrive(before)
+                    before = int32(empty + 8 * stage)
+                    stage = int32(stage + 1)
+                    if stage == stages:
+                        stage = int32(0)
+                        phase = int32(phase ^ 1)
+                y, x = raster(tile, tile_rows, tile_columns, int32(band))
+                row = y * rows + my_row
+                accumulators = finish(accumulators)
+                if first_of_group:
+                    barrier_arrive(before)
+                if folded:
+                    tile_of_r = int64(row >> 7) * depth + x * (columns // 128)
+                    at = out + tile_of_r * 16384 + (row & 127) * 128
+                    store_folded(at, first_chunk(lane, int32(0)), accumulators)
+                if row_major:
+                    column = int64(x * columns + (lane & 3) * 16)
+                    store_int32(out + (int64(row) * P + column) * 4, P * 4, accumulators)
+                if checked:
+                    column = int64(x * columns + (lane & 3) * 16)
+                    add_sums(sums + int64(row) * 4, weights + column * 4, lane, accumulators)
+                tile = int32(tile + blocks)
+
+    def grid(P: int, multiprocessors: int) -> tuple[int, ...]:
+        return (min((P // rows) * (P // columns), multiprocessors),)
+
+    shared_bytes = stages * stage_bytes + 16 * stages + ALIGNMENT_BYTES
+    compiled = cuda.jit(launch_bounds=(threads, 1))(kernel)
+    return Built(compiled, threads, shared_bytes, grid)
