@@ -154,14 +154,17 @@ class PinnedBuffer:
 
 
 class Stream:
-    """Work in order. `numba` is the same stream for `kernel[grid, block, stream.numba]`."""
+    """Work in order."""
 
     def __init__(self) -> None:
         self._handle = check(cu.cuStreamCreate(cu.CUstream_flags.CU_STREAM_NON_BLOCKING))
-        self.numba = cuda.external_stream(int(self._handle))
+        self._events: list[Any] = []
 
     def close(self) -> None:
         """Give it back."""
+        for event in self._events:
+            cu.cuEventDestroy(event)
+        self._events.clear()
         cu.cuStreamDestroy(self._handle)
 
     def copy_to_device(self, to: int, source: int, size: int) -> None:
@@ -181,7 +184,7 @@ class Stream:
         event = check(cu.cuEventCreate(cu.CUevent_flags.CU_EVENT_DISABLE_TIMING))
         check(cu.cuEventRecord(event, other._handle))
         check(cu.cuStreamWaitEvent(self._handle, event, 0))
-        check(cu.cuEventDestroy(event))
+        self._events.append(event)
 
     def record(self) -> "Event":
         """A mark whose time can be read."""
@@ -240,24 +243,54 @@ class Graph:
 
 
 class Compiled:
-    """A numba kernel compiled for the current card, with dynamic shared memory beyond 48 KiB."""
+    """A numba kernel compiled for the current card, launched by the driver itself.
 
-    def __init__(self, kernel: Any, arguments: int, shared_bytes: int = 0) -> None:
-        """`arguments`: how many int64 it takes. Compiles now (seconds), so that capture need not."""
-        self._kernel = kernel
-        self._shared_bytes = shared_bytes
+    numba's own launch takes some 20 us of Python; `cuLaunchKernelEx` takes clusters as well.
+    """
+
+    def __init__(
+        self, kernel: Any, arguments: int, *, shared_bytes: int = 0, cluster: int = 1
+    ) -> None:
+        """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not."""
         kernel.compile((types.int64,) * arguments)
+        (self._overload,) = kernel.overloads.values()
+        handle = int(self._overload._codelibrary.get_cufunc().handle)
+        self._function = cu.CUfunction(handle)
+        self._kinds = (ctypes.c_longlong,) * arguments
+        self._config = cu.CUlaunchConfig()
+        self._config.sharedMemBytes = shared_bytes
+        self._config.blockDimY = self._config.blockDimZ = 1
         if shared_bytes > 48 * 1024:
-            (overload,) = kernel.overloads.values()
-            function = cu.CUkernel(int(overload._codelibrary.get_cufunc().handle))
             which = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             device = check(cu.cuCtxGetDevice())
-            check(cu.cuKernelSetAttribute(which, shared_bytes, function, device))
+            check(cu.cuKernelSetAttribute(which, shared_bytes, cu.CUkernel(handle), device))
+        if cluster > 1:
+            attribute = cu.CUlaunchAttribute()
+            attribute.id = cu.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+            attribute.value.clusterDim.x = cluster
+            attribute.value.clusterDim.y = attribute.value.clusterDim.z = 1
+            self._config.attrs = [attribute]
+            self._config.numAttrs = 1
 
-    def __call__(self, stream: Stream, grid: Any, threads: int, *arguments: int) -> None:
+    @property
+    def registers(self) -> int:
+        """32-bit registers a thread."""
+        return int(self._overload.regs_per_thread)
+
+    @property
+    def spilled_bytes(self) -> int:
+        """Local memory a thread, in bytes."""
+        return int(self._overload.local_mem_per_thread)
+
+    def __call__(
+        self, stream: Stream, grid: tuple[int, ...], threads: int, *arguments: int
+    ) -> None:
         """Launch it."""
-        launcher = self._kernel[grid, threads, stream.numba, self._shared_bytes]
-        launcher(*map(np.int64, arguments))
+        config = self._config
+        config.gridDimX, config.gridDimY, config.gridDimZ = (*grid, 1, 1)[:3]
+        config.blockDimX = threads
+        config.hStream = stream._handle
+        check(cu.cuLaunchKernelEx(config, self._function, (arguments, self._kinds), 0))
 
 
 def timed(stream: Stream, work: Callable[[], None]) -> float:

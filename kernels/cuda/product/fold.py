@@ -30,7 +30,7 @@ from typing import Any
 from numba import cuda, int32
 
 from kernels.cuda.layout import TILE, TILE_BYTES
-from kernels.cuda.ptx import I32, I64, U32, Code, operation, tuple_of, word
+from kernels.cuda.ptx import I32, I64, SIMULATED, U32, Code, operation, tuple_of, word
 from kernels.cuda.words import BUFFER, unsigned_divide
 
 GROUP_COLUMNS = 64
@@ -50,6 +50,16 @@ class Built:
     threads: int
     shared_bytes: int
     grid: Callable[[int, int], tuple[int, ...]]
+    cluster: int = 1
+    """Blocks a cluster (Hopper); the grid is a multiple of it."""
+
+
+def jit(threads: int, blocks: int = 1) -> Any:
+    """cuda.jit for kernels with this many threads, `blocks` of which share a multiprocessor.
+
+    The compiler gives a thread the registers that this leaves it. (The simulator knows no such thing.)
+    """
+    return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
 
 
 def grid_of_blocks(rows: int, columns: int) -> Callable[[int, int], tuple[int, ...]]:
@@ -177,22 +187,53 @@ def store_rows(blocks: int, groups: int) -> Any:
     """An operation (c, pitch, accumulators): write C as int32, row-major.
 
     `c`: int64 address of C[row g][column 16t of the first group]; `pitch`: int64, bytes from a row to
-    the next.
+    the next. A lane's 64 neighbouring bytes would be four stores of 16, each with holes between the
+    lanes: so the four lanes of a row first swap 16-byte pieces, as a 4 x 4 matrix is transposed, and
+    then store 64 bytes in a row together.
     """
     count = blocks * groups * GROUP_REGISTERS
 
     def emit(code: Code, c: Any, pitch: Any, accumulators: Any) -> Any:
         registers = code.unpack(accumulators, count)
+        (t,) = code.asm("mov.u32 $0, %laneid; and.b32 $0, $0, 3;", 1, [])
+        # From column 16t to column 4t: 48 bytes back for each step of t.
+        start = code.add(c, code.widen(code.mul(t, code.const(-48))))
         for m, h in _halves(blocks):
-            row = code.add(c, code.mul(pitch, code.const(16 * m + 8 * h, 64)))
+            row = code.add(start, code.mul(pitch, code.const(16 * m + 8 * h, 64)))
             for q in range(groups):
                 values = _sixteen(registers, groups, m, h, q)
-                for i in range(0, 16, 4):
-                    offset = (q * GROUP_COLUMNS + i) * 4
+                pieces = _transpose_among_four(
+                    code, t, [values[i : i + 4] for i in range(0, 16, 4)]
+                )
+                for lane, piece in enumerate(pieces):
+                    offset = (q * GROUP_COLUMNS + 16 * lane) * 4
                     text = f"st.global.v4.b32 [$0+{offset}], {{$1, $2, $3, $4}};"
-                    code.asm(text, 0, [row, *values[i : i + 4]], memory=True)
+                    code.asm(text, 0, [row, *piece], memory=True)
 
     return operation(None, [I64, I64, tuple_of(count)], emit)
+
+
+def _transpose_among_four(code: Code, t: Any, pieces: list[list[Any]]) -> list[list[Any]]:
+    """Piece i of lane t becomes piece t of lane i, for the four lanes that differ in t.
+
+    One bit of t and i after the other: a lane sends the piece whose bit differs from its own, and
+    what it gets takes that piece's place.
+    """
+    exchange = "shfl.sync.bfly.b32 $0, $1, %d, 0x1f, 0xffffffff;"
+    choose = "{ .reg .pred p; setp.ne.u32 p, $1, 0; selp.b32 $0, $2, $3, p; }"
+
+    def select(bit: Any, if_set: Any, if_clear: Any) -> Any:
+        return code.asm(choose, 1, [bit, if_set, if_clear])[0]
+
+    for distance in (1, 2):
+        (bit,) = code.asm(f"and.b32 $0, $1, {distance};", 1, [t])
+        for i in (i for i in range(4) if not i & distance):
+            low, high = pieces[i], pieces[i | distance]
+            for k in range(4):
+                sent = select(bit, low[k], high[k])
+                got = code.asm(exchange % distance, 1, [sent], effect=True)[0]
+                low[k], high[k] = select(bit, got, low[k]), select(bit, high[k], got)
+    return pieces
 
 
 def add_row_sums(blocks: int, groups: int) -> Any:

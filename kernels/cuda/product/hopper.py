@@ -1,22 +1,13 @@
-"""The instructions that only Hopper (sm_90a) has: mbarriers, bulk copies, warpgroup matrix products.
+"""The instructions that only Hopper (sm_90a) has: mbarriers, bulk copies, clusters, warpgroup products.
 
 PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions" and "Parallel
 Synchronization and Communication Instructions: mbarrier". Addresses of shared memory are 32-bit numbers
-in the shared window (`shared_address`).
+in the shared window (`fold.shared_base`).
 """
 
 from typing import Any
 
 from kernels.cuda.ptx import I32, I64, Code, instruction, operation, tuple_of
-
-shared_address = operation(
-    I32,
-    [None],
-    lambda code, array: code.asm(
-        "{ .reg .u64 t; cvta.to.shared.u64 t, $1; cvt.u32.u64 $0, t; }", 1, [code.address_of(array)]
-    ),
-)
-"""Address of a shared array in the shared window."""
 
 barrier_init = instruction("mbarrier.init.shared::cta.b64 [$0], $1;", None, [I32, I32], memory=True)
 """(barrier, arrivals): a phase is over when so many threads arrived and all its bytes came."""
@@ -43,6 +34,33 @@ bulk_copy = instruction(
     memory=True,
 )
 """(to, from, bytes, barrier): the copy engine brings bytes into shared memory, then tells the barrier."""
+
+bulk_copy_to_both = instruction(
+    "{ .reg .b16 mask; cvt.u16.u32 mask, 3;\n"
+    "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster"
+    " [$0], [$1], $2, [$3], mask; }",
+    None,
+    [I32, I64, I32, I32],
+    memory=True,
+)
+"""The same into both blocks of a cluster of two, at the same place, telling the barrier in each."""
+
+cluster_rank = instruction("mov.u32 $0, %cluster_ctarank;", I32, [], effect=True)
+cluster_wait = instruction(
+    "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;",
+    None,
+    [],
+    memory=True,
+)
+"""Every thread of every block of the cluster waits for all the others."""
+barrier_arrive_at = instruction(
+    "{ .reg .b32 there; mapa.shared::cluster.u32 there, $0, $1;\n"
+    "mbarrier.arrive.shared::cluster.b64 _, [there]; }",
+    None,
+    [I32, I32],
+    memory=True,
+)
+"""(barrier, rank): arrive at the barrier that lies at this address in the cluster's block `rank`."""
 
 DESCRIPTOR = (1 << 62) | (64 << 32) | (1 << 16)
 """Matrix descriptor of a K-major operand with the 128-byte swizzle, but for its address: swizzle mode 1

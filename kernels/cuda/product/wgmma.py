@@ -8,6 +8,10 @@ the buffer before it back once the products that read it are done. Two mbarriers
 empty. When a tile is done, it is folded and written (`fold.py`) while the producer already fills the ring
 for the next.
 
+With `cluster` 2 two blocks, one below the other, each fetch half of the tile of B that both need and the
+copy engine delivers it to both: a third less to read out of the L2. An empty buffer is then one that both
+blocks have read.
+
 Measured choices (bench/RESULTS.md): 128 x 256 with two warpgroups and four stages for large P, 64 x 128
 with eight for P <= 1024, where the larger tile would leave multiprocessors idle. Tiles are taken in bands
 (`raster`), so that those at work at the same time share operands in the L2.
@@ -32,11 +36,15 @@ from kernels.cuda.product.fold import (
 from kernels.cuda.product.hopper import (
     DESCRIPTOR,
     barrier_arrive,
+    barrier_arrive_at,
     barrier_expect,
     barrier_fence,
     barrier_init,
     barrier_wait,
     bulk_copy,
+    bulk_copy_to_both,
+    cluster_rank,
+    cluster_wait,
     multiply_accumulate,
     wait_for,
     wait_for_all_but_one,
@@ -50,12 +58,16 @@ ONLY_MAJOR = 9
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A tile of C and its ring. `warpgroups` 1 or 2 of 64 rows, `columns` 128 or 256."""
+    """A tile of C and its ring. `warpgroups` 1 or 2 of 64 rows, `columns` 128 or 256.
+
+    `cluster` 2: two neighbouring blocks, one below the other, share their tile of B.
+    """
 
     warpgroups: int = 2
     columns: int = 256
     stages: int = 4
-    band: int = 16
+    band: int = 8
+    cluster: int = 1
 
     @property
     def rows(self) -> int:
@@ -64,12 +76,15 @@ class Shape:
 
 
 LARGE = Shape()
+LARGE_IN_PAIRS = Shape(cluster=2)
 SMALL = Shape(warpgroups=1, columns=128, stages=8)
 
 
 def default_shape(P: int) -> Shape:
     """What is used where nothing was tuned."""
-    return SMALL if P <= 1024 else LARGE
+    if P <= 1024:
+        return SMALL
+    return LARGE if P <= 4096 else LARGE_IN_PAIRS
 
 
 def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> Built:
@@ -83,6 +98,9 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
     groups = columns // 64
     # Tiles of A have 128 rows, tiles of B 256: a smaller tile of C takes half of one.
     a_halves, b_halves = 128 // rows - 1, 256 // columns - 1
+    paired = shape.cluster == 2
+    pairs = shape.cluster - 1  # as a shift
+    half_bytes = b_bytes // 2
     folded, row_major = output == "fold", output == "int32"
 
     no_sums = zeros(columns // 2)
@@ -92,6 +110,15 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
     store_int32 = store_rows(1, groups)
     add_sums = add_row_sums(1, groups)
 
+    @cuda.jit(device=True)
+    def give_back(barrier: Any) -> None:
+        """The buffer was read: tell whoever writes into it."""
+        if paired:
+            barrier_arrive_at(barrier, int32(0))
+            barrier_arrive_at(barrier, int32(1))
+        else:
+            barrier_arrive(barrier)
+
     def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
         ring = shared_base(cuda.shared.array(0, int8))
         full = int32(ring + stages * stage_bytes)
@@ -100,16 +127,20 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
         lane = thread & 31
         warp = thread >> 5
         depth = int32(P) >> 7
-        tile_rows = int32(P) // rows
+        tile_rows = int32(P) // (rows << pairs)
         tile_columns = int32(P) // columns
         if thread == 0:
             for stage in range(stages):
                 barrier_init(full + 8 * stage, 1)
-                barrier_init(empty + 8 * stage, warpgroups)
+                barrier_init(empty + 8 * stage, warpgroups << pairs)
             barrier_fence()
         cuda.syncthreads()
-        tile = int32(cuda.blockIdx.x)
-        blocks = int32(cuda.gridDim.x)
+        rank = int32(0)
+        if paired:
+            rank = cluster_rank()
+            cluster_wait()  # nobody arrives at a barrier that is not set up
+        tile = int32(cuda.blockIdx.x) >> pairs
+        blocks = int32(cuda.gridDim.x) >> pairs
         tiles = int32(tile_rows * tile_columns)
         stage = int32(0)
         if warp == producer:
@@ -117,14 +148,21 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
                 phase = int32(1)  # the first wait for an empty buffer passes at once
                 while tile < tiles:
                     y, x = raster(tile, tile_rows, tile_columns, int32(band))
+                    y = (y << pairs) + rank
                     from_a = a + int64(y >> a_halves) * depth * 16384 + (y & a_halves) * 8192
                     from_b = b + int64(x >> b_halves) * depth * 32768 + (x & b_halves) * 16384
+                    if paired:
+                        from_b += rank * half_bytes
                     for _ in range(depth):
                         barrier_wait(empty + 8 * stage, phase)
                         buffer = int32(ring + stage * stage_bytes)
                         barrier_expect(full + 8 * stage, stage_bytes)
                         bulk_copy(buffer, from_a, a_bytes, full + 8 * stage)
-                        bulk_copy(buffer + a_bytes, from_b, b_bytes, full + 8 * stage)
+                        if paired:
+                            there = buffer + a_bytes + rank * half_bytes
+                            bulk_copy_to_both(there, from_b, half_bytes, full + 8 * stage)
+                        else:
+                            bulk_copy(buffer + a_bytes, from_b, b_bytes, full + 8 * stage)
                         from_a += 16384
                         from_b += 32768
                         stage = int32(stage + 1)
@@ -148,17 +186,17 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
                     accumulators = multiply(accumulators, at_a, at_b, int32(k != 0))
                     wait_for_all_but_one()
                     if k > 0 and first_of_group:
-                        barrier_arrive(before)
+                        give_back(before)
                     before = int32(empty + 8 * stage)
                     stage = int32(stage + 1)
                     if stage == stages:
                         stage = int32(0)
                         phase = int32(phase ^ 1)
                 y, x = raster(tile, tile_rows, tile_columns, int32(band))
-                row = y * rows + my_row
+                row = ((y << pairs) + rank) * rows + my_row
                 accumulators = finish(accumulators)
                 if first_of_group:
-                    barrier_arrive(before)
+                    give_back(before)
                 if folded:
                     tile_of_r = int64(row >> 7) * depth + x * (columns // 128)
                     at = out + tile_of_r * 16384 + (row & 127) * 128
@@ -170,10 +208,12 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
                     column = int64(x * columns + (lane & 3) * 16)
                     add_sums(sums + int64(row) * 4, weights + column * 4, lane, accumulators)
                 tile = int32(tile + blocks)
+        if paired:
+            cluster_wait()  # a block's memory must outlive what its neighbour sends there
 
     def grid(P: int, multiprocessors: int) -> tuple[int, ...]:
-        return (min((P // rows) * (P // columns), multiprocessors),)
+        return (min((P // rows) * (P // columns), multiprocessors >> pairs << pairs),)
 
     shared_bytes = stages * stage_bytes + 16 * stages + ALIGNMENT_BYTES
     compiled = cuda.jit(launch_bounds=(threads, 1))(kernel)
-    return Built(compiled, threads, shared_bytes, grid)
+    return Built(compiled, threads, shared_bytes, grid, shape.cluster)
