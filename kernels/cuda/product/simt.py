@@ -1,0 +1,185 @@
+"""The product on any NVIDIA GPU, without its tensor cores: read this tier first.
+
+C = A * transpose(B): entry (i, j) is the scalar product of row i of A and row j of B, both read along
+their rows, four int8 in a 32-bit word at a time. A block of 256 threads computes a square of C with a
+side of 64 or 128, a thread 4 x 4 entries in each of the square's 64 x 64 quarters ("quads"):
+
+    for every tile along the rows (128 entries, 32 words):
+        the block copies its rows of that tile of A and of B into shared memory
+        for every word of the rows:
+            a thread reads that word of its rows of A and of its rows of B, and adds every scalar
+            product of two words ("dot4") to its accumulators
+
+so that a word from memory is used by a whole row or column of threads, and one from shared memory four
+or eight times by each. The sums are fewer than 2^31 for P <= 65,536.
+
+In shared memory a word's rows are neighbours, words[k][row]: a thread reads its four in one go. Row r
+of the words of 16-byte chunk c is at r XOR 4c, or the eight threads that bring the chunks of a row
+would all write into one memory bank: the idea of the swizzle of `layout.py`.
+
+`with_dot4` makes the kernel for any scalar product of two words; the one here is plain arithmetic, and
+`dp4a.py` has an instruction for it. Everything here runs under the CUDA simulator.
+"""
+
+from typing import Any
+
+from numba import cuda, int32, int64, uint32
+
+from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
+from kernels.cuda.product.fold import Built, fold4, grid_of_blocks, jit, raster
+from kernels.cuda.words import (
+    SIMULATED,
+    add32,
+    atomic_add,
+    load,
+    load4,
+    mul32,
+    store,
+    store4,
+    unsigned_divide,
+)
+
+NAME = "simt"
+LEAST_CAPABILITY = (5, 0)
+
+THREADS = 256
+QUAD = 64
+"""Rows and columns of a quad: 16 x 16 threads, 4 x 4 entries each."""
+WORDS = TILE // 4
+BAND = 8
+"""Rows of squares that are computed together (see `raster`)."""
+
+
+_SIGNED = [*range(128), *range(-128, 0)]
+"""What a byte means as an int8."""
+
+
+def scalar_product(x: Any, y: Any, total: Any) -> int:
+    """`total` plus the scalar product of four int8 in x and four in y: plain Python."""
+    x, y, total = int(x), int(y), int(total)
+    for shift in (0, 8, 16, 24):
+        total += _SIGNED[x >> shift & 255] * _SIGNED[y >> shift & 255]
+    return total
+
+
+@cuda.jit(device=True)
+def dot4_on_gpu(x: Any, y: Any, total: Any) -> Any:
+    """The same in 32-bit arithmetic. (Compilers of CUDA 13 see through it and use dp4a themselves.)"""
+    for byte in range(4):
+        shift = uint32(24 - 8 * byte)
+        p, q = int32(x << shift) >> int32(24), int32(y << shift) >> int32(24)
+        total = add32(total, mul32(p, q))
+    return int32(total)
+
+
+# The simulator would take a minute for what the plain function does in a second.
+dot4 = scalar_product if SIMULATED else dot4_on_gpu
+
+
+def build(output: str = "fold", checked: bool = False, quads: int = 1) -> Built:
+    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major, P to a row).
+
+    `checked`: the row sums of Freivalds' check too. `quads`: 1 or 2, the square's side by 64.
+    """
+    return with_dot4(dot4, output, checked, quads)
+
+
+def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
+    """The kernel made of this scalar product of words."""
+    if output not in ("fold", "int32") or quads not in (1, 2):
+        raise ValueError(f"no such product: {output!r}, {quads} quads")
+    folds = output == "fold"
+    side = QUAD * quads
+    own = 4 * quads  # rows, and columns, of a thread
+    words, entries = WORDS * side, own * own  # in shared memory of each operand; of C in a thread
+    copies = side * TILE // 16 // THREADS  # 16-byte chunks of each operand that a thread copies
+
+    @jit(THREADS, 2)
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
+        if SIMULATED:
+            words_a = cuda.shared.array(words, uint32)
+            words_b = cuda.shared.array(words, uint32)
+        else:  # aligned, so that four words can be read at once; the simulator knows no alignment
+            words_a = cuda.shared.array(words, uint32, alignment=16)
+            words_b = cuda.shared.array(words, uint32, alignment=16)
+        row_sums = cuda.shared.array(side, uint32)
+        accumulators = cuda.local.array(entries, int32)
+        x = cuda.local.array(own, uint32)
+        y = cuda.local.array(own, uint32)
+
+        thread = int32(cuda.threadIdx.x)
+        tx, ty = int32((thread & 15) * 4), int32((thread >> 4) * 4)
+        tiles = int32(P >> 7)
+        across = unsigned_divide(int32(P), int32(side))
+        i0, j0 = raster(int32(cuda.blockIdx.x), across, across, BAND)
+        i0, j0 = int32(i0 * side), int32(j0 * side)  # the square's first row and column
+
+        # Its rows of a tile of A, or of B, are in one piece: the first pieces, and how they go on.
+        piece_a = int64(i0 >> 7) * tiles * TILE_BYTES + (i0 & 127) * TILE
+        piece_b = int64(j0 >> 8) * tiles * B_TILE_BYTES + (j0 & 255) * TILE
+
+        for i in range(entries):
+            accumulators[i] = 0
+        for _ in range(tiles):
+            for step in range(copies):
+                chunk = int32(thread + step * THREADS)
+                row = int32(chunk >> 3)
+                c = int32((chunk & 7) ^ (row & 7))
+                w = load4(a, piece_a + chunk * 16)
+                place = int32(c * 4 * side + (row ^ (4 * c)))
+                for i in range(4):
+                    words_a[place + i * side] = w[i]
+                # B's rows are permuted in their group of 64: position 8b + 2t + e holds 16t + 2b + e.
+                row = (row & 64) + ((row & 6) << 3) + ((row & 56) >> 2) + (row & 1)
+                w = load4(b, piece_b + chunk * 16)
+                place = int32(c * 4 * side + (row ^ (4 * c)))
+                for i in range(4):
+                    words_b[place + i * side] = w[i]
+            cuda.syncthreads()
+            for k in range(WORDS):
+                swizzle = k & ~3  # 4c, where c is the chunk of word k
+                at_a, at_b = uint32(k * side + (ty ^ swizzle)), uint32(k * side + (tx ^ swizzle))
+                for q in range(quads):
+                    for r in range(4):
+                        # Unsigned: numba counts negative indices from the end, and has to look.
+                        x[4 * q + r] = words_a[at_a + uint32(QUAD * q + r)]
+                        y[4 * q + r] = words_b[at_b + uint32(QUAD * q + r)]
+                for i in range(own):
+                    for j in range(own):
+                        accumulators[own * i + j] = dot4(x[i], y[j], accumulators[own * i + j])
+            cuda.syncthreads()
+            piece_a += TILE_BYTES
+            piece_b += B_TILE_BYTES
+
+        for i in range(own):
+            row = i0 + (i & 4) * 16 + ty + (i & 3)
+            for q in range(quads):
+                column = j0 + QUAD * q + tx
+                first = own * i + 4 * q
+                c0, c1 = accumulators[first], accumulators[first + 1]
+                c2, c3 = accumulators[first + 2], accumulators[first + 3]
+                if folds:
+                    tile = int64(row >> 7) * tiles + (column >> 7)
+                    chunk = ((column >> 4) & 7) ^ (row & 7)
+                    offset = tile * TILE_BYTES + (row & 127) * TILE + chunk * 16 + (column & 15)
+                    store(out, offset, fold4(c0, c1, c2, c3))
+                else:
+                    store4(out, (int64(row) * P + column) * 4, c0, c1, c2, c3)
+
+        if checked:
+            # The threads of a row add up in shared memory, then one of them adds to the whole row's.
+            if thread < side:
+                row_sums[thread] = 0
+            cuda.syncthreads()
+            for i in range(own):
+                total = uint32(0)
+                for j in range(own):
+                    column = j0 + (j & 4) * 16 + tx + (j & 3)
+                    weight = load(weights, int64(column) * 4)
+                    total = add32(total, mul32(weight, accumulators[own * i + j]))
+                cuda.atomic.add(row_sums, (i & 4) * 16 + ty + (i & 3), total)
+            cuda.syncthreads()
+            if thread < side:
+                atomic_add(sums, int64(i0 + thread) * 4, row_sums[thread])
+
+    return Built(kernel, THREADS, 0, grid_of_blocks(side, side))
