@@ -1,13 +1,15 @@
 """The one place where a device is chosen by its name.
 
-    open_device("auto"), open_device("cpu", threads=4), open_device("reference")
+    open_device("auto"), open_device("cpu", threads=4), open_device("cuda:0", tier="mma")
 
 What a device needs is imported when that device is opened, and not before: whoever only checks
 proofs never loads Numba.
 """
 
+import importlib.util
 import os
 import re
+from pathlib import Path
 
 from kernels.device import Device
 from kernels.errors import DeviceUnavailable, KernelError
@@ -17,18 +19,26 @@ _CUDA = re.compile(r"cuda(:[0-9]{1,3})?")
 
 def available_devices() -> list[str]:
     """Names that `open_device` takes on this machine, the best first."""
-    return ["cpu", "reference"]
+    return [*(f"cuda:{index}" for index in range(count_gpus())), "cpu", "reference"]
 
 
-def open_device(name: str, threads: int | None = None) -> Device:
-    """Open "auto", "cpu", "reference", "cuda" or "cuda:0". `threads` is for the CPU's kernels.
+def open_device(name: str, threads: int | None = None, tier: str | None = None) -> Device:
+    """Open "auto", "cpu", "reference", "cuda" or "cuda:N". `threads` is for the CPU's kernels.
 
-    Without `threads` every core that this process may run on is used. Raises DeviceUnavailable for
-    a device that is not there, KernelError for a name that is none, or for less than one thread.
+    "auto" is the first GPU, or the CPU where there is none. `tier` forces how a GPU multiplies
+    (`kernels.cuda.product.tiers`). Without `threads` every core that this process may run on is used.
+    Raises DeviceUnavailable for a device that is not there, KernelError for a name that is none, or
+    for less than one thread.
     """
     if threads is not None and threads < 1:
         raise KernelError(f"{threads} threads are out of range: it must be at least 1")
     check_device_name(name)
+    if name == "auto":
+        name = available_devices()[0]
+    if _CUDA.fullmatch(name):
+        return _open_cuda(int(name.partition(":")[2] or 0), tier)
+    if tier is not None:
+        raise KernelError(f"the device {name} has no tiers", advice="--tier is for cuda.")
     if name == "reference":
         return _open_reference()
     return _open_cpu(usable_cores() if threads is None else threads)
@@ -37,15 +47,27 @@ def open_device(name: str, threads: int | None = None) -> Device:
 def check_device_name(name: str) -> None:
     """Raise what `open_device` would raise for this name, and open nothing."""
     if _CUDA.fullmatch(name):
-        raise DeviceUnavailable(
-            f"device {name!r} cannot be used: this version has no CUDA kernels yet",
-            advice="Use the device cpu.",
-        )
-    if name != "auto" and name not in available_devices():
+        _require_cuda()
+    elif name not in ("auto", "cpu", "reference"):
         raise KernelError(
-            f"there is no device {name[:40]!r}: known are auto, cpu, reference, cuda and cuda:0",
+            f"there is no device {name[:40]!r}: known are auto, cpu, reference, cuda and cuda:N",
             advice=f"On this machine: {', '.join(available_devices())}.",
         )
+
+
+def count_gpus() -> int:
+    """GPUs that the NVIDIA driver shows, 0 where driver or packages are missing.
+
+    Asks the driver's list of devices and no more: whoever asks gets no CUDA context, so a parent may
+    ask and leave the cards to its children.
+    """
+    if importlib.util.find_spec("numba_cuda") is None:
+        return 0
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None and not hidden.strip():
+        return 0
+    cards = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    return cards if hidden is None else min(cards, len(hidden.split(",")))
 
 
 def usable_cores() -> int:
@@ -53,6 +75,27 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _require_cuda() -> None:
+    """Raise DeviceUnavailable, with the mend, where the packages are not there."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        raise DeviceUnavailable(
+            "CUDA needs the package numba-cuda, which is not installed",
+            advice="make setup CUDA=13 (or CUDA=12, as nvidia-smi says), or use the device cpu.",
+        )
+
+
+def _open_cuda(index: int, tier: str | None) -> Device:
+    _require_cuda()
+    try:
+        from kernels.cuda.device import CudaDevice
+    except ImportError as error:
+        raise DeviceUnavailable(
+            f"the CUDA packages do not fit together: {error}",
+            advice="Install the pinned ones: make setup CUDA=13, or CUDA=12.",
+        ) from error
+    return CudaDevice(index, tier)
 
 
 def _open_cpu(threads: int) -> Device:

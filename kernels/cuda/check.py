@@ -1,20 +1,20 @@
 """Freivalds' check on the device: a wrong product never leaves the card.
 
-For random weights w (R. Freivalds, "Probabilistic machines can use less running time", IFIP 1977), C is
-R * transpose(B) if, and but for chance only if,
+For random weights w (R. Freivalds, "Probabilistic machines can use less running time", IFIP 1977),
+C is R * transpose(B) if, and but for chance only if,
 
     sum over j of w[j] * C[i][j]  =  sum over k of R[i][k] * u[k],   u = transpose(B) * w
 
-for every row i: n^2 work for either side in place of n^3. All arithmetic is modulo 2^32. The product's
-epilogue adds the left side to `sums` while C is still in registers; the kernels here make w and u, and
-subtract the right side. In the end every word of `sums` must be zero.
+for every row i: n^2 work for either side in place of n^3. All arithmetic is modulo 2^32. The
+product's epilogue adds the left side to `sums` while C is still in registers; the kernels here make
+w and u, and subtract the right side. In the end every word of `sums` must be zero.
 
-What it sees: an error that changes an entry of C by 2^k * odd changes its row's sum by w[j] * 2^k * odd,
-which is zero with probability 2^-(32-k). An error that changes R touches the low 16 bits, so k <= 15 and
-it is missed with probability 2^-17 at the most, 2^-32 for odd differences; errors in several columns of a
-row, 2^-17 at the most as well, since their weights are independent. What it does not see: operands that
-were expanded wrongly (both sides use them; the parent's spot check from the seed does), the fold, and
-hashing (the same).
+What it sees: an error that changes an entry of C by 2^k * odd changes its row's sum by w[j] * 2^k *
+odd, which is zero with probability 2^-(32-k). An error that changes R touches the low 16 bits, so k
+<= 15 and it is missed with probability 2^-17 at the most, 2^-32 for odd differences; errors in
+several columns of a row, 2^-17 at the most as well, since their weights are independent. What it
+does not see: operands that were expanded wrongly (both sides use them; the parent's spot check from
+the seed does), the fold, and hashing (the same).
 """
 
 from typing import Any
@@ -62,10 +62,11 @@ def dot16(chunk: Any, u: Any) -> Any:
 
 @cuda.jit
 def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
-    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, tiles / 2), 256 threads: a tile of B a block.
+    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, tiles / 2), 256 threads: a tile of B a
+    block.
 
-    A thread's rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same place
-    in each of them.
+    A thread's rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same
+    place in each of them.
     """
     columns = cuda.shared.array(128, uint32)
     t = int32(cuda.threadIdx.x)

@@ -298,4 +298,3 @@ def timed(stream: Stream, work: Callable[[], None]) -> float:
     first = stream.record()
     work()
     return stream.record().seconds_since(first)
-

@@ -1,21 +1,22 @@
 """How matrices lie in device memory: swizzled tiles, which the tensor cores read without conflicts.
 
-Sizes are padded to P, a multiple of 256; entries beyond n are zero. T = P / 128 tiles stand side by side.
+Sizes are padded to P, a multiple of 256; entries beyond n are zero. T = P / 128 tiles stand side by
+side.
 
 * A and R: tiles of 128 rows by 128 bytes, 16 KiB each, T a row of tiles. In a tile, row r lies at
   128 * r, and its 16-byte chunk c at chunk c XOR (r AND 7): the "128-byte swizzle" of the PTX ISA
-  (wgmma, "Shared memory matrix layout"), so that copying a tile into shared memory as it is gives what
-  wgmma and ldmatrix read at full speed.
+  (wgmma, "Shared memory matrix layout"), so that copying a tile into shared memory as it is gives
+  what wgmma and ldmatrix read at full speed.
 * B: tiles of 256 rows, 32 KiB, the same way, with rows permuted inside each group of 64: position
   8b + 2t + e holds row 16t + 2b + e. In the accumulators of wgmma and mma.sync a thread with lane
   number t modulo 4 owns columns 2t and 2t + 1 of each 8; through the permutation those of 8 such
   groups are the 16 neighbouring columns 16t ... 16t + 15, one 16-byte chunk of R.
 
-R has A's layout, so that a result is the next iteration's operand, and a leaf (256 entries of a row) is
-the same row of two neighbouring tiles.
+R has A's layout, so that a result is the next iteration's operand, and a leaf (256 entries of a
+row) is the same row of two neighbouring tiles.
 
-The functions here are numpy's, for tests and for the customer's matrices; the kernels compute the same
-offsets themselves.
+The functions here are numpy's, for tests and for the customer's matrices; the kernels compute the
+same offsets themselves.
 """
 
 from typing import Any
@@ -34,7 +35,7 @@ Matrix = NDArray[np.int8]
 
 
 def padded(n: int) -> int:
-    """n rounded up to the next multiple of 256."""
+    """The least multiple of 256 that is not below n."""
     return -(-n // PAD) * PAD
 
 

@@ -8,12 +8,13 @@
 
 numba.cuda lets an `intrinsic` emit LLVM code, and LLVM takes assembly text with a constraint string
 (LLVM Language Reference, "Inline Assembler Expressions"; PTX ISA for the instructions themselves).
-Whoever moves this project to another compiler (numba-cuda-mlir, numba-hip) rewrites this file alone:
-the kernels use `instruction` and `operation`, and inside an operation only what `Code` offers.
+Whoever moves this project to another compiler (numba-cuda-mlir, numba-hip) rewrites this file
+alone: the kernels use `instruction` and `operation`, and inside an operation only what `Code`
+offers.
 
-Under the CUDA simulator (NUMBA_ENABLE_CUDASIM=1) there is no machine: an instruction that says what it
-means in Python is that Python function there, so that kernels made of such instructions run without a
-GPU; one that does not say it raises when it is called.
+Under the CUDA simulator (NUMBA_ENABLE_CUDASIM=1) there is no machine: an instruction that says what
+it means in Python is that Python function there, so that kernels made of such instructions run
+without a GPU; one that does not say it raises when it is called.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,8 +67,8 @@ class Code:
         """Assembly with 32-bit results; `$0` counts results first, then arguments.
 
         `tied`: values that come in where the first results go out (read-modify-write registers).
-        `effect`: not to be dropped or merged. `memory`: it touches memory, so nothing that does
-        may cross it.
+        `effect`: not to be dropped or merged. `memory`: it touches memory, so nothing that does may
+        cross it.
         """
         builder = self._builder
         constraints = ["=r"] * results
@@ -85,7 +86,8 @@ class Code:
         values = [*arguments, *tied]
         function = ir.FunctionType(output, [value.type for value in values])
         call = builder.call(
-            ir.InlineAsm(function, text, ",".join(constraints), side_effect=effect or memory), values
+            ir.InlineAsm(function, text, ",".join(constraints), side_effect=effect or memory),
+            values,
         )
         if results <= 1:
             return [call] * results
@@ -100,15 +102,15 @@ class Code:
         return ir.Constant(ir.IntType(bits), number)
 
     def add(self, a: Any, b: Any) -> Any:
-        """a + b, modulo the width."""
+        """Sum, modulo the width."""
         return self._builder.add(a, b)
 
     def mul(self, a: Any, b: Any) -> Any:
-        """a * b, modulo the width."""
+        """Product, modulo the width."""
         return self._builder.mul(a, b)
 
     def divide(self, a: Any, b: Any) -> Any:
-        """a / b of unsigned values, rounded down."""
+        """Quotient of unsigned values, rounded down."""
         return self._builder.udiv(a, b)
 
     def xor(self, a: Any, b: Any) -> Any:
@@ -146,7 +148,9 @@ def operation(
         return meaning or _needs_a_gpu
 
     def typed(*given: Any) -> Any:
-        kinds = [found if kind is None else kind for kind, found in zip(operands, given, strict=True)]
+        kinds = [
+            found if kind is None else kind for kind, found in zip(operands, given, strict=True)
+        ]
         signature = (types.void if result is None else result)(*kinds)
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -171,10 +175,7 @@ def instruction(
 
     A result may be a `tuple_of` 32-bit values: `$0` to `$n-1`.
     """
-    if result is None:
-        count = 0
-    else:
-        count = result.count if isinstance(result, types.BaseTuple) else 1
+    count = 0 if result is None else getattr(result, "count", 1)
 
     def emit(code: Code, *values: Any) -> Any:
         return code.asm(text, count, values, effect=effect, memory=memory)

@@ -85,9 +85,7 @@ def _emit_load(text: str, count: int) -> Any:
     return emit
 
 
-load = operation(
-    U32, [BUFFER, I64], _emit_load("ld.global.u32 $0, [$1];", 1), meaning=_load
-)
+load = operation(U32, [BUFFER, I64], _emit_load("ld.global.u32 $0, [$1];", 1), meaning=_load)
 load4 = operation(
     tuple_of(4, U32),
     [BUFFER, I64],
@@ -106,7 +104,10 @@ store4 = operation(
     None,
     [BUFFER, I64, U32, U32, U32, U32],
     lambda code, buffer, offset, *values: code.asm(
-        "st.global.v4.u32 [$0], {$1, $2, $3, $4};", 0, [code.add(buffer, offset), *values], memory=True
+        "st.global.v4.u32 [$0], {$1, $2, $3, $4};",
+        0,
+        [code.add(buffer, offset), *values],
+        memory=True,
     ),
     meaning=_store4,
 )

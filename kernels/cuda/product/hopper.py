@@ -1,8 +1,9 @@
-"""The instructions that only Hopper (sm_90a) has: mbarriers, bulk copies, clusters, warpgroup products.
+"""The instructions that only Hopper (sm_90a) has: mbarriers, bulk copies, clusters, warpgroup
+products.
 
 PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions" and "Parallel
-Synchronization and Communication Instructions: mbarrier". Addresses of shared memory are 32-bit numbers
-in the shared window (`fold.shared_base`).
+Synchronization and Communication Instructions: mbarrier". Addresses of shared memory are 32-bit
+numbers in the shared window (`fold.shared_base`).
 """
 
 from typing import Any
@@ -33,7 +34,8 @@ bulk_copy = instruction(
     [I32, I64, I32, I32],
     memory=True,
 )
-"""(to, from, bytes, barrier): the copy engine brings bytes into shared memory, then tells the barrier."""
+"""(to, from, bytes, barrier): the copy engine brings bytes into shared memory, then tells the
+barrier."""
 
 bulk_copy_to_both = instruction(
     "{ .reg .b16 mask; cvt.u16.u32 mask, 3;\n"
@@ -63,8 +65,9 @@ barrier_arrive_at = instruction(
 """(barrier, rank): arrive at the barrier that lies at this address in the cluster's block `rank`."""
 
 DESCRIPTOR = (1 << 62) | (64 << 32) | (1 << 16)
-"""Matrix descriptor of a K-major operand with the 128-byte swizzle, but for its address: swizzle mode 1
-in bits 62-63, stride of 1,024 bytes (in 16s) between groups of 8 rows, leading offset unused (1)."""
+"""Matrix descriptor of a K-major operand with the 128-byte swizzle, but for its address: swizzle
+mode 1 in bits 62-63, stride of 1,024 bytes (in 16s) between groups of 8 rows, leading offset unused
+(1)."""
 
 
 def multiply_accumulate(columns: int) -> Any:

@@ -1,7 +1,7 @@
 """The tiers of the product, best first, and which of them a card can run.
 
-    tier = choose(card.capability)            # or by_name("mma")
-    built = tier.build(output="fold", checked=True, P=4096)
+tier = choose(card.capability)            # or by_name("mma")
+built = tier.build(output="fold", checked=True, P=4096)
 """
 
 from collections.abc import Callable

@@ -1,20 +1,20 @@
 """The product on Hopper: wgmma fed by bulk copies, one persistent block a multiprocessor.
 
-A block computes tiles of C, BM rows by BN columns, one after another. One warp is the producer: it asks
-the copy engine for the next 128 bytes of depth of both operands (A's tile and B's tile as they lie, so no
-tensor map is needed) into a ring of `stages` buffers. The other warps form warpgroups of four, 64 rows of C
-each, whose accumulators stay in registers: they wait for a full buffer, issue four wgmma on it, and give
-the buffer before it back once the products that read it are done. Two mbarriers a buffer say full and
-empty. When a tile is done, it is folded and written (`fold.py`) while the producer already fills the ring
-for the next.
+A block computes tiles of C, BM rows by BN columns, one after another. One warp is the producer: it
+asks the copy engine for the next 128 bytes of depth of both operands (A's tile and B's tile as they
+lie, so no tensor map is needed) into a ring of `stages` buffers. The other warps form warpgroups of
+four, 64 rows of C each, whose accumulators stay in registers: they wait for a full buffer, issue
+four wgmma on it, and give the buffer before it back once the products that read it are done. Two
+mbarriers a buffer say full and empty. When a tile is done, it is folded and written (`fold.py`)
+while the producer already fills the ring for the next.
 
-With `cluster` 2 two blocks, one below the other, each fetch half of the tile of B that both need and the
-copy engine delivers it to both: a third less to read out of the L2. An empty buffer is then one that both
-blocks have read.
+With `cluster` 2 two blocks, one below the other, each fetch half of the tile of B that both need
+and the copy engine delivers it to both: a third less to read out of the L2. An empty buffer is then
+one that both blocks have read.
 
-Measured choices (bench/RESULTS.md): 128 x 256 with two warpgroups and four stages for large P, 64 x 128
-with eight for P <= 1024, where the larger tile would leave multiprocessors idle. Tiles are taken in bands
-(`raster`), so that those at work at the same time share operands in the L2.
+Measured choices (bench/RESULTS.md): 128 x 256 with two warpgroups and four stages for large P, 64 x
+128 with eight for P <= 1024, where the larger tile would leave multiprocessors idle. Tiles are
+taken in bands (`raster`), so that those at work at the same time share operands in the L2.
 """
 
 from dataclasses import dataclass

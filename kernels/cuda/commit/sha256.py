@@ -1,0 +1,288 @@
+"""SHA-256 (FIPS 180-4) on the device: small functions that the compiler puts together in registers.
+
+A state is a tuple of eight words, a message block four tuples of four. What takes time is one thread's
+chain of 64 rounds, so the code is kept small rather than unrolled: 16 rounds stand in a loop whose
+trip count is a multiple of an argument `one`, always 1, which the compiler cannot know. The constants
+come from shared memory, 16 bytes at a time (`copy_constants`). `factor` is what `plus` takes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import cuda, int32, int64, uint32
+from numpy.typing import NDArray
+
+from kernels.commit.sha256 import INITIAL, K
+from kernels.cuda.ptx import I32, SIMULATED, U32, Code, instruction, operation, tuple_of, word
+from kernels.cuda.words import (
+    add32,
+    choose,
+    load4,
+    majority,
+    rotate_right,
+    shift_right,
+    store4,
+    xor3,
+)
+from kernels.digest import LEAF_TAG, NODE_TAG, tag_prefix
+from kernels.task import LEAF_BYTES
+
+Words = tuple[int, ...]
+
+# ---------------------------------------------------------------------------------------------------
+# On the host: constants, and digests as bytes.
+
+
+def _rotated(x: int, n: int) -> int:
+    return (x >> n | x << (32 - n)) & 0xFFFFFFFF
+
+
+def schedule(block: Sequence[int]) -> Words:
+    """The schedule of a message block of 16 words: 64 words."""
+    w = list(block)
+    for t in range(16, 64):
+        x, y = w[t - 15], w[t - 2]
+        s0 = _rotated(x, 7) ^ _rotated(x, 18) ^ x >> 3
+        s1 = _rotated(y, 17) ^ _rotated(y, 19) ^ y >> 10
+        w.append((w[t - 16] + s0 + w[t - 7] + s1) & 0xFFFFFFFF)
+    return tuple(w)
+
+
+def midstate(tag: str) -> Words:
+    """SHA-256's state after the 64 bytes of a tag's prefix."""
+    initial = INITIAL.tolist()
+    a, b, c, d, e, f, g, h = initial
+    prefix = np.frombuffer(tag_prefix(tag), ">u4").tolist()
+    for k, w in zip(K.tolist(), schedule(prefix), strict=True):
+        s1 = _rotated(e, 6) ^ _rotated(e, 11) ^ _rotated(e, 25)
+        s0 = _rotated(a, 2) ^ _rotated(a, 13) ^ _rotated(a, 22)
+        t1 = h + s1 + ((e & f) ^ (~e & g)) + k + w
+        t2 = s0 + ((a & b) ^ (a & c) ^ (b & c))
+        a, b, c, d, e, f, g, h = (t1 + t2) & 0xFFFFFFFF, a, b, c, (d + t1) & 0xFFFFFFFF, e, f, g
+    return tuple(
+        (x + y) & 0xFFFFFFFF for x, y in zip(initial, (a, b, c, d, e, f, g, h), strict=True)
+    )
+
+
+def padding(message_bytes: int) -> Words:
+    """The last block of a message that fills the blocks before it, the tag's prefix among them."""
+    return (0x80000000, *[0] * 14, 8 * message_bytes)
+
+
+LEAF_START = tuple(map(np.uint32, midstate(LEAF_TAG)))
+NODE_START = tuple(map(np.uint32, midstate(NODE_TAG)))
+
+TABLES = np.array(
+    [*K.tolist(), *schedule(padding(64 + LEAF_BYTES)), *schedule(padding(64 + 64))], np.uint32
+)
+"""What kernels take as `tables`: SHA-256's constants, then the schedules of the two padding blocks."""
+LEAF_PADDING_AT = 256
+NODE_PADDING_AT = 512
+"""Where in `TABLES` a padding block's schedule begins, in bytes."""
+
+CONSTANT_WORDS = 128
+"""Words that a kernel keeps in shared memory: K and one padding block's schedule."""
+SCHEDULE_AT = 256
+"""Where in them the schedule begins, in bytes."""
+
+
+def digest_bytes(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Digests, m x 32 bytes, of 8 * m words of a tree's buffer (the values of SHA-256's words)."""
+    return words.astype(">u4").view(np.uint8).reshape(-1, 32)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Instructions.
+
+ALIGNMENT = None if SIMULATED else 16
+"""Of a shared array that is read 16 bytes at a time."""
+
+shared_words = operation(
+    I32,
+    [None],
+    lambda code, array: code.asm(
+        "{ .reg .u64 t; cvta.to.shared.u64 t, $1; cvt.u32.u64 $0, t; }", 1, [code.address_of(array)]
+    ),
+    meaning=lambda array: array,
+)
+"""Address of a shared array of words, for the two below; in the simulator, the array."""
+
+
+def _shared_load4(array: Any, offset: Any) -> Any:
+    first = int(offset) // 4
+    return tuple(word(array[first + i]) for i in range(4))
+
+
+def _shared_store4(array: Any, offset: Any, *values: Any) -> None:
+    first = int(offset) // 4
+    for i, value in enumerate(values):
+        array[first + i] = value
+
+
+def _emit_shared_load4(code: Code, address: Any, offset: Any) -> Any:
+    text = "ld.shared.v4.u32 {$0, $1, $2, $3}, [$4];"
+    return code.asm(text, 4, [code.add(address, offset)], effect=True, memory=True)
+
+
+def _emit_shared_store4(code: Code, address: Any, offset: Any, *values: Any) -> None:
+    text = "st.shared.v4.u32 [$0], {$1, $2, $3, $4};"
+    code.asm(text, 0, [code.add(address, offset), *values], memory=True)
+
+
+shared_load4 = operation(tuple_of(4, U32), [I32, I32], _emit_shared_load4, meaning=_shared_load4)
+"""(address, offset in bytes): four words of shared memory."""
+shared_store4 = operation(
+    None, [I32, I32, U32, U32, U32, U32], _emit_shared_store4, meaning=_shared_store4
+)
+"""(address, offset in bytes, four words)."""
+
+plus = instruction(
+    "mad.lo.u32 $0, $1, $3, $2;",
+    U32,
+    [U32, U32, U32],
+    meaning=lambda x, y, factor: word(int(x) * int(factor) + int(y)),
+)
+"""plus(x, y, factor): x + y, for a factor that is 1.
+
+If the compiler cannot know it, the multipliers add: they have time where all the integer units are
+busy (leaves). If it is the literal 1, the compiler sees an addition, and that has the shorter chain.
+"""
+
+
+# ---------------------------------------------------------------------------------------------------
+# Compression.
+
+
+@cuda.jit(device=True)
+def one_round(state: Any, w: Any, k: Any, factor: Any) -> Any:
+    """A round with a word of the schedule and a constant."""
+    a, b, c, d, e, f, g, h = state
+    x = plus(plus(h, add32(w, k), factor), choose(e, f, g), factor)
+    s1 = xor3(rotate_right(e, uint32(6)), rotate_right(e, uint32(11)), rotate_right(e, uint32(25)))
+    s0 = xor3(rotate_right(a, uint32(2)), rotate_right(a, uint32(13)), rotate_right(a, uint32(22)))
+    t2 = plus(s0, majority(a, b, c), factor)
+    return (
+        plus(plus(x, s1, factor), t2, factor),
+        a,
+        b,
+        c,
+        plus(plus(x, d, factor), s1, factor),
+        e,
+        f,
+        g,
+    )
+
+
+@cuda.jit(device=True)
+def four_rounds(state: Any, w: Any, k: Any, factor: Any) -> Any:
+    """Four rounds with four words and constants."""
+    state = one_round(state, w[0], k[0], factor)
+    state = one_round(state, w[1], k[1], factor)
+    state = one_round(state, w[2], k[2], factor)
+    return one_round(state, w[3], k[3], factor)
+
+
+@cuda.jit(device=True)
+def next_word(w16: Any, w15: Any, w7: Any, w2: Any) -> Any:
+    """A word of the schedule from those that stand 16, 15, 7 and 2 before it."""
+    s0 = xor3(
+        rotate_right(w15, uint32(7)), rotate_right(w15, uint32(18)), shift_right(w15, uint32(3))
+    )
+    s1 = xor3(
+        rotate_right(w2, uint32(17)), rotate_right(w2, uint32(19)), shift_right(w2, uint32(10))
+    )
+    return add32(add32(w16, w7), add32(s0, s1))
+
+
+@cuda.jit(device=True)
+def next_four(w0: Any, w1: Any, w2: Any, w3: Any) -> Any:
+    """Four words of the schedule from the sixteen before them."""
+    a = next_word(w0[0], w0[1], w2[1], w3[2])
+    b = next_word(w0[1], w0[2], w2[2], w3[3])
+    c = next_word(w0[2], w0[3], w2[3], a)
+    d = next_word(w0[3], w1[0], w3[0], b)
+    return a, b, c, d
+
+
+@cuda.jit(device=True)
+def sum_of_states(x: Any, y: Any) -> Any:
+    """Word by word."""
+    return (
+        add32(x[0], y[0]), add32(x[1], y[1]), add32(x[2], y[2]), add32(x[3], y[3]),
+        add32(x[4], y[4]), add32(x[5], y[5]), add32(x[6], y[6]), add32(x[7], y[7]),
+    )  # fmt: skip
+
+
+@cuda.jit(device=True)
+def compress(
+    start: Any, w0: Any, w1: Any, w2: Any, w3: Any, constants: Any, one: Any, factor: Any
+) -> Any:
+    """The state after one more block of a message; `constants` is where they lie in shared memory."""
+    state = four_rounds(start, w0, shared_load4(constants, int32(0)), factor)
+    state = four_rounds(state, w1, shared_load4(constants, int32(16)), factor)
+    state = four_rounds(state, w2, shared_load4(constants, int32(32)), factor)
+    state = four_rounds(state, w3, shared_load4(constants, int32(48)), factor)
+    at = int32(64)
+    for _ in range(3 * one):
+        w0 = next_four(w0, w1, w2, w3)
+        state = four_rounds(state, w0, shared_load4(constants, at), factor)
+        w1 = next_four(w1, w2, w3, w0)
+        state = four_rounds(state, w1, shared_load4(constants, int32(at + 16)), factor)
+        w2 = next_four(w2, w3, w0, w1)
+        state = four_rounds(state, w2, shared_load4(constants, int32(at + 32)), factor)
+        w3 = next_four(w3, w0, w1, w2)
+        state = four_rounds(state, w3, shared_load4(constants, int32(at + 48)), factor)
+        at = int32(at + 64)
+    return sum_of_states(start, state)
+
+
+@cuda.jit(device=True)
+def sixteen_rounds(state: Any, shared: Any, at: Any, stride: Any, k_at: Any, factor: Any) -> Any:
+    """Sixteen rounds with words that lie in shared memory at `at`, four each `stride` bytes."""
+    w0, w1 = shared_load4(shared, at), shared_load4(shared, int32(at + stride))
+    w2, w3 = (
+        shared_load4(shared, int32(at + 2 * stride)),
+        shared_load4(shared, int32(at + 3 * stride)),
+    )
+    state = four_rounds(state, w0, shared_load4(shared, k_at), factor)
+    state = four_rounds(state, w1, shared_load4(shared, int32(k_at + 16)), factor)
+    state = four_rounds(state, w2, shared_load4(shared, int32(k_at + 32)), factor)
+    return four_rounds(state, w3, shared_load4(shared, int32(k_at + 48)), factor)
+
+
+@cuda.jit(device=True)
+def compress_padding(start: Any, constants: Any, one: Any, factor: Any) -> Any:
+    """The state after the padding block whose schedule was copied with the constants."""
+    state = start
+    at = int32(0)
+    for _ in range(4 * one):
+        state = sixteen_rounds(state, constants, int32(at + SCHEDULE_AT), int32(16), at, factor)
+        at = int32(at + 64)
+    return sum_of_states(start, state)
+
+
+@cuda.jit(device=True)
+def copy_constants(to: Any, tables: Any, padding_at: Any) -> None:
+    """K and one padding schedule from `TABLES` into shared memory. A barrier has to follow."""
+    i = int32(cuda.threadIdx.x)
+    while i < 32:
+        source = i * 16
+        if i >= 16:
+            source += padding_at - SCHEDULE_AT
+        a, b, c, d = load4(tables, int64(source))
+        shared_store4(to, int32(i * 16), a, b, c, d)
+        i += int32(cuda.blockDim.x)
+
+
+@cuda.jit(device=True)
+def load_digest(buffer: Any, offset: Any) -> Any:
+    """Eight words of a buffer."""
+    return load4(buffer, offset) + load4(buffer, int64(offset + 16))
+
+
+@cuda.jit(device=True)
+def store_digest(buffer: Any, offset: Any, x: Any) -> None:
+    """Eight words into a buffer."""
+    store4(buffer, offset, x[0], x[1], x[2], x[3])
+    store4(buffer, int64(offset + 16), x[4], x[5], x[6], x[7])

@@ -1,0 +1,208 @@
+"""Every CUDA kernel against its reference, on a real card. Skipped, by name, where there is none.
+
+    python -m pytest tests/cuda/test_gpu.py
+
+CI has no GPU; what a card said is in bench/RESULTS.md.
+"""
+
+import importlib.util
+import json
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if importlib.util.find_spec("numba_cuda") is None or os.environ.get("NUMBA_ENABLE_CUDASIM"):
+    pytest.skip("needs numba-cuda and a GPU", allow_module_level=True)
+
+from numba import cuda
+
+if not cuda.is_available():
+    pytest.skip("needs a GPU", allow_module_level=True)
+
+from kernels.check import check_leaves, check_proof
+from kernels.cuda import check as freivalds
+from kernels.cuda import expand, layout
+from kernels.cuda.device import CudaDevice
+from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
+from kernels.cuda.product.tiers import TIERS
+from kernels.devices import open_device
+from kernels.errors import KernelError, TaskTooLarge
+from kernels.expand import operands, reference
+from kernels.known_answer import known_answer_test
+from kernels.task import Task
+
+CARD = Card.select(0)
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "matrix_mult_v1.json").read_text())
+TIER_NAMES = [tier.name for tier in TIERS if tier.runs_on(CARD.capability)]
+SIZES = [1, 2, 17, 100, 255, 256, 257, 300, 512, 1000, 1024, 1300]
+
+
+def fold(C):
+    return ((C ^ (C >> 8)) & 0xFF).astype(np.uint8).view(np.int8)
+
+
+def random_matrix(n, seed, kind="random"):
+    rng = np.random.default_rng(seed)
+    if kind == "extreme":
+        return rng.choice(np.array([-128, 127], np.int8), (n, n))
+    if kind == "least":
+        return np.full((n, n), -128, np.int8)
+    return rng.integers(-128, 128, (n, n), dtype=np.int8)
+
+
+@pytest.mark.parametrize("n", [*SIZES, 4096])
+def test_expansion(n):
+    P = layout.padded(n)
+    tiles = P // 128
+    a, b, seed = DeviceBuffer(P * P), DeviceBuffer(P * P), DeviceBuffer(64)
+    seed.from_host(np.frombuffer(bytes(range(64)), np.uint8))
+    stream = Stream()
+    kernel = Compiled(expand.expand_kernel, 5)
+    kernel(stream, (tiles, 2 * tiles), 256, a.address, b.address, seed.address, n, tiles)
+    stream.wait()
+    expected = []
+    for stream_of in operands(bytes(range(32))):
+        rows = np.empty((n, n), np.int8)
+        reference.expand_rows(stream_of, np.arange(n), rows)
+        expected.append(rows)
+    np.testing.assert_array_equal(
+        layout.to_tiles(expected[0], layout.offsets_a(P)), a.to_host(np.int8)
+    )
+    np.testing.assert_array_equal(
+        layout.to_tiles(expected[1], layout.offsets_b(P)), b.to_host(np.int8)
+    )
+
+
+@pytest.mark.parametrize("name", TIER_NAMES)
+@pytest.mark.parametrize("kind", ["random", "extreme", "least"])
+@pytest.mark.parametrize("n", [1, 257, 512, 1024, 1300, 2304])
+def test_product_of_every_tier(name, kind, n):
+    """R, C as int32, and both sides of the check."""
+    tier = next(tier for tier in TIERS if tier.name == name)
+    P = layout.padded(n)
+    tiles = P // 128
+    A, B = random_matrix(n, 1, kind), random_matrix(n, 2, kind)
+    C = (A.astype(np.float64) @ B.T.astype(np.float64)).astype(np.int32)
+    a, b, r = (DeviceBuffer(P * P) for _ in range(3))
+    c, w, u, sums, verdict, ticket = (
+        DeviceBuffer(size) for size in (4 * P * P, 4 * P, 4 * P, 4 * P, 16, 16)
+    )
+    offsets = layout.offsets_a(P)
+    a.from_host(layout.to_tiles(A, offsets))
+    b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
+    ticket.from_host(np.arange(7, 11, dtype=np.uint32))
+    stream = Stream()
+
+    def multiply(output, checked, out):
+        built = tier.build(output, checked, P)
+        kernel = Compiled(built.kernel, 6, shared_bytes=built.shared_bytes, cluster=built.cluster)
+        grid = built.grid(P, CARD.multiprocessors)
+        kernel(
+            stream,
+            grid,
+            built.threads,
+            a.address,
+            b.address,
+            out.address,
+            w.address,
+            sums.address,
+            P,
+        )
+        stream.wait()
+
+    multiply("fold", False, r)
+    np.testing.assert_array_equal(layout.from_tiles(r.to_host(np.int8), offsets, n), fold(C))
+    multiply("int32", False, c)
+    np.testing.assert_array_equal(c.to_host(np.int32).reshape(P, P)[:n, :n], C)
+
+    for buffer in (u, sums, verdict):
+        stream.clear(buffer.address, buffer.size // 4)
+    seed = DeviceBuffer(16)
+    seed.from_host(np.arange(16, dtype=np.uint8))
+    grid_w, grid_s = (-(-P // 1024),), (tiles, -(-tiles // freivalds.TILES_A_BLOCK))
+    Compiled(freivalds.weights_kernel, 3)(stream, grid_w, 256, w.address, seed.address, P)
+    project = Compiled(freivalds.project_kernel, 4)
+    project(stream, (tiles, tiles // 2), 256, b.address, w.address, u.address, tiles)
+    multiply("fold", True, r)
+    np.testing.assert_array_equal(layout.from_tiles(r.to_host(np.int8), offsets, n), fold(C))
+    weights = w.to_host(np.uint32)[:n].astype(np.uint64)
+    expected = (C.astype(np.uint64) * weights[None, :]).sum(axis=1).astype(np.uint32)
+    np.testing.assert_array_equal(sums.to_host(np.uint32)[:n], expected)
+    subtract = Compiled(freivalds.subtract_kernel, 4)
+    subtract(stream, grid_s, 256, a.address, u.address, sums.address, tiles)
+    Compiled(freivalds.verdict_kernel, 4)(
+        stream, (1,), 256, sums.address, P, verdict.address, ticket.address
+    )
+    stream.wait()
+    assert not sums.to_host(np.uint32).any()
+    assert verdict.to_host(np.uint32)[0] == 7
+    sums.from_host(np.array([0, 0, 1], np.uint32))
+    Compiled(freivalds.verdict_kernel, 4)(
+        stream, (1,), 256, sums.address, P, verdict.address, ticket.address
+    )
+    stream.wait()
+    assert verdict.to_host(np.uint32)[0] == 0
+
+
+@pytest.mark.parametrize("name", TIER_NAMES)
+def test_every_vector_on_every_tier(name):
+    with CudaDevice(0, tier=name) as device:
+        known_answer_test(device)
+        for vector in VECTORS:
+            task = Task(bytes.fromhex(vector["seed"]), vector["matrix_size"], vector["iterations"])
+            for _ in range(2):  # captured, then replayed
+                commitment = device.compute(task)
+                assert commitment.root.hex() == vector["result_hash"], task
+            assert commitment.proof(vector["openings"]) == vector["proof"]
+
+
+@pytest.mark.parametrize("name", TIER_NAMES)
+def test_random_tasks_equal_the_cpus(name):
+    """Odd sizes and several iterations; CPC_GPU_TASKS says how many (default 12)."""
+    rng = random.Random(name)
+    with CudaDevice(0, tier=name) as device, open_device("cpu") as host:
+        for _ in range(int(os.environ.get("CPC_GPU_TASKS", "12"))):
+            largest = 5000 if rng.random() < 0.2 else 1500
+            task = Task(rng.randbytes(32), rng.randrange(1, largest) | 1, rng.randrange(1, 4))
+            ours, theirs = device.compute(task), host.compute(task)
+            assert ours.root == theirs.root, task
+            leaves = rng.sample(range(task.leaf_count), min(8, task.leaf_count))
+            siblings = ours.siblings(leaves)
+            assert siblings == theirs.siblings(leaves)
+            if task.n < 1500:
+                check_leaves(task, ours.root, leaves, siblings)
+
+
+def test_a_tree_outlives_the_next_task():
+    with CudaDevice(0) as device:
+        first = device.compute(Task(bytes(range(32)), 300))
+        proof = first.proof(8)
+        second = device.compute(Task(bytes(range(1, 33)), 300))
+        assert first.proof(8) == proof
+        check_proof(second.task, second.root, second.proof(8), least_openings=8)
+        device.compute(Task(bytes(range(32)), 257))
+        assert first.proof(8) == proof
+        check_proof(second.task, second.root, second.proof(8), least_openings=8)
+
+
+def test_a_task_too_large_for_the_card_is_refused_by_name():
+    with CudaDevice(0) as device:
+        hog = DeviceBuffer(
+            max(0, __import__("kernels.cuda.driver").cuda.driver.free_memory() - 2**30)
+        )
+        try:
+            with pytest.raises(TaskTooLarge, match="cuda:0"):
+                device.compute(Task(bytes(range(32)), 40_000))
+        finally:
+            hog.close()
+        assert device.compute(Task(bytes(range(32)), 17)).root
+
+
+def test_unknown_tier_and_missing_card():
+    with pytest.raises(KernelError, match="wgmma"):
+        CudaDevice(0, tier="abacus")
+    with pytest.raises(KernelError, match="no GPU 99"):
+        CudaDevice(99)
