@@ -196,6 +196,22 @@ def fragment_addresses(shared: Any, lane: Any, row_a: Any, row_b: Any) -> Any:
     return int32(from_a), int32(from_b)
 
 
+def _fetch(rows: int, asynchronous: bool) -> Any:
+    """A device function: this thread's share of the copy of one stage, `rows` of A, then 128 of B."""
+    copy_tile = _copy_tile(rows, asynchronous)
+    tall = rows == 256
+
+    @cuda.jit(device=True)
+    def fetch(to: Any, source_a: Any, source_b: Any, below: Any) -> None:
+        """The addresses are those of its first 16 bytes; A's second tile is `below` the first."""
+        copy_tile(to, source_a)
+        if tall:
+            copy_tile(to + TILE_BYTES, source_a + below)
+        copy_tile(to + rows * TILE, source_b)
+
+    return fetch
+
+
 def _epilogue(output: str, checked: bool) -> Any:
     """A device function: what becomes of a warp's 64 x 64 entries of C."""
     folds = output == "fold"
@@ -231,9 +247,8 @@ def _epilogue(output: str, checked: bool) -> Any:
 def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
     epilogue = _epilogue(output, checked)
     zero = zeros(ACCUMULATORS)
-    copy_tile = _copy_tile(rows, asynchronous=True)
+    fetch = _fetch(rows, asynchronous=True)
     wait = _wait(stages - 2)
-    tall = rows == 256
     bytes_a = rows * TILE
     stage_bytes = bytes_a + COLUMNS * TILE
     ahead = stages - 1
@@ -261,11 +276,7 @@ def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
 
         for stage in range(ahead):
             if stage < tiles:
-                to = int32(copies + stage * stage_bytes)
-                copy_tile(to, source_a)
-                if tall:
-                    copy_tile(to + TILE_BYTES, source_a + below)
-                copy_tile(to + bytes_a, source_b)
+                fetch(int32(copies + stage * stage_bytes), source_a, source_b, below)
                 source_a += TILE_BYTES
                 source_b += B_TILE_BYTES
             commit()
@@ -281,11 +292,7 @@ def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
             accumulators = multiply(accumulators, a0, b0)
             # Into the stage that every warp has left behind it at the last barrier.
             if k + ahead < tiles:
-                to = int32(copies + writes)
-                copy_tile(to, source_a)
-                if tall:
-                    copy_tile(to + TILE_BYTES, source_a + below)
-                copy_tile(to + bytes_a, source_b)
+                fetch(int32(copies + writes), source_a, source_b, below)
                 source_a += TILE_BYTES
                 source_b += B_TILE_BYTES
             commit()
@@ -312,8 +319,7 @@ def _plain(output: str, checked: bool, rows: int) -> Any:
     """Turing: one stage, copied through registers; what hides the wait is another block."""
     epilogue = _epilogue(output, checked)
     zero = zeros(ACCUMULATORS)
-    copy_tile = _copy_tile(rows, asynchronous=False)
-    tall = rows == 256
+    fetch = _fetch(rows, asynchronous=False)
     bytes_a = rows * TILE
 
     @jit(rows)
@@ -335,10 +341,7 @@ def _plain(output: str, checked: bool, rows: int) -> Any:
 
         accumulators = zero()
         for _ in range(tiles):
-            copy_tile(to, source_a)
-            if tall:
-                copy_tile(to + TILE_BYTES, source_a + below)
-            copy_tile(to + bytes_a, source_b)
+            fetch(to, source_a, source_b, below)
             source_a += TILE_BYTES
             source_b += B_TILE_BYTES
             cuda.syncthreads()

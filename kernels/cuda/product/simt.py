@@ -56,10 +56,11 @@ _SIGNED = [*range(128), *range(-128, 0)]
 
 def scalar_product(x: Any, y: Any, total: Any) -> int:
     """`total` plus the scalar product of four int8 in x and four in y: plain Python."""
-    x, y, total = int(x), int(y), int(total)
+    x, y = int(x), int(y)
+    result = int(total)
     for shift in (0, 8, 16, 24):
-        total += _SIGNED[x >> shift & 255] * _SIGNED[y >> shift & 255]
-    return total
+        result += _SIGNED[x >> shift & 255] * _SIGNED[y >> shift & 255]
+    return result
 
 
 @cuda.jit(device=True)
