@@ -5,8 +5,7 @@ from typing import Any
 from numba import cuda, int32, int64, uint32
 
 from kernels.cuda.commit.sha256 import (
-    ALIGNMENT,
-    CONSTANT_WORDS,
+    CONSTANTS_ARRAY,
     LEAF_PADDING_AT,
     LEAF_START,
     compress,
@@ -65,7 +64,7 @@ def leaves_kernel(r: Any, tree: Any, n: Any, tiles: Any, tables: Any, one: Any) 
     Grid (n / threads rounded up, ceil(n / 256)), any number of threads: a thread hashes leaf y of a
     row. So the length of the leaf, and the path through this code, are the same in a whole block.
     """
-    shared = cuda.shared.array(CONSTANT_WORDS, uint32, ALIGNMENT)
+    shared = cuda.shared.array(CONSTANTS_ARRAY, uint32)
     constants = shared_words(shared)
     n, tiles, one = int32(n), int32(tiles), int32(one)
     row = int32(cuda.blockIdx.x) * int32(cuda.blockDim.x) + int32(cuda.threadIdx.x)

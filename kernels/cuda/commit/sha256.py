@@ -14,7 +14,7 @@ from numba import cuda, int32, int64, uint32
 from numpy.typing import NDArray
 
 from kernels.commit.sha256 import INITIAL, K
-from kernels.cuda.ptx import I32, SIMULATED, U32, Code, instruction, operation, tuple_of, word
+from kernels.cuda.ptx import I32, U32, Code, instruction, operation, tuple_of, word
 from kernels.cuda.words import (
     add32,
     choose,
@@ -81,8 +81,8 @@ LEAF_PADDING_AT = 256
 NODE_PADDING_AT = 512
 """Where in `TABLES` a padding block's schedule begins, in bytes."""
 
-CONSTANT_WORDS = 128
-"""Words that a kernel keeps in shared memory: K and one padding block's schedule."""
+CONSTANT_BYTES = 512
+"""Of K and one padding block's schedule, which a kernel keeps in shared memory."""
 SCHEDULE_AT = 256
 """Where in them the schedule begins, in bytes."""
 
@@ -95,18 +95,21 @@ def digest_bytes(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
 # ---------------------------------------------------------------------------------------------------
 # Instructions.
 
-ALIGNMENT = None if SIMULATED else 16
-"""Of a shared array that is read 16 bytes at a time."""
 
-shared_words = operation(
-    I32,
-    [None],
-    lambda code, array: code.asm(
-        "{ .reg .u64 t; cvta.to.shared.u64 t, $1; cvt.u32.u64 $0, t; }", 1, [code.address_of(array)]
-    ),
-    meaning=lambda array: array,
-)
-"""Address of a shared array of words, for the two below; in the simulator, the array."""
+def _emit_shared_words(code: Code, array: Any) -> Any:
+    text = "{ .reg .u64 t; cvta.to.shared.u64 t, $1; cvt.u32.u64 $0, t; }"
+    (start,) = code.asm(text, 1, [code.address_of(array)])
+    return code.asm("add.u32 $0, $1, 15; and.b32 $0, $0, 0xfffffff0;", 1, [start])
+
+
+shared_words = operation(I32, [None], _emit_shared_words, meaning=lambda array: array)
+"""shared_words(array): its first multiple of 16 bytes, as an address for the two below.
+
+Ask for SPARE_WORDS more words than are used. In the simulator it is the array.
+"""
+SPARE_WORDS = 3
+CONSTANTS_ARRAY = CONSTANT_BYTES // 4 + SPARE_WORDS
+"""Words of a shared array for the constants alone."""
 
 
 def _shared_load4(array: Any, offset: Any) -> Any:

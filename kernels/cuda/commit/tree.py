@@ -13,8 +13,8 @@ from typing import Any
 from numba import cuda, int32, int64, uint32
 
 from kernels.cuda.commit.sha256 import (
-    ALIGNMENT,
-    CONSTANT_WORDS,
+    CONSTANT_BYTES,
+    CONSTANTS_ARRAY,
     NODE_PADDING_AT,
     NODE_START,
     SCHEDULE_AT,
@@ -65,7 +65,7 @@ def two_levels_kernel(tree: Any, offset: Any, count: Any, tables: Any, one: Any)
 
     A thread for each node of the upper level: count / 4 / threads blocks, rounded up.
     """
-    shared = cuda.shared.array(CONSTANT_WORDS, uint32, ALIGNMENT)
+    shared = cuda.shared.array(CONSTANTS_ARRAY, uint32)
     constants = shared_words(shared)
     copy_constants(constants, tables, int32(NODE_PADDING_AT))
     cuda.syncthreads()
@@ -105,8 +105,8 @@ def two_levels_kernel(tree: Any, offset: Any, count: Any, tables: Any, one: Any)
 
 # In `top_kernel` a block's shared memory holds the constants, then the schedules of its hashes: 16
 # groups of four words for each hash, and of every group first that of lane 0, then of lane 1, ...
-WORDS_AT = CONSTANT_WORDS * 4
-SHARED_WORDS = CONSTANT_WORDS + 64 * MOST_LANES
+WORDS_AT = CONSTANT_BYTES
+TOP_ARRAY = CONSTANTS_ARRAY + 64 * MOST_LANES
 
 
 @cuda.jit(device=True)
@@ -177,7 +177,7 @@ def top_kernel(
 
     Each block brings 2 * lanes nodes down to one. The last block to finish brings those to the root.
     """
-    array = cuda.shared.array(SHARED_WORDS, uint32, ALIGNMENT)
+    array = cuda.shared.array(TOP_ARRAY, uint32)
     turn = cuda.shared.array(1, uint32)
     shared = shared_words(array)
     one = int32(one)
@@ -216,8 +216,9 @@ def top_kernel(
             else:
                 digest = hash_scheduled(shared, lane, lanes, one)
                 if lane < mine:
-                    # This overwrites messages, which were all read before the first barrier; except
-                    # for the odd last node's, which has place 0 or moves to a place before its own.
+                    # This overwrites messages, which were all read before the first barrier, but for
+                    # the odd last node. Its place is given to node 2 * lane, if there is one: for
+                    # lane 0, and that is itself.
                     if lane >= pairs:
                         digest = placed_left_child(shared, lane, lanes)
                     place_node(shared, lane, lanes, digest)
