@@ -75,7 +75,7 @@ class Children:
     def __init__(
         self,
         devices: list[str],
-        inbox: "queue.Queue[Any]",
+        inbox: "queue.SimpleQueue[Any]",
         *,
         threads: int | None = None,
         limits: Limits | None = None,
@@ -198,7 +198,7 @@ def _put(orders: "SimpleQueue[ToChild]", message: ToChild) -> None:
 
 
 def _listen(
-    spawn: Spawn, process: SpawnProcess, reports: Connection, inbox: "queue.Queue[Any]"
+    spawn: Spawn, process: SpawnProcess, reports: Connection, inbox: "queue.SimpleQueue[Any]"
 ) -> None:
     """Until the pipe ends: a message cut off by a kill ends it too."""
     with reports:

@@ -9,9 +9,10 @@ nothing that a method has returned from. A result goes through these states, the
     computed --> signed --> sent --> included --> final
     any of the first four --> given_up (with code and reason)
 
-`included` falls back to `sent` when its block is rolled back. A transaction that will not be sent
-any more is `abandoned`, and stays here: a node may still hold it, and at most one of the transactions
-of one nonce gets into a block. One ledger belongs to one account on one chain, and to one process.
+`included` and `final` fall back to `sent` when their block is rolled back. A transaction that will
+not be sent any more is `abandoned`, and stays here: a node may still hold it, and at most one of the
+transactions of one nonce gets into a block. `spent` has every nonce of the account that a block was
+seen to spend. One ledger belongs to one account on one chain, and to one process.
 """
 
 import fcntl
@@ -28,52 +29,12 @@ from typing import IO, Any, Self
 
 from engine.errors import LedgerError
 from engine.messages import Computed
+from engine.schema import SCHEMA, SCHEMA_VERSION
 from engine.tasks import BlockTask
 from node_client.transaction import Transaction
 
-SCHEMA_VERSION = 1
 SCANNED_KEPT = 256
 """How many scanned block hashes are kept to find where a roll-back parted from the old chain."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-
-CREATE TABLE IF NOT EXISTS blocks (
-    height INTEGER NOT NULL, hash TEXT NOT NULL, seen_at REAL NOT NULL, skipped TEXT,
-    PRIMARY KEY (height, hash)) STRICT;
-
-CREATE TABLE IF NOT EXISTS gaps (
-    first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL, noted_at REAL NOT NULL
-    ) STRICT;
-
-CREATE TABLE IF NOT EXISTS results (
-    task_id TEXT PRIMARY KEY, block_hash TEXT NOT NULL, height INTEGER NOT NULL,
-    task_index INTEGER NOT NULL, seed TEXT NOT NULL, size INTEGER NOT NULL,
-    iterations INTEGER NOT NULL, result_hash TEXT NOT NULL, proof TEXT NOT NULL,
-    device TEXT NOT NULL, seconds REAL NOT NULL, seen_at REAL NOT NULL, computed_at REAL NOT NULL,
-    given_up TEXT, reason TEXT) STRICT;
-
-CREATE TABLE IF NOT EXISTS transactions (
-    tx_hash TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES results (task_id),
-    nonce INTEGER NOT NULL, body TEXT NOT NULL, received INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL CHECK (state IN ('signed', 'sent', 'included', 'final', 'abandoned')),
-    answer TEXT NOT NULL DEFAULT '', signed_at REAL NOT NULL, sent_at REAL, sent_height INTEGER,
-    included_height INTEGER, included_hash TEXT, included_at REAL) STRICT;
-
-CREATE UNIQUE INDEX IF NOT EXISTS one_live_transaction_a_task
-    ON transactions (task_id) WHERE state <> 'abandoned';
-CREATE UNIQUE INDEX IF NOT EXISTS one_live_transaction_a_nonce
-    ON transactions (nonce) WHERE state <> 'abandoned';
-
-CREATE TABLE IF NOT EXISTS scanned (height INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
-
-CREATE VIEW IF NOT EXISTS progress AS
-    SELECT r.*, t.tx_hash, t.nonce, t.answer, t.signed_at, t.sent_at, t.included_height,
-           t.included_hash, t.included_at,
-           CASE WHEN r.given_up IS NOT NULL THEN 'given_up'
-                ELSE coalesce(t.state, 'computed') END AS state
-    FROM results r LEFT JOIN transactions t ON t.task_id = r.task_id AND t.state <> 'abandoned';
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +101,7 @@ class Ledger:
                 on_failure.callback(connection.close)
                 for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                     connection.execute(f"PRAGMA {pragma}")
-                connection.executescript(_SCHEMA)
+                connection.executescript(SCHEMA)
                 ledger = cls(connection, lock_file)
                 ledger._pin(
                     schema=str(SCHEMA_VERSION), chain_id=chain_id, genesis=genesis, address=address
@@ -172,12 +133,12 @@ class Ledger:
 
     # What the mining loop writes down
 
-    def record_block(self, height: int, block_hash: str, seen_at: float) -> bool:
-        """A block was seen; False where it was known already."""
+    def record_block(self, height: int, block_hash: str, seen_at: float, tasks: int = 1) -> bool:
+        """A block was seen that gives so many tasks; False where it was known already."""
         with self._write() as db:
             done = db.execute(
-                "INSERT OR IGNORE INTO blocks (height, hash, seen_at) VALUES (?, ?, ?)",
-                (height, block_hash, seen_at),
+                "INSERT OR IGNORE INTO blocks (height, hash, seen_at, tasks) VALUES (?, ?, ?, ?)",
+                (height, block_hash, seen_at, tasks),
             )
             return done.rowcount == 1
 
@@ -231,21 +192,26 @@ class Ledger:
         return None if row["height"] is None else int(row["height"])
 
     def unanswered_blocks(self) -> list[tuple[int, str]]:
-        """Blocks that were seen, and have neither a result nor a reason for having none."""
+        """Blocks that were seen, and lack a result as well as a reason for that."""
         rows = self._read(
-            "SELECT height, hash FROM blocks b WHERE skipped IS NULL"
-            " AND NOT EXISTS (SELECT 1 FROM results r WHERE r.block_hash = b.hash) ORDER BY height"
+            "SELECT height, hash FROM blocks b WHERE skipped IS NULL AND tasks >"
+            " (SELECT count(*) FROM results r WHERE r.block_hash = b.hash) ORDER BY height"
         )
         return [(row["height"], row["hash"]) for row in rows]
 
     # What the sender writes down
 
     def record_signed(self, task_id: str, tx: Transaction) -> None:
-        """The signed bytes, before they are sent anywhere."""
+        """The signed bytes, before they are sent anywhere.
+
+        Signatures are deterministic: a result signed again with the same nonce gives the very
+        transaction that was abandoned, which is taken up again.
+        """
         with self._write() as db:
             db.execute(
                 "INSERT INTO transactions (tx_hash, task_id, nonce, body, state, signed_at)"
-                " VALUES (?, ?, ?, ?, 'signed', ?)",
+                " VALUES (?, ?, ?, ?, 'signed', ?) ON CONFLICT (tx_hash) DO UPDATE SET"
+                " state = 'signed', sent_height = NULL, received = 0",
                 (tx.hash(), task_id, tx.nonce, json.dumps(tx.to_json()), time.time()),
             )
 
@@ -265,10 +231,13 @@ class Ledger:
         """
         with self._write() as db:
             row = db.execute(
-                "SELECT task_id, nonce FROM transactions WHERE tx_hash = ?", (tx_hash,)
+                "SELECT task_id, nonce, state FROM transactions WHERE tx_hash = ?", (tx_hash,)
             ).fetchone()
             if row is None:
                 return False
+            _spend(db, row["nonce"], height)
+            if row["state"] == "final":
+                return True
             db.execute(
                 "UPDATE transactions SET state = 'abandoned', answer = 'another took the nonce'"
                 " WHERE tx_hash <> ? AND state <> 'abandoned' AND (nonce = ? OR task_id = ?)",
@@ -276,19 +245,20 @@ class Ledger:
             )
             db.execute(
                 "UPDATE transactions SET state = 'included', included_height = ?,"
-                " included_hash = ?, included_at = ? WHERE tx_hash = ? AND state <> 'final'",
+                " included_hash = ?, included_at = ? WHERE tx_hash = ?",
                 (height, block_hash, time.time(), tx_hash),
             )
             db.execute(
-                "UPDATE results SET given_up = NULL, reason = NULL"
-                " WHERE task_id = ? AND given_up <> 'rolled_back'",
+                "UPDATE results SET given_up = NULL, reason = NULL, open = 1"
+                " WHERE task_id = ? AND given_up IS NOT NULL",
                 (row["task_id"],),
             )
             return True
 
-    def abandon_nonce(self, nonce: int, why: str) -> None:
+    def record_foreign(self, nonce: int, height: int, why: str) -> None:
         """A foreign transaction spent this nonce: the result that had it needs another."""
         with self._write() as db:
+            _spend(db, nonce, height)
             db.execute(
                 "UPDATE transactions SET state = 'abandoned', answer = ?"
                 " WHERE nonce = ? AND state IN ('signed', 'sent')",
@@ -299,7 +269,7 @@ class Ledger:
         """The result is worth nothing any more; its transaction, if any, frees its nonce."""
         with self._write() as db:
             db.execute(
-                "UPDATE results SET given_up = ?, reason = ? WHERE task_id = ?"
+                "UPDATE results SET given_up = ?, reason = ?, open = 0 WHERE task_id = ?"
                 " AND given_up IS NULL",
                 (code, reason, task_id),
             )
@@ -310,18 +280,32 @@ class Ledger:
             )
 
     def record_final(self, up_to_height: int) -> list[str]:
-        """Everything included at this height or below is final. Gives the task ids."""
+        """Everything included at this height or below is final. Gives the task ids.
+
+        Those of results that are given up are not among them.
+        """
         with self._write() as db:
             rows = db.execute(
                 "UPDATE transactions SET state = 'final' WHERE state = 'included'"
                 " AND included_height <= ? RETURNING task_id",
                 (up_to_height,),
             ).fetchall()
-            return [row["task_id"] for row in rows]
+            return [
+                row["task_id"]
+                for row in rows
+                if db.execute(
+                    "UPDATE results SET open = 0 WHERE task_id = ? AND given_up IS NULL",
+                    (row["task_id"],),
+                ).rowcount
+            ]
+
+    def open_results(self) -> list[Progress]:
+        """Results that are neither final nor given up, oldest first."""
+        return self.progress("open = 1")
 
     def to_sign(self) -> list[Progress]:
         """Computed results without a transaction, oldest first."""
-        return self.progress("state = 'computed'")
+        return self.progress("open = 1 AND state = 'computed'")
 
     def in_flight(self) -> list[LiveTransaction]:
         """Signed transactions that are in no block, in the order of their nonces."""
@@ -340,12 +324,35 @@ class Ledger:
             for row in rows
         ]
 
-    def taken_nonces(self) -> set[int]:
-        """Nonces of every transaction of ours that is not abandoned."""
-        rows = self._read("SELECT nonce FROM transactions WHERE state <> 'abandoned'")
+    def taken_nonces(self, first: int = 0) -> set[int]:
+        """Nonces from `first` on that are spent, or that a transaction has which is not abandoned."""
+        rows = self._read(
+            "SELECT nonce FROM transactions WHERE state <> 'abandoned' AND nonce >= ?"
+            " UNION SELECT nonce FROM spent WHERE nonce >= ?",
+            first,
+            first,
+        )
         return {row["nonce"] for row in rows}
 
+    def unsettled_nonces(self, task_id: str, up_to_height: int) -> list[int]:
+        """Nonces with which this result was signed before, and might still get into a block.
+
+        That is past where a block at this height or below spent them.
+        """
+        rows = self._read(
+            "SELECT DISTINCT nonce FROM transactions t WHERE task_id = ? AND NOT EXISTS"
+            " (SELECT 1 FROM spent s WHERE s.nonce = t.nonce AND s.height <= ?) ORDER BY nonce",
+            task_id,
+            up_to_height,
+        )
+        return [row["nonce"] for row in rows]
+
     # How far the chain was read for our transactions
+
+    @property
+    def genesis(self) -> str:
+        """Hash of the chain's first block, as this ledger was made with."""
+        return str(self._read("SELECT value FROM meta WHERE key = 'genesis'")[0]["value"])
 
     def scan_position(self) -> tuple[int, str] | None:
         """Height and hash of the last block that was searched."""
@@ -367,9 +374,17 @@ class Ledger:
         """Blocks above this height are gone: what they included waits again."""
         with self._write() as db:
             db.execute("DELETE FROM scanned WHERE height > ?", (above,))
+            db.execute("DELETE FROM spent WHERE height > ?", (above,))
             db.execute(
-                "UPDATE transactions SET state = 'sent', included_height = NULL,"
-                " included_hash = NULL, included_at = NULL, sent_height = NULL"
+                "UPDATE results SET open = 1 WHERE given_up IS NULL AND task_id IN (SELECT task_id"
+                " FROM transactions WHERE state IN ('included', 'final') AND included_height > ?)",
+                (above,),
+            )
+            db.execute(
+                "UPDATE transactions SET included_height = NULL, included_hash = NULL,"
+                " included_at = NULL, sent_height = NULL, state = CASE WHEN (SELECT given_up"
+                " FROM results r WHERE r.task_id = transactions.task_id) IS NULL"
+                " THEN 'sent' ELSE 'abandoned' END"
                 " WHERE state IN ('included', 'final') AND included_height > ?",
                 (above,),
             )
@@ -408,7 +423,10 @@ class Ledger:
 
     def _read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         with self._mutex:
-            return self._db.execute(sql, values).fetchall()
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise LedgerError(f"the ledger could not be read: {error}") from error
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -430,6 +448,10 @@ class Ledger:
     def _undo(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _spend(db: sqlite3.Connection, nonce: int, height: int) -> None:
+    db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?)", (nonce, height))
 
 
 def _lock(path: Path) -> IO[str]:

@@ -23,8 +23,9 @@ from types import FrameType
 from typing import Any
 
 from engine.children import Children, Exited, Heard, Report
+from engine.crash import Crashed
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
-from engine.errors import EngineError, LedgerError, NoDevice
+from engine.errors import LedgerError, NoDevice
 from engine.ledger import Ledger, Progress
 from engine.messages import Ready
 from engine.reporter import Reporter
@@ -76,11 +77,6 @@ class Summary:
         return asdict(self) | {"results": results, "confirmed": self.confirmed}
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Somebody asked for the end."""
-
-
 class Miner:
     """One run of the mining loop over one ledger."""
 
@@ -99,7 +95,7 @@ class Miner:
         self._key = key
         self._ledger = ledger
         self._report = report
-        self._inbox: queue.Queue[Any] = queue.Queue()
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         entry = {} if child_entry is None else {"entry": child_entry}
         self._children = Children(
             list(settings.devices),
@@ -125,7 +121,7 @@ class Miner:
         """Mine until the blocks are done or somebody asks for the end.
 
         Raises NoDevice where every device is out of service, LedgerError where nothing can be
-        written down any more.
+        written down any more or the chain began anew, and what a thread of this run died of.
         """
         started = time.monotonic()
         self._close_the_last_run()
@@ -136,6 +132,7 @@ class Miner:
                 for event in self._events():
                     self._handle(event)
                 self._take(self._children.tick())
+            self._report("stopping")
         finally:
             self._stop()
         return Summary(
@@ -147,8 +144,8 @@ class Miner:
         )
 
     def stop(self) -> None:
-        """Ask for the end: from any thread, or from a signal handler."""
-        self._inbox.put(Stop())
+        """Ask for the end, which begins within a tick: from any thread, or a signal handler."""
+        self._stopping = True
 
     def child_pids(self) -> dict[str, int | None]:
         """Process id of each device's child."""
@@ -176,8 +173,8 @@ class Miner:
                 self._report("node_well")
             case SenderTrouble():
                 self._on_sender_trouble(event)
-            case Stop():
-                self._stopping = True
+            case Crashed():
+                raise event.error
 
     def _on_tip(self, tip: NewTip) -> None:
         self._sender.poke()
@@ -185,7 +182,9 @@ class Miner:
         if limit is not None and self._seen >= limit:
             return
         last = self._ledger.last_block_height()
-        is_new = self._ledger.record_block(tip.block.height, tip.block_hash, tip.seen_at)
+        is_new = self._ledger.record_block(
+            tip.block.height, tip.block_hash, tip.seen_at, self._settings.tasks_per_block
+        )
         if not is_new:
             if self._first_height is not None:
                 return  # the node fell behind, or a roll-back was itself rolled back
@@ -298,7 +297,7 @@ class Miner:
         limit = self._settings.blocks
         if limit is None or self._seen < limit or not self._children.idle:
             return False
-        return not self._ledger.progress("state NOT IN ('final', 'given_up')")
+        return not self._ledger.open_results()
 
     def _results_of_this_run(self) -> list[Progress]:
         if self._first_height is None:
@@ -314,7 +313,6 @@ class Miner:
             return
 
     def _stop(self) -> None:
-        self._report("stopping")
         self._watcher.stopping.set()
         self._sender.stop()
         self._children.stop()
@@ -323,16 +321,20 @@ class Miner:
 
 @contextmanager
 def stop_on_signals(miner: Miner) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for the end; a second one ends at once. For the main thread only."""
+    """SIGINT and SIGTERM ask for the end; a second one is a KeyboardInterrupt.
+
+    For the main thread only.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = threading.Event()
+    asked = False
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise EngineError(f"ended at once by a second signal ({number})")
-        asked.set()
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True  # no lock may be taken here: the main thread may hold it
         miner.stop()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

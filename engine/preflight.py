@@ -1,7 +1,8 @@
 """What must be right before the first block: each check with what it found and how to mend it.
 
-    for check in check_chain(client, urls):
-        print(check.state, check.name, check.found, check.mend)
+    chain = look_at_chain(client)
+    print(check_clock(chain).found)
+    demand(check_balance(client, address, gas_price))
 
 `mine` stops at the first that failed; `doctor` shows them all.
 """
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import SetupError
+from engine.genesis import genesis_hash
 from node_client.block import Block
-from node_client.errors import NotFound
 from node_client.networks import NETWORKS, Network, format_cpc
 from node_client.rpc import NodeClient, NodeStatus
 from node_client.transaction import BASE_GAS, TxType
@@ -61,7 +62,7 @@ def look_at_chain(client: NodeClient) -> Chain:
             f" (known: {', '.join(NETWORKS)})",
             advice="Point --node at another node, or update cpc-engine.",
         )
-    return Chain(status, tip, network, _genesis(client))
+    return Chain(status, tip, network, genesis_hash(client))
 
 
 def check_network(chain: Chain) -> Check:
@@ -129,9 +130,12 @@ def check_python() -> Check:
 def check_disk(directory: Path) -> Check:
     """Whether the ledger has room to grow: about 20 KB a result."""
     place = directory
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    try:
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return Check("disk", "fail", f"{place}: {error.strerror}", "Name another with CPC_STATE.")
     if free < 100 * 2**20:
         return Check("disk", "fail", f"{free / 2**20:.0f} MiB free at {place}", "Free some space.")
     return Check("disk", "ok", f"{free / 2**30:.1f} GiB free at {place}")
@@ -142,13 +146,3 @@ def demand(check: Check) -> Check:
     if check.state == "fail":
         raise SetupError(f"{check.name}: {check.found}", advice=check.mend)
     return check
-
-
-def _genesis(client: NodeClient) -> str:
-    """Hash of the first block that the node has: 0, or 1 where it begins there."""
-    for height in (0, 1):
-        try:
-            return client.block(height).hash()
-        except NotFound:
-            continue
-    return "unknown"

@@ -8,9 +8,14 @@ and where it does not, the blocks that the two chains do not share are taken bac
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.errors import LedgerError
+from engine.genesis import genesis_hash
 from engine.ledger import Ledger
 from node_client.block import Block
 from node_client.rpc import NodeClient, NodeStatus
+
+BLOCKS_A_TURN = 64
+"""Read at most so many before something else gets its turn: a block takes some 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +36,10 @@ class ChainScan:
         self._address = address
 
     def advance(self, tip: NodeStatus, stop: Callable[[], bool]) -> RolledBack | None:
-        """Search the blocks up to `tip`. Gives the roll-back where there was one.
+        """Search the next blocks up to `tip`, one turn's worth. Gives the last roll-back found.
 
         A new ledger begins at the tip: no older block can hold a transaction that it has signed.
+        Raises LedgerError where the node serves a chain that began anew.
         """
         position = self._ledger.scan_position()
         if position is None:
@@ -43,11 +49,17 @@ class ChainScan:
         rolled_back = None
         height, block_hash = position
         if tip.height <= height:
-            if self._ledger.scanned_hash(tip.height) == tip.last_hash:
+            known = self._ledger.scanned_hash(tip.height)
+            if known == tip.last_hash:
                 return None  # the tip as known, or a node that is behind
+            if known is None:
+                self._check_genesis()
+                return None  # a node that is far behind: it syncs
             rolled_back = self._take_back(tip.height, height)
             height, block_hash = rolled_back.parent
-        while height < tip.height and not stop():
+        for _ in range(BLOCKS_A_TURN):
+            if height >= tip.height or stop():
+                break
             block = self._client.block(height + 1)
             if block.header.prev_hash != block_hash:
                 rolled_back = self._take_back(height, height)
@@ -57,20 +69,25 @@ class ChainScan:
             self._search(block, block_hash)
         return rolled_back
 
-    def caught_up(self, tip: NodeStatus) -> bool:
-        """Whether everything up to this very tip was searched."""
-        return self._ledger.scan_position() == (tip.height, tip.last_hash)
+    def blocks_behind(self, tip: NodeStatus) -> int | None:
+        """How many blocks up to `tip` wait to be searched; None where the node itself is behind."""
+        position = self._ledger.scan_position()
+        if position is None or position[0] < tip.height:
+            return tip.height - (position[0] if position else -1)
+        return 0 if position == (tip.height, tip.last_hash) else None
 
     def _search(self, block: Block, block_hash: str) -> None:
         for tx in block.txs:
             if tx.from_address != self._address:
                 continue
             if not self._ledger.record_included(tx.hash(), block.height, block_hash):
-                self._ledger.abandon_nonce(tx.nonce, f"{tx.hash()} took the nonce")
+                why = f"{tx.hash()} took the nonce"
+                self._ledger.record_foreign(tx.nonce, block.height, why)
         self._ledger.record_scanned(block.height, block_hash)
 
     def _take_back(self, from_height: int, last: int) -> RolledBack:
         """Step down to the last block that both chains share, and forget what came after."""
+        self._check_genesis()
         height = from_height
         while True:
             block = self._client.block(height)
@@ -82,3 +99,11 @@ class ChainScan:
         if known is None:  # deeper than the ledger remembers: go on from what the chain has now
             self._search(block, block_hash)
         return RolledBack(height + 1, last, (height, block_hash))
+
+    def _check_genesis(self) -> None:
+        if genesis_hash(self._client) != self._ledger.genesis:
+            raise LedgerError(
+                "the node serves another chain now: its first block is not the one that this ledger"
+                " began with",
+                advice="A devnet that was started again begins anew. Start mine again, too.",
+            )

@@ -3,10 +3,15 @@
 One a key, in a thread of its own; the only place where the private key is used. Each step reads the
 chain first, so that what it decides rests on what the blocks hold:
 
-    scan blocks -> final? -> worthless? -> sign (write ahead) -> send, or send again
+    scan blocks -> worthless? -> final? -> sign (write ahead) -> send, or send again
 
 Sending again is always safe: the same bytes carry the same nonce, and at most one of the
-transactions of one nonce gets into a block.
+transactions of one nonce gets into a block. For the same reason a result whose nonce was lost gets
+another one only when a block that is deep enough spent the first: before that, a roll-back could
+let both into blocks.
+
+After a long absence there are thousands of blocks to read. Fresh results do not wait for that: they
+are signed and sent in between, and only what rests on having read every block is put off.
 """
 
 import queue
@@ -14,6 +19,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from engine.crash import Crashed
 from engine.defaults import TASK_LIFETIME_BLOCKS
 from engine.errors import LedgerError
 from engine.ledger import Ledger, LiveTransaction, Progress
@@ -21,6 +27,7 @@ from engine.scan import ChainScan, RolledBack
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,
+    BadAnswer,
     FeeTooLow,
     GasLimitTooLow,
     GasPriceTooLow,
@@ -29,6 +36,7 @@ from node_client.errors import (
     MissingSignature,
     NodeClientError,
     NodeError,
+    NodeUnreachable,
     NonceTooLow,
     PublicKeyMismatch,
     Refused,
@@ -87,7 +95,7 @@ class SenderTrouble:
     fatal: bool = False
 
 
-SenderEvent = Signed | Confirmed | Abandoned | SenderTrouble | RolledBack
+SenderEvent = Signed | Confirmed | Abandoned | SenderTrouble | RolledBack | Crashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ class Sender(threading.Thread):
         client: NodeClient,
         ledger: Ledger,
         key: PrivateKey,
-        inbox: "queue.Queue[Any]",
+        inbox: "queue.SimpleQueue[Any]",
         settings: SenderSettings,
     ) -> None:
         super().__init__(name="sender", daemon=True)
@@ -120,73 +128,104 @@ class Sender(threading.Thread):
         self._settings = settings
         self._scan = ChainScan(client, ledger, key.address)
         self._trouble: str | None = None
+        self.behind = False
+        """Whether blocks wait to be read before all of the ledger is up to date."""
 
     def poke(self) -> None:
         """There is something to do."""
         self._poked.set()
 
     def stop(self) -> None:
-        """End after the step that runs now."""
+        """End after the block, or the transaction, that is at work now."""
         self.stopping.set()
         self._poked.set()
 
     def run(self) -> None:
         """Step when poked, and now and then, until told to stop."""
-        while not self.stopping.is_set():
-            self._poked.wait(self._settings.network.block_time)
-            self._poked.clear()
-            if self.stopping.is_set():
-                return
-            try:
-                self.step()
-            except LedgerError as error:
+        try:
+            while not self.stopping.is_set():
+                if not self.behind:
+                    self._poked.wait(self._settings.network.block_time)
+                self._poked.clear()
+                if not self.stopping.is_set():
+                    self.round()
+        except LedgerError as error:
+            if not self.stopping.is_set():  # else the run is over, and its ledger closed
                 self._inbox.put(SenderTrouble(str(error), error.advice, fatal=True))
-                return
-            except NodeClientError as error:
-                self._tell_trouble(error)
+        except Exception as error:  # noqa: BLE001 - goes on in the main thread
+            self._inbox.put(Crashed(self.name, error))
 
-    def step(self) -> None:
-        """Bring the ledger up to the chain, and the chain up to the ledger."""
+    def round(self) -> None:
+        """One step; what a person can mend is told, once for each kind until it passes."""
+        try:
+            trouble: NodeClientError | None = self.step()
+        except NodeError:
+            self.behind = False  # so that the next step is not taken at once
+            return  # the watcher tells of a node that does not answer
+        except NodeClientError as error:
+            trouble = error
+            self.behind = False
+        kind = None if trouble is None else type(trouble).__name__
+        if trouble is not None and kind != self._trouble:
+            self._inbox.put(SenderTrouble(str(trouble), trouble.advice))
+        self._trouble = kind
+
+    def step(self) -> NodeClientError | None:
+        """Bring the ledger up to the chain, and the chain up to the ledger.
+
+        Gives what keeps results from being sent and a person has to do something about. Raises
+        NodeError where the node fails.
+        """
         tip = self._client.status()
         if (gone := self._scan.advance(tip, self.stopping.is_set)) is not None:
             self._inbox.put(gone)
-        if not self._scan.caught_up(tip):
-            return
-        for task_id in self._ledger.record_final(tip.height - self._settings.depth):
-            self._inbox.put(Confirmed(task_id))
-        self._give_up_worthless(tip)
+        behind = self._scan.blocks_behind(tip)
+        self.behind = bool(behind)
+        if behind is None or self.stopping.is_set():
+            return None
+        if not behind:
+            self._settle(tip)
         account = self._client.balance(self._key.address)
-        self._sign_computed(account)
-        self._send_in_order(tip, account)
+        unpaid = self._sign_computed(tip, account)
+        return self._send_in_order(tip, account) or unpaid
 
-    def _give_up_worthless(self, tip: NodeStatus) -> None:
-        """A task counts only while its block is among the chain's last 100."""
-        for result in self._ledger.progress("state IN ('computed', 'signed', 'sent', 'included')"):
+    def _settle(self, tip: NodeStatus) -> None:
+        """Give up what is worth nothing, and call final what is deep enough, every block read."""
+        for result in self._ledger.open_results():
             known = self._ledger.scanned_hash(result.height)
             if known is not None and known != result.block_hash:
                 self._give_up(result.task_id, "rolled_back", "its block was rolled back")
             elif result.state != "included" and result.height <= tip.height - TASK_LIFETIME_BLOCKS:
+                # A task counts only while its block is among the chain's last 100.
                 self._give_up(result.task_id, "expired", "its block is not among the last 100")
+        for task_id in self._ledger.record_final(tip.height - self._settings.depth):
+            self._inbox.put(Confirmed(task_id))
 
-    def _sign_computed(self, account: Account) -> None:
+    def _sign_computed(self, tip: NodeStatus, account: Account) -> Refused | None:
+        """Sign what waits. Gives the refusal that a person has to do something about."""
         waiting = self._ledger.to_sign()
         if not waiting:
-            return
+            return None
         pending_nonce = self._client.nonce(self._key.address)
         in_flight = self._ledger.in_flight()
         spendable = account.balance - sum(live.tx.fee for live in in_flight)
-        for result in waiting[: MAX_IN_FLIGHT - len(in_flight)]:
+        room = MAX_IN_FLIGHT - len(in_flight)
+        for result in waiting:
+            nonce = self._nonce_for(result, tip, account.nonce, pending_nonce)
+            fills_a_gap = bool(in_flight) and nonce is not None and nonce < in_flight[-1].tx.nonce
+            if nonce is None or (room <= 0 and not fills_a_gap):
+                continue
             if spendable < self._fee:
-                raise InsufficientBalance(
+                return InsufficientBalance(
                     f"insufficient balance: a result costs {self._fee} units",
                     advice=self._advice_to_fund(),
                 )
-            tx = self._sign(
-                result, self._free_nonce(account.nonce, pending_nonce), account, spendable
-            )
+            tx = self._sign(result, nonce, account, spendable)
             if tx is not None:
+                room -= 1
                 spendable -= tx.fee
                 self._inbox.put(Signed(result.task_id, tx.hash(), tx.nonce))
+        return None
 
     def _sign(
         self, result: Progress, nonce: int, account: Account, spendable: int
@@ -225,29 +264,43 @@ class Sender(threading.Thread):
         self._ledger.record_signed(result.task_id, tx)
         return tx
 
-    def _free_nonce(self, confirmed: int, pending: int) -> int:
-        """The lowest nonce that neither we nor, as far as the node knows, anybody else uses."""
-        taken = self._ledger.taken_nonces()
+    def _nonce_for(
+        self, result: Progress, tip: NodeStatus, confirmed: int, pending: int
+    ) -> int | None:
+        """The nonce to sign this result with; None where it has to wait for one."""
+        deep = tip.height - self._settings.depth
+        unsettled = self._ledger.unsettled_nonces(result.task_id, deep)
+        taken = self._ledger.taken_nonces(confirmed)
+        if unsettled:  # a transaction with that nonce may still get in, and none with another
+            nonce = unsettled[0]
+            return nonce if nonce >= confirmed and nonce not in taken else None
         nonce = confirmed
         while nonce in taken or nonce < pending:
             nonce += 1
         return nonce
 
-    def _send_in_order(self, tip: NodeStatus, account: Account) -> None:
-        trouble: Refused | None = None
+    def _send_in_order(self, tip: NodeStatus, account: Account) -> NodeClientError | None:
+        """Send what is due. Gives the last answer that a person has to do something about."""
+        trouble: NodeClientError | None = None
         for live in self._ledger.in_flight():
             due = live.sent_height is None or tip.height - live.sent_height >= SEND_AGAIN_BLOCKS
-            if due and not self.stopping.is_set():
+            if not due or self.stopping.is_set():
+                continue
+            try:
                 trouble = self._send(live, tip, account) or trouble
-        if trouble is None:
-            self._trouble = None
-        else:
-            raise trouble
+            except NodeUnreachable as error:
+                if error.nothing_sent:
+                    raise
+                return error
+            except BadAnswer as error:
+                return error
+        return trouble
 
     def _send(self, live: LiveTransaction, tip: NodeStatus, account: Account) -> Refused | None:
         """Send once. Gives the refusal that a person has to do something about."""
         tx = live.tx
-        if live.received >= DROPPED_AFTER and tx.nonce == account.nonce:
+        dropped = live.received >= DROPPED_AFTER and tx.nonce == account.nonce
+        if dropped and not self.behind:
             self._give_up(
                 live.task_id, "dropped", "the network drops its transaction again and again"
             )
@@ -281,11 +334,3 @@ class Sender(threading.Thread):
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)
         self._inbox.put(Abandoned(task_id, reason))
-
-    def _tell_trouble(self, error: NodeClientError) -> None:
-        if isinstance(error, NodeError):
-            return  # the watcher tells of a node that does not answer
-        kind = type(error).__name__
-        if kind != self._trouble:
-            self._trouble = kind
-            self._inbox.put(SenderTrouble(str(error), error.advice))

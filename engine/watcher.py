@@ -5,15 +5,17 @@ The watcher asks `/status` near the time a block is due (see `grid.py`), and fet
 tip moved. The client checks the block's hash, roots and proposer signature before it gets here.
 """
 
+import contextlib
 import queue
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from engine.crash import Crashed
 from engine.grid import SPREAD, BlockGrid
 from node_client.block import Block
-from node_client.errors import InvalidData, NodeError
+from node_client.errors import InvalidData, NodeError, NotFound
 from node_client.rpc import NodeClient
 
 _PAUSE_AFTER_TROUBLE = (0.25, 5.0)  # seconds: first and longest
@@ -42,12 +44,12 @@ class NodeWell:
 
 
 class Watcher(threading.Thread):
-    """Start it; set `stopping` to end it. It never raises: trouble goes into the inbox."""
+    """Start it; set `stopping` to end it. Trouble goes into the inbox, a crash as well."""
 
     def __init__(
         self,
         client: NodeClient,
-        inbox: "queue.Queue[Any]",
+        inbox: "queue.SimpleQueue[Any]",
         *,
         chain_id: str,
         block_time: float,
@@ -68,6 +70,12 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         """Look, report, wait, until told to stop."""
+        try:
+            self._watch()
+        except Exception as error:  # noqa: BLE001 - goes on in the main thread
+            self._inbox.put(Crashed(self.name, error))
+
+    def _watch(self) -> None:
         pause = 0.0
         while not self.stopping.wait(pause):
             try:
@@ -99,8 +107,9 @@ class Watcher(threading.Thread):
     def _measure(self, tip: Block) -> None:
         earlier = max(1, tip.height - SPREAD)
         if earlier < tip.height:
-            stamp = self._client.block(earlier).header.timestamp
-            self._grid.measure(tip.height, tip.header.timestamp, earlier, stamp)
+            with contextlib.suppress(NotFound):  # a node need not have old blocks
+                stamp = self._client.block(earlier).header.timestamp
+                self._grid.measure(tip.height, tip.header.timestamp, earlier, stamp)
 
     def _after_trouble(self, error: NodeError | InvalidData, pause: float) -> float:
         first, longest = _PAUSE_AFTER_TROUBLE

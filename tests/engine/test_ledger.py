@@ -117,7 +117,7 @@ def test_a_given_up_result_frees_its_nonce_but_is_known_when_a_block_holds_it(le
 def test_a_foreign_transaction_frees_the_result_for_another_nonce(ledger):
     made = compute(ledger, 5)
     sign(ledger, made, 4)
-    ledger.abandon_nonce(4, "a foreign transaction took it")
+    ledger.record_foreign(4, 6, "a foreign transaction took it")
     assert [result.task_id for result in ledger.to_sign()] == [made.task_id]
     sign(ledger, made, 5)
     assert state(ledger, made) == "signed"

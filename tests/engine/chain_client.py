@@ -1,0 +1,57 @@
+"""The devnet's chain behind the methods of NodeClient that the engine uses, without HTTP.
+
+Blocks are not checked again (that costs milliseconds each, and `tests/node_client` has it); what a
+node refuses is refused word for word.
+"""
+
+from node_client.errors import BadAnswer, NodeUnreachable, NotFound
+from node_client.refusals import refusal
+from node_client.rpc import Account, NodeStatus
+
+
+class ChainClient:
+    """Also counts the blocks that were asked for, and calls `before(name)` ahead of each answer."""
+
+    urls = ("http://devnet",)
+
+    def __init__(self, chain, before=lambda name: None):
+        self.chain = chain
+        self.before = before
+        self.blocks_read = 0
+        self.down = False
+
+    def _asked(self, name):
+        if self.down:
+            raise NodeUnreachable("http://devnet does not answer: connection refused")
+        self.before(name)
+
+    def status(self):
+        self._asked("status")
+        return NodeStatus.model_validate(self.chain.status())
+
+    def block(self, height, *, expected_hash=None):
+        self._asked("block")
+        assert height >= 0
+        self.blocks_read += 1
+        block = self.chain.block(height)
+        if block is None:
+            raise NotFound("Block not found")
+        if expected_hash not in (None, block.hash()):
+            raise BadAnswer(f"block {height} has another hash")
+        return block
+
+    def balance(self, address):
+        self._asked("balance")
+        account = self.chain.account(address)
+        return Account(address, account.balance, account.nonce)
+
+    def nonce(self, address, pending=True):
+        self._asked("nonce")
+        return self.chain.pending_nonce(address) if pending else self.chain.account(address).nonce
+
+    def send(self, tx):
+        self._asked("send")
+        reason = self.chain.send(tx)
+        if reason is not None:
+            raise refusal(reason)
+        return tx.hash()
