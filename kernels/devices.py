@@ -9,6 +9,8 @@ proofs never loads Numba.
 import importlib.util
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 from kernels.device import Device
@@ -66,8 +68,20 @@ def count_gpus() -> int:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and not hidden.strip():
         return 0
-    cards = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    cards = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) or _count_by_nvidia_smi()
     return cards if hidden is None else min(cards, len(hidden.split(",")))
+
+
+def _count_by_nvidia_smi() -> int:
+    """For containers that do not show the driver's files."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=10)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
 def usable_cores() -> int:

@@ -26,8 +26,7 @@ from kernels.cuda.ptx import U32, instruction, word
 from kernels.cuda.words import add32, atomic_add, load, load4, mul32, store, store4
 
 THREADS = 256
-TILES_A_BLOCK = 8
-"""Tiles of a row of tiles that a block of `subtract_kernel` goes through."""
+VERDICT_THREADS = 1024
 
 
 def _signed_byte(x: Any, position: Any) -> Any:
@@ -62,11 +61,10 @@ def dot16(chunk: Any, u: Any) -> Any:
 
 @cuda.jit
 def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
-    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, tiles / 2), 256 threads: a tile of B a
-    block.
+    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, 2 * tiles), 256 threads: 64 rows a block.
 
-    A thread's rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same
-    place in each of them.
+    A thread's rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same place
+    in each of them. Many small blocks, because one thread's chain of loads is what takes the time.
     """
     columns = cuda.shared.array(128, uint32)
     t = int32(cuda.threadIdx.x)
@@ -75,23 +73,21 @@ def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
     cuda.syncthreads()
     x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
     stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    sums = cuda.local.array(16, uint32)
-    for i in range(16):
-        sums[i] = uint32(0)
-    tile = (int64(y) * int32(tiles) + x) * 32768
-    for step in range(8):
-        p = (part * 8 + step) * 8 + row_class
-        q = p & 63
-        row = y * 256 + (p & 192) + (((q >> 1) & 3) << 4) + ((q >> 3) << 1) + (q & 1)
-        w = load(weights, int64(row) * 4)
-        chunk = load4(b, tile + p * 128 + stored * 16)
-        for i in range(4):
-            for j in range(4):
-                entry = signed_byte(chunk[i], uint32(8 * j))
-                sums[4 * i + j] = add32(sums[4 * i + j], mul32(w, entry))
+    tile = (int64(y >> 2) * int32(tiles) + x) * 32768 + (y & 3) * 8192
+    p = part * 16 + row_class
+    q = p + 8
+    row_p = y * 64 + (((p >> 1) & 3) << 4) + ((p >> 3) << 1) + (p & 1)
+    row_q = y * 64 + (((q >> 1) & 3) << 4) + ((q >> 3) << 1) + (q & 1)
+    chunk_p = load4(b, tile + p * 128 + stored * 16)
+    chunk_q = load4(b, tile + q * 128 + stored * 16)
+    w_p, w_q = load(weights, int64(row_p) * 4), load(weights, int64(row_q) * 4)
     first = (stored ^ row_class) * 16
-    for i in range(16):
-        cuda.atomic.add(columns, first + i, sums[i])
+    for i in range(4):
+        for j in range(4):
+            entry_p = signed_byte(chunk_p[i], uint32(8 * j))
+            entry_q = signed_byte(chunk_q[i], uint32(8 * j))
+            total = add32(mul32(w_p, entry_p), mul32(w_q, entry_q))
+            cuda.atomic.add(columns, first + 4 * i + j, total)
     cuda.syncthreads()
     if t < 128:
         atomic_add(u, int64(x * 128 + t) * 4, columns[t])
@@ -99,45 +95,35 @@ def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
 
 @cuda.jit
 def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any) -> None:
-    """sums[i] -= sum over k of R[i][k] * u[k]. Grid (tiles, tiles / 8 rounded up), 256 threads.
+    """sums[i] -= sum over k of R[i][k] * u[k]. Grid (tiles, 2 * tiles), 256 threads: 64 rows a block.
 
-    A block goes through up to eight tiles of a row of tiles; each thread holds 16 words of u.
+    As above, a thread's rows are equal modulo 8, so that it needs the same 16 words of u for each.
     """
-    rows = cuda.shared.array(128, uint32)
+    rows = cuda.shared.array(64, uint32)
     t = int32(cuda.threadIdx.x)
-    if t < 128:
+    if t < 64:
         rows[t] = uint32(0)
     cuda.syncthreads()
-    y = int32(cuda.blockIdx.x)
-    tiles = int32(tiles)
+    x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
     stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    column = (stored ^ row_class) * 16
-    first = int32(cuda.blockIdx.y) * int32(TILES_A_BLOCK)
-    mine = cuda.local.array(4, uint32)
-    for step in range(4):
-        mine[step] = uint32(0)
-    x = first
-    while x < min(first + int32(TILES_A_BLOCK), tiles):
-        at = int64(x * 128 + column) * 4
-        u0, u1 = load4(u, at), load4(u, at + 16)
-        u2, u3 = load4(u, at + 32), load4(u, at + 48)
-        u16 = u0 + u1 + u2 + u3
-        tile = (int64(y) * tiles + x) * 16384
-        for step in range(4):
-            p = (part * 4 + step) * 8 + row_class
-            chunk = load4(r, tile + p * 128 + stored * 16)
-            mine[step] = add32(mine[step], dot16(chunk, u16))
-        x += int32(1)
-    for step in range(4):
-        cuda.atomic.add(rows, (part * 4 + step) * 8 + row_class, mine[step])
+    tile = (int64(y >> 1) * int32(tiles) + x) * 16384 + (y & 1) * 8192
+    p = part * 16 + row_class
+    chunk_p = load4(r, tile + p * 128 + stored * 16)
+    chunk_q = load4(r, tile + (p + 8) * 128 + stored * 16)
+    at = int64(x * 128 + (stored ^ row_class) * 16) * 4
+    u0, u1 = load4(u, at), load4(u, at + 16)
+    u2, u3 = load4(u, at + 32), load4(u, at + 48)
+    u16 = u0 + u1 + u2 + u3
+    cuda.atomic.add(rows, p, dot16(chunk_p, u16))
+    cuda.atomic.add(rows, p + 8, dot16(chunk_q, u16))
     cuda.syncthreads()
-    if t < 128:
-        atomic_add(sums, int64(y * 128 + t) * 4, add32(~rows[t], uint32(1)))
+    if t < 64:
+        atomic_add(sums, int64(y * 64 + t) * 4, add32(~rows[t], uint32(1)))
 
 
 @cuda.jit
 def verdict_kernel(sums: Any, P: Any, verdict: Any, ticket: Any) -> None:
-    """Write `ticket` at `verdict` if every sum is zero, 0 otherwise. One block of 256 threads."""
+    """Write `ticket` at `verdict` if every sum is zero, 0 otherwise. One block of 1,024 threads."""
     wrong = cuda.shared.array(1, int32)
     t = int32(cuda.threadIdx.x)
     if t == 0:
@@ -147,7 +133,7 @@ def verdict_kernel(sums: Any, P: Any, verdict: Any, ticket: Any) -> None:
     while i < int32(P):
         if load(sums, int64(i) * 4) != uint32(0):
             wrong[0] = int32(1)
-        i += int32(THREADS)
+        i += int32(VERDICT_THREADS)
     cuda.syncthreads()
     if t == 0:
         good = uint32(0)

@@ -33,6 +33,7 @@ from kernels.cuda.driver import (
     PinnedBuffer,
     Stream,
     free_memory,
+    timed,
 )
 from kernels.cuda.product import tiers
 from kernels.cuda.product.fold import Built
@@ -51,8 +52,11 @@ _RESERVE = 256 * 2**20
 class CudaDevice(Device):
     """One GPU. Not thread-safe: one thread, or one process, a device."""
 
-    def __init__(self, index: int, tier: str | None = None) -> None:
-        """`tier` forces a product tier by name. Raises DeviceUnavailable or KernelError."""
+    def __init__(self, index: int, tier: str | None = None, *, checked: bool = True) -> None:
+        """`tier` forces a product tier by name. Raises DeviceUnavailable or KernelError.
+
+        `checked=False` leaves Freivalds' check out: to measure what it costs, and for nothing else.
+        """
         self.card = Card.select(index)
         self.name = f"cuda:{index}"
         self.tier = (
@@ -60,13 +64,15 @@ class CudaDevice(Device):
             if tier is None
             else tiers.by_name(tier, self.card.capability)
         )
-        self._kernels = _Kernels(self.card, self.tier)
-        self._plan: _Plan | None = None
+        self._kernels = Kernels(self.card, self.tier)
+        self._checked = checked
+        self._plan: Plan | None = None
 
     def compute(self, task: Task) -> "CudaCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything, DeviceFault."""
         plan = self._plan_for(task)
-        root = plan.run(task.seed)
+        plan.begin(task.seed)
+        root = plan.finish()
         return CudaCommitment(task, root, plan)
 
     def profile(self, task: Task) -> dict[str, float]:
@@ -79,7 +85,7 @@ class CudaDevice(Device):
             self._plan.close()
             self._plan = None
 
-    def _plan_for(self, task: Task) -> "_Plan":
+    def _plan_for(self, task: Task) -> "Plan":
         plan = self._plan
         if plan is None or (plan.n, plan.iterations) != (task.n, task.iterations):
             self.close()
@@ -89,16 +95,16 @@ class CudaDevice(Device):
                     f"a task of size {task.n} needs {needed / 2**30:.2f} GiB on {self.name}"
                     f" ({self.card.name}), and {max(free, 0) / 2**30:.2f} GiB are free"
                 )
-            self._plan = plan = _Plan(self._kernels, self.card, task)
+            self._plan = plan = Plan(self._kernels, self.card, task, checked=self._checked)
         return plan
 
 
 class CudaCommitment(Commitment):
     """A commitment whose tree lies on the device, or on the host once its place was needed."""
 
-    def __init__(self, task: Task, root: bytes, plan: "_Plan") -> None:
+    def __init__(self, task: Task, root: bytes, plan: "Plan") -> None:
         super().__init__(task, root)
-        self._plan: _Plan | None = plan
+        self._plan: Plan | None = plan
         self._host: Any = None
         plan.lend(self)
 
@@ -118,7 +124,7 @@ class CudaCommitment(Commitment):
         self._plan = None
 
 
-class _Kernels:
+class Kernels:
     """The compiled kernels of a card; those of the product by variant."""
 
     def __init__(self, card: Card, tier: tiers.Tier) -> None:
@@ -140,11 +146,11 @@ class _Kernels:
         """The product kernel for this padded size."""
         key = (output, checked, P)
         if key not in self._built:
-            self._built[key] = self._tier.build(output, checked, P)
+            self._built[key] = self._tier.build(output, checked, P, self._card.capability)
         built = self._built[key]
         if built not in self._products:
             self._products[built] = Compiled(
-                built.kernel, 6, shared_bytes=built.shared_bytes, cluster=built.cluster
+                built.kernel, 7, shared_bytes=built.shared_bytes, cluster=built.cluster
             )
         return built, self._products[built]
 
@@ -155,15 +161,16 @@ class _Kernels:
         return self._commit[kernel]
 
 
-class _Plan:
+class Plan:
     """The buffers and the graph of tasks of one size and number of iterations."""
 
-    def __init__(self, kernels: _Kernels, card: Card, task: Task) -> None:
+    def __init__(self, kernels: Kernels, card: Card, task: Task, *, checked: bool = True) -> None:
+        self._checked = checked
         self.n, self.iterations = task.n, task.iterations
         self._kernels, self._card = kernels, card
         P = self._P = layout.padded(task.n)
         self._tiles = P // layout.TILE
-        self._stream, self._branch = Stream(), Stream()
+        self._stream, self._branch, self._side = Stream(), Stream(), Stream()
         self._host_in = PinnedBuffer(_INPUT_BYTES)
         self._host_out = PinnedBuffer(_OUTPUT_BYTES)
         self._host_places = PinnedBuffer(4 * _MOST_GATHERED)
@@ -175,7 +182,7 @@ class _Plan:
         self.tree = DeviceBuffer(tree_bytes(task.n))
         self._counter = DeviceBuffer(16)
         self._stream.clear(self._counter.address, 4)
-        self._product = kernels.product("fold", True, P)
+        self._product = kernels.product("fold", checked, P)
         buffers = {
             "r": self._r[task.iterations % 2].address,
             "tree": self.tree.address,
@@ -183,10 +190,11 @@ class _Plan:
             "counter": self._counter.address,
             "tables": kernels.tables.address,
         }
-        self._commit = [
+        self._leaves, *self._tree = [
             (kernels.commit(launch.kernel, len(launch.arguments)), launch, launch.bind(buffers))
             for launch in plan(task.n)
         ]
+        self._bands = _bands(P)
         self._ticket = 0
         self._borrower: weakref.ref[CudaCommitment] | None = None
         self._put_on_streams()  # once without a graph: whatever is loaded lazily is loaded now
@@ -198,13 +206,24 @@ class _Plan:
         """The tree is this commitment's until the next run."""
         self._borrower = weakref.ref(commitment)
 
-    def run(self, seed: bytes) -> bytes:
-        """One task: the root. Raises DeviceFault where the check failed."""
+    def begin(self, seed: bytes) -> None:
+        """Launch one task, and do not wait for it."""
         self._take_back()
         self._fill_input(seed)
         self._stream.launch(self._graph)
+
+    def finish(self) -> bytes:
+        """Wait for the task: its root. Raises DeviceFault where the check failed."""
         self._stream.wait()
         return self._read_output()
+
+    def device_seconds(self, seed: bytes) -> float:
+        """Time on the device of one task, first launch to last kernel."""
+        self._take_back()
+        self._fill_input(seed)
+        seconds = timed(self._stream, lambda: self._stream.launch(self._graph))
+        self._read_output()
+        return seconds
 
     def gather(self, numbers: Any) -> bytes:
         """Digests by their number in the tree."""
@@ -249,7 +268,8 @@ class _Plan:
             mark("product")
         self._put_verdict(stream)
         mark("check")
-        self._put_commit(stream)
+        self._put_leaves(stream, (0, self._P))
+        self._put_tree(stream)
         mark("commit")
         stream.wait()
         self._read_output()
@@ -273,26 +293,47 @@ class _Plan:
             pinned.close()
         self._stream.close()
         self._branch.close()
+        self._side.close()
 
     def _put_on_streams(self) -> None:
         """The whole task: the check on a branch, beside what it does not depend on."""
         stream, branch = self._stream, self._branch
         stream.copy_to_device(self._input.address, self._host_in.address, _INPUT_BYTES)
+        if not self._checked:
+            self._put_expand(stream)
+            for t in range(self.iterations - 1):
+                self._put_product(stream, t)
+            self._put_last_product_and_leaves(stream)
+            self._put_tree(stream)
+            return
         branch.follow(stream)
         self._put_weights(branch)
         self._put_expand(stream)
+        stream.follow(branch)  # the product needs weights, and sums that are zero
         branch.follow(stream)
         self._put_project(branch)
-        for t in range(self.iterations):
-            if t > 0:
-                stream.follow(branch)  # what this product overwrites was read
-                branch.follow(stream)  # R of the iteration before is there
+        last = self.iterations - 1
+        for t in range(last):
             self._put_subtract(branch, t)
             self._put_product(stream, t)
+            stream.follow(branch)  # what the next product overwrites was read
+            branch.follow(stream)  # R of this iteration is there
+        self._put_subtract(branch, last)
+        self._put_last_product_and_leaves(stream)
         branch.follow(stream)
         self._put_verdict(branch)
-        self._put_commit(stream)
+        self._put_tree(stream)
         stream.follow(branch)
+
+    def _put_last_product_and_leaves(self, stream: Stream) -> None:
+        """The last product in bands of rows: while one is computed, the leaves of the one before are
+        hashed beside it, by arithmetic units that the tensor cores leave idle.
+        """
+        for band in self._bands:
+            self._put_product(stream, self.iterations - 1, band)
+            self._side.follow(stream)
+            self._put_leaves(self._side, band)
+        stream.follow(self._side)
 
     def _put_expand(self, stream: Stream) -> None:
         grid = (self._tiles, 2 * self._tiles)
@@ -306,43 +347,58 @@ class _Plan:
         self._kernels.weights(stream, grid, freivalds.THREADS, self._weights, seed, self._P)
 
     def _put_project(self, stream: Stream) -> None:
-        grid = (self._tiles, self._tiles // 2)
+        grid = (self._tiles, 2 * self._tiles)
         self._kernels.project(
             stream, grid, freivalds.THREADS, self._b.address, self._weights, self._u, self._tiles
         )
 
     def _put_subtract(self, stream: Stream, t: int) -> None:
-        grid = (self._tiles, -(-self._tiles // freivalds.TILES_A_BLOCK))
+        grid = (self._tiles, 2 * self._tiles)
         r = self._r[t % 2].address
         self._kernels.subtract(stream, grid, freivalds.THREADS, r, self._u, self._sums, self._tiles)
 
-    def _put_product(self, stream: Stream, t: int) -> None:
+    def _put_product(self, stream: Stream, t: int, band: tuple[int, int] | None = None) -> None:
+        first, height = (0, self._P) if band is None else band
         built, kernel = self._product
         kernel(
             stream,
-            built.grid(self._P, self._card.multiprocessors),
+            built.grid(height, self._P, self._card.multiprocessors),
             built.threads,
-            self._r[t % 2].address,
+            self._r[t % 2].address + first * self._P,
             self._b.address,
-            self._r[(t + 1) % 2].address,
+            self._r[(t + 1) % 2].address + first * self._P,
             self._weights,
-            self._sums,
+            self._sums + 4 * first,
             self._P,
+            height,
         )
 
     def _put_verdict(self, stream: Stream) -> None:
         self._kernels.verdict(
             stream,
             (1,),
-            freivalds.THREADS,
+            freivalds.VERDICT_THREADS,
             self._sums,
             self._P,
             self._host_out.address + _VERDICT,
             self._input.address + _TICKET,
         )
 
-    def _put_commit(self, stream: Stream) -> None:
-        for kernel, launch, arguments in self._commit:
+    def _put_leaves(self, stream: Stream, band: tuple[int, int]) -> None:
+        first, height = band
+        if first >= self.n:
+            return
+        kernel, launch, arguments = self._leaves
+        r, tree, n, _, *more = arguments
+        leaves_a_row = launch.grid[1]
+        rows = min(height, self.n - first)
+        grid = (-(-rows // launch.threads), leaves_a_row)
+        r += first * self._P
+        tree += first * leaves_a_row * DIGEST_BYTES
+        kernel(stream, grid, launch.threads, r, tree, n, rows, *more)
+
+    def _put_tree(self, stream: Stream) -> None:
+        for kernel, launch, arguments in self._tree:
             kernel(stream, launch.grid, launch.threads, *arguments)
 
     @property
@@ -365,7 +421,10 @@ class _Plan:
 
     def _read_output(self) -> bytes:
         said = self._host_out.array.tobytes()
-        if int.from_bytes(said[_VERDICT : _VERDICT + 4], "little") != self._ticket:
+        if (
+            self._checked
+            and int.from_bytes(said[_VERDICT : _VERDICT + 4], "little") != self._ticket
+        ):
             raise DeviceFault(
                 "the product failed Freivalds' check on the card: its result is wrong",
                 advice="Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC).",
@@ -380,6 +439,18 @@ class _Plan:
 
 
 _MOST_GATHERED = 16 * MAX_OPENINGS
+
+
+def _bands(P: int) -> list[tuple[int, int]]:
+    """First row and height of the bands that the last product is computed in.
+
+    Cut where no multiprocessor has to wait: 128 x 256 tiles of P = 4096 fill 132 of them not quite
+    four times, and those of its halves not quite twice.
+    """
+    count = 4 if P >= 8192 else 2 if P >= 4096 else 1
+    height = P // count // 256 * 256
+    firsts = [height * i for i in range(count)]
+    return [(first, (*firsts[1:], P)[i] - first) for i, first in enumerate(firsts)]
 
 
 def _first_digests(leaf_count: int) -> list[int]:

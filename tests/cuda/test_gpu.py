@@ -97,9 +97,9 @@ def test_product_of_every_tier(name, kind, n):
     stream = Stream()
 
     def multiply(output, checked, out):
-        built = tier.build(output, checked, P)
-        kernel = Compiled(built.kernel, 6, shared_bytes=built.shared_bytes, cluster=built.cluster)
-        grid = built.grid(P, CARD.multiprocessors)
+        built = tier.build(output, checked, P, CARD.capability)
+        kernel = Compiled(built.kernel, 7, shared_bytes=built.shared_bytes, cluster=built.cluster)
+        grid = built.grid(P, P, CARD.multiprocessors)
         kernel(
             stream,
             grid,
@@ -109,6 +109,7 @@ def test_product_of_every_tier(name, kind, n):
             out.address,
             w.address,
             sums.address,
+            P,
             P,
         )
         stream.wait()
@@ -122,10 +123,10 @@ def test_product_of_every_tier(name, kind, n):
         stream.clear(buffer.address, buffer.size // 4)
     seed = DeviceBuffer(16)
     seed.from_host(np.arange(16, dtype=np.uint8))
-    grid_w, grid_s = (-(-P // 1024),), (tiles, -(-tiles // freivalds.TILES_A_BLOCK))
+    grid_w, grid_s = (-(-P // 1024),), (tiles, 2 * tiles)
     Compiled(freivalds.weights_kernel, 3)(stream, grid_w, 256, w.address, seed.address, P)
     project = Compiled(freivalds.project_kernel, 4)
-    project(stream, (tiles, tiles // 2), 256, b.address, w.address, u.address, tiles)
+    project(stream, (tiles, 2 * tiles), 256, b.address, w.address, u.address, tiles)
     multiply("fold", True, r)
     np.testing.assert_array_equal(layout.from_tiles(r.to_host(np.int8), offsets, n), fold(C))
     weights = w.to_host(np.uint32)[:n].astype(np.uint64)
@@ -134,14 +135,14 @@ def test_product_of_every_tier(name, kind, n):
     subtract = Compiled(freivalds.subtract_kernel, 4)
     subtract(stream, grid_s, 256, a.address, u.address, sums.address, tiles)
     Compiled(freivalds.verdict_kernel, 4)(
-        stream, (1,), 256, sums.address, P, verdict.address, ticket.address
+        stream, (1,), freivalds.VERDICT_THREADS, sums.address, P, verdict.address, ticket.address
     )
     stream.wait()
     assert not sums.to_host(np.uint32).any()
     assert verdict.to_host(np.uint32)[0] == 7
     sums.from_host(np.array([0, 0, 1], np.uint32))
     Compiled(freivalds.verdict_kernel, 4)(
-        stream, (1,), 256, sums.address, P, verdict.address, ticket.address
+        stream, (1,), freivalds.VERDICT_THREADS, sums.address, P, verdict.address, ticket.address
     )
     stream.wait()
     assert verdict.to_host(np.uint32)[0] == 0

@@ -35,7 +35,7 @@ def check(monkeypatch, tier, n, output, checked, squares=None, **options):
     P = layout.padded(n)
     A, B = matrices(n)
     built = tier.build(output, checked, **options)
-    (count,) = built.grid(P, 1)
+    (count,) = built.grid(P, P, 1)
     side = P // int(count**0.5)
     if squares is None:
         squares = [divmod(number, P // side) for number in range(count)]
@@ -50,7 +50,7 @@ def check(monkeypatch, tier, n, output, checked, squares=None, **options):
     weights = generator.integers(0, 2**32, P, dtype=np.uint32)
     before = generator.integers(0, 2**32, P, dtype=np.uint32)
     sums = before.copy()
-    built.kernel[len(squares), built.threads](a, b, out, weights, sums, P)
+    built.kernel[len(squares), built.threads](a, b, out, weights, sums, P, P)
 
     C = np.zeros((P, P), np.int64)
     C[:n, :n] = A.astype(np.int64) @ B.T.astype(np.int64)

@@ -58,25 +58,26 @@ def load_block(r: Any, first: Any, swizzle: Any, block: Any) -> Any:
 
 
 @cuda.jit
-def leaves_kernel(r: Any, tree: Any, n: Any, tiles: Any, tables: Any, one: Any) -> None:
-    """Level 0 of `tree` from R in tiles (`layout.py`); `tiles` = P / 128, `one` = 1.
+def leaves_kernel(r: Any, tree: Any, n: Any, rows: Any, tiles: Any, tables: Any, one: Any) -> None:
+    """Level 0 of `tree` from `rows` rows of R in tiles (`layout.py`); `tiles` = P / 128, `one` = 1.
 
-    Grid (n / threads rounded up, ceil(n / 256)), any number of threads: a thread hashes leaf y of a
+    Rows are n entries long; `r` and `tree` may begin at a band of them, a multiple of 128.
+    Grid (rows / threads rounded up, ceil(n / 256)), any number of threads: a thread hashes leaf y of a
     row. So the length of the leaf, and the path through this code, are the same in a whole block.
     """
     shared = cuda.shared.array(CONSTANTS_ARRAY, uint32)
     constants = shared_words(shared)
-    n, tiles, one = int32(n), int32(tiles), int32(one)
+    n, rows, tiles, one = int32(n), int32(rows), int32(tiles), int32(one)
     row = int32(cuda.blockIdx.x) * int32(cuda.blockDim.x) + int32(cuda.threadIdx.x)
     part = int32(cuda.blockIdx.y)
     # A row of two neighbouring tiles, in which the swizzle exchanges 16-byte chunks.
-    readable = min(int32(row), int32(n - 1))
+    readable = min(int32(row), int32(rows - 1))
     first = (int64(readable >> 7) * tiles + 2 * part) * TILE_BYTES + (readable & 127) * 128
     swizzle = (readable & 7) << 4
     ahead = load_block(r, first, swizzle, int32(0))
     copy_constants(constants, tables, int32(LEAF_PADDING_AT))
     cuda.syncthreads()
-    if row < n:
+    if row < rows:
         length = min(int32(256), int32(n - part * 256))
         blocks = int32(4)
         if length < 256:

@@ -74,7 +74,7 @@ def plan(n: int, *, threads: int = THREADS, lanes: int = MOST_LANES) -> list[Lau
 def plan_leaves(n: int, *, threads: int = THREADS) -> Launch:
     """The launch that hashes the leaves."""
     grid = (-(-n // threads), -(-n // LEAF_BYTES))
-    arguments = ("r", "tree", n, padded(n) // TILE, "tables", 1)
+    arguments = ("r", "tree", n, n, padded(n) // TILE, "tables", 1)
     return Launch(leaves_kernel, grid, threads, arguments)
 
 

@@ -42,14 +42,15 @@ GROUP_REGISTERS = 32
 class Built:
     """A product kernel and how it is launched.
 
-    The kernel's arguments, all int64: a, b, out, weights, sums (buffers) and P. `shared_bytes` is
-    dynamic shared memory. `grid(P, multiprocessors)` is the launch's grid.
+    The kernel's arguments, all int64: a, b, out, weights, sums (buffers), P, and `height`, how many
+    rows of C it computes: a multiple of 256. a, out and sums begin at the first of them.
+    `shared_bytes` is dynamic shared memory. `grid(height, P, multiprocessors)` is the launch's grid.
     """
 
     kernel: Any
     threads: int
     shared_bytes: int
-    grid: Callable[[int, int], tuple[int, ...]]
+    grid: Callable[[int, int, int], tuple[int, ...]]
     cluster: int = 1
     """Blocks a cluster (Hopper); the grid is a multiple of it."""
 
@@ -62,9 +63,9 @@ def jit(threads: int, blocks: int = 1) -> Any:
     return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
 
 
-def grid_of_blocks(rows: int, columns: int) -> Callable[[int, int], tuple[int, ...]]:
+def grid_of_blocks(rows: int, columns: int) -> Callable[[int, int, int], tuple[int, ...]]:
     """One block of threads for every `rows` x `columns` of C, in one dimension (see `raster`)."""
-    return lambda P, _multiprocessors: ((P // rows) * (P // columns),)
+    return lambda height, P, _multiprocessors: ((height // rows) * (P // columns),)
 
 
 @cuda.jit(device=True)

@@ -53,7 +53,8 @@ from kernels.cuda.words import unsigned_divide
 
 NAME = "mma"
 LEAST_CAPABILITY = (8, 0)
-"""(7, 5) with `stages` = 0."""
+LEAST_CAPABILITY_OF_ANY = (7, 5)
+"""With the path for Turing (`stages` 0), which no card here could try."""
 
 COLUMNS = 128
 BLOCKS = 4
@@ -254,13 +255,13 @@ def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
     ahead = stages - 1
 
     @jit(rows)
-    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any, height: Any) -> None:
         shared = shared_base(cuda.shared.array(0, int8))
         thread = int32(cuda.threadIdx.x)
         lane, warp = int32(thread & 31), int32(thread >> 5)
         tiles = int32(P >> 7)
         i, j = raster(
-            int32(cuda.blockIdx.x), unsigned_divide(int32(P), int32(rows)), tiles, int32(BAND)
+            int32(cuda.blockIdx.x), unsigned_divide(int32(height), int32(rows)), tiles, int32(BAND)
         )
 
         # What this thread copies. A block of 256 rows has two tiles of A, one below the other.
@@ -323,13 +324,13 @@ def _plain(output: str, checked: bool, rows: int) -> Any:
     bytes_a = rows * TILE
 
     @jit(rows)
-    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any, height: Any) -> None:
         shared = shared_base(cuda.shared.array(0, int8))
         thread = int32(cuda.threadIdx.x)
         lane, warp = int32(thread & 31), int32(thread >> 5)
         tiles = int32(P >> 7)
         i, j = raster(
-            int32(cuda.blockIdx.x), unsigned_divide(int32(P), int32(rows)), tiles, int32(BAND)
+            int32(cuda.blockIdx.x), unsigned_divide(int32(height), int32(rows)), tiles, int32(BAND)
         )
         source_a = a + int64(i) * tiles * bytes_a + thread * 16
         source_b = b + int64(j >> 1) * tiles * B_TILE_BYTES + (j & 1) * TILE_BYTES + thread * 16

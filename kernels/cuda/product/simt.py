@@ -96,7 +96,7 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
     copies = side * TILE // 16 // THREADS  # 16-byte chunks of each operand that a thread copies
 
     @jit(THREADS, 2)
-    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any, height: Any) -> None:
         if SIMULATED:
             words_a = cuda.shared.array(words, uint32)
             words_b = cuda.shared.array(words, uint32)
@@ -112,7 +112,8 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
         tx, ty = int32((thread & 15) * 4), int32((thread >> 4) * 4)
         tiles = int32(P >> 7)
         across = unsigned_divide(int32(P), int32(side))
-        i0, j0 = raster(int32(cuda.blockIdx.x), across, across, BAND)
+        down = unsigned_divide(int32(height), int32(side))
+        i0, j0 = raster(int32(cuda.blockIdx.x), down, across, BAND)
         i0, j0 = int32(i0 * side), int32(j0 * side)  # the square's first row and column
 
         # Its rows of a tile of A, or of B, are in one piece: the first pieces, and how they go on.

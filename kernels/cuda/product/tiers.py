@@ -1,7 +1,7 @@
 """The tiers of the product, best first, and which of them a card can run.
 
 tier = choose(card.capability)            # or by_name("mma")
-built = tier.build(output="fold", checked=True, P=4096)
+built = tier.build("fold", True, 4096, card.capability)
 """
 
 from collections.abc import Callable
@@ -16,12 +16,14 @@ Capability = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One way to multiply. `build(output, checked, P)` gives the kernel for this padded size."""
+    """One way to multiply. `build(output, checked, P, capability)` gives the kernel for this
+    padded size on this card.
+    """
 
     name: str
     least: Capability
     only_major: int | None
-    build: Callable[[str, bool, int], Built]
+    build: Callable[[str, bool, int, Capability], Built]
 
     def runs_on(self, capability: Capability) -> bool:
         """Whether a card of this compute capability can run it."""
@@ -34,25 +36,25 @@ TIERS = (
         wgmma.NAME,
         wgmma.LEAST_CAPABILITY,
         wgmma.ONLY_MAJOR,
-        lambda output, checked, P: wgmma.build(output, checked, wgmma.default_shape(P)),
+        lambda output, checked, P, _card: wgmma.build(output, checked, wgmma.default_shape(P)),
     ),
     Tier(
         mma.NAME,
-        mma.LEAST_CAPABILITY,
+        mma.LEAST_CAPABILITY_OF_ANY,
         None,
-        lambda output, checked, _P: mma.build(output, checked),
+        lambda output, checked, _P, card: mma.build(output, checked, **mma.options_for(card)),
     ),
     Tier(
         dp4a.NAME,
         dp4a.LEAST_CAPABILITY,
         None,
-        lambda output, checked, _P: dp4a.build(output, checked),
+        lambda output, checked, _P, _card: dp4a.build(output, checked),
     ),
     Tier(
         simt.NAME,
         simt.LEAST_CAPABILITY,
         None,
-        lambda output, checked, _P: simt.build(output, checked),
+        lambda output, checked, _P, _card: simt.build(output, checked),
     ),
 )
 

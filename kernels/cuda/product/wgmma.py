@@ -119,7 +119,7 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
         else:
             barrier_arrive(barrier)
 
-    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any) -> None:
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any, height: Any) -> None:
         ring = shared_base(cuda.shared.array(0, int8))
         full = int32(ring + stages * stage_bytes)
         empty = int32(full + 8 * stages)
@@ -127,7 +127,7 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
         lane = thread & 31
         warp = thread >> 5
         depth = int32(P) >> 7
-        tile_rows = int32(P) // (rows << pairs)
+        tile_rows = int32(height) // (rows << pairs)
         tile_columns = int32(P) // columns
         if thread == 0:
             for stage in range(stages):
@@ -211,8 +211,8 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
         if paired:
             cluster_wait()  # a block's memory must outlive what its neighbour sends there
 
-    def grid(P: int, multiprocessors: int) -> tuple[int, ...]:
-        return (min((P // rows) * (P // columns), multiprocessors >> pairs << pairs),)
+    def grid(height: int, P: int, multiprocessors: int) -> tuple[int, ...]:
+        return (min((height // rows) * (P // columns), multiprocessors >> pairs << pairs),)
 
     shared_bytes = stages * stage_bytes + 16 * stages + ALIGNMENT_BYTES
     compiled = cuda.jit(launch_bounds=(threads, 1))(kernel)
