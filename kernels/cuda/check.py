@@ -23,7 +23,7 @@ from numba import cuda, int32, int64, uint32
 
 from kernels.cuda.expand import philox
 from kernels.cuda.ptx import U32, instruction, word
-from kernels.cuda.words import add32, atomic_add, load, load4, mul32, store, store4
+from kernels.cuda.words import add32, atomic_add, exchange, load, load4, mul32, store, store4
 
 THREADS = 256
 VERDICT_THREADS = 1024
@@ -59,12 +59,26 @@ def dot16(chunk: Any, u: Any) -> Any:
     return total
 
 
+@cuda.jit(device=True)
+def share(values: Any, count: Any, bit: Any, lanes: Any) -> None:
+    """Add up with the lane that differs in `lanes`, each keeping half of `count` values.
+
+    The lane whose `bit` is clear keeps the first half, the other the second; both find what they
+    kept in the first half of `values`.
+    """
+    for i in range(count):
+        low, high = values[i], values[count + i]
+        sent, kept = (low, high) if bit != 0 else (high, low)
+        values[i] = add32(kept, exchange(sent, uint32(lanes)))
+
+
 @cuda.jit
 def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
-    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, 2 * tiles), 256 threads: 64 rows a block.
+    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, tiles / 2), 256 threads: a tile of B a block.
 
-    A thread's rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same place
-    in each of them. Many small blocks, because one thread's chain of loads is what takes the time.
+    A thread's 8 rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same
+    place in each of them. The lanes of a warp that have the same columns differ in stored place and
+    row class by the same bits: 1 and 8, or 2 and 16.
     """
     columns = cuda.shared.array(128, uint32)
     t = int32(cuda.threadIdx.x)
@@ -73,21 +87,36 @@ def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
     cuda.syncthreads()
     x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
     stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    tile = (int64(y >> 2) * int32(tiles) + x) * 32768 + (y & 3) * 8192
-    p = part * 16 + row_class
-    q = p + 8
-    row_p = y * 64 + (((p >> 1) & 3) << 4) + ((p >> 3) << 1) + (p & 1)
-    row_q = y * 64 + (((q >> 1) & 3) << 4) + ((q >> 3) << 1) + (q & 1)
-    chunk_p = load4(b, tile + p * 128 + stored * 16)
-    chunk_q = load4(b, tile + q * 128 + stored * 16)
-    w_p, w_q = load(weights, int64(row_p) * 4), load(weights, int64(row_q) * 4)
-    first = (stored ^ row_class) * 16
+    at = (int64(y) * int32(tiles) + x) * 32768 + part * 8192 + row_class * 128 + stored * 16
+    # Position 8 i + row_class of a group holds this row: 16 t + 2 b + e for 8 b + 2 t + e.
+    row = y * 256 + part * 64 + ((row_class >> 1) << 4) + (row_class & 1)
+    sums = cuda.local.array(16, uint32)
+    for i in range(16):
+        sums[i] = uint32(0)
+    for half in range(2):
+        first = at + half * 4096
+        w = int64(row + half * 8) * 4
+        c0, c1 = load4(b, first), load4(b, first + 1024)
+        c2, c3 = load4(b, first + 2048), load4(b, first + 3072)
+        w0, w1 = load(weights, w), load(weights, w + 8)
+        w2, w3 = load(weights, w + 16), load(weights, w + 24)
+        for i in range(4):
+            for j in range(4):
+                shift = uint32(8 * j)
+                total = add32(
+                    add32(
+                        mul32(w0, signed_byte(c0[i], shift)), mul32(w1, signed_byte(c1[i], shift))
+                    ),
+                    add32(
+                        mul32(w2, signed_byte(c2[i], shift)), mul32(w3, signed_byte(c3[i], shift))
+                    ),
+                )
+                sums[4 * i + j] = add32(sums[4 * i + j], total)
+    share(sums, 8, row_class & 1, 9)
+    share(sums, 4, row_class & 2, 18)
+    column = (stored ^ row_class) * 16 + (row_class & 1) * 8 + (row_class & 2) * 2
     for i in range(4):
-        for j in range(4):
-            entry_p = signed_byte(chunk_p[i], uint32(8 * j))
-            entry_q = signed_byte(chunk_q[i], uint32(8 * j))
-            total = add32(mul32(w_p, entry_p), mul32(w_q, entry_q))
-            cuda.atomic.add(columns, first + 4 * i + j, total)
+        cuda.atomic.add(columns, column + i, sums[i])
     cuda.syncthreads()
     if t < 128:
         atomic_add(u, int64(x * 128 + t) * 4, columns[t])
@@ -95,30 +124,33 @@ def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
 
 @cuda.jit
 def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any) -> None:
-    """sums[i] -= sum over k of R[i][k] * u[k]. Grid (tiles, 2 * tiles), 256 threads: 64 rows a block.
+    """sums[i] -= sum over k of R[i][k] * u[k]. Grid (tiles, tiles / 2), 256 threads: 256 rows a block.
 
-    As above, a thread's rows are equal modulo 8, so that it needs the same 16 words of u for each.
+    As above, a thread's 8 rows are equal modulo 8: it needs the same 16 words of u for each. The
+    eight lanes that have the same rows add up, and each is left with one of them.
     """
-    rows = cuda.shared.array(64, uint32)
     t = int32(cuda.threadIdx.x)
-    if t < 64:
-        rows[t] = uint32(0)
-    cuda.syncthreads()
     x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
     stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    tile = (int64(y >> 1) * int32(tiles) + x) * 16384 + (y & 1) * 8192
-    p = part * 16 + row_class
-    chunk_p = load4(r, tile + p * 128 + stored * 16)
-    chunk_q = load4(r, tile + (p + 8) * 128 + stored * 16)
-    at = int64(x * 128 + (stored ^ row_class) * 16) * 4
-    u0, u1 = load4(u, at), load4(u, at + 16)
-    u2, u3 = load4(u, at + 32), load4(u, at + 48)
+    tile = int64(2 * y + (part >> 1)) * int32(tiles) + x
+    at = tile * 16384 + (part & 1) * 8192 + row_class * 128 + stored * 16
+    column = int64(x * 128 + (stored ^ row_class) * 16) * 4
+    u0, u1 = load4(u, column), load4(u, column + 16)
+    u2, u3 = load4(u, column + 32), load4(u, column + 48)
     u16 = u0 + u1 + u2 + u3
-    cuda.atomic.add(rows, p, dot16(chunk_p, u16))
-    cuda.atomic.add(rows, p + 8, dot16(chunk_q, u16))
-    cuda.syncthreads()
-    if t < 64:
-        atomic_add(sums, int64(y * 64 + t) * 4, add32(~rows[t], uint32(1)))
+    totals = cuda.local.array(8, uint32)
+    for half in range(2):
+        first = at + half * 4096
+        c0, c1 = load4(r, first), load4(r, first + 1024)
+        c2, c3 = load4(r, first + 2048), load4(r, first + 3072)
+        totals[4 * half], totals[4 * half + 1] = dot16(c0, u16), dot16(c1, u16)
+        totals[4 * half + 2], totals[4 * half + 3] = dot16(c2, u16), dot16(c3, u16)
+    share(totals, 4, stored & 1, 1)
+    share(totals, 2, stored & 2, 2)
+    share(totals, 1, stored & 4, 4)
+    mine = (stored & 1) * 4 + (stored & 2) + (stored >> 2)
+    row = y * 256 + part * 64 + mine * 8 + row_class
+    atomic_add(sums, int64(row) * 4, add32(~totals[0], uint32(1)))
 
 
 @cuda.jit

@@ -170,7 +170,8 @@ class Plan:
         self._kernels, self._card = kernels, card
         P = self._P = layout.padded(task.n)
         self._tiles = P // layout.TILE
-        self._stream, self._branch, self._side = Stream(), Stream(), Stream()
+        # The product comes first: what runs beside it takes the room that it leaves.
+        self._stream, self._branch = Stream(first=True), Stream()
         self._host_in = PinnedBuffer(_INPUT_BYTES)
         self._host_out = PinnedBuffer(_OUTPUT_BYTES)
         self._host_places = PinnedBuffer(4 * _MOST_GATHERED)
@@ -190,11 +191,10 @@ class Plan:
             "counter": self._counter.address,
             "tables": kernels.tables.address,
         }
-        self._leaves, *self._tree = [
+        self._commit = [
             (kernels.commit(launch.kernel, len(launch.arguments)), launch, launch.bind(buffers))
             for launch in plan(task.n)
         ]
-        self._bands = _bands(P)
         self._ticket = 0
         self._borrower: weakref.ref[CudaCommitment] | None = None
         self._put_on_streams()  # once without a graph: whatever is loaded lazily is loaded now
@@ -268,8 +268,7 @@ class Plan:
             mark("product")
         self._put_verdict(stream)
         mark("check")
-        self._put_leaves(stream, (0, self._P))
-        self._put_tree(stream)
+        self._put_commit(stream)
         mark("commit")
         stream.wait()
         self._read_output()
@@ -293,7 +292,6 @@ class Plan:
             pinned.close()
         self._stream.close()
         self._branch.close()
-        self._side.close()
 
     def _put_on_streams(self) -> None:
         """The whole task: the check on a branch, beside what it does not depend on."""
@@ -301,10 +299,9 @@ class Plan:
         stream.copy_to_device(self._input.address, self._host_in.address, _INPUT_BYTES)
         if not self._checked:
             self._put_expand(stream)
-            for t in range(self.iterations - 1):
+            for t in range(self.iterations):
                 self._put_product(stream, t)
-            self._put_last_product_and_leaves(stream)
-            self._put_tree(stream)
+            self._put_commit(stream)
             return
         branch.follow(stream)
         self._put_weights(branch)
@@ -312,28 +309,14 @@ class Plan:
         stream.follow(branch)  # the product needs weights, and sums that are zero
         branch.follow(stream)
         self._put_project(branch)
-        last = self.iterations - 1
-        for t in range(last):
+        for t in range(self.iterations):
             self._put_subtract(branch, t)
             self._put_product(stream, t)
             stream.follow(branch)  # what the next product overwrites was read
             branch.follow(stream)  # R of this iteration is there
-        self._put_subtract(branch, last)
-        self._put_last_product_and_leaves(stream)
-        branch.follow(stream)
         self._put_verdict(branch)
-        self._put_tree(stream)
+        self._put_commit(stream)
         stream.follow(branch)
-
-    def _put_last_product_and_leaves(self, stream: Stream) -> None:
-        """The last product in bands of rows: while one is computed, the leaves of the one before are
-        hashed beside it, by arithmetic units that the tensor cores leave idle.
-        """
-        for band in self._bands:
-            self._put_product(stream, self.iterations - 1, band)
-            self._side.follow(stream)
-            self._put_leaves(self._side, band)
-        stream.follow(self._side)
 
     def _put_expand(self, stream: Stream) -> None:
         grid = (self._tiles, 2 * self._tiles)
@@ -347,30 +330,29 @@ class Plan:
         self._kernels.weights(stream, grid, freivalds.THREADS, self._weights, seed, self._P)
 
     def _put_project(self, stream: Stream) -> None:
-        grid = (self._tiles, 2 * self._tiles)
+        grid = (self._tiles, self._tiles // 2)
         self._kernels.project(
             stream, grid, freivalds.THREADS, self._b.address, self._weights, self._u, self._tiles
         )
 
     def _put_subtract(self, stream: Stream, t: int) -> None:
-        grid = (self._tiles, 2 * self._tiles)
+        grid = (self._tiles, self._tiles // 2)
         r = self._r[t % 2].address
         self._kernels.subtract(stream, grid, freivalds.THREADS, r, self._u, self._sums, self._tiles)
 
-    def _put_product(self, stream: Stream, t: int, band: tuple[int, int] | None = None) -> None:
-        first, height = (0, self._P) if band is None else band
+    def _put_product(self, stream: Stream, t: int) -> None:
         built, kernel = self._product
         kernel(
             stream,
-            built.grid(height, self._P, self._card.multiprocessors),
+            built.grid(self._P, self._P, self._card.multiprocessors),
             built.threads,
-            self._r[t % 2].address + first * self._P,
+            self._r[t % 2].address,
             self._b.address,
-            self._r[(t + 1) % 2].address + first * self._P,
+            self._r[(t + 1) % 2].address,
             self._weights,
-            self._sums + 4 * first,
+            self._sums,
             self._P,
-            height,
+            self._P,
         )
 
     def _put_verdict(self, stream: Stream) -> None:
@@ -384,21 +366,8 @@ class Plan:
             self._input.address + _TICKET,
         )
 
-    def _put_leaves(self, stream: Stream, band: tuple[int, int]) -> None:
-        first, height = band
-        if first >= self.n:
-            return
-        kernel, launch, arguments = self._leaves
-        r, tree, n, _, *more = arguments
-        leaves_a_row = launch.grid[1]
-        rows = min(height, self.n - first)
-        grid = (-(-rows // launch.threads), leaves_a_row)
-        r += first * self._P
-        tree += first * leaves_a_row * DIGEST_BYTES
-        kernel(stream, grid, launch.threads, r, tree, n, rows, *more)
-
-    def _put_tree(self, stream: Stream) -> None:
-        for kernel, launch, arguments in self._tree:
+    def _put_commit(self, stream: Stream) -> None:
+        for kernel, launch, arguments in self._commit:
             kernel(stream, launch.grid, launch.threads, *arguments)
 
     @property
@@ -439,18 +408,6 @@ class Plan:
 
 
 _MOST_GATHERED = 16 * MAX_OPENINGS
-
-
-def _bands(P: int) -> list[tuple[int, int]]:
-    """First row and height of the bands that the last product is computed in.
-
-    Cut where no multiprocessor has to wait: 128 x 256 tiles of P = 4096 fill 132 of them not quite
-    four times, and those of its halves not quite twice.
-    """
-    count = 4 if P >= 8192 else 2 if P >= 4096 else 1
-    height = P // count // 256 * 256
-    firsts = [height * i for i in range(count)]
-    return [(first, (*firsts[1:], P)[i] - first) for i, first in enumerate(firsts)]
 
 
 def _first_digests(leaf_count: int) -> list[int]:

@@ -156,8 +156,12 @@ class PinnedBuffer:
 class Stream:
     """Work in order."""
 
-    def __init__(self) -> None:
-        self._handle = check(cu.cuStreamCreate(cu.CUstream_flags.CU_STREAM_NON_BLOCKING))
+    def __init__(self, *, first: bool = False) -> None:
+        """`first`: where both could run, its kernels get the multiprocessors before others."""
+        least, greatest = check(cu.cuCtxGetStreamPriorityRange())
+        flags = cu.CUstream_flags.CU_STREAM_NON_BLOCKING
+        priority = greatest if first else least
+        self._handle = check(cu.cuStreamCreateWithPriority(flags, priority))
         self._events: list[Any] = []
 
     def close(self) -> None:
@@ -260,10 +264,11 @@ class Compiled:
         self._config = cu.CUlaunchConfig()
         self._config.sharedMemBytes = shared_bytes
         self._config.blockDimY = self._config.blockDimZ = 1
-        if shared_bytes > 48 * 1024:
-            which = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            device = check(cu.cuCtxGetDevice())
-            check(cu.cuKernelSetAttribute(which, shared_bytes, cu.CUkernel(handle), device))
+        which = cu.CUfunction_attribute
+        self._set(which.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes)
+        # Kernels that split a multiprocessor's memory in different ways do not run on it together:
+        # so all take as much of it as shared memory as the product needs.
+        self._set(which.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)
         if cluster > 1:
             attribute = cu.CUlaunchAttribute()
             attribute.id = cu.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
@@ -271,6 +276,11 @@ class Compiled:
             attribute.value.clusterDim.y = attribute.value.clusterDim.z = 1
             self._config.attrs = [attribute]
             self._config.numAttrs = 1
+
+    def _set(self, attribute: Any, value: int) -> None:
+        device = check(cu.cuCtxGetDevice())
+        kernel = cu.CUkernel(int(self._function))
+        check(cu.cuKernelSetAttribute(attribute, value, kernel, device))
 
     @property
     def registers(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import cuda, int32, int64, uint32
 
-from kernels.cuda.words import add32, load, mul32, mul_hi, store4, xor3
+from kernels.cuda.words import add32, load, multiply_wide, store4, xor3
 
 THREADS = 256
 CHUNKS_A_BLOCK = 1024
@@ -20,8 +20,8 @@ CHUNKS_A_BLOCK = 1024
 def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Ten rounds: four 32-bit words."""
     for _ in range(10):
-        high0, low0 = mul_hi(uint32(0xD2511F53), c0), mul32(uint32(0xD2511F53), c0)
-        high1, low1 = mul_hi(uint32(0xCD9E8D57), c2), mul32(uint32(0xCD9E8D57), c2)
+        high0, low0 = multiply_wide(uint32(0xD2511F53), c0)
+        high1, low1 = multiply_wide(uint32(0xCD9E8D57), c2)
         c0, c1, c2, c3 = xor3(high1, c1, k0), low1, xor3(high0, c3, k1), low0
         k0 = add32(k0, uint32(0x9E3779B9))
         k1 = add32(k1, uint32(0xBB67AE85))

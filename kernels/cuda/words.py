@@ -23,12 +23,13 @@ add32 = operation(
 mul32 = operation(
     U32, [U32, U32], lambda code, a, b: code.mul(a, b), meaning=lambda a, b: word(int(a) * int(b))
 )
-mul_hi = instruction(
-    "mul.hi.u32 $0, $1, $2;",
-    U32,
+multiply_wide = instruction(
+    "{ .reg .b64 d; mul.wide.u32 d, $2, $3; mov.b64 {$1, $0}, d; }",
+    tuple_of(2, U32),
     [U32, U32],
-    meaning=lambda a, b: word(int(a) * int(b) >> 32),
+    meaning=lambda a, b: (word(int(a) * int(b) >> 32), word(int(a) * int(b))),
 )
+"""High and low word of a product, in one instruction."""
 # One LOP3 (PTX ISA, lop3): the immediate is the truth table of the three inputs 0xF0, 0xCC, 0xAA.
 xor3 = instruction(
     "lop3.b32 $0, $1, $2, $3, 0x96;",
@@ -150,7 +151,7 @@ __all__ = [
     "load4",
     "majority",
     "mul32",
-    "mul_hi",
+    "multiply_wide",
     "rotate_right",
     "shift_right",
     "store",
