@@ -3,20 +3,27 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+# What the CUDA packages must fit: the "CUDA Version" that nvidia-smi shows.
+CUDA ?=
+CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 
-.PHONY: mine test setup lint bench lock clean
+.PHONY: mine test gpu-test setup lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 mine: $(STAMP)  ## Mine three blocks on an embedded devnet and print a summary
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
-test: $(STAMP) lint  ## Run every check and test on the CPU
+test: $(STAMP) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
 	$(BIN)/python -m pytest
 
-setup: $(STAMP)  ## Make the environment in .venv, with cpc-engine in it
+setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
+
+gpu-test: $(STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
+	$(BIN)/python -m pytest tests/cuda/test_gpu.py
 
 lint: $(STAMP)  ## Check style, format and types
 	$(BIN)/ruff check .
@@ -43,9 +50,17 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(VENV)/.cuda%: requirements-cuda%.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml
+
 lock:  ## Resolve the dependencies again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --upgrade --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev -o requirements.lock
+	$(COMPILE) --extra cuda12 -c requirements.lock -o requirements-cuda12.lock
+	$(COMPILE) --extra cuda13 -c requirements.lock -o requirements-cuda13.lock
 
 clean:  ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

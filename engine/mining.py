@@ -21,6 +21,7 @@ from engine.preflight import (
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
 from engine.state import ledger_path
+from kernels.devices import available_devices
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
@@ -58,10 +59,11 @@ def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
     ):
         if demand(check).state == "warn":
             report("warning", name=check.name, found=check.found, mend=check.mend)
+    devices = _devices(request.devices)
     settings = MineSettings(
         chain_id=chain.chain_id,
         sending=SenderSettings(chain.network, price, request.depth),
-        devices=request.devices,
+        devices=devices,
         threads=request.threads,
         size=request.size,
         iterations=request.iterations,
@@ -73,7 +75,7 @@ def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
         "start",
         address=key.address,
         chain_id=chain.chain_id,
-        devices=", ".join(request.devices),
+        devices=", ".join(devices),
         node=request.urls[0],
     )
     with Ledger.open(
@@ -82,3 +84,11 @@ def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
         miner = Miner(settings, lambda: NodeClient(request.urls), key, ledger, report)
         with stop_on_signals(miner):
             return miner.run()
+
+
+def _devices(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """One name a device: "auto" is every GPU that there is, or the CPU."""
+    if "auto" not in asked:
+        return asked
+    found = [name for name in available_devices() if name.startswith("cuda:")] or ["cpu"]
+    return tuple(dict.fromkeys([*(name for name in asked if name != "auto"), *found]))

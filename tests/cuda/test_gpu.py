@@ -27,6 +27,7 @@ from kernels.cuda import check as freivalds
 from kernels.cuda import expand, layout
 from kernels.cuda.device import CudaDevice
 from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
+from kernels.cuda.product import wgmma
 from kernels.cuda.product.tiers import TIERS
 from kernels.devices import open_device
 from kernels.errors import KernelError, TaskTooLarge
@@ -175,6 +176,71 @@ def test_random_tasks_equal_the_cpus(name):
             assert siblings == theirs.siblings(leaves)
             if task.n < 1500:
                 check_leaves(task, ours.root, leaves, siblings)
+
+
+@pytest.mark.skipif("wgmma" not in TIER_NAMES, reason="the faulty kernel is the wgmma tier's")
+def test_the_check_finds_every_fault_that_changes_the_result():
+    """Bits flipped in accumulators of the running kernel; CPC_GPU_FAULTS says how many (1,000)."""
+    n = P = 512
+    tiles = P // 128
+    A, B = random_matrix(n, 1), random_matrix(n, 2)
+    C = (A.astype(np.float64) @ B.T.astype(np.float64)).astype(np.int32)
+    offsets = layout.offsets_a(P)
+    right = layout.to_tiles(fold(C), offsets)
+    a, b, r = (DeviceBuffer(P * P) for _ in range(3))
+    w, u, sums, verdict = (DeviceBuffer(size) for size in (4 * P + 16, 4 * P, 4 * P, 16))
+    seed = DeviceBuffer(32)
+    a.from_host(layout.to_tiles(A, offsets))
+    b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
+    built = wgmma.build("fold", True, wgmma.SMALL, faulty=True)
+    product = Compiled(built.kernel, 7, shared_bytes=built.shared_bytes)
+    make_weights, project, subtract, judge = (
+        Compiled(kernel, count)
+        for kernel, count in (
+            (freivalds.weights_kernel, 3),
+            (freivalds.project_kernel, 4),
+            (freivalds.subtract_kernel, 4),
+            (freivalds.verdict_kernel, 4),
+        )
+    )
+    stream, rng = Stream(), np.random.default_rng(11)
+    changed = harmless = 0
+    for number in range(int(os.environ.get("CPC_GPU_FAULTS", "1000")) + 1):
+        fresh = np.concatenate([np.frombuffer(rng.bytes(16), np.uint32), [7] * 4])
+        seed.from_host(fresh.astype(np.uint32))
+        make_weights(stream, (1,), 256, w.address, seed.address, P)
+        stream.wait()
+        bits = np.uint32(1 << rng.integers(0, 27)) if rng.random() < 0.7 else rng.integers(1, 2**32)
+        place = [rng.integers(0, 32), rng.integers(0, 128), rng.integers(0, 64), bits]
+        if number == 0:
+            place[3] = 0  # without a fault all is well
+        DeviceView(w.address + 4 * P).from_host(np.array(place, np.uint32))
+        for vector in (u, sums):
+            stream.clear(vector.address, P)
+        project(stream, (tiles, tiles // 2), 256, b.address, w.address, u.address, tiles)
+        grid = built.grid(P, P, CARD.multiprocessors)
+        operands_of = (x.address for x in (a, b, r, w, sums))
+        product(stream, grid, built.threads, *operands_of, P, P)
+        subtract(stream, (tiles, tiles // 2), 256, a.address, u.address, sums.address, tiles)
+        threads, ticket = freivalds.VERDICT_THREADS, seed.address + 16
+        judge(stream, (1,), threads, sums.address, P, verdict.address, ticket)
+        stream.wait()
+        passed = verdict.to_host(np.uint32)[0] == 7
+        if np.array_equal(r.to_host(np.int8), right):
+            harmless += 1
+            assert passed or number > 0
+        else:
+            changed += 1
+            assert not passed, place
+    print(f"{changed} faults changed R and were found; {harmless} changed nothing")
+    assert changed > 0
+
+
+class DeviceView(DeviceBuffer):
+    """Part of a buffer, to be written."""
+
+    def __init__(self, address):
+        self.address, self.size = address, 0
 
 
 def test_a_tree_outlives_the_next_task():

@@ -117,6 +117,18 @@ def wait_for(columns: int) -> Any:
     return operation(kind, [kind], emit)
 
 
-def zeros(count: int) -> Any:
-    """() -> `count` zeros in registers."""
-    return operation(tuple_of(count), [], lambda code: [code.const(0)] * count)
+def flip_bits(columns: int) -> Any:
+    """(sums, item, mask) -> sums with `mask` XORed into one item: a fault, for tests of the check."""
+    count = columns // 2
+
+    def emit(code: Code, sums: Any, item: Any, mask: Any) -> Any:
+        text = (
+            "{ .reg .pred p; .reg .b32 m; setp.eq.u32 p, $1, %d;"
+            " selp.b32 m, $2, 0, p; xor.b32 $0, $3, m; }"
+        )
+        values = code.unpack(sums, count)
+        return [code.asm(text % i, 1, [item, mask, value])[0] for i, value in enumerate(values)]
+
+    kind = tuple_of(count)
+    return operation(kind, [kind, I32, I32], emit)
+

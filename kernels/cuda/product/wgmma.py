@@ -45,10 +45,12 @@ from kernels.cuda.product.hopper import (
     bulk_copy_to_both,
     cluster_rank,
     cluster_wait,
+    flip_bits,
     multiply_accumulate,
     wait_for,
     wait_for_all_but_one,
 )
+from kernels.cuda.words import load
 
 NAME = "wgmma"
 LEAST_CAPABILITY = (9, 0)
@@ -87,8 +89,14 @@ def default_shape(P: int) -> Shape:
     return LARGE if P <= 4096 else LARGE_IN_PAIRS
 
 
-def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> Built:
-    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major, pitch P)."""
+def build(
+    output: str = "fold", checked: bool = False, shape: Shape = LARGE, *, faulty: bool = False
+) -> Built:
+    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major, pitch P).
+
+    `faulty`, for tests of the check: the four words behind the weights name a tile, a thread, one of
+    its accumulators, and bits to flip there when the tile is done.
+    """
     warpgroups, columns, stages, band = shape.warpgroups, shape.columns, shape.stages, shape.band
     rows = shape.rows
     threads = 128 * warpgroups + 32
@@ -109,6 +117,7 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
     store_folded = fold_rows(1, groups)
     store_int32 = store_rows(1, groups)
     add_sums = add_row_sums(1, groups)
+    flip = flip_bits(columns)
 
     @cuda.jit(device=True)
     def give_back(barrier: Any) -> None:
@@ -197,6 +206,12 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = LARGE) -> 
                 accumulators = finish(accumulators)
                 if first_of_group:
                     give_back(before)
+                if faulty:
+                    fault = int64(P) * 4
+                    mask = int32(0)
+                    if tile == load(weights, fault) and thread == load(weights, fault + 4):
+                        mask = int32(load(weights, fault + 12))
+                    accumulators = flip(accumulators, int32(load(weights, fault + 8)), mask)
                 if folded:
                     tile_of_r = int64(row >> 7) * depth + x * (columns // 128)
                     at = out + tile_of_r * 16384 + (row & 127) * 128
