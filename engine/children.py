@@ -24,6 +24,7 @@ from engine.supervisor import (
     Accepted,
     Action,
     Check,
+    Ended,
     GivenUp,
     Job,
     Kill,
@@ -59,7 +60,7 @@ class Exited:
 
 
 ChildEvent = Heard | Exited
-Report = Accepted | GivenUp | OutOfService | Kill
+Report = Accepted | GivenUp | OutOfService | Kill | Ended
 
 
 @dataclass(slots=True)
@@ -164,7 +165,7 @@ class Children:
                 case Check() as check:
                     error = spot_check(check)
                     work += self._supervisor.checked(check, error, time.monotonic())
-                case (Accepted() | GivenUp() | OutOfService()) as report:
+                case (Accepted() | GivenUp() | OutOfService() | Ended()) as report:
                     reports.append(report)
         return reports
 

@@ -31,7 +31,7 @@ from engine.messages import Ready
 from engine.reporter import Reporter
 from engine.scan import RolledBack
 from engine.sender import Abandoned, Confirmed, Sender, SenderSettings, SenderTrouble, Signed
-from engine.supervisor import Accepted, GivenUp, Job, Kill, Limits, OutOfService
+from engine.supervisor import Accepted, Ended, GivenUp, Job, Kill, Limits, OutOfService
 from engine.tasks import BlockTask
 from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
 from node_client.keys import PrivateKey
@@ -244,6 +244,8 @@ class Miner:
                     self._skip(report.job, report.reason)
                 case Kill():
                     self._report("child_killed", device=report.device, reason=report.reason)
+                case Ended():
+                    self._report("child_ended", device=report.device, reason=report.reason)
                 case OutOfService():
                     self._report("out_of_service", device=report.device, reason=report.reason)
                     if self._children.all_out:

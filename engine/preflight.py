@@ -103,6 +103,7 @@ def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
     found = f"{format_cpc(account.balance)} CPC, enough for {results} results"
     mend = f"Fund it: cpc-engine tx send {address} 10 --from faucet --node {client.urls[0]}"
     if results == 0:
+        mend += "\nCoins that were sent just now count from the next block on."
         return Check("balance", "fail", f"insufficient balance: {found}", mend)
     if results < ENOUGH_RESULTS:
         return Check("balance", "warn", found, mend)

@@ -25,15 +25,16 @@ _LINES = {
     "given_up": "task {task_id}: given up, {reason}",
     "rolled_back": "the chain rolled back blocks {first} to {last}",
     "child_killed": "{device}: child replaced: {reason}",
-    "child_ended": "{device}: child ended: {reason}",
+    "child_ended": "{device}: child lost, another takes its place: {reason}",
     "out_of_service": "{device}: out of service: {reason}",
-    "node_trouble": "node: {message} {advice}",
+    "node_trouble": "node: {message}. {advice}",
     "node_well": "node: answers again",
     "sender_trouble": "sending: {message}. {advice}",
     "funded": "made a key, address {address}, and funded it with {cpc} CPC",
     "devnet": "embedded devnet at {url}, a block every {block_time} s",
     "warning": "warning: {name}: {found}. {mend}",
     "stopping": "stopping: everything is written down",
+    "summary": "{blocks_seen} block(s) seen, {confirmed} result(s) confirmed",
 }
 
 

@@ -42,7 +42,7 @@ from node_client.errors import (
     Refused,
 )
 from node_client.keys import PrivateKey
-from node_client.networks import MAX_QUEUED_NONCES, Network
+from node_client.networks import MAX_QUEUED_NONCES, Network, format_cpc
 from node_client.readings import sign_safely
 from node_client.rpc import Account, NodeClient, NodeStatus
 from node_client.transaction import BASE_GAS, ComputeResult, Transaction, TxType
@@ -201,8 +201,8 @@ class Sender(threading.Thread):
         for task_id in self._ledger.record_final(tip.height - self._settings.depth):
             self._inbox.put(Confirmed(task_id))
 
-    def _sign_computed(self, tip: NodeStatus, account: Account) -> Refused | None:
-        """Sign what waits. Gives the refusal that a person has to do something about."""
+    def _sign_computed(self, tip: NodeStatus, account: Account) -> NodeClientError | None:
+        """Sign what waits. Gives what a person has to do something about."""
         waiting = self._ledger.to_sign()
         if not waiting:
             return None
@@ -216,8 +216,9 @@ class Sender(threading.Thread):
             if nonce is None or (room <= 0 and not fills_a_gap):
                 continue
             if spendable < self._fee:
-                return InsufficientBalance(
-                    f"insufficient balance: a result costs {self._fee} units",
+                return NodeClientError(
+                    f"insufficient balance: {format_cpc(spendable)} CPC are free, and a result"
+                    f" costs {format_cpc(self._fee)}",
                     advice=self._advice_to_fund(),
                 )
             tx = self._sign(result, nonce, account, spendable)

@@ -74,6 +74,15 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """That child ended by itself, or somebody else ended it; there is nothing to be done."""
+
+    device: str
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Put this on the child's queue."""
 
@@ -118,7 +127,7 @@ class OutOfService:
     reason: str
 
 
-Action = Spawn | Kill | Tell | Check | Accepted | GivenUp | OutOfService
+Action = Spawn | Kill | Ended | Tell | Check | Accepted | GivenUp | OutOfService
 
 
 class State(Enum):
@@ -348,9 +357,8 @@ class Supervisor:
         self, slot: _Slot, reason: str, now: float, *, kill: bool, out: bool = False
     ) -> list[Action]:
         """The child is gone or must go; its job goes back to the front of the line."""
-        actions: list[Action] = []
-        if kill:
-            actions.append(Kill(slot.device, slot.generation, reason))
+        gone = Kill if kill else Ended
+        actions: list[Action] = [gone(slot.device, slot.generation, reason)]
         slot.reason = reason
         if (job := slot.job) is not None:
             job.failures.append(f"{slot.device}: {reason}")

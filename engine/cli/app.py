@@ -1,5 +1,8 @@
 """Joins the commands into one program."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,7 +61,17 @@ def run(arguments: list[str] | None = None) -> int:
         getattr(error, "show", lambda: None)()  # usage, and what is wrong with the command line
         return EXIT_BAD_INPUT
     except BrokenPipeError:
-        return 0  # the reader, `head` say, has seen enough
+        return _reader_is_gone()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes it exit code 1
+            return _reader_is_gone()
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence in place of a traceback
         return tell(error)
     return code if isinstance(code, int) else 0
+
+
+def _reader_is_gone() -> int:
+    """The reader, `head` say, has seen enough: no error, and nothing more to be written."""
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the exit
+    return 0

@@ -72,10 +72,16 @@ def show(name: Name, keys_dir: KeysDirectory = None, json: Json = False) -> None
 
 @app.command()
 def encrypt(
-    name: Name, passphrase_file: PassphraseFile = None, keys_dir: KeysDirectory = None
+    name: Name,
+    passphrase_file: PassphraseFile = None,
+    keys_dir: KeysDirectory = None,
+    json: Json = False,
 ) -> None:
     """Encrypt a key file that is in the clear. cpc-cli cannot read it afterwards."""
-    keystore(keys_dir).encrypt(name, _new_passphrase(True, passphrase_file) or "")
+    info = keystore(keys_dir).encrypt(name, _new_passphrase(True, passphrase_file) or "")
+    if json:
+        say_json(info.to_json())
+        return
     say(f"Key '{name}' encrypted.")
 
 

@@ -19,7 +19,6 @@ from engine.cli.options import (
     load_key,
     node_urls,
     say,
-    say_json,
 )
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
@@ -84,8 +83,13 @@ def mine(
     report: Reporter = JsonReporter() if json else PlainReporter()
     with ExitStack() as stack:
         if devnet:
+            from engine.errors import BadInput
             from engine.sandbox import Sandbox
+            from node_client.passphrase import passphrase_source
 
+            if node:
+                raise BadInput("--devnet mines on a devnet of its own: leave --node out")
+            passphrase_source()  # not needed here, and no child may inherit it
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
@@ -109,7 +113,7 @@ def mine(
             report,
         )
     if json:
-        say_json(summary.to_json())
+        report("summary", **summary.to_json())
     else:
         _print(summary)
 

@@ -84,7 +84,7 @@ def submit_result(
     from node_client.transaction import ComputeResult, Transaction, TxType
 
     check_task_id(task_id)
-    result_hash = check_hash(result_hash.removeprefix("0x"), "result hash")
+    result_hash = check_hash(result_hash.removeprefix("0x"), "result hash")  # as the guide has it
     if not _is_hex(proof):
         raise BadInput("the proof is not lower-case hex: two digits a byte, without 0x")
     key = load_key(from_, keys_dir, passphrase_file)

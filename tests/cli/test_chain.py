@@ -121,8 +121,8 @@ def test_doctor_finds_nothing_wrong_then_what_is_wrong(cli, devnet, home):
 def test_mine_ends_after_its_blocks_and_verify_accepts_them(cli, devnet, keys):
     mined = cli("mine --blocks 3 --tasks-per-block 2 --depth 2 --json --device cpu")
     assert mined.code == 0, mined
-    events = [json.loads(line) for line in mined.out.splitlines() if line.startswith('{"event"')]
-    summary = json.loads(mined.out[mined.out.index("{\n") :])
+    *events, summary = [json.loads(line) for line in mined.out.splitlines()]
+    assert summary["event"] == "summary"
     assert summary["confirmed"] == 6
     assert len({result["task_id"] for result in summary["results"]}) == 6
     assert sum(event["event"] == "confirmed" for event in events) == 6
@@ -139,3 +139,30 @@ def test_mine_on_its_own_devnet_asks_nothing(cli):
     mined = cli("mine --devnet --block-time 0.3 --blocks 2 --depth 2 --device cpu")
     assert mined.code == 0, mined
     assert "2 result(s) confirmed" in mined.out
+
+
+@pytest.mark.parametrize("altered", ["result_hash", "proof", ""])
+def test_verify_refuses_a_result_on_the_chain_that_was_altered_by_a_bit(cli, devnet, keys, altered):
+    tip = devnet.chain.block(devnet.chain.height)
+    worker = keys["worker"].address
+    result = cli(f"compute --block-hash {tip.hash()} --address {worker} --device cpu --json").json()
+    if altered:
+        text = result[altered]
+        result[altered] = f"{int(text, 16) ^ 1:0{len(text)}x}"
+    sent = cli(
+        f"tx submit-result --task-id {result['task_id']} --result-hash 0x{result['result_hash']}"
+        f" --proof {result['proof']} --from worker --wait 10 --json"
+    )
+    assert sent.code == 0, sent
+    verified = cli(f"verify --height {sent.json()['height']}")
+    assert verified.code == (1 if altered else 0), verified
+    assert ("WRONG" in verified.out) == bool(altered)
+    full = cli(f"verify --height {sent.json()['height']} --full --json")
+    assert full.code == (1 if altered else 0), full
+    assert full.json()["wrong"] == (1 if altered else 0)
+
+
+def test_a_devnet_of_ones_own_takes_no_node(cli):
+    outcome = cli("mine --devnet --node http://127.0.0.1:9")
+    assert outcome.code == 2
+    assert "--node" in outcome.err

@@ -9,6 +9,7 @@ from engine.supervisor import (
     ALIVE,
     Accepted,
     Check,
+    Ended,
     GivenUp,
     Job,
     Kill,
@@ -61,7 +62,10 @@ def test_a_dead_child_is_replaced_and_its_job_given_out_again():
     supervisor.start(0.0)
     ready(supervisor)
     supervisor.submit(Job(1, TASK, 0), 2.0)
-    assert supervisor.exited("a", 1, -9, 3.0) == [Spawn("a", 2)]
+    assert supervisor.exited("a", 1, -9, 3.0) == [
+        Ended("a", 1, "its process ended (signal 9)"),
+        Spawn("a", 2),
+    ]
     assert ready(supervisor, generation=2, now=4.0) == [Tell("a", 2, Work(1, TASK, 0))]
 
 

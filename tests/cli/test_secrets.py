@@ -1,0 +1,101 @@
+"""The key's way through a mining run: never to a child, a log, a traceback or a process list."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from node_client.keys import PrivateKey
+from node_client.keystore import Keystore
+
+ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture
+def secret(home, devnet):
+    """The hex of `locked`, an encrypted key with coins."""
+    key = PrivateKey.generate()
+    Keystore().add("locked", key, PASSPHRASE)
+    file = home / "plain"
+    Keystore(file).add("copy", key)
+    text = json.loads((file / "copy.json").read_text())["private_key"]
+    (file / "copy.json").unlink()
+    return text
+
+
+def start(environment, *arguments):
+    return subprocess.Popen(
+        [*ENGINE, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def look(process):
+    """Environment and command line of everything below this process, and its own command line."""
+    found = " ".join(process.cmdline())
+    children = process.children(recursive=True)
+    for child in children:
+        if child.cmdline() == process.cmdline():
+            continue  # between fork and exec it has its parent's memory, and so its environment
+        found += json.dumps(child.environ()) + " ".join(child.cmdline())
+    return len(children), found
+
+
+@pytest.mark.parametrize("where", [["--from", "locked"], ["--devnet"]])
+def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
+    address = cli("keys show locked").json()["address"]
+    assert cli(f"tx send {address} 5 --from faucet --wait 10").code == 0
+    environment = os.environ | {"CPC_PASSPHRASE": PASSPHRASE, "CPC_DEBUG": "1"}
+    mine = start(environment, "mine", *where, "--device", "cpu", "--blocks", "2", "--depth", "1")
+    process, most, seen = psutil.Process(mine.pid), 0, ""
+    while mine.poll() is None:
+        try:
+            children, found = look(process)
+        except psutil.Error:
+            continue  # it ended while it was looked at
+        most, seen = max(most, children), seen + found
+        time.sleep(0.02)
+    out, err = mine.communicate(timeout=60)
+    assert mine.returncode == 0, err
+    assert most >= 1
+    assert "2 result(s) confirmed" in out
+    for text in (secret, PASSPHRASE):
+        assert text not in seen
+        assert text not in out + err
+    assert "spawn_main" in seen  # the child was among what was looked at
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tx", "send", "cpc1ce0nn835fsmg45evmeefnpfufkv8shh6z9adsj", "1", "--from", "locked"],
+        ["mine", "--from", "locked", "--blocks", "1"],
+        ["keys", "add", "locked", "--encrypt"],
+    ],
+)
+def test_a_traceback_that_was_asked_for_holds_no_secret(devnet, secret, arguments):
+    """The account is empty and the key is there already: each ends in an error."""
+    environment = os.environ | {"CPC_PASSPHRASE": PASSPHRASE, "CPC_DEBUG": "1"}
+    done = start(environment, *arguments)
+    out, err = done.communicate(timeout=60)
+    assert done.returncode in (2, 3)
+    assert "Traceback" in err
+    for text in (secret, PASSPHRASE):
+        assert text not in out + err
+
+
+def test_a_broken_key_file_is_not_quoted(cli, home, secret, monkeypatch):
+    monkeypatch.setenv("CPC_DEBUG", "1")
+    (home / "keys" / "bad.json").write_text(f'{{"private_key": "{secret}", "name": oops')
+    done = start(dict(os.environ), "mine", "--from", "bad")
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 2
+    assert secret not in out + err
