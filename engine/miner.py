@@ -114,7 +114,8 @@ class Miner:
         self._tickets = itertools.count(1)
         self._jobs: dict[int, tuple[BlockTask, float]] = {}
         self._first_height: int | None = None
-        self._seen = self._missed = self._skipped = 0
+        self._seen = self._missed = 0
+        self._skipped: set[str] = set()
         self._stopping = False
 
     def run(self) -> Summary:
@@ -138,7 +139,7 @@ class Miner:
         return Summary(
             self._seen,
             self._missed,
-            self._skipped,
+            len(self._skipped),
             self._results_of_this_run(),
             time.monotonic() - started,
         )
@@ -287,7 +288,7 @@ class Miner:
     def _skip(self, job: Job, reason: str) -> None:
         task, _ = self._jobs.pop(job.ticket)
         self._ledger.record_skipped(task.block_hash, reason)
-        self._skipped += 1
+        self._skipped.add(task.block_hash)
         self._report("skipped", height=task.height, reason=reason)
 
     def _close_the_last_run(self) -> None:
