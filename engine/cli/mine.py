@@ -121,7 +121,7 @@ def mine(
 def _print(summary: "Summary") -> None:
     say()
     say(
-        f"{summary.blocks_seen} block(s) seen, {summary.blocks_skipped} of them not (or not in full) answered,"
+        f"{summary.blocks_seen} block(s) seen, {summary.blocks_skipped} of them not answered in full,"
         f" {summary.blocks_missed} missed, in {summary.seconds:.1f} s"
     )
     for result in summary.results:
