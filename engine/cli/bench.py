@@ -1,43 +1,153 @@
-"""`cpc-engine bench`: each stage of a task timed, beside a straight numpy version."""
+"""`cpc-engine bench`: each stage of a task timed, beside whatever else is installed.
 
-from typing import Annotated, Any
+cpc-engine bench --size 4096 --chart bench.svg
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.options import Device, Iterations, Json, Size, Threads, say, say_json
 from engine.defaults import DEFAULT_ITERATIONS
 
+if TYPE_CHECKING:
+    from engine.bench import Report, Row
+    from engine.chart import Chart
+
 
 def bench(
     size: Size = 4096,
     iterations: Iterations = DEFAULT_ITERATIONS,
-    repeat: Annotated[int, typer.Option(min=1, max=1000, help="Runs; the median counts.")] = 5,
+    repeat: Annotated[int, typer.Option(min=1, max=1000, help="Turns; the median counts.")] = 5,
     device: Device = "auto",
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            "--tier",
+            help="How a GPU multiplies: wgmma, mma, dp4a, simt. [default: the card's best]",
+        ),
+    ] = None,
     threads: Threads = None,
     compare: Annotated[
-        bool, typer.Option("--compare/--no-compare", help="Time the numpy version, too.")
+        bool,
+        typer.Option(
+            "--compare/--no-compare", help="Time numpy, torch and cupy, too, where installed."
+        ),
     ] = True,
     json: Json = False,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Draw the result into this .svg or .png file.")
+    ] = None,
 ) -> None:
-    """Time expansion, product and commitment; GOP/s counts a multiply-add as two operations."""
+    """Time each stage of a task; a multiply-add counts as two operations."""
     from engine.bench import run_bench
+    from engine.chart import check_path, write
 
-    table = run_bench(
-        size, iterations, repeat=repeat, device=device, threads=threads, compare=compare
+    if chart is not None:
+        check_path(chart)
+    report = run_bench(
+        size,
+        iterations,
+        repeat=repeat,
+        device=device,
+        threads=threads,
+        tier=tier,
+        compare=compare,
     )
     if json:
-        say_json(table.to_json())
-        return
-    say(f"{table.device}, n = {table.size}, {table.iterations} iteration(s), median of {repeat}")
-    say(f"{'stage':<10} {'this':>12} {'numpy':>12} {'ratio':>7}")
-    for row in table.rows:
-        say(f"{row.stage:<10} {_ms(row.seconds)} {_ms(row.numpy_seconds)} {_ratio(row)}")
-    say(f"product: {table.gops:.0f} GOP/s")
+        say_json(report.to_json())
+    else:
+        _say_report(report, compare=compare)
+    if chart is not None:
+        write(chart, draw(report))
 
 
-def _ms(seconds: float | None) -> str:
-    return f"{'-':>12}" if seconds is None else f"{1000 * seconds:>9.2f} ms"
+def draw(report: "Report") -> "Chart":
+    """The report as bars: where our time goes, and, where others ran, we beside them."""
+    from engine.bench import OURS, STAGES
+    from engine.chart import Bar, Chart, Panel
+    from engine.compare import PRODUCT, TASK
+
+    timed = [(row, row.seconds) for row in report.rows if row.seconds is not None]
+    ours = [(row, seconds) for row, seconds in timed if row.name == OURS and row.stage != TASK]
+    total = sum(seconds for _, seconds in ours)
+    bars = [
+        Bar(STAGES[row.stage], seconds, f"{_time(seconds)} · {seconds / total:.0%}", ours=True)
+        for row, seconds in ours
+    ]
+    panels = [Panel("our stages: time, shorter is better", bars)]
+    for stage in (PRODUCT, TASK):
+        bars = [
+            Bar(row.name, seconds, _words(row, seconds, row.name == OURS), row.name == OURS)
+            for row, seconds in timed
+            if row.stage == stage
+        ]
+        if len(bars) > 1:
+            panels.append(Panel(f"{STAGES[stage]}: time, shorter is better", bars))
+    known = [] if report.peak_share is None else [_peak_line(report)]
+    return Chart(f"cpc-engine bench: {report.title()}", panels, [*known, *report.notes])
 
 
-def _ratio(row: Any) -> str:
-    return f"{'-':>7}" if row.numpy_seconds is None else f"{row.numpy_seconds / row.seconds:>6.1f}x"
+def _say_report(report: "Report", *, compare: bool) -> None:
+    from engine.bench import OURS, STAGES
+
+    say(f"{report.title()}; medians of {report.repeat}")
+    say()
+    say(f"{'stage':<12} {'time':>12}   rate")
+    for row in report.rows:
+        if row.name == OURS and row.seconds is not None:
+            line = f"{STAGES[row.stage]:<12} {_time(row.seconds):>12}   {_rate(row.tops)}"
+            say(line.rstrip())
+    say(_peak_line(report))
+    beside = [row for row in report.rows if row.name != OURS]
+    if compare and beside:
+        wide = max(len(row.name) for row in beside)
+        say()
+        say(f"{'in turns beside it':<{wide}}  {'stage':<10} {'time':>12} {'to ours':>9}   rate")
+        for row in beside:
+            start = f"{row.name:<{wide}}  {STAGES[row.stage]:<10}"
+            if row.seconds is None:
+                say(f"{start}   not run: {row.note}")
+            else:
+                line = (
+                    f"{start} {_time(row.seconds):>12} {_ratio(row.ratio):>9}   {_rate(row.tops)}"
+                )
+                say(line.rstrip())
+    say()
+    for note in report.notes:
+        say(note)
+
+
+def _peak_line(report: "Report") -> str:
+    if report.peak_share is None or report.peak_tops is None:
+        return "share of the datasheet's dense int8 peak: -"
+    return (
+        f"share of the datasheet's dense int8 peak ({report.peak_tops:g} TOPS):"
+        f" {report.peak_share:.1%} ({report.peak_source})"
+    )
+
+
+def _words(row: "Row", seconds: float, ours: bool) -> str:
+    against = "" if ours else f"{_ratio(row.ratio)} our time"
+    return " · ".join(filter(None, (_time(seconds), _rate(row.tops), against)))
+
+
+def _time(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e3)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.2f} {unit}"
+    return f"{seconds * 1e6:.1f} µs"
+
+
+def _rate(tops: float | None) -> str:
+    """The rate, where there is one: below 1 TOPS in GOP/s."""
+    if tops is None:
+        return ""
+    return f"{tops:.1f} TOPS" if tops >= 1 else f"{1000 * tops:.3g} GOP/s"
+
+
+def _ratio(ratio: float | None) -> str:
+    if ratio is None:
+        return "-"
+    return f"{ratio:.2f}x" if ratio < 100 else f"{ratio:,.0f}x"

@@ -171,13 +171,6 @@ def test_an_encrypted_key_opens_with_its_passphrase_only(cli, home, monkeypatch)
     assert "CPC_PASSPHRASE" not in os.environ
 
 
-def test_bench_prints_every_stage(cli):
-    table = cli("bench --size 64 --repeat 2 --json").json()
-    assert [row["stage"] for row in table["rows"]] == ["expand", "product", "commit", "total"]
-    assert all(row["seconds"] > 0 and row["numpy_seconds"] > 0 for row in table["rows"])
-    assert "GOP/s" in cli("bench --size 64 --repeat 1 --no-compare").out
-
-
 def test_help_loads_nothing_heavy():
     script = (
         "import sys\nfrom engine.cli.app import run\ncode = run(['--help'])\n"
