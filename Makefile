@@ -18,7 +18,7 @@ mine: $(STAMP)  ## Mine three blocks on an embedded devnet and print a summary
 
 test: $(STAMP) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
 
