@@ -1,7 +1,7 @@
 """One small task on every tier that the card runs, for compute-sanitizer.
 
-    compute-sanitizer --tool memcheck python -m bench.sanitize
-    compute-sanitizer --tool racecheck python -m bench.sanitize
+compute-sanitizer --tool memcheck python -m bench.sanitize
+compute-sanitizer --tool racecheck python -m bench.sanitize
 """
 
 import sys

@@ -131,4 +131,3 @@ def flip_bits(columns: int) -> Any:
 
     kind = tuple_of(count)
     return operation(kind, [kind, I32, I32], emit)
-
