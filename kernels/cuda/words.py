@@ -5,6 +5,7 @@ plain Python, which is what runs under the simulator. "Buffers" are addresses (i
 uint32 arrays in the simulator; offsets are in bytes.
 """
 
+import threading
 from typing import Any
 
 from kernels.cuda.ptx import I32, I64, SIMULATED, U32, Code, instruction, operation, tuple_of, word
@@ -114,9 +115,12 @@ store4 = operation(
 )
 
 
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def _atomic_add(buffer: Any, offset: Any, a: Any) -> None:
-    # The simulator runs a block's threads one at a time between barriers, and blocks in turn.
-    buffer[int(offset) // 4] = word(int(buffer[int(offset) // 4]) + int(a))
+    with _ONE_AT_A_TIME:  # the simulator's threads are real ones
+        buffer[int(offset) // 4] = word(int(buffer[int(offset) // 4]) + int(a))
 
 
 atomic_add = operation(
