@@ -83,7 +83,7 @@ class Soak:
                 os.kill(parent.pid, signal.SIGKILL)
                 parent.wait()
                 parent = self._start(server.url)
-                _, alive = psutil.wait_procs(children, timeout=5)
+                _, alive = psutil.wait_procs(children, timeout=20)
                 assert not alive, "children outlived their parent"
         while self.client.status().height < last:
             time.sleep(self.block_time / 4)
