@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+# What the tests need on top: a user who only mines does not download it.
+DEV_STAMP := $(VENV)/.dev
 # What the CUDA packages must fit: the "CUDA Version" that nvidia-smi shows.
 CUDA ?=
 CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
@@ -16,21 +18,21 @@ help:  ## Say what can be made
 mine: $(STAMP)  ## Mine three blocks on an embedded devnet and print a summary
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
-test: $(STAMP) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
+test: $(DEV_STAMP) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
 
-gpu-test: $(STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
+gpu-test: $(DEV_STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
 	$(BIN)/python -m pytest tests/cuda/test_gpu.py
 
-lint: $(STAMP)  ## Check style, format and types
+lint: $(DEV_STAMP)  ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## Time the kernels with pytest-benchmark
+bench: $(DEV_STAMP)  ## Time the kernels with pytest-benchmark
 	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only
 
 # The first Python of at least 3.12 that really starts: a pyenv shim may stand for a version it lacks.
@@ -50,6 +52,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(DEV_STAMP): requirements-dev.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 $(VENV)/.cuda%: requirements-cuda%.lock $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -58,7 +64,8 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.12 --generate-ha
   --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml
 
 lock:  ## Resolve the dependencies again (needs uv)
-	$(COMPILE) --extra dev -o requirements.lock
+	$(COMPILE) --extra build -o requirements.lock
+	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra cuda12 -c requirements.lock -o requirements-cuda12.lock
 	$(COMPILE) --extra cuda13 -c requirements.lock -o requirements-cuda13.lock
 
