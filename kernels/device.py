@@ -12,7 +12,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from kernels.commit.tree import check_leaf_positions, sibling_places
+from kernels.memory import require_bytes
+from kernels.product import Matrix, Multiply, Sums, check_operands, reference
 from kernels.proof import draw_openings, encode_proof
 from kernels.task import Task
 
@@ -42,6 +46,15 @@ class Commitment(ABC):
         return encode_proof(self.task, k, self.siblings(leaves))
 
 
+def multiply_with(multiply: Multiply, A: Matrix, B: Matrix, scratch_bytes: int = 0) -> Sums:
+    """A new A B^T, filled by `multiply`: operands and memory are checked before it is allocated."""
+    m, n, _ = check_operands(A, B)
+    require_bytes(f"a product of {m} x {n} sums", 4 * m * n + scratch_bytes)
+    out = np.empty((m, n), np.int32)
+    multiply(np.ascontiguousarray(A), np.ascontiguousarray(B), out)
+    return out
+
+
 class Device(ABC):
     """Something that computes tasks, one at a time. Close it, or use it as a context manager."""
 
@@ -54,6 +67,14 @@ class Device(ABC):
     @abstractmethod
     def profile(self, task: Task) -> dict[str, float]:
         """Compute the task once for its times: seconds of "expand", "product" and "commit"."""
+
+    def multiply(self, A: Matrix, B: Matrix) -> Sums:
+        """A B^T, int32, exact, from A, m x k, and B, n x k, both int8, k <= 65,536.
+
+        Raises InvalidTask for any other operands, TaskTooLarge before it allocates anything. This
+        one is right on every device and fast on none: through numpy, on the host.
+        """
+        return multiply_with(reference.multiply, A, B)
 
     def close(self) -> None:
         """Give threads and memory back. Closing twice is no error."""

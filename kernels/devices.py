@@ -119,7 +119,11 @@ def _open_cpu(threads: int) -> Device:
     from kernels.product import cpu as product
 
     operations = Operations(
-        expand.expand_rows, product.multiply_fold, commit.hash_leaves, commit.hash_level
+        expand.expand_rows,
+        product.multiply_fold,
+        commit.hash_leaves,
+        commit.hash_level,
+        product.multiply,
     )
     return HostDevice("cpu", operations, threads)
 
@@ -135,6 +139,7 @@ def _open_reference() -> Device:
         product.multiply_fold,
         commit.hash_leaves,
         commit.hash_level,
+        product.multiply,
         scratch_bytes=8 * 8 * product.BLOCK_ENTRIES,
     )
     # One thread: BLAS brings its own, and numpy's other loops keep the GIL for the most part.

@@ -22,11 +22,11 @@ import numpy as np
 
 from kernels.commit import Digests, HashLeaves, HashLevel
 from kernels.commit.tree import level_sizes
-from kernels.device import Commitment, Device
+from kernels.device import Commitment, Device, multiply_with
 from kernels.digest import DIGEST_BYTES
 from kernels.expand import ExpandRows, operands
 from kernels.memory import require_memory
-from kernels.product import MultiplyFold
+from kernels.product import Matrix, Multiply, MultiplyFold, Sums
 from kernels.task import Task
 
 STRIP_ROWS = 64
@@ -36,12 +36,13 @@ LEVEL_PARENTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The three operations, in one implementation. Each is safe to run in several threads."""
+    """The operations, in one implementation. Each is safe to run in several threads."""
 
     expand_rows: ExpandRows
     multiply_fold: MultiplyFold
     hash_leaves: HashLeaves
     hash_level: HashLevel
+    multiply: Multiply
     scratch_bytes: int = 0
     """Memory that they take on top of their arguments, a thread."""
 
@@ -64,6 +65,10 @@ class HostDevice(Device):
         watch = _Stopwatch()
         self._compute(task, watch)
         return {stage: spent / self.threads for stage, spent in watch.spent.items()}
+
+    def multiply(self, A: Matrix, B: Matrix) -> Sums:
+        """A B^T, int32, exact, from A, m x k, and B, n x k: strips of its rows, each in a thread."""
+        return multiply_with(self._multiply, A, B, self.threads * self._do.scratch_bytes)
 
     def close(self) -> None:
         """End the threads."""
@@ -105,6 +110,13 @@ class HostDevice(Device):
         for nodes, parents in pairwise(levels):
             self._hash_level(nodes, parents, watch)
         return HostCommitment(task, levels)
+
+    def _multiply(self, A: Matrix, B: Matrix, out: Sums) -> None:
+        def strip(first: int) -> None:
+            part = slice(first, first + STRIP_ROWS)
+            self._do.multiply(A[part], B, out[part])
+
+        self._each(strip, range(0, len(A), STRIP_ROWS))
 
     def _hash_level(self, nodes: Digests, parents: Digests, watch: "_Stopwatch") -> None:
         def some(first: int) -> None:

@@ -22,11 +22,15 @@ def available_memory() -> int:
 
 def require_memory(task: Task, needed: int) -> None:
     """Raise TaskTooLarge where a task needs more bytes than there are."""
+    require_bytes(f"a task of size {task.n}", needed)
+
+
+def require_bytes(what: str, needed: int) -> None:
+    """Raise TaskTooLarge where `what` needs more bytes than there are."""
     available = available_memory()
     if needed > available:
         raise TaskTooLarge(
-            f"a task of size {task.n} needs {_gib(needed)} of memory, and"
-            f" {_gib(available)} are available"
+            f"{what} needs {_gib(needed)} of memory, and {_gib(available)} are available"
         )
 
 

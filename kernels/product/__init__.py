@@ -1,10 +1,11 @@
-"""Product: one iteration, folded (section 3 of the specification).
+"""Product: one iteration, folded (section 3 of the specification), or the plain int32 sums.
 
     C[i][j] = sum over k of R[i][k] * B[j][k]          exact, int32
     out     = int8((C XOR (C >> 8)) AND 0xFF)
 
-Both operands are read along their rows, and any rows of R and of B will do. C is never stored
-whole. `reference.py` and `cpu.py` both have a `multiply_fold` of the shape below.
+Both operands are read along their rows, and any rows of R and of B will do. The folded product
+never stores C whole. `reference.py` and `cpu.py` both have a `multiply_fold` and a `multiply` of the
+shapes below.
 """
 
 from typing import Protocol
@@ -12,7 +13,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kernels.errors import InvalidTask
+
 Matrix = npt.NDArray[np.int8]
+Sums = npt.NDArray[np.int32]
+MAX_SUM_LENGTH = 65_536
+"""The largest k for which no sum of k products of int8 overflows int32."""
 
 
 class MultiplyFold(Protocol):
@@ -20,3 +26,23 @@ class MultiplyFold(Protocol):
 
     def __call__(self, R: Matrix, B: Matrix, out: Matrix, /) -> None:
         """Every entry of `out` is written."""
+
+
+class Multiply(Protocol):
+    """Fill `out`, m x n, with A B^T from A, m x k, and B, n x k; all contiguous, k <= 65,536."""
+
+    def __call__(self, A: Matrix, B: Matrix, out: Sums, /) -> None:
+        """Every entry of `out` is written."""
+
+
+def check_operands(A: Matrix, B: Matrix) -> tuple[int, int, int]:
+    """(m, n, k) of A, m x k, and B, n x k. Raises InvalidTask where they make no exact product."""
+    if A.dtype != np.int8 or B.dtype != np.int8 or A.ndim != 2 or B.ndim != 2:
+        raise InvalidTask("both operands must be matrices of int8")
+    (m, k), (n, length) = A.shape, B.shape
+    if k != length or min(m, n, k) < 1 or k > MAX_SUM_LENGTH:
+        raise InvalidTask(
+            f"{m} x {k} and {n} x {length} have no exact product: rows must be of one length,"
+            f" 1 to {MAX_SUM_LENGTH}, and there must be some"
+        )
+    return m, n, k

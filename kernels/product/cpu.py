@@ -1,4 +1,4 @@
-"""The folded product with Numba, one thread; it lets go of the GIL.
+"""The product, folded or not, with Numba, one thread; it lets go of the GIL.
 
 4 x 4 entries of C at a time: 16 sums that stay in registers, over 8 rows that are read together.
 LLVM turns the loop over k into vectors by itself, on any CPU. Every step is cast back to int32:
@@ -9,7 +9,7 @@ rows or columns, where 4 does not divide, go one entry at a time.
 import numpy as np
 from numba import int8, int32, njit
 
-from kernels.product import Matrix
+from kernels.product import Matrix, Sums
 
 B_BLOCK_BYTES = 1 << 17
 """Rows of B that are used again and again before the next ones: they should stay in the L2 cache."""
@@ -80,3 +80,35 @@ def _tile(R: Matrix, B: Matrix, i: int, j: int, out: Matrix) -> None:
     out[i + 2, j + 2], out[i + 2, j + 3] = _fold(c22), _fold(c23)
     out[i + 3, j], out[i + 3, j + 1] = _fold(c30), _fold(c31)
     out[i + 3, j + 2], out[i + 3, j + 3] = _fold(c32), _fold(c33)
+
+
+@njit(nogil=True, cache=True)
+def multiply(A: Matrix, B: Matrix, out: Sums) -> None:
+    """Fill `out`, m x n, with A B^T from A, m x k, and B, n x k; all contiguous.
+
+    One row of A against four of B: plain, for sums that are not folded on the way.
+    """
+    m, k = A.shape
+    n = B.shape[0]
+    n4 = n - n % 4
+    step = max(4, B_BLOCK_BYTES // k // 4 * 4)
+    for first in range(0, n4, step):
+        for i in range(m):
+            a = A[i]
+            for j in range(first, min(first + step, n4), 4):
+                b0, b1, b2, b3 = B[j], B[j + 1], B[j + 2], B[j + 3]
+                c0 = c1 = c2 = c3 = int32(0)
+                for x in range(k):
+                    y = int32(a[x])
+                    c0 = int32(c0 + int32(y * int32(b0[x])))
+                    c1 = int32(c1 + int32(y * int32(b1[x])))
+                    c2 = int32(c2 + int32(y * int32(b2[x])))
+                    c3 = int32(c3 + int32(y * int32(b3[x])))
+                out[i, j], out[i, j + 1], out[i, j + 2], out[i, j + 3] = c0, c1, c2, c3
+    for i in range(m):
+        for j in range(n4, n):
+            a, b = A[i], B[j]
+            c = int32(0)
+            for x in range(k):
+                c = int32(c + int32(int32(a[x]) * int32(b[x])))
+            out[i, j] = c

@@ -1,16 +1,19 @@
-"""The folded product in numpy, through float64 and BLAS.
+"""The product, folded or not, in numpy, through float64 and BLAS.
 
 That is exact: a product of two int8 is at most 2^14, a sum of 65,536 of them at most 2^30, and
 float64 holds every integer up to 2^53. In whatever order BLAS adds, nothing is ever rounded.
 """
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
-from kernels.product import Matrix
+from kernels.product import Matrix, Sums
 
 BLOCK_ENTRIES = 1 << 21
-"""Most entries of an operand that are held as float64 at once (16 MiB), or one row of it."""
+"""Most entries of an operand that are held as float64 at once (16 MiB), or one row; and of C, too."""
 
 
 def fold(C: npt.NDArray[np.int32]) -> Matrix:
@@ -20,9 +23,21 @@ def fold(C: npt.NDArray[np.int32]) -> Matrix:
 
 def multiply_fold(R: Matrix, B: Matrix, out: Matrix) -> None:
     """Fill `out`, m x p, from R, m x n, and B, p x n."""
-    step = max(1, BLOCK_ENTRIES // R.shape[1])
+    for rows, columns, C in _blocks(R, B):
+        out[rows, columns] = fold(C)
+
+
+def multiply(A: Matrix, B: Matrix, out: Sums) -> None:
+    """Fill `out`, m x n, with A B^T from A, m x k, and B, n x k."""
+    for rows, columns, C in _blocks(A, B):
+        out[rows, columns] = C
+
+
+def _blocks(A: Matrix, B: Matrix) -> Iterator[tuple[slice, slice, Sums]]:
+    """The sums of A B^T, block by block, each with its rows and columns."""
+    step = max(1, min(BLOCK_ENTRIES // A.shape[1], math.isqrt(BLOCK_ENTRIES)))
     for j in range(0, B.shape[0], step):
         B_block = B[j : j + step].astype(np.float64)
-        for i in range(0, R.shape[0], step):
-            C = R[i : i + step].astype(np.float64) @ B_block.T
-            out[i : i + step, j : j + step] = fold(C.astype(np.int32))
+        for i in range(0, A.shape[0], step):
+            C = A[i : i + step].astype(np.float64) @ B_block.T
+            yield slice(i, i + step), slice(j, j + step), C.astype(np.int32)

@@ -15,7 +15,11 @@ from kernels.product import reference as product
 from kernels.task import Task
 
 HONEST = Operations(
-    expand.expand_rows, product.multiply_fold, commit.hash_leaves, commit.hash_level
+    expand.expand_rows,
+    product.multiply_fold,
+    commit.hash_leaves,
+    commit.hash_level,
+    product.multiply,
 )
 
 

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kernels import memory
+from kernels.device import Device
+from kernels.errors import InvalidTask, TaskTooLarge
 from kernels.product import cpu, reference
 from tests.kernels import oracle
 
@@ -67,3 +70,50 @@ def test_rows_of_b_in_blocks():
     """A k so long that only 4 rows of B go together, with rows left over on both sides."""
     entries = np.random.default_rng(6).integers(-128, 128, (9 + 11, 40_000), np.int8)
     assert np.array_equal(product(cpu, entries[:9], entries[9:]), exact(entries[:9], entries[9:]))
+
+
+@pytest.mark.parametrize("name", ["cpu", "reference"])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    m=st.integers(1, 150),
+    n=st.integers(1, 70),
+    k=st.integers(1, 600),
+    number=st.integers(0, 2**32 - 1),
+)
+def test_multiply_like_exact_sums(name, request, m, n, k, number):
+    device: Device = request.getfixturevalue(name)
+    entries = np.random.default_rng(number).integers(-128, 128, (m + n, k), np.int8)
+    C = device.multiply(entries[:m], entries[m:])
+    assert C.dtype == np.int32
+    assert np.array_equal(C, entries[:m].astype(np.int64) @ entries[m:].astype(np.int64).T)
+
+
+@pytest.mark.parametrize("name", ["cpu", "reference"])
+def test_multiply_extremes(name, request):
+    """The longest sums, of the largest products; and operands that are views."""
+    device: Device = request.getfixturevalue(name)
+    A, B = np.full((65, 65_536), -128, np.int8), np.full((3, 65_536), -128, np.int8)
+    assert (device.multiply(A, B) == 2**30).all()
+    assert (device.multiply(A[:, ::2], B[::2, 1::2]) == 2**29).all()
+    fallback = Device.multiply(device, A[:2], B)
+    assert (fallback == 2**30).all()
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((1, 3), (1, 4)), ((0, 3), (1, 3)), ((1, 0), (1, 0)), ((3,), (1, 3)), ((1, 65_537),) * 2],
+)
+def test_multiply_refuses(a, b, cpu):
+    with pytest.raises(InvalidTask):
+        cpu.multiply(np.ones(a, np.int8), np.ones(b, np.int8))
+
+
+def test_multiply_refuses_other_types_and_too_much(cpu, monkeypatch):
+    with pytest.raises(InvalidTask, match="int8"):
+        cpu.multiply(np.ones((2, 2), np.uint8), np.ones((2, 2), np.int8))
+    A = np.ones((1000, 1), np.int8)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
+    with pytest.raises(TaskTooLarge, match="1000 x 1000"):
+        cpu.multiply(A, A)
