@@ -1,0 +1,43 @@
+"""What both ends of the protocol hold to: sizes, counts, times, and the codes of errors."""
+
+from typing import Literal
+
+PROTOCOL = 1
+
+MAX_FRAME_BYTES = 16 * 2**20
+"""The longest text frame, in bytes of UTF-8."""
+MAX_ITEMS = 2**18
+"""Values in one frame: 16 MiB of brackets would grow to gigabytes of Python objects."""
+MAX_DEPTH = 32
+"""Objects and lists inside one another."""
+MAX_ID_LENGTH = 256
+"""Characters of a job's or a task's id."""
+MAX_TEXT_LENGTH = 1000
+"""Characters of a reason, a message, a version."""
+
+MAX_OPENED_LEAVES = 1024
+"""Leaves of one `open`, each once."""
+MAX_OPENS = 4
+"""How often a job is opened."""
+OPEN_SECONDS = 60.0
+"""How long after its result a job can be opened, where no verdict comes before."""
+
+CHUNK_BYTES = 2**20
+"""The most bytes that one `chunk` carries, before base64."""
+MAX_BLOB_BYTES = 256 * 2**20
+"""The most bytes that a model, an input or a result's data may have."""
+
+ErrorCode = Literal[
+    "unsupported",
+    "invalid_payload",
+    "too_large",
+    "deadline",
+    "cancelled",
+    "expired",
+    "failed",
+    "busy",
+]
+"""Why a job has no result: see `frames.JobError`."""
+
+RefusalCode = Literal["too_large", "not_text", "not_json", "invalid_field"]
+"""Why a frame was refused, where it names no job: see `frames.ProtocolError`."""
