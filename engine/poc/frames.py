@@ -22,6 +22,7 @@ from pydantic import (
 
 from engine.poc.rules import (
     CHUNK_BYTES,
+    INLINE_BYTES,
     MAX_BLOB_BYTES,
     MAX_FRAME_BYTES,
     MAX_ID_LENGTH,
@@ -31,7 +32,9 @@ from engine.poc.rules import (
     RefusalCode,
 )
 
-_BASE64_CHARACTERS = -(-CHUNK_BYTES // 3) * 4
+
+def _base64_length(size: int) -> int:
+    return -(-size // 3) * 4
 
 
 def _printable(text: str) -> str:
@@ -96,10 +99,11 @@ class Frame(Model):
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON object, without the optional fields that have no value."""
-        fields = type(self).model_fields
-        values = self.model_dump(mode="json").items()
+        values = self.model_dump(mode="json")
         return {"type": self.kind} | {
-            name: value for name, value in values if value is not None or fields[name].is_required()
+            name: values[name]
+            for name, field in type(self).model_fields.items()
+            if values[name] is not None or field.is_required()
         }
 
 
@@ -179,11 +183,19 @@ class Hello(Frame):
     version: Text
 
 
+class ResultData(Model):
+    """A result's data: in the frame itself, or for a `BlobRequest` until the verdict, or 60 s."""
+
+    sha256: Digest
+    size: BlobSize
+    inline: Annotated[str, StringConstraints(max_length=_base64_length(INLINE_BYTES))] | None = None
+    """base64, where there are at most 256 KiB"""
+
+
 class JobResult(Frame):
     """(guide) A job's result. After a hello it is signed.
 
-    `data_sha256` and `data_size` tell of the result itself, where the kind of job has one beside the
-    hash; the validator may `Fetch` it until its verdict, or for 60 s.
+    `data`, ours, is the result itself, where the kind of job has one beside the hash.
     """
 
     kind = "job_result"
@@ -193,8 +205,7 @@ class JobResult(Frame):
     proof: LowerHex | None
     signature: Signature | None = None
     """r || s over `digests.result_digest`."""
-    data_sha256: Digest | None = None
-    data_size: BlobSize | None = None
+    data: ResultData | None = None
 
 
 class JobError(Frame):
@@ -236,42 +247,49 @@ class Opening(Frame):
 # Both ways: whoever lacks bytes asks for them
 
 
-class Fetch(Frame):
-    """Asks for bytes of the blob with this SHA-256, from `offset` on.
+class BlobRequest(Frame):
+    """Asks for `length` bytes of the blob with this SHA-256, from `offset` on.
 
-    The worker fetches what a payload names (a model, its input), the validator a result's data.
+    The worker asks for what a payload names (a model, its input), the validator for a result's data.
     """
 
-    kind = "fetch"
+    kind = "blob_request"
     job_id: Id
     sha256: Digest
     offset: Offset
+    length: Annotated[int, Field(ge=1, le=CHUNK_BYTES)]
 
 
-class Chunk(Frame):
-    """Bytes of a blob of `size` bytes, from `offset` on: 1 MiB, or what is left."""
+class BlobChunk(Frame):
+    """Bytes of a blob from `offset` on, as base64; null where they are not to be had."""
 
-    kind = "chunk"
+    kind = "blob_chunk"
     job_id: Id
     sha256: Digest
     offset: Offset
-    size: BlobSize
-    data: Annotated[str, StringConstraints(max_length=_BASE64_CHARACTERS)]
-    """base64"""
+    data: Annotated[str, StringConstraints(max_length=_base64_length(CHUNK_BYTES))] | None
 
 
-FromValidator = Job | Challenge | Open | Cancel | Verdict | Fetch | Chunk
-FromWorker = Hello | JobResult | JobError | ProtocolError | Opening | Fetch | Chunk
+FromValidator = Job | Challenge | Open | Cancel | Verdict | BlobRequest | BlobChunk
+FromWorker = Hello | JobResult | JobError | ProtocolError | Opening | BlobRequest | BlobChunk
 
-FROM_VALIDATOR: tuple[type[Frame], ...] = (Job, Challenge, Open, Cancel, Verdict, Fetch, Chunk)
+FROM_VALIDATOR: tuple[type[Frame], ...] = (
+    Job,
+    Challenge,
+    Open,
+    Cancel,
+    Verdict,
+    BlobRequest,
+    BlobChunk,
+)
 FROM_WORKER: tuple[type[Frame], ...] = (
     Hello,
     JobResult,
     JobError,
     ProtocolError,
     Opening,
-    Fetch,
-    Chunk,
+    BlobRequest,
+    BlobChunk,
 )
 
 

@@ -23,7 +23,9 @@ OPEN_SECONDS = 60.0
 """How long after its result a job can be opened, where no verdict comes before."""
 
 CHUNK_BYTES = 2**20
-"""The most bytes that one `chunk` carries, before base64."""
+"""The most bytes that one `blob_chunk` carries, before base64."""
+INLINE_BYTES = 256 * 2**10
+"""The most bytes of a result's data that stand in its `job_result`, before base64."""
 MAX_BLOB_BYTES = 256 * 2**20
 """The most bytes that a model, an input or a result's data may have."""
 

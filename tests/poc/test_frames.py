@@ -36,8 +36,16 @@ SAMPLES = [
     frames.JobError(job_id="j", worker_address="cpc1x", code="busy", message="later"),
     frames.ProtocolError(code="not_json"),
     frames.Opening(job_id="j", leaves=(3, 1), siblings=HASH),
-    frames.Fetch(job_id="j", sha256=HASH, offset=0),
-    frames.Chunk(job_id="j", sha256=HASH, offset=0, size=3, data="AAAA"),
+    frames.BlobRequest(job_id="j", sha256=HASH, offset=0, length=9),
+    frames.BlobChunk(job_id="j", sha256=HASH, offset=0, data="AAAA"),
+    frames.BlobChunk(job_id="j", sha256=HASH, offset=0, data=None),
+    frames.JobResult(
+        job_id="j",
+        worker_address="cpc1x",
+        result_hash=HASH,
+        proof=None,
+        data=frames.ResultData(sha256=HASH, size=3, inline="AAAA"),
+    ),
 ]
 EVERY_KIND = tuple(
     {kind.kind: kind for kind in frames.FROM_VALIDATOR + frames.FROM_WORKER}.values()
