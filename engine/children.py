@@ -100,10 +100,15 @@ class Children:
         """Whether there is no job, waiting or at work."""
         return self._supervisor.idle
 
-    def states(self) -> dict[str, str]:
-        """Each device's state in a word, with the reason where it is out of service."""
+    @property
+    def all_paused(self) -> bool:
+        """Whether every device that is in service is paused."""
+        return self._supervisor.all_paused
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        """Each device's state in a word, and the reason of its last fall ("" for none)."""
         return {
-            name: state.name.lower() + (f" ({reason})" if reason else "")
+            name: (state.name.lower(), reason)
             for name, (state, reason) in self._supervisor.states().items()
         }
 
@@ -122,6 +127,18 @@ class Children:
     def drop_pending(self) -> list[Job]:
         """Take back the jobs that no child has begun."""
         return self._supervisor.drop_pending()
+
+    def pause(self, device: str) -> None:
+        """Give the device no more work; its child stays, idle."""
+        self._supervisor.pause(device)
+
+    def resume(self, device: str) -> list[Report]:
+        """Give the device work again."""
+        return self._carry_out(self._supervisor.resume(device, time.monotonic()))
+
+    def withdraw(self, device: str, reason: str) -> list[Report]:
+        """Put a faulty device out of service for good."""
+        return self._carry_out(self._supervisor.withdraw(device, reason, time.monotonic()))
 
     def handle(self, event: ChildEvent) -> list[Report]:
         """Take an event out of the inbox."""

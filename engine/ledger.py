@@ -410,6 +410,19 @@ class Ledger:
         missed = self._read("SELECT coalesce(sum(last - first + 1), 0) AS n FROM gaps")[0]["n"]
         return counts | {"seen": blocks["seen"], "skipped": blocks["skipped"], "missed": missed}
 
+    def fee(self, tx_hash: str) -> int:
+        """What this transaction of ours pays, in units."""
+        fee = "SELECT json_extract(body, '$.fee') AS fee FROM transactions WHERE tx_hash = ?"
+        return int(self._read(fee, tx_hash)[0]["fee"])
+
+    def fees_paid(self) -> int:
+        """What every final result has cost, in units: summed here, since SQLite's integers end."""
+        rows = self._read(
+            "SELECT json_extract(body, '$.fee') AS fee, count(*) AS n FROM transactions"
+            " WHERE state = 'final' GROUP BY fee"
+        )
+        return sum(int(row["fee"]) * int(row["n"]) for row in rows)
+
     def _pin(self, **identity: str) -> None:
         with self._write() as db:
             for key, value in identity.items():

@@ -28,9 +28,20 @@ from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import LedgerError, NoDevice
 from engine.ledger import Ledger, Progress
 from engine.messages import Ready
+from engine.protect.keeper import Keeper, PauseAsked
+from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
+from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
 from engine.scan import RolledBack
-from engine.sender import Abandoned, Confirmed, Sender, SenderSettings, SenderTrouble, Signed
+from engine.sender import (
+    Abandoned,
+    Confirmed,
+    Funds,
+    Sender,
+    SenderSettings,
+    SenderTrouble,
+    Signed,
+)
 from engine.supervisor import Accepted, Ended, GivenUp, Job, Kill, Limits, OutOfService
 from engine.tasks import BlockTask
 from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
@@ -54,6 +65,7 @@ class MineSettings:
     tasks_per_block: int = 1
     blocks: int | None = None
     limits: Limits | None = None
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,8 @@ class Miner:
             block_time=settings.sending.network.block_time,
         )
         self._sender = Sender(connect(), ledger, key, self._inbox, settings.sending)
+        self._keeper = Keeper(settings.devices, self._children, report, settings.thresholds)
+        self._states: dict[str, tuple[str, str]] = {}
         self._tickets = itertools.count(1)
         self._jobs: dict[int, tuple[BlockTask, float]] = {}
         self._first_height: int | None = None
@@ -126,6 +140,7 @@ class Miner:
         """
         started = time.monotonic()
         self._close_the_last_run()
+        self._report_totals()
         self._sender.start()
         try:
             self._take(self._children.start())
@@ -133,6 +148,7 @@ class Miner:
                 for event in self._events():
                     self._handle(event)
                 self._take(self._children.tick())
+                self._report_states()
             self._report("stopping")
         finally:
             self._stop()
@@ -147,6 +163,14 @@ class Miner:
     def stop(self) -> None:
         """Ask for the end, which begins within a tick: from any thread, or a signal handler."""
         self._stopping = True
+
+    def pause(self) -> None:
+        """Give no device work until `resume`: from any thread."""
+        self._inbox.put(PauseAsked(paused=True))
+
+    def resume(self) -> None:
+        """End what `pause` began: from any thread."""
+        self._inbox.put(PauseAsked(paused=False))
 
     def child_pids(self) -> dict[str, int | None]:
         """Process id of each device's child."""
@@ -166,8 +190,13 @@ class Miner:
                 self._on_confirmed(event)
             case Abandoned():
                 self._report("given_up", task_id=event.task_id, reason=event.reason)
+            case Funds():
+                self._report("funds", balance=event.balance)
+            case PauseAsked() | Surroundings():
+                self._take(self._keeper.handle(event))
             case RolledBack():
                 self._report("rolled_back", first=event.first, last=event.last)
+                self._report_totals()
             case NodeTrouble():
                 self._report("node_trouble", message=event.message, advice=event.advice)
             case NodeWell():
@@ -197,11 +226,24 @@ class Miner:
         self._drop_what_waits()
         self._seen += 1
         tasks = self._derive(tip)
-        self._report("block", height=tip.block.height, hash=tip.block_hash, tasks=len(tasks))
+        self._report(
+            "block",
+            height=tip.block.height,
+            hash=tip.block_hash,
+            tasks=len(tasks),
+            seen_at=tip.seen_at,
+            block_time=self._watcher.block_time,
+        )
         for task in tasks:
             ticket = next(self._tickets)
             self._jobs[ticket] = (task, tip.seen_at)
-            self._take(self._children.submit(Job(ticket, task.task, self._settings.openings)))
+            self._submit(Job(ticket, task.task, self._settings.openings))
+
+    def _submit(self, job: Job) -> None:
+        if self._children.all_paused:
+            self._skip(job, self._keeper.reason())
+        else:
+            self._take(self._children.submit(job))
 
     def _derive(self, tip: NewTip) -> list[BlockTask]:
         tasks = (
@@ -225,8 +267,10 @@ class Miner:
         self._report("gap", first=first, last=last, reason=reason)
 
     def _drop_what_waits(self) -> None:
+        paused = self._children.all_paused
+        late = "a newer block came before a device was free"
         for job in self._children.drop_pending():
-            self._skip(job, "a newer block came before a device was free")
+            self._skip(job, self._keeper.reason() if paused else late)
 
     def _on_child(self, event: Heard | Exited) -> None:
         if isinstance(event, Heard) and isinstance(event.message, Ready):
@@ -266,8 +310,10 @@ class Miner:
             index=task.index,
             task_id=task.task_id,
             result_hash=computed.root.hex(),
-            device=computed.device,
+            device=accepted.device,
             seconds=computed.seconds,
+            multiply_adds=task.task.multiply_adds,
+            latency=time.time() - seen_at,
         )
 
     def _on_confirmed(self, confirmed: Confirmed) -> None:
@@ -278,12 +324,22 @@ class Miner:
                 height=result.height,
                 tx_hash=result.tx_hash,
                 included_height=result.included_height,
+                fee=self._ledger.fee(result.tx_hash) if result.tx_hash else 0,
             )
 
     def _on_sender_trouble(self, trouble: SenderTrouble) -> None:
         if trouble.fatal:
             raise LedgerError(trouble.message, advice=trouble.advice)
         self._report("sender_trouble", message=trouble.message, advice=trouble.advice)
+
+    def _report_states(self) -> None:
+        for device, (state, reason) in self._children.states().items():
+            if self._states.get(device) != (state, reason):
+                self._states[device] = (state, reason)
+                self._report("device", device=device, state=state, reason=reason)
+
+    def _report_totals(self) -> None:
+        self._report("totals", fees=self._ledger.fees_paid(), **self._ledger.counts())
 
     def _skip(self, job: Job, reason: str) -> None:
         task, _ = self._jobs.pop(job.ticket)

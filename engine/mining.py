@@ -3,6 +3,8 @@
 summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporter())
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from engine.preflight import (
     demand,
     look_at_chain,
 )
+from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
 from engine.state import ledger_path
@@ -41,10 +44,19 @@ class MineRequest:
     depth: int = 6
     gas_price: int | None = None
     ledger: Path | None = None
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
 
 
-def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
-    """Check everything, then mine until done or stopped. Raises the wings' errors."""
+def mine_on(
+    request: MineRequest,
+    key: PrivateKey,
+    report: Reporter,
+    attend: Callable[[Miner], AbstractContextManager[object]] = nullcontext,
+) -> Summary:
+    """Check everything, then mine until done or stopped. Raises the wings' errors.
+
+    `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
+    """
     if len(set(request.devices)) < len(request.devices):
         raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
     client = NodeClient(request.urls)
@@ -70,6 +82,7 @@ def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
         openings=request.openings,
         tasks_per_block=request.tasks_per_block,
         blocks=request.blocks,
+        thresholds=request.thresholds,
     )
     report(
         "start",
@@ -77,12 +90,18 @@ def mine_on(request: MineRequest, key: PrivateKey, report: Reporter) -> Summary:
         chain_id=chain.chain_id,
         devices=", ".join(devices),
         node=request.urls[0],
+        network=chain.network.name,
+        height=chain.status.height,
+        block_time=chain.network.block_time,
+        size=request.size,
+        iterations=request.iterations,
+        ledger=str(path),
     )
     with Ledger.open(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
         miner = Miner(settings, lambda: NodeClient(request.urls), key, ledger, report)
-        with stop_on_signals(miner):
+        with attend(miner), stop_on_signals(miner):
             return miner.run()
 
 

@@ -3,7 +3,8 @@
     report = PlainReporter()
     report("block", height=38, hash="1002...", skipped=0)
 
-An event is a name and fields; both reporters get the same ones, and nothing else prints.
+An event is a name and fields; both reporters get the same ones, and nothing else prints. `QUIET`
+events are for what keeps a state (`engine/view`): nobody reads a line for each of them.
 """
 
 import json
@@ -33,9 +34,15 @@ _LINES = {
     "funded": "made a key, address {address}, and funded it with {cpc} CPC",
     "devnet": "embedded devnet at {url}, a block every {block_time} s",
     "warning": "warning: {name}: {found}. {mend}",
+    "paused": "{devices}: paused, {reason}",
+    "resumed": "{devices}: takes work again",
+    "card_fault": "{device}: {message}",
     "stopping": "stopping: everything is written down",
     "summary": "{blocks_seen} block(s) seen, {confirmed} result(s) confirmed",
 }
+
+QUIET = frozenset({"device", "funds", "reading", "totals"})
+"""A device's state, the account's balance, a device's sensors, the ledger's counts."""
 
 
 class Reporter(Protocol):
@@ -53,6 +60,8 @@ class PlainReporter:
 
     def __call__(self, event: str, **fields: Any) -> None:
         """Print the event's line."""
+        if event in QUIET:
+            return
         clock = time.strftime("%H:%M:%S")
         print(clock, _LINES[event].format(**fields).rstrip(), file=self._out, flush=True)
 
@@ -65,6 +74,8 @@ class JsonReporter:
 
     def __call__(self, event: str, **fields: Any) -> None:
         """Print the object."""
+        if event in QUIET:
+            return
         print(
             json.dumps({"event": event, "time": round(time.time(), 3)} | fields),
             file=self._out,

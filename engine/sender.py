@@ -95,7 +95,14 @@ class SenderTrouble:
     fatal: bool = False
 
 
-SenderEvent = Signed | Confirmed | Abandoned | SenderTrouble | RolledBack | Crashed
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """The account's balance changed, to this many units."""
+
+    balance: int
+
+
+SenderEvent = Signed | Confirmed | Abandoned | SenderTrouble | Funds | RolledBack | Crashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,7 @@ class Sender(threading.Thread):
         self._settings = settings
         self._scan = ChainScan(client, ledger, key.address)
         self._trouble: str | None = None
+        self._balance: int | None = None
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
 
@@ -186,6 +194,9 @@ class Sender(threading.Thread):
         if not behind:
             self._settle(tip)
         account = self._client.balance(self._key.address)
+        if account.balance != self._balance:
+            self._balance = account.balance
+            self._inbox.put(Funds(account.balance))
         unpaid = self._sign_computed(tip, account)
         return self._send_in_order(tip, account) or unpaid
 

@@ -109,6 +109,7 @@ class Accepted:
 
     job: Job
     computed: Computed
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ ALIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.OPENING, State.
 class _Slot:
     device: str
     state: State = State.BACKOFF
+    paused: bool = False
     generation: int = 0
     deadline: float = 0.0
     last_heard: float = 0.0
@@ -189,6 +191,12 @@ class Supervisor:
         """Whether there is neither a job that waits nor one at a device."""
         return not self._pending and all(slot.job is None for slot in self._slots.values())
 
+    @property
+    def all_paused(self) -> bool:
+        """Whether every device that is in service is paused."""
+        in_service = [slot for slot in self._slots.values() if slot.state is not State.OUT]
+        return bool(in_service) and all(slot.paused for slot in in_service)
+
     def states(self) -> dict[str, tuple[State, str]]:
         """Each device's state, and the reason of its last fall ("" for none)."""
         return {name: (slot.state, slot.reason) for name, slot in self._slots.items()}
@@ -208,6 +216,27 @@ class Supervisor:
         dropped = list(self._pending)
         self._pending.clear()
         return dropped
+
+    def pause(self, device: str) -> None:
+        """Give the device no more work; what it has begun it may end. Its child stays."""
+        self._slots[device].paused = True
+
+    def resume(self, device: str, now: float) -> list[Action]:
+        """The device takes work again."""
+        self._slots[device].paused = False
+        return self._hand_out(now)
+
+    def withdraw(self, device: str, reason: str, now: float) -> list[Action]:
+        """The device itself is faulty: its child ends, and no other takes its place."""
+        slot = self._slots[device]
+        actions: list[Action] = []
+        if slot.state in ALIVE:
+            actions = self._fall(slot, reason, now, kill=True, out=True)
+        elif slot.deadline != float("inf"):
+            slot.state, slot.reason = State.OUT, reason
+            actions = [OutOfService(device, reason)]
+        slot.deadline = float("inf")
+        return actions
 
     def heard(self, device: str, generation: int, message: FromChild, now: float) -> list[Action]:
         """A child said something."""
@@ -250,7 +279,7 @@ class Supervisor:
         slot.falls_in_a_row = 0
         slot.seconds_per_madd = check.computed.seconds / check.job.task.multiply_adds
         self._rest(slot)
-        return [Accepted(check.job, check.computed), *self._hand_out(now)]
+        return [Accepted(check.job, check.computed, slot.device), *self._hand_out(now)]
 
     def tick(self, now: float) -> list[Action]:
         """Look at the clock: deadlines, silence, ends of backoff and cool-down."""
@@ -294,7 +323,7 @@ class Supervisor:
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
         for slot in self._slots.values():
-            if slot.state is State.IDLE and self._pending:
+            if slot.state is State.IDLE and not slot.paused and self._pending:
                 job = self._pending.popleft()
                 slot.job = job
                 slot.state = State.BUSY

@@ -146,7 +146,7 @@ def test_a_task_too_large_is_given_up_and_the_child_lives_on(run):
 
 def test_two_devices_share_the_jobs(run):
     def both_ready(children):
-        return set(children.states().values()) == {"idle"}
+        return {state for state, _ in children.states().values()} == {"idle"}
 
     children, _ = run(None, [], devices=("cpu", "reference"), until=both_ready)
     for ticket in range(6):

@@ -217,6 +217,7 @@ class Life(RuleBasedStateMachine):
         self.checks = []
         self.processes = {}  # device -> generation of the live process
         self.told = {}
+        self.paused, self.withdrawn = set(), set()
         self.take(self.supervisor.start(self.now))
 
     def take(self, actions):
@@ -224,12 +225,14 @@ class Life(RuleBasedStateMachine):
             match action:
                 case Spawn():
                     assert action.device not in self.processes, "two children of one device"
+                    assert action.device not in self.withdrawn, "a faulty device came back"
                     self.processes[action.device] = action.generation
                     self.told.pop(action.device, None)
                 case Kill():
                     assert self.processes.pop(action.device) == action.generation
                 case Tell():
                     assert self.processes[action.device] == action.generation
+                    assert action.device not in self.paused or isinstance(action.message, Open)
                     self.told[action.device] = action.message
                 case Check():
                     self.checks.append(action)
@@ -286,6 +289,23 @@ class Life(RuleBasedStateMachine):
             for device, generation in list(self.processes.items()):
                 self.take(self.supervisor.heard(device, generation, Beat(), self.now))
         self.take(self.supervisor.tick(self.now))
+
+    @rule(device=st.sampled_from("abc"))
+    def pause(self, device):
+        self.paused.add(device)
+        self.supervisor.pause(device)
+
+    @rule(device=st.sampled_from("abc"))
+    def resume(self, device):
+        self.paused.discard(device)
+        self.take(self.supervisor.resume(device, self.now))
+
+    @precondition(lambda self: self.tickets > 3 and not self.withdrawn)  # late, and not all three
+    @rule(device=st.sampled_from("abc"))
+    def withdraw(self, device):
+        self.withdrawn.add(device)
+        self.take(self.supervisor.withdraw(device, "its memory is broken", self.now))
+        assert self.supervisor.states()[device] == (State.OUT, "its memory is broken")
 
     @rule()
     def drop(self):

@@ -1,0 +1,80 @@
+"""Carries the policy out: pauses and resumes children, tells the operator, once for each change."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from engine.children import Children, Report
+from engine.protect.policy import Pausing, Thresholds
+from engine.protect.surroundings import Surroundings
+from engine.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """The operator wants every device paused, or the end of that."""
+
+    paused: bool
+
+
+class Keeper:
+    """Call it from the thread that owns the children."""
+
+    def __init__(
+        self,
+        devices: Sequence[str],
+        children: Children,
+        report: Reporter,
+        thresholds: Thresholds,
+    ) -> None:
+        """Raises BadInput for thresholds that would flap."""
+        self._children = children
+        self._report = report
+        self._pausing = Pausing(devices, thresholds)
+        self._told: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
+
+    def handle(self, event: PauseAsked | Surroundings) -> list[Report]:
+        """Take a word of the operator, or what was read; gives what became of the children."""
+        reports: list[Report] = []
+        match event:
+            case PauseAsked():
+                self._pausing.ask(paused=event.paused)
+            case Surroundings():
+                reports = self._look_at(event)
+                self._pausing.see(event)
+        return reports + self._carry_out()
+
+    def reason(self) -> str:
+        """Why blocks are skipped while every device is paused."""
+        reasons = dict.fromkeys(reason for told in self._told.values() for reason in told)
+        return f"paused: {', '.join(reasons)}"
+
+    def _look_at(self, around: Surroundings) -> list[Report]:
+        reports: list[Report] = []
+        for device, reading in around.readings.items():
+            self._report("reading", device=device, **asdict(reading))
+        for fault in around.faults:
+            if fault.fatal:
+                reports += self._children.withdraw(fault.device, fault.message)
+            else:
+                self._report("card_fault", device=fault.device, message=fault.message)
+        return reports
+
+    def _carry_out(self) -> list[Report]:
+        reports: list[Report] = []
+        changed: dict[tuple[str, ...], list[str]] = {}
+        for device, told in self._told.items():
+            reasons = self._pausing.reasons(device)
+            if reasons == told:
+                continue
+            self._told[device] = reasons
+            changed.setdefault(reasons, []).append(device)
+            if reasons:
+                self._children.pause(device)
+            else:
+                reports += self._children.resume(device)
+        for reasons, devices in changed.items():
+            if reasons:
+                self._report("paused", devices=", ".join(devices), reason=", ".join(reasons))
+            else:
+                self._report("resumed", devices=", ".join(devices))
+        return reports

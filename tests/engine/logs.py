@@ -1,0 +1,48 @@
+"""A reporter that remembers, and mining in a thread while the test makes trouble."""
+
+import contextlib
+import threading
+import time
+
+from engine.errors import EngineError
+from engine.mining import mine_on
+
+
+class Log:
+    """Events in order; `error` is what the mining ended with."""
+
+    def __init__(self):
+        self.events = []
+        self.error = None
+        self.summary = None
+
+    def __call__(self, event, **fields):
+        self.events.append((event, fields))
+
+    def all(self, name):
+        return [fields for event, fields in self.events if event == name]
+
+    def wait(self, name, count=1, seconds=20.0):
+        deadline = time.monotonic() + seconds
+        while len(self.all(name)) < count:
+            assert self.error is None, self.error
+            assert time.monotonic() < deadline, self.events
+            time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def mining(self, ask, key, attend=contextlib.nullcontext):
+        """Until the body has ended and the miner with it: the body calls `stop`."""
+
+        def run():
+            try:
+                self.summary = mine_on(ask, key, self, attend)
+            except EngineError as error:
+                self.error = error
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(timeout=60)
+            assert not thread.is_alive(), self.events
