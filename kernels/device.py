@@ -14,6 +14,8 @@ from typing import Self
 
 import numpy as np
 
+from kernels.commit import Digests
+from kernels.commit.rows import plain_levels
 from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.memory import require_bytes
 from kernels.product import Matrix, Multiply, Sums, check_operands, reference
@@ -51,7 +53,8 @@ def multiply_with(multiply: Multiply, A: Matrix, B: Matrix, scratch_bytes: int =
     m, n, _ = check_operands(A, B)
     require_bytes(f"a product of {m} x {n} sums", 4 * m * n + scratch_bytes)
     out = np.empty((m, n), np.int32)
-    multiply(np.ascontiguousarray(A), np.ascontiguousarray(B), out)
+    # Writable ones, too: Numba compiles all over again for an array that must not be written to.
+    multiply(np.require(A, requirements=["C", "W"]), np.require(B, requirements=["C", "W"]), out)
     return out
 
 
@@ -75,6 +78,13 @@ class Device(ABC):
         one is right on every device and fast on none: through numpy, on the host.
         """
         return multiply_with(reference.multiply, A, B)
+
+    def commit(self, rows: Matrix) -> list[Digests]:
+        """The tree over a matrix's bytes, one row of it a row, level by level, the leaves first.
+
+        For results that lie on the host. This one is right on every device, through hashlib.
+        """
+        return plain_levels(rows)
 
     def close(self) -> None:
         """Give threads and memory back. Closing twice is no error."""

@@ -27,7 +27,7 @@ from kernels.digest import DIGEST_BYTES
 from kernels.expand import ExpandRows, operands
 from kernels.memory import require_memory
 from kernels.product import Matrix, Multiply, MultiplyFold, Sums
-from kernels.task import Task
+from kernels.task import LEAF_BYTES, Task
 
 STRIP_ROWS = 64
 LEVEL_PARENTS = 4096
@@ -70,6 +70,21 @@ class HostDevice(Device):
         """A B^T, int32, exact, from A, m x k, and B, n x k: strips of its rows, each in a thread."""
         return multiply_with(self._multiply, A, B, self.threads * self._do.scratch_bytes)
 
+    def commit(self, rows: Matrix) -> list[Digests]:
+        """The tree over a matrix's bytes, strip by strip of its rows, then level by level."""
+        rows = np.require(rows, requirements=["C", "W"])
+        per_row = -(-rows.shape[1] // LEAF_BYTES)
+        levels = _empty_levels(len(rows) * per_row)
+
+        def leaves(first: int) -> None:
+            last = min(first + STRIP_ROWS, len(rows))
+            self._do.hash_leaves(rows[first:last], levels[0][first * per_row : last * per_row])
+
+        self._each(leaves, range(0, len(rows), STRIP_ROWS))
+        for nodes, parents in pairwise(levels):
+            self._hash_level(nodes, parents, _Stopwatch())
+        return levels
+
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()
@@ -85,7 +100,7 @@ class HostDevice(Device):
         n = task.n
         a, b = operands(task.seed)
         B = np.empty((n, n), np.int8)
-        levels = [np.empty((m, DIGEST_BYTES), np.uint8) for m in level_sizes(task.leaf_count)]
+        levels = _empty_levels(task.leaf_count)
 
         def expand_strip_of_b(first: int) -> None:
             last = min(first + STRIP_ROWS, n)
@@ -146,6 +161,10 @@ class HostCommitment(Commitment):
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
         """The 32-byte digests at these places of the tree (level, position), joined in order."""
         return b"".join(self._levels[level][position].tobytes() for level, position in places)
+
+
+def _empty_levels(leaf_count: int) -> list[Digests]:
+    return [np.empty((m, DIGEST_BYTES), np.uint8) for m in level_sizes(leaf_count)]
 
 
 class _Stopwatch:

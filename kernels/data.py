@@ -1,0 +1,56 @@
+"""Input of a piece of work: bytes known by their SHA-256, carried along or lying in a file.
+
+    data = Data.of_bytes(content)
+    data = Data.of_file(path, sha256, size)
+    data.read()  # checked against the hash, each time
+
+Small input travels with the work. Large input stays in a file and only its name travels: what a
+parent puts into a pipe must never wait for a child that hangs.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from kernels.errors import InvalidTask
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`size` bytes with this SHA-256: `content`, or the file at `path`."""
+
+    sha256: bytes
+    size: int
+    content: bytes | None = field(default=None, repr=False)
+    path: str | None = None
+
+    @classmethod
+    def of_bytes(cls, content: bytes) -> Self:
+        """These bytes, carried along."""
+        return cls(hashlib.sha256(content).digest(), len(content), content)
+
+    @classmethod
+    def of_file(cls, path: Path, sha256: bytes, size: int) -> Self:
+        """A file, which is not opened before `read`."""
+        return cls(sha256, size, path=str(path))
+
+    def read(self) -> bytes:
+        """The bytes. Raises InvalidTask where the file is gone or is another one."""
+        content = self.content
+        if content is None:
+            assert self.path is not None
+            try:
+                with Path(self.path).open("rb") as file:
+                    content = file.read(self.size + 1)
+            except OSError as error:
+                raise InvalidTask(
+                    f"the input {self.sha256.hex()} cannot be read: {error}"
+                ) from error
+        if len(content) != self.size or hashlib.sha256(content).digest() != self.sha256:
+            raise InvalidTask(f"the input {self.sha256.hex()} is not what its hash says")
+        return content
+
+    def carried(self) -> Self:
+        """The same data with its bytes in it: for a child that does not see this file system."""
+        return self if self.content is not None else type(self).of_bytes(self.read())

@@ -1,0 +1,54 @@
+"""`matrix_mult_v1` as a piece of work: a task, and how many leaves its proof opens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kernels.check import check_leaves, check_proof
+from kernels.device import Commitment, Device
+from kernels.errors import InvalidProof
+from kernels.proof import most_openings
+from kernels.task import Task
+from kernels.work import Outcome
+from kernels.work.committed import CommittedWork
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticWork(CommittedWork):
+    """Compute `task`, with a proof of `openings` leaves, or of all where there are fewer."""
+
+    task: Task
+    openings: int
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds."""
+        return self.task.multiply_adds
+
+    @property
+    def bytes_needed(self) -> int:
+        """Memory of the larger part: both operands and the result, and a tree of digests."""
+        return 3 * self.task.n**2 + 2 * 32 * self.task.leaf_count
+
+    @property
+    def leaf_count(self) -> int:
+        """L of the specification."""
+        return self.task.leaf_count
+
+    def compute(self, device: Device) -> tuple[Outcome, Commitment]:
+        """Root and proof, and the device's commitment."""
+        commitment = device.compute(self.task)
+        return Outcome(commitment.root, commitment.proof(self._openings)), commitment
+
+    def check(self, outcome: Outcome) -> None:
+        """Check the proof: the leaves that the root itself draws, computed from the seed."""
+        if outcome.proof is None:
+            raise InvalidProof("there is no proof")
+        check_proof(self.task, outcome.result_hash, outcome.proof, least_openings=self._openings)
+
+    def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
+        """Raise unless these leaves, computed from the seed, give the root."""
+        check_leaves(self.task, result_hash, leaves, siblings)
+
+    @property
+    def _openings(self) -> int:
+        return min(self.openings, most_openings(self.task))

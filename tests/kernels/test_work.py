@@ -1,0 +1,198 @@
+"""Work besides chain tasks: products and tasks, committed to, checked, opened, and lied about."""
+
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kernels import memory
+from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix, plain_levels
+from kernels.data import Data
+from kernels.digest import tagged_hash
+from kernels.errors import InvalidProof, InvalidTask, TaskTooLarge, WrongResult
+from kernels.freivalds import check_product
+from kernels.task import Task
+from kernels.work import Outcome
+from kernels.work.committed import Opening
+from kernels.work.matmul import MatrixWork
+from kernels.work.synthetic import SyntheticWork
+from tests.kernels import oracle
+
+SEED = bytes(range(32))
+SHARED = settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def entries(shape, number=0, low=-128, high=128, dtype=np.int8):
+    return np.random.default_rng(number).integers(low, high, shape, dtype)
+
+
+def product(m, k, n, number=0, returns_data=False) -> MatrixWork:
+    A, B = entries((m, k), number), entries((k, n), number + 1)
+    return MatrixWork(m, k, n, Data.of_bytes(A.tobytes()), Data.of_bytes(B.tobytes()), returns_data)
+
+
+def exact(work: MatrixWork):
+    A = np.frombuffer(work.a.read(), np.int8).reshape(work.m, work.k)
+    B = np.frombuffer(work.b.read(), np.int8).reshape(work.k, work.n)
+    return A.astype(np.int64) @ B.astype(np.int64)
+
+
+def hash_by_hand(C) -> bytes:
+    """docs/jobs.md in plain Python, for a matrix of int32."""
+    leaves = []
+    for row in C:
+        data = b"".join(int(entry).to_bytes(4, "little", signed=True) for entry in row)
+        leaves += [data[i : i + 256] for i in range(0, len(data), 256)]
+    root = oracle.root([tagged_hash("cpc/leaf", leaf) for leaf in leaves])
+    shape = b"".join(side.to_bytes(4, "little") for side in C.shape)
+    return tagged_hash("cpc/matrix", b"\x04" + shape + root)
+
+
+@pytest.mark.parametrize("name", ["cpu", "reference"])
+@SHARED
+@given(
+    st.integers(1, 90), st.integers(1, 90), st.integers(1, 150), st.integers(0, 2**32), st.data()
+)
+def test_product_is_right_checked_and_opened(name, request, m, k, n, number, data):
+    device = request.getfixturevalue(name)
+    work = pickle.loads(pickle.dumps(product(m, k, n, number)))
+    outcome = work.run(device)
+    C = exact(work)
+    assert outcome.data == C.astype("<i4").tobytes()
+    assert outcome.result_hash == hash_by_hand(C)
+    assert outcome.proof is None
+    work.check(outcome)
+    leaves = data.draw(
+        st.lists(st.integers(0, work.leaf_count - 1), min_size=1, max_size=5, unique=True)
+    )
+    opening = work.opening(outcome.result_hash, leaves)
+    opened = pickle.loads(pickle.dumps(opening)).run(device)
+    opening.check(opened)
+    work.check_leaves(outcome.result_hash, leaves, opened.data)
+    with pytest.raises(InvalidProof):
+        work.check_leaves(outcome.result_hash, leaves, opened.data + bytes(32))
+
+
+def test_every_wrong_entry_is_found(reference):
+    work = product(4, 5, 70)
+    right = work.run(reference)
+    C = exact(work)
+    for change in (1, -1, 1 << 16, 1 << 30, -(1 << 30)):
+        wrong = C.copy()
+        wrong[3, 69] += change
+        data = wrong.astype("<i4").tobytes()
+        with pytest.raises(WrongResult, match="hash"):
+            work.check(Outcome(right.result_hash, data=data))
+        with pytest.raises(WrongResult, match="Freivalds"):
+            work.check(Outcome(hash_by_hand(wrong), data=data))
+    with pytest.raises(WrongResult, match="bytes"):
+        work.check(Outcome(right.result_hash, data=right.data[:-1]))
+    with pytest.raises(InvalidProof):
+        work.check(Outcome(right.result_hash, proof="", data=right.data))
+    with pytest.raises(InvalidProof):
+        work.check(Outcome(b"", data=right.data))
+    work.check(Outcome(right.result_hash))  # says nothing, and is documented to
+
+
+def test_freivalds_finds_errors_of_2_to_31():
+    """Modulo 2^32 every second of these would pass."""
+    A, B = entries((3, 4)), entries((4, 3), 1)
+    C = A.astype(np.int64) @ B.astype(np.int64)
+    check_product(A, B, C.astype(np.int32))
+    C[1, 1] = -(2**31) if C[1, 1] == 0 else C[1, 1] - 2**31 * np.sign(C[1, 1])
+    for _ in range(200):
+        with pytest.raises(WrongResult):
+            check_product(A, B, C.astype(np.int32))
+
+
+def test_opening_of_another_result(reference):
+    work, other = product(3, 3, 3), product(3, 3, 3, number=9)
+    wrong = other.run(reference).result_hash
+    with pytest.raises(WrongResult):
+        work.opening(wrong, [0]).run(reference)
+    right = work.run(reference)
+    opened = work.opening(right.result_hash, [2]).run(reference)
+    with pytest.raises(WrongResult):
+        work.check_leaves(wrong, [2], opened.data)
+    with pytest.raises(InvalidProof):
+        work.opening(right.result_hash, [1]).check(opened)
+    with pytest.raises(WrongResult):
+        work.opening(right.result_hash, [2]).check(right.__class__(wrong, data=opened.data))
+    for leaves in ([], [3], [-1], [1, 1]):
+        with pytest.raises(InvalidProof):
+            work.check_leaves(right.result_hash, leaves, opened.data)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 1, 1), (1, 65_537, 1), (1, 1, 65_537), (2, 2, 3)])
+def test_forms_that_are_none(m, k, n):
+    with pytest.raises(InvalidTask):
+        MatrixWork(m, k, n, Data.of_bytes(bytes(4)), Data.of_bytes(bytes(4)))
+
+
+def test_memory_first(reference, monkeypatch):
+    work = product(300, 300, 300)
+    monkeypatch.setattr(memory, "available_memory", lambda: work.bytes_needed - 1)
+    with pytest.raises(TaskTooLarge, match="300 x 300 x 300"):
+        work.run(reference)
+
+
+@SHARED
+@given(st.integers(1, 40), st.integers(1, 300), st.sampled_from([1, 4]), st.integers(0, 2**32))
+def test_trees_of_rows_are_one(cpu, rows, columns, entry_bytes, number):
+    """The fast tree, the plain one, and where each leaf lies."""
+    form = MatrixForm(rows, columns, entry_bytes)
+    matrix = entries((rows, columns), number, dtype=form.dtype)
+    as_rows = form.as_rows(matrix)
+    fast, plain = cpu.commit(as_rows), plain_levels(as_rows)
+    assert all(np.array_equal(one, other) for one, other in zip(fast, plain, strict=True))
+    assert len(plain[0]) == form.leaf_count
+    for leaf in (0, form.leaf_count // 2, form.leaf_count - 1):
+        row, first, last = form.leaf_place(leaf)
+        content = matrix[row, first:last].tobytes()
+        assert plain[0][leaf].tobytes() == tagged_hash("cpc/leaf", content)
+    check_matrix(form, MatrixTree(form, plain).result_hash, matrix.tobytes())
+    if rows != columns:
+        other = MatrixForm(columns, rows, entry_bytes)
+        assert other.result_hash(plain[-1].tobytes()) != form.result_hash(plain[-1].tobytes())
+
+
+@pytest.mark.parametrize("openings", [0, 3, 5000])
+def test_synthetic(cpu, openings):
+    work = pickle.loads(pickle.dumps(SyntheticWork(Task(SEED, 40, 2), openings)))
+    outcome = work.run(cpu)
+    work.check(outcome)
+    root, proof = oracle.proof(SEED, 40, 2, min(openings, 40))
+    assert (outcome.result_hash, outcome.proof, outcome.data) == (root, proof, None)
+    with pytest.raises(InvalidProof):
+        work.check(Outcome(outcome.result_hash))
+    if openings:
+        with pytest.raises((InvalidProof, WrongResult)):
+            work.check(Outcome(bytes(32), outcome.proof))
+    opening = work.opening(outcome.result_hash, [39, 0])
+    assert isinstance(opening, Opening)
+    assert (opening.cost, opening.bytes_needed) == (work.cost, work.bytes_needed)
+    opening.check(opening.run(cpu))
+
+
+def test_data_is_what_its_hash_says(tmp_path):
+    content = bytes(range(256))
+    path = tmp_path / "data"
+    path.write_bytes(content)
+    data = Data.of_file(path, hashlib.sha256(content).digest(), len(content))
+    assert data.read() == content
+    assert data.carried() == Data.of_bytes(content) == data.carried().carried()
+    assert "content" not in repr(data.carried())
+    path.write_bytes(content[::-1])
+    with pytest.raises(InvalidTask, match="hash"):
+        data.read()
+    path.write_bytes(content + b"more")
+    with pytest.raises(InvalidTask, match="hash"):
+        data.read()
+    path.unlink()
+    with pytest.raises(InvalidTask, match="cannot be read"):
+        data.read()
