@@ -1,0 +1,91 @@
+"""Fields of a payload, read with one sentence for each thing that can be wrong with them."""
+
+import base64
+import binascii
+from collections.abc import Collection
+from gettext import gettext as _
+
+from engine.errors import BadInput
+from engine.jobs.blobs import BlobRef, Blobs
+from engine.jobs.kind import InvalidPayload, JobLimits, Payload, TooLarge
+from kernels.data import Data
+
+INLINE_BYTES = 8 << 20
+"""Most bytes of data that a payload carries itself: a frame has 16 MiB, base64 takes 4/3."""
+
+
+def check_known(payload: Payload, known: Collection[str]) -> None:
+    """Raise InvalidPayload for a field that this kind does not have: it might change the result."""
+    for name in payload:
+        if name != "challenge_type" and name not in known:
+            raise InvalidPayload(_("there is no field {name}").format(name=repr(name)[:60]))
+
+
+def whole_number(
+    payload: Payload, name: str, *, most: int, allowed: int, default: int | None = None
+) -> int:
+    """A whole number from 1 to `most`. Raises TooLarge beyond `allowed`, which is the worker's own."""
+    value = payload.get(name, default)
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidPayload(
+            _("{name} must be a whole number from 1 to {most}").format(name=name, most=most)
+        )
+    if value > allowed:
+        raise TooLarge(
+            _("{name} is {value}, and {allowed} is the most here").format(
+                name=name, value=value, allowed=allowed
+            )
+        )
+    return value
+
+
+def flag(payload: Payload, name: str) -> bool:
+    """A boolean; false where it is missing."""
+    value = payload.get(name, False)
+    if type(value) is not bool:
+        raise InvalidPayload(_("{name} must be true or false").format(name=name))
+    return value
+
+
+def named_blob(payload: Payload, name: str, limits: JobLimits) -> BlobRef | None:
+    """The blob that field `name` names, or None where the field carries its data itself."""
+    source = payload.get(name)
+    if isinstance(source, dict) and set(source) == {"inline"}:
+        return None
+    if isinstance(source, dict) and set(source) == {"sha256", "size"}:
+        try:
+            ref = BlobRef(source["sha256"], source["size"])
+        except BadInput as error:
+            raise InvalidPayload(f"{name}: {error}") from error
+        limits.check_data(name, ref.size)
+        return ref
+    raise InvalidPayload(
+        _('{name} must be {{"inline": base64}} or {{"sha256": hex, "size": bytes}}').format(
+            name=name
+        )
+    )
+
+
+def data_of(payload: Payload, name: str, limits: JobLimits, blobs: Blobs) -> Data:
+    """The data of a field. Raises MissingBlob where it is named and not here."""
+    ref = named_blob(payload, name, limits)
+    if ref is not None:
+        return blobs.data(ref)
+    text = payload[name]["inline"]
+    if not isinstance(text, str) or len(text) > 4 * INLINE_BYTES // 3 + 4:
+        raise InvalidPayload(
+            _("{name}: inline data must be base64, at most {most} bytes of it").format(
+                name=name, most=INLINE_BYTES
+            )
+        )
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidPayload(_("{name}: inline data is no base64").format(name=name)) from error
+    limits.check_data(name, len(content))
+    return Data.of_bytes(content)
+
+
+def carry(content: bytes) -> dict[str, str]:
+    """A field that carries these bytes itself."""
+    return {"inline": base64.b64encode(content).decode("ascii")}

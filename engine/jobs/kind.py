@@ -1,0 +1,108 @@
+"""What a kind of job is, what a parsed job can do, and how a payload is refused.
+
+JobRefused
+├── InvalidPayload   invalid_payload  malformed, or it contradicts itself
+├── TooLarge         too_large        beyond this worker's limits
+└── Unsupported      unsupported      a kind, or a feature of one, that is not here
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from gettext import gettext as _
+from typing import Any, Protocol
+
+from engine.errors import EngineError
+from engine.jobs.blobs import BlobRef, Blobs
+from kernels.work import DeviceWork
+
+Payload = Mapping[str, Any]
+
+
+class JobRefused(EngineError):
+    """A payload that will not be worked on. `code` is the wire's."""
+
+    code = "invalid_payload"
+
+
+class InvalidPayload(JobRefused):
+    """Malformed, or it contradicts itself."""
+
+
+class TooLarge(JobRefused):
+    """More than this worker's limits allow."""
+
+    code = "too_large"
+
+
+class Unsupported(JobRefused):
+    """A kind of job that is not here, or not enabled."""
+
+    code = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """The most that one job may ask for."""
+
+    matrix_size: int = 16_384
+    """Longest side of a matrix."""
+    iterations: int = 4096
+    multiply_adds: int = 1 << 42
+    """n^3 * iterations, or whatever a kind counts."""
+    data_bytes: int = 64 << 20
+    """Each input, and the result: bytes."""
+
+    def to_json(self) -> dict[str, int]:
+        """A plain dictionary: part of a worker's capabilities."""
+        return asdict(self)
+
+    def check_cost(self, multiply_adds: int) -> None:
+        """Raise TooLarge for more multiply-adds than one job may take."""
+        if multiply_adds > self.multiply_adds:
+            raise TooLarge(
+                _("the job takes {cost} multiply-adds, and {most} is the most here").format(
+                    cost=multiply_adds, most=self.multiply_adds
+                )
+            )
+
+    def check_data(self, what: str, size: int) -> None:
+        """Raise TooLarge for more bytes than one input or result may have."""
+        if size > self.data_bytes:
+            raise TooLarge(
+                _("{what} has {size} bytes, and {most} is the most here").format(
+                    what=what, size=size, most=self.data_bytes
+                )
+            )
+
+
+class Job(DeviceWork, Protocol):
+    """Parsed work. Worker and validator parse the same payload, and get an equal value."""
+
+    @property
+    def leaf_count(self) -> int:
+        """Leaves of the result's tree that a validator may have opened."""
+
+    @property
+    def returns_data(self) -> bool:
+        """Whether `Outcome.data` goes back with the result."""
+
+    def opening(self, result_hash: bytes, leaves: Sequence[int]) -> DeviceWork:
+        """The worker's answer to `open`: work whose outcome's data are the siblings."""
+
+    def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
+        """The validator's look at leaves that it drew. Raises InvalidProof or WrongResult."""
+
+
+class JobKind(Protocol):
+    """A plug-in: one `challenge_type`, from payload to job, and from result to words."""
+
+    name: str
+
+    def blobs(self, payload: Payload, limits: JobLimits) -> tuple[BlobRef, ...]:
+        """Data that the payload names and does not carry. Raises JobRefused."""
+
+    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
+        """The job. Raises JobRefused, or MissingBlob for data that is not in `blobs`."""
+
+    def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:
+        """A result in words, for people. `data` is the result's, where it came along."""

@@ -1,0 +1,88 @@
+"""Which kinds of jobs there are: entry points of the group `cpc_engine.jobs`.
+
+Our own kinds are registered as any other package's would be. Others' code is not even imported
+unless the operator enables the kind by its name, and cannot take one of our names.
+"""
+
+from collections.abc import Iterable, Mapping
+from gettext import gettext as _
+from importlib.metadata import EntryPoint, entry_points
+
+from engine.errors import BadInput, SetupError
+from engine.jobs.blobs import BlobRef, Blobs
+from engine.jobs.kind import InvalidPayload, Job, JobKind, JobLimits, Payload, Unsupported
+
+GROUP = "cpc_engine.jobs"
+OWN_PACKAGE = "cpc-engine"
+
+Kinds = Mapping[str, JobKind]
+
+
+def load_kinds(enabled: Iterable[str] = ()) -> dict[str, JobKind]:
+    """Our kinds, and those of other packages that are enabled, by their names.
+
+    Raises BadInput for an enabled kind that is not installed or cannot be loaded, SetupError where
+    our own are missing.
+    """
+    found = entry_points(group=GROUP)
+    chosen = {point.name: point for point in found if _is_ours(point)}
+    if not chosen:
+        raise SetupError(
+            _("this installation of {package} has no job kinds").format(package=OWN_PACKAGE),
+            advice=_("Install it again (from a checkout: make setup)."),
+        )
+    others = {point.name: point for point in found if not _is_ours(point)}
+    for name in enabled:
+        if name in chosen:
+            continue
+        if name not in others:
+            raise BadInput(
+                _("no installed package has a job kind {name}: there are {known}").format(
+                    name=repr(name), known=", ".join(sorted({**others, **chosen}))
+                ),
+                advice=_("Install the package that brings it, or take the name out."),
+            )
+        chosen[name] = others[name]
+    return {name: _load(point) for name, point in sorted(chosen.items())}
+
+
+def needed_blobs(kinds: Kinds, payload: object, limits: JobLimits) -> tuple[BlobRef, ...]:
+    """Data to be fetched before `parse_job`. Raises JobRefused."""
+    kind, fields = _kind_of(kinds, payload)
+    return kind.blobs(fields, limits)
+
+
+def parse_job(kinds: Kinds, payload: object, limits: JobLimits, blobs: Blobs) -> Job:
+    """The payload's job. Raises JobRefused, or MissingBlob for data that was not fetched."""
+    kind, fields = _kind_of(kinds, payload)
+    return kind.parse(fields, limits, blobs)
+
+
+def _kind_of(kinds: Kinds, payload: object) -> tuple[JobKind, Payload]:
+    if not isinstance(payload, dict):
+        raise InvalidPayload(_("a payload must be an object"))
+    name = payload.get("challenge_type")
+    if not isinstance(name, str):
+        raise InvalidPayload(_("challenge_type must be the name of a kind of job"))
+    if name not in kinds:
+        raise Unsupported(
+            _("there is no kind of job {name} here: there are {known}").format(
+                name=repr(name[:60]), known=", ".join(kinds)
+            )
+        )
+    return kinds[name], payload
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name.replace("_", "-").lower() == OWN_PACKAGE
+
+
+def _load(point: EntryPoint) -> JobKind:
+    try:
+        kind: JobKind = point.load()
+    except Exception as error:
+        raise BadInput(
+            _("the job kind {name} cannot be loaded: {error}").format(name=point.name, error=error),
+            advice=_("Install its package again, or take the name out."),
+        ) from error
+    return kind
