@@ -8,17 +8,19 @@ DEV_STAMP := $(VENV)/.dev
 # What the CUDA packages must fit: the "CUDA Version" that nvidia-smi shows.
 CUDA ?=
 CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
+# Compiled by the set-up, and again when a translation was changed.
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: mine test gpu-test setup lint bench lock clean
+.PHONY: mine test gpu-test setup lint messages bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-mine: $(STAMP)  ## Mine three blocks on an embedded devnet and print a summary
+mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and print a summary
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
-test: $(DEV_STAMP) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
+test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -31,6 +33,10 @@ lint: $(DEV_STAMP)  ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+messages: $(DEV_STAMP)  ## Bring the catalogues of translated messages up to date
+	$(BIN)/python packaging/messages.py
+	@$(MAKE) --no-print-directory $(CATALOGUES)
 
 bench: $(DEV_STAMP)  ## Time the kernels with pytest-benchmark
 	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only
@@ -55,6 +61,9 @@ $(STAMP): requirements.lock pyproject.toml
 $(DEV_STAMP): requirements-dev.lock $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+%.mo: %.po $(STAMP)
+	$(BIN)/python packaging/hatch_hook.py
 
 $(VENV)/.cuda%: requirements-cuda%.lock $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -13,6 +13,7 @@ from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 
+from engine.language import speak
 from engine.messages import Beat, Computed, Failed, FromChild, Open, Opened, Ready, ToChild, Work
 from kernels.device import Commitment, Device
 from kernels.devices import open_device
@@ -29,6 +30,7 @@ def child_main(
     reports: Connection,
 ) -> None:
     """Entry point of a spawned child."""
+    speak()
     serve(lambda: open_device(device_name, threads), orders, reports)
 
 

@@ -4,9 +4,15 @@ Nothing heavy is imported before it is needed: `cpc-engine --help` answers witho
 or requests. One file a command group; `app.py` joins them, `failure.py` turns errors into sentences.
 """
 
+import sys
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    from engine.language import asked_language, bear_any_letter, speak
+
+    bear_any_letter()
+    speak(asked_language(sys.argv[1:]))  # before the import: help texts are made by it
     from engine.cli.app import run
 
     raise SystemExit(run())

@@ -2,24 +2,42 @@
 
 import os
 import sys
+from functools import cache
+from gettext import gettext as _
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from engine import __version__
-from engine.cli import bench, compute, devnet, doctor, keys, mine, query, tx, verify
+from engine.cli import (
+    bench,
+    compute,
+    config,
+    devnet,
+    doctor,
+    everywhere,
+    keys,
+    mine,
+    query,
+    tree,
+    tx,
+    verify,
+)
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
 from engine.cli.options import Nodes
 
 app = typer.Typer(
     name="cpc-engine",
-    help="The Proof-of-Compute worker of ComputeChain.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": tree.ENVIRONMENT_PREFIX,
+    },
 )
 app.command("mine")(mine.mine)
 app.command("compute")(compute.compute)
@@ -30,6 +48,7 @@ app.add_typer(tx.app, name="tx")
 app.add_typer(query.app, name="query")
 app.command("devnet")(devnet.devnet)
 app.command("doctor")(doctor.doctor)
+app.add_typer(config.app, name="config")
 
 
 def _show_version(wanted: bool) -> None:
@@ -38,23 +57,31 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_("The Proof-of-Compute worker of ComputeChain: mines, computes, verifies."))
 def common(
     context: typer.Context,
     node: Nodes = None,
     version: Annotated[  # noqa: ARG001
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help=_("Print the version.")
+        ),
     ] = False,
 ) -> None:
-    """The Proof-of-Compute worker of ComputeChain: mines, computes, verifies."""
+    """What stands before a command's name."""
     context.obj = {"node": node}
+
+
+@cache
+def program() -> TyperGroup:
+    """The whole program as a tree of commands."""
+    return tree.grow(app, everywhere.app)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line; gives the exit code. No error leaves this as a traceback."""
     try:
-        code = app(args=arguments, prog_name="cpc-engine", standalone_mode=False)
+        code = program().main(args=arguments, prog_name="cpc-engine", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except TyperException as error:

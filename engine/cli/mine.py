@@ -19,6 +19,7 @@ from engine.cli.options import (
     load_key,
     node_urls,
     say,
+    was_typed,
 )
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
@@ -87,7 +88,7 @@ def mine(
             from engine.sandbox import Sandbox
             from node_client.passphrase import passphrase_source
 
-            if node:
+            if was_typed(context, "node"):
                 raise BadInput("--devnet mines on a devnet of its own: leave --node out")
             passphrase_source()  # not needed here, and no child may inherit it
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))

@@ -1,14 +1,16 @@
 """Options that several commands share, and how a node, a key and an output are made of them."""
 
 import json
-import os
 import sys
+from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from typer._click import Context as CoreContext  # what a context's parents are typed as
+
     from node_client.keys import PrivateKey
     from node_client.keystore import Keystore
     from node_client.rpc import NodeClient
@@ -20,34 +22,47 @@ Nodes = Annotated[
     typer.Option(
         "--node",
         metavar="URL",
-        help=f"L1 node; several are tried in turn. Also CPC_NODE. [default: {DEFAULT_NODE}]",
+        envvar="CPC_NODE",
+        help=_("L1 node; several are tried in turn. [default: {url}]").format(url=DEFAULT_NODE),
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, reference or cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help=_("Print JSON for machines."))]
+Device = Annotated[str, typer.Option("--device", help=_("auto, cpu, reference or cuda:N."))]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads. [default: all cores]")
+    int | None, typer.Option("--threads", min=1, help=_("CPU threads. [default: all cores]"))
 ]
-Size = Annotated[int, typer.Option("--size", help="Matrix size n.")]
-Iterations = Annotated[int, typer.Option("--iterations", help="Products in a row.")]
-Openings = Annotated[int, typer.Option("--openings", help="Leaves that the proof opens.")]
+Size = Annotated[int, typer.Option("--size", help=_("Matrix size n."))]
+Iterations = Annotated[int, typer.Option("--iterations", help=_("Products in a row."))]
+Openings = Annotated[int, typer.Option("--openings", help=_("Leaves that the proof opens."))]
 KeysDirectory = Annotated[
     Path | None,
     typer.Option(
-        "--keys-dir", help="Key files, shared with cpc-cli. Also CPC_KEYS. [~/.computechain/keys]"
+        "--keys-dir",
+        envvar="CPC_KEYS",
+        help=_("Key files, shared with cpc-cli. [~/.computechain/keys]"),
     ),
 ]
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", help="File with the key's passphrase. Also CPC_PASSPHRASE."),
+    typer.Option(
+        "--passphrase-file", help=_("File with the key's passphrase. Also CPC_PASSPHRASE.")
+    ),
 ]
 
 
+def was_typed(context: "CoreContext", name: str) -> bool:
+    """Whether the parameter was given on the command line, at this very command."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def node_urls(context: typer.Context, here: list[str] | None) -> list[str]:
-    """--node after the subcommand, before it, CPC_NODE (comma-separated), or the default."""
-    before: list[str] = (context.find_root().obj or {}).get("node") or []
-    from_environment = [url for url in os.environ.get("CPC_NODE", "").split(",") if url.strip()]
-    return [url.strip() for url in (here or before or from_environment or [DEFAULT_NODE])]
+    """--node after the subcommand, before it, CPC_NODE, the configuration, or the default."""
+    root = context.find_root()
+    if not was_typed(context, "node") and was_typed(root, "node"):
+        here = root.params["node"]
+    given = [url.strip() for text in here or [] for url in text.split(",") if url.strip()]
+    return given or [DEFAULT_NODE]
 
 
 def connect(context: typer.Context, here: list[str] | None) -> "NodeClient":

@@ -29,7 +29,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("CPC_KEYS", str(tmp_path / "keys"))
     monkeypatch.setenv("CPC_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("CPC_NODE", "CPC_PASSPHRASE", "CPC_DEBUG"):
+    for name in ("CPC_NODE", "CPC_PASSPHRASE", "CPC_DEBUG", "CPC_CONFIG", "CPC_LANG"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
