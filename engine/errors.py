@@ -5,6 +5,7 @@ EngineError
 │   ├── LedgerError   2  the ledger cannot be used: locked, another chain's, disk full
 │   └── SetupError    2  a check before mining failed
 ├── WrongClaim        1  something was checked and found wrong
+├── JobGivenUp        1  a job was not done, and will not be
 └── NoDevice          4  no device is in service
 """
 
@@ -37,6 +38,16 @@ class WrongClaim(EngineError):
     """A result was checked and found wrong."""
 
     exit_code = 1
+
+
+class JobGivenUp(EngineError):
+    """A job was not done, and will not be. `code` is a word for why: see `actions.GivenUp`."""
+
+    exit_code = 1
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class NoDevice(EngineError):

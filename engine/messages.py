@@ -1,12 +1,27 @@
 """What parent and child say to each other, and what becomes of a job.
 
-Parent to child: `Work`, `Open`, None to end. Child to parent: `Ready`, `Beat`, `Computed`,
-`Opened`, `Failed`. Every outcome is a value.
+Parent to child: `Work` or `Run`, `Open`, None to end. Child to parent: `Ready`, `Beat`, `Computed`,
+`Opened`, `Done`, `Failed`. Every outcome is a value.
+
+    Work --> Computed, Open --> Opened    a block's task, with leaves that the parent draws itself
+    Run --> Done                          any other work, which knows how its outcome is checked
 """
 
 from dataclasses import dataclass
 
 from kernels.task import Task
+from kernels.work import DeviceWork, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a child sets its device up. `threads`: of the CPU's kernels, None for every core.
+
+    `warm`: everything that a task of this size needs is made before the child takes work.
+    """
+
+    threads: int | None = None
+    warm: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +31,14 @@ class Work:
     ticket: int
     task: Task
     openings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run `work` and give its outcome."""
+
+    ticket: int
+    work: DeviceWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +59,9 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The child's process is alive, though its device may hang."""
+    """The child's process is alive, though its device may hang. `memory`: its resident bytes."""
+
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,16 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """What a `Run` came to, and the seconds that it took."""
+
+    ticket: int
+    outcome: Outcome
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The child could not do it. `kind` is the error's class, `detail` its sentence.
 
@@ -70,5 +105,5 @@ class Failed:
     detail: str
 
 
-FromChild = Ready | Beat | Computed | Opened | Failed
-ToChild = Work | Open | None
+FromChild = Ready | Beat | Computed | Opened | Done | Failed
+ToChild = Work | Run | Open | None

@@ -11,7 +11,6 @@ Three parties put events into one inbox, and this loop takes them out one by one
 The loop itself never waits for the network or a device, so that it always sees the clock.
 """
 
-import itertools
 import queue
 import signal
 import threading
@@ -22,12 +21,18 @@ from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
 
-from engine.children import Children, Exited, Heard, Report
+from engine.actions import Accepted
+from engine.backlog import Job, new_ticket
+from engine.child import child_main
 from engine.crash import Crashed
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
-from engine.errors import LedgerError, NoDevice
+from engine.desk import Desk, Submitted, Withdrawn
+from engine.errors import LedgerError
+from engine.launcher import Exited, Heard
 from engine.ledger import Ledger, Progress
-from engine.messages import Ready
+from engine.limits import Limits
+from engine.messages import Ready, Setup
+from engine.processes import Entry, LocalProcesses
 from engine.protect.keeper import Keeper, PauseAsked
 from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
 from engine.protect.surroundings import Surroundings
@@ -42,13 +47,12 @@ from engine.sender import (
     SenderTrouble,
     Signed,
 )
-from engine.supervisor import Accepted, Ended, GivenUp, Job, Kill, Limits, OutOfService
 from engine.tasks import BlockTask
 from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
+from engine.workshop import TICK_SECONDS, Ending, Workshop
+from kernels.task import Task
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
-
-_TICK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Miner:
         ledger: Ledger,
         report: Reporter,
         *,
-        child_entry: Callable[..., None] | None = None,
+        child_entry: Entry = child_main,
     ) -> None:
         """`connect` makes a client: watcher and sender have one each, as sessions are not shared."""
         self._settings = settings
@@ -108,14 +112,10 @@ class Miner:
         self._ledger = ledger
         self._report = report
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        entry = {} if child_entry is None else {"entry": child_entry}
-        self._children = Children(
-            list(settings.devices),
-            self._inbox,
-            threads=settings.threads,
-            limits=settings.limits,
-            **entry,
-        )
+        warm = Task(bytes(31) + b"\1", settings.size, settings.iterations)
+        launcher = LocalProcesses(self._inbox, Setup(settings.threads, warm), entry=child_entry)
+        self._workshop = Workshop(settings.devices, launcher, self._inbox, report, settings.limits)
+        self._children = self._workshop.children
         self._watcher = Watcher(
             connect(),
             self._inbox,
@@ -125,7 +125,6 @@ class Miner:
         self._sender = Sender(connect(), ledger, key, self._inbox, settings.sending)
         self._keeper = Keeper(settings.devices, self._children, report, settings.thresholds)
         self._states: dict[str, tuple[str, str]] = {}
-        self._tickets = itertools.count(1)
         self._jobs: dict[int, tuple[BlockTask, float]] = {}
         self._first_height: int | None = None
         self._seen = self._missed = 0
@@ -143,11 +142,11 @@ class Miner:
         self._report_totals()
         self._sender.start()
         try:
-            self._take(self._children.start())
+            self._take(self._workshop.start())
             while not self._stopping and not self._finished():
                 for event in self._events():
                     self._handle(event)
-                self._take(self._children.tick())
+                self._take(self._workshop.tick())
                 self._report_states()
             self._report("stopping")
         finally:
@@ -176,12 +175,19 @@ class Miner:
         """Process id of each device's child."""
         return self._children.pids()
 
+    @property
+    def desk(self) -> Desk:
+        """Where other threads hand work in for the same children."""
+        return self._workshop.desk
+
     def _handle(self, event: Any) -> None:
         match event:
             case NewTip():
                 self._on_tip(event)
-            case Heard() | Exited():
-                self._on_child(event)
+            case Heard() | Exited() | Submitted() | Withdrawn():
+                self._take(self._workshop.handle(event))
+                if isinstance(event, Heard) and isinstance(event.message, Ready):
+                    self._watch()
             case Signed():
                 self._report(
                     "signed", task_id=event.task_id, tx_hash=event.tx_hash, nonce=event.nonce
@@ -193,7 +199,7 @@ class Miner:
             case Funds():
                 self._report("funds", balance=event.balance)
             case PauseAsked() | Surroundings():
-                self._take(self._keeper.handle(event))
+                self._take(self._workshop.take(self._keeper.handle(event)))
             case RolledBack():
                 self._report("rolled_back", first=event.first, last=event.last)
                 self._report_totals()
@@ -235,15 +241,15 @@ class Miner:
             block_time=self._watcher.block_time,
         )
         for task in tasks:
-            ticket = next(self._tickets)
+            ticket = new_ticket()
             self._jobs[ticket] = (task, tip.seen_at)
-            self._submit(Job(ticket, task.task, self._settings.openings))
+            self._submit(Job(ticket, task.task, self._settings.openings, name=task.task_id))
 
     def _submit(self, job: Job) -> None:
         if self._children.all_paused:
             self._skip(job, self._keeper.reason())
         else:
-            self._take(self._children.submit(job))
+            self._take(self._workshop.submit(job))
 
     def _derive(self, tip: NewTip) -> list[BlockTask]:
         tasks = (
@@ -272,32 +278,17 @@ class Miner:
         for job in self._children.drop_pending():
             self._skip(job, self._keeper.reason() if paused else late)
 
-    def _on_child(self, event: Heard | Exited) -> None:
-        if isinstance(event, Heard) and isinstance(event.message, Ready):
-            ready = event.message
-            self._report("ready", device=ready.device, seconds=ready.seconds)
-            if self._watcher.ident is None:  # before that a block could only be skipped
-                self._watcher.start()
-        self._take(self._children.handle(event))
+    def _watch(self) -> None:
+        """Not before a child is ready: until then a block could only be skipped."""
+        if self._watcher.ident is None:
+            self._watcher.start()
 
-    def _take(self, reports: list[Report]) -> None:
-        for report in reports:
-            match report:
-                case Accepted():
-                    self._on_accepted(report)
-                case GivenUp():
-                    self._skip(report.job, report.reason)
-                case Kill():
-                    self._report("child_killed", device=report.device, reason=report.reason)
-                case Ended():
-                    self._report("child_ended", device=report.device, reason=report.reason)
-                case OutOfService():
-                    self._report("out_of_service", device=report.device, reason=report.reason)
-                    if self._children.all_out:
-                        raise NoDevice(
-                            f"no device is in service; the last: {report.device}: {report.reason}",
-                            advice="Run cpc-engine doctor, then start again.",
-                        )
+    def _take(self, endings: list[Ending]) -> None:
+        for ending in endings:
+            if isinstance(ending, Accepted):
+                self._on_accepted(ending)
+            else:
+                self._skip(ending.job, ending.reason)
 
     def _on_accepted(self, accepted: Accepted) -> None:
         task, seen_at = self._jobs.pop(accepted.job.ticket)
@@ -365,7 +356,7 @@ class Miner:
 
     def _events(self) -> Iterator[Any]:
         try:
-            yield self._inbox.get(timeout=_TICK_SECONDS)
+            yield self._inbox.get(timeout=TICK_SECONDS)
             while True:
                 yield self._inbox.get_nowait()
         except queue.Empty:
@@ -374,7 +365,7 @@ class Miner:
     def _stop(self) -> None:
         self._watcher.stopping.set()
         self._sender.stop()
-        self._children.stop()
+        self._workshop.stop()
         self._sender.join(timeout=0.5)
 
 

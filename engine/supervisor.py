@@ -9,126 +9,34 @@ drive this file without either. Each device has one child at a time, known by it
 that a late word from a killed child is never taken for its successor's.
 
     STARTING --Ready--> IDLE --Work--> BUSY --Computed--> OPENING --Opened--> CHECKING --> IDLE
-    any of these --exit, hang, silence, wrong result--> BACKOFF --> STARTING
+                             --Run---> BUSY --Done--------------------------> CHECKING --> IDLE
+    any of these --exit, hang, silence, wrong result, too much memory--> BACKOFF --> STARTING
     too many of those --> OUT, until the cool-down ends --> STARTING
 
-The limits follow OTP's supervisor: at most so many restarts within a period.
+What waits is in `backlog.py`, how often a device may fall in `standing.py`.
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from engine.messages import Beat, Computed, Failed, FromChild, Open, Opened, Ready, ToChild, Work
+from engine.actions import (
+    Accepted,
+    Action,
+    Check,
+    Ended,
+    GivenUp,
+    Kill,
+    Opening,
+    OutOfService,
+    Spawn,
+    Tell,
+)
+from engine.backlog import Backlog, Job
+from engine.limits import Limits
+from engine.messages import Beat, Computed, Done, Failed, FromChild, Open, Opened, Ready, Run, Work
+from engine.standing import Standing
 from kernels.task import Task
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Patience and restart intensity. Times in seconds."""
-
-    start: float = 180.0
-    silence_starting: float = 90.0
-    silence: float = 10.0
-    work_margin: float = 10.0
-    work_factor: float = 20.0
-    slowest_rate: float = 2e7
-    """Multiply-adds a second that any device reaches: the deadline before a speed is known."""
-    backoff_first: float = 0.0
-    backoff_most: float = 60.0
-    restarts: int = 5
-    period: float = 300.0
-    cooldown: float = 600.0
-    sleep: float = 2.0
-    """A longer pause between two ticks means that this process itself stood still."""
-    attempts: int = 3
-    """A job that took this many children down is given up."""
-
-
-@dataclass(slots=True)
-class Job:
-    """One task to be computed, by whichever device comes first."""
-
-    ticket: int
-    task: Task
-    openings: int
-    failures: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Spawn:
-    """Start a child for the device."""
-
-    device: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """End that child now, whatever it does."""
-
-    device: str
-    generation: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """That child ended by itself, or somebody else ended it; there is nothing to be done."""
-
-    device: str
-    generation: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Put this on the child's queue."""
-
-    device: str
-    generation: int
-    message: ToChild
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Check the opened leaves against the seed, then call `checked`."""
-
-    device: str
-    generation: int
-    job: Job
-    computed: Computed
-    leaves: tuple[int, ...]
-    siblings: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The job is done and its result was found right."""
-
-    job: Job
-    computed: Computed
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """The job is not done and will not be; `reason` is one sentence."""
-
-    job: Job
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfService:
-    """The device gets no more work until its cool-down ends."""
-
-    device: str
-    reason: str
-
-
-Action = Spawn | Kill | Ended | Tell | Check | Accepted | GivenUp | OutOfService
 
 
 class State(Enum):
@@ -145,22 +53,31 @@ class State(Enum):
 
 ALIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.OPENING, State.CHECKING})
 
+_ENDS_THE_SAME_WAY = frozenset({"InvalidTask", "InvalidJob"})
+_NO_ROOM = frozenset({"TaskTooLarge"})
+"""Kinds of failure that cost no child: on every device, and on this one."""
+_UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge"})
+"""Kinds of failure at the start that another start would only repeat."""
+
+_PACE_KEPT = 0.9
+"""A device's pace is that of its slowest job; each later job lets so much of it stand."""
+
 
 @dataclass(slots=True)
 class _Slot:
     device: str
+    standing: Standing
+    generation: int = 0
     state: State = State.BACKOFF
     paused: bool = False
-    generation: int = 0
     deadline: float = 0.0
     last_heard: float = 0.0
     job: Job | None = None
+    began: float = 0.0
     computed: Computed | None = None
     leaves: tuple[int, ...] = ()
-    seconds_per_madd: float | None = None
-    falls: deque[float] = field(default_factory=deque)
-    falls_in_a_row: int = 0
-    wrong_results: deque[float] = field(default_factory=deque)
+    pace: dict[str, float] = field(default_factory=dict)  # seconds a multiply-add, by kind of job
+    start_seconds: float | None = None
     reason: str = ""
 
 
@@ -169,16 +86,17 @@ class Supervisor:
 
     def __init__(
         self,
-        devices: list[str],
+        devices: Iterable[str],
         *,
-        draw: Callable[[Job, Computed], tuple[int, ...]],
+        draw: Callable[[Task, Computed], tuple[int, ...]],
         limits: Limits | None = None,
     ) -> None:
-        """`draw` picks the leaves to open of a computed job, unknown to the child before."""
+        """`draw` picks the leaves to open of a computed task, unknown to the child before."""
         self._limits = limits or Limits()
         self._draw = draw
-        self._slots = {device: _Slot(device) for device in devices}
-        self._pending: deque[Job] = deque()
+        self._generations: dict[str, int] = {}
+        self._slots = {device: self._new_slot(device) for device in devices}
+        self._backlog = Backlog()
         self._last_tick = 0.0
 
     @property
@@ -189,7 +107,9 @@ class Supervisor:
     @property
     def idle(self) -> bool:
         """Whether there is neither a job that waits nor one at a device."""
-        return not self._pending and all(slot.job is None for slot in self._slots.values())
+        return not self._backlog and not any(
+            slot.job is not None and not slot.job.cancelled for slot in self._slots.values()
+        )
 
     @property
     def all_paused(self) -> bool:
@@ -201,21 +121,31 @@ class Supervisor:
         """Each device's state, and the reason of its last fall ("" for none)."""
         return {name: (slot.state, slot.reason) for name, slot in self._slots.items()}
 
+    # --- devices ----------------------------------------------------------------------------------
+
     def start(self, now: float) -> list[Action]:
         """Start every child."""
         self._last_tick = now
         return [action for slot in self._slots.values() for action in self._spawn(slot, now)]
 
-    def submit(self, job: Job, now: float) -> list[Action]:
-        """Take a job; it is done in order of submission."""
-        self._pending.append(job)
-        return self._hand_out(now)
+    def add(self, device: str, now: float) -> list[Action]:
+        """A device came while the others run; one that is there already is left as it is."""
+        if device in self._slots:
+            return []
+        self._slots[device] = self._new_slot(device)
+        return self._spawn(self._slots[device], now)
 
-    def drop_pending(self) -> list[Job]:
-        """Take back what no child has begun."""
-        dropped = list(self._pending)
-        self._pending.clear()
-        return dropped
+    def remove(self, device: str, now: float, reason: str) -> list[Action]:
+        """A device is taken away: its child ends, its job goes back to the line, without blame."""
+        slot = self._slots.pop(device, None)
+        if slot is None:
+            return []
+        actions: list[Action] = []
+        if slot.state in ALIVE:
+            actions.append(Kill(device, slot.generation, reason))
+        if slot.job is not None and not slot.job.cancelled:
+            self._backlog.put_back(slot.job)
+        return actions + self._hand_out(now)
 
     def pause(self, device: str) -> None:
         """Give the device no more work; what it has begun it may end. Its child stays."""
@@ -238,22 +168,47 @@ class Supervisor:
         slot.deadline = float("inf")
         return actions
 
+    # --- jobs -------------------------------------------------------------------------------------
+
+    def submit(self, job: Job, now: float) -> list[Action]:
+        """Take a job; those of one priority are done in order of submission."""
+        if (reason := self._backlog.why_quarantined(job)) is not None:
+            return [GivenUp(job, "quarantined", reason)]
+        self._backlog.put(job)
+        return self._hand_out(now)
+
+    def cancel(self, ticket: int, now: float) -> list[Action]:
+        """Nobody wants this job any more. No action where there is no such job."""
+        return self._stop_job(
+            lambda job: job.ticket == ticket, "cancelled", "it was cancelled", now
+        )
+
+    def drop_pending(self, owner: str = "") -> list[Job]:
+        """Take back what no child has begun of this owner's."""
+        return self._backlog.drop(lambda job: job.owner == owner)
+
+    # --- events -----------------------------------------------------------------------------------
+
     def heard(self, device: str, generation: int, message: FromChild, now: float) -> list[Action]:
         """A child said something."""
-        slot = self._slots[device]
-        if generation != slot.generation or slot.state not in ALIVE:
+        slot = self._live(device, generation)
+        if slot is None:
             return []
         slot.last_heard = now
         match message:
             case Beat():
-                return []
+                return self._on_beat(slot, message, now)
             case Ready() if slot.state is State.STARTING:
                 slot.state = State.IDLE
+                slot.start_seconds = message.seconds
+                slot.standing.got_ready()
                 return self._hand_out(now)
-            case Computed() if slot.state is State.BUSY and self._is_for(slot, message.ticket):
+            case Computed(ticket=ticket) if self._awaits(slot, State.BUSY, ticket):
                 return self._on_computed(slot, message, now)
-            case Opened() if slot.state is State.OPENING and self._is_for(slot, message.ticket):
+            case Opened(ticket=ticket) if self._awaits(slot, State.OPENING, ticket):
                 return self._on_opened(slot, message)
+            case Done(ticket=ticket) if self._awaits(slot, State.BUSY, ticket):
+                return self._on_done(slot, message, now)
             case Failed():
                 return self._on_failed(slot, message, now)
             case _:
@@ -263,23 +218,27 @@ class Supervisor:
         self, device: str, generation: int, exitcode: int | None, now: float
     ) -> list[Action]:
         """A child's process ended."""
-        slot = self._slots[device]
-        if generation != slot.generation or slot.state not in ALIVE:
+        slot = self._live(device, generation)
+        if slot is None:
             return []
         return self._fall(slot, f"its process ended ({_describe_exit(exitcode)})", now, kill=False)
 
     def checked(self, check: Check, error: str | None, now: float) -> list[Action]:
-        """The opened leaves were checked; `error` is None where they are right."""
-        slot = self._slots[check.device]
-        if check.generation != slot.generation or slot.state is not State.CHECKING:
+        """The answer was checked; `error` is None where it is right."""
+        slot = self._live(check.device, check.generation)
+        if slot is None or slot.state is not State.CHECKING:
             return []
         if error is not None:
-            slot.wrong_results.append(now)
+            slot.standing.was_wrong(now)
             return self._fall(slot, f"computed a wrong result: {error}", now, kill=True)
-        slot.falls_in_a_row = 0
-        slot.seconds_per_madd = check.computed.seconds / check.job.task.multiply_adds
+        slot.standing.did_well()
+        job = check.job
+        result = check.answer.computed if isinstance(check.answer, Opening) else check.answer
+        pace = result.seconds / job.cost
+        slot.pace[job.kind] = max(pace, _PACE_KEPT * slot.pace.get(job.kind, 0.0))
         self._rest(slot)
-        return [Accepted(check.job, check.computed, slot.device), *self._hand_out(now)]
+        accepted: list[Action] = [] if job.cancelled else [Accepted(job, result, slot.device)]
+        return accepted + self._hand_out(now)
 
     def tick(self, now: float) -> list[Action]:
         """Look at the clock: deadlines, silence, ends of backoff and cool-down."""
@@ -290,10 +249,26 @@ class Supervisor:
             for slot in self._slots.values():
                 slot.last_heard += pause
                 slot.deadline += pause
-        actions: list[Action] = []
-        for slot in self._slots.values():
+        actions = self._stop_job(
+            lambda job: job.expires is not None and now >= job.expires,
+            "expired",
+            "its deadline passed",
+            now,
+        )
+        for slot in list(self._slots.values()):
             actions += self._tick_slot(slot, now)
         return actions
+
+    # --- what follows -----------------------------------------------------------------------------
+
+    def _new_slot(self, device: str) -> _Slot:
+        return _Slot(device, Standing(self._limits), self._generations.get(device, 0))
+
+    def _live(self, device: str, generation: int) -> _Slot | None:
+        slot = self._slots.get(device)
+        if slot is None or generation != slot.generation or slot.state not in ALIVE:
+            return None
+        return slot
 
     def _tick_slot(self, slot: _Slot, now: float) -> list[Action]:
         limits = self._limits
@@ -315,6 +290,7 @@ class Supervisor:
 
     def _spawn(self, slot: _Slot, now: float) -> list[Action]:
         slot.generation += 1
+        self._generations[slot.device] = slot.generation
         slot.state = State.STARTING
         slot.deadline = now + self._limits.start
         slot.last_heard = now
@@ -323,59 +299,113 @@ class Supervisor:
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
         for slot in self._slots.values():
-            if slot.state is State.IDLE and not slot.paused and self._pending:
-                job = self._pending.popleft()
-                slot.job = job
-                slot.state = State.BUSY
-                slot.deadline = now + self._patience(slot, job)
-                work = Work(job.ticket, job.task, job.openings)
-                actions.append(Tell(slot.device, slot.generation, work))
-        return actions
+            if slot.state is not State.IDLE or slot.paused:
+                continue
+            if (job := self._backlog.take(slot.device)) is not None:
+                actions.append(self._give(slot, job, now))
+        in_service = {slot.device for slot in self._slots.values() if slot.state is not State.OUT}
+        refused = self._backlog.drop(lambda job: set() < in_service <= job.refused_by.keys())
+        return actions + [
+            GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused
+        ]
+
+    def _give(self, slot: _Slot, job: Job, now: float) -> Action:
+        slot.job = job
+        slot.state = State.BUSY
+        slot.began = now
+        slot.deadline = now + self._patience(slot, job)
+        if isinstance(job.work, Task):
+            return Tell(slot.device, slot.generation, Work(job.ticket, job.work, job.openings))
+        return Tell(slot.device, slot.generation, Run(job.ticket, job.work))
 
     def _patience(self, slot: _Slot, job: Job) -> float:
-        madds = job.task.multiply_adds
-        if slot.seconds_per_madd is None:
-            return self._limits.start + madds / self._limits.slowest_rate
-        return self._limits.work_margin + self._limits.work_factor * slot.seconds_per_madd * madds
+        pace = slot.pace.get(job.kind)
+        if pace is None:
+            return self._limits.start + job.cost / self._limits.slowest_rate
+        return self._limits.work_margin + self._limits.work_factor * pace * job.cost
 
-    def _is_for(self, slot: _Slot, ticket: int) -> bool:
-        return slot.job is not None and slot.job.ticket == ticket
+    def _awaits(self, slot: _Slot, state: State, ticket: int) -> bool:
+        job = slot.job
+        return job is not None and slot.state is state and job.ticket == ticket
+
+    def _on_beat(self, slot: _Slot, beat: Beat, now: float) -> list[Action]:
+        most = self._limits.memory
+        if not most or beat.memory <= most:
+            return []
+        reason = f"its memory grew to {beat.memory >> 20} MiB, over its limit of {most >> 20} MiB"
+        return self._fall(slot, reason, now, kill=True)
 
     def _on_computed(self, slot: _Slot, computed: Computed, now: float) -> list[Action]:
         assert slot.job is not None
+        if not isinstance(slot.job.work, Task):
+            return self._fall(slot, "answered for another kind of job", now, kill=True)
         slot.computed = computed
-        slot.leaves = self._draw(slot.job, computed)
+        slot.leaves = self._draw(slot.job.work, computed)
         slot.state = State.OPENING
         slot.deadline = now + self._limits.work_margin
         return [Tell(slot.device, slot.generation, Open(computed.ticket, slot.leaves))]
 
     def _on_opened(self, slot: _Slot, opened: Opened) -> list[Action]:
-        assert slot.job is not None
         assert slot.computed is not None
+        return self._check(slot, Opening(slot.computed, slot.leaves, opened.siblings))
+
+    def _on_done(self, slot: _Slot, done: Done, now: float) -> list[Action]:
+        assert slot.job is not None
+        if isinstance(slot.job.work, Task):
+            return self._fall(slot, "answered for another kind of job", now, kill=True)
+        return self._check(slot, done)
+
+    def _check(self, slot: _Slot, answer: Opening | Done) -> list[Action]:
+        assert slot.job is not None
         slot.state = State.CHECKING
-        return [
-            Check(
-                slot.device,
-                slot.generation,
-                slot.job,
-                slot.computed,
-                slot.leaves,
-                opened.siblings,
-            )
-        ]
+        return [Check(slot.device, slot.generation, slot.job, answer)]
 
     def _on_failed(self, slot: _Slot, failed: Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
         if failed.ticket is None:
-            permanent = failed.kind == "DeviceUnavailable"
-            return self._fall(slot, said, now, kill=True, out=permanent)
-        if slot.job is None or slot.job.ticket != failed.ticket:
+            if failed.kind == "WrongResult":
+                slot.standing.was_wrong(now)
+            return self._fall(slot, said, now, kill=True, out=failed.kind in _UNFIT)
+        job = slot.job
+        if job is None or job.ticket != failed.ticket:
             return []
-        if failed.kind in ("TaskTooLarge", "InvalidTask"):  # another try ends the same way
-            job = slot.job
+        if failed.kind in _ENDS_THE_SAME_WAY:
             self._rest(slot)
-            return [GivenUp(job, said), *self._hand_out(now)]
+            given_up: list[Action] = [] if job.cancelled else [GivenUp(job, "invalid", said)]
+            return given_up + self._hand_out(now)
+        if failed.kind in _NO_ROOM:
+            self._rest(slot)
+            job.refused_by[slot.device] = said
+            if not job.cancelled:
+                self._backlog.put_back(job)
+            return self._hand_out(now)
         return self._fall(slot, said, now, kill=True)
+
+    def _stop_job(
+        self, wanted: Callable[[Job], bool], code: str, reason: str, now: float
+    ) -> list[Action]:
+        """Give up what is `wanted`. A child at work on it is left to end, unless that takes long."""
+        actions: list[Action] = [GivenUp(job, code, reason) for job in self._backlog.drop(wanted)]
+        for slot in list(self._slots.values()):
+            job = slot.job
+            if job is None or job.cancelled or not wanted(job):
+                continue
+            job.cancelled = True
+            actions.append(GivenUp(job, code, reason))
+            if slot.state is State.BUSY and self._outlasts_a_restart(slot, job, now):
+                actions.append(
+                    Kill(slot.device, slot.generation, f"its job is not wanted: {reason}")
+                )
+                self._rest(slot)
+                actions += self._spawn(slot, now)
+        return actions
+
+    def _outlasts_a_restart(self, slot: _Slot, job: Job, now: float) -> bool:
+        """Whether a new child is ready before this one is done."""
+        pace = slot.pace.get(job.kind)
+        if pace is None or slot.start_seconds is None:
+            return True
+        return slot.began + pace * job.cost > now + slot.start_seconds
 
     def _rest(self, slot: _Slot) -> None:
         slot.state = State.IDLE
@@ -389,42 +419,29 @@ class Supervisor:
         gone = Kill if kill else Ended
         actions: list[Action] = [gone(slot.device, slot.generation, reason)]
         slot.reason = reason
-        if (job := slot.job) is not None:
-            job.failures.append(f"{slot.device}: {reason}")
-            if len(job.failures) >= self._limits.attempts:
-                actions.append(GivenUp(job, f"it took {len(job.failures)} children down; {reason}"))
-            else:
-                self._pending.appendleft(job)
-        slot.job = None
-        slot.computed = None
-        actions += self._after_fall(slot, now, out=out)
+        was_ready = slot.state is not State.STARTING
+        if (job := slot.job) is not None and not job.cancelled:
+            actions += self._blame(job, f"{slot.device}: {reason}")
+        self._rest(slot)
+        if slot.standing.fell(now, was_ready=was_ready) and not out:
+            slot.state = State.BACKOFF
+            slot.deadline = now + slot.standing.pause()
+            if slot.deadline <= now:
+                actions += self._spawn(slot, now)
+        else:
+            slot.state = State.OUT
+            slot.deadline = now + slot.standing.taken_out()
+            actions.append(OutOfService(slot.device, reason))
         return actions + self._hand_out(now)
 
-    def _after_fall(self, slot: _Slot, now: float, *, out: bool) -> list[Action]:
-        limits = self._limits
-        _forget_before(slot.falls, now - limits.period)
-        _forget_before(slot.wrong_results, now - limits.period)
-        slot.falls.append(now)
-        slot.falls_in_a_row += 1
-        if out or len(slot.falls) > limits.restarts or len(slot.wrong_results) > 1:
-            slot.state = State.OUT
-            slot.deadline = now + limits.cooldown
-            slot.falls.clear()
-            slot.wrong_results.clear()
-            return [OutOfService(slot.device, slot.reason)]
-        slot.state = State.BACKOFF
-        slot.deadline = now + self._backoff(slot.falls_in_a_row)
-        return [] if slot.deadline > now else self._spawn(slot, now)
-
-    def _backoff(self, falls_in_a_row: int) -> float:
-        if falls_in_a_row <= 1:
-            return self._limits.backoff_first
-        return float(min(self._limits.backoff_most, 2.0 ** (falls_in_a_row - 2)))
-
-
-def _forget_before(times: deque[float], moment: float) -> None:
-    while times and times[0] < moment:
-        times.popleft()
+    def _blame(self, job: Job, reason: str) -> list[Action]:
+        job.failures.append(reason)
+        if len(job.failures) < self._limits.attempts:
+            self._backlog.put_back(job)
+            return []
+        why = f"it took {len(job.failures)} children down; {reason}"
+        self._backlog.quarantine(job, why)
+        return [GivenUp(job, "quarantined", why)]
 
 
 def _describe_exit(exitcode: int | None) -> str:

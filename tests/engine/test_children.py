@@ -11,8 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.actions import Accepted, GivenUp, Kill, OutOfService
+from engine.backlog import Job
+from engine.child import child_main
 from engine.children import Children
-from engine.supervisor import Accepted, GivenUp, Job, Kill, Limits, OutOfService
+from engine.limits import Limits
+from engine.messages import Setup
+from engine.processes import LocalProcesses
 from kernels.check import check_proof
 from kernels.devices import open_device
 from kernels.task import Task
@@ -34,11 +39,10 @@ def run():
     """`run(entry, jobs)` gives every report until all jobs ended; no child is left after the test."""
     started = []
 
-    def go(entry, tasks, devices=("cpu",), limits=LIMITS, patience=60.0, until=None):
-        inbox = queue.Queue()
-        children = Children(
-            list(devices), inbox, threads=1, limits=limits, **({"entry": entry} if entry else {})
-        )
+    def go(entry, tasks, devices=("cpu",), limits=LIMITS, patience=60.0, until=None, setup=None):
+        inbox = queue.SimpleQueue()
+        launcher = LocalProcesses(inbox, setup or Setup(threads=1), entry=entry or child_main)
+        children = Children(devices, launcher, limits)
         started.append(children)
         reports = children.start()
         for ticket, task in enumerate(tasks, 1):
@@ -69,7 +73,7 @@ def _idle(children):
 def drain(children):
     reports = []
     while not children.idle:
-        reports += children.handle(children._inbox.get(timeout=30))
+        reports += children.handle(children._launcher._inbox.get(timeout=30))
     return reports
 
 
@@ -88,8 +92,8 @@ def test_an_honest_child_computes_what_the_reference_computes(run):
     accepted = kinds(reports, Accepted)
     assert len(accepted) == len(reports) == 3
     for report in accepted:
-        assert report.computed.root == root_of(report.job.task)
-        check_proof(report.job.task, report.computed.root, report.computed.proof, least_openings=4)
+        assert report.computed.root == root_of(report.job.work)
+        check_proof(report.job.work, report.computed.root, report.computed.proof, least_openings=4)
 
 
 @pytest.mark.parametrize(
@@ -170,9 +174,12 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path):
     script = (
         "import queue, time\n"
         "from engine.children import Children\n"
+        "from engine.messages import Setup\n"
+        "from engine.processes import LocalProcesses\n"
         "if __name__ == '__main__':\n"
-        "    inbox = queue.Queue()\n"
-        "    children = Children(['cpu', 'reference'], inbox, threads=1)\n"
+        "    inbox = queue.SimpleQueue()\n"
+        "    launcher = LocalProcesses(inbox, Setup(threads=1))\n"
+        "    children = Children(['cpu', 'reference'], launcher)\n"
         "    children.start()\n"
         "    inbox.get(timeout=60)\n"
         "    print(*children.pids().values(), flush=True)\n"

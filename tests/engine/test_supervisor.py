@@ -1,33 +1,27 @@
 """The supervisor's policy, driven without processes and with a clock of the test's own."""
 
+from dataclasses import dataclass
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.messages import Beat, Computed, Failed, Open, Opened, Ready, Work
-from engine.supervisor import (
-    ALIVE,
-    Accepted,
-    Check,
-    Ended,
-    GivenUp,
-    Job,
-    Kill,
-    Limits,
-    OutOfService,
-    Spawn,
-    State,
-    Supervisor,
-    Tell,
-)
+from engine.actions import Accepted, Check, Ended, GivenUp, Kill, OutOfService, Spawn, Tell
+from engine.backlog import Job
+from engine.limits import Limits
+from engine.messages import Beat, Computed, Done, Failed, Open, Opened, Ready, Run, Work
+from engine.supervisor import ALIVE, State, Supervisor
+from kernels.errors import WrongResult
 from kernels.task import Task
+from kernels.work import Outcome
 
 TASK = Task(bytes(range(32)), 64)
 LEAVES = (3, 5)
 
 
 def make(devices=("a",), **limits):
-    return Supervisor(list(devices), draw=lambda job, computed: LEAVES, limits=Limits(**limits))
+    return Supervisor(list(devices), draw=lambda task, computed: LEAVES, limits=Limits(**limits))
 
 
 def computed(ticket, seconds=0.5):
@@ -36,6 +30,30 @@ def computed(ticket, seconds=0.5):
 
 def ready(supervisor, device="a", generation=1, now=1.0):
     return supervisor.heard(device, generation, Ready(device, 1.0), now)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Work that is no block's task."""
+
+    upto: int
+    cost: int = 64**3
+    bytes_needed: int = 0
+
+    def run(self, device):
+        return Outcome(self.upto.to_bytes(32))
+
+    def check(self, outcome):
+        if outcome != self.run(None):
+            raise WrongResult("another number")
+
+
+def do(supervisor, job, seconds, now=2.0):
+    """The device `a` does it in so many seconds."""
+    supervisor.submit(job, now)
+    supervisor.heard("a", 1, computed(job.ticket, seconds), now)
+    check = only(supervisor.heard("a", 1, Opened(job.ticket, b""), now), Check)
+    only(supervisor.checked(check, None, now), Accepted)
 
 
 def only(actions, kind):
@@ -151,6 +169,7 @@ def test_restart_intensity_takes_a_device_out_and_the_cool_down_brings_it_back()
     actions = []
     for fall in range(4):
         generation = supervisor._slots["a"].generation
+        ready(supervisor, generation=generation, now=float(fall))
         actions = supervisor.exited("a", generation, 1, float(fall))
         supervisor.tick(float(fall))
     assert only(actions, OutOfService)
@@ -160,7 +179,7 @@ def test_restart_intensity_takes_a_device_out_and_the_cool_down_brings_it_back()
 
 
 def test_backoff_grows_and_success_resets_it():
-    supervisor = make(restarts=100)
+    supervisor = make(restarts=100, starts=100)
     supervisor.start(0.0)
     waits = []
     now = 0.0
@@ -202,6 +221,158 @@ def test_a_task_too_large_does_not_cost_the_child():
     actions = supervisor.heard("a", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 2.0)
     assert "12 GB" in only(actions, GivenUp).reason
     assert supervisor.states()["a"][0] is State.IDLE
+
+
+def test_a_child_that_never_gets_ready_takes_its_device_out_though_it_falls_rarely():
+    supervisor = make(start=180.0, starts=3, period=300.0, silence_starting=1000.0, sleep=1000.0)
+    supervisor.start(0.0)
+    found = []
+    for second in range(0, 2000, 10):
+        found += [a for a in supervisor.tick(float(second)) if isinstance(a, OutOfService)]
+        if found:
+            break
+    assert found[0].reason == "not ready after 180 s"
+    assert second < 3 * 190
+
+
+def test_after_the_cool_down_one_fall_takes_a_device_out_again_and_for_longer():
+    supervisor = make(restarts=0, cooldown=50.0, cooldown_most=150.0, sleep=1000.0)
+    supervisor.start(0.0)
+    now, waits = 0.0, []
+    for _ in range(4):
+        slot = supervisor._slots["a"]
+        only(supervisor.exited("a", slot.generation, 1, now), OutOfService)
+        waits.append(slot.deadline - now)
+        now = slot.deadline
+        only(supervisor.tick(now), Spawn)
+    assert waits == [50.0, 100.0, 150.0, 150.0]
+    # A job done right ends the probation.
+    supervisor.submit(Job(1, TASK, 0), now)
+    generation = supervisor._slots["a"].generation
+    ready(supervisor, generation=generation, now=now)
+    supervisor.heard("a", generation, computed(1), now)
+    check = only(supervisor.heard("a", generation, Opened(1, b""), now), Check)
+    supervisor.checked(check, None, now)
+    assert not supervisor._slots["a"].standing.on_probation
+
+
+def test_a_child_whose_memory_grows_is_replaced_and_its_job_done_by_another():
+    supervisor = make(memory=2**30)
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 1.0)
+    assert supervisor.heard("a", 1, Beat(2**30), 2.0) == []
+    actions = supervisor.heard("a", 1, Beat(2**30 + 2**20), 3.0)
+    assert only(actions, Kill).reason == "its memory grew to 1025 MiB, over its limit of 1024 MiB"
+    assert ready(supervisor, generation=2, now=4.0) == [Tell("a", 2, Work(1, TASK, 0))]
+
+
+def test_other_work_is_run_and_checked_by_itself():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    work = Sum(3)
+    assert supervisor.submit(Job(1, work), 1.0) == [Tell("a", 1, Run(1, work))]
+    done = Done(1, work.run(None), "a", 0.5)
+    check = only(supervisor.heard("a", 1, done, 2.0), Check)
+    assert check.answer is done
+    assert only(supervisor.checked(check, None, 2.0), Accepted).result is done
+
+
+@pytest.mark.parametrize("work", [TASK, "sum"])
+def test_an_answer_for_another_kind_of_job_is_out_of_turn(work):
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, Sum(3) if work == "sum" else work), 1.0)
+    answer = computed(1) if work == "sum" else Done(1, Outcome(bytes(32)), "a", 0.5)
+    assert "another kind" in only(supervisor.heard("a", 1, answer, 2.0), Kill).reason
+
+
+def test_the_more_urgent_job_comes_first_and_an_owner_drops_only_its_own():
+    supervisor = make()
+    supervisor.start(0.0)
+    for ticket, owner, priority in ((1, "", 0), (2, "", 0), (3, "desk", 1), (4, "desk", 1)):
+        supervisor.submit(Job(ticket, TASK, owner=owner, priority=priority), 0.0)
+    assert only(ready(supervisor), Tell).message.ticket == 3
+    assert [job.ticket for job in supervisor.drop_pending()] == [1, 2]
+    assert (
+        only(supervisor.heard("a", 1, Failed(3, "InvalidTask", "no"), 2.0), Tell).message.ticket
+        == 4
+    )
+
+
+def test_a_job_past_its_deadline_is_given_up_wherever_it_is():
+    supervisor = make(sleep=1000.0, silence=1000.0)
+    supervisor.start(0.0)
+    ready(supervisor)
+    do(supervisor, Job(9, TASK), seconds=1.0)  # so that the device's pace is known
+    supervisor.submit(Job(1, TASK, expires=10.0), 3.0)
+    supervisor.submit(Job(2, TASK, expires=10.0), 3.0)
+    assert supervisor.tick(9.9) == []
+    assert {(a.job.ticket, a.code) for a in supervisor.tick(10.0)} == {
+        (1, "expired"),
+        (2, "expired"),
+    }
+    assert supervisor.idle
+    # The child was nearly done: it is left to end, and what it says is thrown away.
+    supervisor.heard("a", 1, computed(1), 10.5)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 10.5), Check)
+    assert supervisor.checked(check, None, 10.5) == []
+
+
+def test_a_cancelled_job_that_outlasts_a_restart_ends_with_its_child():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    do(supervisor, Job(9, TASK), seconds=100.0)
+    supervisor.submit(Job(1, TASK), 3.0)
+    actions = supervisor.cancel(1, 4.0)
+    assert only(actions, GivenUp).code == "cancelled"
+    assert only(actions, Kill).generation == 1
+    assert only(actions, Spawn).generation == 2
+    assert supervisor.cancel(1, 4.0) == []
+
+
+def test_a_quarantined_name_is_not_given_out_again():
+    supervisor = make(restarts=100)
+    supervisor.start(0.0)
+    supervisor.submit(Job(1, TASK, name="poison"), 0.0)
+    for generation in (1, 2):
+        ready(supervisor, generation=generation)
+        actions = supervisor.exited("a", generation, -11, 2.0)
+        supervisor.tick(4.0)
+    assert only(actions, GivenUp).code == "quarantined"
+    ready(supervisor, generation=3)
+    assert only(supervisor.submit(Job(2, TASK, name="poison"), 5.0), GivenUp).code == "quarantined"
+    assert only(supervisor.submit(Job(3, TASK, name="fine"), 5.0), Tell)
+
+
+def test_a_job_too_large_for_one_device_is_done_by_another_and_given_up_by_all():
+    supervisor = make(("a", "b"))
+    supervisor.start(0.0)
+    ready(supervisor, "a")
+    ready(supervisor, "b")
+    supervisor.submit(Job(1, TASK), 1.0)
+    told = only(supervisor.heard("a", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 2.0), Tell)
+    assert told.device == "b"
+    actions = supervisor.heard("b", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 3.0)
+    assert only(actions, GivenUp).code == "too_large"
+    assert supervisor.idle
+
+
+def test_devices_come_and_go():
+    supervisor = make(())
+    assert supervisor.start(0.0) == []
+    supervisor.submit(Job(1, TASK), 0.0)
+    assert supervisor.add("a", 1.0) == [Spawn("a", 1)]
+    assert supervisor.add("a", 1.0) == []
+    ready(supervisor)
+    assert supervisor.remove("a", 2.0, "the node left") == [Kill("a", 1, "the node left")]
+    assert supervisor.heard("a", 1, computed(1), 2.1) == []
+    assert supervisor.add("a", 3.0) == [Spawn("a", 2)]
+    job = only(ready(supervisor, generation=2, now=4.0), Tell)
+    assert job.message.ticket == 1
 
 
 class Life(RuleBasedStateMachine):

@@ -39,6 +39,9 @@ class _Wrapped:
     def compute(self, task):
         return self._device.compute(task)
 
+    def prepare(self, task):
+        self._device.prepare(task)
+
 
 class _Liar(_Wrapped):
     """Passes the known-answer test, then commits to a result of another seed."""
@@ -75,57 +78,57 @@ class _Stopper(_Wrapped):
         return self._device.compute(task)
 
 
-def lying_child(name, threads, orders, reports):
-    serve(lambda: _Liar(open_device(name, threads)), orders, reports)
+def lying_child(name, setup, orders, reports):
+    serve(lambda: _Liar(open_device(name, setup.threads)), setup, orders, reports)
 
 
-def hanging_child(name, threads, orders, reports):
-    serve(lambda: _Hanger(open_device(name, threads)), orders, reports)
+def hanging_child(name, setup, orders, reports):
+    serve(lambda: _Hanger(open_device(name, setup.threads)), setup, orders, reports)
 
 
-def suicidal_child(name, threads, orders, reports):
-    serve(lambda: _Suicide(open_device(name, threads)), orders, reports)
+def suicidal_child(name, setup, orders, reports):
+    serve(lambda: _Suicide(open_device(name, setup.threads)), setup, orders, reports)
 
 
-def stopping_child(name, threads, orders, reports):
-    serve(lambda: _Stopper(open_device(name, threads)), orders, reports)
+def stopping_child(name, setup, orders, reports):
+    serve(lambda: _Stopper(open_device(name, setup.threads)), setup, orders, reports)
 
 
-def poor_child(name, threads, orders, reports):
+def poor_child(name, setup, orders, reports):
     """An honest child of a machine with 2 MiB of memory left."""
     kernels.memory.available_memory = lambda: 2 * 2**20
-    serve(lambda: open_device(name, threads), orders, reports)
+    serve(lambda: open_device(name, setup.threads), setup, orders, reports)
 
 
-def broken_child(name, threads, orders, reports):
+def broken_child(name, setup, orders, reports):
     raise RuntimeError("this child never starts")
 
 
-def stubborn_child(name, threads, orders, reports):
+def stubborn_child(name, setup, orders, reports):
     """Ignores SIGTERM and the order to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     class Deaf:
-        def get(self):
-            order = orders.get()
+        def recv(self):
+            order = orders.recv()
             while order is None:
                 time.sleep(3600)
             return order
 
-    serve(lambda: open_device(name, threads), Deaf(), reports)
+    serve(lambda: open_device(name, setup.threads), setup, Deaf(), reports)
 
 
-def half_message_child(name, threads, orders, reports):
+def half_message_child(name, setup, orders, reports):
     """Writes the beginning of a message, once, and dies; an honest child after that."""
     if _times("half") == 0:
         os.write(reports.fileno(), b"\x00\x00\x10\x00half of a message")
         os._exit(3)
-    serve(lambda: open_device(name, threads), orders, reports)
+    serve(lambda: open_device(name, setup.threads), setup, orders, reports)
 
 
-def garbage_child(name, threads, orders, reports):
+def garbage_child(name, setup, orders, reports):
     """Sends bytes that are no message, once; an honest child after that."""
     if _times("garbage") == 0:
         reports.send_bytes(b"this is no pickle")
         threading.Event().wait(3600)
-    serve(lambda: open_device(name, threads), orders, reports)
+    serve(lambda: open_device(name, setup.threads), setup, orders, reports)

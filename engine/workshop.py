@@ -1,0 +1,159 @@
+"""Children, the desk where other threads hand work in, and the telling of what befalls them.
+
+workshop = Workshop(["cuda:0"], LocalProcesses(inbox), inbox, report)
+for ending in workshop.handle(inbox.get()): ...   # of jobs that are not the desk's
+
+with WorkshopThread(["cuda:0"], report, setup=Setup()) as shop:   # with a loop of its own
+    shop.desk.submit(work).result()
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from engine.actions import Accepted, Ended, GivenUp, Kill, OutOfService
+from engine.backlog import Job
+from engine.children import Children, Report
+from engine.desk import Desk, Submitted, Withdrawn
+from engine.errors import EngineError, NoDevice
+from engine.launcher import Exited, Heard, Launcher
+from engine.limits import Limits
+from engine.messages import Ready, Setup
+from engine.processes import LocalProcesses
+from engine.reporter import Reporter
+
+TICK_SECONDS = 0.2
+
+WorkshopEvent = Heard | Exited | Submitted | Withdrawn
+Ending = Accepted | GivenUp
+
+
+class Workshop:
+    """Every method but `desk.submit` is for the thread that owns the inbox.
+
+    Each gives the endings of jobs that were not handed in at the desk, and raises NoDevice when the
+    last device is out of service.
+    """
+
+    def __init__(
+        self,
+        devices: Iterable[str],
+        launcher: Launcher,
+        inbox: "queue.SimpleQueue[Any]",
+        report: Reporter,
+        limits: Limits | None = None,
+    ) -> None:
+        self.children = Children(devices, launcher, limits)
+        self.desk = Desk(inbox)
+        self._report = report
+
+    def start(self) -> list[Ending]:
+        """Start one child a device."""
+        return self.take(self.children.start())
+
+    def submit(self, job: Job) -> list[Ending]:
+        """Give out a job from this very thread."""
+        return self.take(self.children.submit(job))
+
+    def handle(self, event: WorkshopEvent) -> list[Ending]:
+        """Take an event out of the inbox."""
+        if isinstance(event, Submitted | Withdrawn):
+            return self.take(self.desk.handle(event, self.children))
+        if isinstance(event, Heard) and isinstance(event.message, Ready):
+            ready = event.message
+            self._report("ready", device=ready.device, seconds=ready.seconds)
+        return self.take(self.children.handle(event))
+
+    def tick(self) -> list[Ending]:
+        """Look at the clock: call this a few times a second."""
+        return self.take(self.children.tick())
+
+    def stop(self) -> None:
+        """End every child, and tell whoever waits at the desk."""
+        self.desk.close("the engine stops")
+        self.children.stop()
+
+    def take(self, reports: list[Report]) -> list[Ending]:
+        """Tell of these reports; for those that somebody else had of `children`, too."""
+        endings: list[Ending] = []
+        for report in reports:
+            match report:
+                case Accepted() | GivenUp():
+                    if not self.desk.settle(report):
+                        endings.append(report)
+                case Kill():
+                    self._report("child_killed", device=report.device, reason=report.reason)
+                case Ended():
+                    self._report("child_ended", device=report.device, reason=report.reason)
+                case OutOfService():
+                    self._report("out_of_service", device=report.device, reason=report.reason)
+                    if self.children.all_out:
+                        raise NoDevice(
+                            f"no device is in service; the last: {report.device}: {report.reason}",
+                            advice="Run cpc-engine doctor, then start again.",
+                        )
+        return endings
+
+
+class WorkshopThread(threading.Thread):
+    """A workshop with a loop of its own, for work from the desk only.
+
+    `error` is what it ended of, None where it was stopped. A context manager.
+    """
+
+    def __init__(
+        self,
+        devices: Iterable[str],
+        report: Reporter,
+        *,
+        setup: Setup | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(name="workshop", daemon=True)
+        self.error: EngineError | None = None
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        launcher = LocalProcesses(self._inbox, setup)
+        self._workshop = Workshop(devices, launcher, self._inbox, report, limits)
+        self._stopping = threading.Event()
+
+    @property
+    def desk(self) -> Desk:
+        """Where work is handed in."""
+        return self._workshop.desk
+
+    def run(self) -> None:
+        """Supervise until `stop`, or until no device is in service."""
+        try:
+            self._workshop.start()
+            ticked = time.monotonic()
+            while not self._stopping.is_set():
+                with contextlib.suppress(queue.Empty):
+                    self._workshop.handle(self._inbox.get(timeout=TICK_SECONDS))
+                if time.monotonic() - ticked >= TICK_SECONDS:
+                    self._workshop.tick()
+                    ticked = time.monotonic()
+        except EngineError as error:
+            self.error = error
+        finally:
+            self._workshop.stop()
+
+    def stop(self) -> None:
+        """End the children and the thread."""
+        self._stopping.set()
+        self.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
