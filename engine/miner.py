@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -68,7 +68,7 @@ class MineSettings:
     openings: int = DEFAULT_OPENINGS
     tasks_per_block: int = 1
     blocks: int | None = None
-    limits: Limits | None = None
+    limits: Limits = field(default_factory=Limits)
     thresholds: Thresholds = DEFAULT_THRESHOLDS
 
 

@@ -5,12 +5,14 @@ summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporte
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.child import child_main
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import SetupError
 from engine.ledger import Ledger
+from engine.limits import Limits
 from engine.miner import Miner, MineSettings, Summary, stop_on_signals
 from engine.preflight import (
     check_balance,
@@ -20,6 +22,7 @@ from engine.preflight import (
     demand,
     look_at_chain,
 )
+from engine.processes import Entry
 from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
@@ -45,6 +48,7 @@ class MineRequest:
     gas_price: int | None = None
     ledger: Path | None = None
     thresholds: Thresholds = DEFAULT_THRESHOLDS
+    limits: Limits = field(default_factory=Limits)
 
 
 def mine_on(
@@ -52,10 +56,13 @@ def mine_on(
     key: PrivateKey,
     report: Reporter,
     attend: Callable[[Miner], AbstractContextManager[object]] = nullcontext,
+    *,
+    child_entry: Entry = child_main,
 ) -> Summary:
     """Check everything, then mine until done or stopped. Raises the wings' errors.
 
     `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
+    `child_entry` is what a child runs: another one only in tests of faults.
     """
     if len(set(request.devices)) < len(request.devices):
         raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
@@ -83,6 +90,7 @@ def mine_on(
         tasks_per_block=request.tasks_per_block,
         blocks=request.blocks,
         thresholds=request.thresholds,
+        limits=request.limits,
     )
     report(
         "start",
@@ -100,7 +108,14 @@ def mine_on(
     with Ledger.open(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
-        miner = Miner(settings, lambda: NodeClient(request.urls), key, ledger, report)
+        miner = Miner(
+            settings,
+            lambda: NodeClient(request.urls),
+            key,
+            ledger,
+            report,
+            child_entry=child_entry,
+        )
         with attend(miner), stop_on_signals(miner):
             return miner.run()
 
