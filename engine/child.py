@@ -53,7 +53,7 @@ def serve(
 ) -> None:
     """Open, test, warm up, then work until told to end. An unexpected error ends the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _die_with_parent()
+    die_with_parent()
     started = time.monotonic()
     line = _Line(reports)
     threading.Thread(target=_beat_while_parent_lives, args=(line,), daemon=True).start()
@@ -133,7 +133,7 @@ class _Line:
             os._exit(0)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Have Linux kill this process when its parent ends, in whatever code it hangs by then."""
     if sys.platform != "linux":
         return  # the heartbeat's thread sees it, unless a hung kernel holds the interpreter's lock

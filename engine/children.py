@@ -44,6 +44,10 @@ class Children:
         """Whether every device that is in service is paused."""
         return self._supervisor.all_paused
 
+    def capacity(self, job: Job, seconds: float) -> int:
+        """Jobs like this one that the devices in service are seen to finish within that time."""
+        return self._supervisor.capacity(job, seconds)
+
     def states(self) -> dict[str, tuple[str, str]]:
         """Each device's state in a word, and the reason of its last fall ("" for none)."""
         return {
@@ -56,7 +60,8 @@ class Children:
         return self._launcher.pids()
 
     def start(self) -> list[Report]:
-        """Start one child a device."""
+        """Start one child a device. Raises SetupError where the launcher cannot work."""
+        self._launcher.start()
         return self._carry_out(self._supervisor.start(time.monotonic()))
 
     def add(self, device: str) -> list[Report]:

@@ -2,7 +2,7 @@
 
 A launcher starts a child for a device when it is told to, and puts into the inbox of the thread that
 supervises what the child says (`Heard`) and that it ended (`Exited`), each with the generation that
-it was spawned with.
+it was spawned with. One whose devices come and go says so too (`DevicesEvent`).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,37 @@ class Exited:
     exitcode: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A device came that was not there at the start."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A device is not there any more."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The launcher reached that through which it reaches its devices."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """It does not any more, and goes on trying; its devices left."""
+
+    reason: str
+
+
 ChildEvent = Heard | Exited
+DevicesEvent = Joined | Left | Connected | Unreachable
 
 
 class Launcher(Protocol):
@@ -38,6 +68,9 @@ class Launcher(Protocol):
     @property
     def may_find_more(self) -> bool:
         """Whether devices may still come that are not known yet."""
+
+    def start(self) -> None:
+        """Once, before anything else. Raises SetupError where it cannot work at all."""
 
     def spawn(self, device: str, generation: int) -> None:
         """Start a child. Does not raise: a child that cannot be started is one that ended."""

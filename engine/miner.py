@@ -17,22 +17,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any
 
 from engine.actions import Accepted
 from engine.backlog import Job, new_ticket
-from engine.child import child_main
 from engine.crash import Crashed
-from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 from engine.desk import Desk, Submitted, Withdrawn
 from engine.errors import LedgerError
-from engine.launcher import Exited, Heard
+from engine.launcher import (
+    Connected,
+    Exited,
+    Heard,
+    Joined,
+    Launcher,
+    Left,
+    Unreachable,
+)
 from engine.ledger import Ledger, Progress
 from engine.limits import Limits
 from engine.messages import Ready, Setup
-from engine.processes import Entry, LocalProcesses
+from engine.processes import LocalProcesses
 from engine.protect.keeper import Keeper, PauseAsked
 from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
 from engine.protect.surroundings import Surroundings
@@ -54,6 +61,11 @@ from kernels.task import Task
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
+_SHARE_OF_A_BLOCK = 0.5
+"""Of a block's time, for computing; the rest is for checking, signing and sending."""
+
+Launch = Callable[["queue.SimpleQueue[Any]", Setup], Launcher]
+
 
 @dataclass(frozen=True, slots=True)
 class MineSettings:
@@ -66,9 +78,10 @@ class MineSettings:
     size: int = DEFAULT_SIZE
     iterations: int = DEFAULT_ITERATIONS
     openings: int = DEFAULT_OPENINGS
-    tasks_per_block: int = 1
+    tasks_per_block: int | None = 1
+    """None: as many as the devices are seen to finish in the first half of a block."""
     blocks: int | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
     thresholds: Thresholds = DEFAULT_THRESHOLDS
 
 
@@ -104,16 +117,19 @@ class Miner:
         ledger: Ledger,
         report: Reporter,
         *,
-        child_entry: Entry = child_main,
+        launch: Launch = LocalProcesses,
     ) -> None:
-        """`connect` makes a client: watcher and sender have one each, as sessions are not shared."""
+        """`connect` makes a client: watcher and sender have one each, as sessions are not shared.
+
+        `launch` makes what the children are started with: processes here, or a farm's machines.
+        """
         self._settings = settings
         self._key = key
         self._ledger = ledger
         self._report = report
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        warm = Task(bytes(31) + b"\1", settings.size, settings.iterations)
-        launcher = LocalProcesses(self._inbox, Setup(settings.threads, warm), entry=child_entry)
+        self._typical = Task(bytes(31) + b"\1", settings.size, settings.iterations)
+        launcher = launch(self._inbox, Setup(settings.threads, self._typical))
         self._workshop = Workshop(settings.devices, launcher, self._inbox, report, settings.limits)
         self._children = self._workshop.children
         self._watcher = Watcher(
@@ -188,6 +204,9 @@ class Miner:
                 self._take(self._workshop.handle(event))
                 if isinstance(event, Heard) and isinstance(event.message, Ready):
                     self._watch()
+            case Joined() | Left() | Connected() | Unreachable():
+                self._take(self._workshop.handle(event))
+                self._take(self._workshop.take(self._keeper.follow(event)))
             case Signed():
                 self._report(
                     "signed", task_id=event.task_id, tx_hash=event.tx_hash, nonce=event.nonce
@@ -218,9 +237,8 @@ class Miner:
         if limit is not None and self._seen >= limit:
             return
         last = self._ledger.last_block_height()
-        is_new = self._ledger.record_block(
-            tip.block.height, tip.block_hash, tip.seen_at, self._settings.tasks_per_block
-        )
+        count = self._tasks_for_a_block()
+        is_new = self._ledger.record_block(tip.block.height, tip.block_hash, tip.seen_at, count)
         if not is_new:
             if self._first_height is not None:
                 return  # the node fell behind, or a roll-back was itself rolled back
@@ -231,7 +249,7 @@ class Miner:
             self._first_height = tip.block.height
         self._drop_what_waits()
         self._seen += 1
-        tasks = self._derive(tip)
+        tasks = self._derive(tip, count)
         self._report(
             "block",
             height=tip.block.height,
@@ -251,7 +269,15 @@ class Miner:
         else:
             self._take(self._workshop.submit(job))
 
-    def _derive(self, tip: NewTip) -> list[BlockTask]:
+    def _tasks_for_a_block(self) -> int:
+        asked = self._settings.tasks_per_block
+        if asked is not None:
+            return asked
+        seconds = self._watcher.block_time * _SHARE_OF_A_BLOCK
+        one = Job(0, self._typical, self._settings.openings)
+        return max(1, min(self._children.capacity(one, seconds), MAX_TASKS_PER_BLOCK))
+
+    def _derive(self, tip: NewTip, count: int) -> list[BlockTask]:
         tasks = (
             BlockTask.derive(
                 tip.block_hash,
@@ -261,7 +287,7 @@ class Miner:
                 size=self._settings.size,
                 iterations=self._settings.iterations,
             )
-            for index in range(self._settings.tasks_per_block)
+            for index in range(count)
         )
         return [task for task in tasks if not self._ledger.has_result(task.task_id)]
 
@@ -292,7 +318,7 @@ class Miner:
 
     def _on_accepted(self, accepted: Accepted) -> None:
         task, seen_at = self._jobs.pop(accepted.job.ticket)
-        computed = accepted.computed
+        computed = replace(accepted.computed, device=accepted.device)
         if self._ledger.record_computed(task, computed, seen_at):
             self._sender.poke()
         self._report(

@@ -5,15 +5,14 @@ summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporte
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from engine.child import child_main
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
-from engine.errors import SetupError
+from engine.errors import BadInput, SetupError
 from engine.ledger import Ledger
-from engine.limits import Limits
-from engine.miner import Miner, MineSettings, Summary, stop_on_signals
+from engine.miner import Launch, Miner, MineSettings, Summary, stop_on_signals
 from engine.preflight import (
     check_balance,
     check_clock,
@@ -22,7 +21,7 @@ from engine.preflight import (
     demand,
     look_at_chain,
 )
-from engine.processes import Entry
+from engine.processes import LocalProcesses
 from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
@@ -42,13 +41,14 @@ class MineRequest:
     size: int = DEFAULT_SIZE
     iterations: int = DEFAULT_ITERATIONS
     openings: int = DEFAULT_OPENINGS
-    tasks_per_block: int = 1
+    tasks_per_block: int | None = 1
+    ray: str | None = None
+    """Address of a Ray cluster whose machines do the work."""
     blocks: int | None = None
     depth: int = 6
     gas_price: int | None = None
     ledger: Path | None = None
     thresholds: Thresholds = DEFAULT_THRESHOLDS
-    limits: Limits = field(default_factory=Limits)
 
 
 def mine_on(
@@ -56,13 +56,10 @@ def mine_on(
     key: PrivateKey,
     report: Reporter,
     attend: Callable[[Miner], AbstractContextManager[object]] = nullcontext,
-    *,
-    child_entry: Entry = child_main,
 ) -> Summary:
     """Check everything, then mine until done or stopped. Raises the wings' errors.
 
     `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
-    `child_entry` is what a child runs: another one only in tests of faults.
     """
     if len(set(request.devices)) < len(request.devices):
         raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
@@ -78,7 +75,7 @@ def mine_on(
     ):
         if demand(check).state == "warn":
             report("warning", name=check.name, found=check.found, mend=check.mend)
-    devices = _devices(request.devices)
+    devices, launch = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,
         sending=SenderSettings(chain.network, price, request.depth),
@@ -90,13 +87,12 @@ def mine_on(
         tasks_per_block=request.tasks_per_block,
         blocks=request.blocks,
         thresholds=request.thresholds,
-        limits=request.limits,
     )
     report(
         "start",
         address=key.address,
         chain_id=chain.chain_id,
-        devices=", ".join(devices),
+        devices=", ".join(devices) or f"the machines of the Ray cluster {request.ray}",
         node=request.urls[0],
         network=chain.network.name,
         height=chain.status.height,
@@ -109,18 +105,27 @@ def mine_on(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
         miner = Miner(
-            settings,
-            lambda: NodeClient(request.urls),
-            key,
-            ledger,
-            report,
-            child_entry=child_entry,
+            settings, lambda: NodeClient(request.urls), key, ledger, report, launch=launch
         )
         with attend(miner), stop_on_signals(miner):
             return miner.run()
 
 
-def _devices(asked: tuple[str, ...]) -> tuple[str, ...]:
+def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:
+    """The devices known now, and what starts their children: processes here, or a farm."""
+    if request.ray is None:
+        return _local_devices(request.devices), LocalProcesses
+    from engine.farm.launcher import Farm  # Ray's machines: nobody else pays for it
+
+    if request.devices not in (("auto",), ("cpu",), ("cuda",)):
+        raise BadInput(
+            "with --ray a device is no card of one machine",
+            advice="Use --device cuda or --device cpu for that kind alone, or leave it out for both.",
+        )
+    return (), partial(Farm, request.ray, wanted=request.devices[0])
+
+
+def _local_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
     """One name a device: "auto" is every GPU that there is, or the CPU."""
     if "auto" not in asked:
         return asked

@@ -62,6 +62,9 @@ class LocalProcesses:
         self._context = get_context("spawn")
         self._children: dict[str, _Child] = {}
 
+    def start(self) -> None:
+        """Nothing to be done: processes can always be asked for."""
+
     def spawn(self, device: str, generation: int) -> None:
         """Start a child. One that cannot be started is reported as one that failed."""
         try:

@@ -117,6 +117,17 @@ class Supervisor:
         in_service = [slot for slot in self._slots.values() if slot.state is not State.OUT]
         return bool(in_service) and all(slot.paused for slot in in_service)
 
+    def capacity(self, job: Job, seconds: float) -> int:
+        """Jobs like this one that the devices in service are seen to finish within that time.
+
+        A device whose pace is not known yet counts for one.
+        """
+        in_service = (s for s in self._slots.values() if s.state in ALIVE and not s.paused)
+        return sum(
+            int(seconds / (job.cost * slot.pace[job.kind])) if job.kind in slot.pace else 1
+            for slot in in_service
+        )
+
     def states(self) -> dict[str, tuple[State, str]]:
         """Each device's state, and the reason of its last fall ("" for none)."""
         return {name: (slot.state, slot.reason) for name, slot in self._slots.items()}

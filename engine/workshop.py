@@ -20,7 +20,16 @@ from engine.backlog import Job
 from engine.children import Children, Report
 from engine.desk import Desk, Submitted, Withdrawn
 from engine.errors import EngineError, NoDevice
-from engine.launcher import Exited, Heard, Launcher
+from engine.launcher import (
+    Connected,
+    DevicesEvent,
+    Exited,
+    Heard,
+    Joined,
+    Launcher,
+    Left,
+    Unreachable,
+)
 from engine.limits import Limits
 from engine.messages import Ready, Setup
 from engine.processes import LocalProcesses
@@ -28,7 +37,7 @@ from engine.reporter import Reporter
 
 TICK_SECONDS = 0.2
 
-WorkshopEvent = Heard | Exited | Submitted | Withdrawn
+WorkshopEvent = Heard | Exited | DevicesEvent | Submitted | Withdrawn
 Ending = Accepted | GivenUp
 
 
@@ -65,8 +74,24 @@ class Workshop:
             return self.take(self.desk.handle(event, self.children))
         if isinstance(event, Heard) and isinstance(event.message, Ready):
             ready = event.message
-            self._report("ready", device=ready.device, seconds=ready.seconds)
-        return self.take(self.children.handle(event))
+            self._report("ready", device=event.device, seconds=ready.seconds)
+        if isinstance(event, Heard | Exited):
+            return self.take(self.children.handle(event))
+        return self._on_devices(event)
+
+    def _on_devices(self, event: DevicesEvent) -> list[Ending]:
+        match event:
+            case Joined(device=device):
+                self._report("device_joined", device=device)
+                return self.take(self.children.add(device))
+            case Left(device=device, reason=reason):
+                self._report("device_left", device=device, reason=reason)
+                return self.take(self.children.remove(device, reason))
+            case Connected(address=address):
+                self._report("farm_connected", address=address)
+            case Unreachable(reason=reason):
+                self._report("farm_unreachable", reason=reason)
+        return []
 
     def tick(self) -> list[Ending]:
         """Look at the clock: call this a few times a second."""

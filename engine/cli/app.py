@@ -19,7 +19,6 @@ from engine.cli import (
     devnet,
     doctor,
     everywhere,
-    init,
     keys,
     mine,
     query,
@@ -40,7 +39,6 @@ app = typer.Typer(
         "auto_envvar_prefix": tree.ENVIRONMENT_PREFIX,
     },
 )
-app.command("init")(init.init)
 app.command("mine")(mine.mine)
 app.command("compute")(compute.compute)
 app.command("verify")(verify.verify)

@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 import typer
 from typer.core import TyperGroup
 
-from engine.cli.settings import BEFORE, VARIABLE, Settings, find_file, read_settings
+from engine.cli.settings import VARIABLE, Settings, find_file, read_settings
 from engine.errors import BadInput
 
 app = typer.Typer()
 
+_BEFORE = "cpc-engine.config-before"
 _SETTINGS = "cpc-engine.settings"
 _ERROR = "cpc-engine.settings-error"
-_BEAR_A_BROKEN_FILE = {"doctor"}
+_BEAR_A_BROKEN_FILE = {"doctor", "init"}
 """They say what is wrong with it, or make another."""
 
 
@@ -26,12 +27,12 @@ def _configure(context: typer.Context, given: Path | None) -> Path | None:
         return given
     root = context.find_root()
     if context is root:
-        context.meta[BEFORE] = given
+        context.meta[_BEFORE] = given
         return given
     program = root.command
     assert isinstance(program, TyperGroup)
     try:
-        settings = read_settings(find_file(given or context.meta[BEFORE]), program)
+        settings = read_settings(find_file(given or context.meta[_BEFORE]), program)
     except BadInput as error:
         if context.info_name not in _BEAR_A_BROKEN_FILE:
             raise

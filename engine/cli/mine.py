@@ -2,12 +2,12 @@
 
 import os
 from contextlib import ExitStack
+from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli import init
 from engine.cli.options import (
     Iterations,
     Json,
@@ -44,8 +44,15 @@ def mine(
     iterations: Iterations = DEFAULT_ITERATIONS,
     openings: Openings = DEFAULT_OPENINGS,
     tasks_per_block: Annotated[
-        int, typer.Option(min=1, max=MAX_TASKS_PER_BLOCK, help="Tasks answered for each block.")
-    ] = 1,
+        str,
+        typer.Option(
+            help=_("Tasks answered for each block, 1 to 16; auto: as many as can be finished.")
+        ),
+    ] = "1",
+    ray: Annotated[
+        str | None,
+        typer.Option(help=_("Compute on the machines of this Ray cluster: HOST:6379, or auto.")),
+    ] = None,
     blocks: Annotated[
         int | None, typer.Option(min=1, help="End after so many blocks. [mine for ever]")
     ] = None,
@@ -79,7 +86,8 @@ def mine(
     from kernels.task import Task
 
     check_openings(openings)
-    for name in device or []:
+    tasks = _number_of_tasks(tasks_per_block)
+    for name in [] if ray else device or []:
         check_device_name(name)
     Task(bytes(31) + b"\1", size, iterations)  # refuses a bad size before anything is started
     report: Reporter = JsonReporter() if json else PlainReporter()
@@ -96,9 +104,6 @@ def mine(
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
         else:
-            answers = None if json else init.offer(context, from_, keys_dir)
-            if answers:
-                from_, node, device = answers.key, [answers.node], list(answers.devices)
             urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
         summary = mine_on(
             MineRequest(
@@ -108,7 +113,8 @@ def mine(
                 size=size,
                 iterations=iterations,
                 openings=openings,
-                tasks_per_block=tasks_per_block,
+                tasks_per_block=tasks,
+                ray=ray,
                 blocks=blocks,
                 depth=depth,
                 gas_price=gas_price,
@@ -121,6 +127,21 @@ def mine(
         report("summary", **summary.to_json())
     else:
         _print(summary)
+
+
+def _number_of_tasks(text: str) -> int | None:
+    """None for auto. Raises BadInput."""
+    from engine.errors import BadInput
+
+    if text == "auto":
+        return None
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_TASKS_PER_BLOCK:
+        return int(text)
+    raise BadInput(
+        _("{text!r} is no number of tasks per block: use 1 to {most}, or auto").format(
+            text=text[:40], most=MAX_TASKS_PER_BLOCK
+        )
+    )
 
 
 def _print(summary: "Summary") -> None:

@@ -14,8 +14,6 @@ type Path = tuple[str, ...]
 """The words that call a command: ("tx", "send")."""
 
 ENVIRONMENT_PREFIX = "CPC"
-_NO_SETTINGS = frozenset({"config", "yes"})
-"""Parameters that say something about one call, which no file can say."""
 
 
 def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
@@ -31,11 +29,8 @@ def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
             parameter.allow_from_autoenv = False
     root.params += own
     for _path, command in walk(root):
-        settable = options_of(command)
-        for parameter in command.params:
-            if isinstance(parameter, TyperOption):
-                parameter.show_envvar = parameter.envvar is not None  # the others' follow a rule
-                parameter.allow_from_autoenv = parameter in settable
+        for option in options_of(command):
+            option.show_envvar = option.envvar is not None  # the others' follow a rule
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
     return root
@@ -51,13 +46,9 @@ def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperComman
 
 
 def options_of(command: TyperCommand) -> list[TyperOption]:
-    """The options that can be set: no --help, and none that is for a single call."""
+    """The options that a command's function takes: no --help, and none that acts and ends."""
     found = [option for option in command.params if isinstance(option, TyperOption)]
-    return [
-        option
-        for option in found
-        if option.expose_value and not option.hidden and option.name not in _NO_SETTINGS
-    ]
+    return [option for option in found if option.expose_value and not option.hidden]
 
 
 def key_of(option: TyperOption) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from engine.children import Children, Report
+from engine.launcher import DevicesEvent, Joined, Left
 from engine.protect.policy import Pausing, Thresholds
 from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
@@ -42,6 +43,15 @@ class Keeper:
                 reports = self._look_at(event)
                 self._pausing.see(event)
         return reports + self._carry_out()
+
+    def follow(self, event: DevicesEvent) -> list[Report]:
+        """A device came, and what holds for every device holds for it; or one is gone."""
+        match event:
+            case Joined(device=device):
+                self._told.setdefault(device, ())
+            case Left(device=device):
+                self._told.pop(device, None)
+        return self._carry_out()
 
     def reason(self) -> str:
         """Why blocks are skipped while every device is paused."""

@@ -190,8 +190,6 @@ def test_help_loads_nothing_heavy():
         "query",
         "devnet",
         "doctor",
-        "config",
-        "init",
     ):
         assert f"  {command}" in done.stdout
 
