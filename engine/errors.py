@@ -3,6 +3,7 @@
 EngineError
 ├── BadInput          2  an argument, a file or a setting is wrong
 │   ├── LedgerError   2  the ledger cannot be used: locked, another chain's, disk full
+│   ├── DatabaseError 2  another database of ours cannot be used
 │   └── SetupError    2  a check before mining failed
 ├── WrongClaim        1  something was checked and found wrong
 ├── JobGivenUp        1  a job was not done, and will not be
@@ -28,6 +29,10 @@ class BadInput(EngineError):
 
 class LedgerError(BadInput):
     """The ledger cannot be used as it is; nothing in it was changed."""
+
+
+class DatabaseError(BadInput):
+    """A database cannot be used as it is; nothing in it was changed."""
 
 
 class SetupError(BadInput):

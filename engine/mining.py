@@ -26,7 +26,7 @@ from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
 from engine.state import ledger_path
-from kernels.devices import available_devices
+from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
@@ -114,7 +114,7 @@ def mine_on(
 def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:
     """The devices known now, and what starts their children: processes here, or a farm."""
     if request.ray is None:
-        return _local_devices(request.devices), LocalProcesses
+        return chosen_devices(request.devices), LocalProcesses
     from engine.farm.launcher import Farm  # Ray's machines: nobody else pays for it
 
     if request.devices not in (("auto",), ("cpu",), ("cuda",)):
@@ -123,11 +123,3 @@ def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:
             advice="Use --device cuda or --device cpu for that kind alone, or leave it out for both.",
         )
     return (), partial(Farm, request.ray, wanted=request.devices[0])
-
-
-def _local_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
-    """One name a device: "auto" is every GPU that there is, or the CPU."""
-    if "auto" not in asked:
-        return asked
-    found = [name for name in available_devices() if name.startswith("cuda:")] or ["cpu"]
-    return tuple(dict.fromkeys([*(name for name in asked if name != "auto"), *found]))

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from kernels.device import Device
@@ -44,6 +45,14 @@ def open_device(name: str, threads: int | None = None, tier: str | None = None) 
     if name == "reference":
         return _open_reference()
     return _open_cpu(usable_cores() if threads is None else threads)
+
+
+def chosen_devices(asked: Sequence[str]) -> tuple[str, ...]:
+    """One name a device, each once: "auto" is every GPU that there is, or the CPU."""
+    if "auto" not in asked:
+        return tuple(asked)
+    found = [name for name in available_devices() if name.startswith("cuda:")] or ["cpu"]
+    return tuple(dict.fromkeys([*(name for name in asked if name != "auto"), *found]))
 
 
 def check_device_name(name: str) -> None:

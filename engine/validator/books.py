@@ -1,0 +1,57 @@
+"""Everything that the validator keeps on disk, in one file.
+
+with Books.open(path, Policy()) as books:
+books.customers, books.tasks, books.workers, books.rewards
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.database import Database
+from engine.validator.customers import Customers
+from engine.validator.policy import Policy
+from engine.validator.rewards import Rewards
+from engine.validator.schema import SCHEMA, SCHEMA_VERSION
+from engine.validator.tasks import Tasks
+from engine.validator.workers import Workers
+
+
+class Books:
+    """The database, and a view of it for each thing that is kept. Close it, or use `with`."""
+
+    def __init__(
+        self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.database = database
+        self.policy = policy
+        self.clock = clock
+        self.customers = Customers(database, clock)
+        self.workers = Workers(database, policy, clock)
+        self.tasks = Tasks(database, clock)
+        self.rewards = Rewards(database, policy, self.customers, clock)
+
+    @classmethod
+    def open(
+        cls, path: Path, policy: Policy | None = None, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Open the file, or make it. Raises DatabaseError."""
+        database = Database.open(path, SCHEMA, version=SCHEMA_VERSION)
+        return cls(database, policy or Policy(), clock)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,378 @@
+"""From a commitment to a verdict: what is drawn, in which order it is checked, and what follows.
+
+    committed --(data)--> claim --> leaves --> full, or a second worker --> accepted
+                            |         |          |
+                            +---------+----------+--> refused: the worker is out
+
+What is not drawn is left out. Everything is drawn at once, when the commitment is on the disk, and
+nothing of it shows but the leaves that are asked for. Where the worker does not deliver what it owes
+after its commitment, the whole result is computed again: right, it is accepted; wrong, it is refused.
+So silence is no way out, and a crash costs an honest worker nothing but its good name, a little.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.poc.digests import is_signed_by, result_digest
+from engine.poc.frames import JobResult, Open, Opening, Verdict, one_line
+from engine.poc.rules import OPEN_SECONDS
+from engine.validator.actions import Action, Closed, FetchData, Finding, HangUp, Inspect, Send, Tell
+from engine.validator.books import Books
+from engine.validator.links import Link, Links
+from engine.validator.tasks import JobRow, TaskRow
+from node_client.address import is_address
+
+SILENT = 1.0
+"""How much it counts against a worker that it did not deliver."""
+LATE_PROOF = 2.0
+"""The same after its commitment."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Where an open job stands between commitment and verdict. `until`: the worker has to act."""
+
+    stage: str
+    until: float = float("inf")
+
+
+class Verdicts:
+    """See the module. Not thread-safe, and it never waits: whatever takes time is an action."""
+
+    def __init__(
+        self,
+        books: Books,
+        links: Links,
+        chance: random.Random,
+        to_second: Callable[[TaskRow, str], list[Action] | None],
+    ) -> None:
+        """`chance` draws: outside of tests the system's own randomness.
+
+        `to_second` gives a task to another worker than the one named; None where there is none now.
+        """
+        self._books = books
+        self._links = links
+        self._chance = chance
+        self._trials: dict[str, _Trial] = {}
+        self._to_second = to_second
+
+    # What workers send
+
+    def result(self, link: Link, job: JobRow, frame: JobResult) -> list[Action]:
+        """A worker hands in a result: its commitment."""
+        if job.state == "committed":
+            return self._again(link, job, frame)
+        fault = self._fault_of(link, job, frame)
+        if fault is not None:
+            return self.drop(job, fault, blame=SILENT)
+        worker = link.address or frame.worker_address
+        known = self._books.workers.saw(worker, proven=link.address is not None)
+        if known.out_at is not None:
+            return [*self.drop(job, "its worker is out"), HangUp(link.id, "out")]
+        job = self._draw(job, worker, frame)
+        self._trials[job.job_id] = _Trial("claim")
+        if job.data is not None and frame.data is not None:
+            self._wait(job, "data")
+            return [FetchData(link.id, job.job_id, frame.data.sha256, frame.data.size)]
+        if self._books.tasks.existing(job.task_id).facts.returns_data and not job.guest:
+            return self.escalate(job, "it handed in no data")
+        return self._go_on(job)
+
+    def opening(self, job: JobRow, frame: Opening) -> list[Action]:
+        """A worker opens the leaves that it was asked for."""
+        trial = self._trials.get(job.job_id)
+        if trial is None or trial.stage != "opening":
+            return []
+        if set(frame.leaves) != set(job.leaves):
+            return self.escalate(job, "it opened other leaves than those asked for")
+        self._trials[job.job_id] = _Trial("leaves")
+        return [Inspect(job.job_id, "leaves", bytes.fromhex(frame.siblings))]
+
+    def fetched(self, job_id: str, *, complete: bool) -> list[Action]:
+        """The bytes of a result are here, or are not to be had."""
+        job = self._on_trial(job_id, "data")
+        if job is None:
+            return []
+        self._trials[job_id] = _Trial("claim")
+        return self._go_on(job) if complete else self.escalate(job, "its data was not to be had")
+
+    # What inspections find
+
+    def found(self, job_id: str, what: str, finding: Finding) -> list[Action]:
+        """An inspection has ended."""
+        job = self._on_trial(job_id, what)
+        if job is None:
+            return []
+        if finding.right is None:
+            return self._not_inspected(job, what, finding.reason)
+        if what == "full":
+            return self._fully_checked(job, finding)
+        if not finding.right:
+            return self._refuse(job, finding.reason)
+        if what == "claim":
+            return self._ask_for_leaves(job)
+        return self._ask_for_full(job)
+
+    def tick(self) -> list[Action]:
+        """Look at the clock: who owes something after its commitment?"""
+        now, actions = self._books.clock(), list[Action]()
+        for job_id, trial in list(self._trials.items()):
+            if now >= trial.until:
+                job = self._on_trial(job_id, trial.stage)
+                actions += self.escalate(job, "it fell silent after its commitment") if job else []
+        return actions
+
+    # What follows
+
+    def drop(
+        self, job: JobRow, reason: str, *, blame: float = 0.0, counts: bool = True
+    ) -> list[Action]:
+        """The job ends without a verdict on its result; the task waits for a worker again.
+
+        `counts`: as one of the attempts that a task is given.
+        """
+        books = self._books
+        with books.database.write() as db:
+            if not books.tasks.end(db, job.job_id, "dropped", reason):
+                return []
+            books.tasks.reopen(db, job.task_id, failed_attempt=counts)
+            if blame and job.worker_address and not job.guest:
+                books.workers.blame(job.worker_address, blame)
+        self._forget(job)
+        told = Tell("job_dropped", _named(job) | {"reason": reason})
+        return [told, *(self._unconfirmed(job) if job.role == "second" else [])]
+
+    def escalate(self, job: JobRow, why: str) -> list[Action]:
+        """Compute the whole result here, as the worker does not do its part."""
+        if job.worker_address and not job.guest:
+            self._books.workers.blame(job.worker_address, LATE_PROOF)
+        return [Tell("job_escalated", _named(job) | {"reason": why}), *self._compute(job)]
+
+    def resume(self, job: JobRow) -> list[Action]:
+        """A committed job of before a restart: its worker may be gone, so it is computed here."""
+        return self._compute(job)
+
+    def _fault_of(self, link: Link, job: JobRow, frame: JobResult) -> str | None:
+        if link.address is None:
+            return None if is_address(frame.worker_address) else "its address is none"
+        if frame.worker_address != link.address:
+            return "it names another address than its hello"
+        digest = result_digest(
+            link.nonce,
+            job_id=job.job_id,
+            task_id=job.task_id,
+            payload=job.payload,
+            worker_address=frame.worker_address,
+            result_hash=frame.result_hash,
+            proof=frame.proof,
+        )
+        if not is_signed_by(link.public_key, link.address, digest, frame.signature or ""):
+            return "its signature does not fit"
+        return None
+
+    def _draw(self, job: JobRow, worker: str, frame: JobResult) -> JobRow:
+        task, policy = self._books.tasks.existing(job.task_id), self._books.policy
+        facts = task.facts
+        openable = facts.leaves > 0 and not job.guest
+        # A second worker's result is compared with the first's, or computed again.
+        count = policy.openings_of(facts.leaves) if openable and job.role == "first" else 0
+        q = policy.full_probability(
+            task.reward, self._books.rewards.withheld(worker), openable=openable
+        )
+        full = "none"
+        if job.guest:
+            full = "self"
+        elif job.role == "first" and self._chance.random() < q:
+            share = 0.0 if facts.own_seed else policy.second_probability(q, openable=openable)
+            full = "second" if self._chance.random() < share else "self"
+        return self._books.tasks.commit(
+            job.job_id,
+            worker=worker,
+            result_hash=frame.result_hash,
+            proof=frame.proof,
+            signature=frame.signature,
+            leaves=tuple(sorted(self._chance.sample(range(facts.leaves), count))),
+            full=full,
+            data=(frame.data.sha256, frame.data.size)
+            if frame.data and facts.returns_data
+            else None,
+        )
+
+    def _again(self, link: Link, job: JobRow, frame: JobResult) -> list[Action]:
+        """A worker that was cut off hands its result in once more, or another one."""
+        if frame.result_hash != job.result_hash:
+            if job.guest or frame.worker_address != job.worker_address:
+                return []
+            return self._refuse(job, "it changed its result after the commitment")
+        trial = self._trials.get(job.job_id)
+        if trial is not None and trial.stage == "opening":
+            return self._ask_for_leaves(job)
+        if trial is not None and trial.stage == "data" and frame.data is not None:
+            return [FetchData(link.id, job.job_id, frame.data.sha256, frame.data.size)]
+        return []
+
+    def _go_on(self, job: JobRow) -> list[Action]:
+        if job.proof or job.data:
+            return [Inspect(job.job_id, "claim")]
+        return self._ask_for_leaves(job)
+
+    def _ask_for_leaves(self, job: JobRow) -> list[Action]:
+        link = self._links.of_job(job.job_id)
+        if not job.leaves:
+            return self._ask_for_full(job)
+        self._wait(job, "opening")
+        if link is None:
+            return []  # it may come back in time
+        return [Send(link.id, Open(job_id=job.job_id, leaves=job.leaves))]
+
+    def _ask_for_full(self, job: JobRow) -> list[Action]:
+        if job.role == "second":
+            return self._compare(job)
+        if job.full == "self":
+            return self._compute(job)
+        if job.full == "second":
+            task = self._books.tasks.existing(job.task_id)
+            sent = self._to_second(task, job.worker_address or "")
+            if sent is None:
+                return self._compute(job)
+            self._trials[job.job_id] = _Trial("second")
+            return sent
+        return self._accept([job])
+
+    def _compute(self, job: JobRow) -> list[Action]:
+        self._trials[job.job_id] = _Trial("full")
+        return [Inspect(job.job_id, "full")]
+
+    def _fully_checked(self, job: JobRow, finding: Finding) -> list[Action]:
+        other = self._partner(job)
+        if other is None or other.state != "committed":
+            return (
+                self._accept([job], finding) if finding.right else self._refuse(job, finding.reason)
+            )
+        right = [one for one in (job, other) if one.result_hash == finding.result_hash]
+        actions = self._accept(right, finding) if right else []
+        for wrong in (job, other):
+            if wrong not in right:
+                actions += self._refuse(wrong, "a full computation has another result")
+        return actions
+
+    def _compare(self, second: JobRow) -> list[Action]:
+        first = self._partner(second)
+        if first is None or first.state != "committed":  # refused in between
+            return self._compute(second)
+        if first.result_hash == second.result_hash:
+            return self._accept([first, second])
+        self._trials[second.job_id] = _Trial("compared")
+        return self._compute(first)
+
+    def _unconfirmed(self, second: JobRow) -> list[Action]:
+        """The second worker did not deliver: the first's result is computed here."""
+        first = self._partner(second)
+        if first is None or first.state != "committed":
+            return []
+        return self._compute(first)
+
+    def _partner(self, job: JobRow) -> JobRow | None:
+        """The other one of two workers on one job."""
+        others = [
+            one
+            for one in self._books.tasks.jobs_of(job.task_id)
+            if one.role != job.role and one.is_open
+        ]
+        return others[-1] if others else None
+
+    def _accept(self, jobs: list[JobRow], finding: Finding | None = None) -> list[Action]:
+        """The task is completed, and its reward divided among those whose result it is."""
+        books, first = self._books, jobs[0]
+        with books.database.write() as db:
+            task = books.tasks.existing(first.task_id)
+            for job in jobs:
+                books.tasks.end(db, job.job_id, "accepted", "")
+            if finding is not None and finding.data is not None:
+                books.tasks.set_data(db, first.job_id, *finding.data)
+            if books.tasks.close(db, task.task_id, "completed", job_id=first.job_id, reason=""):
+                for job, units in zip(jobs, _shares(task.reward, len(jobs)), strict=True):
+                    books.rewards.book(
+                        db, job.job_id, job.worker_address or "", task.customer, units
+                    )
+            for job in jobs:
+                if not job.guest and job.worker_address and job.committed_at is not None:
+                    seconds = max(1e-3, job.committed_at - job.sent_at)
+                    books.workers.credit(job.worker_address, rate=task.facts.cost / seconds)
+        actions: list[Action] = [Closed(first.task_id)]
+        for job in jobs:
+            actions += self._say(job, accepted=True, reason="")
+            self._forget(job)
+            actions.append(Tell("job_accepted", _named(job)))
+        return actions
+
+    def _refuse(self, job: JobRow, reason: str) -> list[Action]:
+        """The result is wrong: its worker is out, and what is withheld of its rewards goes back."""
+        books = self._books
+        with books.database.write() as db:
+            if not books.tasks.end(db, job.job_id, "refused", reason):
+                return []
+            books.tasks.reopen(db, job.task_id, failed_attempt=True)
+            forfeited = 0
+            if not job.guest and job.worker_address:
+                books.workers.put_out(job.worker_address, reason)
+                forfeited = books.rewards.forfeit(db, job.worker_address)
+        told = _named(job) | {"reason": one_line(reason), "forfeited": forfeited}
+        actions: list[Action] = [Tell("job_refused", told)]
+        actions += self._say(job, accepted=False, reason=reason)
+        link = self._links.of_job(job.job_id)
+        self._forget(job)
+        for other in self._links:
+            same = other is link or (
+                other.address is not None and other.address == job.worker_address
+            )
+            if same and (not job.guest or other is link):
+                actions.append(HangUp(other.id, "a result was wrong"))
+        if job.role == "second":
+            actions += self._unconfirmed(job)
+        return actions
+
+    def _not_inspected(self, job: JobRow, what: str, reason: str) -> list[Action]:
+        """This machine could not do it: nobody is to blame, and somebody else may try."""
+        if what != "full":
+            return self.escalate(job, reason)
+        actions: list[Action] = []
+        other = self._partner(job)
+        for one in [job, *([other] if other is not None and other.state == "committed" else [])]:
+            actions.append(Tell("not_inspected", _named(one) | {"reason": reason}))
+            actions += self._say(one, accepted=False, reason="the validator could not check it")
+            actions += self.drop(one, f"it could not be checked: {reason}")
+        return actions
+
+    def _say(self, job: JobRow, *, accepted: bool, reason: str) -> list[Action]:
+        link = self._links.of_job(job.job_id)
+        if link is None or link.guest:
+            return []
+        verdict = Verdict(job_id=job.job_id, accepted=accepted, reason=one_line(reason, 1000))
+        return [Send(link.id, verdict)]
+
+    def _wait(self, job: JobRow, stage: str) -> None:
+        self._trials[job.job_id] = _Trial(stage, self._books.clock() + OPEN_SECONDS)
+
+    def _on_trial(self, job_id: str, stage: str) -> JobRow | None:
+        """The job, if it stands at this stage."""
+        trial = self._trials.get(job_id)
+        if trial is None or trial.stage != stage:
+            return None
+        return self._books.tasks.job(job_id)
+
+    def _forget(self, job: JobRow) -> None:
+        self._trials.pop(job.job_id, None)
+        self._links.take_job(job.job_id)
+
+
+def _shares(reward: int, count: int) -> list[int]:
+    """The reward in equal parts; the first gets what does not divide."""
+    part, rest = divmod(reward, count)
+    return [part + rest, *[part] * (count - 1)]
+
+
+def _named(job: JobRow) -> dict[str, Any]:
+    return {"task_id": job.task_id, "job_id": job.job_id, "worker": job.worker_address or "a guest"}
