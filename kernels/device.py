@@ -18,6 +18,7 @@ from kernels.commit import Digests
 from kernels.commit.rows import plain_levels
 from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.memory import require_bytes
+from kernels.network import NetworkOperations
 from kernels.product import Matrix, Multiply, Sums, check_operands, reference
 from kernels.proof import draw_openings, encode_proof
 from kernels.task import Task
@@ -92,6 +93,12 @@ class Device(ABC):
         Raises TaskTooLarge where there is no room for it.
         """
         self.compute(Task(task.seed, task.n, min(task.iterations, 2)))
+
+    def network_operations(self) -> NetworkOperations:
+        """What stands around the products of a network's layers: the host's, unless overridden."""
+        from kernels.network.cpu import OPERATIONS
+
+        return OPERATIONS
 
     def close(self) -> None:
         """Give threads and memory back. Closing twice is no error."""

@@ -125,6 +125,7 @@ def _open_cpu(threads: int) -> Device:
     from kernels.commit import cpu as commit
     from kernels.expand import cpu as expand
     from kernels.host import HostDevice, Operations
+    from kernels.network import cpu as network
     from kernels.product import cpu as product
 
     operations = Operations(
@@ -133,6 +134,7 @@ def _open_cpu(threads: int) -> Device:
         commit.hash_leaves,
         commit.hash_level,
         product.multiply,
+        network.OPERATIONS,
     )
     return HostDevice("cpu", operations, threads)
 
@@ -141,6 +143,7 @@ def _open_reference() -> Device:
     from kernels.commit import reference as commit
     from kernels.expand import reference as expand
     from kernels.host import HostDevice, Operations
+    from kernels.network import reference as network
     from kernels.product import reference as product
 
     operations = Operations(
@@ -149,6 +152,7 @@ def _open_reference() -> Device:
         commit.hash_leaves,
         commit.hash_level,
         product.multiply,
+        network.OPERATIONS,
         scratch_bytes=8 * 8 * product.BLOCK_ENTRIES,
     )
     # One thread: BLAS brings its own, and numpy's other loops keep the GIL for the most part.

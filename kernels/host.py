@@ -26,6 +26,7 @@ from kernels.device import Commitment, Device, multiply_with
 from kernels.digest import DIGEST_BYTES
 from kernels.expand import ExpandRows, operands
 from kernels.memory import require_memory
+from kernels.network import NetworkOperations
 from kernels.product import Matrix, Multiply, MultiplyFold, Sums
 from kernels.task import LEAF_BYTES, Task
 
@@ -43,6 +44,7 @@ class Operations:
     hash_leaves: HashLeaves
     hash_level: HashLevel
     multiply: Multiply
+    network: NetworkOperations
     scratch_bytes: int = 0
     """Memory that they take on top of their arguments, a thread."""
 
@@ -84,6 +86,10 @@ class HostDevice(Device):
         for nodes, parents in pairwise(levels):
             self._hash_level(nodes, parents, _Stopwatch())
         return levels
+
+    def network_operations(self) -> NetworkOperations:
+        """What stands around the products of a network's layers."""
+        return self._do.network
 
     def close(self) -> None:
         """End the threads."""

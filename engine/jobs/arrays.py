@@ -9,9 +9,8 @@ import numpy.typing as npt
 from engine.errors import BadInput
 
 
-def load_array(path: Path, dtype: npt.DTypeLike, dimensions: int) -> npt.NDArray[np.integer]:
-    """A whole array of that type, C-ordered. Raises BadInput; never unpickles anything."""
-    wanted = np.dtype(dtype)
+def load_array(path: Path) -> npt.NDArray[np.integer]:
+    """A whole array of integers, not empty. Raises BadInput; never unpickles anything."""
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
@@ -21,18 +20,22 @@ def load_array(path: Path, dtype: npt.DTypeLike, dimensions: int) -> npt.NDArray
             _("{path} is no .npy file of numbers: {error}").format(path=path, error=error),
             advice=_("Write it with numpy.save(path, array)."),
         ) from error
-    if not isinstance(array, np.ndarray) or array.ndim != dimensions or 0 in array.shape:
+    if not isinstance(array, np.ndarray) or array.size == 0 or array.dtype.kind not in "iu":
         raise BadInput(
-            _("{path} must hold one array of {dimensions} dimensions, not empty").format(
-                path=path, dimensions=dimensions
+            _("{path} must hold one array of whole numbers, not empty").format(path=path)
+        )
+    return np.ascontiguousarray(array)
+
+
+def load_matrix(path: Path) -> npt.NDArray[np.int8]:
+    """A matrix whose entries all are int8, of whatever integer type. Raises BadInput."""
+    array = load_array(path)
+    if array.ndim != 2:
+        raise BadInput(
+            _("{path} holds {dimensions} dimensions: a matrix has 2").format(
+                path=path, dimensions=array.ndim
             )
         )
-    if array.dtype.kind not in "iu" or not np.can_cast(array.dtype, wanted):
-        low, high = np.iinfo(wanted).min, np.iinfo(wanted).max
-        if array.dtype.kind not in "iu" or array.min() < low or array.max() > high:
-            raise BadInput(
-                _("{path} must hold whole numbers from {low} to {high}").format(
-                    path=path, low=low, high=high
-                )
-            )
-    return np.ascontiguousarray(array, wanted)
+    if array.min() < -128 or array.max() > 127:
+        raise BadInput(_("{path} must hold whole numbers from -128 to 127").format(path=path))
+    return array.astype(np.int8)

@@ -39,9 +39,9 @@ def whole_number(
     return value
 
 
-def flag(payload: Payload, name: str) -> bool:
-    """A boolean; false where it is missing."""
-    value = payload.get(name, False)
+def flag(payload: Payload, name: str, *, default: bool) -> bool:
+    """A boolean."""
+    value = payload.get(name, default)
     if type(value) is not bool:
         raise InvalidPayload(_("{name} must be true or false").format(name=name))
     return value

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BadInput
-from engine.jobs.arrays import load_array
+from engine.jobs.arrays import load_matrix
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
 from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
@@ -36,7 +36,7 @@ class MatMul:
         """The product."""
         check_known(payload, FIELDS)
         m, k, n = _sides(payload, limits)
-        returns_data = flag(payload, "return_data")
+        returns_data = flag(payload, "return_data", default=True)
         a, b = (data_of(payload, name, limits, blobs) for name in ("a", "b"))
         try:
             return MatrixWork(m, k, n, a, b, returns_data)
@@ -54,13 +54,13 @@ class MatMul:
 
 
 def build_payload(
-    a: Path, b: Path, *, return_data: bool, blobs: BlobCache | None = None
+    a: Path, b: Path, *, return_data: bool = True, blobs: BlobCache | None = None
 ) -> dict[str, Any]:
     """A payload from two .npy files of int8 matrices; with `blobs` they are put there and named.
 
     Raises BadInput with the mend where a file is none, or the two have no product.
     """
-    A, B = load_array(a, np.int8, 2), load_array(b, np.int8, 2)
+    A, B = load_matrix(a), load_matrix(b)
     if A.shape[1] != B.shape[0]:
         raise BadInput(
             _("{a} is {shape_a} and {b} is {shape_b}: A B needs A's columns to be B's rows").format(

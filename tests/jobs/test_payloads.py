@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BadInput, SetupError
 from engine.jobs import registry
-from engine.jobs.arrays import load_array
+from engine.jobs.arrays import load_matrix
 from engine.jobs.blobs import BlobRef, MissingBlob, NoBlobs
 from engine.jobs.kind import InvalidPayload, JobLimits, JobRefused, TooLarge, Unsupported
 from engine.jobs.matmul import build_payload, decode
@@ -196,13 +196,13 @@ def test_files_that_are_none(tmp_path):
     for content in (b"", b"text", good.read_bytes()[:-1], good.read_bytes()[:9]):
         (tmp_path / "bad.npy").write_bytes(content)
         with pytest.raises(BadInput, match=r"no \.npy file"):
-            load_array(tmp_path / "bad.npy", np.int8, 2)
+            load_matrix(tmp_path / "bad.npy")
     np.save(tmp_path / "deep.npy", np.ones((2, 2, 2), np.int8))
     np.save(tmp_path / "empty.npy", np.ones((0, 2), np.int8))
     np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
     for name in ("deep", "empty", "objects"):
         with pytest.raises(BadInput):
-            load_array(tmp_path / f"{name}.npy", np.int8, 2)
+            load_matrix(tmp_path / f"{name}.npy")
 
 
 def installed(tmp_path, monkeypatch, package: str, entries: str, code: str) -> None:

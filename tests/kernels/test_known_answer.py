@@ -11,6 +11,7 @@ from kernels.errors import WrongResult
 from kernels.expand import reference as expand
 from kernels.host import HostDevice, Operations
 from kernels.known_answer import known_answer_test
+from kernels.network import reference as network
 from kernels.product import reference as product
 from kernels.task import Task
 
@@ -20,6 +21,7 @@ HONEST = Operations(
     commit.hash_leaves,
     commit.hash_level,
     product.multiply,
+    network.OPERATIONS,
 )
 
 
