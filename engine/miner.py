@@ -41,7 +41,7 @@ from engine.limits import Limits
 from engine.messages import Ready, Setup
 from engine.processes import LocalProcesses
 from engine.protect.keeper import Keeper, PauseAsked
-from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
+from engine.protect.lookout import NO_WISHES, Lookout, Protection
 from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
 from engine.scan import RolledBack
@@ -82,7 +82,7 @@ class MineSettings:
     """None: as many as the devices are seen to finish in the first half of a block."""
     blocks: int | None = None
     limits: Limits | None = None
-    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    protection: Protection = NO_WISHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,10 @@ class Miner:
             block_time=settings.sending.network.block_time,
         )
         self._sender = Sender(connect(), ledger, key, self._inbox, settings.sending)
-        self._keeper = Keeper(settings.devices, self._children, report, settings.thresholds)
+        self._keeper = Keeper(
+            settings.devices, self._children, report, settings.protection.thresholds
+        )
+        self._lookout = Lookout(settings.devices, self._inbox, settings.protection)
         self._states: dict[str, tuple[str, str]] = {}
         self._jobs: dict[int, tuple[BlockTask, float]] = {}
         self._first_height: int | None = None
@@ -157,6 +160,7 @@ class Miner:
         self._close_the_last_run()
         self._report_totals()
         self._sender.start()
+        self._lookout.start()
         try:
             self._take(self._workshop.start())
             while not self._stopping and not self._finished():
@@ -390,6 +394,7 @@ class Miner:
 
     def _stop(self) -> None:
         self._watcher.stopping.set()
+        self._lookout.stop()
         self._sender.stop()
         self._workshop.stop()
         self._sender.join(timeout=0.5)

@@ -22,7 +22,8 @@ from engine.preflight import (
     look_at_chain,
 )
 from engine.processes import LocalProcesses
-from engine.protect.policy import DEFAULT_THRESHOLDS, Thresholds
+from engine.protect.lookout import NO_WISHES, Protection
+from engine.protect.nvml import order_like_nvml
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
 from engine.state import ledger_path
@@ -48,7 +49,7 @@ class MineRequest:
     depth: int = 6
     gas_price: int | None = None
     ledger: Path | None = None
-    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    protection: Protection = NO_WISHES
 
 
 def mine_on(
@@ -75,6 +76,7 @@ def mine_on(
     ):
         if demand(check).state == "warn":
             report("warning", name=check.name, found=check.found, mend=check.mend)
+    order_like_nvml()
     devices, launch = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,
@@ -86,7 +88,7 @@ def mine_on(
         openings=request.openings,
         tasks_per_block=request.tasks_per_block,
         blocks=request.blocks,
-        thresholds=request.thresholds,
+        protection=request.protection,
     )
     report(
         "start",

@@ -10,6 +10,7 @@ events are for what keeps a state (`engine/view`): nobody reads a line for each 
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
 _LINES = {
@@ -59,6 +60,11 @@ QUIET = frozenset({"device", "funds", "reading", "totals"})
 """A device's state, the account's balance, a device's sensors, the ledger's counts."""
 
 
+def sentence(event: str, fields: Mapping[str, Any]) -> str:
+    """The event as a line for people, without the time of day."""
+    return _LINES[event].format(**fields).rstrip()
+
+
 class Reporter(Protocol):
     """Takes events; must not raise."""
 
@@ -77,7 +83,7 @@ class PlainReporter:
         if event in QUIET:
             return
         clock = time.strftime("%H:%M:%S")
-        print(clock, _LINES[event].format(**fields).rstrip(), file=self._out, flush=True)
+        print(clock, sentence(event, fields), file=self._out, flush=True)
 
 
 class JsonReporter:

@@ -22,11 +22,17 @@ from engine.cli.options import (
     say,
     was_typed,
 )
+from engine.cli.protection import (
+    PauseAbove,
+    PauseOnBattery,
+    QuietHoursOption,
+    ResumeBelow,
+    protection_of,
+)
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
 if TYPE_CHECKING:
     from engine.miner import Summary
-    from engine.reporter import Reporter
 
 DEVNET_BLOCK_TIME = 1.0
 DEVNET_FUNDS = "100"
@@ -74,6 +80,13 @@ def mine(
     block_time: Annotated[
         float, typer.Option(min=0.2, help="Seconds a block of the --devnet.")
     ] = DEVNET_BLOCK_TIME,
+    pause_above: PauseAbove = None,
+    resume_below: ResumeBelow = None,
+    pause_on_battery: PauseOnBattery = False,
+    quiet_hours: QuietHoursOption = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help=_("Print lines in place of the live view."))
+    ] = False,
     json: Json = False,
 ) -> None:
     """Mine: answer every block of the chain with a signed result."""
@@ -82,6 +95,8 @@ def mine(
     from engine.cli.compute import check_openings
     from engine.mining import MineRequest, mine_on
     from engine.reporter import JsonReporter, PlainReporter
+    from engine.view.board import Board
+    from engine.view.live import LiveView, stdout_can_show
     from kernels.devices import check_device_name
     from kernels.task import Task
 
@@ -90,8 +105,12 @@ def mine(
     for name in [] if ray else device or []:
         check_device_name(name)
     Task(bytes(31) + b"\1", size, iterations)  # refuses a bad size before anything is started
-    report: Reporter = JsonReporter() if json else PlainReporter()
+    protection = protection_of(pause_above, resume_below, pause_on_battery, quiet_hours)
+    live = not (json or plain) and stdout_can_show()
+    report = Board(None if live else JsonReporter() if json else PlainReporter())
     with ExitStack() as stack:
+        if live:
+            stack.enter_context(LiveView(report))
         if devnet:
             from engine.errors import BadInput
             from engine.sandbox import Sandbox
@@ -119,6 +138,7 @@ def mine(
                 depth=depth,
                 gas_price=gas_price,
                 ledger=ledger,
+                protection=protection,
             ),
             key,
             report,

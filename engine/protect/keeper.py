@@ -25,13 +25,13 @@ class Keeper:
         devices: Sequence[str],
         children: Children,
         report: Reporter,
-        thresholds: Thresholds,
+        thresholds: Thresholds | None,
     ) -> None:
         """Raises BadInput for thresholds that would flap."""
         self._children = children
         self._report = report
         self._pausing = Pausing(devices, thresholds)
-        self._told: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
+        self._told: dict[str, tuple[str, ...]] = {}
 
     def handle(self, event: PauseAsked | Surroundings) -> list[Report]:
         """Take a word of the operator, or what was read; gives what became of the children."""
@@ -72,9 +72,9 @@ class Keeper:
     def _carry_out(self) -> list[Report]:
         reports: list[Report] = []
         changed: dict[tuple[str, ...], list[str]] = {}
-        for device, told in self._told.items():
+        for device in self._children.states():  # some may have come since the start
             reasons = self._pausing.reasons(device)
-            if reasons == told:
+            if reasons == self._told.get(device, ()):
                 continue
             self._told[device] = reasons
             changed.setdefault(reasons, []).append(device)

@@ -1,6 +1,6 @@
 """When to pause which device: a pure state machine over what was asked for and what was read.
 
-    pausing = Pausing(["cuda:0"], Thresholds(pause_above=88, resume_below=75))
+    pausing = Pausing(["cuda:0"])
     pausing.see(Surroundings(readings={"cuda:0": Reading(temperature=91.0)}))
     pausing.reasons("cuda:0")  # ("91 °C, and the limit is 88 °C",)
 
@@ -24,17 +24,24 @@ class Thresholds:
     resume_below: float = 75.0
 
 
-DEFAULT_THRESHOLDS = Thresholds()
+CARD_THRESHOLDS = Thresholds()
 """Below what cards slow down at by themselves (87 to 93 °C), above what they reach in health."""
 
 
 class Pausing:
     """Keeps every reason to pause, by device."""
 
-    def __init__(self, devices: Sequence[str], thresholds: Thresholds) -> None:
-        """Raises BadInput for thresholds that would flap."""
-        self._thresholds = thresholds
-        self._heat = {device: self._new_heat() for device in devices}
+    def __init__(self, devices: Sequence[str], thresholds: Thresholds | None = None) -> None:
+        """Without thresholds those of cards hold, for cards: a CPU may be hotter by design.
+
+        Raises BadInput for thresholds that would flap.
+        """
+        limits = self._limits = thresholds or CARD_THRESHOLDS
+        self._heat = {
+            device: Hysteresis(limits.pause_above, limits.resume_below)
+            for device in devices
+            if thresholds is not None or device.startswith("cuda:")
+        }
         self._hottest: dict[str, float] = {}
         self._for_all: dict[str, str] = {}
 
@@ -60,9 +67,7 @@ class Pausing:
         if heat is not None and heat.on:
             too_hot = _("{temperature:.0f} °C, and the limit is {limit:.0f} °C")
             reasons += (
-                too_hot.format(
-                    temperature=self._hottest[device], limit=self._thresholds.pause_above
-                ),
+                too_hot.format(temperature=self._hottest[device], limit=self._limits.pause_above),
             )
         return reasons
 
@@ -71,6 +76,3 @@ class Pausing:
             self._for_all.pop(key, None)
         else:
             self._for_all[key] = reason
-
-    def _new_heat(self) -> Hysteresis:
-        return Hysteresis(self._thresholds.pause_above, self._thresholds.resume_below)

@@ -10,6 +10,7 @@ from engine.errors import BadInput
 from engine.ledger import Ledger
 from engine.mining import MineRequest
 from engine.protect.hysteresis import Hysteresis
+from engine.protect.lookout import Protection
 from engine.protect.policy import Pausing, Thresholds
 from engine.protect.surroundings import Reading, Surroundings
 from node_client.devnet import DevnetServer
@@ -76,7 +77,13 @@ def test_what_comes_while_paused_is_skipped_and_nothing_is_lost(tmp_path):
 
     with DevnetServer(block_time=0.25, balances={KEY.address: UNITS_PER_CPC}) as devnet:
         ask = MineRequest(
-            urls=[devnet.url], ledger=path, size=64, depth=2, devices=("cpu",), threads=1
+            urls=[devnet.url],
+            ledger=path,
+            size=64,
+            depth=2,
+            devices=("cpu",),
+            threads=1,
+            protection=Protection(Thresholds(88, 75)),
         )
         with log.mining(ask, KEY, attend), contextlib.ExitStack() as ending:
             ending.callback(lambda: miners[0].stop())

@@ -1,0 +1,112 @@
+"""Looks around once a second, in a thread of its own, and puts what it sees into the inbox.
+
+Cards are read through NVML, CPU and battery through psutil. What a machine lacks is silent.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psutil
+
+from engine.crash import Crashed
+from engine.protect.nvml import Cards
+from engine.protect.policy import Thresholds
+from engine.protect.quiet_hours import QuietHours
+from engine.protect.surroundings import Fault, Reading, Surroundings
+
+LOOK_SECONDS = 1.0
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What the operator wants the machine to be protected from.
+
+    `thresholds` None: the default ones, for cards alone.
+    """
+
+    thresholds: Thresholds | None = None
+    pause_on_battery: bool = False
+    quiet_hours: QuietHours | None = None
+
+
+NO_WISHES = Protection()
+
+
+class Lookout(threading.Thread):
+    """Start it; `stop` it. A crash goes into the inbox."""
+
+    def __init__(
+        self,
+        devices: Sequence[str],
+        inbox: "queue.SimpleQueue[Any]",
+        protection: Protection,
+        *,
+        now: Callable[[], datetime] = datetime.now,
+        every: float = LOOK_SECONDS,
+    ) -> None:
+        super().__init__(name="lookout", daemon=True)
+        self._stopping = threading.Event()
+        self._devices = devices
+        self._inbox = inbox
+        self._protection = protection
+        self._now = now
+        self._every = every
+
+    def stop(self) -> None:
+        """End after the look that is under way."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Look, wait, until told to stop."""
+        try:
+            with Cards.open(self._devices) as cards:
+                while not self._stopping.is_set():
+                    self._inbox.put(self.look(cards))
+                    self._stopping.wait(self._every)
+        except Exception as error:  # noqa: BLE001 - goes on in the main thread
+            self._inbox.put(Crashed(self.name, error))
+
+    def look(self, cards: Cards) -> Surroundings:
+        """Look once."""
+        faults: list[Fault] = cards.faults()
+        hours = self._protection.quiet_hours
+        return Surroundings(
+            readings=cards.read() | self._read_cpu(),
+            faults=tuple(faults),
+            on_battery=self._protection.pause_on_battery and runs_on_battery(),
+            quiet=hours is not None and hours.cover(self._now().time()),
+        )
+
+    def _read_cpu(self) -> dict[str, Reading]:
+        devices = [device for device in self._devices if device in ("cpu", "reference")]
+        if not devices:
+            return {}
+        memory = psutil.virtual_memory()
+        reading = Reading(
+            temperature=_cpu_temperature(),
+            memory_used=memory.total - memory.available,
+            memory_total=memory.total,
+            utilization=psutil.cpu_percent() / 100,
+        )
+        return dict.fromkeys(devices, reading)
+
+
+def runs_on_battery() -> bool:
+    """Whether there is a battery and nothing is plugged in."""
+    battery = psutil.sensors_battery()
+    return battery is not None and battery.power_plugged is False
+
+
+def _cpu_temperature() -> float | None:
+    """The hottest sensor of the processor, where the system shows one."""
+    if not hasattr(psutil, "sensors_temperatures"):
+        return None
+    found = psutil.sensors_temperatures()
+    return max(
+        (sensor.current for name in _CPU_SENSORS for sensor in found.get(name, ())), default=None
+    )

@@ -1,0 +1,119 @@
+"""The state of a running engine at one moment, as a value: what every view shows.
+
+The models are the schema of `/status` as well (`/openapi.json` has it with these descriptions).
+Times are Unix seconds, durations seconds, amounts of money decimal CPC as text, since no JSON number
+holds 10^18 units exactly.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DeviceState = Literal["starting", "idle", "busy", "paused", "backoff", "out"]
+EngineState = Literal["starting", "mining", "paused", "stopping"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class DeviceView(_Value):
+    """One device."""
+
+    name: str = Field(description="as --device names it")
+    card: str = Field("", description="model of the card, empty where no sensor says it")
+    state: DeviceState = "starting"
+    reason: str = Field("", description="why it is paused, out of service, or its child was lost")
+    tops: float | None = Field(
+        None, description="10^12 operations a second while computing, over its latest tasks"
+    )
+    tasks: int = Field(0, description="tasks computed and checked in this run")
+    operations: float = Field(0.0, description="operations in this run: two a multiply-add")
+    compute_seconds: float = Field(0.0, description="time computing in this run")
+    restarts: int = Field(0, description="children lost or replaced in this run")
+    last_result: str | None = Field(None, description="result hash, hexadecimal")
+    last_height: int | None = None
+    last_seconds: float | None = Field(None, description="what the latest task took")
+    last_at: float | None = None
+    temperature: float | None = Field(None, description="degrees Celsius")
+    power: float | None = Field(None, description="watts")
+    power_limit: float | None = Field(None, description="watts")
+    energy: float | None = Field(None, description="joules since the driver was loaded")
+    memory_used: int | None = Field(None, description="bytes")
+    memory_total: int | None = Field(None, description="bytes")
+    utilization: float | None = Field(None, description="ratio from 0 to 1")
+    fan: float | None = Field(None, description="ratio from 0 to 1")
+
+
+class ChainView(_Value):
+    """The chain, as the node tells of it."""
+
+    chain_id: str = ""
+    network: str = ""
+    node: str = ""
+    node_answers: bool = True
+    trouble: str = Field("", description="what keeps the node from answering")
+    height: int | None = None
+    block_time: float | None = Field(None, description="seconds a block, as measured")
+    last_block_at: float | None = Field(None, description="when the newest block was seen")
+    next_block_in: float | None = Field(None, description="seconds; 0 where it is due")
+
+
+class BlocksView(_Value):
+    """Blocks since the ledger began."""
+
+    seen: int = 0
+    skipped: int = Field(0, description="seen, and not answered in full")
+    missed: int = Field(0, description="never looked at")
+
+
+class ResultsView(_Value):
+    """Results since the ledger began."""
+
+    confirmed: int = Field(0, description="final: in a block that is deep enough")
+    pending: int = Field(0, description="computed, signed, sent or in a block that is not deep yet")
+    given_up: int = 0
+    trouble: str = Field("", description="what keeps results from being sent")
+
+
+class EventView(_Value):
+    """Something that happened."""
+
+    at: float
+    event: str
+    line: str
+
+
+class Snapshot(_Value):
+    """Everything."""
+
+    version: str
+    pid: int
+    state: EngineState = "starting"
+    paused: str = Field("", description="why every device is paused")
+    now: float
+    started_at: float
+    address: str = ""
+    ledger: str = ""
+    size: int | None = None
+    iterations: int | None = None
+    balance: str | None = Field(None, description="CPC")
+    fees: str = Field(
+        "0", description="CPC that confirmed results have cost since the ledger began"
+    )
+    devices: list[DeviceView] = Field(default_factory=list)
+    chain: ChainView = ChainView()
+    blocks: BlocksView = BlocksView()
+    results: ResultsView = ResultsView()
+    events: list[EventView] = Field(default_factory=list, description="the latest, oldest first")
+
+    @property
+    def tops(self) -> float | None:
+        """The rates of all devices, added up; None before the first result."""
+        rates = [device.tops for device in self.devices if device.tops is not None]
+        return sum(rates) if rates else None
+
+    @property
+    def in_service(self) -> list[DeviceView]:
+        """Devices that take work, or will when they have started or their pause ends."""
+        return [device for device in self.devices if device.state not in ("out", "backoff")]
