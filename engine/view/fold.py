@@ -224,6 +224,8 @@ class Fold:
                 device.state, device.fallen = _STATES[fields["state"]], fields["reason"]
             case "child_killed" | "child_ended":
                 self._device(fields["device"]).restarts += 1
+            case "device_left":
+                self._devices.pop(fields["device"], None)
             case "paused" | "resumed":
                 for name in fields["devices"].split(", "):
                     self._device(name).paused = fields.get("reason", "")
