@@ -7,10 +7,11 @@
 `mine` stops at the first that failed; `doctor` shows them all.
 """
 
+import os
 import shutil
-import sys
 import time
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Literal
 
@@ -29,10 +30,13 @@ ENOUGH_RESULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `mend` is a sentence or a command, empty where nothing is wrong."""
+    """One finding. `mend` is a sentence or a command, empty where nothing is wrong.
+
+    `name` stands for machines, too, and is never translated. "skip": there was nothing to look at.
+    """
 
     name: str
-    state: Literal["ok", "warn", "fail"]
+    state: Literal["ok", "warn", "fail", "skip"]
     found: str
     mend: str = ""
 
@@ -122,24 +126,23 @@ def check_gas_price(network: Network, gas_price: int) -> Check:
     return Check("gas price", "ok", f"{gas_price} units a gas")
 
 
-def check_python() -> Check:
-    """Version of the interpreter."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    return Check("python", "ok", version)
-
-
 def check_disk(directory: Path) -> Check:
-    """Whether the ledger has room to grow: about 20 KB a result."""
+    """Whether the ledger can be written and has room to grow: about 20 KB a result."""
     place = directory
+    mend = _("Name another directory with CPC_STATE.")
     try:
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free
     except OSError as error:
-        return Check("disk", "fail", f"{place}: {error.strerror}", "Name another with CPC_STATE.")
+        return Check("disk", "fail", f"{place}: {error.strerror}", mend)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Check("disk", "fail", _("{place} cannot be written to").format(place=place), mend)
     if free < 100 * 2**20:
-        return Check("disk", "fail", f"{free / 2**20:.0f} MiB free at {place}", "Free some space.")
-    return Check("disk", "ok", f"{free / 2**30:.1f} GiB free at {place}")
+        found = _("{free:.0f} MiB free at {place}").format(free=free / 2**20, place=place)
+        return Check("disk", "fail", found, _("Free some space."))
+    found = _("{free:.1f} GiB free at {place}").format(free=free / 2**30, place=place)
+    return Check("disk", "ok", found)
 
 
 def demand(check: Check) -> Check:

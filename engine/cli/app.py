@@ -19,6 +19,7 @@ from engine.cli import (
     devnet,
     doctor,
     everywhere,
+    init,
     keys,
     mine,
     query,
@@ -39,6 +40,7 @@ app = typer.Typer(
         "auto_envvar_prefix": tree.ENVIRONMENT_PREFIX,
     },
 )
+app.command("init")(init.init)
 app.command("mine")(mine.mine)
 app.command("compute")(compute.compute)
 app.command("verify")(verify.verify)

@@ -1,6 +1,5 @@
 """`cpc-engine config`: what is set, and where it was set."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated, Any
 
@@ -8,25 +7,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from engine.cli import tree
+from engine.cli.effective import Setting, effective
 from engine.cli.everywhere import settings_of
 from engine.cli.options import Json, say, say_json
 from engine.cli.settings import default_file
 from engine.errors import BadInput
 
 app = typer.Typer(help=_("Show the configuration."), no_args_is_help=True, rich_markup_mode=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A value and its origin. `source`: "command line", "environment", "file" or "default".
-
-    `place` is the variable or the file.
-    """
-
-    key: str
-    value: Any
-    source: str
-    place: str
 
 
 @app.command(
@@ -51,7 +38,7 @@ def show(
     program = context.find_root().command
     assert isinstance(program, TyperGroup)
     path, found, rest = _find(program, command or ["mine"])
-    shown = _settings(context, path, found, rest)
+    shown = effective(context, path, found, rest)
     file = settings_of(context).path
     if json:
         say_json(
@@ -59,7 +46,7 @@ def show(
                 "command": " ".join(path),
                 "file": None if file is None else str(file),
                 "settings": {
-                    one.key: {"value": one.value, "source": one.source, "place": one.place}
+                    one.key: {"value": _plain(one.value), "source": one.source, "place": one.place}
                     for one in shown
                 },
             }
@@ -70,7 +57,7 @@ def show(
     else:
         say(_("Configuration file: {path}").format(path=file))
     wide = max(len(one.key) for one in shown)
-    values = {one.key: _text(one.value) for one in shown}
+    values = {one.key: _text(_plain(one.value)) for one in shown}
     wide_value = min(40, max(map(len, values.values())))
     for one in shown:
         say(f"  {one.key:<{wide}}  {values[one.key]:<{wide_value}}  {_origin(one)}")
@@ -84,37 +71,6 @@ def _find(program: TyperGroup, words: list[str]) -> tuple[tree.Path, TyperComman
         _("there is no command {name}").format(name=" ".join(words)),
         advice=_("cpc-engine --help lists the commands."),
     )
-
-
-def _settings(
-    context: typer.Context, path: tree.Path, command: TyperCommand, arguments: list[str]
-) -> list[Setting]:
-    settings = settings_of(context)
-    at = context.find_root()
-    for name in path[:-1]:
-        at = typer.Context(command, parent=at, info_name=name)
-    made = command.make_context(
-        path[-1],
-        list(arguments),
-        parent=at,
-        default_map=settings.of(path),
-        resilient_parsing=True,  # a wrong value is shown, not refused: whoever asks looks for it
-    )
-    shown = []
-    for option in tree.options_of(command):
-        source, place = "default", ""
-        match made.get_parameter_source(option.name):
-            case None:
-                pass
-            case origin if origin.name == "COMMANDLINE":
-                source = "command line"
-            case origin if origin.name == "ENVIRONMENT":
-                source, place = "environment", tree.variable_of(path, option)
-            case origin if origin.name == "DEFAULT_MAP":
-                source, place = "file", str(settings.path)
-        value = made.params.get(option.name)
-        shown.append(Setting(tree.key_of(option), _plain(value), source, place))
-    return shown
 
 
 def _plain(value: Any) -> Any:

@@ -1,116 +1,149 @@
 """`cpc-engine doctor`: what stands between this machine and a confirmed result, with the mend."""
 
+from gettext import gettext as _
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.effective import settings_for
+from engine.cli.everywhere import settings_error, settings_of
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_NODE
-from engine.cli.options import (
-    Device,
-    Json,
-    KeysDirectory,
-    Nodes,
-    connect,
-    keystore,
-    node_urls,
-    say,
-    say_json,
-)
+from engine.cli.options import Json, KeysDirectory, Nodes, node_urls, say, say_json, was_typed
 
-_MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
+if TYPE_CHECKING:
+    from engine.preflight import Check
+
+_MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL", "skip": "-   "}
+_OF_THE_DEVICE = {"device", "driver", "cuda packages", "packages", "memory"}
 
 
 def doctor(
     context: typer.Context,
-    name: Annotated[str, typer.Option("--from", help="Name of the worker's key.")] = "worker",
-    device: Device = "auto",
+    name: Annotated[str, typer.Option("--from", help=_("Name of the worker's key."))] = "worker",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device", help=_("auto, cpu, reference or cuda:N; several times for several.")
+        ),
+    ] = None,
     keys_dir: KeysDirectory = None,
     node: Nodes = None,
     json: Json = False,
 ) -> None:
-    """Check everything that mining needs. Exit code 0: nothing failed."""
-    from engine.preflight import Check, check_disk, check_python
-    from engine.state import state_directory
-
-    checks: list[Check] = [check_python(), check_disk(state_directory())]
-    checks.append(_check_device(device))
-    address, key_check = _check_key(name, keys_dir)
-    checks.append(key_check)
-    checks += _check_chain(context, node, address)
+    """Check everything that mining needs, as `mine` would find it. Exit code 0: nothing failed."""
+    mining = settings_for(context, "mine")
+    if not was_typed(context, "name"):
+        name = mining["from"]
+    checks = [
+        *_machine(context, mining),
+        *_devices(device or mining["device"] or ["auto"]),
+        *_account(
+            name,
+            keys_dir or mining["keys-dir"],
+            mining["passphrase-file"],
+            node_urls(context, node if was_typed(context, "node") else mining["node"]),
+            mining["gas-price"],
+        ),
+    ]
     if json:
-        say_json([_to_json(check) for check in checks])
+        from dataclasses import asdict
+
+        say_json([asdict(check) for check in checks])
     else:
-        for check in checks:
-            say(f"{_MARKS[check.state]} {check.name}: {check.found}")
-            if check.mend:
-                say(f"     -> {check.mend}")
+        _tell(checks)
     failed = {check.name for check in checks if check.state == "fail"}
     if "node" in failed:
         raise typer.Exit(EXIT_NODE)
-    if "device" in failed:
+    if failed & _OF_THE_DEVICE or any(one.startswith("cuda:") for one in failed):
         raise typer.Exit(EXIT_NO_DEVICE)
     if failed:
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
-def _to_json(check: Any) -> dict[str, str]:
-    from dataclasses import asdict
-
-    return asdict(check)
-
-
-def _check_device(device: str) -> Any:
-    from engine.preflight import Check
-    from kernels.devices import open_device
-    from kernels.errors import KernelError
-    from kernels.known_answer import known_answer_test
-
-    try:
-        with open_device(device) as opened:
-            known_answer_test(opened)
-            return Check("device", "ok", f"{opened.name} passed the known-answer test")
-    except KernelError as error:
-        return Check("device", "fail", str(error), error.advice)
-
-
-def _check_key(name: str, keys_dir: Path | None) -> tuple[str | None, Any]:
-    from engine.preflight import Check
-    from node_client.errors import KeyNotFound, KeystoreError
-
-    try:
-        info = keystore(keys_dir).info(name)
-    except KeyNotFound as error:
-        return None, Check("key", "fail", str(error), f"Make it: cpc-engine keys add {name}")
-    except KeystoreError as error:
-        return None, Check("key", "fail", str(error), error.advice)
-    if info.warnings:
-        return info.address, Check("key", "warn", info.address, " ".join(info.warnings))
-    return info.address, Check("key", "ok", f"{name}: {info.address}")
-
-
-def _check_chain(context: typer.Context, node: list[str] | None, address: str | None) -> list[Any]:
-    from engine.errors import SetupError
-    from engine.preflight import (
-        Check,
-        check_balance,
-        check_clock,
-        check_network,
-        look_at_chain,
+def _tell(checks: "list[Check]") -> None:
+    wide = max(len(check.name) for check in checks)
+    for check in checks:
+        say(f"{_MARKS[check.state]} {check.name:<{wide}}  {check.found}")
+        for line in check.mend.splitlines():
+            say(f"     {'':<{wide}}  -> {line}")
+    states = [check.state for check in checks]
+    say()
+    say(
+        _("{ok} right, {warn} to look at, {fail} to mend").format(
+            ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")
+        )
     )
-    from node_client.errors import NodeClientError
 
-    try:
-        client = connect(context, node)
-        chain = look_at_chain(client)
-        checks = [
-            Check("node", "ok", node_urls(context, node)[0]),
-            check_network(chain),
-            check_clock(chain),
-        ]
-        if address is not None:
-            price = chain.network.min_gas_price
-            checks.append(check_balance(client, address, price))
-    except (NodeClientError, SetupError) as error:
-        return [Check("node", "fail", str(error), error.advice)]
+
+def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
+    from engine.doctor.machine import check_memory, check_packages, check_port, check_python
+    from engine.preflight import check_disk
+    from engine.state import state_directory
+
+    ledger = mining["ledger"]
+    checks = [
+        check_python(),
+        check_packages(),
+        _configuration(context),
+        check_memory(_bytes_of_a_task(mining["size"])),
+        check_disk(Path(ledger).parent if ledger else state_directory()),
+    ]
+    if address := mining.get("http"):
+        checks.append(check_port(address))
     return checks
+
+
+def _bytes_of_a_task(size: int) -> int:
+    """B and the leaves' digests, which every host device holds."""
+    return size * size + size * size // 4
+
+
+def _configuration(context: typer.Context) -> "Check":
+    from engine.preflight import Check
+
+    if error := settings_error(context):
+        return Check("configuration", "fail", str(error), error.advice)
+    path = settings_of(context).path
+    if path is None:
+        return Check("configuration", "ok", _("no file: defaults and environment"))
+    if path.stat().st_mode & 0o022:
+        found = _("other users of this machine may change {path}").format(path=path)
+        return Check("configuration", "warn", found, f"chmod go-w {path}")
+    return Check("configuration", "ok", str(path))
+
+
+def _devices(asked: list[str]) -> "list[Check]":
+    from engine.doctor.cards import check_cards
+    from engine.doctor.trial import check_device
+    from engine.preflight import Check
+    from kernels.devices import available_devices, check_device_name
+    from kernels.errors import KernelError
+
+    wants_gpu = any(name.startswith("cuda") for name in asked)
+    checks = check_cards(wanted=wants_gpu)
+    names = [name for name in asked if name != "auto"]
+    if "auto" in asked:
+        found = [name for name in available_devices() if name.startswith("cuda:")] or ["cpu"]
+        names += found
+    for name in dict.fromkeys(names):
+        try:
+            check_device_name(name)
+        except KernelError as error:
+            checks.append(Check("device", "fail", str(error), error.advice))
+        else:
+            checks.append(check_device(name))
+    return checks
+
+
+def _account(
+    name: str,
+    keys_dir: Path | None,
+    passphrase_file: Path | None,
+    urls: list[str],
+    gas_price: int | None,
+) -> "list[Check]":
+    from engine.doctor.account import check_chain, check_key
+
+    address, checks = check_key(name, keys_dir, passphrase_file)
+    return checks + check_chain(urls, address, gas_price)

@@ -10,15 +10,14 @@ from typing import Annotated, Literal
 import typer
 from typer.core import TyperGroup
 
-from engine.cli.settings import VARIABLE, Settings, find_file, read_settings
+from engine.cli.settings import BEFORE, VARIABLE, Settings, find_file, read_settings
 from engine.errors import BadInput
 
 app = typer.Typer()
 
-_BEFORE = "cpc-engine.config-before"
 _SETTINGS = "cpc-engine.settings"
 _ERROR = "cpc-engine.settings-error"
-_BEAR_A_BROKEN_FILE = {"doctor", "init"}
+_BEAR_A_BROKEN_FILE = {"doctor"}
 """They say what is wrong with it, or make another."""
 
 
@@ -27,12 +26,12 @@ def _configure(context: typer.Context, given: Path | None) -> Path | None:
         return given
     root = context.find_root()
     if context is root:
-        context.meta[_BEFORE] = given
+        context.meta[BEFORE] = given
         return given
     program = root.command
     assert isinstance(program, TyperGroup)
     try:
-        settings = read_settings(find_file(given or context.meta[_BEFORE]), program)
+        settings = read_settings(find_file(given or context.meta[BEFORE]), program)
     except BadInput as error:
         if context.info_name not in _BEAR_A_BROKEN_FILE:
             raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli import init
 from engine.cli.options import (
     Iterations,
     Json,
@@ -123,6 +124,9 @@ def mine(
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
         else:
+            answers = None if json else init.offer(context, from_, keys_dir)
+            if answers:
+                from_, node, device = answers.key, [answers.node], list(answers.devices)
             urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
         summary = mine_on(
             MineRequest(

@@ -30,6 +30,8 @@ from engine.cli import tree
 from engine.errors import BadInput
 
 VARIABLE = "CPC_CONFIG"
+BEFORE = "cpc-engine.config-before"
+"""Where a context keeps the --config that stood before the command's name."""
 LARGEST_FILE = 1 << 20
 _SECRET = re.compile(r"secret|passphrase|password|private|mnemonic|token")
 
@@ -68,6 +70,12 @@ def find_file(given: Path | None) -> Path | None:
         return default if default.exists() else None
     except (OSError, RuntimeError):  # no home, or none of ours
         return None
+
+
+def file_to_write(context: typer.Context, given: Path | None) -> Path:
+    """Where a new file goes: named on the command line, by CPC_CONFIG, or the default."""
+    named = given or context.meta.get(BEFORE) or os.environ.get(VARIABLE)
+    return Path(named).expanduser() if named else default_file()
 
 
 def read_settings(path: Path | None, program: TyperGroup) -> Settings:

@@ -14,6 +14,8 @@ type Path = tuple[str, ...]
 """The words that call a command: ("tx", "send")."""
 
 ENVIRONMENT_PREFIX = "CPC"
+_NO_SETTINGS = frozenset({"config", "yes"})
+"""Parameters that say something about one call, which no file can say."""
 
 
 def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
@@ -29,8 +31,11 @@ def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
             parameter.allow_from_autoenv = False
     root.params += own
     for _path, command in walk(root):
-        for option in options_of(command):
-            option.show_envvar = option.envvar is not None  # the others' follow a rule
+        settable = options_of(command)
+        for parameter in command.params:
+            if isinstance(parameter, TyperOption):
+                parameter.show_envvar = parameter.envvar is not None  # the others' follow a rule
+                parameter.allow_from_autoenv = parameter in settable
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
     return root
@@ -46,9 +51,13 @@ def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperComman
 
 
 def options_of(command: TyperCommand) -> list[TyperOption]:
-    """The options that a command's function takes: no --help, and none that acts and ends."""
+    """The options that can be set: no --help, and none that is for a single call."""
     found = [option for option in command.params if isinstance(option, TyperOption)]
-    return [option for option in found if option.expose_value and not option.hidden]
+    return [
+        option
+        for option in found
+        if option.expose_value and not option.hidden and option.name not in _NO_SETTINGS
+    ]
 
 
 def key_of(option: TyperOption) -> str:

@@ -112,11 +112,25 @@ def test_doctor_finds_nothing_wrong_then_what_is_wrong(cli, devnet, home):
     assert {check["name"] for check in well.json()} >= {
         "python", "disk", "device", "key", "node", "network", "clock", "balance",
     }  # fmt: skip
-    missing = cli("doctor --from nobody")
+    missing = cli("doctor --from nobody --device reference")
     assert missing.code == 2
     assert "cpc-engine keys add nobody" in missing.out
-    unreachable = cli("doctor --node http://127.0.0.1:9")
+    unreachable = cli("doctor --node http://127.0.0.1:9 --device reference")
     assert unreachable.code == 3
+
+
+def test_doctor_looks_at_what_mine_would_take_and_bears_a_broken_file(cli, devnet, home):
+    file = home / "engine.toml"
+    file.write_text("[mine]\nfrom = 'faucet'\ndevice = ['reference']\n")
+    found = {check["name"]: check for check in cli(f"doctor --config {file} --json").json()}
+    assert found["key"]["found"].startswith("faucet")
+    assert "reference" in found["device"]["found"]
+    file.write_text("[mine]\nfrmo = 'faucet'\n")
+    broken = cli(f"doctor --config {file} --device reference")
+    assert broken.code == 2
+    assert "mine.frmo" in broken.out
+    assert "Did you mean from?" in broken.out
+    assert "balance" in broken.out  # and goes on to the rest
 
 
 def test_mine_ends_after_its_blocks_and_verify_accepts_them(cli, devnet, keys):

@@ -190,6 +190,8 @@ def test_help_loads_nothing_heavy():
         "query",
         "devnet",
         "doctor",
+        "config",
+        "init",
     ):
         assert f"  {command}" in done.stdout
 

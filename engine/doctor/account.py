@@ -1,0 +1,109 @@
+"""Key, nodes, network, clock and balance: everything between the account and the chain."""
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from gettext import gettext as _
+from pathlib import Path
+
+from engine.errors import SetupError
+from engine.preflight import (
+    Chain,
+    Check,
+    check_balance,
+    check_clock,
+    check_gas_price,
+    check_network,
+    look_at_chain,
+)
+from node_client.errors import KeyNotFound, KeystoreError, NodeClientError
+from node_client.keystore import KeyInfo, Keystore
+from node_client.rpc import NodeClient, Retries
+
+SLOW_NODE_SECONDS = 2.0
+
+
+def check_key(
+    name: str, directory: Path | None, passphrase_file: Path | None
+) -> tuple[str | None, list[Check]]:
+    """The account's address, None where there is no key, and what was found of its files."""
+    try:
+        info = Keystore(directory).info(name)
+    except KeyNotFound as error:
+        mend = _("Make it: cpc-engine init, or cpc-engine keys add {name}").format(name=name)
+        return None, [Check("key", "fail", str(error), mend)]
+    except KeystoreError as error:
+        return None, [Check("key", "fail", str(error), error.advice)]
+    if info.warnings:
+        found = Check("key", "warn", info.address, " ".join(info.warnings))
+    else:
+        found = Check("key", "ok", f"{name}: {info.address}")
+    return info.address, [found, *_check_passphrase(info, passphrase_file)]
+
+
+def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
+    if not info.encrypted:
+        return []
+    if file is None:
+        if os.environ.get("CPC_PASSPHRASE"):
+            return [Check("passphrase", "ok", _("in CPC_PASSPHRASE"))]
+        found = _("the key is encrypted, and no file holds its passphrase: mine will ask for it")
+        mend = _("For a service: --passphrase-file, a file of mode 600.")
+        return [Check("passphrase", "warn", found, mend)]
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        mend = _("Name a file that holds the passphrase with --passphrase-file.")
+        return [Check("passphrase", "fail", f"{file}: {error.strerror}", mend)]
+    if mode & 0o077:
+        found = _("other users of this machine may read {file}").format(file=file)
+        return [Check("passphrase", "warn", found, f"chmod 600 {file}")]
+    return [Check("passphrase", "ok", str(file))]
+
+
+def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None) -> list[Check]:
+    """Each node, then what the first good one says of the chain and of the account."""
+    checks: list[Check] = []
+    chain: Chain | None = None
+    good: NodeClient | None = None
+    for url in urls:
+        found, client, seen = _look_at(url)
+        checks.append(found)
+        if good is None and seen is not None:
+            good, chain = client, seen
+    if good is None or chain is None:
+        return checks + _not_looked_at(address)
+    for at, check in enumerate(checks):
+        if check.state == "fail":  # another one answers, and is taken in its place
+            checks[at] = Check("node", "warn", check.found, check.mend)
+    price = chain.network.min_gas_price if gas_price is None else gas_price
+    checks += [check_network(chain), check_clock(chain), check_gas_price(chain.network, price)]
+    if address is not None:
+        try:
+            checks.append(check_balance(good, address, price))
+        except NodeClientError as error:
+            checks.append(Check("balance", "fail", str(error), error.advice))
+    return checks
+
+
+def _look_at(url: str) -> tuple[Check, NodeClient | None, Chain | None]:
+    started = time.monotonic()
+    try:
+        client = NodeClient([url], retries=Retries(rounds=1))
+        chain = look_at_chain(client)
+    except (NodeClientError, SetupError) as error:
+        return Check("node", "fail", str(error), error.advice), None, None
+    seconds = time.monotonic() - started
+    found = _("{url} answers, {seconds:.2f} s").format(url=client.urls[0], seconds=seconds)
+    if seconds > SLOW_NODE_SECONDS:
+        mend = _("Take a nearer node, or look at the network: blocks do not wait.")
+        return Check("node", "warn", found, mend), client, chain
+    return Check("node", "ok", found), client, chain
+
+
+def _not_looked_at(address: str | None) -> list[Check]:
+    names = ["network", "clock", "gas price", *(["balance"] if address else [])]
+    return [Check(name, "skip", _("not looked at: no node answers")) for name in names]

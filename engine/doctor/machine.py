@@ -1,0 +1,86 @@
+"""Python, packages, memory and ports of this machine."""
+
+import socket
+import struct
+import sys
+from gettext import gettext as _
+from importlib import metadata
+
+from engine.preflight import Check
+
+LEAST_PYTHON = (3, 12)
+PACKAGES = ("numba", "llvmlite", "numpy")
+"""What the kernels run on; everything else this program could not have started without."""
+LEAST_FREE_MEMORY = 1 << 30
+
+
+def check_python() -> Check:
+    """Version and kind of the interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    mend = _("Make the environment with another one: make PYTHON=/path/to/python3.12 setup")
+    if sys.version_info < LEAST_PYTHON:
+        return Check(
+            "python", "fail", _("{version}; 3.12 is the least").format(version=version), mend
+        )
+    if struct.calcsize("P") < 8:
+        return Check("python", "fail", _("{version} for 32 bits").format(version=version), mend)
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        found = _("{version} without the GIL, which Numba does not know").format(version=version)
+        return Check("python", "warn", found, mend)
+    return Check("python", "ok", version)
+
+
+def check_packages() -> Check:
+    """Whether what the kernels are compiled with is there."""
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        names = ", ".join(missing)
+        return Check(
+            "packages",
+            "fail",
+            _("not installed: {names}").format(names=names),
+            _("Install again: make setup, or pipx reinstall cpc-engine"),
+        )
+    return Check("packages", "ok", ", ".join(found))
+
+
+def check_memory(needed: int) -> Check:
+    """Whether a task of the configured size fits; `needed` in bytes, on the CPU."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    found = _("{free:.1f} GiB free, a task needs {needed:.2f} GiB").format(
+        free=free / 2**30, needed=needed / 2**30
+    )
+    if free < needed:
+        return Check("memory", "fail", found, _("Free memory, or take a smaller --size."))
+    if free < needed + LEAST_FREE_MEMORY:
+        return Check("memory", "warn", found, _("Free memory: little is left beside the task."))
+    return Check("memory", "ok", found)
+
+
+def check_port(address: str) -> Check:
+    """Whether this program can listen at HOST:PORT."""
+    host, _colon, port = address.rpartition(":")
+    try:
+        with socket.create_server((host.strip("[]"), int(port)), family=_family(host)):
+            return Check("port", "ok", _("{address} is free").format(address=address))
+    except (OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return Check(
+            "port",
+            "warn",
+            f"{address}: {reason}",
+            _(
+                "An engine that runs already may have it: cpc-engine status. Else take another port."
+            ),
+        )
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
