@@ -11,7 +11,7 @@ CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: mine test gpu-test setup lint messages bench lock clean
+.PHONY: mine test soak gpu-test setup lint messages bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -23,6 +23,9 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+soak: $(DEV_STAMP)  ## Shoot at a mine for ten minutes, and see that nothing is lost or wrong
+	$(BIN)/python -m tests.engine.soak
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -81,7 +81,7 @@ class MineSettings:
     tasks_per_block: int | None = 1
     """None: as many as the devices are seen to finish in the first half of a block."""
     blocks: int | None = None
-    limits: Limits | None = None
+    limits: Limits = field(default_factory=Limits)
     protection: Protection = NO_WISHES
 
 

@@ -5,13 +5,14 @@ summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporte
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import BadInput, SetupError
 from engine.ledger import Ledger
+from engine.limits import Limits
 from engine.miner import Launch, Miner, MineSettings, Summary, stop_on_signals
 from engine.preflight import (
     check_balance,
@@ -50,6 +51,7 @@ class MineRequest:
     gas_price: int | None = None
     ledger: Path | None = None
     protection: Protection = NO_WISHES
+    limits: Limits = field(default_factory=Limits)
 
 
 def mine_on(
@@ -57,10 +59,13 @@ def mine_on(
     key: PrivateKey,
     report: Reporter,
     attend: Callable[[Miner], AbstractContextManager[object]] = nullcontext,
+    *,
+    launch: Launch | None = None,
 ) -> Summary:
     """Check everything, then mine until done or stopped. Raises the wings' errors.
 
     `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
+    `launch` starts the children: another one only in tests of faults.
     """
     if len(set(request.devices)) < len(request.devices):
         raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
@@ -77,7 +82,7 @@ def mine_on(
         if demand(check).state == "warn":
             report("warning", name=check.name, found=check.found, mend=check.mend)
     order_like_nvml()
-    devices, launch = _devices(request)
+    devices, usual = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,
         sending=SenderSettings(chain.network, price, request.depth),
@@ -89,6 +94,7 @@ def mine_on(
         tasks_per_block=request.tasks_per_block,
         blocks=request.blocks,
         protection=request.protection,
+        limits=request.limits,
     )
     report(
         "start",
@@ -107,7 +113,7 @@ def mine_on(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
         miner = Miner(
-            settings, lambda: NodeClient(request.urls), key, ledger, report, launch=launch
+            settings, lambda: NodeClient(request.urls), key, ledger, report, launch=launch or usual
         )
         with attend(miner), stop_on_signals(miner):
             return miner.run()

@@ -18,3 +18,8 @@ def load_vectors(name: str) -> Any:
 def vectors() -> Any:
     """`vectors("keys")` gives the parsed content of tests/vectors/keys.json."""
     return load_vectors
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first, beside everything else."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)

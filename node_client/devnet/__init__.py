@@ -15,6 +15,7 @@ events too late to be of use, so no client of ours asks for them.
     chain     all of that under one lock, on the grid of time
     faults    switches for tests: roll back, forget, stall, lie, ...
     lies      how an answer is falsified
+    chaos     faults at random, as a seed has it
     app       routes
     server    HTTP in a thread
 """

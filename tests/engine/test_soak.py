@@ -1,12 +1,14 @@
-"""The soak in small: one child and one parent killed. `python -m tests.engine.soak` is the long one."""
+"""The soak in two minutes; `make soak` is the long one."""
 
-from tests.engine.soak import Soak
+import json
+
+import pytest
+
+from tests.engine.soak.run import soak
 
 
-def test_killed_child_and_killed_parent_lose_no_block_and_answer_none_twice(tmp_path):
-    found = Soak(tmp_path, blocks=14, block_time=0.5, kill_children=1, kill_parents=1).run()
-    assert found["answered_twice"] == 0
-    assert found["neither"] == []
-    assert found["both"] == []
-    assert found["answered"] + found["skipped"] == found["blocks"]
-    assert found["answered"] > found["blocks"] // 2
+@pytest.mark.first
+@pytest.mark.timeout(400)
+def test_two_minutes_of_everything_that_can_fail_lose_nothing_and_sign_nothing_wrong(tmp_path):
+    judge = soak(tmp_path, seconds=100.0, seed=1)
+    assert judge.broken == [], json.dumps(judge.figures, indent=2)
