@@ -6,7 +6,7 @@ writes digits.safetensors, digits_test.npz and digits_float.npz (weights and ran
 quantised: from these the same model file comes out on every machine, while training itself may
 differ in last bits from one BLAS to another). Needs scikit-learn, for its images.
 
-Two convolutions of 3 x 3, each with a ReLU and a 2 x 2 max pool, and two dense layers: 13,594 weights.
+Two convolutions of 3 x 3, each with a ReLU and a 2 x 2 max pool, and two dense layers: 13,584 weights.
 """
 
 import sys
