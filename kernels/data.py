@@ -9,9 +9,9 @@ parent puts into a pipe must never wait for a child that hangs.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from kernels.errors import InvalidTask
 
@@ -54,3 +54,19 @@ class Data:
     def carried(self) -> Self:
         """The same data with its bytes in it: for a child that does not see this file system."""
         return self if self.content is not None else type(self).of_bytes(self.read())
+
+
+def carry_data[T](value: T) -> T:
+    """The same value with the bytes of all its Data in it, however deep: work, or a message of it.
+
+    For a child on another machine, which does not see this one's files. Raises InvalidTask where a
+    file is gone or is another one.
+    """
+    if isinstance(value, Data):
+        return value.carried()
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    parts: dict[str, Any] = {part.name: getattr(value, part.name) for part in fields(value)}
+    carried = {name: carry_data(part) for name, part in parts.items()}
+    changed = {name: part for name, part in carried.items() if part is not parts[name]}
+    return replace(value, **changed) if changed else value

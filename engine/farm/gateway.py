@@ -21,6 +21,8 @@ from engine.farm.cluster import Actor, Cluster, FarmError, Place, Wanted
 from engine.farm.events import FarmEvent, NoFarmEvent, write
 from engine.launcher import ChildEvent, Connected, Exited, Heard, Joined, Left, Unreachable
 from engine.messages import Failed, Setup
+from kernels.data import carry_data
+from kernels.errors import InvalidTask
 
 WATCH_SECONDS = 1.0
 WATCH_PATIENCE_SECONDS = 30.0
@@ -135,9 +137,18 @@ class Gateway:
         if hired is None or hired.generation != order.generation:
             return
         if isinstance(order, Tell):
-            hired.actor.tell(order.generation, order.message)
+            self._tell(order, hired.actor)
         else:
             hired.actor.kill(order.generation)
+
+    def _tell(self, order: Tell, actor: Actor) -> None:
+        """Hand a message on, with the data that lies in files here: the actor does not see them."""
+        try:
+            actor.tell(order.generation, carry_data(order.message))
+        except InvalidTask as error:
+            assert order.message is not None
+            failed = Failed(order.message.ticket, type(error).__name__, str(error))
+            self._tell_engine(Heard(order.device, order.generation, failed))
 
     def _spawn(self, order: Spawn) -> None:
         place = self._places.get(order.device)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kernels import memory
 from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix, plain_levels
-from kernels.data import Data
+from kernels.data import Data, carry_data
 from kernels.digest import tagged_hash
 from kernels.errors import InvalidProof, InvalidTask, TaskTooLarge, WrongResult
 from kernels.freivalds import check_product
@@ -196,3 +196,22 @@ def test_data_is_what_its_hash_says(tmp_path):
     path.unlink()
     with pytest.raises(InvalidTask, match="cannot be read"):
         data.read()
+
+
+def test_data_is_carried_to_where_its_files_are_not(tmp_path):
+    """An opening holds work, and work holds data."""
+    content = bytes(range(6))
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    named = Data.of_file(path, hashlib.sha256(content).digest(), len(content))
+    work = MatrixWork(2, 3, 1, named, Data.of_bytes(bytes(3)))
+    opening = work.opening(bytes(32), [0])
+    carried = carry_data(opening)
+    assert carried.work.a == Data.of_bytes(content)
+    assert carried == carry_data(carried)
+    assert carry_data(carried) is carried
+    assert opening.work.a is named
+    path.unlink()
+    assert carried.work.a.read() == content
+    with pytest.raises(InvalidTask):
+        carry_data(opening)
