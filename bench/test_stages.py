@@ -11,15 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kernels.commit import cpu as commit_cpu
-from kernels.commit import reference as commit_reference
 from kernels.commit.tree import level_sizes
-from kernels.devices import open_device, usable_cores
-from kernels.expand import cpu as expand_cpu
+from kernels.devices import cpu_operations, open_device, usable_cores
 from kernels.expand import operands
-from kernels.expand import reference as expand_reference
-from kernels.product import cpu as product_cpu
-from kernels.product import reference as product_reference
+from kernels.operations import REFERENCE, Operations
 from kernels.task import Task
 
 N = 1024
@@ -32,8 +27,12 @@ BOTH = pytest.mark.parametrize("name", ["reference", "cpu"])
 def matrices():
     A, B = np.empty((2, N, N), np.int8)
     for operand, matrix in zip(operands(TASK.seed), (A, B), strict=True):
-        expand_cpu.expand_rows(operand, np.arange(N), matrix)
+        REFERENCE.expand_rows(operand, np.arange(N), matrix)
     return A, B
+
+
+def named(name: str) -> Operations:
+    return REFERENCE if name == "reference" else cpu_operations()
 
 
 def timed(benchmark, work: Callable[[], object], multiply_adds: int = 0) -> None:
@@ -46,9 +45,9 @@ def timed(benchmark, work: Callable[[], object], multiply_adds: int = 0) -> None
 @pytest.mark.benchmark(group="expand: one operand, one thread")
 @BOTH
 def test_expand(benchmark, name):
-    module = {"reference": expand_reference, "cpu": expand_cpu}[name]
+    do = named(name)
     out, rows, a = np.empty((N, N), np.int8), np.arange(N), operands(TASK.seed)[0]
-    timed(benchmark, lambda: module.expand_rows(a, rows, out))
+    timed(benchmark, lambda: do.expand_rows(a, rows, out))
 
 
 @pytest.mark.benchmark(group="product: numpy on all cores, cpu on one")
@@ -61,21 +60,24 @@ def test_product(benchmark, name, matrices):
         A64, B64T, C = A.astype(np.float64), B.astype(np.float64).T, np.empty((N, N))
         work = lambda: np.matmul(A64, B64T, out=C)  # noqa: E731
     else:
-        module = {"reference": product_reference, "cpu": product_cpu}[name]
-        work = lambda: module.multiply_fold(A, B, out)  # noqa: E731
+        do = named(name)
+        packed, R, out = do.empty_b(N, N), do.empty_rows(N, N), do.empty_rows(N, N)
+        do.load_b(B, packed)
+        R[:] = A
+        work = lambda: do.multiply_fold(R, packed, out)  # noqa: E731
     timed(benchmark, work, N**3)
 
 
 @pytest.mark.benchmark(group="commit: leaves and tree, one thread")
 @BOTH
 def test_commit(benchmark, name, matrices):
-    module = {"reference": commit_reference, "cpu": commit_cpu}[name]
+    do = named(name)
     levels = [np.empty((m, 32), np.uint8) for m in level_sizes(TASK.leaf_count)]
 
     def work() -> None:
-        module.hash_leaves(matrices[0], levels[0])
+        do.hash_leaves(matrices[0], levels[0])
         for i in range(1, len(levels)):
-            module.hash_level(levels[i - 1], levels[i])
+            do.hash_level(levels[i - 1], levels[i])
 
     timed(benchmark, work)
 

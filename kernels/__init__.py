@@ -7,7 +7,8 @@
         commitment = device.compute(Task(seed, 1024))
         commitment.root, commitment.proof(16)
 
-No chain, no network, no processes. One operation a package (`expand`, `product`, `commit`), in each
-a plain `reference.py` in numpy beside the fast `cpu.py`; a device strings the three together. Only
+No chain, no network, no processes. One operation a package (`expand`, `product`, `commit`): what it
+is, and a plain `reference.py` in numpy. The fast ones are two wings of their own, `cpu` and `cuda`;
+`operations.py` is what a host device computes with, and a device strings the three together. Only
 the fast ones import numba, and only `devices.py` chooses one.
 """

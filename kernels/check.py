@@ -16,21 +16,36 @@ from kernels.device import Device
 from kernels.digest import DIGEST_BYTES
 from kernels.errors import InvalidProof, WrongResult
 from kernels.opened import opened_digests
+from kernels.operations import REFERENCE, Operations
 from kernels.proof import check_siblings_length, parse_proof
 from kernels.task import Task
 
 
-def check_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> None:
+def check_proof(
+    task: Task,
+    root: bytes,
+    proof: str,
+    *,
+    least_openings: int,
+    operations: Operations = REFERENCE,
+) -> None:
     """Raise unless the proof opens at least so many leaves, and they give the root.
 
     With `least_openings=0` a proof without openings passes, and proves nothing.
     """
     opening = parse_proof(task, root, proof, least_openings=least_openings)
     if opening.leaves:
-        _compare(task, root, opening.leaves, opening.siblings)
+        _compare(task, root, opening.leaves, opening.siblings, operations)
 
 
-def check_leaves(task: Task, root: bytes, leaves: Sequence[int], siblings: bytes) -> None:
+def check_leaves(
+    task: Task,
+    root: bytes,
+    leaves: Sequence[int],
+    siblings: bytes,
+    *,
+    operations: Operations = REFERENCE,
+) -> None:
     """Raise unless these leaves, one or more that the caller drew, give the root."""
     if len(root) != DIGEST_BYTES:
         raise InvalidProof("a root is 32 bytes")
@@ -38,7 +53,7 @@ def check_leaves(task: Task, root: bytes, leaves: Sequence[int], siblings: bytes
         raise InvalidProof("no leaf is opened: that proves nothing")
     check_leaf_positions(task.leaf_count, leaves)
     check_siblings_length(task, leaves, siblings)
-    _compare(task, root, leaves, siblings)
+    _compare(task, root, leaves, siblings, operations)
 
 
 def check_full(task: Task, root: bytes, device: Device) -> None:
@@ -47,7 +62,9 @@ def check_full(task: Task, root: bytes, device: Device) -> None:
         raise WrongResult(f"the task's result, computed again on {device.name}, has another root")
 
 
-def _compare(task: Task, root: bytes, leaves: Sequence[int], siblings: bytes) -> None:
-    digests = opened_digests(task, leaves)
+def _compare(
+    task: Task, root: bytes, leaves: Sequence[int], siblings: bytes, operations: Operations
+) -> None:
+    digests = opened_digests(task, leaves, operations)
     if root_from_leaves(task.leaf_count, digests, siblings) != root:
         raise WrongResult("the opened leaves, computed from the seed, do not give the root")

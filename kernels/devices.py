@@ -11,11 +11,18 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernels.device import Device
 from kernels.errors import DeviceUnavailable, KernelError
+
+if TYPE_CHECKING:
+    from kernels.operations import Operations
+
+Progress = Callable[[int, int], None]
+"""Called with how many kernels are compiled, and how many there are to compile."""
 
 _CUDA = re.compile(r"cuda(:[0-9]{1,3})?")
 
@@ -25,13 +32,19 @@ def available_devices() -> list[str]:
     return [*(f"cuda:{index}" for index in range(count_gpus())), "cpu", "reference"]
 
 
-def open_device(name: str, threads: int | None = None, tier: str | None = None) -> Device:
+def open_device(
+    name: str,
+    threads: int | None = None,
+    tier: str | None = None,
+    progress: Progress | None = None,
+) -> Device:
     """Open "auto", "cpu", "reference", "cuda" or "cuda:N". `threads` is for the CPU's kernels.
 
-    "auto" is the first GPU, or the CPU where there is none. `tier` forces how a GPU multiplies
-    (`kernels.cuda.product.tiers`). Without `threads` every core that this process may run on is used.
-    Raises DeviceUnavailable for a device that is not there, KernelError for a name that is none, or
-    for less than one thread.
+    "auto" is the first GPU, or the CPU where there is none. `tier` forces how the device multiplies
+    (`kernels.cuda.product.tiers`, `kernels.cpu.product.tiers`). Without `threads` every core that
+    this process may run on is used. `progress` is called while the CPU's kernels are compiled, the
+    first time on a machine. Raises DeviceUnavailable for a device or a tier that is not there,
+    KernelError for a name that is none, or for less than one thread.
     """
     if threads is not None and threads < 1:
         raise KernelError(f"{threads} threads are out of range: it must be at least 1")
@@ -40,11 +53,21 @@ def open_device(name: str, threads: int | None = None, tier: str | None = None) 
         name = available_devices()[0]
     if _CUDA.fullmatch(name):
         return _open_cuda(int(name.partition(":")[2] or 0), tier)
+    if name == "cpu":
+        return _open_cpu(usable_cores() if threads is None else threads, tier, progress)
     if tier is not None:
-        raise KernelError(f"the device {name} has no tiers", advice="--tier is for cuda.")
-    if name == "reference":
-        return _open_reference()
-    return _open_cpu(usable_cores() if threads is None else threads)
+        raise KernelError(f"the device {name} has no tiers", advice="--tier is for cuda and cpu.")
+    return _open_reference()
+
+
+def cpu_operations(tier: str | None = None, progress: Progress | None = None) -> "Operations":
+    """The CPU's fast operations without a device, for a verifier (`kernels.check`); one thread.
+
+    Raises what `open_device` raises for the tier.
+    """
+    from kernels.cpu.operations import CpuOperations
+
+    return CpuOperations(tier, progress)
 
 
 def chosen_devices(asked: Sequence[str]) -> tuple[str, ...]:
@@ -121,39 +144,15 @@ def _open_cuda(index: int, tier: str | None) -> Device:
     return CudaDevice(index, tier)
 
 
-def _open_cpu(threads: int) -> Device:
-    from kernels.commit import cpu as commit
-    from kernels.expand import cpu as expand
-    from kernels.host import HostDevice, Operations
-    from kernels.network import cpu as network
-    from kernels.product import cpu as product
+def _open_cpu(threads: int, tier: str | None, progress: Progress | None) -> Device:
+    from kernels.host import HostDevice
 
-    operations = Operations(
-        expand.expand_rows,
-        product.multiply_fold,
-        commit.hash_leaves,
-        commit.hash_level,
-        product.multiply,
-        network.OPERATIONS,
-    )
-    return HostDevice("cpu", operations, threads)
+    return HostDevice(cpu_operations(tier, progress), threads)
 
 
 def _open_reference() -> Device:
-    from kernels.commit import reference as commit
-    from kernels.expand import reference as expand
-    from kernels.host import HostDevice, Operations
-    from kernels.network import reference as network
-    from kernels.product import reference as product
+    from kernels.host import HostDevice
+    from kernels.operations import REFERENCE
 
-    operations = Operations(
-        expand.expand_rows,
-        product.multiply_fold,
-        commit.hash_leaves,
-        commit.hash_level,
-        product.multiply,
-        network.OPERATIONS,
-        scratch_bytes=8 * 8 * product.BLOCK_ENTRIES,
-    )
     # One thread: BLAS brings its own, and numpy's other loops keep the GIL for the most part.
-    return HostDevice("reference", operations, threads=1)
+    return HostDevice(REFERENCE, threads=1)

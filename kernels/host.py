@@ -1,12 +1,12 @@
 """A device of the machine's own CPU: strips of rows, each from seed to leaves in one go.
 
 R's row i depends on A's row i and on all of B, through every iteration. So B is expanded once, and
-then each thread takes a strip of 64 rows, expands it out of A, multiplies it as often as the task
+then each thread takes a strip of rows, expands it out of A, multiplies it as often as the task
 says, hashes its leaves and forgets it: neither A nor R is ever held whole, and threads wait for one
-another only twice. The tree stays for openings.
+another only twice. The tree stays for openings; B's memory and the strips stay for the next task.
 
-Which operations run is a value, so that the reference, the portable Numba kernels and, later, those
-for a CPU's own matrix instructions share all of this.
+Which operations run is a value (`kernels.operations`), so that the reference and the kernels for a
+CPU's own matrix instructions share all of this.
 """
 
 import threading
@@ -15,48 +15,36 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from kernels.commit import Digests, HashLeaves, HashLevel
+from kernels.commit import Digests
 from kernels.commit.tree import level_sizes
 from kernels.device import Commitment, Device, multiply_with
 from kernels.digest import DIGEST_BYTES
-from kernels.expand import ExpandRows, operands
+from kernels.expand import operands
 from kernels.memory import require_memory
 from kernels.network import NetworkOperations
-from kernels.product import Matrix, Multiply, MultiplyFold, Sums
+from kernels.operations import Operations, RowsOfB
+from kernels.product import Matrix, Sums
 from kernels.task import LEAF_BYTES, Task
 
-STRIP_ROWS = 64
+LEAST_STRIP_ROWS = 32
 LEVEL_PARENTS = 4096
 """Parents that one call hashes: enough that the call itself costs nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operations:
-    """The operations, in one implementation. Each is safe to run in several threads."""
-
-    expand_rows: ExpandRows
-    multiply_fold: MultiplyFold
-    hash_leaves: HashLeaves
-    hash_level: HashLevel
-    multiply: Multiply
-    network: NetworkOperations
-    scratch_bytes: int = 0
-    """Memory that they take on top of their arguments, a thread."""
 
 
 class HostDevice(Device):
     """Computes with the given operations on the given number of threads."""
 
-    def __init__(self, name: str, operations: Operations, threads: int) -> None:
-        self.name = name
+    def __init__(self, operations: Operations, threads: int) -> None:
+        self.name = operations.name
         self.threads = threads
-        self._do = operations
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"kernels-{name}")
+        self.operations = operations
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"kernels-{self.name}")
+        self._b: tuple[int, RowsOfB] | None = None
+        self._thread = _Kept()
 
     def compute(self, task: Task) -> "HostCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything."""
@@ -70,7 +58,23 @@ class HostDevice(Device):
 
     def multiply(self, A: Matrix, B: Matrix) -> Sums:
         """A B^T, int32, exact, from A, m x k, and B, n x k: strips of its rows, each in a thread."""
-        return multiply_with(self._multiply, A, B, self.threads * self._do.scratch_bytes)
+        k = A.shape[-1]
+        scratch = B.size + self.threads * self.operations.scratch_bytes(k)
+        return multiply_with(self.multiply_into, A, B, scratch)
+
+    def multiply_into(self, A: Matrix, B: Matrix, out: Sums) -> None:
+        """Fill `out`, m x n, with A B^T; all contiguous, and checked by the caller."""
+        do = self.operations
+        panels = do.empty_b(*B.shape)
+
+        def load(rows: slice) -> None:
+            do.load_b(B[rows], panels[rows])
+
+        def strip(rows: slice) -> None:
+            do.multiply(A[rows], panels, out[rows])
+
+        self._each(load, self._strips(len(B)))
+        self._each(strip, self._strips(len(A)))
 
     def commit(self, rows: Matrix) -> list[Digests]:
         """The tree over a matrix's bytes, strip by strip of its rows, then level by level."""
@@ -78,83 +82,110 @@ class HostDevice(Device):
         per_row = -(-rows.shape[1] // LEAF_BYTES)
         levels = _empty_levels(len(rows) * per_row)
 
-        def leaves(first: int) -> None:
-            last = min(first + STRIP_ROWS, len(rows))
-            self._do.hash_leaves(rows[first:last], levels[0][first * per_row : last * per_row])
+        def leaves(some: slice) -> None:
+            part = slice(some.start * per_row, some.stop * per_row)
+            self.operations.hash_leaves(rows[some], levels[0][part])
 
-        self._each(leaves, range(0, len(rows), STRIP_ROWS))
+        self._each(leaves, self._strips(len(rows)))
         for nodes, parents in pairwise(levels):
             self._hash_level(nodes, parents, _Stopwatch())
         return levels
 
     def network_operations(self) -> NetworkOperations:
         """What stands around the products of a network's layers."""
-        return self._do.network
+        return self.operations.network
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and let go of their memory."""
         self._pool.shutdown()
+        self._b, self._thread = None, _Kept()
 
     def bytes_needed(self, task: Task) -> int:
         """Memory that the task takes here: B, the tree, and each thread's strip of R, twice."""
         tree = sum(level_sizes(task.leaf_count)) * DIGEST_BYTES
-        strip = 2 * min(STRIP_ROWS, task.n) * task.n
-        return task.n**2 + tree + self.threads * (strip + self._do.scratch_bytes)
+        strip = 2 * min(self.operations.most_strip_rows, task.n) * task.n
+        return task.n**2 + tree + self.threads * (strip + self.operations.scratch_bytes(task.n))
 
     def _compute(self, task: Task, watch: "_Stopwatch") -> "HostCommitment":
-        require_memory(task, self.bytes_needed(task))
-        n = task.n
+        do, n = self.operations, task.n
+        B = self._room_for_b(task)
         a, b = operands(task.seed)
-        B = np.empty((n, n), np.int8)
         levels = _empty_levels(task.leaf_count)
 
-        def expand_strip_of_b(first: int) -> None:
-            last = min(first + STRIP_ROWS, n)
+        def expand_strip_of_b(rows: slice) -> None:
             with watch("expand"):
-                self._do.expand_rows(b, np.arange(first, last), B[first:last])
+                do.expand_b(b, rows.start, B[rows])
 
-        def rows_to_leaves(first: int) -> None:
-            last = min(first + STRIP_ROWS, n)
-            R, out = np.empty((last - first, n), np.int8), np.empty((last - first, n), np.int8)
+        def rows_to_leaves(rows: slice) -> None:
+            m = rows.stop - rows.start
+            R, out = self._room_for_strip(m, n)
             with watch("expand"):
-                self._do.expand_rows(a, np.arange(first, last), R)
+                do.expand_rows(a, np.arange(rows.start, rows.stop), R[:m, :n])
             with watch("product"):
                 for _ in range(task.iterations):
-                    self._do.multiply_fold(R, B, out)
+                    do.multiply_fold(R, B, out)
                     R, out = out, R
             with watch("commit"):
-                part = slice(first * task.leaves_per_row, last * task.leaves_per_row)
-                self._do.hash_leaves(R, levels[0][part])
+                leaves = slice(rows.start * task.leaves_per_row, rows.stop * task.leaves_per_row)
+                do.hash_leaves(R[:m, :n], levels[0][leaves])
 
-        self._each(expand_strip_of_b, range(0, n, STRIP_ROWS))
-        self._each(rows_to_leaves, range(0, n, STRIP_ROWS))
+        self._each(expand_strip_of_b, self._strips(n))
+        self._each(rows_to_leaves, self._strips(n))
         for nodes, parents in pairwise(levels):
             self._hash_level(nodes, parents, watch)
         return HostCommitment(task, levels)
 
-    def _multiply(self, A: Matrix, B: Matrix, out: Sums) -> None:
-        def strip(first: int) -> None:
-            part = slice(first, first + STRIP_ROWS)
-            self._do.multiply(A[part], B, out[part])
+    def _room_for_b(self, task: Task) -> RowsOfB:
+        """B's memory: that of the last task, where the size is the same."""
+        needed = self.bytes_needed(task)
+        if self._b is not None and self._b[0] == task.n:
+            require_memory(task, needed - task.n**2)
+            return self._b[1]
+        self._b = None  # freed before the next is made
+        require_memory(task, needed)
+        B = self.operations.empty_b(task.n, task.n)
+        self._b = task.n, B
+        return B
 
-        self._each(strip, range(0, len(A), STRIP_ROWS))
+    def _room_for_strip(self, m: int, n: int) -> tuple[Matrix, Matrix]:
+        """This thread's two strips of R; those of the last task, where they fit."""
+        kept = self._thread.strips
+        if (m, n) not in kept:
+            for other in [shape for shape in kept if shape[1] != n]:
+                del kept[other]
+            kept[m, n] = self.operations.empty_rows(m, n), self.operations.empty_rows(m, n)
+        return kept[m, n]
+
+    def _strips(self, rows: int) -> list[slice]:
+        """Rows cut into strips, at least two for each thread where there are enough."""
+        most = self.operations.most_strip_rows
+        fair = -(-rows // (2 * self.threads * LEAST_STRIP_ROWS)) * LEAST_STRIP_ROWS
+        step = max(LEAST_STRIP_ROWS, min(most, fair))
+        return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
 
     def _hash_level(self, nodes: Digests, parents: Digests, watch: "_Stopwatch") -> None:
-        def some(first: int) -> None:
-            last = min(first + LEVEL_PARENTS, len(parents))
+        def some(rows: slice) -> None:
             with watch("commit"):
-                self._do.hash_level(nodes[2 * first : 2 * last], parents[first:last])
+                self.operations.hash_level(nodes[2 * rows.start : 2 * rows.stop], parents[rows])
 
-        self._each(some, range(0, len(parents), LEVEL_PARENTS))
+        starts = range(0, len(parents), LEVEL_PARENTS)
+        self._each(some, [slice(x, min(x + LEVEL_PARENTS, len(parents))) for x in starts])
 
-    def _each(self, work: Callable[[int], None], items: range) -> None:
-        """Run `work` on every item, in the pool where there is more than one."""
-        if len(items) == 1 or self.threads == 1:
-            for item in items:
+    def _each(self, work: Callable[[slice], None], items: Sequence[slice]) -> None:
+        """Run `work` on every item: this thread and the others take them one after the other."""
+        rest = iter(items)
+
+        def take() -> None:
+            for item in rest:  # a list's iterator gives each item once, whoever asks
                 work(item)
-        else:
-            for _ in self._pool.map(work, items):
-                pass
+
+        others = min(self.threads, len(items)) - 1
+        helpers = [self._pool.submit(take) for _ in range(others)]
+        try:
+            take()
+        finally:
+            for helper in helpers:
+                helper.result()
 
 
 class HostCommitment(Commitment):
@@ -171,6 +202,13 @@ class HostCommitment(Commitment):
 
 def _empty_levels(leaf_count: int) -> list[Digests]:
     return [np.empty((m, DIGEST_BYTES), np.uint8) for m in level_sizes(leaf_count)]
+
+
+class _Kept(threading.local):
+    """What each thread keeps from one task to the next: strips of R by their shape."""
+
+    def __init__(self) -> None:
+        self.strips: dict[tuple[int, int], tuple[Matrix, Matrix]] = {}
 
 
 class _Stopwatch:

@@ -1,9 +1,9 @@
 """Expand: rows of A or B from the seed (section 2 of the specification).
 
-`reference.py` and `cpu.py` both have an `expand_rows` of the shape below.
+`reference.py` has it in numpy, `kernels.cpu.philox` in vectors.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,3 @@ class Operand(NamedTuple):
 def operands(seed: bytes) -> tuple[Operand, Operand]:
     """A and B of a 32-byte seed."""
     return Operand.from_half_seed(seed[:16]), Operand.from_half_seed(seed[16:])
-
-
-class ExpandRows(Protocol):
-    """Fill `out`, m x n, with the m rows of the operand that `rows` names, 0 <= row < 2^16."""
-
-    def __call__(self, operand: Operand, rows: Rows, out: Matrix, /) -> None:
-        """Every entry of `out` is written."""

@@ -4,8 +4,7 @@
     out     = int8((C XOR (C >> 8)) AND 0xFF)
 
 Both operands are read along their rows, and any rows of R and of B will do. The folded product
-never stores C whole. `reference.py` and `cpu.py` both have a `multiply_fold` and a `multiply` of the
-shapes below.
+never stores C whole. `reference.py` has both in numpy, `kernels.cpu.product` in microkernels.
 """
 
 from typing import Protocol
@@ -19,13 +18,6 @@ Matrix = npt.NDArray[np.int8]
 Sums = npt.NDArray[np.int32]
 MAX_SUM_LENGTH = 65_536
 """The largest k for which no sum of k products of int8 overflows int32."""
-
-
-class MultiplyFold(Protocol):
-    """Fill `out`, m x p, from R, m x n, and B, p x n; n <= 65,536. `out` overlaps neither."""
-
-    def __call__(self, R: Matrix, B: Matrix, out: Matrix, /) -> None:
-        """Every entry of `out` is written."""
 
 
 class Multiply(Protocol):

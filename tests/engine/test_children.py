@@ -142,7 +142,7 @@ def test_a_missing_device_says_so_at_once(run):
 
 
 def test_a_task_too_large_is_given_up_and_the_child_lives_on(run):
-    _, reports = run(villains.poor_child, [Task(bytes(range(32)), 2048), TASK])
+    _, reports = run(villains.poor_child, [Task(bytes(range(32)), 8192), TASK])
     assert "memory" in kinds(reports, GivenUp)[0].reason
     assert kinds(reports, Accepted)[0].job.ticket == 2
     assert kinds(reports, Kill) == []

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from kernels import memory
 from kernels.device import Device
 from kernels.errors import InvalidTask, TaskTooLarge
-from kernels.product import cpu, reference
+from kernels.operations import REFERENCE
+from kernels.product import reference
 from tests.kernels import oracle
-
-IMPLEMENTATIONS = pytest.mark.parametrize("module", [reference, cpu])
 
 
 def exact(R, B):
@@ -19,13 +18,16 @@ def exact(R, B):
     return ((C ^ (C >> 8)) & 0xFF).astype(np.uint8).view(np.int8)
 
 
-def product(module, R, B):
-    out = np.full((len(R), len(B)), 77, np.int8)
-    module.multiply_fold(R, B, out)
-    return out
+def product(operations, R, B):
+    (m, n), p = R.shape, len(B)
+    rows, packed = operations.empty_rows(m, n), operations.empty_b(p, n)
+    rows[:m, :n] = R
+    operations.load_b(B, packed)
+    out = operations.empty_rows(m, p)
+    operations.multiply_fold(rows, packed, out)
+    return out[:m, :p]
 
 
-@IMPLEMENTATIONS
 @settings(deadline=None)
 @given(
     m=st.integers(1, 70),
@@ -33,43 +35,51 @@ def product(module, R, B):
     n=st.integers(1, 600),
     number=st.integers(0, 2**32 - 1),
 )
-def test_like_exact_sums(module, m, p, n, number):
+def test_like_exact_sums(operations, m, p, n, number):
     entries = np.random.default_rng(number).integers(-128, 128, (m + p, n), np.int8)
     R, B = entries[:m], entries[m:]
-    assert np.array_equal(product(module, R, B), exact(R, B))
+    assert np.array_equal(product(operations, R, B), exact(R, B))
 
 
-@IMPLEMENTATIONS
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 1024, 65_536])
 @pytest.mark.parametrize(("x", "y"), [(-128, -128), (-128, 127), (127, 127), (127, -128)])
-def test_extreme_rows(module, n, x, y):
+def test_extreme_rows(operations, n, x, y):
     R, B = np.full((5, n), x, np.int8), np.full((6, n), y, np.int8)
     expected = oracle.fold(n * x * y)
-    assert (product(module, R, B) == expected).all()
+    assert (product(operations, R, B) == expected).all()
 
 
-@IMPLEMENTATIONS
-def test_fold_takes_every_low_bit(module):
+def test_fold_takes_every_low_bit(operations):
     """One entry of R against 1: C runs over every int8; against 128 copies, over multiples."""
     R = np.arange(-128, 128, dtype=np.int8).reshape(256, 1)
     for factor in (1, -1, 127, -128):
         B = np.array([[factor]], np.int8)
         expected = [[oracle.fold(int(x) * factor)] for x in R[:, 0]]
-        assert product(module, R, B).tolist() == expected
+        assert product(operations, R, B).tolist() == expected
 
 
 def test_reference_in_blocks(monkeypatch):
     entries = np.random.default_rng(5).integers(-128, 128, (40, 100), np.int8)
     monkeypatch.setattr(reference, "BLOCK_ENTRIES", 700)
     assert np.array_equal(
-        product(reference, entries[:23], entries[23:]), exact(entries[:23], entries[23:])
+        product(REFERENCE, entries[:23], entries[23:]), exact(entries[:23], entries[23:])
     )
 
 
-def test_rows_of_b_in_blocks():
-    """A k so long that only 4 rows of B go together, with rows left over on both sides."""
-    entries = np.random.default_rng(6).integers(-128, 128, (9 + 11, 40_000), np.int8)
-    assert np.array_equal(product(cpu, entries[:9], entries[9:]), exact(entries[:9], entries[9:]))
+def test_many_blocks(fast):
+    """More rows than a strip, more columns than a block, k in three pieces, something left of each."""
+    entries = np.random.default_rng(6).integers(-128, 128, (300 + 600, 1100), np.int8)
+    entries[299], entries[899] = -128, -128
+    R, B = entries[:300], entries[300:]
+    assert np.array_equal(product(fast, R, B), exact(R, B))
+
+
+def test_no_room_for_whole_panels(fast):
+    R, B = fast.empty_rows(3, 64), fast.empty_b(40, 64)
+    with pytest.raises(ValueError, match="empty_rows"):
+        fast.multiply_fold(R, B, np.empty((3, 64), np.int8))
+    with pytest.raises(ValueError, match="empty_rows"):
+        fast.multiply_fold(R, B, np.empty((32, 40), np.int8))
 
 
 @pytest.mark.parametrize("name", ["cpu", "reference"])

@@ -1,0 +1,161 @@
+"""Compiling kernels with Numba, and keeping the machine code on disk.
+
+    jit = Jit(variant="amx")
+
+    @jit.kernel("void(int8[:,::1], int64)")
+    def negate(X, m): ...
+
+    jit.finish(progress)
+
+Not with Numba's own `cache=True`, which knows a function by its source file alone: what it calls in
+another file, a constant frozen into it or an intrinsic may change, and the old code is loaded. Here
+a directory stands for everything that decides about the code: the sources of this package, the
+versions of Python, Numba and llvmlite, the CPU's name and features; and a file's name for the
+function, its variant and its signature. So a home directory that machines share, or another
+`NUMBA_CPU_FEATURES`, gives another directory, and nothing in it can be of the wrong path. A file
+that is damaged is not loaded.
+
+This file alone knows Numba's inner seam, `Dispatcher._cache`.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core.caching import NullCache, dumps
+from numba.core.compiler import CompileResult
+
+from kernels.cpu.features import target
+
+Progress = Callable[[int, int], None]
+"""Called with how many kernels are compiled, and how many there are to compile."""
+
+KEPT_DIRECTORIES = 8
+"""Code for so many versions and machines stays on disk; what was made longest ago goes first."""
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class Jit:
+    """Compiles the kernels of one variant, at once and for one signature each."""
+
+    def __init__(self, variant: str) -> None:
+        self._variant = variant
+        self._kernels: list[tuple[Any, str]] = []
+        self._names: set[str] = set()
+
+    def kernel(self, signature: str) -> Callable[[Callable[..., Any]], Any]:
+        """Decorator: a kernel that lets go of the GIL, compiled when `finish` is called."""
+
+        def decorate(function: Callable[..., Any]) -> Any:
+            dispatcher = self.helper(function)
+            self._kernels.append((dispatcher, signature))
+            return dispatcher
+
+        return decorate
+
+    def helper(self, function: Callable[..., Any]) -> Any:
+        """Decorator: a function that kernels call, compiled with them."""
+        dispatcher = numba.njit(nogil=True)(function)
+        name = function.__name__
+        if name in self._names:
+            raise AssertionError(f"two functions {name} would share one file")
+        self._names.add(name)
+        dispatcher._cache = _DiskCache(f"{name}-{self._variant}")
+        return dispatcher
+
+    def finish(self, progress: Progress | None = None) -> None:
+        """Load or compile everything. `progress` is told only where something must be compiled."""
+        missing = [
+            dispatcher
+            for dispatcher, signature in self._kernels
+            if not dispatcher._cache.holds(numba.core.sigutils.normalize_signature(signature)[0])
+        ]
+        done = 0
+        if missing and progress:
+            progress(0, len(missing))
+        for dispatcher, signature in self._kernels:
+            dispatcher.compile(signature)
+            dispatcher.disable_compile()
+            if dispatcher in missing and progress:
+                done += 1
+                progress(done, len(missing))
+
+
+def cache_directory() -> Path:
+    """Where this version's machine code for this CPU lies."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        return Path(named) / "cpc-engine" / _key()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cpc-engine" / "kernels" / _key()
+
+
+@cache
+def _key() -> str:
+    digest = hashlib.sha256()
+    versions = (platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__)
+    digest.update(repr((versions, target())).encode())
+    here = Path(__file__).parent
+    for source in sorted(here.rglob("*.py")):
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    return digest.hexdigest()[:32]
+
+
+class _DiskCache(NullCache):  # type: ignore[misc]
+    """One file for each signature of one function: SHA-256 of the rest, then the compiled code."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def holds(self, arguments: Any) -> bool:
+        """Whether there is a file for these types of arguments."""
+        return self._file(arguments).exists()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function, or None."""
+        target_context.refresh()
+        try:
+            content = self._file(numba.core.sigutils.normalize_signature(sig)[0]).read_bytes()
+        except OSError:
+            return None
+        digest, code = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if hashlib.sha256(code).digest() != digest:
+            return None
+        return CompileResult._rebuild(target_context, *pickle.loads(code))  # noqa: S301 - our own
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Write the file, whole or not at all; a disk that cannot be written is no error."""
+        if cres.library.has_dynamic_globals:
+            raise AssertionError(f"{self._name} holds an address: it cannot be kept")
+        code = dumps(cres._reduce())
+        file = self._file(numba.core.sigutils.normalize_signature(sig)[0])
+        with contextlib.suppress(OSError):
+            if not file.parent.exists():
+                file.parent.mkdir(parents=True, mode=0o700)
+                _forget_the_oldest(file.parent)
+            handle, name = tempfile.mkstemp(dir=file.parent)
+            with os.fdopen(handle, "wb") as out:
+                out.write(hashlib.sha256(code).digest() + code)
+            Path(name).replace(file)
+
+    def _file(self, arguments: Any) -> Path:
+        types = hashlib.sha256(str(arguments).encode()).hexdigest()[:16]
+        return cache_directory() / f"{self._name}-{types}.bin"
+
+
+def _forget_the_oldest(new: Path) -> None:
+    others = [path for path in new.parent.iterdir() if path.is_dir() and path != new]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in others[KEPT_DIRECTORIES - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
