@@ -16,6 +16,7 @@ from engine.cli import (
     bench,
     compute,
     config,
+    customer,
     devnet,
     doctor,
     everywhere,
@@ -25,6 +26,7 @@ from engine.cli import (
     query,
     tree,
     tx,
+    validator,
     verify,
 )
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
@@ -50,6 +52,8 @@ app.add_typer(tx.app, name="tx")
 app.add_typer(query.app, name="query")
 app.command("devnet")(devnet.devnet)
 app.command("doctor")(doctor.doctor)
+app.add_typer(validator.app, name="validator")
+app.add_typer(customer.app, name="tasks")
 app.add_typer(config.app, name="config")
 
 

@@ -12,6 +12,7 @@ that can be made, and the most that can be made if at least one result is to be 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from engine.validator.policy import Policy
 
@@ -73,3 +74,23 @@ def _caught(policy: Policy, game: Game, share: float, held: int) -> float:
     if openable:
         return policy.catch(leaves=game.leaves, wrong=round(share * game.leaves), q=q)
     return policy.catch_unopened(q, colluding=game.colluding)
+
+
+def table(policy: Policy, *, leaves: int = 256, cost: float = 0.9) -> list[dict[str, Any]]:
+    """The policy in figures: how often each cheat is caught, and what the best strategy brings."""
+    rows: list[dict[str, Any]] = []
+    q = policy.full_probability(1, 100, openable=True)
+    best = laziness(policy, Game(jobs=200, cost=cost, leaves=leaves))
+    for name, wrong in (
+        ("all leaves wrong (random hash, another's result)", leaves),
+        ("half of the leaves wrong", leaves // 2),
+        ("10% of the leaves wrong", round(leaves / 10)),
+        ("one wrong leaf", 1),
+    ):
+        caught = policy.catch(leaves=leaves, wrong=wrong, q=q)
+        rows.append({"cheat": name, "caught": caught, "best": best})
+    best = laziness(policy, Game(jobs=200, cost=cost))
+    for name, withheld in (("no leaves, a newcomer", 0), ("no leaves, 20 rewards withheld", 20)):
+        q = policy.full_probability(1000, 1000 * withheld, openable=False)
+        rows.append({"cheat": name, "caught": policy.catch_unopened(q), "best": best})
+    return rows

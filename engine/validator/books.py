@@ -4,8 +4,10 @@ with Books.open(path, Policy()) as books:
 books.customers, books.tasks, books.workers, books.rewards
 """
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,9 +39,17 @@ class Books:
     def open(
         cls, path: Path, policy: Policy | None = None, clock: Callable[[], float] = time.time
     ) -> Self:
-        """Open the file, or make it. Raises DatabaseError."""
+        """Open the file, or make it, with this policy or else that of the last `serve`.
+
+        Raises DatabaseError.
+        """
         database = Database.open(path, SCHEMA, version=SCHEMA_VERSION)
-        return cls(database, policy or Policy(), clock)
+        if policy is None:
+            return cls(database, _kept_policy(database), clock)
+        with database.write() as db:
+            kept = json.dumps(asdict(policy))
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('policy', ?)", (kept,))
+        return cls(database, policy, clock)
 
     def close(self) -> None:
         """Close the file."""
@@ -55,3 +65,8 @@ class Books:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _kept_policy(database: Database) -> Policy:
+    rows = database.read("SELECT value FROM meta WHERE key = 'policy'")
+    return Policy(**json.loads(rows[0]["value"])) if rows else Policy()

@@ -15,6 +15,8 @@ the result's own bytes, once they are here.
 SCHEMA_VERSION = 1
 
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
 CREATE TABLE IF NOT EXISTS customers (
     name TEXT PRIMARY KEY, token_sha256 TEXT UNIQUE, credit TEXT NOT NULL DEFAULT '0',
     created_at REAL NOT NULL) STRICT;
@@ -62,6 +64,7 @@ CREATE TABLE IF NOT EXISTS transfers (
     id INTEGER PRIMARY KEY, worker_address TEXT NOT NULL, units TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('planned', 'signed', 'final', 'lost')),
     planned_at REAL NOT NULL, body TEXT, tx_hash TEXT, nonce INTEGER, signed_height INTEGER,
+    scanned_height INTEGER,
     included_height INTEGER, note TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS transfers_by_worker ON transfers (worker_address);
 """

@@ -1,0 +1,166 @@
+"""The validator as a process: the files it uses, the device it checks with, the port it listens at.
+
+    serve(ServeRequest(port=8080), Policy(), PlainReporter())     # until SIGTERM or Ctrl-C
+
+One directory holds everything: `validator.sqlite` and the bytes of models, inputs and results in
+`blobs/`. One process serves it at a time; `customers`, `workers` and `payouts` may run beside it.
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from gettext import gettext as _
+from pathlib import Path
+
+import uvicorn
+
+from engine.database import lock_file
+from engine.errors import BadInput, SetupError
+from engine.jobs.blobs import BlobCache
+from engine.jobs.kind import JobLimits
+from engine.jobs.registry import load_kinds
+from engine.messages import Setup
+from engine.poc.rules import MAX_FRAME_BYTES
+from engine.reporter import Reporter
+from engine.state import state_directory
+from engine.validator.app import create_app
+from engine.validator.books import Books
+from engine.validator.counter import HttpLimits
+from engine.validator.inspection import Inspector
+from engine.validator.kinds import InstalledKinds
+from engine.validator.market import Address, Market
+from engine.validator.policy import Policy
+from engine.validator.service import Service
+from engine.workshop import WorkshopThread
+from kernels.devices import chosen_devices
+
+PING_SECONDS = 20.0
+STOP_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ServeRequest:
+    """What the operator asked for.
+
+    `public_url`: as workers dial it, where that is not what this process itself listens at.
+    """
+
+    chain_id: str
+    directory: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    guests: bool = True
+    kinds: tuple[str, ...] = ()
+    job_limits: JobLimits = field(default_factory=JobLimits)
+    http_limits: HttpLimits = field(default_factory=HttpLimits)
+    blob_bytes: int = 20 * 2**30
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+def books_path(directory: Path | None) -> Path:
+    """Where the validator's database is."""
+    return (directory or state_directory() / "validator") / "validator.sqlite"
+
+
+def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
+    """Serve until asked to end. Raises the wings' errors."""
+    path = books_path(request.directory)
+    lock = lock_file(
+        path.with_suffix(".lock"),
+        _("another validator works with {path}").format(path=path),
+        _("Stop it first, or give this one another directory with --directory."),
+    )
+    with lock, _listen(request.host, request.port) as listening, Books.open(path, policy) as books:
+        blobs = BlobCache(path.parent / "blobs", request.blob_bytes)
+        kinds = InstalledKinds(load_kinds(request.kinds), request.job_limits, blobs)
+        address = Address(request.chain_id, _public_url(request, listening))
+        setup = Setup(threads=request.threads)
+        with WorkshopThread(chosen_devices(request.devices), report, setup=setup) as shop:
+            inspector = Inspector(kinds, blobs, shop.desk)
+            try:
+                market = Market(books, kinds, address, guests=request.guests)
+                service = Service(market, inspector, blobs, books, report)
+                _serve(request, service, kinds, listening, address, report)
+            finally:
+                inspector.close()
+        if shop.error is not None:
+            raise shop.error
+
+
+def _serve(
+    request: ServeRequest,
+    service: Service,
+    kinds: InstalledKinds,
+    listening: socket.socket,
+    address: Address,
+    report: Reporter,
+) -> None:
+    failure: list[BaseException] = []
+
+    async def run(stopping: asyncio.Event) -> None:
+        host, port = listening.getsockname()[:2]
+        report("validator", chain_id=address.chain_id, url=address.url, http=f"{host}:{port}")
+        try:
+            await service.run(stopping)
+        except Exception as error:  # noqa: BLE001 - raised again when the server has ended
+            failure.append(error)
+            server.should_exit = True
+
+    config = uvicorn.Config(
+        create_app(service, kinds, request.http_limits, run=run),
+        loop="asyncio",
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=2 * MAX_FRAME_BYTES,  # longer ones end the connection, instead of a refusal
+        ws_per_message_deflate=False,  # a few bytes of it grow to gigabytes
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_certfile=request.tls_certificate,
+        ssl_keyfile=request.tls_key,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    report("stopping")
+    if failure:
+        raise failure[0]
+
+
+def _public_url(request: ServeRequest, listening: socket.socket) -> str:
+    if request.public_url is not None:
+        from engine.poc.urls import check_validator_url
+
+        return check_validator_url(request.public_url)
+    scheme = "wss" if request.tls_certificate is not None else "ws"
+    if request.host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        raise BadInput(
+            _("workers sign the address that they dial, and {host} is none").format(
+                host=request.host or '""'
+            ),
+            advice=_("Say how workers reach this machine: --public-url wss://HOST/worker"),
+        )
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    return f"{scheme}://{host}:{listening.getsockname()[1]}/worker"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # Bound here and not by uvicorn, which ends the process where it cannot.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        raise SetupError(
+            _("the validator cannot listen on {host}:{port}: {error}").format(
+                host=host, port=port, error=error
+            ),
+            advice=_("Another program may use the port: choose another one with --port."),
+        ) from None
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
