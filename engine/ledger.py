@@ -182,6 +182,23 @@ class Ledger:
             )
             return done.rowcount == 1
 
+    def record_job(
+        self, task_id: str, result_hash: str, proof: str, device: str, seconds: float
+    ) -> bool:
+        """A validator's job, checked, to be sent as well; False where the task has a result.
+
+        It comes from no block: its block's hash is "", and it neither expires nor is rolled back.
+        """
+        now = time.time()
+        with self._write() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO results (task_id, block_hash, height, task_index, seed,"
+                " size, iterations, result_hash, proof, device, seconds, seen_at, computed_at)"
+                " VALUES (?, '', 0, 0, '', 0, 0, ?, ?, ?, ?, ?, ?)",
+                (task_id, result_hash, proof, device, seconds, now, now),
+            )
+            return done.rowcount == 1
+
     def has_result(self, task_id: str) -> bool:
         """Whether this task was computed before."""
         return bool(self._read("SELECT 1 FROM results WHERE task_id = ?", task_id))

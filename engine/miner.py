@@ -8,6 +8,8 @@ Three parties put events into one inbox, and this loop takes them out one by one
 * the children (processes): what they computed, and their deaths (`children.py`)
 * the sender (thread): what became of the results (`sender.py`)
 
+and whoever hands work in at the `desk`, which comes first (`poc/beside.py`).
+
 The loop itself never waits for the network or a device, so that it always sees the clock.
 """
 
@@ -16,17 +18,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from engine.actions import Accepted
 from engine.backlog import Job, new_ticket
 from engine.crash import Crashed
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 from engine.desk import Desk, Submitted, Withdrawn
-from engine.errors import LedgerError
 from engine.launcher import (
     Connected,
     Exited,
@@ -44,17 +45,9 @@ from engine.protect.keeper import Keeper, PauseAsked
 from engine.protect.lookout import NO_WISHES, Lookout, Protection
 from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
-from engine.scan import RolledBack
-from engine.sender import (
-    Abandoned,
-    Confirmed,
-    Funds,
-    Sender,
-    SenderSettings,
-    SenderTrouble,
-    Signed,
-)
+from engine.sender import Sender, SenderSettings
 from engine.tasks import BlockTask
+from engine.telling import Told, tell, tell_totals
 from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
 from engine.workshop import TICK_SECONDS, Ending, Workshop
 from kernels.task import Task
@@ -158,7 +151,7 @@ class Miner:
         """
         started = time.monotonic()
         self._close_the_last_run()
-        self._report_totals()
+        tell_totals(self._ledger, self._report)
         self._sender.start()
         self._lookout.start()
         try:
@@ -171,6 +164,7 @@ class Miner:
             self._report("stopping")
         finally:
             self._stop()
+        self._tell_the_rest()
         return Summary(
             self._seen,
             self._missed,
@@ -200,6 +194,29 @@ class Miner:
         """Where other threads hand work in for the same children."""
         return self._workshop.desk
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices' names."""
+        return self._settings.devices
+
+    @property
+    def chain_id(self) -> str:
+        """The chain that is mined on."""
+        return self._settings.chain_id
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, into which any thread may put results to be sent: `poke_sender` then."""
+        return self._ledger
+
+    def poke_sender(self) -> None:
+        """There is something to send: from any thread."""
+        self._sender.poke()
+
+    def fail(self, error: Exception) -> None:
+        """End with this error, of a thread that works beside this one: from any thread."""
+        self._inbox.put(Crashed(threading.current_thread().name, error))
+
     def _handle(self, event: Any) -> None:
         match event:
             case NewTip():
@@ -211,27 +228,14 @@ class Miner:
             case Joined() | Left() | Connected() | Unreachable():
                 self._take(self._workshop.handle(event))
                 self._take(self._workshop.take(self._keeper.follow(event)))
-            case Signed():
-                self._report(
-                    "signed", task_id=event.task_id, tx_hash=event.tx_hash, nonce=event.nonce
-                )
-            case Confirmed():
-                self._on_confirmed(event)
-            case Abandoned():
-                self._report("given_up", task_id=event.task_id, reason=event.reason)
-            case Funds():
-                self._report("funds", balance=event.balance)
+            case _ if isinstance(event, Told):
+                tell(event, self._ledger, self._report)
             case PauseAsked() | Surroundings():
                 self._take(self._workshop.take(self._keeper.handle(event)))
-            case RolledBack():
-                self._report("rolled_back", first=event.first, last=event.last)
-                self._report_totals()
             case NodeTrouble():
                 self._report("node_trouble", message=event.message, advice=event.advice)
             case NodeWell():
                 self._report("node_well")
-            case SenderTrouble():
-                self._on_sender_trouble(event)
             case Crashed():
                 raise event.error
 
@@ -337,30 +341,11 @@ class Miner:
             latency=time.time() - seen_at,
         )
 
-    def _on_confirmed(self, confirmed: Confirmed) -> None:
-        for result in self._ledger.progress("task_id = ?", confirmed.task_id):
-            self._report(
-                "confirmed",
-                task_id=result.task_id,
-                height=result.height,
-                tx_hash=result.tx_hash,
-                included_height=result.included_height,
-                fee=self._ledger.fee(result.tx_hash) if result.tx_hash else 0,
-            )
-
-    def _on_sender_trouble(self, trouble: SenderTrouble) -> None:
-        if trouble.fatal:
-            raise LedgerError(trouble.message, advice=trouble.advice)
-        self._report("sender_trouble", message=trouble.message, advice=trouble.advice)
-
     def _report_states(self) -> None:
         for device, (state, reason) in self._children.states().items():
             if self._states.get(device) != (state, reason):
                 self._states[device] = (state, reason)
                 self._report("device", device=device, state=state, reason=reason)
-
-    def _report_totals(self) -> None:
-        self._report("totals", fees=self._ledger.fees_paid(), **self._ledger.counts())
 
     def _skip(self, job: Job, reason: str) -> None:
         task, _ = self._jobs.pop(job.ticket)
@@ -375,9 +360,9 @@ class Miner:
 
     def _finished(self) -> bool:
         limit = self._settings.blocks
-        if limit is None or self._seen < limit or not self._children.idle:
+        if limit is None or self._seen < limit or self._jobs:
             return False
-        return not self._ledger.open_results()
+        return not any(result.block_hash for result in self._ledger.open_results())
 
     def _results_of_this_run(self) -> list[Progress]:
         if self._first_height is None:
@@ -392,6 +377,14 @@ class Miner:
         except queue.Empty:
             return
 
+    def _tell_the_rest(self) -> None:
+        """What the sender wrote down is true at once, and told a moment later."""
+        with suppress(queue.Empty):
+            while True:
+                event = self._inbox.get_nowait()
+                if isinstance(event, Told):
+                    tell(event, self._ledger, self._report)
+
     def _stop(self) -> None:
         self._watcher.stopping.set()
         self._lookout.stop()
@@ -400,8 +393,15 @@ class Miner:
         self._sender.join(timeout=0.5)
 
 
+class Stoppable(Protocol):
+    """A run that can be asked to end."""
+
+    def stop(self) -> None:
+        """Ask for the end: from a signal handler, too."""
+
+
 @contextmanager
-def stop_on_signals(miner: Miner) -> Iterator[None]:
+def stop_on_signals(run: Stoppable) -> Iterator[None]:
     """SIGINT and SIGTERM ask for the end; a second one is a KeyboardInterrupt.
 
     For the main thread only.
@@ -416,7 +416,7 @@ def stop_on_signals(miner: Miner) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True  # no lock may be taken here: the main thread may hold it
-        miner.stop()
+        run.stop()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

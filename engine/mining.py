@@ -4,7 +4,7 @@ summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporte
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,13 +58,12 @@ def mine_on(
     request: MineRequest,
     key: PrivateKey,
     report: Reporter,
-    attend: Callable[[Miner], AbstractContextManager[object]] = nullcontext,
-    *,
+    *attend: Callable[[Miner], AbstractContextManager[object]],
     launch: Launch | None = None,
 ) -> Summary:
     """Check everything, then mine until done or stopped. Raises the wings' errors.
 
-    `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
+    Each `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
     `launch` starts the children: another one only in tests of faults.
     """
     if len(set(request.devices)) < len(request.devices):
@@ -115,7 +114,10 @@ def mine_on(
         miner = Miner(
             settings, lambda: NodeClient(request.urls), key, ledger, report, launch=launch or usual
         )
-        with attend(miner), stop_on_signals(miner):
+        with ExitStack() as stack:
+            for open_beside in attend:
+                stack.enter_context(open_beside(miner))
+            stack.enter_context(stop_on_signals(miner))
             return miner.run()
 
 

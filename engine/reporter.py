@@ -9,6 +9,7 @@ events are for what keeps a state (`engine/view`): nobody reads a line for each 
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
@@ -52,6 +53,19 @@ _LINES = {
     "job_escalated": "task {task_id}: computed here, {worker}: {reason}",
     "not_inspected": "task {task_id}: could not be checked here: {reason}",
     "task_failed": "task {task_id}: failed, {reason}",
+    "validator_up": "{url}: connected",
+    "validator_down": "{url}: {reason}; dialled again in {seconds:.0f} s",
+    "validator_refused": "{url}: no hello is said, {reason}",
+    "validator_bug": "{url}: a bug of this program, which goes on: {detail}",
+    "hello": "{url}: hello said, for the chain {chain_id}",
+    "frame_refused": "{url}: a frame was refused: {reason}",
+    "job_taken": "{url}: job {job_id}: {kind}, {cost:.3g} multiply-adds",
+    "job_done": "{url}: job {job_id}: {result_hash:.16} on {device} in {seconds:.3f} s, {fate}",
+    "job_declined": "{url}: job {job_id}: {code}, {message}",
+    "job_not_submitted": "{url}: job {job_id}: not sent to the chain: {reason}",
+    "working": "working for {validators} as {address} with {devices}",
+    "result_accepted": "{url}: job {job_id}: accepted. {reason}",
+    "result_rejected": "{url}: job {job_id}: rejected: {reason}",
     "stopping": "stopping: everything is written down",
     "summary": "{blocks_seen} block(s) seen, {confirmed} result(s) confirmed",
 }
@@ -84,6 +98,19 @@ class PlainReporter:
             return
         clock = time.strftime("%H:%M:%S")
         print(clock, sentence(event, fields), file=self._out, flush=True)
+
+
+class OneAtATime:
+    """A reporter that several threads may call."""
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self._lock = threading.Lock()
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Tell of `event` when the others are done."""
+        with self._lock:
+            self._report(event, **fields)
 
 
 class JsonReporter:

@@ -203,6 +203,8 @@ class Sender(threading.Thread):
     def _settle(self, tip: NodeStatus) -> None:
         """Give up what is worth nothing, and call final what is deep enough, every block read."""
         for result in self._ledger.open_results():
+            if not result.block_hash:  # a validator's job
+                continue
             known = self._ledger.scanned_hash(result.height)
             if known is not None and known != result.block_hash:
                 self._give_up(result.task_id, "rolled_back", "its block was rolled back")

@@ -28,6 +28,7 @@ from engine.cli import (
     tx,
     validator,
     verify,
+    work,
 )
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
 from engine.cli.options import Nodes
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.command("init")(init.init)
 app.command("mine")(mine.mine)
+app.command("work")(work.work)
 app.command("compute")(compute.compute)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

@@ -30,6 +30,18 @@ from engine.cli.protection import (
     ResumeBelow,
     protection_of,
 )
+from engine.cli.validators import (
+    DEFAULT_SUBMIT_MOST,
+    JobKinds,
+    Jobs,
+    MaxIterations,
+    MaxProduct,
+    MaxSize,
+    Submit,
+    SubmitMost,
+    Validators,
+    validators_request,
+)
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
 if TYPE_CHECKING:
@@ -88,6 +100,14 @@ def mine(
     plain: Annotated[
         bool, typer.Option("--plain", help=_("Print lines in place of the live view."))
     ] = False,
+    validator: Validators = None,
+    job_kind: JobKinds = None,
+    jobs: Jobs = None,
+    max_size: MaxSize = None,
+    max_iterations: MaxIterations = None,
+    max_product: MaxProduct = None,
+    submit: Submit = False,
+    submit_most: SubmitMost = DEFAULT_SUBMIT_MOST,
     json: Json = False,
 ) -> None:
     """Mine: answer every block of the chain with a signed result."""
@@ -95,7 +115,7 @@ def mine(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.compute import check_openings
     from engine.mining import MineRequest, mine_on
-    from engine.reporter import JsonReporter, PlainReporter
+    from engine.reporter import JsonReporter, OneAtATime, PlainReporter
     from engine.view.board import Board
     from engine.view.live import LiveView, stdout_can_show
     from kernels.devices import check_device_name
@@ -108,7 +128,16 @@ def mine(
     Task(bytes(31) + b"\1", size, iterations)  # refuses a bad size before anything is started
     protection = protection_of(pause_above, resume_below, pause_on_battery, quiet_hours)
     live = not (json or plain) and stdout_can_show()
-    report = Board(None if live else JsonReporter() if json else PlainReporter())
+    report = Board(None if live else OneAtATime(JsonReporter() if json else PlainReporter()))
+    validators = validators_request(
+        validator,
+        job_kind,
+        jobs,
+        max_size,
+        max_iterations,
+        max_product,
+        submit_most if submit else 0,
+    )
     with ExitStack() as stack:
         if live:
             stack.enter_context(LiveView(report))
@@ -128,6 +157,11 @@ def mine(
             if answers:
                 from_, node, device = answers.key, [answers.node], list(answers.devices)
             urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
+        attending = []
+        if validators is not None:
+            from engine.poc.beside import beside
+
+            attending.append(beside(validators, key, report))
         summary = mine_on(
             MineRequest(
                 urls=urls,
@@ -146,6 +180,7 @@ def mine(
             ),
             key,
             report,
+            *attending,
         )
     if json:
         report("summary", **summary.to_json())

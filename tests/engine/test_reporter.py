@@ -10,7 +10,7 @@ import pytest
 import engine
 from engine.reporter import _LINES, QUIET, JsonReporter, PlainReporter
 
-NUMBERS = {"seconds", "block_time"}
+NUMBERS = {"seconds", "block_time", "cost"}
 
 
 def reported():
@@ -25,6 +25,8 @@ def reported():
                 continue
             if called in ("report", "_report"):
                 yield event.value, tuple(word.arg for word in node.keywords)
+            elif called == "tell":  # of one validator
+                yield event.value, ("url", *(word.arg for word in node.keywords))
             elif called == "Tell" and isinstance(event.value, str):  # of the validator's machine
                 yield event.value, (None,)
 
