@@ -97,6 +97,11 @@ class Farm:
         if self._keeper.is_alive():
             self._keeper.join()
 
+    @property
+    def gateway_pid(self) -> int | None:
+        """Process id of the gateway, None before the first."""
+        return None if self._process is None else self._process.pid
+
     def pids(self) -> dict[str, int | None]:
         """No child is a process of this machine."""
         return {}

@@ -1,0 +1,265 @@
+"""What a farm costs its head: the way to another machine and back, and a task's way to the chain.
+
+    OPENBLAS_NUM_THREADS=1 python -m bench.farm --machines 4    # as `mine` sets it for itself
+
+Raylets on this one machine stand for the farm's, with tasks so small (n = 16) that the kernels cost
+next to nothing. Local children and the farm's take turns, round by round, in one run.
+"""
+
+import argparse
+import json
+import pickle
+import queue
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from engine.acceptance import draw_leaves, why_wrong
+from engine.actions import Accepted, Check, Opening
+from engine.backlog import Job, new_ticket
+from engine.children import Children
+from engine.farm.launcher import Farm
+from engine.launcher import ChildEvent, Heard, Joined
+from engine.ledger import Ledger
+from engine.messages import Computed, Ready, Setup, Work
+from engine.processes import LocalProcesses
+from engine.sender import Sender, SenderSettings
+from engine.tasks import BlockTask
+from kernels.devices import open_device
+from node_client.devnet import DevnetServer
+from node_client.keys import PrivateKey
+from node_client.networks import NETWORKS, UNITS_PER_CPC
+from node_client.rpc import NodeClient
+from tests.farm.raylets import Raylets
+
+SIZE = 16
+OPENINGS = 16
+GENESIS = "0" * 64
+FAR_HEIGHT = 10**6
+"""Above every height that the devnet comes to: the sender finds these blocks neither old nor gone."""
+
+
+class Bench:
+    """Children behind one launcher, driven as the mining loop drives them."""
+
+    def __init__(self, devices, launcher, inbox):
+        self.inbox = inbox
+        self.launcher = launcher
+        self.children = Children(devices, launcher)
+
+    def wait_for(self, count):
+        """Until so many devices are ready."""
+        self.children.start()
+        ready = 0
+        while ready < count:
+            event = self.inbox.get(timeout=120)
+            ready += isinstance(event, Heard) and isinstance(event.message, Ready)
+            self.take(event)
+
+    def take(self, event):
+        if isinstance(event, Joined):
+            return self.children.add(event.device)
+        return self.children.handle(event) if isinstance(event, ChildEvent) else []
+
+    def run(self, tasks, at_once):
+        """Seconds until all are accepted, with at most so many handed in and not done."""
+        waiting, flying, accepted = list(tasks), 0, []
+        started = time.perf_counter()
+        while len(accepted) < len(tasks):
+            while waiting and flying < at_once:
+                task = waiting.pop().task
+                self.children.submit(Job(new_ticket(), task, OPENINGS))
+                flying += 1
+            done = [
+                report
+                for report in self.take(self.inbox.get(timeout=60))
+                if isinstance(report, Accepted)
+            ]
+            flying -= len(done)
+            accepted += done
+        return time.perf_counter() - started, accepted
+
+
+@contextmanager
+def local(threads):
+    inbox = queue.SimpleQueue()
+    bench = Bench(["cpu"], LocalProcesses(inbox, Setup(threads)), inbox)
+    bench.wait_for(1)
+    yield bench
+    bench.children.stop()
+
+
+@contextmanager
+def farm(address, machines):
+    inbox = queue.SimpleQueue()
+    bench = Bench([], Farm(address, inbox), inbox)
+    bench.wait_for(machines)
+    yield bench
+    bench.children.stop()
+
+
+def some_tasks(count, address, size=SIZE):
+    return [
+        BlockTask.derive(
+            f"{index // 16:064x}", address, index=index % 16, height=FAR_HEIGHT, size=size
+        )
+        for index in range(count)
+    ]
+
+
+def overhead(near, far, key, rounds):
+    """One task at a time: milliseconds from handing it in to its acceptance, medians of rounds."""
+    tasks = some_tasks(100, key.address)
+    times = {"local child": [], "farm": []}
+    for _ in range(rounds):
+        for name, bench in (("local child", near), ("farm", far)):
+            times[name].append(1000 * bench.run(tasks, at_once=1)[0] / len(tasks))
+    return {name: round(statistics.median(seen), 2) for name, seen in times.items()}
+
+
+def dispatch(bench, key, machines, count):
+    """Tasks a second through all machines, and what each of them takes of the CPU, by process."""
+    tasks = some_tasks(count, key.address)
+    bench.run(tasks[:100], at_once=2 * machines)
+    gateway = psutil.Process(bench.launcher.gateway_pid)
+    before = {
+        "engine, its main thread": time.thread_time(),
+        "engine, whole": time.process_time(),
+        "gateway": sum(gateway.cpu_times()[:2]),
+    }
+    seconds, _ = bench.run(tasks, at_once=4 * machines)
+    after = (time.thread_time(), time.process_time(), sum(gateway.cpu_times()[:2]))
+    spent = {
+        f"{name}, CPU ms a task": round(1000 * (now - then) / count, 2)
+        for (name, then), now in zip(before.items(), after, strict=True)
+    }
+    return round(count / seconds), spent
+
+
+def checking(key, size, count=64):
+    """Milliseconds for the engine's check of one result: its proof, and leaves of its own."""
+    with open_device("cpu", 1) as device:
+        task = some_tasks(1, key.address, size)[0].task
+        commitment = device.compute(task)
+        result = _compute(device, task)
+        leaves = draw_leaves(task, result)
+        check = Check(
+            "cpu", 1, Job(1, task, OPENINGS), Opening(result, leaves, commitment.siblings(leaves))
+        )
+        started = time.perf_counter()
+        for _ in range(count):
+            assert why_wrong(check) is None
+        return round(1000 * (time.perf_counter() - started) / count, 2)
+
+
+def chain_side(key, count):
+    """Milliseconds a result for the ledger, the signature and the sending, with a real devnet."""
+    tasks = some_tasks(count, key.address)
+    network = NETWORKS["devnet"]
+    with open_device("cpu", 1) as device:
+        computed = [_compute(device, task.task) for task in tasks]
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        funds = {key.address: 1000 * UNITS_PER_CPC}
+        server = stack.enter_context(DevnetServer(block_time=0.2, balances=funds))
+        path = Path(directory) / "ledger.sqlite"
+        ledger = stack.enter_context(
+            Ledger.open(path, chain_id="bench", genesis=GENESIS, address=key.address)
+        )
+        for task in tasks:
+            ledger.record_block(task.height, task.block_hash, 0.0, 16)
+        started = time.perf_counter()
+        for task, result in zip(tasks, computed, strict=True):
+            ledger.record_computed(task, result, 0.0)
+        written = time.perf_counter() - started
+        settings = SenderSettings(network, network.min_gas_price)
+        sender = Sender(NodeClient([server.url]), ledger, key, queue.SimpleQueue(), settings)
+        signed, wall, cpu = 0, 0.0, 0.0
+        while signed < count // 2:
+            before = len(ledger.to_sign())
+            started, spent = time.perf_counter(), time.thread_time()
+            sender.step()
+            wall += time.perf_counter() - started
+            cpu += time.thread_time() - spent
+            signed += before - len(ledger.to_sign())
+            time.sleep(0.2)
+    return {
+        "written down, ms": round(1000 * written / count, 2),
+        "signed, written down and sent, ms": round(1000 * wall / signed, 2),
+        "of it CPU, ms": round(1000 * cpu / signed, 2),
+    }
+
+
+def _compute(device, task):
+    commitment = device.compute(task)
+    proof = commitment.proof(min(OPENINGS, task.leaf_count))
+    return Computed(1, commitment.root, proof, "cpu", 0.001)
+
+
+def idle(bench, machines, seconds):
+    """CPU of engine and gateway for each idle device, milliseconds a second; events are beats."""
+    gateway = psutil.Process(bench.launcher.gateway_pid)
+    before, mine = sum(gateway.cpu_times()[:2]), time.process_time()
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            bench.take(bench.inbox.get(timeout=0.1))
+        except queue.Empty:
+            continue
+    spent = sum(gateway.cpu_times()[:2]) - before
+    own = time.process_time() - mine
+    return {
+        "gateway, CPU ms a device and second": round(1000 * spent / seconds / machines, 2),
+        "engine, CPU ms a device and second": round(1000 * own / seconds / machines, 2),
+    }
+
+
+def bytes_of_a_task(bench, key, size, count=64):
+    """Bytes over the loopback interface for each task of this size, less what goes without any."""
+    tasks = some_tasks(count, key.address, size)
+    bench.run(tasks, at_once=4)
+    before = psutil.net_io_counters(pernic=True)["lo"].bytes_sent
+    seconds, accepted = bench.run(tasks, at_once=4)
+    during = psutil.net_io_counters(pernic=True)["lo"].bytes_sent - before
+    before = psutil.net_io_counters(pernic=True)["lo"].bytes_sent
+    time.sleep(seconds)
+    quiet = psutil.net_io_counters(pernic=True)["lo"].bytes_sent - before
+    order = len(pickle.dumps(Work(1, tasks[0].task, OPENINGS)))
+    result = len(pickle.dumps(accepted[0].result))
+    return {
+        "on the wire": round((during - quiet) / count),
+        "order, pickled": order,
+        "result with its proof, pickled": result,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--machines", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of idling")
+    arguments = parser.parse_args()
+    machines, key = arguments.machines, PrivateKey.generate()
+    found = {"machines": machines, "n": SIZE}
+    with Raylets() as raylets:
+        for _ in range(machines):
+            raylets.add()
+        with farm(raylets.address, machines) as far:
+            with local(1) as near:
+                found["one task at a time, ms"] = overhead(near, far, key, arguments.rounds)
+            found["dispatched and checked, tasks a second"], found["of it"] = dispatch(
+                far, key, machines, arguments.tasks
+            )
+            found["bytes a task at n = 1024"] = bytes_of_a_task(far, key, 1024)
+            found["idle"] = idle(far, machines, arguments.seconds)
+    found["one check, ms"] = {f"n = {size}": checking(key, size) for size in (16, 1024)}
+    found["towards the chain, for a result"] = chain_side(key, 256)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
