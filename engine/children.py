@@ -9,6 +9,7 @@ A report is what somebody outside has to know: a job's end, a child's end, a dev
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.acceptance import draw_leaves, why_wrong
 from engine.actions import Accepted, Action, Check, Ended, GivenUp, Kill, OutOfService, Spawn, Tell
@@ -20,12 +21,19 @@ from engine.supervisor import Supervisor
 Report = Accepted | GivenUp | OutOfService | Kill | Ended
 
 
+_MISSED_WORDS = 2.5
+"""A child that was not heard of for so many times the usual is silent."""
+
+
 class Children:
     """Supervised children, one a device. Call every method from the thread that owns the inbox."""
 
     def __init__(
         self, devices: Iterable[str], launcher: Launcher, limits: Limits | None = None
     ) -> None:
+        limits = limits or Limits()
+        patience = max(limits.silence, _MISSED_WORDS * launcher.quiet_seconds)
+        limits = replace(limits, silence=patience)
         self._supervisor = Supervisor(devices, draw=draw_leaves, limits=limits)
         self._launcher = launcher
 

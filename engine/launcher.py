@@ -69,6 +69,10 @@ class Launcher(Protocol):
     def may_find_more(self) -> bool:
         """Whether devices may still come that are not known yet."""
 
+    @property
+    def quiet_seconds(self) -> float:
+        """A healthy child is heard of at least this often."""
+
     def start(self) -> None:
         """Once, before anything else. Raises SetupError where it cannot work at all."""
 

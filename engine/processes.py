@@ -18,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from engine.child import child_main
+from engine.child import BEAT_SECONDS, child_main
 from engine.launcher import Exited, Heard
 from engine.messages import Failed, Setup, ToChild
 
@@ -47,6 +47,7 @@ class LocalProcesses:
     """
 
     may_find_more = False
+    quiet_seconds = BEAT_SECONDS
 
     def __init__(
         self,

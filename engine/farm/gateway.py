@@ -24,7 +24,7 @@ from engine.messages import Failed, Setup
 from kernels.data import carry_data
 from kernels.errors import InvalidTask
 
-WATCH_SECONDS = 1.0
+WATCH_SECONDS = 2.0
 WATCH_PATIENCE_SECONDS = 30.0
 
 Order = Spawn | Tell | Kill | None

@@ -22,6 +22,7 @@ from engine.errors import SetupError
 from engine.farm.cluster import Wanted, require_ray
 from engine.farm.events import NoFarmEvent, read
 from engine.farm.gateway import Order, gateway_main
+from engine.farm.hands import QUIET_SECONDS
 from engine.launcher import Connected, Joined, Left, Unreachable
 from engine.messages import Setup, ToChild
 
@@ -37,6 +38,7 @@ class Farm:
     """A Launcher whose devices come and go with the cluster's machines."""
 
     may_find_more = True
+    quiet_seconds = QUIET_SECONDS
 
     def __init__(
         self,
