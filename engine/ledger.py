@@ -33,6 +33,8 @@ from engine.schema import SCHEMA, SCHEMA_VERSION
 from engine.tasks import BlockTask
 from node_client.transaction import Transaction
 
+UNKNOWN_GENESIS = "unknown"
+"""Stands for the hash of the first block where no node has that any more."""
 SCANNED_KEPT = 256
 """How many scanned block hashes are kept to find where a roll-back parted from the old chain."""
 
@@ -218,13 +220,19 @@ class Ledger:
 
     # What the sender writes down
 
-    def record_signed(self, task_id: str, tx: Transaction) -> None:
+    def record_signed(self, task_id: str, tx: Transaction, replaces: str | None = None) -> None:
         """The signed bytes, before they are sent anywhere.
 
         Signatures are deterministic: a result signed again with the same nonce gives the very
-        transaction that was abandoned, which is taken up again.
+        transaction that was abandoned, which is taken up again. `replaces` names one of the same
+        nonce that is not sent any more from now on; a block may hold it all the same.
         """
         with self._write() as db:
+            db.execute(
+                "UPDATE transactions SET state = 'abandoned', answer = 'replaced at a higher price'"
+                " WHERE tx_hash = ? AND nonce = ? AND task_id = ?",
+                (replaces, tx.nonce, task_id),
+            )
             db.execute(
                 "INSERT INTO transactions (tx_hash, task_id, nonce, body, state, signed_at)"
                 " VALUES (?, ?, ?, ?, 'signed', ?) ON CONFLICT (tx_hash) DO UPDATE SET"

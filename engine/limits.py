@@ -3,7 +3,16 @@
 The restart limits follow OTP's supervisor: at most so many restarts within a period.
 """
 
+import re
 from dataclasses import dataclass
+from gettext import gettext as _
+
+import psutil
+
+from engine.errors import BadInput
+
+_MOST_OF_THE_MACHINE = 0.8
+_SIZE = re.compile(r"([0-9]{1,6})([MG])(i?B)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +44,19 @@ class Limits:
     """A longer pause between two ticks means that this process itself stood still."""
     attempts: int = 2
     """A job that took this many children down is quarantined."""
+
+
+def memory_limit(text: str | None) -> int:
+    """Bytes in "512M" or "4G" (binary units); None is most of what this machine has.
+
+    A child that grows to that is replaced before the system ends processes of its own choice.
+    """
+    if text is None:
+        return int(_MOST_OF_THE_MACHINE * psutil.virtual_memory().total)
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or int(found[1]) == 0:
+        raise BadInput(
+            _("{text!r} is no size of memory").format(text=text[:40]),
+            advice=_("Write it as 512M or 4G."),
+        )
+    return int(found[1]) << (30 if found[2].upper() == "G" else 20)

@@ -32,6 +32,9 @@ from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
+STALE_BLOCKS = 3
+"""Without a new block for so many block times, a node that is higher is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class MineRequest:
@@ -49,6 +52,7 @@ class MineRequest:
     blocks: int | None = None
     depth: int = 6
     gas_price: int | None = None
+    max_gas_price: int | None = None
     ledger: Path | None = None
     protection: Protection = NO_WISHES
     limits: Limits = field(default_factory=Limits)
@@ -84,7 +88,7 @@ def mine_on(
     devices, usual = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,
-        sending=SenderSettings(chain.network, price, request.depth),
+        sending=SenderSettings(chain.network, price, request.depth, request.max_gas_price),
         devices=devices,
         threads=request.threads,
         size=request.size,
@@ -112,7 +116,16 @@ def mine_on(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
         miner = Miner(
-            settings, lambda: NodeClient(request.urls), key, ledger, report, launch=launch or usual
+            settings,
+            lambda: NodeClient(
+                request.urls,
+                genesis=chain.pinned_genesis,
+                stale_after=STALE_BLOCKS * chain.network.block_time,
+            ),
+            key,
+            ledger,
+            report,
+            launch=launch or usual,
         )
         with ExitStack() as stack:
             for open_beside in attend:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import SetupError
-from engine.genesis import genesis_hash
+from engine.ledger import UNKNOWN_GENESIS
 from node_client.block import Block
 from node_client.networks import NETWORKS, Network, format_cpc
 from node_client.rpc import NodeClient, NodeStatus
@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The chain that a node serves. `genesis` is the hash of its first block."""
+    """The chain that a node serves. `genesis` is the hash of its first block, or UNKNOWN_GENESIS."""
 
     status: NodeStatus
     tip: Block
@@ -54,6 +54,11 @@ class Chain:
     def chain_id(self) -> str:
         """The chain id in the tip's header."""
         return self.tip.header.chain_id
+
+    @property
+    def pinned_genesis(self) -> str | None:
+        """What every node of this chain has to show; None where that is not known."""
+        return None if self.genesis == UNKNOWN_GENESIS else self.genesis
 
 
 def look_at_chain(client: NodeClient) -> Chain:
@@ -66,7 +71,7 @@ def look_at_chain(client: NodeClient) -> Chain:
             f" (known: {', '.join(NETWORKS)})",
             advice="Point --node at another node, or update cpc-engine.",
         )
-    return Chain(status, tip, network, genesis_hash(client))
+    return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS)
 
 
 def check_network(chain: Chain) -> Check:

@@ -24,6 +24,7 @@ _LINES = {
         "block {height} task {index}: {result_hash:.16} on {device} in {seconds:.3f} s, checked"
     ),
     "signed": "task {task_id}: signed with nonce {nonce}, transaction {tx_hash}",
+    "repriced": "task {task_id}: signed again at {gas_price} units a gas, transaction {tx_hash}",
     "confirmed": "task {task_id}: final, in block {included_height}, transaction {tx_hash}",
     "given_up": "task {task_id}: given up, {reason}",
     "rolled_back": "the chain rolled back blocks {first} to {last}",

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import LedgerError
-from engine.genesis import genesis_hash
-from engine.ledger import Ledger
+from engine.ledger import UNKNOWN_GENESIS, Ledger
 from node_client.block import Block
 from node_client.rpc import NodeClient, NodeStatus
 
@@ -101,7 +100,7 @@ class ChainScan:
         return RolledBack(height + 1, last, (height, block_hash))
 
     def _check_genesis(self) -> None:
-        if genesis_hash(self._client) != self._ledger.genesis:
+        if (self._client.genesis() or UNKNOWN_GENESIS) != self._ledger.genesis:
             raise LedgerError(
                 "the node serves another chain now: its first block is not the one that this ledger"
                 " began with",

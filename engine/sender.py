@@ -1,14 +1,15 @@
 """The sender: signs results, sends them in nonce order, and follows them until they are final.
 
-One a key, in a thread of its own; the only place where the private key is used. Each step reads the
-chain first, so that what it decides rests on what the blocks hold:
+One a key, in a thread of its own. Each step reads the chain first, so that what it decides rests on
+what the blocks hold:
 
     scan blocks -> worthless? -> final? -> sign (write ahead) -> send, or send again
 
 Sending again is always safe: the same bytes carry the same nonce, and at most one of the
 transactions of one nonce gets into a block. For the same reason a result whose nonce was lost gets
 another one only when a block that is deep enough spent the first: before that, a roll-back could
-let both into blocks.
+let both into blocks. A higher price, where the operator allows one, is the same result at the same
+nonce; the ledger knows both transactions, and whichever a block holds is the result's.
 
 After a long absence there are thousands of blocks to read. Fresh results do not wait for that: they
 are signed and sent in between, and only what rests on having read every block is put off.
@@ -24,6 +25,7 @@ from engine.defaults import TASK_LIFETIME_BLOCKS
 from engine.errors import LedgerError
 from engine.ledger import Ledger, LiveTransaction, Progress
 from engine.scan import ChainScan, RolledBack
+from engine.signing import Signer
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,
@@ -40,20 +42,22 @@ from node_client.errors import (
     NonceTooLow,
     PublicKeyMismatch,
     Refused,
+    WrongChain,
 )
 from node_client.keys import PrivateKey
 from node_client.networks import MAX_QUEUED_NONCES, Network, format_cpc
-from node_client.readings import sign_safely
 from node_client.rpc import Account, NodeClient, NodeStatus
-from node_client.transaction import BASE_GAS, ComputeResult, Transaction, TxType
+from node_client.transaction import Transaction
 
 SEND_AGAIN_BLOCKS = 2
 MAX_IN_FLIGHT = MAX_QUEUED_NONCES // 2
 DROPPED_AFTER = 6
 """A transaction that a node took as new so often, and that no block holds, is being dropped."""
 
+STUCK_AFTER_BLOCKS = 4
+"""A transaction that could have been in so many blocks, and is in none, may need a higher price."""
+
 _NEVER_ACCEPTED = (
-    GasPriceTooLow,
     GasLimitTooLow,
     FeeTooLow,
     InvalidSignature,
@@ -69,6 +73,15 @@ class Signed:
     task_id: str
     tx_hash: str
     nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """Another transaction at the same nonce is written down, at so many units a gas."""
+
+    task_id: str
+    tx_hash: str
+    gas_price: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +115,23 @@ class Funds:
     balance: int
 
 
-SenderEvent = Signed | Confirmed | Abandoned | SenderTrouble | Funds | RolledBack | Crashed
+SenderEvent = (
+    Signed | Repriced | Confirmed | Abandoned | SenderTrouble | Funds | RolledBack | Crashed
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SenderSettings:
-    """`depth`: blocks on top of the one that holds a result until it is final."""
+    """`depth`: blocks on top of the one that holds a result until it is final.
+
+    `max_gas_price`: up to where a transaction that does not get into a block may rise, None for not
+    at all. Prices in units a gas.
+    """
 
     network: Network
     gas_price: int
     depth: int = 6
+    max_gas_price: int | None = None
 
 
 class Sender(threading.Thread):
@@ -130,11 +150,12 @@ class Sender(threading.Thread):
         self._poked = threading.Event()
         self._client = client
         self._ledger = ledger
-        self._key = key
         self._inbox = inbox
         self._settings = settings
         self._scan = ChainScan(client, ledger, key.address)
+        self._signer = Signer(key, settings.network, settings.gas_price, settings.max_gas_price)
         self._trouble: str | None = None
+        self._next_up: tuple[str, int] | None = None
         self._balance: int | None = None
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
@@ -167,6 +188,8 @@ class Sender(threading.Thread):
         """One step; what a person can mend is told, once for each kind until it passes."""
         try:
             trouble: NodeClientError | None = self.step()
+        except WrongChain as error:
+            raise LedgerError(str(error), advice=error.advice) from error
         except NodeError:
             self.behind = False  # so that the next step is not taken at once
             return  # the watcher tells of a node that does not answer
@@ -193,7 +216,7 @@ class Sender(threading.Thread):
             return None
         if not behind:
             self._settle(tip)
-        account = self._client.balance(self._key.address)
+        account = self._client.balance(self._signer.address)
         if account.balance != self._balance:
             self._balance = account.balance
             self._inbox.put(Funds(account.balance))
@@ -219,7 +242,7 @@ class Sender(threading.Thread):
         waiting = self._ledger.to_sign()
         if not waiting:
             return None
-        pending_nonce = self._client.nonce(self._key.address)
+        pending_nonce = self._client.nonce(self._signer.address)
         in_flight = self._ledger.in_flight()
         spendable = account.balance - sum(live.tx.fee for live in in_flight)
         room = MAX_IN_FLIGHT - len(in_flight)
@@ -228,10 +251,10 @@ class Sender(threading.Thread):
             fills_a_gap = bool(in_flight) and nonce is not None and nonce < in_flight[-1].tx.nonce
             if nonce is None or (room <= 0 and not fills_a_gap):
                 continue
-            if spendable < self._fee:
+            if spendable < self._signer.fee:
                 return NodeClientError(
                     f"insufficient balance: {format_cpc(spendable)} CPC are free, and a result"
-                    f" costs {format_cpc(self._fee)}",
+                    f" costs {format_cpc(self._signer.fee)}",
                     advice=self._advice_to_fund(),
                 )
             tx = self._sign(result, nonce, account, spendable)
@@ -244,32 +267,8 @@ class Sender(threading.Thread):
     def _sign(
         self, result: Progress, nonce: int, account: Account, spendable: int
     ) -> Transaction | None:
-        payload = ComputeResult(
-            task_id=result.task_id,
-            worker_address=self._key.address,
-            result_hash=result.result_hash,
-            proof=result.proof,
-            nonce=result.task_index,
-            signature="",
-        ).signed_by(self._key)
-        draft = Transaction(
-            tx_type=TxType.SUBMIT_RESULT,
-            from_address=self._key.address,
-            amount=0,
-            fee=self._fee,
-            nonce=nonce,
-            payload=payload.model_dump(),
-            gas_price=self._settings.gas_price,
-            gas_limit=BASE_GAS[TxType.SUBMIT_RESULT],
-        )
         try:
-            tx = sign_safely(
-                draft,
-                self._key,
-                first_unspent=account.nonce,
-                min_gas_price=self._settings.network.min_gas_price,
-                spendable=spendable,
-            )
+            tx = self._signer.sign(result, nonce, account, spendable)
         except AmbiguousTransaction as error:
             if error.waiting_helps:  # once the nonces below are spent, nothing reads as one of them
                 return None
@@ -300,6 +299,8 @@ class Sender(threading.Thread):
             due = live.sent_height is None or tip.height - live.sent_height >= SEND_AGAIN_BLOCKS
             if not due or self.stopping.is_set():
                 continue
+            if live.tx.nonce == account.nonce and self._is_stuck(live, tip):
+                live = self._for_more(live, account) or live
             try:
                 trouble = self._send(live, tip, account) or trouble
             except NodeUnreachable as error:
@@ -320,7 +321,13 @@ class Sender(threading.Thread):
             )
             return None
         try:
-            self._client.send(tx)
+            self._offer(live)
+        except GasPriceTooLow as error:
+            dearer = self._for_more(live, account, at_least=error.least or 0)
+            if dearer is None:
+                self._give_up(live.task_id, "refused", str(error))
+                return error
+            return self._send(dearer, tip, account)
         except _NEVER_ACCEPTED as error:
             self._give_up(live.task_id, "refused", str(error))
             return error
@@ -337,13 +344,40 @@ class Sender(threading.Thread):
         self._ledger.record_sent(tx.hash(), "received", tip.height)
         return None
 
-    @property
-    def _fee(self) -> int:
-        return BASE_GAS[TxType.SUBMIT_RESULT] * self._settings.gas_price
+    def _offer(self, live: LiveTransaction) -> None:
+        """To one node at first; to all of them again, and before a refusal is the last word."""
+        if live.sent_height is not None:
+            self._client.broadcast(live.tx)
+            return
+        try:
+            self._client.send(live.tx)
+        except _NEVER_ACCEPTED:
+            if len(self._client.urls) == 1:
+                raise
+            self._client.broadcast(live.tx)
+
+    def _is_stuck(self, live: LiveTransaction, tip: NodeStatus) -> bool:
+        """Whether this one, the next to get into a block, was that for so many blocks already."""
+        tx_hash = live.tx.hash()
+        if self._next_up is None or self._next_up[0] != tx_hash:
+            self._next_up = (tx_hash, tip.height)
+        return tip.height - self._next_up[1] >= STUCK_AFTER_BLOCKS
+
+    def _for_more(
+        self, live: LiveTransaction, account: Account, *, at_least: int = 0
+    ) -> LiveTransaction | None:
+        """The same result at a higher price, written down; None where that may not be."""
+        others = sum(other.tx.fee for other in self._ledger.in_flight()) - live.tx.fee
+        tx = self._signer.dearer(live.tx, account, account.balance - others, at_least=at_least)
+        if tx is None:
+            return None
+        self._ledger.record_signed(live.task_id, tx, replaces=live.tx.hash())
+        self._inbox.put(Repriced(live.task_id, tx.hash(), tx.gas_price))
+        return LiveTransaction(tx, live.task_id, "signed", None, 0)
 
     def _advice_to_fund(self) -> str:
         node = self._client.urls[0]
-        return f"Fund it: cpc-engine tx send {self._key.address} 10 --from faucet --node {node}"
+        return f"Fund it: cpc-engine tx send {self._signer.address} 10 --from faucet --node {node}"
 
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)

@@ -13,12 +13,11 @@ that a late word from a killed child is never taken for its successor's.
     any of these --exit, hang, silence, wrong result, too much memory--> BACKOFF --> STARTING
     too many of those --> OUT, until the cool-down ends --> STARTING
 
-What waits is in `backlog.py`, how often a device may fall in `standing.py`.
+What waits is in `backlog.py`, what is known of a device in `slot.py`, and how often it may fall in
+`standing.py`.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from engine.actions import (
     Accepted,
@@ -35,50 +34,15 @@ from engine.actions import (
 from engine.backlog import Backlog, Job
 from engine.limits import Limits
 from engine.messages import Beat, Computed, Done, Failed, FromChild, Open, Opened, Ready, Run, Work
+from engine.slot import ALIVE, Slot, State
 from engine.standing import Standing
 from kernels.task import Task
-
-
-class State(Enum):
-    """What a device's child is doing."""
-
-    STARTING = auto()
-    IDLE = auto()
-    BUSY = auto()
-    OPENING = auto()
-    CHECKING = auto()
-    BACKOFF = auto()
-    OUT = auto()
-
-
-ALIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.OPENING, State.CHECKING})
 
 _ENDS_THE_SAME_WAY = frozenset({"InvalidTask", "InvalidJob"})
 _NO_ROOM = frozenset({"TaskTooLarge"})
 """Kinds of failure that cost no child: on every device, and on this one."""
 _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge"})
 """Kinds of failure at the start that another start would only repeat."""
-
-_PACE_KEPT = 0.9
-"""A device's pace is that of its slowest job; each later job lets so much of it stand."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    device: str
-    standing: Standing
-    generation: int = 0
-    state: State = State.BACKOFF
-    paused: bool = False
-    deadline: float = 0.0
-    last_heard: float = 0.0
-    job: Job | None = None
-    began: float = 0.0
-    computed: Computed | None = None
-    leaves: tuple[int, ...] = ()
-    pace: dict[str, float] = field(default_factory=dict)  # seconds a multiply-add, by kind of job
-    start_seconds: float | None = None
-    reason: str = ""
 
 
 class Supervisor:
@@ -214,11 +178,11 @@ class Supervisor:
                 slot.start_seconds = message.seconds
                 slot.standing.got_ready()
                 return self._hand_out(now)
-            case Computed(ticket=ticket) if self._awaits(slot, State.BUSY, ticket):
+            case Computed(ticket=ticket) if slot.awaits(State.BUSY, ticket):
                 return self._on_computed(slot, message, now)
-            case Opened(ticket=ticket) if self._awaits(slot, State.OPENING, ticket):
+            case Opened(ticket=ticket) if slot.awaits(State.OPENING, ticket):
                 return self._on_opened(slot, message)
-            case Done(ticket=ticket) if self._awaits(slot, State.BUSY, ticket):
+            case Done(ticket=ticket) if slot.awaits(State.BUSY, ticket):
                 return self._on_done(slot, message, now)
             case Failed():
                 return self._on_failed(slot, message, now)
@@ -245,9 +209,8 @@ class Supervisor:
         slot.standing.did_well()
         job = check.job
         result = check.answer.computed if isinstance(check.answer, Opening) else check.answer
-        pace = result.seconds / job.cost
-        slot.pace[job.kind] = max(pace, _PACE_KEPT * slot.pace.get(job.kind, 0.0))
-        self._rest(slot)
+        slot.learn(job, result.seconds)
+        slot.rest()
         accepted: list[Action] = [] if job.cancelled else [Accepted(job, result, slot.device)]
         return accepted + self._hand_out(now)
 
@@ -272,16 +235,16 @@ class Supervisor:
 
     # --- what follows -----------------------------------------------------------------------------
 
-    def _new_slot(self, device: str) -> _Slot:
-        return _Slot(device, Standing(self._limits), self._generations.get(device, 0))
+    def _new_slot(self, device: str) -> Slot:
+        return Slot(device, Standing(self._limits), self._generations.get(device, 0))
 
-    def _live(self, device: str, generation: int) -> _Slot | None:
+    def _live(self, device: str, generation: int) -> Slot | None:
         slot = self._slots.get(device)
         if slot is None or generation != slot.generation or slot.state not in ALIVE:
             return None
         return slot
 
-    def _tick_slot(self, slot: _Slot, now: float) -> list[Action]:
+    def _tick_slot(self, slot: Slot, now: float) -> list[Action]:
         limits = self._limits
         match slot.state:
             case State.BACKOFF | State.OUT if now >= slot.deadline:
@@ -299,7 +262,7 @@ class Supervisor:
             case _:
                 return []
 
-    def _spawn(self, slot: _Slot, now: float) -> list[Action]:
+    def _spawn(self, slot: Slot, now: float) -> list[Action]:
         slot.generation += 1
         self._generations[slot.device] = slot.generation
         slot.state = State.STARTING
@@ -320,33 +283,20 @@ class Supervisor:
             GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused
         ]
 
-    def _give(self, slot: _Slot, job: Job, now: float) -> Action:
-        slot.job = job
-        slot.state = State.BUSY
-        slot.began = now
-        slot.deadline = now + self._patience(slot, job)
+    def _give(self, slot: Slot, job: Job, now: float) -> Action:
+        slot.take(job, now, self._limits)
         if isinstance(job.work, Task):
             return Tell(slot.device, slot.generation, Work(job.ticket, job.work, job.openings))
         return Tell(slot.device, slot.generation, Run(job.ticket, job.work))
 
-    def _patience(self, slot: _Slot, job: Job) -> float:
-        pace = slot.pace.get(job.kind)
-        if pace is None:
-            return self._limits.start + job.cost / self._limits.slowest_rate
-        return self._limits.work_margin + self._limits.work_factor * pace * job.cost
-
-    def _awaits(self, slot: _Slot, state: State, ticket: int) -> bool:
-        job = slot.job
-        return job is not None and slot.state is state and job.ticket == ticket
-
-    def _on_beat(self, slot: _Slot, beat: Beat, now: float) -> list[Action]:
+    def _on_beat(self, slot: Slot, beat: Beat, now: float) -> list[Action]:
         most = self._limits.memory
         if not most or beat.memory <= most:
             return []
         reason = f"its memory grew to {beat.memory >> 20} MiB, over its limit of {most >> 20} MiB"
         return self._fall(slot, reason, now, kill=True)
 
-    def _on_computed(self, slot: _Slot, computed: Computed, now: float) -> list[Action]:
+    def _on_computed(self, slot: Slot, computed: Computed, now: float) -> list[Action]:
         assert slot.job is not None
         if not isinstance(slot.job.work, Task):
             return self._fall(slot, "answered for another kind of job", now, kill=True)
@@ -356,22 +306,22 @@ class Supervisor:
         slot.deadline = now + self._limits.work_margin
         return [Tell(slot.device, slot.generation, Open(computed.ticket, slot.leaves))]
 
-    def _on_opened(self, slot: _Slot, opened: Opened) -> list[Action]:
+    def _on_opened(self, slot: Slot, opened: Opened) -> list[Action]:
         assert slot.computed is not None
         return self._check(slot, Opening(slot.computed, slot.leaves, opened.siblings))
 
-    def _on_done(self, slot: _Slot, done: Done, now: float) -> list[Action]:
+    def _on_done(self, slot: Slot, done: Done, now: float) -> list[Action]:
         assert slot.job is not None
         if isinstance(slot.job.work, Task):
             return self._fall(slot, "answered for another kind of job", now, kill=True)
         return self._check(slot, done)
 
-    def _check(self, slot: _Slot, answer: Opening | Done) -> list[Action]:
+    def _check(self, slot: Slot, answer: Opening | Done) -> list[Action]:
         assert slot.job is not None
         slot.state = State.CHECKING
         return [Check(slot.device, slot.generation, slot.job, answer)]
 
-    def _on_failed(self, slot: _Slot, failed: Failed, now: float) -> list[Action]:
+    def _on_failed(self, slot: Slot, failed: Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
         if failed.ticket is None:
             if failed.kind == "WrongResult":
@@ -381,11 +331,11 @@ class Supervisor:
         if job is None or job.ticket != failed.ticket:
             return []
         if failed.kind in _ENDS_THE_SAME_WAY:
-            self._rest(slot)
+            slot.rest()
             given_up: list[Action] = [] if job.cancelled else [GivenUp(job, "invalid", said)]
             return given_up + self._hand_out(now)
         if failed.kind in _NO_ROOM:
-            self._rest(slot)
+            slot.rest()
             job.refused_by[slot.device] = said
             if not job.cancelled:
                 self._backlog.put_back(job)
@@ -403,28 +353,16 @@ class Supervisor:
                 continue
             job.cancelled = True
             actions.append(GivenUp(job, code, reason))
-            if slot.state is State.BUSY and self._outlasts_a_restart(slot, job, now):
+            if slot.state is State.BUSY and slot.outlasts_a_restart(now):
                 actions.append(
                     Kill(slot.device, slot.generation, f"its job is not wanted: {reason}")
                 )
-                self._rest(slot)
+                slot.rest()
                 actions += self._spawn(slot, now)
         return actions
 
-    def _outlasts_a_restart(self, slot: _Slot, job: Job, now: float) -> bool:
-        """Whether a new child is ready before this one is done."""
-        pace = slot.pace.get(job.kind)
-        if pace is None or slot.start_seconds is None:
-            return True
-        return slot.began + pace * job.cost > now + slot.start_seconds
-
-    def _rest(self, slot: _Slot) -> None:
-        slot.state = State.IDLE
-        slot.job = None
-        slot.computed = None
-
     def _fall(
-        self, slot: _Slot, reason: str, now: float, *, kill: bool, out: bool = False
+        self, slot: Slot, reason: str, now: float, *, kill: bool, out: bool = False
     ) -> list[Action]:
         """The child is gone or must go; its job goes back to the front of the line."""
         gone = Kill if kill else Ended
@@ -433,7 +371,7 @@ class Supervisor:
         was_ready = slot.state is not State.STARTING
         if (job := slot.job) is not None and not job.cancelled:
             actions += self._blame(job, f"{slot.device}: {reason}")
-        self._rest(slot)
+        slot.rest()
         if slot.standing.fell(now, was_ready=was_ready) and not out:
             slot.state = State.BACKOFF
             slot.deadline = now + slot.standing.pause()

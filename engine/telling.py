@@ -4,9 +4,9 @@ from engine.errors import LedgerError
 from engine.ledger import Ledger
 from engine.reporter import Reporter
 from engine.scan import RolledBack
-from engine.sender import Abandoned, Confirmed, Funds, SenderTrouble, Signed
+from engine.sender import Abandoned, Confirmed, Funds, Repriced, SenderTrouble, Signed
 
-Told = Signed | Confirmed | Abandoned | Funds | SenderTrouble | RolledBack
+Told = Signed | Repriced | Confirmed | Abandoned | Funds | SenderTrouble | RolledBack
 
 
 def tell(event: Told, ledger: Ledger, report: Reporter) -> None:
@@ -14,6 +14,13 @@ def tell(event: Told, ledger: Ledger, report: Reporter) -> None:
     match event:
         case Signed():
             report("signed", task_id=event.task_id, tx_hash=event.tx_hash, nonce=event.nonce)
+        case Repriced():
+            report(
+                "repriced",
+                task_id=event.task_id,
+                tx_hash=event.tx_hash,
+                gas_price=event.gas_price,
+            )
         case Confirmed():
             for result in ledger.progress("task_id = ?", event.task_id):
                 report(

@@ -15,6 +15,7 @@
     │   ├── NodeUnreachable
     │   ├── NodeNotReady       HTTP 503
     │   ├── NotFound           HTTP 404
+    │   ├── WrongChain         the node serves another chain than the one that was pinned
     │   └── BadAnswer          garbage, half a body, too long, a redirect, a wrong hash
     └── Refused                `/tx/send` said no
         ├── InsufficientBalance
@@ -122,6 +123,12 @@ class NotFound(NodeError):
     """The node has no such block or transaction (404)."""
 
     advice = "Check the height or hash; where the node is behind, wait, or use another one."
+
+
+class WrongChain(NodeError):
+    """The node's first block is not that of the chain that the client was pinned to."""
+
+    advice = "Point --node at nodes of one chain; a devnet that was started again begins a new one."
 
 
 class BadAnswer(NodeError):

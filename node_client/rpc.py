@@ -5,9 +5,11 @@
     client.send(signed)
 
 Questions are asked of the node that answered last, and of the others where it fails; when all
-failed, again after a pause, a few times. A transaction is sent once: to the next node only where
-the connection was refused, so that nothing can have arrived. Sending the same bytes again is safe
-all the same, and is the caller's decision.
+failed, again after a pause, a few times. A node whose tip stands still is left for one that is
+higher, and one whose first block is another chain's is never asked anything else (`nodes.py`). A
+transaction is sent once: to the next node only where the connection was refused, so that nothing can
+have arrived. Sending the same bytes again, to every node, is safe all the same, and is the caller's
+decision.
 
 Everything raised is a NodeClientError: InvalidData before anything is sent, NodeError for what the
 node or the way to it did, Refused for what the node says no to. One client may be used from several
@@ -15,10 +17,12 @@ threads.
 """
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from node_client.address import check_address
@@ -33,14 +37,19 @@ from node_client.answers import (
 )
 from node_client.block import Block
 from node_client.errors import (
+    AlreadyInPool,
     BadAnswer,
     InvalidData,
     Malformed,
+    NodeClientError,
     NodeError,
     NodeNotReady,
     NodeUnreachable,
     NotFound,
+    Refused,
+    WrongChain,
 )
+from node_client.nodes import Nodes
 from node_client.refusals import refusal, shorten
 from node_client.transaction import Transaction
 from node_client.transport import SMALL_BODY, HttpAnswer, HttpNode
@@ -87,19 +96,29 @@ class NodeClient:
         total: float = 30.0,
         retries: Retries | None = None,
         max_block_body: int = MAX_BLOCK_BODY,
+        genesis: str | None = None,
+        stale_after: float = math.inf,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`timeout`: seconds for a connection and for each read; `total`: for a whole answer.
 
-        `sleep` is given the pauses between retries. Raises InvalidData for a URL that is none.
+        `genesis`: hash of the chain's first block; a node that has another one raises WrongChain
+        and is left. `stale_after`: seconds without a new block after which the highest node is
+        looked for. `sleep` is given the pauses between retries. Raises InvalidData for a URL that
+        is none.
         """
         if isinstance(urls, str) or not urls:
             raise InvalidData("at least one node's URL is needed, in a list")
-        self._nodes = [HttpNode(url, timeout=timeout, total=total) for url in urls]
+        self._nodes = Nodes(
+            [HttpNode(url, timeout=timeout, total=total) for url in urls],
+            vet=self._vet,
+            height=self._height_of,
+            stale_after=stale_after,
+        )
         self._retries = retries or Retries()
         self._max_block_body = max_block_body
+        self._genesis = genesis
         self._sleep = sleep
-        self._current = 0
 
     @property
     def urls(self) -> list[str]:
@@ -111,9 +130,21 @@ class NodeClient:
         for node in self._nodes:
             node.close()
 
+    def genesis(self) -> str | None:
+        """Hash of the first block that the node has, 0 or 1; None where it begins later."""
+        for height in (0, 1):
+            try:
+                return self.block(height).hash()
+            except NotFound:
+                continue
+        return None
+
     def status(self) -> NodeStatus:
         """The tip's height and hash, and what else the node says of itself."""
-        return self._ask("/status", NodeStatus.model_validate)
+        self._nodes.look_for_a_higher_one()
+        status = self._ask("/status", NodeStatus.model_validate)
+        self._nodes.saw(status.height)
+        return status
 
     def block(self, height: int, *, expected_hash: str | None = None) -> Block:
         """The block at `height`: its roots fit what it holds, its signature its proposer.
@@ -122,21 +153,12 @@ class NodeClient:
         next block's `prev_hash`) is what ties a block to the chain. Raises NotFound, or BadAnswer.
         """
         _check_height(height)
-
-        def parse(value: Any) -> Block:
-            block = Block.model_validate(value)
-            if block.height != height:
-                raise ValueError(f"it is block {block.height}, not {height}")
-            block.check()
-            unsigned_genesis = height == 0 and not block.pq_signature
-            if not unsigned_genesis and not block.signature_fits():
-                raise ValueError("its signature is not its proposer's")
-            return block
-
+        parse = partial(_parsed_block, height)
         block = self._ask(f"/block/{height}", parse, limit=self._max_block_body)
         if expected_hash is not None and block.hash() != expected_hash:
             raise BadAnswer(
-                f"{self._name}: block {height} has hash {block.hash()}, not {expected_hash}",
+                f"{self._nodes.current.name}: block {height} has hash {block.hash()}, not"
+                f" {expected_hash}",
                 advice="It was rolled back in between, or the node is wrong: ask again.",
             )
         return block
@@ -191,25 +213,43 @@ class NodeClient:
         NodeUnreachable whose `nothing_sent` is False, and a BadAnswer, leave it open whether the
         transaction arrived; the same bytes can be sent again.
         """
-        tx_hash = tx.hash()
-        body = json.dumps(tx.to_json(), separators=(",", ":")).encode()
         failure: NodeError | None = None
         for _ in self._nodes:
-            node = self._nodes[self._current]
+            node = self._nodes.current
             try:
-                answer = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
-                return _sent(answer, tx_hash, node)
-            except (NodeUnreachable, BadAnswer) as error:
-                if not (isinstance(error, NodeUnreachable) and error.nothing_sent):
+                return self._offer(tx, node)
+            except (NodeUnreachable, BadAnswer, WrongChain) as error:
+                if not (isinstance(error, WrongChain) or _nothing_sent(error)):
                     error.advice = (
                         "The transaction may have arrived: look for it in the next blocks, or send"
                         " the same bytes again, which is safe."
                     )
                     raise
                 failure = error
-                self._leave(node)
+                self._nodes.leave(node)
         assert failure is not None
         raise failure
+
+    def broadcast(self, tx: Transaction) -> str:
+        """Offer a transaction that was sent before to every node; give its hash if one takes it.
+
+        Else raises what says most: AlreadyInPool, then the first refusal, then a NodeError.
+        """
+        failures: list[NodeClientError] = []
+        for node in self._nodes:
+            try:
+                self._offer(tx, node)
+            except (Refused, NodeError) as error:
+                failures.append(error)
+        if len(failures) < len(list(self._nodes)):
+            return tx.hash()
+        raise min(failures, key=_rank)
+
+    def _offer(self, tx: Transaction, node: HttpNode) -> str:
+        self._nodes.check(node)
+        body = json.dumps(tx.to_json(), separators=(",", ":")).encode()
+        answer = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
+        return _sent(answer, tx.hash(), node)
 
     def _status_and_block(self) -> tuple[NodeStatus, Block]:
         status = self.status()
@@ -221,25 +261,38 @@ class NodeClient:
             if done:
                 self._sleep(self._retries.pause(done))
             for _ in self._nodes:
-                node = self._nodes[self._current]
+                node = self._nodes.current
                 try:
-                    return _parsed(_checked(node.exchange("GET", path, limit=limit), node), parse)
+                    self._nodes.check(node)
+                    return _asked(node, path, parse, limit)
                 except NotFound:
                     raise
                 except NodeError as error:
-                    failure = error
-                    self._leave(node)
+                    if failure is None or not isinstance(error, WrongChain):
+                        failure = error
+                    self._nodes.leave(node)
         assert failure is not None
         raise failure
 
-    @property
-    def _name(self) -> str:
-        return self._nodes[self._current].name
+    def _vet(self, node: HttpNode) -> None:
+        """Raise WrongChain where this node's first block is another one than ours."""
+        if self._genesis is None:
+            return
+        for height in (0, 1):
+            try:
+                parse = partial(_parsed_block, height)
+                found = _asked(node, f"/block/{height}", parse, self._max_block_body).hash()
+            except NotFound:
+                continue
+            if found != self._genesis:
+                raise WrongChain(
+                    f"{node.name} serves another chain: its first block is {found:.16}..., and ours"
+                    f" {self._genesis:.16}..."
+                )
+            return
 
-    def _leave(self, node: HttpNode) -> None:
-        """Go on to the next node, unless another thread has done so already."""
-        if self._nodes[self._current] is node:
-            self._current = (self._current + 1) % len(self._nodes)
+    def _height_of(self, node: HttpNode) -> int:
+        return _asked(node, "/status", NodeStatus.model_validate, SMALL_BODY).height
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +315,32 @@ def _checked(answer: HttpAnswer, node: HttpNode) -> _Said:
         case status:
             said = _detail(answer)
             raise BadAnswer(f"{node.name} answered {status}{': ' if said else ''}{said}")
+
+
+def _nothing_sent(error: NodeError) -> bool:
+    return isinstance(error, NodeUnreachable) and error.nothing_sent
+
+
+def _rank(failure: NodeClientError) -> int:
+    """How much one node's failure says about what became of a transaction, the most first."""
+    if isinstance(failure, AlreadyInPool):
+        return 0
+    return 1 if isinstance(failure, Refused) else 2
+
+
+def _asked[T](node: HttpNode, path: str, parse: Callable[[Any], T], limit: int) -> T:
+    return _parsed(_checked(node.exchange("GET", path, limit=limit), node), parse)
+
+
+def _parsed_block(height: int, value: Any) -> Block:
+    block = Block.model_validate(value)
+    if block.height != height:
+        raise ValueError(f"it is block {block.height}, not {height}")
+    block.check()
+    unsigned_genesis = height == 0 and not block.pq_signature
+    if not unsigned_genesis and not block.signature_fits():
+        raise ValueError("its signature is not its proposer's")
+    return block
 
 
 def _parsed[T](said: _Said, parse: Callable[[Any], T]) -> T:

@@ -81,6 +81,18 @@ def mine(
     gas_price: Annotated[
         int | None, typer.Option(help="Units a gas. [the network's least]")
     ] = None,
+    max_gas_price: Annotated[
+        int | None,
+        typer.Option(
+            help=_("Units a gas up to which a stuck transaction may rise. [it does not rise]")
+        ),
+    ] = None,
+    child_memory: Annotated[
+        str | None,
+        typer.Option(
+            help=_("Memory at which a child is replaced, such as 4G. [most of this machine's]")
+        ),
+    ] = None,
     ledger: Annotated[
         Path | None, typer.Option(help="Ledger file. [one a chain and account, in CPC_STATE]")
     ] = None,
@@ -114,6 +126,7 @@ def mine(
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.compute import check_openings
+    from engine.limits import Limits, memory_limit
     from engine.mining import MineRequest, mine_on
     from engine.reporter import JsonReporter, OneAtATime, PlainReporter
     from engine.view.board import Board
@@ -175,6 +188,8 @@ def mine(
                 blocks=blocks,
                 depth=depth,
                 gas_price=gas_price,
+                max_gas_price=max_gas_price,
+                limits=Limits(memory=memory_limit(child_memory)),
                 ledger=ledger,
                 protection=protection,
             ),

@@ -49,6 +49,12 @@ class ChainClient:
         self._asked("nonce")
         return self.chain.pending_nonce(address) if pending else self.chain.account(address).nonce
 
+    def genesis(self):
+        return self.block(0).hash()
+
+    def broadcast(self, tx):
+        return self.send(tx)
+
     def send(self, tx):
         self._asked("send")
         reason = self.chain.send(tx)

@@ -13,9 +13,11 @@ from engine.sender import (
     DROPPED_AFTER,
     MAX_IN_FLIGHT,
     SEND_AGAIN_BLOCKS,
+    STUCK_AFTER_BLOCKS,
     Abandoned,
     Confirmed,
     Crashed,
+    Repriced,
     Sender,
     SenderSettings,
     SenderTrouble,
@@ -24,7 +26,7 @@ from engine.sender import (
 from engine.tasks import BlockTask
 from node_client.devnet import Chain, Faults
 from node_client.devnet.state import Account
-from node_client.errors import BadAnswer
+from node_client.errors import BadAnswer, WrongChain
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, Transaction, TxType
@@ -38,7 +40,8 @@ DEPTH = 3
 class Rig:
     """A chain, a ledger and a sender that steps when it is told to."""
 
-    def __init__(self, path, balance=UNITS_PER_CPC, nonce=0):
+    def __init__(self, path, balance=UNITS_PER_CPC, nonce=0, max_gas_price=None):
+        self.max_gas_price = max_gas_price
         self.path = path
         account = Account(balance, nonce)
         proposer = PrivateKey(bytes(31) + b"\x01")  # so that every run has the same hashes
@@ -60,7 +63,7 @@ class Rig:
             address=KEY.address,
         )
         self.inbox = queue.SimpleQueue()
-        settings = SenderSettings(NETWORKS["devnet"], 1000, DEPTH)
+        settings = SenderSettings(NETWORKS["devnet"], 1000, DEPTH, self.max_gas_price)
         self.sender = Sender(self.client, self.ledger, KEY, self.inbox, settings)
 
     def answer_tip(self, index=0, height=None):
@@ -447,3 +450,87 @@ def test_a_closed_ledger_ends_the_thread_without_a_word(rig, capsys):
     assert not rig.sender.is_alive()
     assert capsys.readouterr().err == ""
     rig.start()
+
+
+@pytest.fixture
+def rich_rig(tmp_path):
+    """An operator who allows three times the price."""
+    made = Rig(tmp_path / "rich.sqlite", max_gas_price=3000)
+    made.step(blocks=3)
+    yield made
+    made.ledger.close()
+
+
+def prices(rig):
+    return [tx.gas_price for block in rig.chain.blocks() for tx in block.txs]
+
+
+def test_a_stuck_transaction_is_sent_for_more_only_where_that_was_asked(rig, rich_rig):
+    for made in (rig, rich_rig):
+        task_id = made.answer_tip()
+        made.step()
+        (live,) = made.ledger.in_flight()
+        made.faults.drop(live.tx)  # a proposer that wants more, and takes it where it is offered
+        events = made.step(blocks=STUCK_AFTER_BLOCKS + SEND_AGAIN_BLOCKS + 1 + DEPTH)
+        repriced = [event for event in events if isinstance(event, Repriced)]
+        if made is rig:
+            assert (repriced, prices(made)) == ([], [])
+        else:
+            assert [event.gas_price for event in repriced] == [2000]
+            assert prices(made) == [2000]
+            assert made.state(task_id) == "final"
+
+
+def test_the_price_rises_no_further_than_allowed(rich_rig):
+    rig = rich_rig
+    task_id = rig.answer_tip()
+    rig.step()
+    signed = set()
+    for _ in range(40):
+        for live in rig.ledger.in_flight():
+            signed.add(live.tx.gas_price)
+            rig.faults.drop(live.tx)
+        rig.step(blocks=1)
+    assert signed == {1000, 2000, 3000}
+    assert rig.state(task_id) == "given_up"
+
+
+def test_whichever_of_two_prices_a_block_holds_is_the_results(rich_rig):
+    """The cheap one comes back from another node after the dear one was signed."""
+    rig = rich_rig
+    task_id = rig.answer_tip()
+    rig.step()
+    (cheap,) = rig.ledger.in_flight()
+    rig.faults.drop(cheap.tx)
+    while len(rig.ledger._read("SELECT 1 FROM transactions")) < 2:
+        rig.step(blocks=1)
+    rig.faults.clear()
+    rig.faults.forget(None)
+    assert rig.chain.send(cheap.tx) is None
+    rig.step(blocks=1 + DEPTH)
+    assert rig.state(task_id) == "final"
+    assert rig.held() == [task_id]
+    assert prices(rig) == [1000]
+
+
+def test_a_price_that_the_node_raised_is_paid_where_allowed(rig, rich_rig):
+    for made, state in ((rig, "given_up"), (rich_rig, "final")):
+        made.chain._mempool._min_gas_price = 1500
+        first = made.answer_tip()
+        made.step()
+        made.step(blocks=1 + DEPTH)
+        assert made.state(first) == state
+    second = rich_rig.answer_tip()
+    assert [type(event) for event in rich_rig.step()] == [Signed]  # at the new price at once
+    rich_rig.step(blocks=1 + DEPTH)
+    assert rich_rig.state(second) == "final"
+    assert prices(rich_rig) == [2000, 2000]
+
+
+def test_a_node_on_another_chain_ends_the_run(rig):
+    def wrong(_name):
+        raise WrongChain("http://devnet serves another chain")
+
+    rig.client.before = wrong
+    with pytest.raises(LedgerError, match="another chain"):
+        rig.sender.round()

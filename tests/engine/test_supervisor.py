@@ -11,7 +11,8 @@ from engine.actions import Accepted, Check, Ended, GivenUp, Kill, OutOfService, 
 from engine.backlog import Job
 from engine.limits import Limits
 from engine.messages import Beat, Computed, Done, Failed, Open, Opened, Ready, Run, Work
-from engine.supervisor import ALIVE, State, Supervisor
+from engine.slot import ALIVE, State
+from engine.supervisor import Supervisor
 from kernels.errors import WrongResult
 from kernels.task import Task
 from kernels.work import Outcome
@@ -381,7 +382,9 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = 0.0
-        self.supervisor = make(("a", "b", "c"), silence=5.0, restarts=3, period=60.0, cooldown=30.0)
+        self.supervisor = make(
+            ("a", "b", "c"), silence=5.0, restarts=3, period=60.0, cooldown=30.0, memory=2**30
+        )
         self.tickets = 0
         self.submitted, self.ended, self.dropped = set(), [], set()
         self.passed = set()
@@ -413,24 +416,53 @@ class Life(RuleBasedStateMachine):
                 case GivenUp():
                     self.ended.append(action.job.ticket)
 
-    @rule()
-    def submit(self):
+    @rule(
+        work=st.sampled_from([TASK, Sum(3)]),
+        priority=st.integers(0, 1),
+        seconds=st.none() | st.floats(0.5, 60.0),
+        name=st.sampled_from(["", "n", "m"]),
+    )
+    def submit(self, work, priority, seconds, name):
         self.tickets += 1
         self.submitted.add(self.tickets)
-        self.take(self.supervisor.submit(Job(self.tickets, TASK, 0), self.now))
+        job = Job(
+            self.tickets,
+            work,
+            name=name,
+            owner="desk" if priority else "",
+            priority=priority,
+            expires=None if seconds is None else self.now + seconds,
+        )
+        self.take(self.supervisor.submit(job, self.now))
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data())
+    def cancel(self, data):
+        ticket = data.draw(st.integers(1, self.tickets))
+        over = ticket in self.ended or ticket in self.dropped
+        actions = self.supervisor.cancel(ticket, self.now)
+        assert [a.job.ticket for a in actions if isinstance(a, GivenUp)] == [ticket] * (not over)
+        self.take(actions)
 
     @rule(device=st.sampled_from("abc"))
     def child_gets_ready(self, device):
-        if self.supervisor.states()[device][0] is State.STARTING:
+        if self.supervisor.states().get(device, ("",))[0] is State.STARTING:
             self.take(
                 self.supervisor.heard(device, self.processes[device], Ready(device, 1.0), self.now)
             )
 
-    @rule(device=st.sampled_from("abc"), fails=st.booleans())
+    @rule(
+        device=st.sampled_from("abc"),
+        fails=st.sampled_from([None, None, None, "Oops", "TaskTooLarge", "InvalidTask"]),
+    )
     def child_answers(self, device, fails):
         match self.told.get(device):
+            case Work(ticket=ticket) | Run(ticket=ticket) if fails and device in self.processes:
+                message = Failed(ticket, fails, "no")
             case Work(ticket=ticket) if device in self.processes:
-                message = Failed(ticket, "Oops", "no") if fails else computed(ticket)
+                message = computed(ticket)
+            case Run(ticket=ticket, work=work) if device in self.processes:
+                message = Done(ticket, work.run(None), device, 0.5)
             case Open(ticket=ticket) if device in self.processes:
                 message = Opened(ticket, b"")
             case _:
@@ -463,20 +495,43 @@ class Life(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from("abc"))
     def pause(self, device):
+        if device not in self.supervisor.states():
+            return
         self.paused.add(device)
         self.supervisor.pause(device)
 
     @rule(device=st.sampled_from("abc"))
     def resume(self, device):
+        if device not in self.supervisor.states():
+            return
         self.paused.discard(device)
         self.take(self.supervisor.resume(device, self.now))
 
     @precondition(lambda self: self.tickets > 3 and not self.withdrawn)  # late, and not all three
     @rule(device=st.sampled_from("abc"))
     def withdraw(self, device):
+        if device not in self.supervisor.states():
+            return
         self.withdrawn.add(device)
         self.take(self.supervisor.withdraw(device, "its memory is broken", self.now))
         assert self.supervisor.states()[device] == (State.OUT, "its memory is broken")
+
+    @rule(device=st.sampled_from("abc"))
+    def child_grows(self, device):
+        if device in self.processes:
+            fat = Beat(2**40)
+            self.take(self.supervisor.heard(device, self.processes[device], fat, self.now))
+            assert device not in self.processes or self.told.get(device) is None
+
+    @rule(device=st.sampled_from("bc"))
+    def device_goes(self, device):
+        self.take(self.supervisor.remove(device, self.now, "unplugged"))
+        self.withdrawn.discard(device)
+        self.paused.discard(device)
+
+    @rule(device=st.sampled_from("bc"))
+    def device_comes(self, device):
+        self.take(self.supervisor.add(device, self.now))
 
     @rule()
     def drop(self):
@@ -496,4 +551,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestLife.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)

@@ -449,7 +449,7 @@ class TestMisbehaviour:
         villain.answer = as_http(STATUS, "200 OK", "Set-Cookie: a=b; Path=/")
         client = client_of(villain.url)
         client.status()
-        assert not client._nodes[0]._session.cookies
+        assert not client._nodes.current._session.cookies
 
 
 class TestRetries:

@@ -1,0 +1,92 @@
+"""Which of several nodes is asked: the one that answered last, unless it fails or stands still.
+
+A node is vetted before it is first asked anything, and again after it failed or its height fell:
+by then another chain may be served there. Nodes that disagree about the newest blocks are followed
+as they come: to who reads blocks, a change to a node on another branch is a roll-back like any other.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from node_client.errors import NodeError
+from node_client.transport import HttpNode
+
+
+class Nodes:
+    """The nodes of one chain, for several threads."""
+
+    def __init__(
+        self,
+        nodes: list[HttpNode],
+        *,
+        vet: Callable[[HttpNode], None],
+        height: Callable[[HttpNode], int],
+        stale_after: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`vet` raises NodeError for a node not to be asked; `height` gives a node's height.
+
+        `stale_after`: seconds without a new block after which the highest node is looked for.
+        """
+        self._nodes = nodes
+        self._vet = vet
+        self._height = height
+        self._stale_after = stale_after
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._current = 0
+        self._vetted: set[HttpNode] = set()
+        self._highest = self._last = -1
+        self._rose_at = clock()
+
+    def __iter__(self) -> Iterator[HttpNode]:
+        return iter(self._nodes)
+
+    @property
+    def current(self) -> HttpNode:
+        """The node to ask."""
+        return self._nodes[self._current]
+
+    def check(self, node: HttpNode) -> None:
+        """Vet a node that was not vetted since it failed. Raises NodeError."""
+        if node not in self._vetted:
+            self._vet(node)
+            with self._lock:
+                self._vetted.add(node)
+
+    def leave(self, node: HttpNode) -> None:
+        """This node failed: go on to the next, unless another thread has done so already."""
+        with self._lock:
+            self._vetted.discard(node)
+            if self._nodes[self._current] is node:
+                self._current = (self._current + 1) % len(self._nodes)
+
+    def saw(self, height: int) -> None:
+        """The current node's tip is at this height. One that fell is vetted again."""
+        with self._lock:
+            if height < self._last:
+                self._vetted.clear()
+            self._last = height
+            if height > self._highest:
+                self._highest = height
+                self._rose_at = self._clock()
+
+    def look_for_a_higher_one(self) -> None:
+        """Where no new block was seen for too long, go on with the highest of the other nodes."""
+        with self._lock:
+            if len(self._nodes) < 2 or self._clock() - self._rose_at < self._stale_after:
+                return
+            self._rose_at = self._clock()  # not again before the same time has passed
+            best, highest = self._current, self._highest
+        for place, node in enumerate(self._nodes):
+            try:
+                self.check(node)
+                height = self._height(node)
+            except NodeError:
+                continue
+            if height > highest:
+                best, highest = place, height
+        with self._lock:
+            self._current = best
