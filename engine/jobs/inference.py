@@ -46,7 +46,6 @@ class Inference:
             work = InferenceWork.of(model, samples, batch, returns_data)
         except (InvalidNetwork, InvalidTask) as error:
             raise InvalidPayload(str(error)) from error
-        limits.check_cost(work.cost)
         limits.check_data(_("the output"), work.form.data_bytes)
         return work
 

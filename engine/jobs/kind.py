@@ -7,7 +7,7 @@ JobRefused
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any, Protocol
 
@@ -51,10 +51,8 @@ class JobLimits:
     """n^3 * iterations, or whatever a kind counts."""
     data_bytes: int = 64 << 20
     """Each input, and the result: bytes."""
-
-    def to_json(self) -> dict[str, int]:
-        """A plain dictionary: part of a worker's capabilities."""
-        return asdict(self)
+    memory_bytes: int = 4 << 30
+    """What the work takes while it runs, as it reckons itself."""
 
     def check_cost(self, multiply_adds: int) -> None:
         """Raise TooLarge for more multiply-adds than one job may take."""
@@ -71,6 +69,15 @@ class JobLimits:
             raise TooLarge(
                 _("{what} has {size} bytes, and {most} is the most here").format(
                     what=what, size=size, most=self.data_bytes
+                )
+            )
+
+    def check_memory(self, size: int) -> None:
+        """Raise TooLarge for more memory than one job may take."""
+        if size > self.memory_bytes:
+            raise TooLarge(
+                _("the job takes {size} bytes of memory, and {most} is the most here").format(
+                    size=size, most=self.memory_bytes
                 )
             )
 

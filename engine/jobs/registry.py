@@ -55,7 +55,10 @@ def needed_blobs(kinds: Kinds, payload: object, limits: JobLimits) -> tuple[Blob
 def parse_job(kinds: Kinds, payload: object, limits: JobLimits, blobs: Blobs) -> Job:
     """The payload's job. Raises JobRefused, or MissingBlob for data that was not fetched."""
     kind, fields = _kind_of(kinds, payload)
-    return kind.parse(fields, limits, blobs)
+    job = kind.parse(fields, limits, blobs)
+    limits.check_cost(job.cost)
+    limits.check_memory(job.bytes_needed)
+    return job
 
 
 def _kind_of(kinds: Kinds, payload: object) -> tuple[JobKind, Payload]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
 from kernels.data import Data
@@ -91,8 +92,7 @@ class InferenceWork(CommittedWork):
         count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
         drawn = random.SystemRandom().sample(range(self.batch), count)
         if count:
-            network, batch = self._read()
-            again = reference.forward(network, batch[drawn])
+            again = self._again(drawn)
             if not np.array_equal(again, self.form.entries(outcome.data)[drawn]):
                 raise WrongResult("a sample, computed again, has another output")
 
@@ -100,14 +100,18 @@ class InferenceWork(CommittedWork):
         """Raise unless these leaves, their samples computed again, give the result."""
         check_digest(result_hash)
         self.form.check_openings(leaves, siblings)
-        network, batch = self._read()
         samples = sorted({self.form.leaf_place(leaf)[0] for leaf in leaves})
-        outputs = dict(zip(samples, reference.forward(network, batch[samples]), strict=True))
+        outputs = dict(zip(samples, self._again(samples), strict=True))
         entries = {}
         for leaf in leaves:
             sample, first, last = self.form.leaf_place(leaf)
             entries[leaf] = outputs[sample][first:last]
         self.form.check_entries(result_hash, entries, siblings)
+
+    def _again(self, samples: Sequence[int]) -> npt.NDArray[np.signedinteger]:
+        """Outputs of these samples, by the reference; one at a time, since it computes in doubles."""
+        network, batch = self._read()
+        return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])
 
     def _read(self) -> tuple[Network, Activations]:
         network = decode_network(self.model.read())

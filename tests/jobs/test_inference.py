@@ -170,7 +170,11 @@ def test_refusals(kinds, changes, refusal, message):
 
 def test_limits_on_cost_and_output(kinds):
     payload = build_payload("digits", "digits:0")
-    for limits in (JobLimits(multiply_adds=1000), JobLimits(data_bytes=100)):
+    for limits in (
+        JobLimits(multiply_adds=1000),
+        JobLimits(data_bytes=100),
+        JobLimits(memory_bytes=10_000),
+    ):
         with pytest.raises(TooLarge):
             parse_job(kinds, payload, limits, NoBlobs())
 
