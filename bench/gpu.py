@@ -15,11 +15,10 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
 from kernels.cuda import expand, layout
-from kernels.cuda.device import CudaDevice, Plan
+from kernels.cuda.device import CudaDevice
 from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream, timed
+from kernels.cuda.philox import words_of
 from kernels.cuda.product import mma, wgmma
 from kernels.task import Task
 
@@ -40,12 +39,10 @@ class Operands:
         self.a, self.b, self.r = (DeviceBuffer(P * P) for _ in range(3))
         self.c = DeviceBuffer(4 * P * P)
         self.weights, self.sums = DeviceBuffer(4 * P), DeviceBuffer(4 * P)
-        seed, stream = DeviceBuffer(64), Stream()
-        seed.from_host(np.frombuffer(SEED + bytes(32), np.uint8))
+        stream = Stream()
         tiles = P // 128
-        Compiled(expand.expand_kernel, 5)(
-            stream, (tiles, 2 * tiles), 256, self.a.address, self.b.address, seed.address, n, tiles
-        )
+        arguments = (self.a.address, self.b.address, 0, n, tiles, *words_of(SEED), 0, 0, 0)
+        Compiled(expand.expand_kernel, 12)(stream, (tiles, 2 * tiles), 256, *arguments)
         stream.wait()
 
     def close(self):
@@ -57,7 +54,7 @@ class Operands:
 def compiled(build, *options):
     """A tier's kernel, compiled once."""
     built = build(*options)
-    kernel = Compiled(built.kernel, 7, shared_bytes=built.shared_bytes, cluster=built.cluster)
+    kernel = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes, cluster=built.cluster)
     return built, kernel
 
 
@@ -75,6 +72,7 @@ class Ours:
                 built.grid(o.P, o.P, card.multiprocessors),
                 built.threads,
                 *(x.address for x in (o.a, o.b, out, o.weights, o.sums)),
+                o.P,
                 o.P,
                 o.P,
             )
@@ -124,11 +122,11 @@ class Torch:
 
 def contenders(card, n, repeat):
     operands = Operands(n)
-    shape = wgmma.default_shape(operands.P)
+    shape = wgmma.shapes_for(operands.P)[0]
     candidates = {
-        "mma.sync 128x128, fold": (mma.build, "fold", False, 128, 3),
-        "mma.sync 256x128, fold": (mma.build, "fold", False, 256, 4),
-        "mma.sync 128x128, int32": (mma.build, "int32", False, 128, 3),
+        "mma.sync 128x128, fold": (mma.build, "fold", False, mma.SMALL),
+        "mma.sync 256x128, fold": (mma.build, "fold", False, mma.LARGE),
+        "mma.sync 128x128, int32": (mma.build, "int32", False, mma.SMALL),
     }
     if card.capability[0] == wgmma.ONLY_MAJOR:
         candidates = {
@@ -177,8 +175,8 @@ def whole_task(n, iterations, rounds=21):
     found = {}
     for checked in (True, False):
         with CudaDevice(0, checked=checked) as device:
-            device.compute(task)
-            plan = device._plan_for(task)
+            device.prepare(task)
+            plan = device.graph(task)
             found["device" if checked else "device, unchecked"] = median(
                 plan.device_seconds(SEED) for _ in range(rounds)
             )
@@ -189,6 +187,7 @@ def whole_task(n, iterations, rounds=21):
                 plan.finish()
                 walls.append(time.perf_counter() - started)
             found["wall" if checked else "wall, unchecked"] = median(walls)
+            plan.close()
             if checked:
                 profiles = [device.profile(task) for _ in range(5)]
                 found["stages"] = {
@@ -201,7 +200,8 @@ def in_flight(n, plans=8, seconds=1.0):
     """Tasks a second with several tasks under way at once."""
     with CudaDevice(0) as device:
         task = Task(SEED, n)
-        lanes = [Plan(device._kernels, device.card, task) for _ in range(plans)]
+        device.prepare(task)
+        lanes = [device.graph(task) for _ in range(plans)]
         root = device.compute(task).root
         for lane in lanes:
             lane.begin(SEED)

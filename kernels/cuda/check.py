@@ -21,12 +21,37 @@ from typing import Any
 
 from numba import cuda, int32, int64, uint32
 
-from kernels.cuda.expand import philox
+from kernels.cuda.philox import philox
+from kernels.cuda.product.fold import jit
 from kernels.cuda.ptx import U32, instruction, word
-from kernels.cuda.words import add32, atomic_add, exchange, load, load4, mul32, store, store4
+from kernels.cuda.words import (
+    add32,
+    atomic_add,
+    exchange,
+    high_word,
+    load,
+    load4,
+    low_word,
+    mul32,
+    store,
+    store4,
+    unsigned_divide,
+)
 
 THREADS = 256
+GROUPS = 4
+"""Of 256 threads, in a block of `project_kernel` and `subtract_kernel`."""
+COLUMNS_ARRAY = 128 * GROUPS
 VERDICT_THREADS = 1024
+
+
+def grid_for(count: int, multiprocessors: int) -> tuple[int]:
+    """Blocks for `count` tiles, or pairs of tiles: at most one a multiprocessor but one.
+
+    Blocks go where there is least, so that one multiprocessor is left to whatever runs beside them: at
+    the end of a task the last block of the tree, whose single chain of hashes all wait for.
+    """
+    return (min(-(-count // GROUPS), max(multiprocessors - 1, 1)),)
 
 
 def _signed_byte(x: Any, position: Any) -> Any:
@@ -37,16 +62,41 @@ def _signed_byte(x: Any, position: Any) -> Any:
 signed_byte = instruction("bfe.s32 $0, $1, $2, 8;", U32, [U32, U32], meaning=_signed_byte)
 
 
+@cuda.jit(device=True)
+def four_weights(weights: Any, key: Any, counter: Any, i: Any) -> None:
+    """Words 4i ... 4i + 3 of w."""
+    c2, c3 = low_word(counter), high_word(counter)
+    a, b, c, d = philox(uint32(i), uint32(0), c2, c3, low_word(key), high_word(key))
+    store4(weights, int64(i) * 16, a, b, c, d)
+
+
+@cuda.jit(device=True)
+def begin_vectors(
+    vectors: Any, key: Any, counter: Any, ticket: Any, x: Any, t: Any, tiles: Any
+) -> None:
+    """For P x P: w, then P zeros for u, P for the sums, then the ticket (four words, one is used).
+
+    Thread t of block x; a block of 128 or more does 128 words of each.
+    """
+    length = int64(tiles) * 512  # bytes of a vector
+    nothing = uint32(0)
+    if t < 32:
+        four_weights(vectors, key, counter, int32(32 * x + t))
+    elif t < 96:
+        # Threads 32 to 63 clear a part of u, 64 to 95 of the sums.
+        vector = int32(t >> 5)
+        at = vector * length + int64(32 * x + t - 32 * vector) * 16
+        store4(vectors, int64(at), nothing, nothing, nothing, nothing)
+    elif t == 96 and x == 0:
+        store4(vectors, int64(3 * length), low_word(ticket), nothing, nothing, nothing)
+
+
 @cuda.jit
-def weights_kernel(weights: Any, seed: Any, P: Any) -> None:
-    """w: P random words from the 16 bytes at `seed`, four a thread. Grid P / 1024 rounded up, 256."""
+def weights_kernel(weights: Any, key: Any, counter: Any, count: Any) -> None:
+    """w: `count` random words, four a thread. Grid count / 1024 rounded up, 256 threads."""
     i = int32(cuda.blockIdx.x) * int32(THREADS) + int32(cuda.threadIdx.x)
-    if i * 4 < int32(P):
-        a, b, c, d = philox(
-            uint32(i), uint32(0), load(seed, int64(8)), load(seed, int64(12)),
-            load(seed, int64(0)), load(seed, int64(4)),
-        )  # fmt: skip
-        store4(weights, int64(i) * 16, a, b, c, d)
+    if i * 4 < int32(count):
+        four_weights(weights, key, counter, i)
 
 
 # Tuples are indexed by literals here: by a loop's variable numba chooses the item in a chain of
@@ -90,104 +140,121 @@ def share(values: Any, count: Any, bit: Any, lanes: Any) -> None:
         values[i] = add32(kept, exchange(sent, uint32(lanes)))
 
 
-@cuda.jit
-def project_kernel(b: Any, weights: Any, u: Any, tiles: Any) -> None:
-    """u[k] += sum over j of w[j] * B[j][k]. Grid (tiles, tiles / 2), 256 threads: a tile of B a block.
+@jit(THREADS * GROUPS)
+def project_kernel(b: Any, weights: Any, u: Any, tiles: Any, count: Any) -> None:
+    """u[k] += sum over j of w[j] * B[j][k], for the `count` tiles of B, `tiles` = K / 128 in a row.
 
-    A thread's 8 rows are equal modulo 8, so that the swizzle puts the same 16 columns at the same
-    place in each of them. The lanes of a warp that have the same columns differ in stored place and
-    row class by the same bits: 1 and 8, or 2 and 16.
+    Any number of blocks of 256 * GROUPS threads (`grid_for`): 256 threads a tile. A thread's 8 rows
+    are equal modulo 8, so that the swizzle puts the same 16 columns at the same place in each of
+    them. The lanes of a warp that have the same columns differ in stored place and row class by the
+    same bits: 1 and 8, or 2 and 16.
     """
-    columns = cuda.shared.array(128, uint32)
-    t = int32(cuda.threadIdx.x)
-    if t < 128:
-        columns[t] = uint32(0)
-    cuda.syncthreads()
-    x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
+    columns = cuda.shared.array(COLUMNS_ARRAY, uint32)
+    t = int32(cuda.threadIdx.x) & 255
+    group = int32(cuda.threadIdx.x) >> 8
     stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    at = (int64(y) * int32(tiles) + x) * 32768 + part * 8192 + row_class * 128 + stored * 16
-    # Position 8 i + row_class of a group holds this row: 16 t + 2 b + e for 8 b + 2 t + e.
-    row = y * 256 + part * 64 + ((row_class >> 1) << 4) + (row_class & 1)
-    sums = cuda.local.array(16, uint32)
-    for i in range(16):
-        sums[i] = uint32(0)
-    for half in range(2):
-        first = at + half * 4096
-        w = int64(row + half * 8) * 4
-        c0, c1 = load4(b, first), load4(b, first + 1024)
-        c2, c3 = load4(b, first + 2048), load4(b, first + 3072)
-        w0, w1 = load(weights, w), load(weights, w + 8)
-        w2, w3 = load(weights, w + 16), load(weights, w + 24)
-        for i in range(4):
-            for j in range(4):
-                shift = uint32(8 * j)
-                total = add32(
-                    add32(
-                        mul32(w0, signed_byte(c0[i], shift)), mul32(w1, signed_byte(c1[i], shift))
-                    ),
-                    add32(
-                        mul32(w2, signed_byte(c2[i], shift)), mul32(w3, signed_byte(c3[i], shift))
-                    ),
-                )
-                sums[4 * i + j] = add32(sums[4 * i + j], total)
-    share(sums, 8, row_class & 1, 9)
-    share(sums, 4, row_class & 2, 18)
+    # Position 8 i + row_class of a group of 64 holds this row: 16 t + 2 b + e for 8 b + 2 t + e.
+    row_in_tile = part * 64 + ((row_class >> 1) << 4) + (row_class & 1)
     column = (stored ^ row_class) * 16 + (row_class & 1) * 8 + (row_class & 2) * 2
-    for i in range(4):
-        cuda.atomic.add(columns, column + i, sums[i])
-    cuda.syncthreads()
-    if t < 128:
-        atomic_add(u, int64(x * 128 + t) * 4, columns[t])
+    sums = cuda.local.array(16, uint32)
+    tile = int32(cuda.blockIdx.x) * int32(GROUPS) + group
+    step = int32(cuda.gridDim.x) * int32(GROUPS)
+    rounds = unsigned_divide(int32(count + step - 1), step)
+    for _ in range(rounds):
+        if t < 128:
+            columns[group * 128 + t] = uint32(0)
+        cuda.syncthreads()
+        y = unsigned_divide(tile, int32(tiles))
+        if tile < count:
+            at = int64(tile) * 32768 + part * 8192 + row_class * 128 + stored * 16
+            row = int64(y * 256 + row_in_tile)
+            for i in range(16):
+                sums[i] = uint32(0)
+            for half in range(2):
+                first = at + half * 4096
+                w = (row + half * 8) * 4
+                c0, c1 = load4(b, first), load4(b, first + 1024)
+                c2, c3 = load4(b, first + 2048), load4(b, first + 3072)
+                w0, w1 = load(weights, w), load(weights, w + 8)
+                w2, w3 = load(weights, w + 16), load(weights, w + 24)
+                for i in range(4):
+                    for j in range(4):
+                        shift = uint32(8 * j)
+                        total = add32(
+                            add32(
+                                mul32(w0, signed_byte(c0[i], shift)),
+                                mul32(w1, signed_byte(c1[i], shift)),
+                            ),
+                            add32(
+                                mul32(w2, signed_byte(c2[i], shift)),
+                                mul32(w3, signed_byte(c3[i], shift)),
+                            ),
+                        )
+                        sums[4 * i + j] = add32(sums[4 * i + j], total)
+            share(sums, 8, row_class & 1, 9)
+            share(sums, 4, row_class & 2, 18)
+            for i in range(4):
+                cuda.atomic.add(columns, group * 128 + column + i, sums[i])
+        cuda.syncthreads()
+        if t < 128 and tile < count:
+            x = int32(tile - y * int32(tiles))
+            atomic_add(u, int64(x * 128 + t) * 4, columns[group * 128 + t])
+        tile = int32(tile + step)
+
+
+@jit(THREADS * GROUPS)
+def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any, count: Any) -> None:
+    """sums[i] -= sum over k of R[i][k] * u[k], for the `count` pairs of tiles of R, 256 rows each.
+
+    `tiles` = K / 128 in a row. Blocks as above: 256 threads a pair. A thread's 8 rows are equal
+    modulo 8: it needs the same 16 words of u for each. The eight lanes that have the same rows add
+    up, and each is left with one of them.
+    """
+    t = int32(cuda.threadIdx.x) & 255
+    stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
+    mine = (stored & 1) * 4 + (stored & 2) + (stored >> 2)
+    totals = cuda.local.array(8, uint32)
+    pair = int32(cuda.blockIdx.x) * int32(GROUPS) + (int32(cuda.threadIdx.x) >> 8)
+    step = int32(cuda.gridDim.x) * int32(GROUPS)
+    while pair < count:
+        y = unsigned_divide(pair, int32(tiles))
+        x = int32(pair - y * int32(tiles))
+        tile = int64(2 * y + (part >> 1)) * int32(tiles) + x
+        at = tile * 16384 + (part & 1) * 8192 + row_class * 128 + stored * 16
+        column = int64(x * 128 + (stored ^ row_class) * 16) * 4
+        u0, u1 = load4(u, column), load4(u, column + 16)
+        u2, u3 = load4(u, column + 32), load4(u, column + 48)
+        for half in range(2):
+            first = at + half * 4096
+            c0, c1 = load4(r, first), load4(r, first + 1024)
+            c2, c3 = load4(r, first + 2048), load4(r, first + 3072)
+            totals[4 * half] = dot16(c0, u0, u1, u2, u3)
+            totals[4 * half + 1] = dot16(c1, u0, u1, u2, u3)
+            totals[4 * half + 2] = dot16(c2, u0, u1, u2, u3)
+            totals[4 * half + 3] = dot16(c3, u0, u1, u2, u3)
+        share(totals, 4, stored & 1, 1)
+        share(totals, 2, stored & 2, 2)
+        share(totals, 1, stored & 4, 4)
+        row = y * 256 + part * 64 + mine * 8 + row_class
+        atomic_add(sums, int64(row) * 4, add32(~totals[0], uint32(1)))
+        pair = int32(pair + step)
 
 
 @cuda.jit
-def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any) -> None:
-    """sums[i] -= sum over k of R[i][k] * u[k]. Grid (tiles, tiles / 2), 256 threads: 256 rows a block.
+def verdict_kernel(sums: Any, count: Any, verdict: Any, ticket: Any) -> None:
+    """Write the word at `ticket` to `verdict` if all `count` sums are zero, 0 otherwise.
 
-    As above, a thread's 8 rows are equal modulo 8: it needs the same 16 words of u for each. The
-    eight lanes that have the same rows add up, and each is left with one of them.
+    One block of 1,024 threads.
     """
     t = int32(cuda.threadIdx.x)
-    x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
-    stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    tile = int64(2 * y + (part >> 1)) * int32(tiles) + x
-    at = tile * 16384 + (part & 1) * 8192 + row_class * 128 + stored * 16
-    column = int64(x * 128 + (stored ^ row_class) * 16) * 4
-    u0, u1 = load4(u, column), load4(u, column + 16)
-    u2, u3 = load4(u, column + 32), load4(u, column + 48)
-    totals = cuda.local.array(8, uint32)
-    for half in range(2):
-        first = at + half * 4096
-        c0, c1 = load4(r, first), load4(r, first + 1024)
-        c2, c3 = load4(r, first + 2048), load4(r, first + 3072)
-        totals[4 * half] = dot16(c0, u0, u1, u2, u3)
-        totals[4 * half + 1] = dot16(c1, u0, u1, u2, u3)
-        totals[4 * half + 2] = dot16(c2, u0, u1, u2, u3)
-        totals[4 * half + 3] = dot16(c3, u0, u1, u2, u3)
-    share(totals, 4, stored & 1, 1)
-    share(totals, 2, stored & 2, 2)
-    share(totals, 1, stored & 4, 4)
-    mine = (stored & 1) * 4 + (stored & 2) + (stored >> 2)
-    row = y * 256 + part * 64 + mine * 8 + row_class
-    atomic_add(sums, int64(row) * 4, add32(~totals[0], uint32(1)))
-
-
-@cuda.jit
-def verdict_kernel(sums: Any, P: Any, verdict: Any, ticket: Any) -> None:
-    """Write `ticket` at `verdict` if every sum is zero, 0 otherwise. One block of 1,024 threads."""
-    wrong = cuda.shared.array(1, int32)
-    t = int32(cuda.threadIdx.x)
-    if t == 0:
-        wrong[0] = int32(0)
-    cuda.syncthreads()
+    wrong = int32(0)
     i = t
-    while i < int32(P):
+    while i < int32(count):
         if load(sums, int64(i) * 4) != uint32(0):
-            wrong[0] = int32(1)
-        i += int32(VERDICT_THREADS)
-    cuda.syncthreads()
-    if t == 0:
-        good = uint32(0)
-        if wrong[0] == 0:
-            good = load(ticket, int64(0))
-        store(verdict, int64(0), good)
+            wrong = int32(1)
+        i = int32(i + VERDICT_THREADS)
+    if cuda.syncthreads_or(wrong) == 0:
+        if t == 0:
+            store(verdict, int64(0), load(ticket, int64(0)))
+    elif t == 0:
+        store(verdict, int64(0), uint32(0))

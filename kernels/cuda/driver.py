@@ -102,6 +102,11 @@ class Card:
         )
 
 
+def driver_version() -> int:
+    """The CUDA version that the driver can run, 13000 for 13.0."""
+    return int(check(cu.cuDriverGetVersion()))
+
+
 def free_memory() -> int:
     """Bytes of device memory that are free now."""
     return int(check(cu.cuMemGetInfo())[0])
@@ -125,6 +130,18 @@ class DeviceBuffer:
         host = np.empty(self.size, np.uint8)
         check(cu.cuMemcpyDtoH(host.ctypes.data, self.address, self.size))
         return host.view(dtype)
+
+    def rows_to_host(self, out: NDArray[Any], pitch: int) -> None:
+        """Fill `out`, contiguous rows, from rows that begin `pitch` bytes apart. Waits for the
+        device.
+        """
+        copy = cu.CUDA_MEMCPY2D()
+        copy.srcMemoryType = cu.CUmemorytype.CU_MEMORYTYPE_DEVICE
+        copy.dstMemoryType = cu.CUmemorytype.CU_MEMORYTYPE_HOST
+        copy.srcDevice, copy.srcPitch = self.address, pitch
+        copy.dstHost, copy.dstPitch = out.ctypes.data, out.strides[0]
+        copy.WidthInBytes, copy.Height = out.shape[1] * out.itemsize, out.shape[0]
+        check(cu.cuMemcpy2D(copy))
 
     def read(self, offset: int, size: int) -> bytes:
         """Some bytes of it. Waits for the device."""
@@ -170,10 +187,6 @@ class Stream:
             cu.cuEventDestroy(event)
         self._events.clear()
         cu.cuStreamDestroy(self._handle)
-
-    def copy_to_device(self, to: int, source: int, size: int) -> None:
-        """Copy from pinned host memory."""
-        check(cu.cuMemcpyHtoDAsync(to, source, size, self._handle))
 
     def clear(self, address: int, words: int) -> None:
         """Set 32-bit words to zero."""
@@ -229,20 +242,39 @@ class Event:
 
 
 class Graph:
-    """A captured graph, ready to be replayed."""
+    """A captured graph, ready to be replayed; its first kernel's arguments can be set in between."""
 
     def __init__(self) -> None:
         self.executable: Any = None
+        self._graph: Any = None
+        self._first: Any = None
+        self._arguments: Any = None
 
     def finish(self, graph: Any) -> None:
         """Make it executable."""
+        self._graph = graph  # kept: its nodes are how the executable's are named
         self.executable = check(cu.cuGraphInstantiate(graph, 0))
-        check(cu.cuGraphDestroy(graph))
+
+    def set_arguments(self, arguments: tuple[int, ...]) -> None:
+        """Arguments (int64) of the graph's one first kernel, for the next launch and those after it."""
+        if self._first is None:
+            nodes, _ = check(cu.cuGraphGetRootNodes(self._graph, 1))
+            self._first = nodes[0]
+            self._parameters = check(cu.cuGraphKernelNodeGetParams(self._first))
+            self._arguments = (ctypes.c_longlong * len(arguments))()
+            start, size = ctypes.addressof(self._arguments), ctypes.sizeof(ctypes.c_longlong)
+            self._pointers = (ctypes.c_void_p * len(arguments))(
+                *(start + size * i for i in range(len(arguments)))
+            )
+            self._parameters.kernelParams = ctypes.addressof(self._pointers)
+        self._arguments[:] = arguments
+        check(cu.cuGraphExecKernelNodeSetParams(self.executable, self._first, self._parameters))
 
     def close(self) -> None:
         """Give it back. Closing twice is no error."""
         if self.executable is not None:
             cu.cuGraphExecDestroy(self.executable)
+            cu.cuGraphDestroy(self._graph)
             self.executable = None
 
 

@@ -105,6 +105,10 @@ class Code:
         """Sum, modulo the width."""
         return self._builder.add(a, b)
 
+    def subtract(self, a: Any, b: Any) -> Any:
+        """Difference, modulo the width."""
+        return self._builder.sub(a, b)
+
     def mul(self, a: Any, b: Any) -> Any:
         """Product, modulo the width."""
         return self._builder.mul(a, b)

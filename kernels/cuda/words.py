@@ -21,6 +21,12 @@ def _rotate(x: Any, n: Any) -> Any:
 add32 = operation(
     U32, [U32, U32], lambda code, a, b: code.add(a, b), meaning=lambda a, b: word(int(a) + int(b))
 )
+subtract32 = operation(
+    U32,
+    [U32, U32],
+    lambda code, a, b: code.subtract(a, b),
+    meaning=lambda a, b: word(int(a) - int(b)),
+)
 mul32 = operation(
     U32, [U32, U32], lambda code, a, b: code.mul(a, b), meaning=lambda a, b: word(int(a) * int(b))
 )
@@ -31,6 +37,12 @@ multiply_wide = instruction(
     meaning=lambda a, b: (word(int(a) * int(b) >> 32), word(int(a) * int(b))),
 )
 """High and low word of a product, in one instruction."""
+low_word = instruction(
+    "{ .reg .b32 t; mov.b64 {$0, t}, $1; }", U32, [I64], meaning=lambda a: word(int(a))
+)
+high_word = instruction(
+    "{ .reg .b32 t; mov.b64 {t, $0}, $1; }", U32, [I64], meaning=lambda a: word(int(a) >> 32)
+)
 # One LOP3 (PTX ISA, lop3): the immediate is the truth table of the three inputs 0xF0, 0xCC, 0xAA.
 xor3 = instruction(
     "lop3.b32 $0, $1, $2, $3, 0x96;",
@@ -94,6 +106,14 @@ load4 = operation(
     _emit_load("ld.global.v4.u32 {$0, $1, $2, $3}, [$4];", 4),
     meaning=_load4,
 )
+load_byte = operation(
+    U32,
+    [BUFFER, I64],
+    lambda code, buffer, offset: code.asm(
+        "ld.global.u8 $0, [$1];", 1, [code.add(buffer, offset)], effect=True, memory=True
+    ),
+    meaning=lambda buffer, offset: word(int(buffer[int(offset) // 4]) >> int(offset) % 4 * 8 & 255),
+)
 store = operation(
     None,
     [BUFFER, I64, U32],
@@ -151,8 +171,11 @@ __all__ = [
     "atomic_add",
     "choose",
     "exchange",
+    "high_word",
     "load",
     "load4",
+    "load_byte",
+    "low_word",
     "majority",
     "mul32",
     "multiply_wide",
@@ -160,6 +183,7 @@ __all__ = [
     "shift_right",
     "store",
     "store4",
+    "subtract32",
     "swap_bytes",
     "unsigned_divide",
     "xor3",

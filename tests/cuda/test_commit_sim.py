@@ -42,7 +42,6 @@ def buffers_for(leaves):
     return {
         "tree": np.zeros(8 * sum(level_sizes(leaves)), np.uint32),
         "root": np.zeros(8, np.uint32),
-        "counter": np.zeros(1, np.uint32),
         "tables": TABLES.copy(),
     }
 
@@ -63,7 +62,6 @@ def check_tree(buffers, nodes):
             reference.hash_level(nodes, above)
             nodes = above
     assert buffers["root"].tobytes() == nodes[0].tobytes()
-    assert buffers["counter"][0] == 0
 
 
 @pytest.mark.parametrize("tag", ["cpc/leaf", "cpc/node"])
@@ -118,27 +116,24 @@ def test_tree_of_any_leaves(leaves, lanes):
     check_tree(buffers, nodes)
 
 
-def test_replay_finds_the_counter_ready():
-    buffers = buffers_for(15)
-    launches = device.plan_tree(15, threads=THREADS, lanes=2)
-    for number in range(3):
-        nodes = np.random.default_rng(number).integers(0, 256, (15, 32), np.uint8)
-        buffers["tree"][: 8 * 15] = nodes.reshape(-1).view(">u4")
-        launch(launches, buffers)
-        check_tree(buffers, nodes)
-
-
 @pytest.mark.parametrize(
     ("n", "expected"),
     [
-        (1, [("leaves_kernel", (1, 1), 128), ("top_kernel", (1,), 128)]),
-        (1024, [("leaves_kernel", (8, 4), 128), ("top_kernel", (32,), 128)]),
+        (1, [("leaves_kernel", (1, 1), 128), ("reduce_kernel", (1,), 128)]),
+        (
+            1024,
+            [
+                ("leaves_kernel", (8, 4), 128),
+                ("reduce_kernel", (32,), 128),
+                ("reduce_kernel", (1,), 128),
+            ],
+        ),
         (
             4096,
             [
                 ("leaves_kernel", (32, 16), 128),
-                ("two_levels_kernel", (128,), 128),
-                ("top_kernel", (128,), 128),
+                ("reduce_kernel", (128,), 128),
+                ("reduce_kernel", (1,), 128),
             ],
         ),
         (
@@ -149,8 +144,8 @@ def test_replay_finds_the_counter_ready():
                 ("two_levels_kernel", (8192,), 128),
                 ("two_levels_kernel", (2048,), 128),
                 ("two_levels_kernel", (512,), 128),
-                ("two_levels_kernel", (128,), 128),
-                ("top_kernel", (128,), 128),
+                ("reduce_kernel", (128,), 128),
+                ("reduce_kernel", (1,), 128),
             ],
         ),
     ],
@@ -166,11 +161,15 @@ def test_launches_fit_each_other(n):
     sizes, offsets = level_sizes(leaves), device.level_offsets(leaves)
     assert device.tree_bytes(n) == offsets[-1] + 32
     level = 0
-    _, *levels, top = device.plan(n)
-    for item in levels:
+    _, *launches = device.plan(n)
+    for item in launches:
         assert item.arguments[1:3] == (offsets[level], sizes[level])
-        assert (item.grid[0] - 1) * item.threads < sizes[level + 2] <= item.grid[0] * item.threads
-        level += 2
-    assert top.arguments[1:3] == (offsets[level], sizes[level])
-    assert top.grid[0] <= top.threads == 2 * 64
-    assert (top.grid[0] - 1) * top.threads < sizes[level] <= top.grid[0] * top.threads
+        if item.kernel.__name__ == "two_levels_kernel":
+            level += 2
+            assert (item.grid[0] - 1) * item.threads < sizes[level] <= item.grid[0] * item.threads
+        else:
+            nodes = item.threads << 2 * item.arguments[3]
+            assert (item.grid[0] - 1) * nodes < sizes[level] <= item.grid[0] * nodes
+            level = min(level + nodes.bit_length() - 1, len(sizes) - 1)
+            assert sizes[level] == item.grid[0]
+    assert sizes[level] == 1

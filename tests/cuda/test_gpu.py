@@ -24,9 +24,10 @@ if not cuda.is_available():
 
 from kernels.check import check_leaves, check_proof
 from kernels.cuda import check as freivalds
-from kernels.cuda import expand, layout
+from kernels.cuda import driver, expand, layout, tuning
 from kernels.cuda.device import CudaDevice
 from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
+from kernels.cuda.philox import words_of
 from kernels.cuda.product import wgmma
 from kernels.cuda.product.tiers import TIERS
 from kernels.devices import open_device
@@ -58,12 +59,21 @@ def random_matrix(n, seed, kind="random"):
 def test_expansion(n):
     P = layout.padded(n)
     tiles = P // 128
-    a, b, seed = DeviceBuffer(P * P), DeviceBuffer(P * P), DeviceBuffer(64)
-    seed.from_host(np.frombuffer(bytes(range(64)), np.uint8))
+    a, b = DeviceBuffer(P * P), DeviceBuffer(P * P)
+    vectors, weights = DeviceBuffer(12 * P + 16), DeviceBuffer(4 * P)
+    vectors.from_host(np.full(12 * P + 16, 0x55, np.uint8))
     stream = Stream()
-    kernel = Compiled(expand.expand_kernel, 5)
-    kernel(stream, (tiles, 2 * tiles), 256, a.address, b.address, seed.address, n, tiles)
+    kernel = Compiled(expand.expand_kernel, 12)
+    addresses = (x.address for x in (a, b, vectors))
+    words = words_of(bytes(range(48)))
+    kernel(stream, (tiles, 2 * tiles + 1), 256, *addresses, n, tiles, *words, 77)
+    Compiled(freivalds.weights_kernel, 4)(
+        stream, (-(-P // 1024),), 256, weights.address, *words[4:], P
+    )
     stream.wait()
+    np.testing.assert_array_equal(vectors.to_host()[: 4 * P], weights.to_host())
+    assert not vectors.to_host()[4 * P : 12 * P].any()
+    assert vectors.to_host(np.uint32)[3 * P] == 77
     expected = []
     for stream_of in operands(bytes(range(32))):
         rows = np.empty((n, n), np.int8)
@@ -77,12 +87,23 @@ def test_expansion(n):
     )
 
 
-@pytest.mark.parametrize("name", TIER_NAMES)
-@pytest.mark.parametrize("kind", ["random", "extreme", "least"])
-@pytest.mark.parametrize("n", [1, 257, 512, 1024, 1300, 2304])
-def test_product_of_every_tier(name, kind, n):
+SHAPES = [
+    pytest.param(tier, shape, id=f"{tier.name}-{shape.name}")
+    for tier in TIERS
+    if tier.runs_on(CARD.capability)
+    for shape in dict.fromkeys(
+        shape for size in (1024, 2048, 4096, 8192) for shape in tier.shapes(size, CARD.capability)
+    )
+]
+
+
+@pytest.mark.parametrize(("tier", "shape"), SHAPES)
+@pytest.mark.parametrize(
+    ("n", "kind"),
+    [(1, "random"), (257, "random"), (512, "least"), (1300, "extreme"), (2304, "random")],
+)
+def test_product_of_every_shape(tier, shape, kind, n):
     """R, C as int32, and both sides of the check."""
-    tier = next(tier for tier in TIERS if tier.name == name)
     P = layout.padded(n)
     tiles = P // 128
     A, B = random_matrix(n, 1, kind), random_matrix(n, 2, kind)
@@ -98,21 +119,11 @@ def test_product_of_every_tier(name, kind, n):
     stream = Stream()
 
     def multiply(output, checked, out):
-        built = tier.build(output, checked, P, CARD.capability)
-        kernel = Compiled(built.kernel, 7, shared_bytes=built.shared_bytes, cluster=built.cluster)
+        built = tier.build(output, checked, shape)
+        kernel = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes, cluster=built.cluster)
         grid = built.grid(P, P, CARD.multiprocessors)
-        kernel(
-            stream,
-            grid,
-            built.threads,
-            a.address,
-            b.address,
-            out.address,
-            w.address,
-            sums.address,
-            P,
-            P,
-        )
+        addresses = (x.address for x in (a, b, out, w, sums))
+        kernel(stream, grid, built.threads, *addresses, P, P, P)
         stream.wait()
 
     multiply("fold", False, r)
@@ -122,19 +133,19 @@ def test_product_of_every_tier(name, kind, n):
 
     for buffer in (u, sums, verdict):
         stream.clear(buffer.address, buffer.size // 4)
-    seed = DeviceBuffer(16)
-    seed.from_host(np.arange(16, dtype=np.uint8))
-    grid_w, grid_s = (-(-P // 1024),), (tiles, tiles // 2)
-    Compiled(freivalds.weights_kernel, 3)(stream, grid_w, 256, w.address, seed.address, P)
-    project = Compiled(freivalds.project_kernel, 4)
-    project(stream, (tiles, tiles // 2), 256, b.address, w.address, u.address, tiles)
+    grid_w, count = (-(-P // 1024),), tiles * tiles // 2
+    Compiled(freivalds.weights_kernel, 4)(stream, grid_w, 256, w.address, 3, 4, P)
+    grid = freivalds.grid_for(count, CARD.multiprocessors)
+    threads = freivalds.THREADS * freivalds.GROUPS
+    project = Compiled(freivalds.project_kernel, 5)
+    project(stream, grid, threads, b.address, w.address, u.address, tiles, count)
     multiply("fold", True, r)
     np.testing.assert_array_equal(layout.from_tiles(r.to_host(np.int8), offsets, n), fold(C))
     weights = w.to_host(np.uint32)[:n].astype(np.uint64)
     expected = (C.astype(np.uint64) * weights[None, :]).sum(axis=1).astype(np.uint32)
     np.testing.assert_array_equal(sums.to_host(np.uint32)[:n], expected)
-    subtract = Compiled(freivalds.subtract_kernel, 4)
-    subtract(stream, grid_s, 256, a.address, u.address, sums.address, tiles)
+    subtract = Compiled(freivalds.subtract_kernel, 5)
+    subtract(stream, grid, threads, a.address, u.address, sums.address, tiles, count)
     Compiled(freivalds.verdict_kernel, 4)(
         stream, (1,), freivalds.VERDICT_THREADS, sums.address, P, verdict.address, ticket.address
     )
@@ -161,21 +172,85 @@ def test_every_vector_on_every_tier(name):
             assert commitment.proof(vector["openings"]) == vector["proof"]
 
 
+def random_tasks(count):
+    """Sizes up to 5,000, odd and even, several iterations; the same on every run."""
+    rng = random.Random(20261125)
+    for _ in range(count):
+        largest = 5000 if rng.random() < 0.25 else 1500
+        yield Task(rng.randbytes(32), rng.randrange(1, largest + 1), rng.choice([1, 1, 2, 3]))
+
+
+@pytest.fixture(scope="module")
+def computed_by_the_cpu():
+    """CPC_GPU_TASKS says how many (default 12): for each its root, and siblings of some leaves."""
+    found = {}
+    with open_device("cpu") as host:
+        for number, task in enumerate(random_tasks(int(os.environ.get("CPC_GPU_TASKS", "12")))):
+            leaves = random.Random(number).sample(range(task.leaf_count), min(8, task.leaf_count))
+            commitment = host.compute(task)
+            found[task] = commitment.root, leaves, commitment.siblings(leaves)
+    return found
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", TIER_NAMES)
-def test_random_tasks_equal_the_cpus(name):
-    """Odd sizes and several iterations; CPC_GPU_TASKS says how many (default 12)."""
-    rng = random.Random(name)
-    with CudaDevice(0, tier=name) as device, open_device("cpu") as host:
-        for _ in range(int(os.environ.get("CPC_GPU_TASKS", "12"))):
-            largest = 5000 if rng.random() < 0.2 else 1500
-            task = Task(rng.randbytes(32), rng.randrange(1, largest) | 1, rng.randrange(1, 4))
-            ours, theirs = device.compute(task), host.compute(task)
-            assert ours.root == theirs.root, task
-            leaves = rng.sample(range(task.leaf_count), min(8, task.leaf_count))
-            siblings = ours.siblings(leaves)
-            assert siblings == theirs.siblings(leaves)
-            if task.n < 1500:
+def test_random_tasks_equal_the_cpus(name, computed_by_the_cpu):
+    with CudaDevice(0, tier=name) as device:
+        for task, (root, leaves, siblings) in computed_by_the_cpu.items():
+            ours = device.compute(task)
+            assert ours.root == root, task
+            assert ours.siblings(leaves) == siblings
+            if task.n < 1500 and len(leaves) == 8:
                 check_leaves(task, ours.root, leaves, siblings)
+    print(f"{name}: {len(computed_by_the_cpu)} tasks equal to the CPU's")
+
+
+@pytest.mark.parametrize("name", TIER_NAMES)
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 1, 1), (3, 700, 65), (1000, 17, 4099), (300, 513, 256), (257, 3000, 1031)]
+)
+def test_customers_products(name, m, n, k):
+    rng = np.random.default_rng(m)
+    A, B = (rng.integers(-128, 128, (rows, k), dtype=np.int8) for rows in (m, n))
+    A[0] = B[0] = -128
+    with CudaDevice(0, tier=name) as device:
+        C = device.multiply(A, B)
+        assert C.dtype == np.int32
+        assert C.shape == (m, n)
+        np.testing.assert_array_equal(C, (A.astype(np.float64) @ B.T.astype(np.float64)))
+        np.testing.assert_array_equal(device.multiply(A[::2], B), C[::2])
+
+
+def test_a_product_in_bands(monkeypatch):
+    rng = np.random.default_rng(3)
+    A, B = (rng.integers(-128, 128, (rows, 300), dtype=np.int8) for rows in (1100, 500))
+    with CudaDevice(0) as device:
+        whole = device.multiply(A, B)
+        room = 256 * 2**20 + 512 * 512 + 500 * 300 + 4 * 1024 + 2**20 + 520 * (4 * 512 + 512 + 304)
+        monkeypatch.setattr("kernels.cuda.multiply.free_memory", lambda: room)
+        np.testing.assert_array_equal(device.multiply(A, B), whole)
+        monkeypatch.setattr("kernels.cuda.multiply.free_memory", lambda: room // 2)
+        with pytest.raises(TaskTooLarge, match="1100 x 300"):
+            device.multiply(A, B)
+
+
+def test_tuning_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("CPC_CACHE", str(tmp_path))
+    task = Task(bytes(range(32)), 1024)
+    with CudaDevice(0) as device:
+        root = device.compute(task).root
+        device.prepare(task)
+        kept = json.loads((tmp_path / "tuned.json").read_text())
+        assert CARD.name in str(kept)
+        assert device.compute(task).root == root
+    monkeypatch.setattr(tuning, "fastest", None)  # would fail if it were measured again
+    with CudaDevice(0) as device:
+        device.prepare(task)
+    monkeypatch.setenv("CPC_CACHE", str(tmp_path / "another"))
+    monkeypatch.setenv("CPC_TUNE", "0")
+    with CudaDevice(0) as device:
+        device.prepare(task)
+        assert device.compute(task).root == root
 
 
 @pytest.mark.skipif("wgmma" not in TIER_NAMES, reason="the faulty kernel is the wgmma tier's")
@@ -189,26 +264,25 @@ def test_the_check_finds_every_fault_that_changes_the_result():
     right = layout.to_tiles(fold(C), offsets)
     a, b, r = (DeviceBuffer(P * P) for _ in range(3))
     w, u, sums, verdict = (DeviceBuffer(size) for size in (4 * P + 16, 4 * P, 4 * P, 16))
-    seed = DeviceBuffer(32)
+    ticket = DeviceBuffer(16)
+    ticket.from_host(np.array([7], np.uint32))
     a.from_host(layout.to_tiles(A, offsets))
     b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
     built = wgmma.build("fold", True, wgmma.SMALL, faulty=True)
-    product = Compiled(built.kernel, 7, shared_bytes=built.shared_bytes)
+    product = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes)
     make_weights, project, subtract, judge = (
         Compiled(kernel, count)
         for kernel, count in (
-            (freivalds.weights_kernel, 3),
-            (freivalds.project_kernel, 4),
-            (freivalds.subtract_kernel, 4),
+            (freivalds.weights_kernel, 4),
+            (freivalds.project_kernel, 5),
+            (freivalds.subtract_kernel, 5),
             (freivalds.verdict_kernel, 4),
         )
     )
     stream, rng = Stream(), np.random.default_rng(11)
     changed = harmless = 0
     for number in range(int(os.environ.get("CPC_GPU_FAULTS", "1000")) + 1):
-        fresh = np.concatenate([np.frombuffer(rng.bytes(16), np.uint32), [7] * 4])
-        seed.from_host(fresh.astype(np.uint32))
-        make_weights(stream, (1,), 256, w.address, seed.address, P)
+        make_weights(stream, (1,), 256, w.address, *words_of(rng.bytes(16)), P)
         stream.wait()
         bits = np.uint32(1 << rng.integers(0, 27)) if rng.random() < 0.7 else rng.integers(1, 2**32)
         place = [rng.integers(0, 32), rng.integers(0, 128), rng.integers(0, 64), bits]
@@ -217,13 +291,14 @@ def test_the_check_finds_every_fault_that_changes_the_result():
         DeviceView(w.address + 4 * P).from_host(np.array(place, np.uint32))
         for vector in (u, sums):
             stream.clear(vector.address, P)
-        project(stream, (tiles, tiles // 2), 256, b.address, w.address, u.address, tiles)
+        check_grid = freivalds.grid_for(tiles * tiles // 2, CARD.multiprocessors)
+        project(stream, check_grid, 1024, b.address, w.address, u.address, tiles, tiles**2 // 2)
         grid = built.grid(P, P, CARD.multiprocessors)
         operands_of = (x.address for x in (a, b, r, w, sums))
-        product(stream, grid, built.threads, *operands_of, P, P)
-        subtract(stream, (tiles, tiles // 2), 256, a.address, u.address, sums.address, tiles)
-        threads, ticket = freivalds.VERDICT_THREADS, seed.address + 16
-        judge(stream, (1,), threads, sums.address, P, verdict.address, ticket)
+        product(stream, grid, built.threads, *operands_of, P, P, P)
+        subtract(stream, check_grid, 1024, a.address, u.address, sums.address, tiles, tiles**2 // 2)
+        threads = freivalds.VERDICT_THREADS
+        judge(stream, (1,), threads, sums.address, P, verdict.address, ticket.address)
         stream.wait()
         passed = verdict.to_host(np.uint32)[0] == 7
         if np.array_equal(r.to_host(np.int8), right):
@@ -257,9 +332,7 @@ def test_a_tree_outlives_the_next_task():
 
 def test_a_task_too_large_for_the_card_is_refused_by_name():
     with CudaDevice(0) as device:
-        hog = DeviceBuffer(
-            max(0, __import__("kernels.cuda.driver").cuda.driver.free_memory() - 2**30)
-        )
+        hog = DeviceBuffer(max(0, driver.free_memory() - 2**30))
         try:
             with pytest.raises(TaskTooLarge, match="cuda:0"):
                 device.compute(Task(bytes(range(32)), 40_000))

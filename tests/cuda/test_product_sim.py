@@ -50,7 +50,7 @@ def check(monkeypatch, tier, n, output, checked, squares=None, **options):
     weights = generator.integers(0, 2**32, P, dtype=np.uint32)
     before = generator.integers(0, 2**32, P, dtype=np.uint32)
     sums = before.copy()
-    built.kernel[len(squares), built.threads](a, b, out, weights, sums, P, P)
+    built.kernel[len(squares), built.threads](a, b, out, weights, sums, P, P, P)
 
     C = np.zeros((P, P), np.int64)
     C[:n, :n] = A.astype(np.int64) @ B.T.astype(np.int64)
@@ -92,18 +92,18 @@ def test_several_tiles_of_a_and_of_b(monkeypatch):
 
 
 def test_simt_in_larger_squares(monkeypatch):
-    check(monkeypatch, simt, 256, "int32", False, [(1, 0)], quads=2)
+    check(monkeypatch, simt, 256, "int32", False, [(1, 0)], shape=simt.Shape(2))
 
 
 def test_dp4a_in_smaller_squares(monkeypatch):
-    check(monkeypatch, dp4a, 300, "fold", True, [(4, 4)], quads=1)
+    check(monkeypatch, dp4a, 300, "fold", True, [(4, 4)], shape=simt.Shape(1))
 
 
 def test_no_other_product():
     with pytest.raises(ValueError, match="no such product"):
         simt.build("int8")
     with pytest.raises(ValueError, match="no such product"):
-        dp4a.build(quads=3)
+        dp4a.build(shape=simt.Shape(3))
 
 
 def test_dot4_as_the_gpu_computes_it():

@@ -57,6 +57,40 @@ def load_block(r: Any, first: Any, swizzle: Any, block: Any) -> Any:
     )
 
 
+@cuda.jit(device=True)
+def first_block(r: Any, row: Any, part: Any, tiles: Any) -> Any:
+    """Where leaf `part` of a row begins in R's tiles, its row's swizzle, and its first 64 bytes."""
+    first = (int64(row >> 7) * tiles + 2 * part) * TILE_BYTES + (row & 127) * 128
+    swizzle = (row & 7) << 4
+    return first, swizzle, load_block(r, first, swizzle, int32(0))
+
+
+@cuda.jit(device=True)
+def hash_leaf(
+    r: Any, first: Any, swizzle: Any, ahead: Any, length: Any, constants: Any, one: Any
+) -> Any:
+    """The digest of a leaf of `length` bytes, 1 to 256; what comes first is `first_block`'s."""
+    blocks = int32(4)
+    if length < 256:
+        blocks = int32((length + 9 + 63) >> 6)
+    state = LEAF_START
+    for block in range(blocks):
+        w0, w1, w2, w3 = ahead
+        # Of block 4, and beyond the last, nothing is used.
+        ahead = load_block(r, first, swizzle, min(int32(block + 1), int32(3)))
+        left = int32(length - block * 64)
+        if left < 64:
+            w0, w1 = end_four(w0, left), end_four(w1, int32(left - 16))
+            w2, w3 = end_four(w2, int32(left - 32)), end_four(w3, int32(left - 48))
+            if block == blocks - 1:
+                w3 = w3[0], w3[1], w3[2], swap_bytes(uint32(8 * (64 + length)))
+        w0, w1, w2, w3 = big_endian(w0), big_endian(w1), big_endian(w2), big_endian(w3)
+        state = compress(state, w0, w1, w2, w3, constants, one)
+    if length == 256:
+        state = compress_padding(state, constants, one)
+    return state
+
+
 @cuda.jit
 def leaves_kernel(r: Any, tree: Any, n: Any, rows: Any, tiles: Any, tables: Any, one: Any) -> None:
     """Level 0 of `tree` from `rows` rows of R in tiles (`layout.py`); `tiles` = P / 128, `one` = 1.
@@ -70,32 +104,11 @@ def leaves_kernel(r: Any, tree: Any, n: Any, rows: Any, tiles: Any, tables: Any,
     n, rows, tiles, one = int32(n), int32(rows), int32(tiles), int32(one)
     row = int32(cuda.blockIdx.x) * int32(cuda.blockDim.x) + int32(cuda.threadIdx.x)
     part = int32(cuda.blockIdx.y)
-    # A row of two neighbouring tiles, in which the swizzle exchanges 16-byte chunks.
-    readable = min(int32(row), int32(rows - 1))
-    first = (int64(readable >> 7) * tiles + 2 * part) * TILE_BYTES + (readable & 127) * 128
-    swizzle = (readable & 7) << 4
-    ahead = load_block(r, first, swizzle, int32(0))
+    first, swizzle, ahead = first_block(r, min(int32(row), int32(rows - 1)), part, tiles)
     copy_constants(constants, tables, int32(LEAF_PADDING_AT))
     cuda.syncthreads()
     if row < rows:
         length = min(int32(256), int32(n - part * 256))
-        blocks = int32(4)
-        if length < 256:
-            blocks = int32((length + 9 + 63) >> 6)
-        state = LEAF_START
-        for block in range(blocks):
-            w0, w1, w2, w3 = ahead
-            # Of block 4, and beyond the last, nothing is used.
-            ahead = load_block(r, first, swizzle, min(int32(block + 1), int32(3)))
-            left = int32(length - block * 64)
-            if left < 64:
-                w0, w1 = end_four(w0, left), end_four(w1, int32(left - 16))
-                w2, w3 = end_four(w2, int32(left - 32)), end_four(w3, int32(left - 48))
-                if block == blocks - 1:
-                    w3 = w3[0], w3[1], w3[2], swap_bytes(uint32(8 * (64 + length)))
-            w0, w1, w2, w3 = big_endian(w0), big_endian(w1), big_endian(w2), big_endian(w3)
-            state = compress(state, w0, w1, w2, w3, constants, one, uint32(one))
-        if length == 256:
-            state = compress_padding(state, constants, one, uint32(one))
+        state = hash_leaf(r, first, swizzle, ahead, length, constants, one)
         leaf = int64(row) * int32(cuda.gridDim.y) + part
         store_digest(tree, int64(leaf * 32), state)

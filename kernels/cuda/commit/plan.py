@@ -10,7 +10,6 @@ All arguments are int64: numbers, or the addresses of these buffers, which start
 * `tree`: `tree_bytes(n)`; level l begins at `level_offsets(leaves)[l]`, the leaves at 0. A digest is
   eight words, the values of SHA-256's words (`digest_bytes` gives bytes);
 * `root`: the 32 bytes of the root, here as they are; may be pinned host memory;
-* `counter`: a word, zero before the first launch, and again after the last. One for each stream;
 * `tables`: a copy of `TABLES`.
 """
 
@@ -21,7 +20,7 @@ from typing import Any
 from kernels.commit.tree import level_sizes
 from kernels.cuda.commit.leaves import leaves_kernel
 from kernels.cuda.commit.sha256 import TABLES, digest_bytes
-from kernels.cuda.commit.tree import MOST_LANES, top_kernel, two_levels_kernel
+from kernels.cuda.commit.tree import MOST_LANES, reduce_kernel, two_levels_kernel
 from kernels.cuda.layout import TILE, padded
 from kernels.digest import DIGEST_BYTES
 from kernels.task import LEAF_BYTES
@@ -82,16 +81,22 @@ def plan_tree(leaves: int, *, threads: int = THREADS, lanes: int = MOST_LANES) -
     """The launches that make the tree from its leaves' digests."""
     launches = []
     sizes, offsets = level_sizes(leaves), level_offsets(leaves)
+    share = 2 * lanes  # nodes that a block of the reduction takes, without its two wider levels
     level = 0
-    while sizes[level] > (2 * lanes) ** 2:
+    while sizes[level] > 4 * share * share:
         grid = (-(-sizes[level + 2] // threads),)
         arguments = ("tree", offsets[level], sizes[level], "tables", 1)
         launches.append(Launch(two_levels_kernel, grid, threads, arguments))
         level += 2
-    grid = (-(-sizes[level] // (2 * lanes)),)
-    top = ("tree", offsets[level], sizes[level], "root", "counter", "tables", 1)
-    launches.append(Launch(top_kernel, grid, 2 * lanes, top))
-    return launches
+    while True:
+        quads = int(sizes[level] > share * share)
+        nodes = share << 2 * quads
+        grid = (-(-sizes[level] // nodes),)
+        reduced = ("tree", offsets[level], sizes[level], quads, "root", "tables", 1)
+        launches.append(Launch(reduce_kernel, grid, share, reduced))
+        if sizes[level] <= nodes:
+            return launches
+        level += nodes.bit_length() - 1
 
 
 __all__ = [

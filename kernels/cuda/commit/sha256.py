@@ -73,10 +73,18 @@ def padding(message_bytes: int) -> Words:
 LEAF_START = tuple(map(np.uint32, midstate(LEAF_TAG)))
 NODE_START = tuple(map(np.uint32, midstate(NODE_TAG)))
 
-TABLES = np.array(
-    [*K.tolist(), *schedule(padding(64 + LEAF_BYTES)), *schedule(padding(64 + 64))], np.uint32
-)
-"""What kernels take as `tables`: SHA-256's constants, then the schedules of the two padding blocks."""
+
+def _added(message_bytes: int) -> list[int]:
+    """A padding block's schedule with the rounds' constants added: it is the same in every hash."""
+    return [
+        (w + k) & 0xFFFFFFFF
+        for w, k in zip(schedule(padding(message_bytes)), K.tolist(), strict=True)
+    ]
+
+
+TABLES = np.array([*K.tolist(), *_added(64 + LEAF_BYTES), *_added(64 + 64)], np.uint32)
+"""What kernels take as `tables`: SHA-256's constants K, then for leaves and for nodes the schedule of
+the padding block, K added."""
 LEAF_PADDING_AT = 256
 NODE_PADDING_AT = 512
 """Where in `TABLES` a padding block's schedule begins, in bytes."""
@@ -144,13 +152,9 @@ plus = instruction(
     "mad.lo.u32 $0, $1, $3, $2;",
     U32,
     [U32, U32, U32],
-    meaning=lambda x, y, factor: word(int(x) * int(factor) + int(y)),
+    meaning=lambda x, y, one: word(int(x) * int(one) + int(y)),
 )
-"""plus(x, y, factor): x + y, for a factor that is 1.
-
-If the compiler cannot know it, the multipliers add: they have time where all the integer units are
-busy (leaves). If it is the literal 1, the compiler sees an addition, and that has the shorter chain.
-"""
+"""plus(x, y, one): x + y by the multipliers, where `one` is 1 and the compiler cannot know it."""
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -158,19 +162,23 @@ busy (leaves). If it is the literal 1, the compiler sees an addition, and that h
 
 
 @cuda.jit(device=True)
-def one_round(state: Any, w: Any, k: Any, factor: Any) -> Any:
-    """A round with a word of the schedule and a constant."""
+def one_round(state: Any, wk: Any, one: Any) -> Any:
+    """A round with a word of the schedule, its constant added.
+
+    A scheduler's integer unit takes a warp's instruction every two cycles, its multipliers another:
+    so of the additions only the last of either new word (three operands, one instruction) go to the
+    integer unit, beside ten rotations and bitwise functions. 24 cycles is the least a round takes.
+    """
     a, b, c, d, e, f, g, h = state
-    x = plus(plus(h, add32(w, k), factor), choose(e, f, g), factor)
+    x = plus(choose(e, f, g), plus(h, wk, one), one)
     s1 = xor3(rotate_right(e, uint32(6)), rotate_right(e, uint32(11)), rotate_right(e, uint32(25)))
     s0 = xor3(rotate_right(a, uint32(2)), rotate_right(a, uint32(13)), rotate_right(a, uint32(22)))
-    t2 = plus(s0, majority(a, b, c), factor)
     return (
-        plus(plus(x, s1, factor), t2, factor),
+        add32(add32(plus(x, s1, one), majority(a, b, c)), s0),
         a,
         b,
         c,
-        plus(plus(x, d, factor), s1, factor),
+        add32(add32(x, d), s1),
         e,
         f,
         g,
@@ -178,12 +186,31 @@ def one_round(state: Any, w: Any, k: Any, factor: Any) -> Any:
 
 
 @cuda.jit(device=True)
-def four_rounds(state: Any, w: Any, k: Any, factor: Any) -> Any:
-    """Four rounds with four words and constants."""
-    state = one_round(state, w[0], k[0], factor)
-    state = one_round(state, w[1], k[1], factor)
-    state = one_round(state, w[2], k[2], factor)
-    return one_round(state, w[3], k[3], factor)
+def four_rounds(state: Any, wk: Any, one: Any) -> Any:
+    """Four rounds with four words to which the constants are added."""
+    state = one_round(state, wk[0], one)
+    state = one_round(state, wk[1], one)
+    state = one_round(state, wk[2], one)
+    return one_round(state, wk[3], one)
+
+
+@cuda.jit(device=True)
+def add_four(x: Any, y: Any) -> Any:
+    """Word by word."""
+    return add32(x[0], y[0]), add32(x[1], y[1]), add32(x[2], y[2]), add32(x[3], y[3])
+
+
+@cuda.jit(device=True)
+def four_with_constants(state: Any, w: Any, k: Any, one: Any) -> Any:
+    """Four rounds with four words and their constants."""
+    return four_rounds(
+        state,
+        (
+            plus(w[0], k[0], one), plus(w[1], k[1], one),
+            plus(w[2], k[2], one), plus(w[3], k[3], one),
+        ),
+        one,
+    )  # fmt: skip
 
 
 @cuda.jit(device=True)
@@ -211,56 +238,44 @@ def next_four(w0: Any, w1: Any, w2: Any, w3: Any) -> Any:
 @cuda.jit(device=True)
 def sum_of_states(x: Any, y: Any) -> Any:
     """Word by word."""
-    return (
-        add32(x[0], y[0]), add32(x[1], y[1]), add32(x[2], y[2]), add32(x[3], y[3]),
-        add32(x[4], y[4]), add32(x[5], y[5]), add32(x[6], y[6]), add32(x[7], y[7]),
-    )  # fmt: skip
+    return add_four(x[:4], y[:4]) + add_four(x[4:], y[4:])
 
 
 @cuda.jit(device=True)
-def compress(
-    start: Any, w0: Any, w1: Any, w2: Any, w3: Any, constants: Any, one: Any, factor: Any
-) -> Any:
+def compress(start: Any, w0: Any, w1: Any, w2: Any, w3: Any, constants: Any, one: Any) -> Any:
     """The state after one more block of a message; `constants` is where they lie in shared memory."""
-    state = four_rounds(start, w0, shared_load4(constants, int32(0)), factor)
-    state = four_rounds(state, w1, shared_load4(constants, int32(16)), factor)
-    state = four_rounds(state, w2, shared_load4(constants, int32(32)), factor)
-    state = four_rounds(state, w3, shared_load4(constants, int32(48)), factor)
+    u = uint32(one)
+    state = four_with_constants(start, w0, shared_load4(constants, int32(0)), u)
+    state = four_with_constants(state, w1, shared_load4(constants, int32(16)), u)
+    state = four_with_constants(state, w2, shared_load4(constants, int32(32)), u)
+    state = four_with_constants(state, w3, shared_load4(constants, int32(48)), u)
     at = int32(64)
     for _ in range(3 * one):
         w0 = next_four(w0, w1, w2, w3)
-        state = four_rounds(state, w0, shared_load4(constants, at), factor)
+        state = four_with_constants(state, w0, shared_load4(constants, at), u)
         w1 = next_four(w1, w2, w3, w0)
-        state = four_rounds(state, w1, shared_load4(constants, int32(at + 16)), factor)
+        state = four_with_constants(state, w1, shared_load4(constants, int32(at + 16)), u)
         w2 = next_four(w2, w3, w0, w1)
-        state = four_rounds(state, w2, shared_load4(constants, int32(at + 32)), factor)
+        state = four_with_constants(state, w2, shared_load4(constants, int32(at + 32)), u)
         w3 = next_four(w3, w0, w1, w2)
-        state = four_rounds(state, w3, shared_load4(constants, int32(at + 48)), factor)
+        state = four_with_constants(state, w3, shared_load4(constants, int32(at + 48)), u)
         at = int32(at + 64)
     return sum_of_states(start, state)
 
 
 @cuda.jit(device=True)
-def sixteen_rounds(state: Any, shared: Any, at: Any, stride: Any, k_at: Any, factor: Any) -> Any:
-    """Sixteen rounds with words that lie in shared memory at `at`, four each `stride` bytes."""
-    w0, w1 = shared_load4(shared, at), shared_load4(shared, int32(at + stride))
-    w2, w3 = (
-        shared_load4(shared, int32(at + 2 * stride)),
-        shared_load4(shared, int32(at + 3 * stride)),
-    )
-    state = four_rounds(state, w0, shared_load4(shared, k_at), factor)
-    state = four_rounds(state, w1, shared_load4(shared, int32(k_at + 16)), factor)
-    state = four_rounds(state, w2, shared_load4(shared, int32(k_at + 32)), factor)
-    return four_rounds(state, w3, shared_load4(shared, int32(k_at + 48)), factor)
-
-
-@cuda.jit(device=True)
-def compress_padding(start: Any, constants: Any, one: Any, factor: Any) -> Any:
+def compress_padding(start: Any, constants: Any, one: Any) -> Any:
     """The state after the padding block whose schedule was copied with the constants."""
     state = start
-    at = int32(0)
+    at = int32(SCHEDULE_AT)
+    u = uint32(one)
     for _ in range(4 * one):
-        state = sixteen_rounds(state, constants, int32(at + SCHEDULE_AT), int32(16), at, factor)
+        k0, k1 = shared_load4(constants, at), shared_load4(constants, int32(at + 16))
+        k2, k3 = shared_load4(constants, int32(at + 32)), shared_load4(constants, int32(at + 48))
+        state = four_rounds(state, k0, u)
+        state = four_rounds(state, k1, u)
+        state = four_rounds(state, k2, u)
+        state = four_rounds(state, k3, u)
         at = int32(at + 64)
     return sum_of_states(start, state)
 

@@ -3,8 +3,10 @@
 The kernel is that of `simt.py`; only the scalar product of two words is another one.
 """
 
+from functools import cache
+
 from kernels.cuda.product.fold import Built
-from kernels.cuda.product.simt import scalar_product, with_dot4
+from kernels.cuda.product.simt import Shape, scalar_product, with_dot4
 from kernels.cuda.ptx import I32, U32, instruction
 
 NAME = "dp4a"
@@ -14,6 +16,7 @@ dp4a = instruction("dp4a.s32.s32 $0, $1, $2, $3;", I32, [U32, U32, I32], meaning
 """dp4a(x, y, total): total plus the scalar product of four int8 in x and four in y (PTX ISA, dp4a)."""
 
 
-def build(output: str = "fold", checked: bool = False, quads: int = 2) -> Built:
+@cache
+def build(output: str = "fold", checked: bool = False, shape: Shape = Shape(2)) -> Built:  # noqa: B008
     """The kernel, with the options of `simt.build`."""
-    return with_dot4(dp4a, output, checked, quads)
+    return with_dot4(dp4a, output, checked, shape.quads)

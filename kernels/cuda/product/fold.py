@@ -42,9 +42,11 @@ GROUP_REGISTERS = 32
 class Built:
     """A product kernel and how it is launched.
 
-    The kernel's arguments, all int64: a, b, out, weights, sums (buffers), P, and `height`, how many
-    rows of C it computes: a multiple of 256. a, out and sums begin at the first of them.
-    `shared_bytes` is dynamic shared memory. `grid(height, P, multiprocessors)` is the launch's grid.
+    C, M x N, is A, M x K, times the transpose of B, N x K; all three are padded sizes, multiples of
+    256. The kernel's arguments, all int64: a, b, out, weights, sums (buffers), M, N, K; and where
+    it `leaves` (hashes R's leaves beside the product) also tree, n, tables and 1, as
+    `commit.leaves` takes them. `shared_bytes` is dynamic shared memory. `grid(M, N,
+    multiprocessors)` is the launch's grid.
     """
 
     kernel: Any
@@ -53,6 +55,12 @@ class Built:
     grid: Callable[[int, int, int], tuple[int, ...]]
     cluster: int = 1
     """Blocks a cluster (Hopper); the grid is a multiple of it."""
+    leaves: bool = False
+
+    @property
+    def arguments(self) -> int:
+        """How many the kernel takes."""
+        return 12 if self.leaves else 8
 
 
 def jit(threads: int, blocks: int = 1) -> Any:
@@ -65,7 +73,7 @@ def jit(threads: int, blocks: int = 1) -> Any:
 
 def grid_of_blocks(rows: int, columns: int) -> Callable[[int, int, int], tuple[int, ...]]:
     """One block of threads for every `rows` x `columns` of C, in one dimension (see `raster`)."""
-    return lambda height, P, _multiprocessors: ((height // rows) * (P // columns),)
+    return lambda M, N, _multiprocessors: ((M // rows) * (N // columns),)
 
 
 @cuda.jit(device=True)

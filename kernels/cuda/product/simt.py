@@ -21,6 +21,8 @@ would all write into one memory bank: the idea of the swizzle of `layout.py`.
 `dp4a.py` has an instruction for it. Everything here runs under the CUDA simulator.
 """
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from numba import cuda, int32, int64, uint32
@@ -41,6 +43,21 @@ from kernels.cuda.words import (
 
 NAME = "simt"
 LEAST_CAPABILITY = (5, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A block's square of C: its side in quads, 1 or 2."""
+
+    quads: int = 1
+
+    @property
+    def name(self) -> str:
+        """As the cache file of tuned shapes and the tables of the bench call it."""
+        return f"{QUAD * self.quads}x{QUAD * self.quads}"
+
+    hashes_leaves = False
+
 
 THREADS = 256
 QUAD = 64
@@ -77,12 +94,13 @@ def dot4_on_gpu(x: Any, y: Any, total: Any) -> Any:
 dot4 = scalar_product if SIMULATED else dot4_on_gpu
 
 
-def build(output: str = "fold", checked: bool = False, quads: int = 1) -> Built:
-    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major, P to a row).
+@cache
+def build(output: str = "fold", checked: bool = False, shape: Shape = Shape()) -> Built:
+    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major). See `Built`.
 
-    `checked`: the row sums of Freivalds' check too. `quads`: 1 or 2, the square's side by 64.
+    `checked`: the row sums of Freivalds' check too.
     """
-    return with_dot4(dot4, output, checked, quads)
+    return with_dot4(dot4, output, checked, shape.quads)
 
 
 def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
@@ -96,7 +114,7 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
     copies = side * TILE // 16 // THREADS  # 16-byte chunks of each operand that a thread copies
 
     @jit(THREADS, 2)
-    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any, height: Any) -> None:
+    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any) -> None:
         if SIMULATED:
             words_a = cuda.shared.array(words, uint32)
             words_b = cuda.shared.array(words, uint32)
@@ -110,9 +128,9 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
 
         thread = int32(cuda.threadIdx.x)
         tx, ty = int32((thread & 15) * 4), int32((thread >> 4) * 4)
-        tiles = int32(P >> 7)
-        across = unsigned_divide(int32(P), int32(side))
-        down = unsigned_divide(int32(height), int32(side))
+        tiles = int32(K >> 7)
+        across = unsigned_divide(int32(N), int32(side))
+        down = unsigned_divide(int32(M), int32(side))
         i0, j0 = raster(int32(cuda.blockIdx.x), down, across, BAND)
         i0, j0 = int32(i0 * side), int32(j0 * side)  # the square's first row and column
 
@@ -161,12 +179,12 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
                 c0, c1 = accumulators[first], accumulators[first + 1]
                 c2, c3 = accumulators[first + 2], accumulators[first + 3]
                 if folds:
-                    tile = int64(row >> 7) * tiles + (column >> 7)
+                    tile = int64(row >> 7) * int32(N >> 7) + (column >> 7)
                     chunk = ((column >> 4) & 7) ^ (row & 7)
                     offset = tile * TILE_BYTES + (row & 127) * TILE + chunk * 16 + (column & 15)
                     store(out, offset, fold4(c0, c1, c2, c3))
                 else:
-                    store4(out, (int64(row) * P + column) * 4, c0, c1, c2, c3)
+                    store4(out, (int64(row) * N + column) * 4, c0, c1, c2, c3)
 
         if checked:
             # The threads of a row add up in shared memory, then one of them adds to the whole row's.

@@ -1,11 +1,12 @@
-"""The tiers of the product, best first, and which of them a card can run.
+"""The tiers of the product, best first: which of them a card can run, and in what shapes.
 
-tier = choose(card.capability)            # or by_name("mma")
-built = tier.build("fold", True, 4096, card.capability)
+tier = choose(card.capability)            # or by_name("mma", card.capability)
+built = tier.build("fold", True, tier.shapes(4096, card.capability)[0])
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from kernels.cuda.product import dp4a, mma, simt, wgmma
 from kernels.cuda.product.fold import Built
@@ -14,16 +15,32 @@ from kernels.errors import DeviceUnavailable, KernelError
 Capability = tuple[int, int]
 
 
+class Shape(Protocol):
+    """How a tier cuts C up: its own frozen dataclass. `hashes_leaves`: it can hash R's leaves, too."""
+
+    @property
+    def name(self) -> str:
+        """Unique in its tier."""
+
+    @property
+    def hashes_leaves(self) -> bool:
+        """Whether `build` takes `leaves=True`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One way to multiply. `build(output, checked, P, capability)` gives the kernel for this
-    padded size on this card.
+    """One way to multiply.
+
+    `shapes(size, capability)`: those worth a try where the result's longer side is `size` (padded);
+    what is taken untuned comes first. `build(output, checked, shape)` gives the kernel, with
+    `leaves=True` one that hashes R's leaves where the shape can.
     """
 
     name: str
     least: Capability
     only_major: int | None
-    build: Callable[[str, bool, int, Capability], Built]
+    shapes: Callable[[int, Capability], tuple[Any, ...]]
+    build: Callable[..., Built]
 
     def runs_on(self, capability: Capability) -> bool:
         """Whether a card of this compute capability can run it."""
@@ -36,25 +53,23 @@ TIERS = (
         wgmma.NAME,
         wgmma.LEAST_CAPABILITY,
         wgmma.ONLY_MAJOR,
-        lambda output, checked, P, _card: wgmma.build(output, checked, wgmma.default_shape(P)),
+        lambda size, _card: wgmma.shapes_for(size),
+        wgmma.build,
     ),
-    Tier(
-        mma.NAME,
-        mma.LEAST_CAPABILITY_OF_ANY,
-        None,
-        lambda output, checked, _P, card: mma.build(output, checked, **mma.options_for(card)),
-    ),
+    Tier(mma.NAME, mma.LEAST_CAPABILITY, None, lambda _size, card: mma.shapes_for(card), mma.build),
     Tier(
         dp4a.NAME,
         dp4a.LEAST_CAPABILITY,
         None,
-        lambda output, checked, _P, _card: dp4a.build(output, checked),
+        lambda _size, _card: (simt.Shape(2), simt.Shape(1)),
+        dp4a.build,
     ),
     Tier(
         simt.NAME,
         simt.LEAST_CAPABILITY,
         None,
-        lambda output, checked, _P, _card: simt.build(output, checked),
+        lambda _size, _card: (simt.Shape(1), simt.Shape(2)),
+        simt.build,
     ),
 )
 

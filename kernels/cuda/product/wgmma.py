@@ -1,6 +1,6 @@
 """The product on Hopper: wgmma fed by bulk copies, one persistent block a multiprocessor.
 
-A block computes tiles of C, BM rows by BN columns, one after another. One warp is the producer: it
+A block computes tiles of C, `rows` by `columns`, one after another. One warp is the producer: it
 asks the copy engine for the next 128 bytes of depth of both operands (A's tile and B's tile as they
 lie, so no tensor map is needed) into a ring of `stages` buffers. The other warps form warpgroups of
 four, 64 rows of C each, whose accumulators stay in registers: they wait for a full buffer, issue
@@ -12,16 +12,19 @@ With `cluster` 2 two blocks, one below the other, each fetch half of the tile of
 and the copy engine delivers it to both: a third less to read out of the L2. An empty buffer is then
 one that both blocks have read.
 
-Measured choices (bench/RESULTS.md): 128 x 256 with two warpgroups and four stages for large P, 64 x
-128 with eight for P <= 1024, where the larger tile would leave multiprocessors idle. Tiles are
-taken in bands (`raster`), so that those at work at the same time share operands in the L2.
+With `leaves` three more warps hash the leaves of every tile that is done (`leaf_warps.py`).
+
+Tiles are taken in bands (`raster`), so that those at work at the same time share operands in the
+L2.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from numba import cuda, int8, int32, int64
 
+from kernels.cuda.product import leaf_warps
 from kernels.cuda.product.fold import (
     ALIGNMENT_BYTES,
     Built,
@@ -50,7 +53,8 @@ from kernels.cuda.product.hopper import (
     wait_for,
     wait_for_all_but_one,
 )
-from kernels.cuda.words import load
+from kernels.cuda.product.leaf_warps import hash_units, set_up, tile_is_stored
+from kernels.cuda.words import load, unsigned_divide
 
 NAME = "wgmma"
 LEAST_CAPABILITY = (9, 0)
@@ -72,37 +76,66 @@ class Shape:
     cluster: int = 1
 
     @property
+    def name(self) -> str:
+        """As the cache file of tuned shapes and the tables of the bench call it."""
+        pair = "-pairs" if self.cluster == 2 else ""
+        return f"{self.rows}x{self.columns}-{self.stages}-band{self.band}{pair}"
+
+    @property
     def rows(self) -> int:
         """Rows of a tile of C."""
         return 64 * self.warpgroups
+
+    @property
+    def hashes_leaves(self) -> bool:
+        """Whether a tile holds whole leaves, and 128 of them."""
+        return self.rows == 128 and self.columns == 256
 
 
 LARGE = Shape()
 LARGE_IN_PAIRS = Shape(cluster=2)
 SMALL = Shape(warpgroups=1, columns=128, stages=8)
+NARROW = Shape(columns=128, stages=6)
 
 
-def default_shape(P: int) -> Shape:
-    """What is used where nothing was tuned."""
-    if P <= 1024:
-        return SMALL
-    return LARGE if P <= 4096 else LARGE_IN_PAIRS
+def shapes_for(size: int) -> tuple[Shape, ...]:
+    """The shapes worth a try for a result of this padded size, what is taken untuned first.
 
-
-def build(
-    output: str = "fold", checked: bool = False, shape: Shape = LARGE, *, faulty: bool = False
-) -> Built:
-    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major, pitch P).
-
-    `faulty`, for tests of the check: the four words behind the weights name a tile, a thread, one of
-    its accumulators, and bits to flip there when the tile is done.
+    Smaller tiles where a larger one would leave multiprocessors idle (bench/RESULTS.md).
     """
+    if size <= 1024:
+        return SMALL, NARROW
+    if size <= 2048:
+        return LARGE, NARROW, SMALL
+    if size <= 4096:
+        return LARGE, LARGE_IN_PAIRS, Shape(band=16)
+    return LARGE_IN_PAIRS, LARGE, Shape(band=16, cluster=2)
+
+
+@cache
+def build(
+    output: str = "fold",
+    checked: bool = False,
+    shape: Shape = LARGE,
+    *,
+    leaves: bool = False,
+    faulty: bool = False,
+) -> Built:
+    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major); see `Built`.
+
+    `leaves`: hash R's leaves, too. `faulty`, for tests of the check: the four words behind the weights
+    name a tile, a thread, one of its accumulators, and bits to flip there when the tile is done.
+    """
+    if leaves and not (shape.hashes_leaves and output == "fold"):
+        raise ValueError(f"no such product: leaves with {output!r}, {shape.name}")
     warpgroups, columns, stages, band = shape.warpgroups, shape.columns, shape.stages, shape.band
     rows = shape.rows
-    threads = 128 * warpgroups + 32
-    producer = 4 * warpgroups
+    multiplying = 4 * warpgroups
+    threads = 32 * (multiplying + 1 + (leaf_warps.WARPS if leaves else 0))
     a_bytes, b_bytes = rows * 128, columns * 128
     stage_bytes = a_bytes + b_bytes
+    barriers_at = stages * stage_bytes
+    leaves_at = barriers_at + 16 * stages
     groups = columns // 64
     # Tiles of A have 128 rows, tiles of B 256: a smaller tile of C takes half of one.
     a_halves, b_halves = 128 // rows - 1, 256 // columns - 1
@@ -128,20 +161,81 @@ def build(
         else:
             barrier_arrive(barrier)
 
-    def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, P: Any, height: Any) -> None:
-        ring = shared_base(cuda.shared.array(0, int8))
-        full = int32(ring + stages * stage_bytes)
+    @cuda.jit(device=True)
+    def produce(
+        ring: Any,
+        tile: Any,
+        step: Any,
+        down: Any,
+        across: Any,
+        depth: Any,
+        rank: Any,
+        a: Any,
+        b: Any,
+    ) -> None:
+        """One thread: fill the ring with the operands of the block's tiles."""
+        full = int32(ring + barriers_at)
         empty = int32(full + 8 * stages)
+        stage = int32(0)
+        phase = int32(1)  # the first wait for an empty buffer passes at once
+        while tile < down * across:
+            y, x = raster(tile, down, across, int32(band))
+            y = (y << pairs) + rank
+            from_a = a + int64(y >> a_halves) * depth * 16384 + (y & a_halves) * 8192
+            from_b = b + int64(x >> b_halves) * depth * 32768 + (x & b_halves) * 16384
+            if paired:
+                from_b += rank * half_bytes
+            for _ in range(depth):
+                barrier_wait(empty + 8 * stage, phase)
+                buffer = int32(ring + stage * stage_bytes)
+                barrier_expect(full + 8 * stage, stage_bytes)
+                bulk_copy(buffer, from_a, a_bytes, full + 8 * stage)
+                if paired:
+                    there = buffer + a_bytes + rank * half_bytes
+                    bulk_copy_to_both(there, from_b, half_bytes, full + 8 * stage)
+                else:
+                    bulk_copy(buffer + a_bytes, from_b, b_bytes, full + 8 * stage)
+                from_a += 16384
+                from_b += 32768
+                stage = int32(stage + 1)
+                if stage == stages:
+                    stage = int32(0)
+                    phase = int32(phase ^ 1)
+            tile = int32(tile + step)
+
+    @cuda.jit(device=True)
+    def work(
+        ring: Any,
+        a: Any,
+        b: Any,
+        out: Any,
+        weights: Any,
+        sums: Any,
+        M: Any,
+        N: Any,
+        K: Any,
+        tree: Any,
+        n: Any,
+        tables: Any,
+        one: Any,
+    ) -> None:
+        """What a block does; `ring` is its shared memory."""
+        full = int32(ring + barriers_at)
+        empty = int32(full + 8 * stages)
+        ring_of_leaves = int32(ring + leaves_at)
         thread = int32(cuda.threadIdx.x)
         lane = thread & 31
         warp = thread >> 5
-        depth = int32(P) >> 7
-        tile_rows = int32(height) // (rows << pairs)
-        tile_columns = int32(P) // columns
+        depth = int32(K) >> 7
+        down = int32(M) // (rows << pairs)
+        across = int32(N) // columns
         if thread == 0:
             for stage in range(stages):
                 barrier_init(full + 8 * stage, 1)
                 barrier_init(empty + 8 * stage, warpgroups << pairs)
+        if leaves:
+            set_up(ring_of_leaves, thread, int32(multiplying), tables)
+        if thread == 0:
             barrier_fence()
         cuda.syncthreads()
         rank = int32(0)
@@ -149,38 +243,27 @@ def build(
             rank = cluster_rank()
             cluster_wait()  # nobody arrives at a barrier that is not set up
         tile = int32(cuda.blockIdx.x) >> pairs
-        blocks = int32(cuda.gridDim.x) >> pairs
-        tiles = int32(tile_rows * tile_columns)
-        stage = int32(0)
-        if warp == producer:
-            if lane == 0:
-                phase = int32(1)  # the first wait for an empty buffer passes at once
-                while tile < tiles:
-                    y, x = raster(tile, tile_rows, tile_columns, int32(band))
-                    y = (y << pairs) + rank
-                    from_a = a + int64(y >> a_halves) * depth * 16384 + (y & a_halves) * 8192
-                    from_b = b + int64(x >> b_halves) * depth * 32768 + (x & b_halves) * 16384
-                    if paired:
-                        from_b += rank * half_bytes
-                    for _ in range(depth):
-                        barrier_wait(empty + 8 * stage, phase)
-                        buffer = int32(ring + stage * stage_bytes)
-                        barrier_expect(full + 8 * stage, stage_bytes)
-                        bulk_copy(buffer, from_a, a_bytes, full + 8 * stage)
-                        if paired:
-                            there = buffer + a_bytes + rank * half_bytes
-                            bulk_copy_to_both(there, from_b, half_bytes, full + 8 * stage)
-                        else:
-                            bulk_copy(buffer + a_bytes, from_b, b_bytes, full + 8 * stage)
-                        from_a += 16384
-                        from_b += 32768
-                        stage = int32(stage + 1)
-                        if stage == stages:
-                            stage = int32(0)
-                            phase = int32(phase ^ 1)
-                    tile = int32(tile + blocks)
+        step = int32(cuda.gridDim.x) >> pairs
+        tiles = int32(down * across)
+        if warp >= multiplying:
+            if warp == multiplying and lane == 0:
+                produce(ring, tile, step, down, across, depth, rank, a, b)
+            if leaves:
+                # The producer's warp takes the very last unit, so that four warps share the last tile.
+                units = int32(4 * (unsigned_divide(int32(tiles - 1 - tile), step) + 1))
+                unit = int32(warp - multiplying - 1)
+                last = int32(units - 1)
+                if warp == multiplying:
+                    leaf_warps.warp_wait()
+                    unit, last = last, units
+                hash_units(
+                    ring_of_leaves, unit, last, lane, tile, step, down, across, int32(band),
+                    int32(pairs), rank, out, tree, int32(n), int32(one),
+                )  # fmt: skip
         else:
+            stage = int32(0)
             phase = int32(0)
+            number = int32(0)
             warpgroup = thread >> 7
             first_of_group = (thread & 127) == 0
             my_row = warpgroup * 64 + ((thread & 127) >> 5) * 16 + (lane >> 2)
@@ -201,34 +284,57 @@ def build(
                     if stage == stages:
                         stage = int32(0)
                         phase = int32(phase ^ 1)
-                y, x = raster(tile, tile_rows, tile_columns, int32(band))
+                y, x = raster(tile, down, across, int32(band))
                 row = ((y << pairs) + rank) * rows + my_row
                 accumulators = finish(accumulators)
                 if first_of_group:
                     give_back(before)
                 if faulty:
-                    fault = int64(P) * 4
+                    fault = int64(N) * 4
                     mask = int32(0)
                     if tile == load(weights, fault) and thread == load(weights, fault + 4):
                         mask = int32(load(weights, fault + 12))
                     accumulators = flip(accumulators, int32(load(weights, fault + 8)), mask)
                 if folded:
-                    tile_of_r = int64(row >> 7) * depth + x * (columns // 128)
+                    tile_of_r = int64(row >> 7) * (int32(N) >> 7) + x * (columns // 128)
                     at = out + tile_of_r * 16384 + (row & 127) * 128
                     store_folded(at, first_chunk(lane, int32(0)), accumulators)
+                if leaves:
+                    tile_is_stored(ring_of_leaves, number, lane)
+                    number = int32(number + 1)
                 if row_major:
                     column = int64(x * columns + (lane & 3) * 16)
-                    store_int32(out + (int64(row) * P + column) * 4, P * 4, accumulators)
+                    store_int32(out + (int64(row) * N + column) * 4, N * 4, accumulators)
                 if checked:
                     column = int64(x * columns + (lane & 3) * 16)
                     add_sums(sums + int64(row) * 4, weights + column * 4, lane, accumulators)
-                tile = int32(tile + blocks)
+                tile = int32(tile + step)
         if paired:
             cluster_wait()  # a block's memory must outlive what its neighbour sends there
 
-    def grid(height: int, P: int, multiprocessors: int) -> tuple[int, ...]:
-        return (min((height // rows) * (P // columns), multiprocessors >> pairs << pairs),)
+    def multiplies(
+        a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any
+    ) -> None:
+        ring = shared_base(cuda.shared.array(0, int8))
+        nothing = int64(0)
+        work(ring, a, b, out, weights, sums, M, N, K, nothing, nothing, nothing, nothing)
 
-    shared_bytes = stages * stage_bytes + 16 * stages + ALIGNMENT_BYTES
-    compiled = cuda.jit(launch_bounds=(threads, 1))(kernel)
-    return Built(compiled, threads, shared_bytes, grid, shape.cluster)
+    def multiplies_and_hashes(
+        a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any,
+        tree: Any, n: Any, tables: Any, one: Any,
+    ) -> None:  # fmt: skip
+        ring = shared_base(cuda.shared.array(0, int8))
+        work(ring, a, b, out, weights, sums, M, N, K, tree, n, tables, one)
+
+    def grid(M: int, N: int, multiprocessors: int) -> tuple[int, ...]:
+        return (min((M // rows) * (N // columns), multiprocessors >> pairs << pairs),)
+
+    kernel = multiplies_and_hashes if leaves else multiplies
+    return Built(
+        cuda.jit(launch_bounds=(threads, 1))(kernel),
+        threads,
+        leaves_at + (leaf_warps.SHARED_BYTES if leaves else 0) + ALIGNMENT_BYTES,
+        grid,
+        shape.cluster,
+        leaves,
+    )

@@ -1,0 +1,56 @@
+"""A customer's matrix, row-major as it came from the host, into the tiles that the product reads.
+
+One thread fills one 16-byte chunk of a tile (`layout.py`): neighbouring threads write neighbouring
+chunks. Rows of any length begin at any address, so that a chunk is read byte by byte; the bus that
+brought the matrix took far longer.
+"""
+
+from typing import Any
+
+from numba import cuda, int32, int64, uint32
+
+from kernels.cuda.words import load_byte, store4
+
+THREADS = 256
+
+
+@cuda.jit(device=True)
+def four_bytes(source: Any, at: Any, left: Any) -> Any:
+    """A little-endian word of the first `left` bytes at `at`; zeros for the rest."""
+    word = uint32(0)
+    for i in range(4):
+        if i < left:
+            word |= load_byte(source, int64(at + i)) << uint32(8 * i)
+    return uint32(word)
+
+
+@cuda.jit
+def pack_kernel(source: Any, to: Any, rows: Any, columns: Any, tiles: Any, as_b: Any) -> None:
+    """`rows` x `columns` bytes at `source` into tiles at `to`: A's layout, or B's where `as_b` is 1.
+
+    `tiles` = padded columns / 128. Grid (tiles, padded rows / 128, 4), 256 threads.
+    """
+    x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
+    chunk = int32(cuda.blockIdx.z) * int32(THREADS) + int32(cuda.threadIdx.x)
+    position = int32(chunk >> 3)
+    column = int32(x * 128 + ((chunk & 7) ^ (position & 7)) * 16)
+    row = position
+    offset = (int64(y) * int32(tiles) + x) * 16384 + chunk * 16
+    if as_b != 0:
+        p = position & 63
+        row = int32((position & 64) + (((p >> 1) & 3) << 4) + ((p >> 3) << 1) + (p & 1))
+        # A tile of B has 256 rows: two of these blocks.
+        offset = (int64(y >> 1) * int32(tiles) + x) * 32768 + (y & 1) * 16384 + chunk * 16
+    row = int32(row + y * 128)
+    left = int64(0)
+    if row < rows:
+        left = int64(columns) - column
+    at = int64(row) * columns + column
+    store4(
+        to,
+        offset,
+        four_bytes(source, at, left),
+        four_bytes(source, int64(at + 4), int64(left - 4)),
+        four_bytes(source, int64(at + 8), int64(left - 8)),
+        four_bytes(source, int64(at + 12), int64(left - 12)),
+    )

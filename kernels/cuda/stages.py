@@ -1,0 +1,164 @@
+"""The stages of one task on the device: its buffers, and each kernel with its grid and arguments.
+
+Sizes are padded to P, a multiple of 256; T = P / 128. Stages are put on a stream and not waited
+for; what order they need among themselves is `task_graph.py`'s matter.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from kernels.cuda import check as freivalds
+from kernels.cuda import expand, layout
+from kernels.cuda.commit.plan import Launch, plan, plan_tree, tree_bytes
+from kernels.cuda.compiled import Kernels
+from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
+from kernels.cuda.product.tiers import Shape
+from kernels.task import Task
+
+SEED_WORDS = 7
+"""Arguments of the expansion that change with every task."""
+
+
+def bytes_needed(task: Task) -> int:
+    """Device memory that a task's buffers take: both operands, one more R, the tree and small
+    things.
+    """
+    P = layout.padded(task.n)
+    return 3 * P * P + tree_bytes(task.n) + 12 * P + 2**20
+
+
+class Stages:
+    """Buffers of tasks of one size and number of iterations, and the launches that work on them."""
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        card: Card,
+        task: Task,
+        shape: Shape,
+        output: int,
+        *,
+        checked: bool,
+    ) -> None:
+        """`output`: address of pinned host memory for the root's 32 bytes, then the check's ticket."""
+        self.n, self.iterations, self.checked = task.n, task.iterations, checked
+        self._kernels, self._card = kernels, card
+        P = self._P = layout.padded(task.n)
+        self._tiles = P // layout.TILE
+        self._verdict_at = output + 32
+        self._r = (DeviceBuffer(P * P), DeviceBuffer(P * P))
+        self._b = DeviceBuffer(P * P)
+        # The check's weights, then u, then the rows' sums, then the ticket.
+        self._vectors = DeviceBuffer(3 * 4 * P + 16)
+        self.tree = DeviceBuffer(tree_bytes(task.n))
+        self._product = kernels.product("fold", checked, shape)
+        self._last_product = self._product
+        if shape.hashes_leaves:
+            self._last_product = kernels.product("fold", checked, shape, leaves=True)
+        launches = plan_tree(task.leaf_count) if shape.hashes_leaves else plan(task.n)
+        addresses = {
+            "r": self._r[task.iterations % 2].address,
+            "tree": self.tree.address,
+            "root": output,
+            "tables": kernels.tables.address,
+        }
+        self._commit = [
+            (kernels.commit(launch.kernel, len(launch.arguments)), launch, launch.bind(addresses))
+            for launch in launches
+        ]
+
+    def close(self) -> None:
+        """Give every buffer back."""
+        for buffer in (*self._r, self._b, self._vectors, self.tree):
+            buffer.close()
+
+    def expand(self, stream: Stream, words: tuple[int, ...] = (0,) * SEED_WORDS) -> None:
+        """Both operands from the seed; the check's weights, and zeros where it adds up."""
+        grid = (self._tiles, 2 * self._tiles + self.checked)
+        self._kernels.expand(stream, grid, expand.THREADS, *self.expansion(words))
+
+    def expansion(self, words: tuple[int, ...]) -> tuple[int, ...]:
+        """The expansion's arguments. `words`: of the seed, of the check's seed, and the ticket."""
+        r, b, vectors = self._r[0].address, self._b.address, self._vectors.address
+        return (r, b, vectors, self.n, self._tiles, *words)
+
+    def product(self, stream: Stream, t: int) -> None:
+        """Iteration t = 0, 1, ...; the last one hashes the leaves, too, where its shape can."""
+        built, kernel = self._product if t < self.iterations - 1 else self._last_product
+        P = self._P
+        leaves = (self.tree.address, self.n, self._kernels.tables.address, 1)
+        kernel(
+            stream,
+            built.grid(P, P, self._card.multiprocessors),
+            built.threads,
+            self._r[t % 2].address,
+            self._b.address,
+            self._r[(t + 1) % 2].address,
+            self._weights,
+            self._sums,
+            P,
+            P,
+            P,
+            *(leaves if built.leaves else ()),
+        )
+
+    def commit(self, stream: Stream) -> None:
+        """The leaves, unless the product hashed them, and the tree."""
+        for launch in self.commit_launches():
+            launch(stream)
+
+    def commit_launches(self) -> list[Callable[[Stream], None]]:
+        """The same, launch by launch; the last one is a single block's."""
+
+        def put(
+            stream: Stream, kernel: Compiled, launch: Launch, arguments: tuple[int, ...]
+        ) -> None:
+            kernel(stream, launch.grid, launch.threads, *arguments)
+
+        return [
+            partial(put, kernel=kernel, launch=launch, arguments=arguments)
+            for kernel, launch, arguments in self._commit
+        ]
+
+    def project(self, stream: Stream) -> None:
+        """The check: u, the weights times B."""
+        b, w, u = self._b.address, self._weights, self._u
+        self._check(stream, self._kernels.project, b, w, u)
+
+    def subtract(self, stream: Stream, t: int) -> None:
+        """The check of iteration t: what R times u must be, off the sums of its product."""
+        self._check(stream, self._kernels.subtract, self._r[t % 2].address, self._u, self._sums)
+
+    def _check(self, stream: Stream, kernel: Compiled, *buffers: int) -> None:
+        count = self._tiles * self._tiles // 2
+        grid = freivalds.grid_for(count, self._card.multiprocessors)
+        threads = freivalds.THREADS * freivalds.GROUPS
+        kernel(stream, grid, threads, *buffers, self._tiles, count)
+
+    def verdict(self, stream: Stream) -> None:
+        """The check's end: the ticket to the host if every sum is zero."""
+        self._kernels.verdict(
+            stream,
+            (1,),
+            freivalds.VERDICT_THREADS,
+            self._sums,
+            self._P,
+            self._verdict_at,
+            self._ticket,
+        )
+
+    @property
+    def _weights(self) -> int:
+        return self._vectors.address
+
+    @property
+    def _u(self) -> int:
+        return self._vectors.address + 4 * self._P
+
+    @property
+    def _sums(self) -> int:
+        return self._vectors.address + 8 * self._P
+
+    @property
+    def _ticket(self) -> int:
+        return self._vectors.address + 12 * self._P

@@ -1,0 +1,213 @@
+"""Tasks of one size as one CUDA graph, captured once and replayed: few launches, and one to the
+host.
+
+    graph = TaskGraph(kernels, card, task, shape)
+    graph.begin(seed)
+    root = graph.finish()
+
+Expansion (whose arguments are the seed, and a fresh seed of the check's weights: they alone change
+from task to task), the products, the tree, and on a branch of its own Freivalds' check (`check.py`): of
+the last product beside the upper tree, which leaves all of the card but one multiprocessor idle, of
+those before beside the next product. The last kernels write the root and the check's verdict into
+pinned host memory.
+"""
+
+import os
+import weakref
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from kernels.cuda import gather
+from kernels.cuda.compiled import Kernels
+from kernels.cuda.driver import Card, Event, PinnedBuffer, Stream, timed
+from kernels.cuda.philox import words_of
+from kernels.cuda.product.tiers import Shape
+from kernels.cuda.stages import Stages
+from kernels.digest import DIGEST_BYTES
+from kernels.errors import DeviceFault
+from kernels.task import MAX_OPENINGS, Task
+
+_VERDICT, _OUTPUT_BYTES = 32, 48
+_MOST_GATHERED = 16 * MAX_OPENINGS
+
+
+class Borrower(Protocol):
+    """Something that reads the tree of the last task, as long as that lies on the device."""
+
+    def leave_device(self) -> None:
+        """Take what you need: the next task overwrites it."""
+
+
+class TaskGraph:
+    """The graph, its streams and its buffers."""
+
+    def __init__(
+        self, kernels: Kernels, card: Card, task: Task, shape: Shape, *, checked: bool = True
+    ) -> None:
+        """`checked=False` leaves Freivalds' check out: to measure what it costs, and for nothing
+        else.
+        """
+        self.n, self.iterations, self.shape = task.n, task.iterations, shape
+        self._checked = checked
+        self._gather = kernels.gather
+        # The task comes first: the check takes the room that it leaves.
+        self._stream, self._branch = Stream(first=True), Stream()
+        self._host_out = PinnedBuffer(_OUTPUT_BYTES)
+        self._host_places = PinnedBuffer(4 * _MOST_GATHERED)
+        self._host_digests = PinnedBuffer(DIGEST_BYTES * _MOST_GATHERED)
+        self._stages = Stages(kernels, card, task, shape, self._host_out.address, checked=checked)
+        self._ticket = 0
+        self._borrower: weakref.ref[Borrower] | None = None
+        self._put_on_streams()  # once without a graph: whatever is loaded lazily is loaded now
+        self._stream.wait()
+        with self._stream.capture() as self._graph:
+            self._put_on_streams()
+
+    def fits(self, task: Task) -> bool:
+        """Whether the task is of this size and number of iterations."""
+        return (self.n, self.iterations) == (task.n, task.iterations)
+
+    def lend(self, borrower: Borrower) -> None:
+        """The tree is this borrower's until the next run."""
+        self._borrower = weakref.ref(borrower)
+
+    def begin(self, seed: bytes) -> None:
+        """Launch one task, and do not wait for it."""
+        self._take_back()
+        self._graph.set_arguments(self._stages.expansion(self._fresh(seed)))
+        self._stream.launch(self._graph)
+
+    def finish(self) -> bytes:
+        """Wait for the task: its root. Raises DeviceFault where the check failed."""
+        self._stream.wait()
+        return self._read_output()
+
+    def device_seconds(self, seed: bytes) -> float:
+        """Time on the device of one task, first launch to last kernel."""
+        self._take_back()
+        self._graph.set_arguments(self._stages.expansion(self._fresh(seed)))
+        seconds = timed(self._stream, lambda: self._stream.launch(self._graph))
+        self._read_output()
+        return seconds
+
+    def tree_to_host(self) -> np.ndarray:
+        """Every digest of the last task's tree: eight words each, the leaves first."""
+        return self._stages.tree.to_host(np.uint32).reshape(-1, 8)
+
+    def gather(self, numbers: np.ndarray) -> bytes:
+        """Digests of the last task's tree by their number in it."""
+        found = []
+        for first in range(0, len(numbers), _MOST_GATHERED):
+            some = numbers[first : first + _MOST_GATHERED]
+            self._host_places.array[: 4 * len(some)] = some.view(np.uint8)
+            self._gather(
+                self._stream,
+                (-(-len(some) // gather.THREADS),),
+                gather.THREADS,
+                self._stages.tree.address,
+                self._host_places.address,
+                self._host_digests.address,
+                len(some),
+            )
+            self._stream.wait()
+            found.append(self._host_digests.array[: DIGEST_BYTES * len(some)].tobytes())
+        return b"".join(found)
+
+    def profile(self, seed: bytes) -> dict[str, float]:
+        """Device seconds of each stage, one after the other on one stream.
+
+        Where the product hashes the leaves, too, they count as product, and "commit" is the tree.
+        """
+        self._take_back()
+        stream, stages = self._stream, self._stages
+        marks: list[tuple[str, Event]] = []
+
+        def mark(stage: str) -> None:
+            marks.append((stage, stream.record()))
+
+        mark("")
+        stages.expand(stream, self._fresh(seed))
+        mark("expand")
+        if self._checked:
+            stages.project(stream)
+            mark("check")
+        for t in range(self.iterations):
+            if self._checked:
+                stages.subtract(stream, t)
+                mark("check")
+            stages.product(stream, t)
+            mark("product")
+        if self._checked:
+            stages.verdict(stream)
+            mark("check")
+        stages.commit(stream)
+        mark("commit")
+        stream.wait()
+        self._read_output()
+        seconds = dict.fromkeys(("expand", "product", "commit", "check"), 0.0)
+        for (_, before), (stage, after) in pairwise(marks):
+            seconds[stage] += after.seconds_since(before)
+        return seconds
+
+    def close(self) -> None:
+        """Give every buffer back."""
+        self._take_back()
+        self._graph.close()
+        self._stages.close()
+        for pinned in (self._host_out, self._host_places, self._host_digests):
+            pinned.close()
+        self._stream.close()
+        self._branch.close()
+
+    def _put_on_streams(self) -> None:
+        """The whole task, and the check on the branch."""
+        stream, branch, stages = self._stream, self._branch, self._stages
+        stages.expand(stream)
+        last = self.iterations - 1
+        for t in range(last):
+            if self._checked:
+                branch.follow(stream)  # R of the iteration before is there
+                if t == 0:
+                    stages.project(branch)
+                stages.subtract(branch, t)
+            stages.product(stream, t)
+            if self._checked:
+                stream.follow(branch)  # what the next product overwrites was read
+        stages.product(stream, last)
+        if not self._checked:
+            stages.commit(stream)
+            return
+        *wide, top = stages.commit_launches()
+        for launch in wide:
+            launch(stream)
+        branch.follow(stream)
+        top(stream)
+        if last == 0:
+            stages.project(branch)
+        stages.subtract(branch, last)
+        stages.verdict(branch)
+        stream.follow(branch)
+
+    def _fresh(self, seed: bytes) -> tuple[int, ...]:
+        """What a task begins with: its seed, a seed for the check's weights, a new ticket."""
+        self._ticket = self._ticket % 0x7FFFFFFF + 1
+        self._host_out.array[:] = 0
+        return (*words_of(seed + os.urandom(16)), self._ticket)
+
+    def _read_output(self) -> bytes:
+        said = self._host_out.array.tobytes()
+        ticket = int.from_bytes(said[_VERDICT : _VERDICT + 4], "little")
+        if self._checked and ticket != self._ticket:
+            raise DeviceFault(
+                "the product failed Freivalds' check on the card: its result is wrong",
+                advice="Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC).",
+            )
+        return said[:DIGEST_BYTES]
+
+    def _take_back(self) -> None:
+        borrower = None if self._borrower is None else self._borrower()
+        if borrower is not None:
+            borrower.leave_device()
+        self._borrower = None

@@ -1,0 +1,114 @@
+"""The product's shape for a card and a size: measured at first use, kept in a file.
+
+    shapes = TunedShapes.of(card, tier)
+    shape = shapes.find(4096) or shapes.keep(4096, tune(...))
+
+The file is `tuned.json` in CPC_CACHE, or in `cpc-engine` below XDG_CACHE_HOME (~/.cache). Its
+entries say for which card, driver and packages they were measured; others are not looked at. A file
+that cannot be read is as good as none, one that cannot be written is a loss of seconds at the next
+start: neither stops anything. CPC_TUNE=0 (`--no-tune`) takes the shapes that bench/RESULTS.md was
+measured with.
+"""
+
+import importlib.metadata
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+from kernels.cuda.product.tiers import Shape, Tier
+
+VERSION = 1
+"""Of the file, and of the kernels: raised when old measurements say nothing about new kernels."""
+ROUNDS = 7
+LEAST_SIZE = 1024
+"""Smaller tasks are launches and waiting: no shape makes a difference."""
+_PACKAGES = ("numba-cuda", "cuda-bindings", "nvidia-nvvm")
+
+
+def cache_directory() -> Path:
+    """`CPC_CACHE`, or `cpc-engine` in the user's directory for caches."""
+    given = os.environ.get("CPC_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "cpc-engine"
+
+
+def wanted() -> bool:
+    """Whether this process may tune: not with CPC_TUNE=0."""
+    return os.environ.get("CPC_TUNE", "1") != "0"
+
+
+class TunedShapes:
+    """What the file says of one card, driver, set of packages and tier."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+
+    @classmethod
+    def of(cls, name: str, capability: tuple[int, int], driver: int, tier: Tier) -> Self:
+        """For a card by the driver's name for it; `driver` is the CUDA version that it can."""
+        versions = [f"{package} {_version(package)}" for package in _PACKAGES]
+        parts = [
+            name, f"cc {capability[0]}.{capability[1]}", f"driver {driver}", *versions, tier.name,
+        ]  # fmt: skip
+        return cls(cache_directory() / "tuned.json", ", ".join(parts))
+
+    def find(self, size: int, shapes: Sequence[Shape]) -> Shape | None:
+        """The shape kept for this padded size, if it is one of these."""
+        entry = self._read().get(self._key)
+        name = entry.get(str(size)) if isinstance(entry, dict) else None
+        return next((shape for shape in shapes if shape.name == name), None)
+
+    def keep(self, size: int, shape: Shape) -> None:
+        """Write it down: whole or not at all, beside what another process wrote meanwhile."""
+        entries = self._read()
+        entry = entries.get(self._key)
+        entries[self._key] = (entry if isinstance(entry, dict) else {}) | {str(size): shape.name}
+        text = json.dumps({"version": VERSION, "shapes": entries}, indent=1, sort_keys=True)
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                "w", dir=self._path.parent, prefix=".tuned-", delete=False, encoding="utf-8"
+            ) as file:
+                file.write(text)
+            Path(file.name).replace(self._path)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(content, dict) or content.get("version") != VERSION:
+            return {}
+        shapes = content.get("shapes")
+        return shapes if isinstance(shapes, dict) else {}
+
+
+def fastest(shapes: Sequence[Shape], measure: Callable[[Shape], Callable[[], float]]) -> Shape:
+    """The shape whose median of ROUNDS runs is least; they take turns. One shape is not measured.
+
+    `measure(shape)` makes it ready and gives what runs it once and says the seconds.
+    """
+    if len(shapes) == 1:
+        return shapes[0]
+    runs = {shape: measure(shape) for shape in shapes}
+    seconds: dict[Shape, list[float]] = {shape: [] for shape in shapes}
+    for run in runs.values():
+        run()
+    for _ in range(ROUNDS):
+        for shape, run in runs.items():
+            seconds[shape].append(run())
+    return min(shapes, key=lambda shape: median(seconds[shape]))
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "-"
