@@ -1,10 +1,14 @@
 """Fixtures that every wing's tests share."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from kernels.device import Device
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -18,6 +22,24 @@ def load_vectors(name: str) -> Any:
 def vectors() -> Any:
     """`vectors("keys")` gives the parsed content of tests/vectors/keys.json."""
     return load_vectors
+
+
+@pytest.fixture(scope="session")
+def cpu() -> "Iterator[Device]":
+    """The CPU's device. Imported here, and not before: most wings' tests need no kernels."""
+    from kernels.devices import open_device
+
+    with open_device("cpu", threads=2) as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def reference() -> "Iterator[Device]":
+    """The device that computes in plain numpy."""
+    from kernels.devices import open_device
+
+    with open_device("reference") as device:
+        yield device
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

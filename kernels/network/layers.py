@@ -36,8 +36,8 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dense:
-    """weights, outputs x features int8, times the sample; then the rescaling."""
+class Weighted:
+    """Sums of int8 weights times what the layer sees, and their rescaling; an output a row."""
 
     weights: npt.NDArray[np.int8]
     input_zero: int
@@ -48,6 +48,11 @@ class Dense:
     def __post_init__(self) -> None:
         folded = _check_and_fold(self.weights, self.input_zero, self.rescale)
         object.__setattr__(self, "folded", folded)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense(Weighted):
+    """Weights, outputs x features, times the sample."""
 
     def output(self, shape: Shape) -> Shape:
         """As many as there are rows of weights."""
@@ -66,19 +71,10 @@ class Dense:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Conv2D:
-    """A convolution (cross-correlation) with weights, outputs x height x width x channels int8."""
+class Conv2D(Weighted):
+    """A convolution (cross-correlation) with weights, outputs x height x width x channels."""
 
-    weights: npt.NDArray[np.int8]
     window: Window
-    input_zero: int
-    rescale: Rescale
-    folded: Rescale = field(init=False)
-    """The rescaling for sums of x * w alone: the zero point is taken into the bias."""
-
-    def __post_init__(self) -> None:
-        folded = _check_and_fold(self.weights, self.input_zero, self.rescale)
-        object.__setattr__(self, "folded", folded)
 
     def output(self, shape: Shape) -> Shape:
         """Places of the window, and as many channels as there are filters."""

@@ -129,7 +129,7 @@ def _layer(entry: object, unused: dict[str, Tensor]) -> Layer:
             made = Dense(weights, zero, rescale)
         case "conv2d":
             weights, zero, rescale = _quantised(fields, unused, dimensions=4)
-            made = Conv2D(weights, _window(fields, weights.shape[1:3]), zero, rescale)
+            made = Conv2D(weights, zero, rescale, _window(fields, weights.shape[1:3]))
         case "max_pool" | "average_pool":
             sides = _numbers(fields, "window", 1, MAX_WINDOW, lengths=(2,))
             made = Pool(_window(fields, (sides[0], sides[1]), padded=False), kind != "max_pool")

@@ -45,7 +45,7 @@ def quantise_conv2d(
 ) -> Conv2D:
     """A layer from weights, outputs x height x width x channels."""
     integers, rescale = _quantise(weights, bias, x, y, relu=relu)
-    return Conv2D(integers, window, x.zero, rescale)
+    return Conv2D(integers, x.zero, rescale, window)
 
 
 def as_multiplier(real: Floats) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:

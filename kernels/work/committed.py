@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kernels.device import Device
-from kernels.digest import DIGEST_BYTES
-from kernels.errors import InvalidProof, WrongResult
+from kernels.errors import WrongResult
 from kernels.work import Outcome
 
 
@@ -104,9 +103,3 @@ class Opening:
         if outcome.result_hash != self.result_hash or outcome.data is None:
             raise WrongResult("the opening is not of the result that was handed in")
         self.work.check_leaves(self.result_hash, self.leaves, outcome.data)
-
-
-def check_digest(result_hash: bytes) -> None:
-    """Raise InvalidProof unless this has a digest's length."""
-    if len(result_hash) != DIGEST_BYTES:
-        raise InvalidProof(f"a result hash is {DIGEST_BYTES} bytes")

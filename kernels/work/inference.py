@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
+from kernels.commit.rows import MatrixForm
 from kernels.data import Data
 from kernels.device import Device
-from kernels.errors import InvalidProof, InvalidTask, WrongResult
-from kernels.memory import require_bytes
+from kernels.errors import InvalidTask, WrongResult
 from kernels.network import Activations, reference
 from kernels.network.fast import forward, group_size
 from kernels.network.model import Network, decode_network
-from kernels.work import Outcome
-from kernels.work.committed import CommittedWork, check_digest
+from kernels.work.matrix import Integers, MatrixResult
 
 SPOT_SAMPLES = 4
 """Samples that `check` computes again, at most."""
@@ -26,7 +23,7 @@ SPOT_COST = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
-class InferenceWork(CommittedWork):
+class InferenceWork(MatrixResult):
     """`batch` samples through a network. Make it with `of`, which reads the model."""
 
     model: Data
@@ -34,8 +31,8 @@ class InferenceWork(CommittedWork):
     batch: int
     sample_cost: int
     working_bytes: int
-    form: MatrixForm
-    """The outputs: a row a sample, int8, or int32 after argmax."""
+    outputs: MatrixForm
+    """A row a sample, int8, or int32 after argmax."""
     returns_data: bool = False
 
     @classmethod
@@ -64,51 +61,33 @@ class InferenceWork(CommittedWork):
         return self.working_bytes
 
     @property
-    def leaf_count(self) -> int:
-        """Leaves of the outputs' tree."""
-        return self.form.leaf_count
+    def form(self) -> MatrixForm:
+        """The outputs'."""
+        return self.outputs
 
-    def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
-        """Outputs and their tree. Raises TaskTooLarge before the activations are allocated."""
-        require_bytes(f"a network with {self.batch} samples", self.bytes_needed)
+    def matrix(self, device: Device) -> Integers:
+        """The outputs, by the device's products."""
         network, batch = self._read()
-        rows = self.form.as_rows(forward(network, batch, device))
-        tree = MatrixTree(self.form, device.commit(rows))
-        return Outcome(tree.result_hash, data=rows.tobytes()), tree
+        return forward(network, batch, device)
 
-    def check(self, outcome: Outcome) -> None:
-        """Check the outputs, where they came along, against their hash, and a few samples of them.
+    def check_matrix(self, matrix: Integers) -> None:
+        """Compute a few samples again, drawn here, as long as that stays cheap.
 
-        The samples are drawn here, and computed again as long as that stays cheap: of a network whose
-        sample takes more than 2^28 multiply-adds none is. Without outputs nothing is known but the
-        hash's length: draw leaves, then, and have them opened.
+        Of a network whose sample takes more than 2^28 multiply-adds none is.
         """
-        check_digest(outcome.result_hash)
-        if outcome.proof is not None:
-            raise InvalidProof("an inference has no proof")
-        if outcome.data is None:
-            return
-        check_matrix(self.form, outcome.result_hash, outcome.data)
         count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
         drawn = random.SystemRandom().sample(range(self.batch), count)
-        if count:
-            again = self._again(drawn)
-            if not np.array_equal(again, self.form.entries(outcome.data)[drawn]):
-                raise WrongResult("a sample, computed again, has another output")
+        if drawn and not np.array_equal(self._again(drawn), matrix[drawn]):
+            raise WrongResult("a sample, computed again, has another output")
 
-    def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
-        """Raise unless these leaves, their samples computed again, give the result."""
-        check_digest(result_hash)
-        self.form.check_openings(leaves, siblings)
-        samples = sorted({self.form.leaf_place(leaf)[0] for leaf in leaves})
+    def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
+        """Their samples are computed again."""
+        places = {leaf: self.form.leaf_place(leaf) for leaf in leaves}
+        samples = sorted({sample for sample, _, _ in places.values()})
         outputs = dict(zip(samples, self._again(samples), strict=True))
-        entries = {}
-        for leaf in leaves:
-            sample, first, last = self.form.leaf_place(leaf)
-            entries[leaf] = outputs[sample][first:last]
-        self.form.check_entries(result_hash, entries, siblings)
+        return {leaf: outputs[i][first:last] for leaf, (i, first, last) in places.items()}
 
-    def _again(self, samples: Sequence[int]) -> npt.NDArray[np.signedinteger]:
+    def _again(self, samples: Sequence[int]) -> Integers:
         """Outputs of these samples, by the reference; one at a time, since it computes in doubles."""
         network, batch = self._read()
         return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])

@@ -5,21 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
+from kernels.commit.rows import MatrixForm
 from kernels.data import Data
 from kernels.device import Device
-from kernels.errors import InvalidProof, InvalidTask
+from kernels.errors import InvalidTask
 from kernels.freivalds import check_product
-from kernels.memory import require_bytes
-from kernels.product import MAX_SUM_LENGTH, Matrix
-from kernels.work import Outcome
-from kernels.work.committed import CommittedWork, check_digest
+from kernels.product import MAX_SUM_LENGTH, Matrix, Sums
+from kernels.work.matrix import Integers, MatrixResult
 
 MAX_SIDE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixWork(CommittedWork):
+class MatrixWork(MatrixResult):
     """C = A B from `a`, m x k, and `b`, k x n, row by row. Raises InvalidTask where they do not fit."""
 
     m: int
@@ -64,45 +62,24 @@ class MatrixWork(CommittedWork):
             self.m * self.k + 2 * self.k * self.n + 2 * self.form.data_bytes + self.form.tree_bytes
         )
 
-    @property
-    def leaf_count(self) -> int:
-        """Leaves of C's tree."""
-        return self.form.leaf_count
-
-    def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
-        """C and its tree. Raises TaskTooLarge before it allocates anything."""
-        require_bytes(f"a product of {self.m} x {self.k} x {self.n}", self.bytes_needed)
+    def matrix(self, device: Device) -> Sums:
+        """C, by the device's product."""
         A, B = self._operands()
-        C = device.multiply(A, np.ascontiguousarray(B.T))
-        rows = self.form.as_rows(C)
-        tree = MatrixTree(self.form, device.commit(rows))
-        return Outcome(tree.result_hash, data=rows.tobytes()), tree
+        return device.multiply(A, np.ascontiguousarray(B.T))
 
-    def check(self, outcome: Outcome) -> None:
-        """Check the matrix, where it came along, against its hash, and by Freivalds.
-
-        Without it nothing is known but the hash's length: draw leaves, then, and have them opened.
-        """
-        check_digest(outcome.result_hash)
-        if outcome.proof is not None:
-            raise InvalidProof("a product has no proof")
-        if outcome.data is None:
-            return
-        check_matrix(self.form, outcome.result_hash, outcome.data)
+    def check_matrix(self, matrix: Integers) -> None:
+        """Freivalds' check: a wrong C passes with probability 2^-66 at most."""
         A, B = self._operands()
-        check_product(A, B, self.form.entries(outcome.data))
+        check_product(A, B, matrix)
 
-    def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
-        """Raise unless these leaves, each 64 sums of k products, give the result."""
-        check_digest(result_hash)
-        self.form.check_openings(leaves, siblings)
+    def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
+        """Each leaf is 64 sums of k products, exact in 64 bits."""
         A, B = self._operands()
-        entries = {}
+        entries: dict[int, Integers] = {}
         for leaf in leaves:
             row, first, last = self.form.leaf_place(leaf)
-            # Exact: sums below 2^31 in 64 bits.
             entries[leaf] = A[row].astype(np.int64) @ B[:, first:last].astype(np.int64)
-        self.form.check_entries(result_hash, entries, siblings)
+        return entries
 
     def _operands(self) -> tuple[Matrix, Matrix]:
         A = np.frombuffer(self.a.read(), np.int8).reshape(self.m, self.k)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from engine.jobs.models import digits
-from kernels.network.layers import Conv2D, Dense, Flatten, Pool
 from kernels.network.model import decode_network
 from tests.kernels import oracle as trees
 from tests.network import oracle as networks
@@ -80,28 +79,13 @@ def synthetic(seed: str, n: int, iterations: int) -> dict:
     }
 
 
-def infer(network, sample) -> list[int]:
-    x = sample
-    for layer in network.layers:
-        match layer:
-            case Dense():
-                x = np.array(networks.dense(x, layer))
-            case Conv2D():
-                x = np.array(networks.conv2d(x, layer)).reshape(layer.output(x.shape))
-            case Pool():
-                x = np.array(networks.pool(x, layer)).reshape(layer.output(x.shape))
-            case Flatten():
-                x = x.reshape(-1)
-    return x.tolist()
-
-
 def inference(numbers: list[int], opened: list[int]) -> dict:
     """Test images of the digits' model; int8 input is 15 * pixel - 120."""
     model = digits.model_bytes()
     images, labels = digits.test_set()
     samples = images[numbers].astype(int) * 15 - 120
     network = decode_network(model)
-    outputs = [infer(network, sample) for sample in samples]
+    outputs = [networks.infer(network, sample) for sample in samples]
     return {
         "payload": {
             "challenge_type": "inference",

@@ -1,25 +1,9 @@
-"""The devices and operations that the whole wing's tests share."""
-
-from collections.abc import Iterator
+"""The operations that the whole wing's tests share."""
 
 import pytest
 
 from kernels.cpu.operations import CpuOperations
-from kernels.device import Device
-from kernels.devices import open_device
 from kernels.operations import REFERENCE, Operations
-
-
-@pytest.fixture(scope="session")
-def cpu() -> Iterator[Device]:
-    with open_device("cpu", threads=2) as device:
-        yield device
-
-
-@pytest.fixture(scope="session")
-def reference() -> Iterator[Device]:
-    with open_device("reference") as device:
-        yield device
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,11 @@
-"""Devices, and random networks that are valid."""
-
-from collections.abc import Iterator
+"""Random networks that are valid."""
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
-from kernels.device import Device
-from kernels.devices import open_device
 from kernels.network import Rescale, Window
 from kernels.network.layers import ArgMax, Conv2D, Dense, Flatten, Pool
 from kernels.network.model import Network
-
-
-@pytest.fixture(scope="session")
-def cpu() -> Iterator[Device]:
-    with open_device("cpu", threads=2) as device:
-        yield device
-
-
-@pytest.fixture(scope="session")
-def reference() -> Iterator[Device]:
-    with open_device("reference") as device:
-        yield device
 
 
 def rescale(random, outputs: int, terms: int) -> Rescale:
@@ -56,7 +39,7 @@ def networks(draw) -> Network:
             window = Window(kh, kw, strides, tuple(sides))
             zero = int(random.integers(-128, 128))
             to = rescale(random, outputs, weights[0].size)
-            layers.append(Conv2D(weights, window, zero, to))
+            layers.append(Conv2D(weights, zero, to, window))
         else:
             layers.append(Pool(Window(kh, kw, strides), draw(st.booleans())))
         shape = layers[-1].output(shape)

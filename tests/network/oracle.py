@@ -6,6 +6,10 @@ mean from TensorFlow Lite's integer AveragePool.
 
 from itertools import product
 
+import numpy as np
+
+from kernels.network.layers import ArgMax, Conv2D, Dense, Flatten, Pool
+
 
 def towards_zero(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
@@ -88,3 +92,21 @@ def pool(x, layer) -> list[list[int]]:
         totals = [sum(column) for column in columns]
         out.append([towards_zero(t + half if t > 0 else t - half, len(seen)) for t in totals])
     return out
+
+
+def infer(network, sample) -> list[int]:
+    """A whole network's output for one sample."""
+    x = sample
+    for layer in network.layers:
+        match layer:
+            case Dense():
+                x = np.array(dense(x, layer))
+            case Conv2D():
+                x = np.array(conv2d(x, layer)).reshape(layer.output(x.shape))
+            case Pool():
+                x = np.array(pool(x, layer)).reshape(layer.output(x.shape))
+            case Flatten():
+                x = x.reshape(-1)
+            case ArgMax():
+                x = np.array([x.tolist().index(max(x.tolist()))])
+    return x.tolist()

@@ -1,0 +1,75 @@
+"""Work whose result is a matrix of integers: computed, hashed, opened (see commit/rows.py)."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
+from kernels.device import Device
+from kernels.digest import DIGEST_BYTES
+from kernels.errors import InvalidProof
+from kernels.memory import require_bytes
+from kernels.work import Outcome
+from kernels.work.committed import CommittedWork
+
+Integers = npt.NDArray[np.signedinteger]
+
+
+class MatrixResult(CommittedWork):
+    """Says the form of its matrix, and how the matrix or parts of it are computed."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def form(self) -> MatrixForm:
+        """The result's."""
+
+    @abstractmethod
+    def matrix(self, device: Device) -> Integers:
+        """The whole result."""
+
+    @abstractmethod
+    def check_matrix(self, matrix: Integers) -> None:
+        """Raise WrongResult where this is not the result, as far as can be seen cheaply."""
+
+    @abstractmethod
+    def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
+        """The entries of these leaves, by leaf, in plain numpy."""
+
+    @property
+    def leaf_count(self) -> int:
+        """Leaves of the result's tree."""
+        return self.form.leaf_count
+
+    def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
+        """The result and its tree. Raises TaskTooLarge before it allocates anything."""
+        require_bytes(f"a result of {self.form.rows} x {self.form.columns}", self.bytes_needed)
+        rows = self.form.as_rows(self.matrix(device))
+        tree = MatrixTree(self.form, device.commit(rows))
+        return Outcome(tree.result_hash, data=rows.tobytes()), tree
+
+    def check(self, outcome: Outcome) -> None:
+        """Check the matrix, where it came along, against its hash, and then itself.
+
+        Without it nothing is known but the hash's length: draw leaves, then, and have them opened.
+        """
+        _check_digest(outcome.result_hash)
+        if outcome.proof is not None:
+            raise InvalidProof("a result of this kind has no proof")
+        if outcome.data is not None:
+            check_matrix(self.form, outcome.result_hash, outcome.data)
+            self.check_matrix(self.form.entries(outcome.data))
+
+    def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
+        """Raise unless these leaves, computed again, give the result."""
+        _check_digest(result_hash)
+        self.form.check_openings(leaves, siblings)
+        self.form.check_entries(result_hash, self.leaf_entries(leaves), siblings)
+
+
+def _check_digest(result_hash: bytes) -> None:
+    if len(result_hash) != DIGEST_BYTES:
+        raise InvalidProof(f"a result hash is {DIGEST_BYTES} bytes")
