@@ -23,6 +23,9 @@ from engine.validator.counter import Counter, HttpLimits
 from engine.validator.kinds import InstalledKinds
 from engine.validator.service import Service
 
+MOST_FAULTS = 10
+"""Of a request's shape that are told."""
+
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="token", description="A customer's token, cpc_..."
 )
@@ -182,17 +185,18 @@ def _beside(run: Callable[[asyncio.Event], Awaitable[None]]) -> Callable[[FastAP
 async def _refuse_shape(_request: Request, error: Exception) -> Response:
     """422 with what is wrong and where; the input is not repeated, not all of it being JSON."""
     assert isinstance(error, RequestValidationError)
-    found = [
-        {"type": one["type"], "loc": [str(part) for part in one["loc"]], "msg": one["msg"]}
-        for one in error.errors()
+    faults = [
+        messages.Fault(type=one["type"], loc=[str(part) for part in one["loc"]], msg=one["msg"])
+        for one in error.errors()[:MOST_FAULTS]
     ]
-    status = 400 if any(one["type"] == "json_invalid" for one in found) else 422
-    return JSONResponse({"detail": found}, status)
+    told = "; ".join(f"{'.'.join(fault.loc[1:]) or 'request'}: {fault.msg}" for fault in faults)
+    complaint = messages.Complaint(detail=told, errors=faults)
+    status = 400 if any(fault.type == "json_invalid" for fault in faults) else 422
+    return JSONResponse(complaint.model_dump(), status)
 
 
-async def _refuse_method(request: Request, error: Exception) -> Response:
+async def _refuse_method(request: Request, _error: Exception) -> Response:
     """405, with every method that the path has: Starlette names those of one route only."""
-    assert isinstance(error, HTTPException)
     allowed = {
         method
         for route in request.app.routes

@@ -171,17 +171,10 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _detail(content: bytes) -> str:
-    """FastAPI's `detail`, or nothing."""
+    """The complaint's sentence, or nothing."""
     try:
         detail = json.loads(content)["detail"]
     except (ValueError, KeyError, TypeError):
         return ""
-    if isinstance(detail, list):
-        said = []
-        for one in detail[:5]:
-            if isinstance(one, dict):
-                place = ".".join(str(part) for part in one.get("loc", [])[1:])
-                said.append(f"{place}: {one.get('msg', '')}")
-        detail = "; ".join(said)
     text = detail if isinstance(detail, str) else ""
     return "".join(c if c.isprintable() else "\ufffd" for c in text[:500])

@@ -110,10 +110,19 @@ class Blob(BaseModel):
     size: int
 
 
+class Fault(BaseModel):
+    """One thing that is wrong with a request's shape."""
+
+    type: str
+    loc: list[str]
+    msg: str
+
+
 class Complaint(BaseModel):
-    """Why a request was refused."""
+    """Why a request was refused, in a sentence; `errors` where its shape is wrong."""
 
     detail: str
+    errors: list[Fault] | None = None
 
 
 class Query(BaseModel):
