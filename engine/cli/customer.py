@@ -94,6 +94,31 @@ def matmul(
     _post("matmul", build, reward, within, wait, market, token_file, json)
 
 
+@post.command()
+def inference(
+    model: Annotated[str, typer.Argument(help=_("A model file, or digits: the one we ship."))],
+    image: Annotated[
+        str, typer.Argument(help=_("A .npy file of one image or many, or digits:N, a test image."))
+    ],
+    data: Annotated[
+        bool, typer.Option("--data/--no-data", help=_("Whether the outputs themselves are wanted."))
+    ] = True,
+    reward: Reward = "1",
+    within: Within = "1h",
+    wait: Wait = 0.0,
+    market: Market = DEFAULT_MARKET,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """What a network says of images, in integers only: the same bits on every device."""
+    from engine.jobs.inference import build_payload
+
+    def build(blobs: "BlobCache") -> dict[str, Any]:
+        return build_payload(model, image, return_data=data, blobs=blobs)
+
+    _post("inference", build, reward, within, wait, market, token_file, json)
+
+
 @post.command("json")
 def from_json(
     file: Annotated[Path, typer.Argument(help=_("A file with the payload, challenge_type in it."))],

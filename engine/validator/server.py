@@ -7,7 +7,11 @@ One directory holds everything: `validator.sqlite` and the bytes of models, inpu
 """
 
 import asyncio
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -126,11 +130,31 @@ def _serve(
         ssl_certfile=request.tls_certificate,
         ssl_keyfile=request.tls_key,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     server.run(sockets=[listening])
     report("stopping")
     if failure:
         raise failure[0]
+
+
+class _Server(uvicorn.Server):
+    """Ends by itself on SIGTERM and Ctrl-C: uvicorn's own sends itself the signal once more."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """For the main thread, which alone can listen to signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _public_url(request: ServeRequest, listening: socket.socket) -> str:

@@ -196,6 +196,10 @@ class Arena:
     def task(self, task_id):
         return self.books.tasks.existing(task_id)
 
+    def task_result(self, task_id):
+        """The result hash of a completed task."""
+        return self.books.tasks.job(self.task(task_id).job_id).result_hash
+
     def pass_time(self, seconds):
         self.clock.now += seconds
         self.perform(self.market.tick())

@@ -1,0 +1,72 @@
+"""Reputation, assignment and rate limits, each by itself."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.validator.assign import Candidate, Need, can_do, choose
+from engine.validator.meters import Meter
+from engine.validator.reputation import Standing
+from tests.validator.arena import CAPABILITIES, Clock
+
+WEEK = 7 * 86_400.0
+deeds = st.floats(0, 100, allow_nan=False)
+
+
+@given(good=deeds, bad=deeds, later=st.floats(0, 1e9))
+def test_a_score_fades_towards_a_half_and_never_past_it(good, bad, later):
+    standing = Standing().after(now=0.0, half_life=WEEK, good=good, bad=bad)
+    now, then = standing.score(0.0, half_life=WEEK), standing.score(later, half_life=WEEK)
+    assert 0 < now < 1
+    assert abs(then - 0.5) <= abs(now - 0.5) + 1e-12
+    assert (then - 0.5) * (now - 0.5) >= -1e-12
+
+
+def test_a_bad_name_recovers_by_waiting_and_faster_by_working():
+    bad = Standing().after(now=0.0, half_life=WEEK, bad=10)
+    assert bad.score(0.0, half_life=WEEK) < 0.1
+    assert bad.score(5 * WEEK, half_life=WEEK) > 0.4
+    working = bad
+    for day in range(7):
+        working = working.after(now=day * 86_400.0, half_life=WEEK, good=5)
+    assert working.score(WEEK, half_life=WEEK) > 0.7
+
+
+def test_a_clock_that_is_set_back_makes_no_deed_young_again():
+    standing = Standing().after(now=10 * WEEK, half_life=WEEK, bad=8)
+    assert standing.after(now=0.0, half_life=WEEK).bad == 8
+    assert standing.score(0.0, half_life=WEEK) == standing.score(10 * WEEK, half_life=WEEK)
+
+
+def candidate(link=1, busy=0, score=0.5, rate=None, **able):
+    return Candidate(link, CAPABILITIES.model_copy(update=able), busy, score, rate)
+
+
+def test_who_is_likely_to_be_late_is_not_asked():
+    need = Need("synthetic", cost=10**9, matrix_size=1000, iterations=1, seconds=10)
+    assert can_do(need, candidate(rate=None))
+    assert can_do(need, candidate(rate=2.1e8))
+    assert not can_do(need, candidate(rate=1.9e8))
+    assert not can_do(need, candidate(busy=2))
+    assert not can_do(need, candidate(iterations=0))
+
+
+def test_the_best_name_wins_and_equals_draw_lots():
+    need, chance = Need("synthetic", cost=1), random.Random(3)
+    some = [candidate(1, score=0.9), candidate(2, score=0.85), candidate(3, score=0.5)]
+    chosen = {choose(need, some, chance).link for _ in range(50)}
+    assert chosen == {1, 2}
+    assert choose(need, [candidate(kinds=())], chance) is None
+
+
+def test_a_meter_lets_a_burst_through_and_then_its_rate():
+    clock = Clock(0.0)
+    meter = Meter(rate=2.0, burst=4, clock=clock)
+    assert [meter.take("a") for _ in range(4)] == [0.0] * 4
+    assert meter.take("a") == pytest.approx(0.5)
+    assert meter.take("b") == 0.0
+    clock.now += 0.5
+    assert meter.take("a") == 0.0
+    assert meter.take("a") > 0
