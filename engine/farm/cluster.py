@@ -6,6 +6,7 @@ Ray is an extra (`pip install cpc-engine[ray]`): this module imports it when a c
 import importlib
 import importlib.util
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from engine.messages import Setup, ToChild
 Wanted = Literal["auto", "cpu", "cuda"]
 _LISTENERS = "listeners"
 KNOCK_SECONDS = 5.0
+HEAD_GONE_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         """Join as a driver. Raises FarmError where nobody answers."""
+        # Ray's calls stand still while the head is gone, and it ends this process after so long.
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_GONE_SECONDS))
         ray: Any = importlib.import_module("ray")  # its stubs lack half of what is used here
         if address != "auto":
             _knock(address)

@@ -25,7 +25,6 @@ from kernels.data import carry_data
 from kernels.errors import InvalidTask
 
 WATCH_SECONDS = 2.0
-WATCH_PATIENCE_SECONDS = 30.0
 
 Order = Spawn | Tell | Kill | None
 
@@ -109,11 +108,7 @@ class Gateway:
     async def _watch(self) -> None:
         """Tell of devices that come and go."""
         while True:
-            looking = asyncio.to_thread(self._cluster.places, self._wanted)
-            try:
-                found = await asyncio.wait_for(looking, WATCH_PATIENCE_SECONDS)
-            except TimeoutError:
-                raise FarmError("the cluster's head does not answer") from None
+            found = await asyncio.to_thread(self._cluster.places, self._wanted)
             places = {place.name: place for place in found}
             for name in self._places.keys() - places.keys():
                 self._let_go(name, "its machine left the cluster")
