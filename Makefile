@@ -11,7 +11,7 @@ CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: mine test soak gpu-test setup lint messages bench lock clean
+.PHONY: mine test soak gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -40,6 +40,15 @@ lint: $(DEV_STAMP)  ## Check style, format and types
 messages: $(DEV_STAMP)  ## Bring the catalogues of translated messages up to date
 	$(BIN)/python packaging/messages.py
 	@$(MAKE) --no-print-directory $(CATALOGUES)
+
+reference: $(DEV_STAMP)  ## Make docs/commands.md and the man page from the commands
+	$(BIN)/python packaging/reference.py
+
+docs: reference  ## Build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+wheel: $(DEV_STAMP) $(CATALOGUES)  ## Build the wheel, install it apart from here and mine a block with it
+	$(BIN)/python packaging/try_wheel.py
 
 bench: $(DEV_STAMP)  ## Time the kernels with pytest-benchmark
 	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only

@@ -13,6 +13,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -53,18 +54,30 @@ class Chart:
 def check_path(path: Path) -> None:
     """Raise BadInput where `write` could not write this file; nothing is written."""
     if path.suffix.lower() not in (".svg", ".png"):
-        raise BadInput(f"a chart is written as .svg or .png, and {path} is neither")
+        raise BadInput(
+            _("a chart is written as .svg or .png, and {path} is neither").format(path=path)
+        )
     if path.suffix.lower() == ".png" and importlib.util.find_spec("matplotlib") is None:
         raise BadInput(
-            "a chart as PNG needs matplotlib, which is not installed",
-            advice=f"Write it as SVG, which needs nothing: --chart {path.with_suffix('.svg')}",
+            _("a chart as PNG needs matplotlib, which is not installed"),
+            advice=_("Write it as SVG, which needs nothing: --chart {with_suffix}").format(
+                with_suffix=path.with_suffix(".svg")
+            ),
         )
     try:
         target = path if path.exists() else path.parent
         if path.is_dir() or not path.parent.is_dir() or not os.access(target, os.W_OK):
-            raise BadInput(f"the chart {path} cannot be written: no such directory, or no right to")
+            raise BadInput(
+                _("the chart {path} cannot be written: no such directory, or no right to").format(
+                    path=path
+                )
+            )
     except OSError as error:
-        raise BadInput(f"the chart {path} cannot be written: {error.strerror}") from error
+        raise BadInput(
+            _("the chart {path} cannot be written: {strerror}").format(
+                path=path, strerror=error.strerror
+            )
+        ) from error
 
 
 def write(path: Path, chart: Chart) -> None:
@@ -75,7 +88,11 @@ def write(path: Path, chart: Chart) -> None:
         else:
             path.write_text(svg(chart), encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"the chart {path} cannot be written: {error.strerror}") from error
+        raise BadInput(
+            _("the chart {path} cannot be written: {strerror}").format(
+                path=path, strerror=error.strerror
+            )
+        ) from error
 
 
 def svg(chart: Chart) -> str:

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from gettext import gettext as _
 from statistics import median
 from typing import Protocol
 
@@ -120,7 +121,7 @@ class Turn:
         if self._spent > LONGEST_TURNS:
             return
         started = time.perf_counter()
-        for _ in range(_MOST_RUNS):
+        for _run in range(_MOST_RUNS):
             for stage, seconds in self._runner.run().items():
                 self._seconds[stage].append(seconds)
             self.runs += 1
@@ -145,14 +146,14 @@ def contenders(device: str, threads: int | None = None) -> list[Contender]:
     """What there is to set beside a device, by its name. `threads` is for torch on the CPU."""
     on_gpu = device.startswith("cuda")
     torch = _missing("torch")
-    cupy = _missing("cupy") if on_gpu else "needs a GPU"
+    cupy = _missing("cupy") if on_gpu else _("needs a GPU")
     product = partial(_TorchProduct, device if on_gpu else "cpu", threads)
     return [
         Contender(
             "numpy (float64 BLAS)",
             ("expand", PRODUCT, "commit", TASK),
             _Numpy,
-            why_not="it is for the CPU" if on_gpu else "",
+            why_not=_("it is for the CPU") if on_gpu else "",
         ),
         Contender("torch _int_mm", (PRODUCT,), partial(product, False), torch, not on_gpu),
         Contender(
@@ -187,7 +188,11 @@ def reason(error: Exception) -> str:
 
 
 def _missing(package: str) -> str:
-    return "" if importlib.util.find_spec(package) else f"{package} is not installed"
+    return (
+        ""
+        if importlib.util.find_spec(package)
+        else _("{package} is not installed").format(package=package)
+    )
 
 
 def _too_slow(candidate: Contender, task: Task) -> str:
@@ -204,7 +209,9 @@ def _too_slow(candidate: Contender, task: Task) -> str:
     expected = spent * task.multiply_adds / small.multiply_adds
     if expected <= LONGEST_RUN:
         return ""
-    return f"one run would take about {expected:.0f} s, and {LONGEST_RUN:.0f} are the limit"
+    return _(
+        "one run would take about {expected:.0f} s, and {LONGEST_RUN:.0f} are the limit"
+    ).format(expected=expected, LONGEST_RUN=LONGEST_RUN)
 
 
 def _clocked(runner: Runner) -> float:
@@ -265,7 +272,7 @@ class _TorchProduct(Runner):
         return {PRODUCT: first.elapsed_time(last) / 1000}
 
     def _multiply(self) -> None:
-        for _ in range(self._iterations):
+        for _iteration in range(self._iterations):
             c = self._torch._int_mm(self._a, self._b)
             if self._fold:
                 ((c ^ (c >> 8)) & 255).to(self._torch.int8)

@@ -67,9 +67,11 @@ def look_at_chain(client: NodeClient) -> Chain:
     network = NETWORKS.get(status.network)
     if network is None:
         raise SetupError(
-            f"the node is on network {status.network!r}, which cpc-engine does not know"
-            f" (known: {', '.join(NETWORKS)})",
-            advice="Point --node at another node, or update cpc-engine.",
+            _(
+                "the node is on network {network!r}, which cpc-engine does not know (known:"
+                " {names})"
+            ).format(network=status.network, names=", ".join(NETWORKS)),
+            advice=_("Point --node at another node, or update cpc-engine."),
         )
     return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS)
 
@@ -79,7 +81,9 @@ def check_network(chain: Chain) -> Check:
     return Check(
         "network",
         "ok",
-        f"{chain.network.name}, chain {chain.chain_id}, height {chain.status.height}",
+        _("{name}, chain {chain_id}, height {height}").format(
+            name=chain.network.name, chain_id=chain.chain_id, height=chain.status.height
+        ),
     )
 
 
@@ -90,18 +94,24 @@ def check_clock(chain: Chain, now: float | None = None) -> Check:
         return Check(
             "clock",
             "fail",
-            f"this machine's clock is {-late:.0f} s behind the chain's newest block",
-            "Set the clock: timedatectl set-ntp true",
+            _("this machine's clock is {late:.0f} s behind the chain's newest block").format(
+                late=-late
+            ),
+            _("Set the clock: timedatectl set-ntp true"),
         )
     if late > CLOCK_SLACK_SECONDS + LATE_BLOCKS * chain.network.block_time:
         return Check(
             "clock",
             "warn",
-            f"the newest block is {late:.0f} s old: the node syncs, the chain stands still, or this"
-            " machine's clock is ahead",
-            "Check the clock (timedatectl) and the node (cpc-engine query status).",
+            _(
+                "the newest block is {late:.0f} s old: the node syncs, the chain stands"
+                " still, or this machine's clock is ahead"
+            ).format(late=late),
+            _("Check the clock (timedatectl) and the node (cpc-engine query status)."),
         )
-    return Check("clock", "ok", f"the newest block is {max(late, 0.0):.0f} s old")
+    return Check(
+        "clock", "ok", _("the newest block is {late:.0f} s old").format(late=max(late, 0.0))
+    )
 
 
 def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
@@ -109,11 +119,17 @@ def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
     account = client.balance(address)
     fee = BASE_GAS[TxType.SUBMIT_RESULT] * gas_price
     results = account.balance // fee
-    found = f"{format_cpc(account.balance)} CPC, enough for {results} results"
-    mend = f"Fund it: cpc-engine tx send {address} 10 --from faucet --node {client.urls[0]}"
+    found = _("{balance} CPC, enough for {results} results").format(
+        balance=format_cpc(account.balance), results=results
+    )
+    mend = _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {url}").format(
+        address=address, url=client.urls[0]
+    )
     if results == 0:
-        mend += "\nCoins that were sent just now count from the next block on."
-        return Check("balance", "fail", f"insufficient balance: {found}", mend)
+        mend += "\n" + _("Coins that were sent just now count from the next block on.")
+        return Check(
+            "balance", "fail", _("insufficient balance: {found}").format(found=found), mend
+        )
     if results < ENOUGH_RESULTS:
         return Check("balance", "warn", found, mend)
     return Check("balance", "ok", found)
@@ -125,10 +141,12 @@ def check_gas_price(network: Network, gas_price: int) -> Check:
         return Check(
             "gas price",
             "fail",
-            f"{gas_price} units a gas, and {network.name} takes {network.min_gas_price} at least",
-            f"Use --gas-price {network.min_gas_price}.",
+            _("{gas_price} units a gas, and {name} takes {min_gas_price} at least").format(
+                gas_price=gas_price, name=network.name, min_gas_price=network.min_gas_price
+            ),
+            _("Use --gas-price {min_gas_price}.").format(min_gas_price=network.min_gas_price),
         )
-    return Check("gas price", "ok", f"{gas_price} units a gas")
+    return Check("gas price", "ok", _("{gas_price} units a gas").format(gas_price=gas_price))
 
 
 def check_disk(directory: Path) -> Check:

@@ -6,6 +6,7 @@ with Sandbox(block_time=1.0, cpc="100", report=report) as sandbox:
 
 import tempfile
 import time
+from gettext import gettext as _
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -83,5 +84,5 @@ class Sandbox:
         deadline = time.monotonic() + _PATIENCE_BLOCKS * self._block_time
         while client.balance(self.key.address).balance == 0:
             if time.monotonic() > deadline:
-                raise SetupError("the embedded devnet made no block in time")
+                raise SetupError(_("the embedded devnet made no block in time"))
             time.sleep(min(0.1, self._block_time / 4))

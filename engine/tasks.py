@@ -10,6 +10,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Self
 
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
@@ -43,10 +44,12 @@ class BlockTask:
         iterations: int = DEFAULT_ITERATIONS,
     ) -> Self:
         """Derive it. Raises BadInput, InvalidAddress or InvalidTask."""
-        check_hash(block_hash, "block hash")
+        check_hash(block_hash, _("block hash"))
         check_address(worker_address)
         if not 0 <= index < MAX_TASKS_PER_BLOCK:
-            raise BadInput(f"task index {index} is out of range: it must be 0 to 15")
+            raise BadInput(
+                _("task index {index} is out of range: it must be 0 to 15").format(index=index)
+            )
         return cls(
             block_hash=block_hash,
             height=height,
@@ -72,7 +75,9 @@ def check_hash(text: str, what: str) -> str:
     """Give 64 lower-case hex digits back, or raise BadInput."""
     if not _HASH.fullmatch(text):
         raise BadInput(
-            f"{text[:80]!r} is no {what}: it must be 64 lower-case hex digits, without 0x"
+            _("{text!r} is no {what}: it must be 64 lower-case hex digits, without 0x").format(
+                text=text[:80], what=what
+            )
         )
     return text
 
@@ -85,7 +90,9 @@ def check_task_id(text: str) -> str:
         valid = False
     if not valid:
         raise BadInput(
-            f"{text[:80]!r} is no task id: it must be a UUID in lower case with hyphens,"
-            " such as 550e8400-e29b-41d4-a716-446655440000"
+            _(
+                "{text!r} is no task id: it must be a UUID in lower case with hyphens, such"
+                " as 550e8400-e29b-41d4-a716-446655440000"
+            ).format(text=text[:80])
         )
     return text

@@ -7,6 +7,7 @@ task, which it derives again from the chain, and the least number of openings is
 """
 
 from dataclasses import asdict, dataclass
+from gettext import gettext as _
 from typing import Any
 
 from engine.defaults import (
@@ -84,11 +85,11 @@ def verify_block(
         try:
             result = tx.compute_result()
             if result.worker_address != tx.from_address:
-                raise WrongClaim("worker_address is not the sender's")
+                raise WrongClaim(_("worker_address is not the sender's"))
             found = past.find_task(result)
             this = (result.worker_address, result.task_id)
             if any((earlier.worker_address, earlier.task_id) == this for earlier in verdicts):
-                raise WrongClaim("the block holds a result for this task already")
+                raise WrongClaim(_("the block holds a result for this task already"))
             task = BlockTask.derive(
                 found.block_hash,
                 result.worker_address,
@@ -146,9 +147,13 @@ class _Past:
                 if derive_task_id(block_hash, result.worker_address, index) == result.task_id:
                     answered = self._answered.get((result.worker_address, result.task_id))
                     if answered is not None:
-                        raise WrongClaim(f"block {answered} holds a result for this task")
+                        raise WrongClaim(
+                            _("block {answered} holds a result for this task").format(
+                                answered=answered
+                            )
+                        )
                     return _Found(height, block_hash, index)
-        raise WrongClaim("its task comes from none of the 100 blocks before")
+        raise WrongClaim(_("its task comes from none of the 100 blocks before"))
 
     def _step_back(self) -> bool:
         if self._hashes:

@@ -11,6 +11,8 @@
 `advice` says what a person can do about the error; it may be empty.
 """
 
+from gettext import gettext as _
+
 
 class KernelError(Exception):
     """Root of the tree. `str()` is one sentence, and `advice` is what to do about it."""
@@ -30,7 +32,7 @@ class InvalidTask(KernelError):
 class TaskTooLarge(KernelError):
     """The task would not fit into memory; nothing was allocated."""
 
-    advice = "Take a smaller matrix size, or free memory."
+    advice = _("Take a smaller matrix size, or free memory.")
 
 
 class InvalidProof(KernelError):

@@ -4,6 +4,8 @@ Tasks and roots are the specification's own vectors: one entry, sizes around a l
 that no block divides, k in one block of a kernel and in two, and up to 5 iterations.
 """
 
+from gettext import gettext as _
+
 from kernels.device import Device
 from kernels.errors import WrongResult
 from kernels.task import Task
@@ -33,7 +35,9 @@ def known_answer_test(device: Device) -> None:
     for task, root in ANSWERS.items():
         if device.compute(task).root != bytes.fromhex(root):
             raise WrongResult(
-                f"device {device.name} fails the known-answer test at size {task.n} with"
-                f" {task.iterations} iterations",
-                advice="Do not mine with it: look at its driver, its clocks and its memory.",
+                _(
+                    "device {name} fails the known-answer test at size {n} with {iterations}"
+                    " iterations"
+                ).format(name=device.name, n=task.n, iterations=task.iterations),
+                advice=_("Do not mine with it: look at its driver, its clocks and its memory."),
             )

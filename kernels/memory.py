@@ -1,6 +1,7 @@
 """How much memory a task may take: what it needs is compared before anything is allocated."""
 
 import os
+from gettext import gettext as _
 from pathlib import Path
 
 from kernels.errors import TaskTooLarge
@@ -22,7 +23,7 @@ def available_memory() -> int:
 
 def require_memory(task: Task, needed: int) -> None:
     """Raise TaskTooLarge where a task needs more bytes than there are."""
-    require_bytes(f"a task of size {task.n}", needed)
+    require_bytes(_("a task of size {n}").format(n=task.n), needed)
 
 
 def require_bytes(what: str, needed: int) -> None:
@@ -30,7 +31,9 @@ def require_bytes(what: str, needed: int) -> None:
     available = available_memory()
     if needed > available:
         raise TaskTooLarge(
-            f"{what} needs {_gib(needed)} of memory, and {_gib(available)} are available"
+            _("{what} needs {needed} of memory, and {free} are available").format(
+                what=what, needed=_gib(needed), free=_gib(available)
+            )
         )
 
 

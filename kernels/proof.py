@@ -9,6 +9,7 @@ specification: with k = 16 it finds honest mistakes, not a cheat who tries often
 import re
 import struct
 from collections.abc import Sequence
+from gettext import gettext as _
 from typing import NamedTuple
 
 from kernels.commit.tree import level_sizes, sibling_places
@@ -61,28 +62,38 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
     Raises InvalidProof, before anything that costs more than the drawing of the leaves.
     """
     if len(root) != DIGEST_BYTES:
-        raise InvalidProof("a root is 32 bytes")
+        raise InvalidProof(_("a root is 32 bytes"))
     # The longest text that can be right is known before the text is looked at.
     levels = len(level_sizes(task.leaf_count)) - 1
     longest = HEADER.size + most_openings(task) * levels * DIGEST_BYTES
     if not isinstance(proof, str) or len(proof) > 2 * longest:
-        raise InvalidProof("the proof is no text, or too long for any number of openings")
+        raise InvalidProof(_("the proof is no text, or too long for any number of openings"))
     if len(proof) % 2 or not _LOWER_HEX.fullmatch(proof):
-        raise InvalidProof("a proof is lower-case hexadecimal, two digits a byte")
+        raise InvalidProof(_("a proof is lower-case hexadecimal, two digits a byte"))
     raw = bytes.fromhex(proof)
     if len(raw) < HEADER.size:
-        raise InvalidProof("the proof ends within its header")
+        raise InvalidProof(_("the proof ends within its header"))
     version, n, iterations, k = HEADER.unpack_from(raw)
     if version != VERSION:
-        raise InvalidProof(f"the proof's version is {version}, not {VERSION}")
+        raise InvalidProof(
+            _("the proof's version is {version}, not {VERSION}").format(
+                version=version, VERSION=VERSION
+            )
+        )
     if (n, iterations) != (task.n, task.iterations):
         raise InvalidProof(
-            f"the proof is for size {n} and {iterations} iterations, the task has {task.n}"
-            f" and {task.iterations}"
+            _(
+                "the proof is for size {n} and {iterations} iterations, the task has {size}"
+                " and {times}"
+            ).format(n=n, iterations=iterations, size=task.n, times=task.iterations)
         )
     _check_openings(task, k)
     if k < min(least_openings, task.leaf_count):
-        raise InvalidProof(f"the proof opens {k} leaves, and at least {least_openings} are asked")
+        raise InvalidProof(
+            _("the proof opens {k} leaves, and at least {least_openings} are asked").format(
+                k=k, least_openings=least_openings
+            )
+        )
     leaves, siblings = draw_openings(root, task, k), raw[HEADER.size :]
     check_siblings_length(task, leaves, siblings)
     return Opening(leaves, siblings)
@@ -92,9 +103,17 @@ def check_siblings_length(task: Task, leaves: Sequence[int], siblings: bytes) ->
     """Raise InvalidProof unless there are as many siblings as these leaves need."""
     needed = sum(1 for _ in sibling_places(task.leaf_count, leaves)) * DIGEST_BYTES
     if len(siblings) != needed:
-        raise InvalidProof(f"there are {len(siblings)} bytes of siblings where {needed} are needed")
+        raise InvalidProof(
+            _("there are {count} bytes of siblings where {needed} are needed").format(
+                count=len(siblings), needed=needed
+            )
+        )
 
 
 def _check_openings(task: Task, k: int) -> None:
     if not 0 <= k <= most_openings(task):
-        raise InvalidProof(f"{k} openings are out of range: it must be 0 to {most_openings(task)}")
+        raise InvalidProof(
+            _("{k} openings are out of range: it must be 0 to {most}").format(
+                k=k, most=most_openings(task)
+            )
+        )

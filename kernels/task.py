@@ -8,6 +8,7 @@
 """
 
 from dataclasses import dataclass
+from gettext import gettext as _
 
 from kernels.errors import InvalidTask
 
@@ -29,10 +30,12 @@ class Task:
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, bytes) or len(self.seed) != SEED_BYTES:
-            raise InvalidTask(f"a seed is {SEED_BYTES} bytes")
+            raise InvalidTask(_("a seed is {SEED_BYTES} bytes").format(SEED_BYTES=SEED_BYTES))
         if self.seed[:16] == self.seed[16:]:
-            raise InvalidTask("the halves of the seed are equal, which would make A and B the same")
-        _check_range("matrix size", self.n, MAX_SIZE)
+            raise InvalidTask(
+                _("the halves of the seed are equal, which would make A and B the same")
+            )
+        _check_range(_("matrix size"), self.n, MAX_SIZE)
         _check_range("iterations", self.iterations, MAX_ITERATIONS)
 
     @property
@@ -58,4 +61,8 @@ class Task:
 
 def _check_range(what: str, value: int, most: int) -> None:
     if type(value) is not int or not 1 <= value <= most:
-        raise InvalidTask(f"{what} {value!r} is out of range: it must be 1 to {most}")
+        raise InvalidTask(
+            _("{what} {value!r} is out of range: it must be 1 to {most}").format(
+                what=what, value=value, most=most
+            )
+        )

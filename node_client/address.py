@@ -7,6 +7,7 @@ RIPEMD-160 comes from PyCryptodome: OpenSSL 3 has it only where the legacy provi
 """
 
 import hashlib
+from gettext import gettext as _
 
 import bech32
 from Crypto.Hash import RIPEMD160
@@ -31,9 +32,9 @@ def address_from_public_key(public_key: str | bytes, prefix: str = ACCOUNT_PREFI
     try:
         raw = bytes.fromhex(public_key) if isinstance(public_key, str) else bytes(public_key)
     except ValueError:
-        raise InvalidKey("a public key is 66 hex digits") from None
+        raise InvalidKey(_("a public key is 66 hex digits")) from None
     if len(raw) != 33 or raw[0] not in (2, 3):
-        raise InvalidKey("a public key is 33 bytes, compressed: 02 or 03 and 32 more")
+        raise InvalidKey(_("a public key is 33 bytes, compressed: 02 or 03 and 32 more"))
     words = bech32.convertbits(hash160(raw), 8, 5)
     assert words is not None
     return str(bech32.bech32_encode(prefix, words))
@@ -54,8 +55,10 @@ def check_address(text: str, prefix: str = ACCOUNT_PREFIX) -> str:
     """Give `text` back, or raise InvalidAddress with the reason in one sentence."""
     if not is_address(text, prefix):
         raise InvalidAddress(
-            f"{text!r} is no address: it must be {prefix}1 and 38 lower-case letters and digits,"
-            " the last six of which are a checksum",
-            advice="Copy the address again, whole; `cpc-engine keys list` shows your own.",
+            _(
+                "{text!r} is no address: it must be {prefix}1 and 38 lower-case letters and"
+                " digits, the last six of which are a checksum"
+            ).format(text=text, prefix=prefix),
+            advice=_("Copy the address again, whole; `cpc-engine keys list` shows your own."),
         )
     return text

@@ -8,6 +8,7 @@ digits are no JSON here. Every failure is a ValueError with a reason of one line
 """
 
 import json
+from gettext import gettext as _
 from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
@@ -70,17 +71,19 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError:
-        raise ValueError("it is no UTF-8") from None
+        raise ValueError(_("it is no UTF-8")) from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON ({error.msg} at character {error.pos})") from None
+        raise ValueError(
+            _("it is no JSON ({msg} at character {pos})").format(msg=error.msg, pos=error.pos)
+        ) from None
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_("it is nested too deeply")) from None
 
 
 def reason_of(error: Exception) -> str:
     """One line on why an answer was not accepted."""
     if isinstance(error, RecursionError):
-        return "it is nested too deeply"
+        return _("it is nested too deeply")
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -89,4 +92,4 @@ def reason_of(error: Exception) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(_("{name} is no JSON").format(name=name))

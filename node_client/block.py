@@ -5,6 +5,7 @@ block.check()
 """
 
 import hashlib
+from gettext import gettext as _
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictInt, StrictStr
@@ -49,7 +50,7 @@ class BlockHeader(BaseModel):
         try:
             return hashlib.sha256(text.encode()).hexdigest()
         except UnicodeEncodeError:
-            raise InvalidBlock("a lone surrogate stands in the block's header") from None
+            raise InvalidBlock(_("a lone surrogate stands in the block's header")) from None
 
 
 class Block(BaseModel):
@@ -102,8 +103,18 @@ class Block(BaseModel):
         """Raise InvalidBlock unless both roots are those of the transactions."""
         try:
             if self.tx_root() != self.header.tx_root:
-                raise InvalidBlock(f"block {self.height}: tx_root does not fit its transactions")
+                raise InvalidBlock(
+                    _("block {height}: tx_root does not fit its transactions").format(
+                        height=self.height
+                    )
+                )
             if self.compute_root() != self.header.compute_root:
-                raise InvalidBlock(f"block {self.height}: compute_root does not fit its results")
+                raise InvalidBlock(
+                    _("block {height}: compute_root does not fit its results").format(
+                        height=self.height
+                    )
+                )
         except InvalidTransaction as error:
-            raise InvalidBlock(f"block {self.height}: {error}") from error
+            raise InvalidBlock(
+                _("block {height}: {error}").format(height=self.height, error=error)
+            ) from error

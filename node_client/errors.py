@@ -33,6 +33,8 @@
 `advice` says what a person can do about the error; it may be empty.
 """
 
+from gettext import gettext as _
+
 
 class NodeClientError(Exception):
     """Root of the tree. `str()` is one sentence, and `advice` is what to do about it."""
@@ -94,7 +96,7 @@ class KeyExists(KeystoreError):
 class WrongPassphrase(KeystoreError):
     """The passphrase does not open the key file."""
 
-    advice = "Try again; there is no way to recover a passphrase."
+    advice = _("Try again; there is no way to recover a passphrase.")
 
 
 class NodeError(NodeClientError):
@@ -104,7 +106,7 @@ class NodeError(NodeClientError):
 class NodeUnreachable(NodeError):
     """No connection, or no answer in time. `nothing_sent`: the request never left this machine."""
 
-    advice = "Check the node's address, that it runs, and the network in between."
+    advice = _("Check the node's address, that it runs, and the network in between.")
 
     def __init__(
         self, message: str, *, advice: str | None = None, nothing_sent: bool = False
@@ -116,13 +118,13 @@ class NodeUnreachable(NodeError):
 class NodeNotReady(NodeError):
     """The node answered 503: it starts, syncs, or is overloaded."""
 
-    advice = "Wait until the node is ready, or use another one."
+    advice = _("Wait until the node is ready, or use another one.")
 
 
 class NotFound(NodeError):
     """The node has no such block or transaction (404)."""
 
-    advice = "Check the height or hash; where the node is behind, wait, or use another one."
+    advice = _("Check the height or hash; where the node is behind, wait, or use another one.")
 
 
 class WrongChain(NodeError):
@@ -134,7 +136,7 @@ class WrongChain(NodeError):
 class BadAnswer(NodeError):
     """The node answered something that is no valid answer to the question."""
 
-    advice = "Check that the URL is a ComputeChain node's; if it is, use another one."
+    advice = _("Check that the URL is a ComputeChain node's; if it is, use another one.")
 
 
 class Refused(NodeClientError):
@@ -152,7 +154,9 @@ class Refused(NodeClientError):
         given: int | None = None,
         least: int | None = None,
     ) -> None:
-        super().__init__(f"the node refused the transaction: {reason}", advice=advice)
+        super().__init__(
+            _("the node refused the transaction: {reason}").format(reason=reason), advice=advice
+        )
         self.reason = reason
         self.given = given
         self.least = least
@@ -161,64 +165,64 @@ class Refused(NodeClientError):
 class InsufficientBalance(Refused):
     """The balance does not cover amount + fee."""
 
-    advice = "Send coins to this account, or lower the amount."
+    advice = _("Send coins to this account, or lower the amount.")
 
 
 class GasPriceTooLow(Refused):
     """`gas_price` is under the network's least price."""
 
-    advice = "Raise --gas-price to the least price that the node names."
+    advice = _("Raise --gas-price to the least price that the node names.")
 
 
 class GasLimitTooLow(Refused):
     """`gas_limit` is under the base gas of this kind of transaction."""
 
-    advice = "Raise --gas-limit to the base gas that the node names."
+    advice = _("Raise --gas-limit to the base gas that the node names.")
 
 
 class FeeTooLow(Refused):
     """`fee` is under base gas * gas price."""
 
-    advice = "Raise the fee to what the node names; it takes base gas * gas price only."
+    advice = _("Raise the fee to what the node names; it takes base gas * gas price only.")
 
 
 class InvalidSignature(Refused):
     """The signature does not fit the transaction and its public key."""
 
-    advice = "Sign again: a field was changed after signing, or the key is another one."
+    advice = _("Sign again: a field was changed after signing, or the key is another one.")
 
 
 class MissingSignature(Refused):
     """Signature or public key are not there."""
 
-    advice = "Sign the transaction before it is sent."
+    advice = _("Sign the transaction before it is sent.")
 
 
 class PublicKeyMismatch(Refused):
     """The public key belongs to another address than `from_address`."""
 
-    advice = "Send from the address that belongs to the key."
+    advice = _("Send from the address that belongs to the key.")
 
 
 class AlreadyInPool(Refused):
     """This very transaction waits in the mempool already: as good as a success."""
 
-    advice = "Nothing to do: it waits for a block."
+    advice = _("Nothing to do: it waits for a block.")
 
 
 class NonceTooLow(Refused):
     """Spent, or taken by a transaction that waits, or this one is in a block already."""
 
-    advice = "Look for it in the blocks; where it is in none, sign it again with the next nonce."
+    advice = _("Look for it in the blocks; where it is in none, sign it again with the next nonce.")
 
 
 class Malformed(Refused):
     """The body has the wrong shape (422), or broke the node (400)."""
 
-    advice = "Update cpc-engine: its idea of a transaction differs from the node's."
+    advice = _("Update cpc-engine: its idea of a transaction differs from the node's.")
 
 
 class UnknownRefusal(Refused):
     """A reason that this program does not know."""
 
-    advice = "Ask whoever runs the node what it means; cpc-engine may have to be updated."
+    advice = _("Ask whoever runs the node what it means; cpc-engine may have to be updated.")

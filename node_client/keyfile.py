@@ -21,6 +21,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from gettext import gettext as _
 from typing import Any, Literal, NoReturn
 
 from Crypto.Cipher import AES
@@ -101,10 +102,10 @@ class KeyFile:
         try:
             secret = cipher.decrypt_and_verify(sealed.ciphertext, sealed.tag)
         except ValueError:
-            return Fault("passphrase", "the passphrase is wrong, or the file was changed")
+            return Fault("passphrase", _("the passphrase is wrong, or the file was changed"))
         key = _key_from(secret)
         if key is None or key.public_key != self.public_key:
-            return Fault("broken", "its private key does not belong to its address")
+            return Fault("broken", _("its private key does not belong to its address"))
         return key
 
     def _bound(self) -> bytes:
@@ -163,7 +164,9 @@ def sealed_document(
     again = parse(document.show())
     opened = again.unseal(passphrase) if isinstance(again, KeyFile) else again
     if not isinstance(opened, PrivateKey) or opened.public_key != key.public_key:
-        raise KeystoreError("the encrypted key could not be decrypted again; nothing was written")
+        raise KeystoreError(
+            _("the encrypted key could not be decrypted again; nothing was written")
+        )
     return document
 
 
@@ -172,14 +175,14 @@ def parse(raw: bytes) -> KeyFile | Fault:
     try:
         fields = json.loads(raw.decode())
     except (ValueError, RecursionError):
-        return Fault("broken", "it is no JSON")
+        return Fault("broken", _("it is no JSON"))
     if not isinstance(fields, dict):
-        return Fault("broken", "it is no JSON object")
+        return Fault("broken", _("it is no JSON object"))
     name, address, public_key = (fields.get(part) for part in ("name", "address", "public_key"))
     if not (isinstance(name, str) and isinstance(address, str) and isinstance(public_key, str)):
-        return Fault("broken", "name, address or public_key is missing")
+        return Fault("broken", _("name, address or public_key is missing"))
     if not _belongs(public_key, address):
-        return Fault("broken", "its address does not belong to its public key")
+        return Fault("broken", _("its address does not belong to its public key"))
     created_at = _time_of(fields.get("created_at"))
     if "crypto" in fields:
         sealed = _sealed_of(fields["crypto"])
@@ -188,9 +191,9 @@ def parse(raw: bytes) -> KeyFile | Fault:
         return KeyFile(name, address, public_key.lower(), created_at, sealed=sealed)
     key = _key_of(fields.get("private_key"))
     if key is None:
-        return Fault("broken", "its private_key is no secp256k1 key of 64 hex digits")
+        return Fault("broken", _("its private_key is no secp256k1 key of 64 hex digits"))
     if key.public_key != public_key.lower() or key.address != address:
-        return Fault("broken", "its private key does not belong to its address")
+        return Fault("broken", _("its private key does not belong to its address"))
     return KeyFile(name, address, key.public_key, created_at, key=key)
 
 
@@ -257,7 +260,7 @@ def _key_from(secret: bytes) -> PrivateKey | None:
 
 
 def _sealed_of(value: Any) -> Sealed | Fault:
-    unknown = Fault("broken", "its crypto part is of a kind that this version does not know")
+    unknown = Fault("broken", _("its crypto part is of a kind that this version does not know"))
     if not isinstance(value, dict):
         return unknown
     if (value.get("kdf"), value.get("cipher")) != ("scrypt", _CIPHER):
@@ -267,7 +270,7 @@ def _sealed_of(value: Any) -> Sealed | Fault:
         return unknown
     cost = ScryptCost(n, r, p)
     if not cost.is_bearable():
-        return Fault("broken", "its scrypt parameters are invalid, or ask for too much memory")
+        return Fault("broken", _("its scrypt parameters are invalid, or ask for too much memory"))
     parts = [
         _bytes_of(value.get(part), size)
         for part, size in (("salt", 32), ("nonce", 12), ("ciphertext", 32), ("tag", 16))

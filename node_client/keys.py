@@ -12,6 +12,7 @@ a traceback with locals, or a child process by accident.
 
 import hashlib
 import re
+from gettext import gettext as _
 from typing import NoReturn
 
 from ecdsa import SECP256k1, SigningKey, VerifyingKey
@@ -23,7 +24,7 @@ from ecdsa.util import MalformedSignature, sigdecode_string, sigencode_string_ca
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
 from node_client.errors import InvalidKey
 
-_NOT_A_KEY = "a private key is 64 hex digits, not zero and below the order of secp256k1"
+_NOT_A_KEY = _("a private key is 64 hex digits, not zero and below the order of secp256k1")
 
 
 class PrivateKey:

@@ -18,6 +18,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,9 @@ class Keystore:
             return []
         except OSError as error:
             raise KeystoreError(
-                f"the key directory {self.directory} cannot be read: {error.strerror}"
+                _("the key directory {directory} cannot be read: {strerror}").format(
+                    directory=self.directory, strerror=error.strerror
+                )
             ) from None
         stems = (name.removesuffix(".json") for name in found if name.endswith(".json"))
         return sorted(stem for stem in stems if _NAME.fullmatch(stem))
@@ -133,8 +136,8 @@ class Keystore:
             return found.key
         if passphrase is None:
             raise KeystoreError(
-                f"key '{name}' is encrypted, and there is no passphrase",
-                advice="Use --passphrase-file, or CPC_PASSPHRASE.",
+                _("key '{name}' is encrypted, and there is no passphrase").format(name=name),
+                advice=_("Use --passphrase-file, or CPC_PASSPHRASE."),
             )
         opened = found.unseal(Hidden(passphrase()))
         if isinstance(opened, PrivateKey):
@@ -152,7 +155,7 @@ class Keystore:
         path = self._path(name)
         found = self._read(name)
         if found.key is None:
-            raise KeystoreError(f"key '{name}' is encrypted already")
+            raise KeystoreError(_("key '{name}' is encrypted already").format(name=name))
         with self._told(path), path.open("r+b") as old:
             document = self._document(name, found.key, found.created_at or now_text(), hidden)
             _replace(path, document)
@@ -165,14 +168,16 @@ class Keystore:
         if passphrase is None:
             return clear_document(name, key, created_at)
         if not passphrase.show():
-            raise KeystoreError("the passphrase is empty")
+            raise KeystoreError(_("the passphrase is empty"))
         return sealed_document(name, key, created_at, passphrase, self._cost)
 
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
             raise KeystoreError(
-                "a key's name has 1 to 64 letters, digits, dots, hyphens and underscores, and"
-                " begins with a letter or digit"
+                _(
+                    "a key's name has 1 to 64 letters, digits, dots, hyphens and underscores,"
+                    " and begins with a letter or digit"
+                )
             )
         return self.directory / f"{name}.json"
 
@@ -197,10 +202,14 @@ class Keystore:
 
     def _error(self, name: str, fault: Fault) -> KeystoreError:
         if fault.kind == "passphrase":
-            return WrongPassphrase(f"key '{name}' was not opened: {fault.reason}")
+            return WrongPassphrase(
+                _("key '{name}' was not opened: {reason}").format(name=name, reason=fault.reason)
+            )
         return KeystoreError(
-            f"the key file {self._path(name)} cannot be used: {fault.reason}",
-            advice="Restore it from a backup, or make another key.",
+            _("the key file {path} cannot be used: {reason}").format(
+                path=self._path(name), reason=fault.reason
+            ),
+            advice=_("Restore it from a backup, or make another key."),
         )
 
     @contextlib.contextmanager
@@ -210,25 +219,33 @@ class Keystore:
             yield
         except FileNotFoundError:
             raise KeyNotFound(
-                f"there is no key '{path.stem}' in {self.directory}",
-                advice=f"Make it: cpc-engine keys add {path.stem}",
+                _("there is no key '{stem}' in {directory}").format(
+                    stem=path.stem, directory=self.directory
+                ),
+                advice=_("Make it: cpc-engine keys add {stem}").format(stem=path.stem),
             ) from None
         except FileExistsError:
             raise _exists(path.stem) from None
         except OSError as error:
             if error.errno == errno.ELOOP:
-                reason = "it is a symbolic link"
+                reason = _("it is a symbolic link")
             else:
                 reason = error.strerror or type(error).__name__
-            raise KeystoreError(f"the key file {path} cannot be used: {reason}") from None
+            raise KeystoreError(
+                _("the key file {path} cannot be used: {reason}").format(path=path, reason=reason)
+            ) from None
 
     def _warnings(self, path: Path) -> Iterator[str]:
         if _mode(path) & 0o077:
-            yield f"Other users of this machine may read {path}: chmod 600 {path}"
+            yield _("Other users of this machine may read {path}: chmod 600 {path}").format(
+                path=path
+            )
         if _mode(self.directory) & 0o022:
             yield (
-                f"Other users of this machine may put keys into {self.directory}:"
-                f" chmod 700 {self.directory}"
+                _(
+                    "Other users of this machine may put keys into {directory}: chmod 700"
+                    " {directory}"
+                ).format(directory=self.directory)
             )
 
     def _make_directory(self) -> None:
@@ -247,14 +264,15 @@ def _directory(given: Path | None) -> Path:
         return Path(named).expanduser()
     except RuntimeError:
         raise KeystoreError(
-            "the home directory is not known, so neither is the key directory",
-            advice="Name it with --keys-dir or CPC_KEYS.",
+            _("the home directory is not known, so neither is the key directory"),
+            advice=_("Name it with --keys-dir or CPC_KEYS."),
         ) from None
 
 
 def _exists(name: str) -> KeyExists:
     return KeyExists(
-        f"there is a key '{name}' already", advice="Choose another name, or move that file away."
+        _("there is a key '{name}' already").format(name=name),
+        advice=_("Choose another name, or move that file away."),
     )
 
 
@@ -270,10 +288,10 @@ def _parse_file(path: Path) -> KeyFile | Fault:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Fault("broken", "it is no regular file")
+            return Fault("broken", _("it is no regular file"))
         raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
-        return Fault("broken", "it is too large for a key file")
+        return Fault("broken", _("it is too large for a key file"))
     return parse(raw)
 
 
@@ -308,7 +326,7 @@ def _temporary(path: Path, document: Hidden[bytes]) -> Iterator[Path]:
             file.flush()
             os.fsync(file.fileno())
         if temporary.read_bytes() != document.show():
-            raise OSError(errno.EIO, "the file system gave other bytes back than were written")
+            raise OSError(errno.EIO, _("the file system gave other bytes back than were written"))
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from gettext import gettext as _
 
 from node_client.errors import InvalidData
 
@@ -34,7 +35,9 @@ NETWORKS = {
 def parse_cpc(text: str) -> int:
     """Units in a decimal amount of CPC, such as "100" or "0.25". Exact; raises InvalidData."""
     wrong = InvalidData(
-        f"{text!r} is no amount of CPC: write a positive decimal number with at most 18 decimals",
+        _(
+            "{text!r} is no amount of CPC: write a positive decimal number with at most 18 decimals"
+        ).format(text=text),
     )
     if not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", text):
         raise wrong

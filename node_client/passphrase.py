@@ -10,6 +10,7 @@ import getpass
 import os
 import warnings
 from collections.abc import Callable
+from gettext import gettext as _
 from pathlib import Path
 
 from node_client.errors import KeystoreError
@@ -29,7 +30,7 @@ def passphrase_source(file: Path | None = None) -> Callable[[], str]:
         return lambda: _from_file(file)
     if from_environment is not None:
         return lambda: from_environment
-    return lambda: _prompt("Passphrase (not shown): ")
+    return lambda: _prompt(_("Passphrase (not shown): "))
 
 
 def new_passphrase(file: Path | None = None) -> str:
@@ -40,12 +41,12 @@ def new_passphrase(file: Path | None = None) -> str:
     elif from_environment is not None:
         passphrase = from_environment
     else:
-        passphrase = _prompt("New passphrase (not shown): ")
-        if passphrase != _prompt("The same again: "):
+        passphrase = _prompt(_("New passphrase (not shown): "))
+        if passphrase != _prompt(_("The same again: ")):
             del passphrase, from_environment
-            raise KeystoreError("the two passphrases differ")
+            raise KeystoreError(_("the two passphrases differ"))
     if not passphrase:
-        raise KeystoreError("the passphrase is empty")
+        raise KeystoreError(_("the passphrase is empty"))
     return passphrase
 
 
@@ -64,12 +65,18 @@ def _from_file(file: Path) -> str:
         raw = b""
     passphrase = _decoded(raw)
     if not reason and (passphrase is None or len(raw) > LONGEST):
-        reason = f"its first line is no UTF-8 text of at most {LONGEST} bytes"
+        reason = _("its first line is no UTF-8 text of at most {LONGEST} bytes").format(
+            LONGEST=LONGEST
+        )
     elif not reason and not passphrase:
-        reason = "its first line is empty"
+        reason = _("its first line is empty")
     if reason or passphrase is None:
         del raw, passphrase
-        raise KeystoreError(f"the passphrase file {file} cannot be used: {reason}")
+        raise KeystoreError(
+            _("the passphrase file {file} cannot be used: {reason}").format(
+                file=file, reason=reason
+            )
+        )
     return passphrase
 
 
@@ -89,6 +96,6 @@ def _prompt(question: str) -> str:
         except (getpass.GetPassWarning, EOFError, OSError):
             pass
     raise KeystoreError(
-        "there is no terminal to ask for the passphrase on",
-        advice=f"Use --passphrase-file, or {ENVIRONMENT}.",
+        _("there is no terminal to ask for the passphrase on"),
+        advice=_("Use --passphrase-file, or {ENVIRONMENT}.").format(ENVIRONMENT=ENVIRONMENT),
     )

@@ -28,6 +28,7 @@ What counts as another reading
 
 import re
 from collections.abc import Iterator
+from gettext import gettext as _
 from typing import NamedTuple
 
 from node_client.address import check_address
@@ -45,9 +46,9 @@ FEE_RANGE = 10**9
 UNREACHABLE_NONCES = 10**12
 """An account that filled every block of the devnet (500 in 5 s) would need 300 years for so many."""
 
-_WAIT = (
-    "Wait until the transactions before it are in blocks, and try again: the other readings have"
-    " nonces that are spent then."
+_WAIT = _(
+    "Wait until the transactions before it are in blocks, and try again: the"
+    " other readings have nonces that are spent then."
 )
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -122,8 +123,10 @@ def sign_safely(
     settled = limits._replace(first_unspent=draft.nonce)
     waiting_helps = _with_safe_fee(draft, settled) is not None
     raise AmbiguousTransaction(
-        f"the digits of this {draft.tx_type.value} can be read as another transaction that the"
-        " same signature fits, and no fee that the account can cover changes that",
+        _(
+            "the digits of this {kind} can be read as another transaction that the same"
+            " signature fits, and no fee that the account can cover changes that"
+        ).format(kind=draft.tx_type.value),
         advice=_WAIT if waiting_helps else _advice(draft, settled),
         waiting_helps=waiting_helps,
     )
@@ -245,48 +248,72 @@ def _readings(tx: Transaction, first_unspent: int, min_gas_price: int) -> Iterat
 
 def _check(draft: Transaction, key: PrivateKey, first_unspent: int, min_gas_price: int) -> None:
     if draft.from_address != key.address:
-        raise InvalidTransaction(f"{draft.from_address} is not the address of {key!r}")
+        raise InvalidTransaction(
+            _("{from_address} is not the address of {key!r}").format(
+                from_address=draft.from_address, key=key
+            )
+        )
     if draft.nonce < first_unspent:
-        raise InvalidTransaction(f"nonce {draft.nonce} is spent: the next is {first_unspent}")
+        raise InvalidTransaction(
+            _("nonce {nonce} is spent: the next is {first_unspent}").format(
+                nonce=draft.nonce, first_unspent=first_unspent
+            )
+        )
     if draft.gas_limit < draft.base_gas:
         raise InvalidTransaction(
-            f"gas limit {draft.gas_limit} is under the base gas {draft.base_gas}",
-            advice=f"Use a gas limit of {draft.base_gas}; more is never taken.",
+            _("gas limit {gas_limit} is under the base gas {base_gas}").format(
+                gas_limit=draft.gas_limit, base_gas=draft.base_gas
+            ),
+            advice=_("Use a gas limit of {base_gas}; more is never taken.").format(
+                base_gas=draft.base_gas
+            ),
         )
     if draft.gas_price < min_gas_price:
         raise InvalidTransaction(
-            f"gas price {draft.gas_price} is under the network's least, {min_gas_price}",
-            advice=f"Use a gas price of {min_gas_price} or more.",
+            _("gas price {gas_price} is under the network's least, {min_gas_price}").format(
+                gas_price=draft.gas_price, min_gas_price=min_gas_price
+            ),
+            advice=_("Use a gas price of {min_gas_price} or more.").format(
+                min_gas_price=min_gas_price
+            ),
         )
     for name in ("amount", "nonce", "gas_price", "gas_limit"):
         if getattr(draft, name) > LARGEST_NUMBER:
-            raise InvalidTransaction(f"{name} is larger than {LARGEST_NUMBER}")
+            raise InvalidTransaction(
+                _("{name} is larger than {LARGEST_NUMBER}").format(
+                    name=name, LARGEST_NUMBER=LARGEST_NUMBER
+                )
+            )
     if draft.to_address is not None:
         check_address(draft.to_address)
     if draft.tx_type is TxType.SUBMIT_RESULT:
         _check_result(draft)
     elif draft.payload:
-        raise InvalidTransaction(f"a {draft.tx_type.value} is signed without a payload only")
+        raise InvalidTransaction(
+            _("a {kind} is signed without a payload only").format(kind=draft.tx_type.value)
+        )
     if draft.tx_type is TxType.TRANSFER and (draft.to_address is None or draft.amount == 0):
-        raise InvalidTransaction("a TRANSFER needs a receiver and an amount above zero")
+        raise InvalidTransaction(_("a TRANSFER needs a receiver and an amount above zero"))
 
 
 def _check_result(draft: Transaction) -> None:
     if draft.amount != 0 or draft.to_address is not None:
-        raise InvalidTransaction("a SUBMIT_RESULT moves no money: amount 0, and no to_address")
+        raise InvalidTransaction(_("a SUBMIT_RESULT moves no money: amount 0, and no to_address"))
     result = draft.compute_result()
     if draft.payload.keys() != ComputeResult.model_fields.keys():
-        raise InvalidTransaction("the payload must hold the fields of a ComputeResult, no others")
+        raise InvalidTransaction(
+            _("the payload must hold the fields of a ComputeResult, no others")
+        )
     if _UUID.fullmatch(result.task_id) is None:
-        raise InvalidTransaction("task_id is no UUID in lower-case hex with hyphens")
+        raise InvalidTransaction(_("task_id is no UUID in lower-case hex with hyphens"))
     if re.fullmatch(r"[0-9a-f]{64}", result.result_hash) is None:
-        raise InvalidTransaction("result_hash is not 64 lower-case hex digits, without 0x")
+        raise InvalidTransaction(_("result_hash is not 64 lower-case hex digits, without 0x"))
     if _HEX.fullmatch(result.proof) is None or _HEX.fullmatch(result.signature) is None:
-        raise InvalidTransaction("proof and signature are lower-case hex, two digits a byte")
+        raise InvalidTransaction(_("proof and signature are lower-case hex, two digits a byte"))
     if result.worker_address != draft.from_address:
-        raise InvalidTransaction("worker_address is not from_address")
+        raise InvalidTransaction(_("worker_address is not from_address"))
     if not 0 <= result.nonce <= LARGEST_NUMBER:
-        raise InvalidTransaction("the result's nonce is the task's index, and not negative")
+        raise InvalidTransaction(_("the result's nonce is the task's index, and not negative"))
 
 
 def _advice(draft: Transaction, limits: _Limits) -> str:
@@ -295,15 +322,17 @@ def _advice(draft: Transaction, limits: _Limits) -> str:
         if len(parts) > 1 and len(one_digit_parts(draft.gas_price)) == 1:
             break  # the price is not what is wrong
         if _with_safe_fee(draft.model_copy(update={"gas_price": price}), limits) is not None:
-            return f"Use a gas price of one digit and zeros, such as --gas-price {price}."
+            return _("Use a gas price of one digit and zeros, such as --gas-price {price}.").format(
+                price=price
+            )
     if len(parts) > 1:
         listed = " + ".join(format_cpc(part) for part in parts[:6])
         more = " + ..." if len(parts) > 6 else ""
-        return (
-            "Send a rounder amount, or parts of one digit and zeros each, at a gas price of that"
-            f" kind: {listed}{more} CPC."
-        )
-    return "Have more on the account, so that a larger fee can be named: it is not taken."
+        return _(
+            "Send a rounder amount, or parts of one digit and zeros each, at a gas price"
+            " of that kind: {listed}{more} CPC."
+        ).format(listed=listed, more=more)
+    return _("Have more on the account, so that a larger fee can be named: it is not taken.")
 
 
 def _round_prices(price: int) -> Iterator[int]:

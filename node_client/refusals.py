@@ -10,6 +10,7 @@ that a new version of the node is never mistaken for a success.
 """
 
 import re
+from gettext import gettext as _
 
 from node_client.errors import (
     AlreadyInPool,
@@ -38,9 +39,9 @@ _WORDS: dict[str, type[Refused]] = {
 }
 
 _COMPARISONS: dict[str, tuple[type[Refused], str]] = {
-    "gas_price < min": (GasPriceTooLow, "Use a gas price of {least} or more."),
-    "gas_limit < base_gas": (GasLimitTooLow, "Use a gas limit of {least} or more."),
-    "fee < needed_fee": (FeeTooLow, "Use a fee of {least} or more; the node takes no more."),
+    "gas_price < min": (GasPriceTooLow, _("Use a gas price of {least} or more.")),
+    "gas_limit < base_gas": (GasLimitTooLow, _("Use a gas limit of {least} or more.")),
+    "fee < needed_fee": (FeeTooLow, _("Use a fee of {least} or more; the node takes no more.")),
 }
 
 _COMPARISON = re.compile(r"([a-z_]+) ([0-9]{1,80}) < ([a-z_]+) ([0-9]{1,80})", re.ASCII)
@@ -57,7 +58,7 @@ def refusal(reason: str) -> Refused:
         kind, advice = _COMPARISONS.get(f"{left} < {right}", (None, ""))
         if kind is not None:
             return kind(said, advice=advice.format(least=least), given=int(given), least=int(least))
-    return UnknownRefusal(said or "no reason given")
+    return UnknownRefusal(said or _("no reason given"))
 
 
 def shorten(text: str, longest: int = LONGEST_REASON) -> str:

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from gettext import gettext as _
 from typing import Any
 
 from node_client.address import check_address
@@ -108,7 +109,7 @@ class NodeClient:
         is none.
         """
         if isinstance(urls, str) or not urls:
-            raise InvalidData("at least one node's URL is needed, in a list")
+            raise InvalidData(_("at least one node's URL is needed, in a list"))
         self._nodes = Nodes(
             [HttpNode(url, timeout=timeout, total=total) for url in urls],
             vet=self._vet,
@@ -157,9 +158,13 @@ class NodeClient:
         block = self._ask(f"/block/{height}", parse, limit=self._max_block_body)
         if expected_hash is not None and block.hash() != expected_hash:
             raise BadAnswer(
-                f"{self._nodes.current.name}: block {height} has hash {block.hash()}, not"
-                f" {expected_hash}",
-                advice="It was rolled back in between, or the node is wrong: ask again.",
+                _("{name}: block {height} has hash {hash}, not {expected_hash}").format(
+                    name=self._nodes.current.name,
+                    height=height,
+                    hash=block.hash(),
+                    expected_hash=expected_hash,
+                ),
+                advice=_("It was rolled back in between, or the node is wrong: ask again."),
             )
         return block
 
@@ -197,7 +202,7 @@ class NodeClient:
     def receipt(self, tx_hash: str) -> Receipt:
         """What the node says of a transaction; only a block proves it. Raises NotFound."""
         if len(tx_hash) != 64 or not set(tx_hash) <= set("0123456789abcdef"):
-            raise InvalidData("a transaction's hash is 64 lower-case hex digits")
+            raise InvalidData(_("a transaction's hash is 64 lower-case hex digits"))
 
         def parse(value: Any) -> Receipt:
             answer = Receipt.model_validate(value)
@@ -286,8 +291,10 @@ class NodeClient:
                 continue
             if found != self._genesis:
                 raise WrongChain(
-                    f"{node.name} serves another chain: its first block is {found:.16}..., and ours"
-                    f" {self._genesis:.16}..."
+                    _(
+                        "{name} serves another chain: its first block is {found:.16}..., and ours"
+                        " {genesis:.16}..."
+                    ).format(name=node.name, found=found, genesis=self._genesis)
                 )
             return
 
@@ -309,12 +316,16 @@ def _checked(answer: HttpAnswer, node: HttpNode) -> _Said:
         case 200:
             return _Said(answer.body, node)
         case 503:
-            raise NodeNotReady(f"{node.name} is not ready (503)")
+            raise NodeNotReady(_("{name} is not ready (503)").format(name=node.name))
         case 404:
             raise NotFound(f"{node.name}: {_detail(answer) or 'not found'} (404)")
         case status:
             said = _detail(answer)
-            raise BadAnswer(f"{node.name} answered {status}{': ' if said else ''}{said}")
+            raise BadAnswer(
+                _("{name} answered {status}{value}{said}").format(
+                    name=node.name, status=status, value=": " if said else "", said=said
+                )
+            )
 
 
 def _nothing_sent(error: NodeError) -> bool:
@@ -348,7 +359,9 @@ def _parsed[T](said: _Said, parse: Callable[[Any], T]) -> T:
         return parse(parse_json(said.body))
     except (ValueError, RecursionError, InvalidData) as error:
         reason = reason_of(error)
-    raise BadAnswer(f"{said.node.name} gave a wrong answer: {reason}")
+    raise BadAnswer(
+        _("{name} gave a wrong answer: {reason}").format(name=said.node.name, reason=reason)
+    )
 
 
 def _sent(answer: HttpAnswer, tx_hash: str, node: HttpNode) -> str:
@@ -356,7 +369,11 @@ def _sent(answer: HttpAnswer, tx_hash: str, node: HttpNode) -> str:
         raise Malformed(_detail(answer) or f"HTTP {answer.status}")
     said = _parsed(_checked(answer, node), SendAnswer.model_validate)
     if said.tx_hash != tx_hash:
-        raise BadAnswer(f"{node.name} answered for another transaction, {said.tx_hash}")
+        raise BadAnswer(
+            _("{name} answered for another transaction, {tx_hash}").format(
+                name=node.name, tx_hash=said.tx_hash
+            )
+        )
     if said.status == "rejected":
         raise refusal(said.error or "")
     return tx_hash
@@ -385,7 +402,7 @@ def _complaint(item: Any) -> str:
 
 def _check_height(height: int) -> None:
     if not 0 <= height < 2**63:
-        raise InvalidData(f"{height} is no height of a block")
+        raise InvalidData(_("{height} is no height of a block").format(height=height))
 
 
 def _check_echo(said: object, asked: object) -> None:

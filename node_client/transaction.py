@@ -7,6 +7,7 @@ signed = draft.signed_by(key)
 import hashlib
 import json
 from enum import StrEnum
+from gettext import gettext as _
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
@@ -110,7 +111,11 @@ class Transaction(BaseModel):
         This signs whatever it is given. `node_client.readings.sign_safely` is what programs call.
         """
         if key.address != self.from_address:
-            raise InvalidTransaction(f"{self.from_address} is not the address of {key!r}")
+            raise InvalidTransaction(
+                _("{from_address} is not the address of {key!r}").format(
+                    from_address=self.from_address, key=key
+                )
+            )
         with_key = self.model_copy(update={"pub_key": key.public_key})
         return with_key.model_copy(update={"signature": key.sign_digest(with_key.digest())})
 
@@ -124,8 +129,10 @@ class Transaction(BaseModel):
             return ComputeResult.model_validate(self.payload)
         except ValueError:
             raise InvalidTransaction(
-                "the payload is no ComputeResult: task_id, worker_address, result_hash, proof and"
-                " signature must be there as strings, nonce as an integer"
+                _(
+                    "the payload is no ComputeResult: task_id, worker_address, result_hash,"
+                    " proof and signature must be there as strings, nonce as an integer"
+                )
             ) from None
 
     def to_json(self) -> dict[str, Any]:
@@ -137,4 +144,4 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise InvalidTransaction("a lone surrogate stands in the text") from None
+        raise InvalidTransaction(_("a lone surrogate stands in the text")) from None

@@ -11,6 +11,7 @@ and names the node by a URL without its credentials.
 import http.client
 import ipaddress
 from dataclasses import dataclass
+from gettext import gettext as _
 from http.cookiejar import DefaultCookiePolicy
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -88,7 +89,11 @@ class HttpNode:
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 outcome = self._failure(error)
         if deadline.passed:
-            return NodeUnreachable(f"{self.name} gave no whole answer within {self._total:g} s")
+            return NodeUnreachable(
+                _("{name} gave no whole answer within {total:g} s").format(
+                    name=self.name, total=self._total
+                )
+            )
         return outcome
 
     def _read(
@@ -97,10 +102,14 @@ class HttpNode:
         status = response.status_code
         if 300 <= status < 400:
             return BadAnswer(
-                f"{self.name} answered with a redirect ({status}), and none is followed"
+                _("{name} answered with a redirect ({status}), and none is followed").format(
+                    name=self.name, status=status
+                )
             )
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return BadAnswer(f"{self.name} sent a compressed answer, which was not asked for")
+            return BadAnswer(
+                _("{name} sent a compressed answer, which was not asked for").format(name=self.name)
+            )
         # What came with an error is only looked at for a reason: its beginning is enough.
         may_be_cut = status != 200
         pieces: list[bytes] = []
@@ -114,7 +123,9 @@ class HttpNode:
                 if may_be_cut:
                     break
                 return BadAnswer(
-                    f"{self.name} sent more than {limit} bytes, too long for such an answer"
+                    _("{name} sent more than {limit} bytes, too long for such an answer").format(
+                        name=self.name, limit=limit
+                    )
                 )
         return HttpAnswer(status, b"".join(pieces)[:limit])
 
@@ -122,28 +133,32 @@ class HttpNode:
         """The same in our own words."""
         causes = _causes(error)
         if _is_among(causes, urllib3.exceptions.NameResolutionError):
-            return self._unreachable("its name is not known", nothing_sent=True)
+            return self._unreachable(_("its name is not known"), nothing_sent=True)
         # In this order: a refused connection is a kind of ConnectTimeoutError, too.
         if _is_among(causes, urllib3.exceptions.NewConnectionError):
-            return self._unreachable(_strerror(causes) or "no connection", nothing_sent=True)
+            return self._unreachable(_strerror(causes) or _("no connection"), nothing_sent=True)
         if _is_among(causes, urllib3.exceptions.ConnectTimeoutError):
-            reason = f"no connection within {self._timeout[0]:g} s"
+            reason = _("no connection within {timeout:g} s").format(timeout=self._timeout[0])
             return self._unreachable(reason, nothing_sent=True)
         if _is_among(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
-            return self._unreachable("TLS failed: certificate or protocol")
+            return self._unreachable(_("TLS failed: certificate or protocol"))
         if _is_among(causes, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
-            return self._unreachable(f"no answer within {self._timeout[1]:g} s")
+            return self._unreachable(
+                _("no answer within {timeout:g} s").format(timeout=self._timeout[1])
+            )
         if _is_among(causes, urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
-            return BadAnswer(f"{self.name} sent a part of an answer, and no more")
+            return BadAnswer(
+                _("{name} sent a part of an answer, and no more").format(name=self.name)
+            )
         # RemoteDisconnected is a bad status line, too: no answer at all, rather than a wrong one.
         if _is_among(causes, ConnectionError, requests.exceptions.ProxyError):
-            return self._unreachable(_strerror(causes) or "it broke the connection off")
-        return BadAnswer(f"{self.name} answered something that is no HTTP")
+            return self._unreachable(_strerror(causes) or _("it broke the connection off"))
+        return BadAnswer(_("{name} answered something that is no HTTP").format(name=self.name))
 
     def _unreachable(self, reason: str, *, nothing_sent: bool = False) -> NodeUnreachable:
         return NodeUnreachable(
-            f"{self.name} does not answer: {reason}",
-            advice=f"Check that the node runs: curl {self.name}/status",
+            _("{name} does not answer: {reason}").format(name=self.name, reason=reason),
+            advice=_("Check that the node runs: curl {name}/status").format(name=self.name),
             nothing_sent=nothing_sent,
         )
 
@@ -185,8 +200,8 @@ def _checked(url: str) -> SplitResult:
 def _refuse(url: str) -> NoReturn:
     shown = url.rpartition("@")[2][:100]
     raise InvalidData(
-        f"{shown!r} is no URL of a node",
-        advice="Write it as http://HOST:PORT or https://HOST, such as http://localhost:8000.",
+        _("{shown!r} is no URL of a node").format(shown=shown),
+        advice=_("Write it as http://HOST:PORT or https://HOST, such as http://localhost:8000."),
     ) from None
 
 

@@ -4,7 +4,8 @@
 
 A new message comes in empty, one whose English was changed is marked fuzzy, and one that is used no
 more goes. Translate with any editor of .po files, then run this again; a test refuses what is
-missing. Typer's own words ("Options", "required") are in the catalogue, too.
+missing. The commands' docstrings, which are their help, and Typer's own words ("Options",
+"required") are in the catalogue, too.
 """
 
 import sys
@@ -14,6 +15,9 @@ import typer
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po, write_po
+
+from engine.cli.app import program
+from engine.cli.tree import groups, paragraphs, walk
 
 ROOT = Path(__file__).parent.parent
 WINGS = ("engine", "kernels", "node_client")
@@ -34,6 +38,10 @@ def extract() -> Catalog:
         ):
             place = (f"{wing}/{name}", None)
             template.add(message, None, [place], auto_comments=comments, context=context)
+    root = program()
+    for command in (*groups(root), *(command for _words, command in walk(root))):
+        for paragraph in paragraphs(command.help):
+            template.add(paragraph, None, [("help", None)])
     core = Path(typer.__file__).parent / "core.py"
     for _line, message, _comments, _context in extract_from_file("python", core, KEYWORDS):
         template.add(message, None, [("typer", None)])

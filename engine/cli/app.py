@@ -38,10 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": tree.ENVIRONMENT_PREFIX,
-    },
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("init")(init.init)
 app.command("mine")(mine.mine)

@@ -1,5 +1,6 @@
 """`cpc-engine compute`: one task, offline, from a block's hash or from a seed."""
 
+from gettext import gettext as _
 from typing import Annotated
 
 import typer
@@ -9,11 +10,11 @@ from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 
 
 def compute(
-    block_hash: Annotated[str | None, typer.Option(help="Block's hash, 64 hex digits.")] = None,
-    address: Annotated[str | None, typer.Option(help="Worker's address, cpc1...")] = None,
-    index: Annotated[int, typer.Option(help="Index of the block's task, 0 to 15.")] = 0,
+    block_hash: Annotated[str | None, typer.Option(help=_("Block's hash, 64 hex digits."))] = None,
+    address: Annotated[str | None, typer.Option(help=_("Worker's address, cpc1..."))] = None,
+    index: Annotated[int, typer.Option(help=_("Index of the block's task, 0 to 15."))] = 0,
     seed: Annotated[
-        str | None, typer.Option(help="Seed in place of a block: 64 hex digits.")
+        str | None, typer.Option(help=_("Seed in place of a block: 64 hex digits."))
     ] = None,
     size: Size = DEFAULT_SIZE,
     iterations: Iterations = DEFAULT_ITERATIONS,
@@ -57,4 +58,8 @@ def check_openings(openings: int) -> None:
     from kernels.task import MAX_OPENINGS
 
     if not 0 <= openings <= MAX_OPENINGS:
-        raise BadInput(f"{openings} openings: a proof opens 0 to {MAX_OPENINGS} leaves")
+        raise BadInput(
+            _("{openings} openings: a proof opens 0 to {MAX_OPENINGS} leaves").format(
+                openings=openings, MAX_OPENINGS=MAX_OPENINGS
+            )
+        )

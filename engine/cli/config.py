@@ -16,13 +16,7 @@ from engine.errors import BadInput
 app = typer.Typer(help=_("Show the configuration."), no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command(
-    help=_(
-        "Show every setting of a command and where its value comes from: the command line, the"
-        " environment, the file or the default, in this order."
-    ),
-    context_settings={"ignore_unknown_options": True},
-)
+@app.command(context_settings={"ignore_unknown_options": True})
 def show(
     context: typer.Context,
     command: Annotated[
@@ -34,7 +28,10 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the settings of a command."""
+    """Show every setting of a command and where its value comes from.
+
+    The command line stands over the environment, that over the file, that over the default.
+    """
     program = context.find_root().command
     assert isinstance(program, TyperGroup)
     path, found, rest = _find(program, command or ["mine"])

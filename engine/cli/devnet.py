@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def devnet(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8000,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    block_time: Annotated[float, typer.Option(min=0.2, help="Seconds a block.")] = 5.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help=_("Port; 0: any free one."))] = 8000,
+    host: Annotated[str, typer.Option(help=_("Address to listen at."))] = "127.0.0.1",
+    block_time: Annotated[float, typer.Option(min=0.2, help=_("Seconds a block."))] = 5.0,
     faucet: Annotated[
-        str, typer.Option(help="Name of the key that owns the coins; made where there is none.")
+        str, typer.Option(help=_("Name of the key that owns the coins; made where there is none."))
     ] = "faucet",
     fault_routes: Annotated[
-        bool, typer.Option("--fault-routes", help="Serve /devnet/faults/..., for tests.")
+        bool, typer.Option("--fault-routes", help=_("Serve /devnet/faults/..., for tests."))
     ] = False,
     chaos: Annotated[
         bool, typer.Option("--chaos", help=_("Misbehave at random, to see what a client bears."))
@@ -64,8 +64,16 @@ def devnet(
                 tell=_tell,
             )
         stack.enter_context(server)
-        say(f"Devnet at {server.url}, a block every {block_time:g} s, faucet key '{faucet}'")
-        say(f"Fund a worker: cpc-engine tx send ADDRESS 100 --from {faucet} --node {server.url}")
+        say(
+            _("Devnet at {url}, a block every {block_time:g} s, faucet key '{faucet}'").format(
+                url=server.url, block_time=block_time, faucet=faucet
+            )
+        )
+        say(
+            _("Fund a worker: cpc-engine tx send ADDRESS 100 --from {faucet} --node {url}").format(
+                faucet=faucet, url=server.url
+            )
+        )
         if chaos:
             stack.enter_context(mischief)
             said = _("Chaos with seed {seed}, a fault every {every:g} s: {kinds}")

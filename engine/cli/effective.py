@@ -57,7 +57,7 @@ def effective(
             case "COMMANDLINE":
                 source = "command line"
             case "ENVIRONMENT":
-                source, place = "environment", tree.variable_of(path, option)
+                source, place = "environment", tree.variable_of(option)
             case "DEFAULT_MAP":
                 source, place = "file", str(settings.path)
         found.append(Setting(tree.key_of(option), made.params.get(option.name), source, place))

@@ -7,6 +7,7 @@
 import os
 import sys
 import traceback
+from gettext import gettext as _
 
 EXIT_WRONG = 1
 EXIT_BAD_INPUT = 2
@@ -22,10 +23,10 @@ def tell(error: Exception) -> int:
     if os.environ.get("CPC_DEBUG"):
         traceback.print_exception(error)
     if code == EXIT_BUG:
-        _say(f"error: {type(error).__name__}: {error}")
-        _say("This is a bug in cpc-engine. CPC_DEBUG=1 shows where; please report it.")
+        _say(_("error: {error}").format(error=f"{type(error).__name__}: {error}"))
+        _say(_("This is a bug in cpc-engine. CPC_DEBUG=1 shows where; please report it."))
         return code
-    _say(f"error: {error}")
+    _say(_("error: {error}").format(error=error))
     advice = getattr(error, "advice", "")
     if advice:
         _say(advice)

@@ -1,5 +1,6 @@
 """`cpc-engine keys`: the key files that this program and cpc-cli share."""
 
+from gettext import gettext as _
 from pathlib import Path
 from typing import Annotated
 
@@ -7,11 +8,13 @@ import typer
 
 from engine.cli.options import Json, KeysDirectory, PassphraseFile, keystore, say, say_json
 
-app = typer.Typer(help="Make, import and show keys.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help=_("Make, import and show keys."), no_args_is_help=True, rich_markup_mode=None
+)
 
-Name = Annotated[str, typer.Argument(help="Name of the key.")]
+Name = Annotated[str, typer.Argument(help=_("Name of the key."))]
 Encrypted = Annotated[
-    bool, typer.Option("--encrypt", help="Encrypt the file (scrypt, AES-GCM) with a passphrase.")
+    bool, typer.Option("--encrypt", help=_("Encrypt the file (scrypt, AES-GCM) with a passphrase."))
 ]
 
 
@@ -25,7 +28,7 @@ def add(
 ) -> None:
     """Make a new key."""
     info = keystore(keys_dir).create(name, _new_passphrase(encrypt, passphrase_file))
-    _tell("created", name, info.address, info.public_key, json)
+    _tell(_("Key '{name}' created."), name, info.address, info.public_key, json)
 
 
 @app.command("import")
@@ -33,7 +36,9 @@ def import_(
     name: Name,
     key_file: Annotated[
         Path | None,
-        typer.Option(help="File with the private key in hex, - for standard input. [ask for it]"),
+        typer.Option(
+            help=_("File with the private key in hex, - for standard input. [ask for it]")
+        ),
     ] = None,
     encrypt: Encrypted = False,
     passphrase_file: PassphraseFile = None,
@@ -45,7 +50,7 @@ def import_(
 
     key = PrivateKey.from_hex(_read_secret(key_file))
     info = keystore(keys_dir).add(name, key, _new_passphrase(encrypt, passphrase_file))
-    _tell("imported", name, info.address, info.public_key, json)
+    _tell(_("Key '{name}' imported."), name, info.address, info.public_key, json)
 
 
 @app.command("list")
@@ -56,9 +61,11 @@ def list_(keys_dir: KeysDirectory = None, json: Json = False) -> None:
         say_json([entry.to_json() for entry in entries])
         return
     for entry in entries:
-        say(f"{entry.name:<16} {entry.address}{'  encrypted' if entry.encrypted else ''}")
+        say(
+            f"{entry.name:<16} {entry.address}  {_('encrypted') if entry.encrypted else ''}".rstrip()
+        )
     if not entries:
-        say("No keys yet. Make one: cpc-engine keys add worker")
+        say(_("No keys yet. Make one: cpc-engine keys add worker"))
 
 
 @app.command()
@@ -67,7 +74,7 @@ def show(name: Name, keys_dir: KeysDirectory = None, json: Json = False) -> None
     info = keystore(keys_dir).info(name)
     say_json(info.to_json())
     for warning in info.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(_("warning: {warning}").format(warning=warning), err=True)
 
 
 @app.command()
@@ -82,15 +89,15 @@ def encrypt(
     if json:
         say_json(info.to_json())
         return
-    say(f"Key '{name}' encrypted.")
+    say(_("Key '{name}' encrypted.").format(name=name))
 
 
 def _tell(done: str, name: str, address: str, public_key: str, json: bool) -> None:
     if json:
         say_json({"name": name, "address": address, "public_key": public_key})
         return
-    say(f"Key '{name}' {done}.")
-    say(f"Address: {address}")
+    say(done.format(name=name))
+    say(f"Address: {address}")  # these two as cpc-cli has them, for scripts, in every language
     say(f"Pubkey:  {public_key}")
 
 
@@ -109,12 +116,14 @@ def _read_secret(file: Path | None) -> str:
     from engine.errors import BadInput
 
     if file is None:
-        return getpass.getpass("Private key (64 hex digits, not shown): ").strip()
+        return getpass.getpass(_("Private key (64 hex digits, not shown): ")).strip()
     if str(file) == "-":
         return sys.stdin.readline().strip()
     try:
         with file.open(encoding="ascii") as lines:
             return lines.readline().strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise BadInput(f"the key file {file} cannot be read: {reason}") from None
+        reason = error.strerror if isinstance(error, OSError) else _("it is no text")
+        raise BadInput(
+            _("the key file {file} cannot be read: {reason}").format(file=file, reason=reason)
+        ) from None

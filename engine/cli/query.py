@@ -1,5 +1,7 @@
 """`cpc-engine query`: what the chain says."""
 
+from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +11,7 @@ from engine.cli.options import Json, Nodes, connect, say, say_json
 if TYPE_CHECKING:
     from node_client.block import Block
 
-app = typer.Typer(help="Ask the chain.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help=_("Ask the chain."), no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
@@ -26,7 +28,7 @@ def status(context: typer.Context, node: Nodes = None, json: Json = False) -> No
 @app.command()
 def balance(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(help="An address, or the name of a key.")],
+    address: Annotated[str, typer.Argument(help=_("An address, or the name of a key."))],
     node: Nodes = None,
     json: Json = False,
 ) -> None:
@@ -42,13 +44,17 @@ def balance(
     if json:
         say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
         return
-    say(f"{format_cpc(account.balance)} CPC ({account.balance} units), nonce {account.nonce}")
+    say(
+        _("{balance} CPC ({units} units), nonce {nonce}").format(
+            balance=format_cpc(account.balance), units=account.balance, nonce=account.nonce
+        )
+    )
 
 
 @app.command()
 def block(
     context: typer.Context,
-    height: Annotated[int, typer.Argument(min=0, help="Height of the block.")],
+    height: Annotated[int, typer.Argument(min=0, help=_("Height of the block."))],
     node: Nodes = None,
     json: Json = False,  # noqa: ARG001
 ) -> None:
@@ -60,9 +66,9 @@ def block(
 @app.command()
 def results(
     context: typer.Context,
-    last: Annotated[int, typer.Option(min=1, help="How many blocks to look at.")] = 20,
-    height: Annotated[int | None, typer.Option(min=0, help="Only this block.")] = None,
-    address: Annotated[str | None, typer.Option(help="Only this worker.")] = None,
+    last: Annotated[int, typer.Option(min=1, help=_("How many blocks to look at."))] = 20,
+    height: Annotated[int | None, typer.Option(min=0, help=_("Only this block."))] = None,
+    address: Annotated[str | None, typer.Option(help=_("Only this worker."))] = None,
     node: Nodes = None,
     json: Json = False,
 ) -> None:
@@ -85,7 +91,13 @@ def results(
             f"{result['height']} {result['tx_hash']} {result['worker_address']}"
             f" {result['task_id']} {result['result_hash']}"
         )
-    say(f"{len(found)} result(s) in blocks {first} to {tip}")
+    say(
+        ngettext(
+            "{count} result in blocks {first} to {last}",
+            "{count} results in blocks {first} to {last}",
+            len(found),
+        ).format(count=len(found), first=first, last=tip)
+    )
 
 
 def _results_of(block: "Block", address: str | None) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A task as the command line names it: by block, address and index, or by its seed."""
 
+from gettext import gettext as _
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput
@@ -22,9 +23,11 @@ def named_task(
 
     if seed is not None:
         if block_hash is not None or address is not None:
-            raise BadInput("name the task by --seed, or by --block-hash and --address, not by both")
+            raise BadInput(
+                _("name the task by --seed, or by --block-hash and --address, not by both")
+            )
         return None, Task(bytes.fromhex(check_hash(seed, "seed")), size, iterations)
     if block_hash is None or address is None:
-        raise BadInput("name the task: --block-hash and --address, or --seed")
+        raise BadInput(_("name the task: --block-hash and --address, or --seed"))
     task = BlockTask.derive(block_hash, address, index=index, size=size, iterations=iterations)
     return task.task_id, task.task

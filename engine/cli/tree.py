@@ -5,7 +5,9 @@ for path, command in walk(program):
     print(" ".join(path), [key_of(option) for option in options_of(command)])
 """
 
+import re
 from collections.abc import Iterator
+from gettext import gettext as _
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -19,23 +21,24 @@ _NO_SETTINGS = frozenset({"config", "yes"})
 
 
 def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
-    """The tree of `app`; every command takes the options of `everywhere`'s only command, too."""
+    """The tree of `app`; every command takes the options of `everywhere`'s only command, too.
+
+    Each option that can be set gets its environment variable: the one that it was declared with, else
+    CPC_COMMAND_OPTION. What a command's docstring says becomes its help in the user's language.
+    """
     root, shared = typer.main.get_command(app), typer.main.get_command(everywhere)
     assert isinstance(root, TyperGroup)
     own = [option for option in shared.params if isinstance(option, TyperOption)]
     own = [option for option in own if not option.name.endswith("completion")]
-    for option in own:
-        option.allow_from_autoenv = False
-    for parameter in root.params:
-        if isinstance(parameter, TyperOption):  # what is set is set at a command
-            parameter.allow_from_autoenv = False
     root.params += own
-    for _path, command in walk(root):
-        settable = options_of(command)
-        for parameter in command.params:
-            if isinstance(parameter, TyperOption):
-                parameter.show_envvar = parameter.envvar is not None  # the others' follow a rule
-                parameter.allow_from_autoenv = parameter in settable
+    for group in groups(root):
+        group.help = translated(group.help)
+    for path, command in walk(root):
+        command.help = translated(command.help)
+        for option in options_of(command):
+            if option.envvar is None:
+                option.envvar = _variable(path, option)
+                option.show_envvar = False  # a rule needs no line in each help text
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
     return root
@@ -48,6 +51,26 @@ def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperComman
             yield from walk(command, (*path, name))
         elif isinstance(command, TyperCommand):
             yield (*path, name), command
+
+
+def groups(root: TyperGroup) -> Iterator[TyperGroup]:
+    """The group and every group below it."""
+    yield root
+    for command in root.commands.values():
+        if isinstance(command, TyperGroup):
+            yield from groups(command)
+
+
+def paragraphs(text: str | None) -> list[str]:
+    """A help text's paragraphs, each one line: what a catalogue has them by."""
+    return [
+        " ".join(one.split()) for one in re.split(r"\n\s*\n", (text or "").strip()) if one.strip()
+    ]
+
+
+def translated(text: str | None) -> str:
+    """The help text in the user's language."""
+    return "\n\n".join(_(paragraph) for paragraph in paragraphs(text))
 
 
 def options_of(command: TyperCommand) -> list[TyperOption]:
@@ -65,8 +88,10 @@ def key_of(option: TyperOption) -> str:
     return max(option.opts, key=len).lstrip("-")
 
 
-def variable_of(path: Path, option: TyperOption) -> str:
-    """The environment variable that sets the option of this command."""
-    if option.envvar:
-        return option.envvar if isinstance(option.envvar, str) else option.envvar[0]
-    return "_".join((ENVIRONMENT_PREFIX, *path, option.name)).upper().replace("-", "_")
+def variable_of(option: TyperOption) -> str:
+    """The environment variable that sets the option."""
+    return option.envvar if isinstance(option.envvar, str) else ""
+
+
+def _variable(path: Path, option: TyperOption) -> str:
+    return "_".join((ENVIRONMENT_PREFIX, *path, key_of(option))).upper().replace("-", "_")

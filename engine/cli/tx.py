@@ -1,5 +1,6 @@
 """`cpc-engine tx`: transactions by hand."""
 
+from gettext import gettext as _
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,22 +21,22 @@ if TYPE_CHECKING:
     from node_client.rpc import NodeClient
     from node_client.transaction import Transaction
 
-app = typer.Typer(help="Send transactions.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help=_("Send transactions."), no_args_is_help=True, rich_markup_mode=None)
 
-From = Annotated[str, typer.Option("--from", help="Name of the key that pays.")]
+From = Annotated[str, typer.Option("--from", help=_("Name of the key that pays."))]
 GasPrice = Annotated[
-    int | None, typer.Option("--gas-price", help="Units a gas. [the network's least]")
+    int | None, typer.Option("--gas-price", help=_("Units a gas. [the network's least]"))
 ]
 Wait = Annotated[
-    float, typer.Option("--wait", help="Seconds to wait until a block holds it; 0: do not.")
+    float, typer.Option("--wait", help=_("Seconds to wait until a block holds it; 0: do not."))
 ]
 
 
 @app.command()
 def send(
     context: typer.Context,
-    to: Annotated[str, typer.Argument(help="Receiver's address.")],
-    amount: Annotated[str, typer.Argument(help="Amount in CPC, such as 100 or 0.5.")],
+    to: Annotated[str, typer.Argument(help=_("Receiver's address."))],
+    amount: Annotated[str, typer.Argument(help=_("Amount in CPC, such as 100 or 0.5."))],
     from_: From,
     gas_price: GasPrice = None,
     wait: Wait = 0.0,
@@ -57,20 +58,20 @@ def send(
         tx_type=TxType.TRANSFER, from_address=key.address, to_address=to, amount=units, nonce=0
     )
     tx = _sign_and_send(client, key, draft, gas_price)
-    said = f"Sent {format_cpc(units)} CPC to {to}"
+    said = _("Sent {amount} CPC to {to}.").format(amount=format_cpc(units), to=to)
     _finish(client, tx, said, wait, json)
 
 
 @app.command("submit-result")
 def submit_result(
     context: typer.Context,
-    task_id: Annotated[str, typer.Option(help="UUID of the task.")],
+    task_id: Annotated[str, typer.Option(help=_("UUID of the task."))],
     result_hash: Annotated[
-        str, typer.Option(help="Result, 64 hex digits; 0x in front is dropped.")
+        str, typer.Option(help=_("Result, 64 hex digits; 0x in front is dropped."))
     ],
     from_: From,
-    proof: Annotated[str, typer.Option(help="Proof, in hex.")] = "",
-    index: Annotated[int, typer.Option(min=0, max=15, help="Index of the block's task.")] = 0,
+    proof: Annotated[str, typer.Option(help=_("Proof, in hex."))] = "",
+    index: Annotated[int, typer.Option(min=0, max=15, help=_("Index of the block's task."))] = 0,
     gas_price: GasPrice = None,
     wait: Wait = 0.0,
     passphrase_file: PassphraseFile = None,
@@ -84,9 +85,11 @@ def submit_result(
     from node_client.transaction import ComputeResult, Transaction, TxType
 
     check_task_id(task_id)
-    result_hash = check_hash(result_hash.removeprefix("0x"), "result hash")  # as the guide has it
+    result_hash = check_hash(
+        result_hash.removeprefix("0x"), _("result hash")
+    )  # as the guide has it
     if not _is_hex(proof):
-        raise BadInput("the proof is not lower-case hex: two digits a byte, without 0x")
+        raise BadInput(_("the proof is not lower-case hex: two digits a byte, without 0x"))
     key = load_key(from_, keys_dir, passphrase_file)
     payload = ComputeResult(
         task_id=task_id,
@@ -105,7 +108,7 @@ def submit_result(
     )
     client = connect(context, node)
     tx = _sign_and_send(client, key, draft, gas_price)
-    _finish(client, tx, f"Sent the result of task {task_id}", wait, json)
+    _finish(client, tx, _("Sent the result of task {task_id}.").format(task_id=task_id), wait, json)
 
 
 def _is_hex(text: str) -> bool:
@@ -156,9 +159,11 @@ def _advice_to_fund(client: "NodeClient", balance: int, draft: "Transaction") ->
     from node_client.networks import format_cpc
 
     needed = format_cpc(draft.amount + draft.fee)
-    return (
-        f"The account has {format_cpc(balance)} CPC and needs {needed}. Fund it:"
-        f" cpc-engine tx send {draft.from_address} 10 --from faucet --node {client.urls[0]}"
+    return _(
+        "The account has {balance} CPC and needs {needed}. Fund it:"
+        " cpc-engine tx send {address} 10 --from faucet --node {url}"
+    ).format(
+        balance=format_cpc(balance), needed=needed, address=draft.from_address, url=client.urls[0]
     )
 
 
@@ -167,12 +172,17 @@ def _finish(client: "NodeClient", tx: "Transaction", said: str, wait: float, jso
     if json:
         say_json({"tx_hash": tx.hash(), "nonce": tx.nonce, "fee": str(tx.fee), "height": height})
         return
-    say(f"{said}.")
-    say(f"Transaction: {tx.hash()} (nonce {tx.nonce})")
+    say(said)
+    say(_("Transaction: {hash} (nonce {nonce})").format(hash=tx.hash(), nonce=tx.nonce))
     if height is not None:
-        say(f"Block: {height}")
+        say(_("Block: {height}").format(height=height))
     elif wait > 0:
-        say("No block holds it yet; the node may drop it, so look again: cpc-engine query results")
+        say(
+            _(
+                "No block holds it yet; the node may drop it, so look again: cpc-engine"
+                " query results"
+            )
+        )
 
 
 def _wait_for(client: "NodeClient", tx: "Transaction", seconds: float) -> int | None:

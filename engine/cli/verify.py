@@ -1,5 +1,7 @@
 """`cpc-engine verify`: a result given by its parts, or every result of a block."""
 
+from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,21 +27,25 @@ if TYPE_CHECKING:
 def verify(
     context: typer.Context,
     height: Annotated[
-        int | None, typer.Option(min=0, help="Check every result of the block at this height.")
+        int | None, typer.Option(min=0, help=_("Check every result of the block at this height."))
     ] = None,
-    block_hash: Annotated[str | None, typer.Option(help="Hash of the task's block.")] = None,
-    address: Annotated[str | None, typer.Option(help="Worker's address, cpc1...")] = None,
-    index: Annotated[int, typer.Option(help="Index of the block's task, 0 to 15.")] = 0,
+    block_hash: Annotated[str | None, typer.Option(help=_("Hash of the task's block."))] = None,
+    address: Annotated[str | None, typer.Option(help=_("Worker's address, cpc1..."))] = None,
+    index: Annotated[int, typer.Option(help=_("Index of the block's task, 0 to 15."))] = 0,
     seed: Annotated[
-        str | None, typer.Option(help="Seed in place of a block: 64 hex digits.")
+        str | None, typer.Option(help=_("Seed in place of a block: 64 hex digits."))
     ] = None,
-    result_hash: Annotated[str | None, typer.Option(help="Claimed result, 64 hex digits.")] = None,
-    proof: Annotated[str, typer.Option(help="Its proof, in hex.")] = "",
+    result_hash: Annotated[
+        str | None, typer.Option(help=_("Claimed result, 64 hex digits."))
+    ] = None,
+    proof: Annotated[str, typer.Option(help=_("Its proof, in hex."))] = "",
     size: Size = DEFAULT_SIZE,
     iterations: Iterations = DEFAULT_ITERATIONS,
-    full: Annotated[bool, typer.Option("--full", help="Compute the whole result again.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help=_("Compute the whole result again."))
+    ] = False,
     sample: Annotated[
-        int, typer.Option(min=1, max=1024, help="Least number of leaves the proof must open.")
+        int, typer.Option(min=1, max=1024, help=_("Least number of leaves the proof must open."))
     ] = DEFAULT_OPENINGS,
     device: Device = "auto",
     threads: Threads = None,
@@ -73,11 +79,13 @@ def verify(
         from engine.verify import verify_result
 
         if result_hash is None:
-            raise BadInput("say what to check: --height, or --result-hash with its task and proof")
-        _, task = named_task(block_hash, address, index, seed, size, iterations)
-        check_hash(result_hash, "result hash")
+            raise BadInput(
+                _("say what to check: --height, or --result-hash with its task and proof")
+            )
+        _task_id, task = named_task(block_hash, address, index, seed, size, iterations)
+        check_hash(result_hash, _("result hash"))
         if not proof and not full:
-            raise BadInput("without --proof there is nothing to sample: give it, or use --full")
+            raise BadInput(_("without --proof there is nothing to sample: give it, or use --full"))
         reason = ""
         try:
             verify_result(task, result_hash, proof, least_openings=sample, device=opened)
@@ -93,9 +101,17 @@ def _tell_block(height: int, verdicts: "list[Verdict]", json: bool) -> None:
         say_json({"height": height, "results": results, "wrong": wrong})
     else:
         for verdict in verdicts:
-            state = "right" if verdict.right else f"WRONG: {verdict.reason}"
+            state = (
+                _("right") if verdict.right else _("WRONG: {reason}").format(reason=verdict.reason)
+            )
             say(f"{verdict.tx_hash} {verdict.worker_address} {state}")
-        say(f"block {height}: {len(verdicts)} result(s), {wrong} wrong")
+        say(
+            ngettext(
+                "block {height}: {count} result, {wrong} wrong",
+                "block {height}: {count} results, {wrong} wrong",
+                len(verdicts),
+            ).format(height=height, count=len(verdicts), wrong=wrong)
+        )
     if wrong:
         raise typer.Exit(EXIT_WRONG)
 
@@ -104,6 +120,7 @@ def _tell_result(result_hash: str, reason: str, json: bool) -> None:
     if json:
         say_json({"result_hash": result_hash, "right": not reason, "reason": reason})
     else:
-        say(f"{result_hash} {'WRONG: ' + reason if reason else 'right'}")
+        state = _("WRONG: {reason}").format(reason=reason) if reason else _("right")
+        say(f"{result_hash} {state}")
     if reason:
         raise typer.Exit(EXIT_WRONG)

@@ -10,6 +10,7 @@ unchanged (RFC 6962's form). A place is a (level, position).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from gettext import gettext as _
 
 from kernels.digest import DIGEST_BYTES, NODE_TAG, tagged_hash
 from kernels.errors import InvalidProof
@@ -26,9 +27,13 @@ def level_sizes(leaf_count: int) -> list[int]:
 def check_leaf_positions(leaf_count: int, leaves: Sequence[int]) -> None:
     """Raise InvalidProof unless these are distinct leaves of a tree of that many."""
     if any(not 0 <= leaf < leaf_count for leaf in leaves):
-        raise InvalidProof(f"an opened leaf is out of range: there are {leaf_count}")
+        raise InvalidProof(
+            _("an opened leaf is out of range: there are {leaf_count}").format(
+                leaf_count=leaf_count
+            )
+        )
     if len(set(leaves)) != len(leaves):
-        raise InvalidProof("a leaf is opened twice")
+        raise InvalidProof(_("a leaf is opened twice"))
 
 
 def sibling_places(leaf_count: int, leaves: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,172 @@
+"""The reference of the commands, made from the commands: docs/commands.md and the man page.
+
+python packaging/reference.py            # write both
+python packaging/reference.py --check    # 1 where one of them is not what the commands say
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from engine import __version__
+from engine.cli.app import program
+from engine.cli.tree import Path as Words
+from engine.cli.tree import options_of, variable_of, walk
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "commands.md"
+MAN = ROOT / "packaging" / "man" / "cpc-engine.1"
+EXIT_CODES = {
+    0: "Done.",
+    1: "Checked and found wrong.",
+    2: "Bad input or set-up; nothing was done.",
+    3: "No node answers, or the transaction was refused.",
+    4: "No device is in service.",
+    70: "A bug in this program; CPC_DEBUG=1 shows where.",
+    130: "Ended by Ctrl-C.",
+}
+
+
+class Sheet:
+    """What there is to say about one command."""
+
+    def __init__(self, words: Words, command: TyperCommand, parent: typer.Context) -> None:
+        self.words = words
+        self.context = typer.Context(command, parent=parent, info_name=" ".join(words))
+        pieces = command.collect_usage_pieces(self.context)
+        self.usage: str = " ".join(["cpc-engine", *words, *pieces])
+        self.help = " ".join((command.help or "").split())
+        settable = options_of(command)
+        self.rows: list[tuple[str, str, str]] = []
+        for parameter in command.get_params(self.context):
+            record = parameter.get_help_record(self.context)
+            if record is None:
+                continue
+            is_set = isinstance(parameter, TyperOption) and parameter in settable
+            variable = variable_of(parameter) if is_set else ""
+            text = re.sub(r"\s*\[env var: [^\]]*\]", "", record[1])
+            self.rows.append((record[0].strip(), " ".join(text.split()), variable))
+
+
+def sheets(root: TyperGroup) -> Iterator[Sheet]:
+    """One for each command, in the order of --help."""
+    context = typer.Context(root, info_name="cpc-engine")
+    for words, command in walk(root):
+        yield Sheet(words, command, context)
+
+
+def page(root: TyperGroup) -> str:
+    """The reference as Markdown."""
+    lines = [
+        "# Commands",
+        "",
+        "<!-- Made by packaging/reference.py from the commands themselves: make reference -->",
+        "",
+        "Each option can also be set by the variable beside it, or in the",
+        "[configuration](configuration.md), under its name without the hyphens in front.",
+        "",
+        "## Exit codes",
+        "",
+        "| Code | Meaning |",
+        "| --- | --- |",
+        *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()),
+    ]
+    for sheet in sheets(root):
+        lines += ["", f"## {' '.join(sheet.words)}", "", sheet.help, "", "```text"]
+        lines += [
+            sheet.usage,
+            "```",
+            "",
+            "| Option | What it does | Variable |",
+            "| --- | --- | --- |",
+        ]
+        for names, text, variable in sheet.rows:
+            shown = f"`{variable}`" if variable else ""
+            lines.append(f"| `{_cell(names)}` | {_cell(_plain(text))} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Square brackets are links in Markdown, and angle brackets tags."""
+    return re.sub(r"([\[\]<>*_])", r"\\\1", text)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def man(root: TyperGroup) -> str:
+    """The man page, in the man macros of groff_man(7)."""
+    lines = [
+        '.\\" Made by packaging/reference.py from the commands themselves.',
+        f'.TH CPC\\-ENGINE 1 "" "cpc\\-engine {__version__}" "User Commands"',
+        ".SH NAME",
+        "cpc\\-engine \\- the Proof\\-of\\-Compute worker of ComputeChain",
+        ".SH SYNOPSIS",
+        ".B cpc\\-engine",
+        '.RI [ options ] " command " [ options ]',
+        ".SH DESCRIPTION",
+        _roff(root.help or ""),
+        "Start with",
+        '.BR "cpc\\-engine init" ,',
+        "then",
+        '.BR "cpc\\-engine doctor" ,',
+        "then",
+        '.BR "cpc\\-engine mine" .',
+        ".SH COMMANDS",
+    ]
+    for sheet in sheets(root):
+        lines += [f".SS {_roff(' '.join(sheet.words))}", _roff(sheet.help), ".PP"]
+        lines += [f".I {_roff(sheet.usage)}"]
+        for names, text, _variable in sheet.rows:
+            lines += [".TP", f".B {_roff(names)}", _roff(text)]
+    lines += [".SH EXIT STATUS"]
+    for code, meaning in EXIT_CODES.items():
+        lines += [".TP", f".B {code}", _roff(meaning)]
+    lines += [
+        ".SH ENVIRONMENT",
+        "Each option of a command can be set by",
+        ".IR CPC_COMMAND_OPTION ,",
+        "as in CPC_MINE_TASKS_PER_BLOCK. CPC_NODE and CPC_KEYS hold for every command,",
+        "CPC_CONFIG names the configuration file, CPC_STATE the directory of the ledgers,",
+        "CPC_LANG the language.",
+        ".SH FILES",
+        ".TP",
+        ".I ~/.computechain/engine.toml",
+        "The configuration.",
+        ".TP",
+        ".I ~/.computechain/keys",
+        "The key files. Back them up.",
+        ".TP",
+        ".I ~/.computechain/engine",
+        "The ledgers.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + escaped if escaped.startswith((".", "'")) else escaped
+
+
+def main(arguments: list[str]) -> int:
+    """Write both, or say which is stale."""
+    root = program()
+    made = {PAGE: page(root), MAN: man(root)}
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
+    if "--check" in arguments:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not what the commands say: make reference")
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made[path])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
