@@ -219,13 +219,13 @@ class NodeClient:
         transaction arrived; the same bytes can be sent again.
         """
         failure: NodeError | None = None
-        for _ in self._nodes:
+        for _turn in self._nodes:
             node = self._nodes.current
             try:
                 return self._offer(tx, node)
             except (NodeUnreachable, BadAnswer, WrongChain) as error:
                 if not (isinstance(error, WrongChain) or _nothing_sent(error)):
-                    error.advice = (
+                    error.advice = _(
                         "The transaction may have arrived: look for it in the next blocks, or send"
                         " the same bytes again, which is safe."
                     )
@@ -265,7 +265,7 @@ class NodeClient:
         for done in range(self._retries.rounds):
             if done:
                 self._sleep(self._retries.pause(done))
-            for _ in self._nodes:
+            for _turn in self._nodes:
                 node = self._nodes.current
                 try:
                     self._nodes.check(node)
@@ -318,12 +318,12 @@ def _checked(answer: HttpAnswer, node: HttpNode) -> _Said:
         case 503:
             raise NodeNotReady(_("{name} is not ready (503)").format(name=node.name))
         case 404:
-            raise NotFound(f"{node.name}: {_detail(answer) or 'not found'} (404)")
+            raise NotFound(f"{node.name}: {_detail(answer) or _('not found')} (404)")
         case status:
             said = _detail(answer)
             raise BadAnswer(
-                _("{name} answered {status}{value}{said}").format(
-                    name=node.name, status=status, value=": " if said else "", said=said
+                _("{name} answered {answer}").format(
+                    name=node.name, answer=f"{status}: {said}" if said else status
                 )
             )
 
@@ -346,11 +346,13 @@ def _asked[T](node: HttpNode, path: str, parse: Callable[[Any], T], limit: int) 
 def _parsed_block(height: int, value: Any) -> Block:
     block = Block.model_validate(value)
     if block.height != height:
-        raise ValueError(f"it is block {block.height}, not {height}")
+        raise ValueError(
+            _("it is block {found}, not {height}").format(found=block.height, height=height)
+        )
     block.check()
     unsigned_genesis = height == 0 and not block.pq_signature
     if not unsigned_genesis and not block.signature_fits():
-        raise ValueError("its signature is not its proposer's")
+        raise ValueError(_("its signature is not its proposer's"))
     return block
 
 
@@ -407,4 +409,6 @@ def _check_height(height: int) -> None:
 
 def _check_echo(said: object, asked: object) -> None:
     if said != asked:
-        raise ValueError(shorten(f"it is for {said!r}, not for {asked!r}"))
+        raise ValueError(
+            shorten(_("it is for {said!r}, not for {asked!r}").format(said=said, asked=asked))
+        )

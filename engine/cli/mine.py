@@ -151,6 +151,11 @@ def mine(
         max_product,
         submit_most if submit else 0,
     )
+    if not devnet:  # whatever is to be asked is asked before the view takes the terminal
+        answers = None if json else init.offer(context, from_, keys_dir)
+        if answers:
+            from_, node, device = answers.key, [answers.node], list(answers.devices)
+        urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
     with ExitStack() as stack:
         if live:
             stack.enter_context(LiveView(report))
@@ -165,11 +170,6 @@ def mine(
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
-        else:
-            answers = None if json else init.offer(context, from_, keys_dir)
-            if answers:
-                from_, node, device = answers.key, [answers.node], list(answers.devices)
-            urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
         attending = []
         if validators is not None:
             from engine.poc.beside import beside

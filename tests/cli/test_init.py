@@ -92,7 +92,7 @@ class Terminal:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
             assert ready, self.said
             try:
-                self.said += os.read(self.master, 4096).decode()
+                self.said += os.read(self.master, 4096).decode(errors="replace")
             except OSError:
                 break
         assert text in self.said, self.said
