@@ -31,6 +31,7 @@ from engine.messages import (
     ToChild,
     Work,
 )
+from kernels.cards import pin
 from kernels.device import Commitment, Device
 from kernels.devices import open_device
 from kernels.errors import DeviceFault, KernelError
@@ -45,6 +46,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 def child_main(device_name: str, setup: Setup, orders: Connection, reports: Connection) -> None:
     """Entry point of a spawned child."""
     speak()
+    pin(device_name)
     serve(lambda: open_device(device_name, setup.threads), setup, orders, reports)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from engine.child import BEAT_SECONDS, child_main
 from engine.launcher import Exited, Heard
 from engine.messages import Failed, Setup, ToChild
+from kernels.cards import number_cards
 
 MAX_REPORT = 2**30
 """Bytes of one message from a child: a larger one comes from a child that is broken."""
@@ -64,7 +65,8 @@ class LocalProcesses:
         self._children: dict[str, _Child] = {}
 
     def start(self) -> None:
-        """Nothing to be done: processes can always be asked for."""
+        """Processes can always be asked for; cards keep the numbers that they have now."""
+        number_cards()
 
     def spawn(self, device: str, generation: int) -> None:
         """Start a child. One that cannot be started is reported as one that failed."""

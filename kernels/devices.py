@@ -136,9 +136,9 @@ def _open_cuda(index: int, tier: str | None) -> Device:
     _require_cuda()
     try:
         from kernels.cuda.device import CudaDevice
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # the latter where numpy is too new for numba
         raise DeviceUnavailable(
-            f"the CUDA packages do not fit together: {error}",
+            f"the CUDA packages do not fit together: {' '.join(str(error).split())[:200]}",
             advice="Install the pinned ones: make setup CUDA=13, or CUDA=12.",
         ) from error
     return CudaDevice(index, tier)

@@ -20,11 +20,11 @@ class Kernels:
         self._products: dict[Any, Product] = {}
         self._commit: dict[Any, Compiled] = {}
         self._others: dict[str, Compiled] = {}
-        self.expand = Compiled(expand.expand_kernel, 12)
-        self.project = Compiled(freivalds.project_kernel, 5)
-        self.subtract = Compiled(freivalds.subtract_kernel, 5)
-        self.verdict = Compiled(freivalds.verdict_kernel, 4)
-        self.gather = Compiled(gather.gather_kernel, 4)
+        self.expand = Compiled(expand.expand_kernel, 12, key="expand")
+        self.project = Compiled(freivalds.project_kernel, 5, key="project")
+        self.subtract = Compiled(freivalds.subtract_kernel, 5, key="subtract")
+        self.verdict = Compiled(freivalds.verdict_kernel, 4, key="verdict")
+        self.gather = Compiled(gather.gather_kernel, 4, key="gather")
         self.tables = DeviceBuffer(TABLES.nbytes)
         self.tables.from_host(TABLES)
 
@@ -41,6 +41,7 @@ class Kernels:
                     built.arguments,
                     shared_bytes=built.shared_bytes,
                     cluster=built.cluster,
+                    key=f"{self._tier.name} {key}",
                 ),
             )
         return self._products[key]
@@ -48,7 +49,7 @@ class Kernels:
     def commit(self, kernel: Any, arguments: int) -> Compiled:
         """A kernel of the commitment."""
         if kernel not in self._commit:
-            self._commit[kernel] = Compiled(kernel, arguments)
+            self._commit[kernel] = Compiled(kernel, arguments, key=kernel.py_func.__name__)
         return self._commit[kernel]
 
     @property
@@ -63,5 +64,5 @@ class Kernels:
 
     def _other(self, name: str, kernel: Any, arguments: int) -> Compiled:
         if name not in self._others:
-            self._others[name] = Compiled(kernel, arguments)
+            self._others[name] = Compiled(kernel, arguments, key=name)
         return self._others[name]

@@ -8,9 +8,11 @@ allocations only: managed memory can hang a card that runs out of it.
 """
 
 import ctypes
+import importlib.metadata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +21,8 @@ from numba import cuda
 from numba.cuda import types
 from numpy.typing import NDArray
 
+from kernels.cards import ordinal
+from kernels.cuda.binaries import Binaries, Binary
 from kernels.errors import DeviceFault, DeviceUnavailable, TaskTooLarge
 
 STICKY = frozenset(
@@ -69,37 +73,59 @@ class Card:
         """Make the card's primary context current. Raises DeviceUnavailable."""
         try:
             count = len(cuda.gpus)
-            if index >= count:
+            require_driver(driver_version(), importlib.metadata.version("cuda-bindings"))
+            if ordinal(index) >= count:
                 raise DeviceUnavailable(
                     f"there is no GPU {index}: this machine shows {count}",
                     advice="nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES may hide some.",
                 )
-            cuda.select_device(index)
-        except cuda.cudadrv.error.CudaSupportError as error:
+            cuda.select_device(ordinal(index))
+        except (cuda.cudadrv.error.CudaSupportError, cuda.cudadrv.driver.CudaAPIError) as error:
             raise DeviceUnavailable(
                 f"CUDA cannot start: {' '.join(str(error).split())[:200]}",
                 advice="Install the NVIDIA driver (nvidia-smi must work), or use the device cpu.",
             ) from error
         device = check(cu.cuCtxGetDevice())
         attribute = cu.CUdevice_attribute
-
-        def ask(which: Any) -> int:
-            return int(check(cu.cuDeviceGetAttribute(which, device)))
-
         return cls(
             index=index,
             name=check(cu.cuDeviceGetName(128, device)).split(b"\0")[0].decode(),
             uuid=bytes(check(cu.cuDeviceGetUuid(device)).bytes).hex(),
-            capability=(
-                ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
-                ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
-            ),
-            multiprocessors=ask(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
-            shared_bytes_a_block=ask(
+            capability=_capability(),
+            multiprocessors=_ask(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
+            shared_bytes_a_block=_ask(
                 attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
             ),
-            clock_khz=ask(attribute.CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+            clock_khz=_ask(attribute.CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
         )
+
+
+def require_driver(driver: int, packages: str) -> None:
+    """Raise DeviceUnavailable where the driver is older than the packages' CUDA.
+
+    `driver`: the CUDA version that it can run, 13000 for 13.0; `packages`: version of cuda-bindings.
+    """
+    wanted = int(packages.partition(".")[0])
+    can = f"{driver // 1000}.{driver % 1000 // 10}"
+    if driver // 1000 < wanted:
+        raise DeviceUnavailable(
+            f"the NVIDIA driver can run CUDA {can}, and the installed packages are for CUDA {wanted}",
+            advice="Update the driver, or install the packages for it: make setup"
+            f" CUDA={driver // 1000}.",
+        )
+
+
+def _ask(which: Any) -> int:
+    """An attribute of the current device."""
+    return int(check(cu.cuDeviceGetAttribute(which, check(cu.cuCtxGetDevice()))))
+
+
+def _capability() -> tuple[int, int]:
+    attribute = cu.CUdevice_attribute
+    return (
+        _ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+        _ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+    )
 
 
 def driver_version() -> int:
@@ -285,13 +311,20 @@ class Compiled:
     """
 
     def __init__(
-        self, kernel: Any, arguments: int, *, shared_bytes: int = 0, cluster: int = 1
+        self,
+        kernel: Any,
+        arguments: int,
+        *,
+        shared_bytes: int = 0,
+        cluster: int = 1,
+        key: str | None = None,
     ) -> None:
-        """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not."""
-        kernel.compile((types.int64,) * arguments)
-        (self._overload,) = kernel.overloads.values()
-        handle = int(self._overload._codelibrary.get_cufunc().handle)
-        self._function = cu.CUfunction(handle)
+        """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not.
+
+        `key` names the kernel among those that are kept as files (`binaries.py`); None keeps none.
+        """
+        self._code = _loaded(kernel, arguments, key)
+        self._function = cu.CUfunction(int(self._code))
         self._kinds = (ctypes.c_longlong,) * arguments
         self._config = cu.CUlaunchConfig()
         self._config.sharedMemBytes = shared_bytes
@@ -311,18 +344,14 @@ class Compiled:
 
     def _set(self, attribute: Any, value: int) -> None:
         device = check(cu.cuCtxGetDevice())
-        kernel = cu.CUkernel(int(self._function))
-        check(cu.cuKernelSetAttribute(attribute, value, kernel, device))
+        check(cu.cuKernelSetAttribute(attribute, value, self._code, device))
 
     @property
     def registers(self) -> int:
         """32-bit registers a thread."""
-        return int(self._overload.regs_per_thread)
-
-    @property
-    def spilled_bytes(self) -> int:
-        """Local memory a thread, in bytes."""
-        return int(self._overload.local_mem_per_thread)
+        device = check(cu.cuCtxGetDevice())
+        attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_NUM_REGS
+        return int(check(cu.cuKernelGetAttribute(attribute, self._code, device)))
 
     def __call__(
         self, stream: Stream, grid: tuple[int, ...], threads: int, *arguments: int
@@ -340,3 +369,26 @@ def timed(stream: Stream, work: Callable[[], None]) -> float:
     first = stream.record()
     work()
     return stream.record().seconds_since(first)
+
+
+def _loaded(kernel: Any, arguments: int, key: str | None) -> Any:
+    """The kernel on the card: out of a file, or compiled, and then kept as one."""
+    kept = _binaries(_capability(), driver_version())
+    if key is not None and (binary := kept.find(key)) is not None:
+        with suppress(DeviceFault):  # a file that this driver does not take is compiled again
+            return _load(binary)
+    kernel.compile((types.int64,) * arguments)
+    (overload,) = kernel.overloads.values()
+    handle = overload._codelibrary.get_cufunc().handle
+    if key is not None:
+        library = overload._codelibrary
+        kept.keep(key, Binary(library._entry_name, bytes(library.get_cubin().code)))
+    return cu.CUkernel(int(handle))
+
+
+def _load(binary: Binary) -> Any:
+    library = check(cu.cuLibraryLoadData(binary.code, [], [], 0, [], [], 0))
+    return check(cu.cuLibraryGetKernel(library, binary.name.encode()))
+
+
+_binaries = cache(Binaries)

@@ -27,7 +27,7 @@ VERSION = 1
 ROUNDS = 7
 LEAST_SIZE = 1024
 """Smaller tasks are launches and waiting: no shape makes a difference."""
-_PACKAGES = ("numba-cuda", "cuda-bindings", "nvidia-nvvm")
+_PACKAGES = ("numba", "numba-cuda", "llvmlite", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink")
 
 
 def cache_directory() -> Path:
@@ -37,6 +37,11 @@ def cache_directory() -> Path:
         return Path(given)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "cpc-engine"
+
+
+def package_versions() -> list[str]:
+    """Name and version of everything that compiles kernels."""
+    return [f"{package} {_version(package)}" for package in _PACKAGES]
 
 
 def wanted() -> bool:
@@ -53,10 +58,8 @@ class TunedShapes:
     @classmethod
     def of(cls, name: str, capability: tuple[int, int], driver: int, tier: Tier) -> Self:
         """For a card by the driver's name for it; `driver` is the CUDA version that it can."""
-        versions = [f"{package} {_version(package)}" for package in _PACKAGES]
-        parts = [
-            name, f"cc {capability[0]}.{capability[1]}", f"driver {driver}", *versions, tier.name,
-        ]  # fmt: skip
+        card = [name, f"cc {capability[0]}.{capability[1]}", f"driver {driver}"]
+        parts = [*card, *package_versions(), tier.name]
         return cls(cache_directory() / "tuned.json", ", ".join(parts))
 
     def find(self, size: int, shapes: Sequence[Shape]) -> Shape | None:

@@ -1,0 +1,90 @@
+"""Compiled kernels, kept as files: a child that starts again must not compile for seconds.
+
+    found = binaries.find(key)
+    binaries.keep(key, Binary(name, machine_code))
+
+numba keeps compiled kernels of modules only; the products here are made by functions, one for each
+shape. The files lie in `tuning.cache_directory()`, in a folder named after everything that they
+depend on: the source of this package, the card's architecture, the driver and the compiler's
+packages. A file says its own SHA-256: one that is cut short or altered is not loaded. Whatever
+cannot be read is compiled again, and whatever cannot be written is compiled at the next start.
+"""
+
+import hashlib
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from kernels.cuda.tuning import cache_directory, package_versions
+
+_FOLDER = "kernels-"
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A kernel's name in its machine code, and the code (a cubin)."""
+
+    name: str
+    code: bytes
+
+
+class Binaries:
+    """The files for one architecture and driver."""
+
+    def __init__(self, capability: tuple[int, int], driver: int) -> None:
+        parts = [_source(), f"{capability}", f"{driver}", *package_versions()]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        self._folder = cache_directory() / f"{_FOLDER}{digest[:16]}"
+
+    def find(self, key: str) -> Binary | None:
+        """What was kept for this kernel."""
+        try:
+            content = self._file(key).read_bytes()
+        except OSError:
+            return None
+        digest, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if hashlib.sha256(rest).digest() != digest:
+            return None
+        name, _, code = rest.partition(b"\0")
+        return Binary(name.decode("ascii"), code)
+
+    def keep(self, key: str, binary: Binary) -> None:
+        """Write it down, whole or not at all."""
+        rest = binary.name.encode("ascii") + b"\0" + binary.code
+        with suppress(OSError):
+            if not self._folder.exists():
+                self._folder.mkdir(parents=True)
+                self._forget_older()
+            with tempfile.NamedTemporaryFile(
+                dir=self._folder, prefix=".new-", delete=False
+            ) as file:
+                file.write(hashlib.sha256(rest).digest() + rest)
+            Path(file.name).replace(self._file(key))
+
+    def _file(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(key.encode()).hexdigest()[:24]
+
+    def _forget_older(self) -> None:
+        """Leave the newest few folders: another version, or another card, may use them."""
+        folders = sorted(
+            self._folder.parent.glob(f"{_FOLDER}*"), key=lambda one: one.stat().st_mtime
+        )
+        for folder in folders[:-4]:
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+
+
+@cache
+def _source() -> str:
+    """A digest of this package's source, and of what it takes from the rest of `kernels`."""
+    digest = hashlib.sha256()
+    kernels = Path(__file__).parents[1]
+    for path in sorted(
+        [*kernels.glob("*.py"), *kernels.glob("commit/*.py"), *kernels.glob("cuda/**/*.py")]
+    ):
+        digest.update(path.relative_to(kernels).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
