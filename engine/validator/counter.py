@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections import Counter as Tally
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -151,6 +152,7 @@ class Counter:
 def _check_frame(payload: dict[str, object]) -> None:
     """Whether a worker would take a frame with this payload: depth, size, and that it is JSON."""
     try:
+        json.dumps(payload, ensure_ascii=False).encode()  # a lone surrogate cannot be
         text = encode(Job(job_id="0" * 32, task_id="0" * 36, payload=payload, deadline=0.0))
     except (ValueError, RecursionError) as error:
         raise HTTPException(422, f"the payload is not to be sent: {error}") from None
