@@ -6,22 +6,23 @@ from numba import int8, int32, int64, njit
 
 from kernels.network import Activations, NetworkOperations, Rescale, Window
 
+SHORTEST_VECTOR = 16
+
 
 def patches(x: Activations, window: Window, zero: int) -> Activations:
     """One row for each place of the window; what lies outside the image is `zero`."""
     n, height, width, channels = x.shape
     down, across = window.positions(height, width)
     out = np.empty((n * down * across, window.height * window.width * channels), np.int8)
-    top, left, _bottom, _right = window.padding
     _patches(
-        np.require(x, requirements=["C", "W"]).reshape(n, height, width * channels),
-        channels,
+        np.require(x, requirements=["C", "W"]).reshape(-1),
+        (n, height, width, channels),
         (down, across),
         (window.height, window.width),
         window.stride,
-        (top, left),
+        window.padding[:2],
         np.int8(zero),
-        out,
+        out.reshape(-1),
     )
     return out
 
@@ -39,7 +40,7 @@ def rescale(sums: npt.NDArray[np.int32], to: Rescale) -> Activations:
 @njit(nogil=True, cache=True)
 def _patches(
     x: Activations,
-    channels: int,
+    shape: tuple[int, int, int, int],
     places: tuple[int, int],
     window: tuple[int, int],
     stride: tuple[int, int],
@@ -47,30 +48,36 @@ def _patches(
     zero: np.int8,
     out: Activations,
 ) -> None:
-    n, height, row_length = x.shape
-    width = row_length // channels
+    """Row by row of the window: what of it lies in the image is one stretch of the image's row."""
+    n, height, width, channels = shape
     length = window[1] * channels
     at = 0
     for image in range(n):
         for i in range(places[0]):
             for j in range(places[1]):
-                target = out[at]
-                at += 1
                 left = j * stride[1] - before[1]
                 first, last = max(left, 0), min(left + window[1], width)
+                start, count = (first - left) * channels, (last - first) * channels
                 for row in range(window[0]):
-                    part = target[row * length : (row + 1) * length]
                     y = i * stride[0] - before[0] + row
                     if y < 0 or y >= height:
-                        part[:] = zero
-                        continue
-                    # What lies in the image is one stretch of its row.
-                    start, stop = (first - left) * channels, (last - left) * channels
-                    part[:start] = zero
-                    source = x[image, y]
-                    for entry in range(start, stop):
-                        part[entry] = source[left * channels + entry]
-                    part[stop:] = zero
+                        out[at : at + length] = zero
+                    else:
+                        if count < length:
+                            out[at : at + length] = zero
+                        source = ((image * height + y) * width + first) * channels
+                        _copy(x, source, out, at + start, count)
+                    at += length
+
+
+@njit(nogil=True, cache=True)
+def _copy(x: Activations, source: int, out: Activations, target: int, count: int) -> None:
+    """As vectors where that is worth their preparation."""
+    if count >= SHORTEST_VECTOR:
+        out[target : target + count] = x[source : source + count]
+    else:
+        for entry in range(count):
+            out[target + entry] = x[source + entry]
 
 
 @njit(nogil=True, cache=True)
