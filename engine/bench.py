@@ -182,7 +182,7 @@ def _report(
             "capability": list(card.capability),
             "clock_khz": card.clock_khz,
         },
-        tier=None if card is None else device.tier.name,  # type: ignore[attr-defined]
+        tier=_tier(device),
         threads=_threads(device),
         processor=_processor(),
         versions=_versions(),
@@ -240,6 +240,13 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
             " the fastest run. Something else used this machine; run it again when that is over."
         )
     return notes
+
+
+def _tier(device: Device) -> str | None:
+    """How the device multiplies, by name, where it knows several ways."""
+    tier = getattr(device, "tier", None)
+    name: str | None = getattr(tier, "name", tier)
+    return name
 
 
 def _threads(device: Device) -> int | None:

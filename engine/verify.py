@@ -21,11 +21,15 @@ from engine.tasks import BlockTask, derive_task_id
 from kernels.check import check_full, check_proof
 from kernels.device import Device
 from kernels.errors import KernelError
-from kernels.task import Task
+from kernels.operations import REFERENCE, Operations
+from kernels.task import LEAF_BYTES, Task
 from node_client.block import Block
 from node_client.errors import InvalidTransaction
 from node_client.rpc import NodeClient
 from node_client.transaction import ComputeResult, TxType
+
+ENTRIES_WORTH_COMPILING = 100_000_000
+"""numpy makes and multiplies some 300 million entries of B a second; loading Numba takes 0.3 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +50,36 @@ class Verdict:
         return asdict(self)
 
 
+def worth_compiling(size: int, iterations: int, openings: int) -> bool:
+    """Whether the CPU's compiled operations save more on one proof than it takes to load Numba.
+
+    Entries of B that are made decide it: all of B for each iteration but the last, where it is 256
+    rows for each leaf.
+    """
+    last = min(openings * LEAF_BYTES, size) * size
+    return (iterations - 1) * size**2 + last > ENTRIES_WORTH_COMPILING
+
+
 def verify_result(
-    task: Task, result_hash: str, proof: str, *, least_openings: int, device: Device | None = None
+    task: Task,
+    result_hash: str,
+    proof: str,
+    *,
+    least_openings: int,
+    device: Device | None = None,
+    operations: Operations = REFERENCE,
 ) -> None:
     """Raise WrongClaim unless the result is right.
 
     The proof is checked always, and must open `least_openings` leaves (all, where the result has
-    fewer). With a `device` the whole result is computed again, too.
+    fewer); `operations` compute them. With a `device` the whole result is computed again, too.
     """
     try:
         root = bytes.fromhex(result_hash)
         least = min(least_openings, task.leaf_count)
         if proof or device is None:
-            check_proof(task, root, proof, least_openings=least if device is None else 0)
+            least = least if device is None else 0
+            check_proof(task, root, proof, least_openings=least, operations=operations)
         if device is not None:
             check_full(task, root, device)
     except (KernelError, ValueError) as error:
@@ -73,6 +94,7 @@ def verify_block(
     iterations: int = DEFAULT_ITERATIONS,
     least_openings: int,
     device: Device | None = None,
+    operations: Operations = REFERENCE,
 ) -> list[Verdict]:
     """Verdicts on every SUBMIT_RESULT of the block at `height`, in block order."""
     block = client.block(height)
@@ -103,6 +125,7 @@ def verify_block(
                 result.proof,
                 least_openings=least_openings,
                 device=device,
+                operations=operations,
             )
         except (WrongClaim, InvalidTransaction) as error:
             reason = str(error)

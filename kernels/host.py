@@ -41,6 +41,7 @@ class HostDevice(Device):
     def __init__(self, operations: Operations, threads: int) -> None:
         self.name = operations.name
         self.threads = threads
+        self.tier = operations.tier
         self.operations = operations
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"kernels-{self.name}")
         self._b: tuple[int, RowsOfB] | None = None

@@ -42,6 +42,8 @@ class Operations(ABC):
     """Each may run in several threads at once."""
 
     name: str
+    tier: str | None = None
+    """How it multiplies, where it knows several ways."""
     most_strip_rows = 64
     """Most rows of R that are worth being multiplied together."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import Device, Iterations, Json, Size, Threads, say, say_json
+from engine.cli.options import Device, Iterations, Json, Size, Threads, Tier, say, say_json
 from engine.defaults import DEFAULT_ITERATIONS
 
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ def bench(
     iterations: Iterations = DEFAULT_ITERATIONS,
     repeat: Annotated[int, typer.Option(min=1, max=1000, help="Turns; the median counts.")] = 5,
     device: Device = "auto",
-    tier: Annotated[
-        str | None,
-        typer.Option(
-            "--tier",
-            help="How a GPU multiplies: wgmma, mma, dp4a, simt. [default: the card's best]",
-        ),
-    ] = None,
+    tier: Tier = None,
     threads: Threads = None,
     compare: Annotated[
         bool,

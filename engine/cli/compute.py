@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Device, Iterations, Json, Openings, Size, Threads, say, say_json
+from engine.cli.options import (
+    Device,
+    Iterations,
+    Json,
+    Openings,
+    Size,
+    Threads,
+    Tier,
+    say,
+    say_json,
+)
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 
 
@@ -21,17 +31,18 @@ def compute(
     openings: Openings = DEFAULT_OPENINGS,
     device: Device = "auto",
     threads: Threads = None,
+    tier: Tier = None,
     json: Json = False,
 ) -> None:
     """Compute one task and print its result hash and proof."""
     import time
 
+    from engine.cli.opening import open_device_shown
     from engine.cli.tasks import named_task
-    from kernels.devices import open_device
 
     task_id, task = named_task(block_hash, address, index, seed, size, iterations)
     check_openings(openings)
-    with open_device(device, threads) as opened:
+    with open_device_shown(device, threads, tier) as opened:
         started = time.perf_counter()
         commitment = opened.compute(task)
         seconds = time.perf_counter() - started

@@ -31,6 +31,16 @@ Device = Annotated[str, typer.Option("--device", help=_("auto, cpu, reference or
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help=_("CPU threads. [default: all cores]"))
 ]
+Tier = Annotated[
+    str | None,
+    typer.Option(
+        "--tier",
+        help=_(
+            "How it multiplies, in place of the best way here. GPU: wgmma, mma, dp4a, simt; CPU: amx,"
+            " avx512vnni, avxvnni, avx512, avx2, simd128."
+        ),
+    ),
+]
 Size = Annotated[int, typer.Option("--size", help=_("Matrix size n."))]
 Iterations = Annotated[int, typer.Option("--iterations", help=_("Products in a row."))]
 Openings = Annotated[int, typer.Option("--openings", help=_("Leaves that the proof opens."))]

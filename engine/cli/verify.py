@@ -14,6 +14,7 @@ from engine.cli.options import (
     Nodes,
     Size,
     Threads,
+    Tier,
     connect,
     say,
     say_json,
@@ -49,16 +50,23 @@ def verify(
     ] = DEFAULT_OPENINGS,
     device: Device = "auto",
     threads: Threads = None,
+    tier: Tier = None,
     node: Nodes = None,
     json: Json = False,
 ) -> None:
     """Check results. Exit code 0: all right; 1: one was found wrong."""
     from contextlib import ExitStack
 
-    from kernels.devices import open_device
+    from engine.cli.opening import open_device_shown, operations_shown
+    from engine.verify import worth_compiling
+    from kernels.operations import REFERENCE
 
+    fast = tier is not None or worth_compiling(size, iterations, sample)
+    operations = operations_shown(tier) if fast and not full else REFERENCE
     with ExitStack() as stack:
-        opened = stack.enter_context(open_device(device, threads)) if full else None
+        opened = None
+        if full:
+            opened = stack.enter_context(open_device_shown(device, threads, tier))
         if height is not None:
             from engine.verify import verify_block
 
@@ -69,6 +77,7 @@ def verify(
                 iterations=iterations,
                 least_openings=sample,
                 device=opened,
+                operations=operations,
             )
             _tell_block(height, verdicts, json)
             return
@@ -88,7 +97,14 @@ def verify(
             raise BadInput(_("without --proof there is nothing to sample: give it, or use --full"))
         reason = ""
         try:
-            verify_result(task, result_hash, proof, least_openings=sample, device=opened)
+            verify_result(
+                task,
+                result_hash,
+                proof,
+                least_openings=sample,
+                device=opened,
+                operations=operations,
+            )
         except WrongClaim as error:
             reason = str(error)
         _tell_result(result_hash, reason, json)
