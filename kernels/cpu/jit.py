@@ -5,7 +5,7 @@
     @jit.kernel("void(int8[:,::1], int64)")
     def negate(X, m): ...
 
-    jit.finish(progress)
+    finish([jit], progress)
 
 Not with Numba's own `cache=True`, which knows a function by its source file alone: what it calls in
 another file, a constant frozen into it or an intrinsic may change, and the old code is loaded. Here
@@ -20,12 +20,13 @@ This file alone knows Numba's inner seam, `Dispatcher._cache`.
 
 import contextlib
 import hashlib
+import itertools
 import os
 import pickle
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Jit:
         self._names: set[str] = set()
 
     def kernel(self, signature: str) -> Callable[[Callable[..., Any]], Any]:
-        """Decorator: a kernel that lets go of the GIL, compiled when `finish` is called."""
+        """Decorator: a kernel that lets go of the GIL, compiled by `finish`."""
 
         def decorate(function: Callable[..., Any]) -> Any:
             dispatcher = self.helper(function)
@@ -75,22 +76,31 @@ class Jit:
         dispatcher._cache = _DiskCache(f"{name}-{self._variant}")
         return dispatcher
 
-    def finish(self, progress: Progress | None = None) -> None:
-        """Load or compile everything. `progress` is told only where something must be compiled."""
-        missing = [
-            dispatcher
-            for dispatcher, signature in self._kernels
-            if not dispatcher._cache.holds(numba.core.sigutils.normalize_signature(signature)[0])
-        ]
-        done = 0
-        if missing and progress:
-            progress(0, len(missing))
-        for dispatcher, signature in self._kernels:
-            dispatcher.compile(signature)
-            dispatcher.disable_compile()
-            if dispatcher in missing and progress:
-                done += 1
-                progress(done, len(missing))
+    def missing(self) -> int:
+        """How many of its kernels are not on disk."""
+        return sum(not dispatcher._cache.holds(kinds(signature)) for dispatcher, signature in self)
+
+    def __iter__(self) -> Iterator[tuple[Any, str]]:
+        return iter(self._kernels)
+
+
+def finish(jits: Sequence[Jit], progress: Progress | None = None) -> None:
+    """Load or compile everything. `progress` is told only where something must be compiled."""
+    total, done = sum(jit.missing() for jit in jits), 0
+    if total and progress:
+        progress(done, total)
+    for dispatcher, signature in itertools.chain(*jits):
+        new = not dispatcher._cache.holds(kinds(signature))
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        if new and progress:
+            done += 1
+            progress(done, total)
+
+
+def kinds(signature: Any) -> Any:
+    """The types of a signature's arguments."""
+    return numba.core.sigutils.normalize_signature(signature)[0]
 
 
 def cache_directory() -> Path:
@@ -126,7 +136,7 @@ class _DiskCache(NullCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function, or None."""
         try:
-            content = self._file(numba.core.sigutils.normalize_signature(sig)[0]).read_bytes()
+            content = self._file(kinds(sig)).read_bytes()
         except OSError:
             return None
         digest, code = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
@@ -142,7 +152,7 @@ class _DiskCache(NullCache):  # type: ignore[misc]
         if cres.library.has_dynamic_globals:
             raise AssertionError(f"{self._name} holds an address: it cannot be kept")
         code = dumps(cres._reduce())
-        file = self._file(numba.core.sigutils.normalize_signature(sig)[0])
+        file = self._file(kinds(sig))
         with contextlib.suppress(OSError):
             if not file.parent.exists():
                 file.parent.mkdir(parents=True, mode=0o700)

@@ -13,10 +13,11 @@ from kernels.commit.sha256 import BLOCK_BYTES, State, padding_words, state_after
 from kernels.cpu import philox
 from kernels.cpu.commit import choose as choose_hash
 from kernels.cpu.features import vector_bits
-from kernels.cpu.jit import Jit, Progress
+from kernels.cpu.jit import Jit, Progress, finish
 from kernels.cpu.memory import aligned, round_up
 from kernels.cpu.product import blocks, tiers
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, STEP
+from kernels.cpu.product.packing import build_pack_quads
 from kernels.digest import DIGEST_BYTES, LEAF_TAG, NODE_TAG
 from kernels.expand import Matrix, Operand, Rows
 from kernels.network import NetworkOperations
@@ -55,8 +56,8 @@ class CpuOperations(Operations):
     def __init__(self, tier: str | None = None, progress: Progress | None = None) -> None:
         chosen = tiers.choose() if tier is None else tiers.by_name(tier)
         self.tier = chosen.name
-        self._kernels = _compile(chosen.name, progress)
-        self._thread = threading.local()
+        self._common, self._product = _compile(chosen, progress)
+        self._thread = _Kept()
 
     @property
     def network(self) -> NetworkOperations:
@@ -67,7 +68,7 @@ class CpuOperations(Operations):
 
     def scratch_bytes(self, n: int) -> int:
         """Packed panels of A, and a block of C."""
-        row = round_up(n, STEP) * self._kernels.product.a_quad_bytes // QUAD_BYTES
+        row = round_up(n, STEP) * self._product.a_quad_bytes // QUAD_BYTES
         return self.most_strip_rows * row + 4 * blocks.SCRATCH_SUMS
 
     def empty_rows(self, m: int, n: int) -> Matrix:
@@ -85,7 +86,7 @@ class CpuOperations(Operations):
     def expand_rows(self, operand: Operand, rows: Rows, out: Matrix) -> None:
         """Rows of n, wherever they lie, entries side by side."""
         _require_rows(out)
-        self._kernels.expand.rows(
+        self._common.expand.rows(
             np.array(operand, np.uint32),
             np.ascontiguousarray(rows, np.int64),
             out.shape[1],
@@ -96,7 +97,7 @@ class CpuOperations(Operations):
     def expand_b(self, operand: Operand, first: int, B: RowsOfB) -> None:
         """Straight into panels."""
         assert isinstance(B, PanelsOfB)
-        self._kernels.expand.panels(np.array(operand, np.uint32), first, B.n, B.quads)
+        self._common.expand.panels(np.array(operand, np.uint32), first, B.n, B.quads)
         self._sum_panels(B)
 
     def load_b(self, rows: Matrix, B: RowsOfB) -> None:
@@ -120,11 +121,8 @@ class CpuOperations(Operations):
             raise ValueError("out has no room for whole panels: make it with empty_rows")
         for first in range(0, len(R), self.most_strip_rows):
             strip = R[first : first + self.most_strip_rows]
-            packed, panels, scratch = self._pack(strip)
-            place = out[first].ctypes.data
-            self._kernels.product.multiply_fold(
-                packed, panels, B.quads, B.starts, scratch, place, out.strides[0]
-            )
+            place = out[first : first + len(strip)]
+            self._multiply(strip, B, place, len(strip), folded=True)
 
     def multiply(self, A: Matrix, B: RowsOfB, out: Sums) -> None:
         """The same, stored as it is."""
@@ -135,14 +133,12 @@ class CpuOperations(Operations):
                 padded = self.empty_rows(*strip.shape)
                 padded[: len(strip), : strip.shape[1]] = strip
                 strip = padded
-            packed, panels, scratch = self._pack(strip)
-            self._kernels.product.multiply(
-                packed, panels, B.quads, B.starts, scratch, out[first : first + len(strip)]
-            )
+            place = out[first : first + self.most_strip_rows]
+            self._multiply(strip, B, place, len(place), folded=False)
 
     def hash_leaves(self, R: Matrix, out: Digests) -> None:
         """All leaves of a strip together where they lie side by side, else one column of them."""
-        if self._kernels.hash_messages is None:
+        if self._common.hash_messages is None:
             by_hashlib.hash_leaves(R, out)
             return
         _require_rows(R)
@@ -159,7 +155,7 @@ class CpuOperations(Operations):
 
     def hash_level(self, nodes: Digests, out: Digests) -> None:
         """Pairs, and an odd last one as it is."""
-        if self._kernels.hash_messages is None:
+        if self._common.hash_messages is None:
             by_hashlib.hash_level(nodes, out)
             return
         pair = 2 * DIGEST_BYTES
@@ -173,28 +169,38 @@ class CpuOperations(Operations):
         padding = padding_words(size) if size % BLOCK_BYTES == 0 else _NO_PADDING
         state = state_after_prefix(tag)
         flat, apart = out.reshape(-1), apart * DIGEST_BYTES
-        self._kernels.hash_messages(state, padding, data, stride, size, flat, apart, count)
+        self._common.hash_messages(state, padding, data, stride, size, flat, apart, count)
 
     def _pack_quads(self, rows: Matrix, quads: npt.NDArray[np.int32]) -> None:
-        self._kernels.product.pack_quads(
-            rows, len(quads), quads.reshape(-1).view(np.uint8), np.int32(0)
-        )
+        target = quads.reshape(-1).view(np.uint8)
+        self._common.pack_quads(rows, len(quads), target, np.int32(0))
 
     def _sum_panels(self, B: PanelsOfB) -> None:
-        if self._kernels.product.sum_panels is not None:
-            self._kernels.product.sum_panels(B.quads, B.starts)
+        if self._product.sum_panels is not None:
+            self._product.sum_panels(B.quads, B.starts)
 
-    def _pack(self, strip: Matrix) -> tuple[npt.NDArray[np.uint8], int, npt.NDArray[np.int32]]:
-        """The strip's panels, how many, and scratch for a block of C: this thread's, kept."""
+    def _multiply(
+        self, strip: Matrix, B: PanelsOfB, out: npt.NDArray[Any], m: int, *, folded: bool
+    ) -> None:
+        """One strip, padded; with a block of C and packed panels that this thread keeps."""
         panels = len(strip) // PANEL
-        needed = strip.size * self._kernels.product.a_quad_bytes // QUAD_BYTES
-        kept = self._thread.__dict__
-        if "scratch" not in kept:
-            kept["scratch"] = aligned((blocks.SCRATCH_SUMS,), np.int32)
-        if "packed" not in kept or kept["packed"].size < needed:
-            kept["packed"] = aligned((needed,), np.uint8)
-        self._kernels.product.pack(strip, panels, kept["packed"])
-        return kept["packed"], panels, kept["scratch"]
+        needed = strip.size * self._product.a_quad_bytes // QUAD_BYTES
+        kept = self._thread
+        if kept.packed.size < needed:
+            kept.packed = aligned((needed,), np.uint8)
+        self._product.pack(strip, panels, kept.packed)
+        place, pitch, n = out.ctypes.data, out.strides[0], len(B)
+        self._product.multiply(
+            kept.packed, panels, B.quads, B.starts, kept.scratch, place, pitch, m, n, folded
+        )
+
+
+class _Kept(threading.local):
+    """Each thread's block of C and its packed panels of A."""
+
+    def __init__(self) -> None:
+        self.scratch = aligned((blocks.SCRATCH_SUMS,), np.int32)
+        self.packed = aligned((0,), np.uint8)
 
 
 _NO_PADDING: State = np.zeros(64, np.uint32)
@@ -206,9 +212,11 @@ def _require_rows(matrix: Matrix) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kernels:
+class _Common:
+    """Kernels that every tier shares."""
+
     expand: philox.ExpandKernels
-    product: blocks.ProductKernels
+    pack_quads: Any
     hash_messages: Any
     """None: hashlib is faster here."""
 
@@ -216,16 +224,19 @@ class _Kernels:
 _compiling = threading.Lock()
 
 
-def _compile(tier: str, progress: Progress | None) -> _Kernels:
+def _compile(tier: tiers.Tier, progress: Progress | None) -> tuple[_Common, blocks.ProductKernels]:
+    """The kernels for this CPU and this tier: compiled, loaded, or as an earlier call left them."""
     with _compiling:
-        if tier not in _compiled:
-            bits = vector_bits()
-            jit = Jit(f"{tier}-{bits}")
-            product = blocks.build(jit, tiers.by_name(tier).build(), bits)
-            kernels = _Kernels(philox.build(jit), product, choose_hash.build(jit))
-            jit.finish(progress)
-            _compiled[tier] = kernels
-        return _compiled[tier]
+        bits = vector_bits()
+        shared, own = Jit(f"{bits}"), Jit(f"{tier.name}")
+        common = _compiled_common.get(bits) or _Common(
+            philox.build(shared), build_pack_quads(shared, bits), choose_hash.build(shared)
+        )
+        product = _compiled.get(tier.name) or blocks.build(own, tier.build(), common.pack_quads)
+        finish([shared, own], progress)
+        _compiled_common[bits], _compiled[tier.name] = common, product
+        return common, product
 
 
-_compiled: dict[str, _Kernels] = {}
+_compiled_common: dict[int, _Common] = {}
+_compiled: dict[str, blocks.ProductKernels] = {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kernels.commit.sha256 import padding_words, state_after_prefix
 from kernels.cpu.commit import lanes, messages, shani
 from kernels.cpu.features import usable_features
-from kernels.cpu.jit import Jit
+from kernels.cpu.jit import Jit, finish
 from kernels.digest import tag_prefix, tagged_hash
 from tests.kernels import oracle
 
@@ -27,7 +27,7 @@ def hash_messages(request):
         pytest.skip("this CPU has no SHA-NI")
     jit = Jit(f"test-{request.param}")
     kernel = messages.build(jit, METHODS[request.param](jit))
-    jit.finish()
+    finish([jit])
     return kernel
 
 

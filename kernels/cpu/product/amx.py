@@ -102,7 +102,7 @@ def end(builder: Builder) -> None:
     ir.call(builder, "llvm.x86.tilerelease", VOID)
 
 
-def pack(jit: Jit, _pack_quads: Any) -> Any:
+def make_pack(jit: Jit, _pack_quads: Any) -> Any:
     """Makes the kernel that copies rows into tiles, 64 bytes at a time."""
 
     @jit.kernel("void(int8[:,::1], int64, uint8[::1])")
@@ -122,4 +122,4 @@ def pack(jit: Jit, _pack_quads: Any) -> Any:
     return pack_tiles
 
 
-MICROKERNEL = Microkernel(multiply, pack, QUAD_BYTES, begin, end)
+MICROKERNEL = Microkernel(multiply, make_pack, QUAD_BYTES, begin, end)

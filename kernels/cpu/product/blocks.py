@@ -8,14 +8,15 @@ the block is folded into int8, and C is never written to memory; or it is stored
 where its rows are aligned.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from kernels.cpu import ir
-from kernels.cpu.ir import I8, I32, Builder, Value
+from kernels.cpu.ir import I8, I32, Builder, Value, copy_bytes
 from kernels.cpu.jit import Jit
+from kernels.cpu.memory import LINE
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
-from kernels.cpu.product.packing import build_pack_quads
 
 STRIP_PANELS = 8
 """Most panels of A that go together."""
@@ -30,89 +31,72 @@ SCRATCH_SUMS = STRIP_PANELS * BLOCK_PANELS * PANEL * PANEL
 class ProductKernels:
     """The compiled kernels of one microkernel. Shapes: X is padded, m x K; B is [p][K / 4][32]."""
 
-    pack: Any
-    """(X, panels, packed): rows into panels of A ..."""
-    pack_quads: Any
-    """(X, panels, packed, flip): ... and of B, with flip 0."""
-    multiply_fold: Any
-    """(packed, panels, B, starts, scratch, out, pitch): out is an address, rows are `pitch` bytes
-    apart; written are 32 * panels rows, of 32 * p entries."""
+    pack: Callable[[Any, int, Any], None]
+    """(X, panels, packed): rows into panels of A."""
     multiply: Any
-    """(packed, panels, B, starts, scratch, out): out, int32, may have fewer rows and columns."""
+    """(packed, panels, B, starts, scratch, out, pitch, m, n, folded): the rows of C are `pitch` bytes
+    apart, from the address `out` on. Folded: of int8, 32 * panels rows of 32 * p, whatever m and n
+    are. Else of int32, m rows of n."""
     sum_panels: Any
-    """(B, starts): the numbers that sums start from."""
+    """(B, starts): the numbers that sums start from; None where they start from 0."""
     a_quad_bytes: int
 
 
-def build(jit: Jit, microkernel: Microkernel, bits: int) -> ProductKernels:
-    """The kernels of one microkernel, for a CPU with vectors of so many bits."""
+def build(jit: Jit, microkernel: Microkernel, pack_quads: Any) -> ProductKernels:
+    """The kernels of one microkernel; `pack_quads` is compiled already (`packing.py`)."""
     begin, end, multiply_panel = microkernel.begin, microkernel.end, microkernel.multiply
-    a_quad_bytes, sum_quads = microkernel.a_quad_bytes, microkernel.sum_quads
+    a_quad_bytes = microkernel.a_quad_bytes
 
-    pack_quads = build_pack_quads(jit, bits)
-
-    @jit.helper
-    def multiply_block(
-        packed: Any, panels: int, B: Any, starts: Any, scratch: Any, first: int, last: int
+    @jit.kernel(
+        "void(uint8[::1], int64, int32[:,:,::1], int32[::1], int32[::1],"
+        " int64, int64, int64, int64, boolean)"
+    )
+    def multiply(
+        packed: Any,
+        panels: int,
+        B: Any,
+        starts: Any,
+        scratch: Any,
+        out: int,
+        pitch: int,
+        m: int,
+        n: int,
+        folded: bool,
     ) -> None:
-        """Sums of all rows of the strip and of B's panels first ... last - 1, panel by panel."""
         quads = B.shape[1]
         a, b, c, start = packed.ctypes.data, B.ctypes.data, scratch.ctypes.data, starts.ctypes.data
+        aligned = out % LINE == 0 and pitch % LINE == 0
         begin()
-        for quad in range(0, quads, BLOCK_QUADS):
-            count = min(BLOCK_QUADS, quads - quad)
-            for j in range(first, last):
-                for i in range(panels):
-                    multiply_panel(
-                        a + (i * quads + quad) * a_quad_bytes,
-                        b + (j * quads + quad) * QUAD_BYTES,
-                        c + ((j - first) * panels + i) * PANEL * QUAD_BYTES,
-                        count,
-                        start + j * QUAD_BYTES if quad == 0 else 0,
-                    )
-        end()
-
-    arguments = "uint8[::1], int64, int32[:,:,::1], int32[::1], int32[::1]"
-
-    @jit.kernel(f"void({arguments}, int64, int64)")
-    def multiply_fold(
-        packed: Any, panels: int, B: Any, starts: Any, scratch: Any, out: int, pitch: int
-    ) -> None:
-        sums = scratch.ctypes.data
         for first in range(0, B.shape[0], BLOCK_PANELS):
             last = min(first + BLOCK_PANELS, B.shape[0])
-            multiply_block(packed, panels, B, starts, scratch, first, last)
-            for row in range(panels * PANEL):
+            for quad in range(0, quads, BLOCK_QUADS):
+                count = min(BLOCK_QUADS, quads - quad)
                 for j in range(first, last):
-                    line = ((j - first) * panels * PANEL + row) * QUAD_BYTES
-                    fold_line(sums + line, out + row * pitch + j * PANEL)
-
-    @jit.kernel(f"void({arguments}, int32[:,::1])")
-    def multiply(packed: Any, panels: int, B: Any, starts: Any, scratch: Any, out: Any) -> None:
-        m, n = out.shape
-        from_here, to, pitch = scratch.ctypes.data, out.ctypes.data, out.strides[0]
-        aligned = to % QUAD_BYTES == 0 and pitch % QUAD_BYTES == 0
-        for first in range(0, B.shape[0], BLOCK_PANELS):
-            last = min(first + BLOCK_PANELS, B.shape[0])
-            multiply_block(packed, panels, B, starts, scratch, first, last)
-            for row in range(m):
+                    for i in range(panels):
+                        multiply_panel(
+                            a + (i * quads + quad) * a_quad_bytes,
+                            b + (j * quads + quad) * QUAD_BYTES,
+                            c + ((j - first) * panels + i) * PANEL * QUAD_BYTES,
+                            count,
+                            start + j * QUAD_BYTES if quad == 0 else 0,
+                        )
+            for row in range(panels * PANEL if folded else m):
                 for j in range(first, last):
-                    at = ((j - first) * panels * PANEL + row) * PANEL
-                    if aligned:
-                        stream(from_here + 4 * at, to + row * pitch + j * QUAD_BYTES)
+                    sums = c + ((j - first) * panels * PANEL + row) * QUAD_BYTES
+                    width = min(PANEL, n - j * PANEL)
+                    if folded:
+                        fold_line(sums, out + row * pitch + j * PANEL)
+                    elif aligned and width == PANEL:
+                        stream(sums, out + row * pitch + j * QUAD_BYTES)
                     else:
-                        width = min(PANEL, n - j * PANEL)
-                        target = out[row, j * PANEL : j * PANEL + width]
-                        for column in range(width):
-                            target[column] = scratch[at + column]
+                        copy_bytes(out + row * pitch + j * QUAD_BYTES, sums, 4 * width)
+        end()
         fence()
 
     return ProductKernels(
-        microkernel.pack(jit, pack_quads),
-        pack_quads,
-        multiply_fold,
+        microkernel.make_pack(jit, pack_quads),
         multiply,
-        None if sum_quads is None else _build_sum_panels(jit, sum_quads),
+        _build_sum_panels(jit, microkernel.sum_quads) if microkernel.sum_quads else None,
         a_quad_bytes,
     )
 

@@ -24,9 +24,9 @@ class Microkernel:
     """
 
     multiply: Any
-    pack: Callable[[Jit, Any], Any]
-    """Makes the kernel (X, panels, packed) that packs rows, m x K and padded, into panels of A; it may
-    call the one that packs quads (`packing.py`)."""
+    make_pack: Callable[[Jit, Any], Callable[[Any, int, Any], None]]
+    """Makes the function (X, panels, packed) that packs rows, m x K and padded, into panels of A. It is
+    given the kernel that packs quads (`packing.py`)."""
     a_quad_bytes: int
     """Bytes of one quad of a panel of A."""
     begin: Any

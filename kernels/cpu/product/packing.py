@@ -9,15 +9,11 @@ from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES
 from kernels.cpu.transpose import transpose
 
 
-def build_pack_quads(jit: Jit, bits: int) -> Any:
-    """Makes the kernel (X, panels, packed, flip): X is padded to 32 rows and 64 columns.
-
-    `flip` is an int32 that every quad is XORed with.
-    """
-    lanes = bits // 32
+def turn_over(lanes: int) -> Any:
+    """The intrinsic that turns a square of quads over."""
 
     @ir.inline
-    def turn_over(
+    def turn_over_quads(
         builder: Builder, source: Value, pitch: Value, target: Value, flip: Value
     ) -> None:
         """`lanes` rows of as many quads, `pitch` bytes apart -> quads, 128 bytes apart."""
@@ -31,6 +27,17 @@ def build_pack_quads(jit: Jit, bits: int) -> Any:
             place = ir.offset(builder, target, QUAD_BYTES * number)
             ir.store(builder, builder.xor(quads, flips), place, 4 * lanes)
 
+    return turn_over_quads
+
+
+def build_pack_quads(jit: Jit, bits: int) -> Any:
+    """Makes the kernel (X, panels, packed, flip): X is padded to 32 rows and 64 columns.
+
+    `flip` is an int32 that every quad is XORed with.
+    """
+    lanes = bits // 32
+    turn_over_quads = turn_over(lanes)
+
     @jit.kernel("void(int8[:,::1], int64, uint8[::1], int32)")
     def pack_quads(X: Any, panels: int, packed: Any, flip: Any) -> None:
         pitch = X.shape[1]
@@ -39,7 +46,7 @@ def build_pack_quads(jit: Jit, bits: int) -> Any:
         for panel in range(panels):
             for first in range(0, PANEL, lanes):
                 for quad in range(0, quads, lanes):
-                    turn_over(
+                    turn_over_quads(
                         source + (panel * PANEL + first) * pitch + 4 * quad,
                         pitch,
                         target + (panel * quads + quad) * QUAD_BYTES + 4 * first,

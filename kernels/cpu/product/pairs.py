@@ -14,7 +14,7 @@ B is split so in registers, once for all the rows that share it; A when it is pa
     A[panel][k / 4][even, odd][32 rows][2]           int16
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,20 +92,17 @@ def build(bits: int) -> Microkernel:
 
         multiply_panel(builder, shape, (a, b, c, quads, starts), 2 * QUAD_BYTES, step)
 
-    return Microkernel(multiply, pack, 2 * QUAD_BYTES, ir.no_operation, ir.no_operation)
+    return Microkernel(multiply, make_pack, 2 * QUAD_BYTES, ir.no_operation, ir.no_operation)
 
 
-def pack(jit: Jit, pack_quads: Any) -> Any:
-    """Makes the kernel that packs rows into quads and then splits them, from the last one on."""
+def make_pack(jit: Jit, pack_quads: Any) -> Callable[[Any, int, Any], None]:
+    """Quads first, which are then split in place, from the last one on."""
 
-    @jit.kernel("void(int8[:,::1], int64, uint8[::1])")
-    def pack_pairs(X: Any, panels: int, packed: Any) -> None:
-        pack_quads(X, panels, packed, np.int32(0))
-        halves = packed.view(np.int16)
-        quads = panels * (X.shape[1] // 4)
+    @jit.kernel("void(int16[::1], int64)")
+    def split_quads(halves: Any, quads: int) -> None:
         line = 2 * PANEL
         held = np.empty(line, np.int16)
-        # In place: quad q moves to where 2 q and 2 q + 1 lie, so the last one goes first.
+        # Quad q moves to where 2 q and 2 q + 1 lie: later ones are out of the way already.
         for quad in range(quads - 1, -1, -1):
             held[:] = halves[quad * line : (quad + 1) * line]
             even = halves[2 * quad * line : (2 * quad + 1) * line]
@@ -114,4 +111,8 @@ def pack(jit: Jit, pack_quads: Any) -> Any:
                 even[i] = np.int16(np.int16(held[i] << 8) >> 8)
                 odd[i] = np.int16(held[i] >> 8)
 
-    return pack_pairs
+    def pack(X: Any, panels: int, packed: Any) -> None:
+        pack_quads(X, panels, packed, np.int32(0))
+        split_quads(packed.view(np.int16), panels * (X.shape[1] // 4))
+
+    return pack

@@ -14,7 +14,7 @@ every row of A:
     A[panel][k / 4][32 rows][4]          one quad of a row goes into all lanes (vpbroadcastd)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,17 +86,12 @@ def _build(shape: Shape) -> Microkernel:
             scaled = builder.mul(total, ir.splat(kind, -128))
             ir.store(builder, scaled, ir.offset(builder, starts, width * j), width)
 
-    return Microkernel(multiply, pack, QUAD_BYTES, ir.no_operation, ir.no_operation, sum_quads)
+    return Microkernel(multiply, make_pack, QUAD_BYTES, ir.no_operation, ir.no_operation, sum_quads)
 
 
-def pack(jit: Jit, pack_quads: Any) -> Any:
-    """Makes the kernel that packs rows into quads, with 128 added."""
-
-    @jit.kernel("void(int8[:,::1], int64, uint8[::1])")
-    def pack_flipped(X: Any, panels: int, packed: Any) -> None:
-        pack_quads(X, panels, packed, np.int32(FLIP))
-
-    return pack_flipped
+def make_pack(_jit: Jit, pack_quads: Any) -> Callable[[Any, int, Any], None]:
+    """Quads, with 128 added to every entry."""
+    return lambda X, panels, packed: pack_quads(X, panels, packed, np.int32(FLIP))
 
 
 def build_512() -> Microkernel:

@@ -1,0 +1,142 @@
+"""Machine code on disk: never of another path, never damaged, and no error where it cannot be kept."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kernels.cpu import jit as jit_module
+from kernels.cpu.jit import Jit, cache_directory, finish
+
+COMPUTE = """
+from kernels.devices import open_device
+from kernels.task import Task
+seen = []
+with open_device("cpu", threads=1, progress=lambda done, total: seen.append((done, total))) as device:
+    print(device.compute(Task(bytes(range(32)), 100)).root.hex(), seen[-1:] or "loaded")
+"""
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    jit_module._key.cache_clear()
+    yield tmp_path
+    jit_module._key.cache_clear()
+
+
+def build(variant="v", factor=2, seen=None):
+    jit = Jit(variant)
+
+    @jit.kernel("void(int64[::1])")
+    def scale(x):
+        for i in range(x.shape[0]):
+            x[i] *= factor
+
+    finish([jit], None if seen is None else lambda *step: seen.append(step))
+    x = np.ones(3, np.int64)
+    scale(x)
+    return int(x[0])
+
+
+def files(home) -> list[Path]:
+    return sorted(home.rglob("*.bin"))
+
+
+def test_compiled_once(home):
+    first, second = [], []
+    assert build(seen=first) == build(seen=second) == 2
+    assert first == [(0, 1), (1, 1)]
+    assert second == []
+    assert len(files(home)) == 1
+
+
+def test_a_variant_is_a_file_of_its_own(home):
+    assert build("double", 2) == 2
+    assert build("triple", 3) == 3
+    assert build("double", 2) == 2
+    assert len(files(home)) == 2
+
+
+@pytest.mark.parametrize("target", [("t", "another-cpu", "+avx2"), ("t", "cpu", "+avx2,+sse2")])
+def test_another_cpu_has_another_directory(home, target, monkeypatch):
+    """A home directory that two machines share: what one compiled is not even looked at."""
+    here = cache_directory()
+    jit_module._key.cache_clear()
+    monkeypatch.setattr(jit_module, "target", lambda: target)
+    assert cache_directory() != here
+    assert cache_directory().parent == here.parent
+
+
+def test_another_source_has_another_directory(home, monkeypatch, tmp_path):
+    here = cache_directory()
+    jit_module._key.cache_clear()
+    (tmp_path / "kernels.py").write_text("another version", encoding="utf-8")
+    monkeypatch.setattr(jit_module, "__file__", str(tmp_path / "jit.py"))
+    assert cache_directory() != here
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda code: b"",
+        lambda code: code[:10],
+        lambda code: code[:-1],
+        lambda code: code[:500] + bytes([code[500] ^ 1]) + code[501:],
+        lambda code: b"\0" * len(code),
+    ],
+)
+def test_a_damaged_file_is_compiled_again(home, damage):
+    build()
+    (file,) = files(home)
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert build() == 2
+    assert len(file.read_bytes()) > 500
+
+
+def test_a_disk_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    assert build() == 2
+
+
+def test_old_versions_go(home):
+    build()
+    (now,) = {file.parent for file in files(home)}
+    for age in range(12):
+        other = now.parent / f"version{age}"
+        other.mkdir()
+        os.utime(other, (1_000_000 - age, 1_000_000 - age))
+    jit_module._forget_the_oldest(now)
+    kept = {path.name for path in now.parent.iterdir()}
+    assert kept == {now.name, *(f"version{age}" for age in range(7))}
+
+
+def test_two_functions_of_one_name_are_a_mistake():
+    jit = Jit("twice")
+    jit.helper(build)
+    with pytest.raises(AssertionError, match="share one file"):
+        jit.helper(build)
+
+
+def test_a_fresh_process_loads_what_another_compiled():
+    """Code from disk runs without Numba's compiler being made ready: every symbol must be there."""
+    run = [sys.executable, "-c", COMPUTE]
+    compiled, loaded = (
+        subprocess.run(run, check=True, timeout=100, capture_output=True, text=True).stdout.split()
+        for _ in range(2)
+    )
+    assert loaded[1:] == ["loaded"]
+    assert compiled[0] == loaded[0]
+
+
+def test_where_it_lies(monkeypatch, tmp_path):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory().parent == tmp_path / "cpc-engine" / "kernels"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_directory().parent == Path.home() / ".cache" / "cpc-engine" / "kernels"
