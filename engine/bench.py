@@ -39,7 +39,7 @@ _PAUSE = 0.25
 comes next would pay for it: with 0.05 s torch was seen to take 20 times as long as alone."""
 _DISTURBED = 1.5
 """A median this many times the fastest run is told of."""
-_PACKAGES = ("numpy", "numba", "numba-cuda", "torch", "cupy")
+_PACKAGES = ("numpy", "numba", "numba-cuda", "torch", "triton", "cupy")
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -112,6 +112,7 @@ def run_bench(
     task = Task(_SEED, size, iterations)
     with open_device(device, threads, tier) as opened:
         known_answer_test(opened)
+        opened.prepare(task)
         beside = all_contenders(opened.name, _threads(opened)) if compare else []
         return measure(opened, task, repeat=repeat, contenders=beside)
 
@@ -218,6 +219,8 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
             "torch's _int_mm writes C as int32; our product folds it to int8 in the epilogue. Like"
             " for like is '_int_mm, then fold': the same operands in, the same bytes out."
         )
+    if any(name.startswith("Triton") for name in ran):
+        notes.append("Triton's product writes int32, too, from tiles that its autotuner chose.")
     if any(name.startswith("numpy") for name in ran):
         notes.append("numpy's rows are like for like: the same task, bit for bit, through float64.")
     if any(name.startswith("guide") for name in ran):

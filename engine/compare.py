@@ -14,12 +14,12 @@ import importlib.util
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
 from statistics import median
-from typing import Protocol
+from typing import Any, Protocol
 
 from kernels.devices import open_device
 from kernels.task import Task
@@ -147,6 +147,7 @@ def contenders(device: str, threads: int | None = None) -> list[Contender]:
     on_gpu = device.startswith("cuda")
     torch = _missing("torch")
     cupy = _missing("cupy") if on_gpu else _("needs a GPU")
+    triton = torch or _missing("triton") if on_gpu else _("needs a GPU")
     product = partial(_TorchProduct, device if on_gpu else "cpu", threads)
     return [
         Contender(
@@ -159,6 +160,7 @@ def contenders(device: str, threads: int | None = None) -> list[Contender]:
         Contender(
             "torch _int_mm, then fold", (PRODUCT,), partial(product, True), torch, not on_gpu
         ),
+        Contender("Triton int8", (PRODUCT,), partial(_TritonProduct, device), triton, slow=False),
         Contender("guide's pipeline (cupy)", (TASK,), partial(_Guide, device), cupy, slow=False),
     ]
 
@@ -258,24 +260,53 @@ class _TorchProduct(Runner):
 
     def run(self) -> dict[str, float]:
         """Seconds of the task's products: on the GPU by its own events, its queue never empty."""
-        if not self._on_gpu:
-            started = time.perf_counter()
-            self._multiply()
-            return {PRODUCT: time.perf_counter() - started}
-        first, last = (self._torch.cuda.Event(enable_timing=True) for _ in "ab")
-        self._torch.cuda.synchronize()
-        self._torch.cuda._sleep(_AHEAD_CYCLES)
-        first.record()
+        if self._on_gpu:
+            return {PRODUCT: _by_events(self._torch, self._multiply)}
+        started = time.perf_counter()
         self._multiply()
-        last.record()
-        last.synchronize()
-        return {PRODUCT: first.elapsed_time(last) / 1000}
+        return {PRODUCT: time.perf_counter() - started}
 
     def _multiply(self) -> None:
-        for _iteration in range(self._iterations):
+        for _once in range(self._iterations):
             c = self._torch._int_mm(self._a, self._b)
             if self._fold:
                 ((c ^ (c >> 8)) & 255).to(self._torch.int8)
+
+
+class _TritonProduct(Runner):
+    """The product in Triton, int32 out; its first run chooses a tile."""
+
+    def __init__(self, device: str, task: Task) -> None:
+        if task.n % 256:
+            raise ValueError(_("it is written for sizes that 256 divides"))
+        torch = self._torch = importlib.import_module("torch")
+        self._multiply = importlib.import_module("engine.triton_product").multiply
+        torch.cuda.set_device(device)
+        shape = (task.n, task.n)
+        self._a, self._b = (
+            torch.randint(-128, 128, shape, dtype=torch.int8, device=device) for _once in "ab"
+        )
+        self._c = torch.empty(shape, dtype=torch.int32, device=device)
+        self._iterations = task.iterations
+
+    def run(self) -> dict[str, float]:
+        """Seconds of the task's products by events."""
+        return {PRODUCT: _by_events(self._torch, self._products)}
+
+    def _products(self) -> None:
+        for _once in range(self._iterations):
+            self._multiply(self._a, self._b, self._c)
+
+
+def _by_events(torch: Any, work: Callable[[], None]) -> float:
+    first, last = (torch.cuda.Event(enable_timing=True) for _once in "ab")
+    torch.cuda.synchronize()
+    torch.cuda._sleep(_AHEAD_CYCLES)
+    first.record()
+    work()
+    last.record()
+    last.synchronize()
+    return float(first.elapsed_time(last)) / 1000
 
 
 class _Guide(Runner):

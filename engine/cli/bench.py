@@ -3,12 +3,23 @@
 cpc-engine bench --size 4096 --chart bench.svg
 """
 
+from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import Device, Iterations, Json, Size, Threads, Tier, say, say_json
+from engine.cli.options import (
+    Iterations,
+    Json,
+    NoTune,
+    Size,
+    Threads,
+    Tier,
+    say,
+    say_json,
+    tune_unless,
+)
 from engine.defaults import DEFAULT_ITERATIONS
 
 if TYPE_CHECKING:
@@ -20,13 +31,23 @@ def bench(
     size: Size = 4096,
     iterations: Iterations = DEFAULT_ITERATIONS,
     repeat: Annotated[int, typer.Option(min=1, max=1000, help="Turns; the median counts.")] = 5,
-    device: Device = "auto",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            help=_(
+                "auto, cpu, reference or cuda:N; several times: tasks a second, together and alone."
+            ),
+        ),
+    ] = None,
     tier: Tier = None,
     threads: Threads = None,
+    no_tune: NoTune = False,
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare/--no-compare", help="Time numpy, torch and cupy, too, where installed."
+            "--compare/--no-compare",
+            help=_("Time numpy, torch, Triton and cupy, too, where installed."),
         ),
     ] = True,
     json: Json = False,
@@ -37,14 +58,21 @@ def bench(
     """Time each stage of a task; a multiply-add counts as two operations."""
     from engine.bench import run_bench
     from engine.chart import check_path, write
+    from kernels.devices import check_device_name, chosen_devices
 
+    tune_unless(no_tune)
+    if device is not None and len(device) > 1:
+        for name in device:
+            check_device_name(name)
+        _bench_rig(chosen_devices(device), size, iterations, threads, repeat, json=json)
+        return
     if chart is not None:
         check_path(chart)
     report = run_bench(
         size,
         iterations,
         repeat=repeat,
-        device=device,
+        device=device[0] if device else "auto",
         threads=threads,
         tier=tier,
         compare=compare,
@@ -55,6 +83,37 @@ def bench(
         _say_report(report, compare=compare)
     if chart is not None:
         write(chart, draw(report))
+
+
+def _bench_rig(
+    devices: tuple[str, ...],
+    size: int,
+    iterations: int,
+    threads: int | None,
+    turns: int,
+    *,
+    json: bool,
+) -> None:
+    from engine.errors import BadInput
+    from engine.rig import measure_rig
+    from kernels.task import Task
+
+    if len(set(devices)) < len(devices):
+        raise BadInput(_("a device is named twice: each gets one child"))
+    task = Task(bytes(range(32)), size, iterations)
+    report = measure_rig(devices, task, threads=threads, turns=turns)
+    if json:
+        say_json(report.to_json())
+        return
+    say(_("n = {size}, tasks a second; medians of {turns}").format(size=size, turns=turns))
+    say(f"{_('device'):<12} {_('alone'):>10} {_('together'):>10}")
+    for device, alone in report.alone.items():
+        say(f"{device:<12} {alone:>10.1f} {report.together[device]:>10.1f}")
+    say(
+        _("together {total:.1f}, {share:.1%} of what they do alone").format(
+            total=report.total, share=report.share_of_linear
+        )
+    )
 
 
 def draw(report: "Report") -> "Chart":

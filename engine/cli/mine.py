@@ -14,6 +14,7 @@ from engine.cli.options import (
     Json,
     KeysDirectory,
     Nodes,
+    NoTune,
     Openings,
     PassphraseFile,
     Size,
@@ -21,6 +22,7 @@ from engine.cli.options import (
     load_key,
     node_urls,
     say,
+    tune_unless,
     was_typed,
 )
 from engine.cli.protection import (
@@ -59,6 +61,7 @@ def mine(
         typer.Option("--device", help="auto, cpu, reference or cuda:N; several times for several."),
     ] = None,
     threads: Threads = None,
+    no_tune: NoTune = False,
     size: Size = DEFAULT_SIZE,
     iterations: Iterations = DEFAULT_ITERATIONS,
     openings: Openings = DEFAULT_OPENINGS,
@@ -134,6 +137,7 @@ def mine(
     from kernels.devices import check_device_name
     from kernels.task import Task
 
+    tune_unless(no_tune)
     check_openings(openings)
     tasks = _number_of_tasks(tasks_per_block)
     for name in [] if ray else device or []:

@@ -1,6 +1,7 @@
 """Options that several commands share, and how a node, a key and an output are made of them."""
 
 import json
+import os
 import sys
 from gettext import gettext as _
 from pathlib import Path
@@ -41,6 +42,10 @@ Tier = Annotated[
         ),
     ),
 ]
+NoTune = Annotated[
+    bool,
+    typer.Option("--no-tune", help=_("Take the tile shapes that are usual for a card; try none.")),
+]
 Size = Annotated[int, typer.Option("--size", help=_("Matrix size n."))]
 Iterations = Annotated[int, typer.Option("--iterations", help=_("Products in a row."))]
 Openings = Annotated[int, typer.Option("--openings", help=_("Leaves that the proof opens."))]
@@ -64,6 +69,12 @@ def was_typed(context: "CoreContext", name: str) -> bool:
     """Whether the parameter was given on the command line, at this very command."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def tune_unless(no_tune: bool) -> None:
+    """Tell this process and its children whether GPUs may be tuned (`kernels.cuda.tuning`)."""
+    if no_tune:
+        os.environ["CPC_TUNE"] = "0"
 
 
 def node_urls(context: typer.Context, here: list[str] | None) -> list[str]:

@@ -312,4 +312,4 @@ def test_versions_name_what_is_not_installed():
     versions = bench._versions()
     assert versions["python"]
     assert versions["numpy"]
-    assert set(versions) == {"python", "numpy", "numba", "numba-cuda", "torch", "cupy"}
+    assert set(versions) == {"python", "numpy", "numba", "numba-cuda", "torch", "triton", "cupy"}
