@@ -35,6 +35,9 @@ from node_client.rpc import NodeClient
 STALE_BLOCKS = 3
 """Without a new block for so many block times, a node that is higher is looked for."""
 
+Attend = Callable[[Miner], AbstractContextManager[object]]
+"""Makes what is open while the miner runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class MineRequest:
@@ -62,7 +65,7 @@ def mine_on(
     request: MineRequest,
     key: PrivateKey,
     report: Reporter,
-    *attend: Callable[[Miner], AbstractContextManager[object]],
+    *attend: Attend,
     launch: Launch | None = None,
 ) -> Summary:
     """Check everything, then mine until done or stopped. Raises the wings' errors.

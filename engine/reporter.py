@@ -67,12 +67,13 @@ _LINES = {
     "working": "working for {validators} as {address} with {devices}",
     "result_accepted": "{url}: job {job_id}: accepted. {reason}",
     "result_rejected": "{url}: job {job_id}: rejected: {reason}",
+    "http": "watch it at {url}",
     "stopping": "stopping: everything is written down",
     "summary": "{blocks_seen} block(s) seen, {confirmed} result(s) confirmed",
 }
 
-QUIET = frozenset({"device", "funds", "reading", "totals"})
-"""A device's state, the account's balance, a device's sensors, the ledger's counts."""
+QUIET = frozenset({"device", "funds", "pause_asked", "pulse", "reading", "totals"})
+"""A device's state, the balance, what was asked, a sign of life, sensors, the ledger's counts."""
 
 
 def sentence(event: str, fields: Mapping[str, Any]) -> str:

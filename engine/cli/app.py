@@ -16,6 +16,7 @@ from engine.cli import (
     bench,
     compute,
     config,
+    control,
     customer,
     devnet,
     doctor,
@@ -43,6 +44,9 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("mine")(mine.mine)
 app.command("work")(work.work)
+app.command("status")(control.status)
+app.command("pause")(control.pause)
+app.command("resume")(control.resume)
 app.command("compute")(compute.compute)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)

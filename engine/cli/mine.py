@@ -44,6 +44,7 @@ from engine.cli.validators import (
     Validators,
     validators_request,
 )
+from engine.cli.watching import Http, HttpTokenFile, Plain
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
 if TYPE_CHECKING:
@@ -112,9 +113,6 @@ def mine(
     resume_below: ResumeBelow = None,
     pause_on_battery: PauseOnBattery = False,
     quiet_hours: QuietHoursOption = None,
-    plain: Annotated[
-        bool, typer.Option("--plain", help=_("Print lines in place of the live view."))
-    ] = False,
     validator: Validators = None,
     job_kind: JobKinds = None,
     jobs: Jobs = None,
@@ -123,14 +121,19 @@ def mine(
     max_product: MaxProduct = None,
     submit: Submit = False,
     submit_most: SubmitMost = DEFAULT_SUBMIT_MOST,
+    http: Http = None,
+    http_token_file: HttpTokenFile = None,
+    plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Mine: answer every block of the chain with a signed result."""
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.compute import check_openings
+    from engine.http.door import parse_address
+    from engine.http.doors import doors, read_token
     from engine.limits import Limits, memory_limit
-    from engine.mining import MineRequest, mine_on
+    from engine.mining import Attend, MineRequest, mine_on
     from engine.reporter import JsonReporter, OneAtATime, PlainReporter
     from engine.view.board import Board
     from engine.view.live import LiveView, stdout_can_show
@@ -155,14 +158,15 @@ def mine(
         max_product,
         submit_most if submit else 0,
     )
+    address = None if http is None else parse_address(http)
+    token = None if http_token_file is None else read_token(http_token_file)
     if not devnet:  # whatever is to be asked is asked before the view takes the terminal
         answers = None if json else init.offer(context, from_, keys_dir)
         if answers:
             from_, node, device = answers.key, [answers.node], list(answers.devices)
         urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
     with ExitStack() as stack:
-        if live:
-            stack.enter_context(LiveView(report))
+        attending: list[Attend] = [stack.enter_context(doors(report, address, token))]
         if devnet:
             from engine.errors import BadInput
             from engine.sandbox import Sandbox
@@ -174,11 +178,12 @@ def mine(
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
-        attending = []
         if validators is not None:
             from engine.poc.beside import beside
 
             attending.append(beside(validators, key, report))
+        if live:  # nothing is asked from here on
+            stack.enter_context(LiveView(report))
         summary = mine_on(
             MineRequest(
                 urls=urls,

@@ -39,7 +39,9 @@ class Keeper:
         match event:
             case PauseAsked():
                 self._pausing.ask(paused=event.paused)
+                self._report("pause_asked", paused=event.paused)
             case Surroundings():
+                self._report("pulse")
                 reports = self._look_at(event)
                 self._pausing.see(event)
         return reports + self._carry_out()

@@ -32,6 +32,7 @@ class Protection:
     thresholds: Thresholds | None = None
     pause_on_battery: bool = False
     quiet_hours: QuietHours | None = None
+    look_seconds: float = LOOK_SECONDS
 
 
 NO_WISHES = Protection()
@@ -47,7 +48,6 @@ class Lookout(threading.Thread):
         protection: Protection,
         *,
         now: Callable[[], datetime] = datetime.now,
-        every: float = LOOK_SECONDS,
     ) -> None:
         super().__init__(name="lookout", daemon=True)
         self._stopping = threading.Event()
@@ -55,7 +55,6 @@ class Lookout(threading.Thread):
         self._inbox = inbox
         self._protection = protection
         self._now = now
-        self._every = every
 
     def stop(self) -> None:
         """End after the look that is under way."""
@@ -67,7 +66,7 @@ class Lookout(threading.Thread):
             with Cards.open(self._devices) as cards:
                 while not self._stopping.is_set():
                     self._inbox.put(self.look(cards))
-                    self._stopping.wait(self._every)
+                    self._stopping.wait(self._protection.look_seconds)
         except Exception as error:  # noqa: BLE001 - goes on in the main thread
             self._inbox.put(Crashed(self.name, error))
 

@@ -25,6 +25,7 @@ from engine.view.snapshot import (
     EngineState,
     EventView,
     ResultsView,
+    RunView,
     Snapshot,
 )
 from node_client.networks import format_cpc
@@ -98,8 +99,6 @@ class Fold:
     def __init__(self, now: float) -> None:
         self.latency = Histogram()
         """Seconds from seeing a block to its checked result."""
-        self.computed = 0
-        """Results computed in this run."""
         self._started_at = now
         self._about: dict[str, Any] = {}
         self._chain: dict[str, Any] = {}
@@ -109,6 +108,10 @@ class Fold:
         self._fees = 0
         self._blocks = {"seen": 0, "skipped": 0, "missed": 0}
         self._results = {"confirmed": 0, "pending": 0, "given_up": 0}
+        self._run = dict.fromkeys(("computed", "confirmed", "given_up", *self._blocks), 0)
+        self._run_fees = 0
+        self._pulse_at: float | None = None
+        self._pause_asked = False
         self._sending = ""
         self._last_skipped: int | None = None
         self._events: deque[EventView] = deque(maxlen=EVENTS_KEPT)
@@ -139,6 +142,10 @@ class Fold:
                 self._sending = fields["message"]
             case "stopping":
                 self._stopping = True
+            case "pause_asked":
+                self._pause_asked = fields["paused"]
+            case "pulse":
+                self._pulse_at = now
             case _:
                 self._on_device(event, fields, now)
 
@@ -151,6 +158,7 @@ class Fold:
             pid=os.getpid(),
             state=state,
             paused=paused,
+            pause_asked=self._pause_asked,
             now=now,
             started_at=self._started_at,
             **self._about,
@@ -160,6 +168,8 @@ class Fold:
             chain=ChainView(**self._chain, next_block_in=self._next_block_in(now)),
             blocks=BlocksView(**self._blocks),
             results=ResultsView(**self._results, trouble=self._sending),
+            run=RunView(**self._run, fees=format_cpc(self._run_fees)),
+            pulse_at=self._pulse_at,
             events=list(self._events),
         )
 
@@ -183,13 +193,13 @@ class Fold:
 
     def _on_block(self, event: str, fields: Mapping[str, Any], now: float) -> None:
         if event == "gap":
-            self._blocks["missed"] += fields["last"] - fields["first"] + 1
+            self._count(self._blocks, "missed", fields["last"] - fields["first"] + 1)
         elif event == "skipped":
             if fields["height"] != self._last_skipped:  # told once for each task of the block
-                self._blocks["skipped"] += 1
+                self._count(self._blocks, "skipped")
             self._last_skipped = fields["height"]
         else:
-            self._blocks["seen"] += 1
+            self._count(self._blocks, "seen")
             self._chain |= {
                 "height": fields["height"],
                 "block_time": fields["block_time"],
@@ -200,7 +210,7 @@ class Fold:
         results = self._results
         if event == "computed":
             results["pending"] += 1
-            self.computed += 1
+            self._run["computed"] += 1
             self.latency.add(fields["latency"])
             self._device(fields["device"]).computed(fields, now)
             tally = self._history.device(fields["device"], now)
@@ -211,11 +221,16 @@ class Fold:
             self._sending = ""
         else:
             results["pending"] = max(0, results["pending"] - 1)
-            results[event] += 1
+            self._count(results, event)
             if event == "confirmed":
                 self._sending = ""
                 self._fees += fields["fee"]
+                self._run_fees += fields["fee"]
                 self._history.confirm(now)
+
+    def _count(self, totals: dict[str, int], name: str, more: int = 1) -> None:
+        totals[name] += more
+        self._run[name] += more
 
     def _on_device(self, event: str, fields: Mapping[str, Any], now: float) -> None:
         match event:

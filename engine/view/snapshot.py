@@ -76,6 +76,18 @@ class ResultsView(_Value):
     trouble: str = Field("", description="what keeps results from being sent")
 
 
+class RunView(_Value):
+    """What this run did: only ever grows, roll-backs notwithstanding."""
+
+    computed: int = 0
+    confirmed: int = 0
+    given_up: int = 0
+    seen: int = Field(0, description="blocks")
+    skipped: int = Field(0, description="blocks")
+    missed: int = Field(0, description="blocks")
+    fees: str = Field("0", description="CPC that results confirmed in this run have cost")
+
+
 class EventView(_Value):
     """Something that happened."""
 
@@ -91,6 +103,7 @@ class Snapshot(_Value):
     pid: int
     state: EngineState = "starting"
     paused: str = Field("", description="why every device is paused")
+    pause_asked: bool = Field(False, description="whether the operator asked for a pause")
     now: float
     started_at: float
     address: str = ""
@@ -105,6 +118,8 @@ class Snapshot(_Value):
     chain: ChainView = ChainView()
     blocks: BlocksView = BlocksView()
     results: ResultsView = ResultsView()
+    run: RunView = RunView()
+    pulse_at: float | None = Field(None, description="when the mining loop last showed life")
     events: list[EventView] = Field(default_factory=list, description="the latest, oldest first")
 
     @property

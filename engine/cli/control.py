@@ -1,0 +1,96 @@
+"""`cpc-engine pause`, `resume`, `status`: for an engine that runs, without a port."""
+
+import time
+from gettext import gettext as _
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.options import Json, say, say_json
+
+if TYPE_CHECKING:
+    from engine.http.client import RunningEngine
+    from engine.view.snapshot import Snapshot
+
+PATIENCE_SECONDS = 5.0
+
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="PID|ADDRESS",
+        help=_("Which one, where several run: its process id or the address it mines for."),
+    ),
+]
+
+
+def status(
+    engine: Which = None,
+    json: Json = False,
+) -> None:
+    """What the running engine does: devices, chain, results, latest events."""
+    found = _choose(engine)
+    if json:
+        say_json([seen.model_dump(mode="json") for _engine, seen in found])
+        return
+    from rich.console import Console
+
+    from engine.view.terminal import Size, draw
+
+    console = Console()
+    for _engine, seen in found:
+        console.print(draw(seen, Size(console.width, 24)))
+
+
+def pause(engine: Which = None) -> None:
+    """Give no device of the running engine work until `resume`; it goes on to watch the chain."""
+    _order(engine, "pause", paused=True)
+
+
+def resume(engine: Which = None) -> None:
+    """End the pause that was asked for. Heat, battery and quiet hours may go on to pause."""
+    _order(engine, "resume", paused=False)
+
+
+def _order(wanted: str | None, word: str, *, paused: bool) -> None:
+    for engine, _seen in _choose(wanted):
+        engine.order(word)
+        seen = _until(engine, paused=paused)
+        line = _("engine {pid}: {state}").format(pid=seen.pid, state=_state(seen))
+        say(line)
+
+
+def _until(engine: "RunningEngine", *, paused: bool) -> "Snapshot":
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        seen = engine.status()
+        if seen.pause_asked == paused or time.monotonic() > deadline:
+            return seen
+        time.sleep(0.1)
+
+
+def _state(seen: "Snapshot") -> str:
+    from engine.view.wording import state_word
+
+    word = state_word(seen.state)
+    return f"{word}, {seen.paused}" if seen.paused else word
+
+
+def _choose(wanted: str | None) -> "list[tuple[RunningEngine, Snapshot]]":
+    from engine.errors import BadInput
+    from engine.http.client import running_engines
+
+    found = running_engines()
+    if wanted is not None:
+        found = [(one, seen) for one, seen in found if wanted in (str(seen.pid), seen.address)]
+    if found:
+        return found
+    if wanted is None:
+        raise BadInput(
+            _("no engine of this user runs on this machine"),
+            advice=_("Start one: cpc-engine mine. One of another user is asked as that user."),
+        )
+    raise BadInput(
+        _("no engine {wanted} runs here").format(wanted=wanted[:80]),
+        advice=_("cpc-engine status shows those that do."),
+    )
