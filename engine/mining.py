@@ -24,7 +24,6 @@ from engine.preflight import (
 )
 from engine.processes import LocalProcesses
 from engine.protect.lookout import NO_WISHES, Protection
-from engine.protect.nvml import order_like_nvml
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
 from engine.state import ledger_path
@@ -87,7 +86,6 @@ def mine_on(
     ):
         if demand(check).state == "warn":
             report("warning", name=check.name, found=check.found, mend=check.mend)
-    order_like_nvml()
     devices, usual = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,

@@ -7,8 +7,7 @@
 NVML makes no CUDA context, so that the parent may use it. Where there is no driver, no card, or a
 card that lacks a sensor, that part is silent: not to know a temperature is no reason to stop.
 
-CUDA and NVML count cards differently unless CUDA_DEVICE_ORDER is PCI_BUS_ID: `order_like_nvml` sets
-that for the children, and `CUDA_VISIBLE_DEVICES` is followed here as CUDA follows it.
+Which card is cuda:N, `kernels/cards.py` decides, for the children and for this file alike.
 """
 
 import os
@@ -21,13 +20,9 @@ import pynvml
 
 from engine.protect.surroundings import Fault, Reading
 from engine.protect.xid import needs_reset
+from kernels.cards import number_cards, visible_cards
 
 _EVENTS = pynvml.nvmlEventTypeXidCriticalError | pynvml.nvmlEventTypeDoubleBitEccError
-
-
-def order_like_nvml() -> None:
-    """Let CUDA number the cards by their place on the bus, unless the operator decided."""
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
 class Cards:
@@ -45,6 +40,7 @@ class Cards:
         wanted = [device for device in devices if device.startswith("cuda:")]
         if not wanted:
             return cls({})
+        number_cards()
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError:
@@ -146,30 +142,23 @@ def xid_fault(device: str, number: int) -> Fault:
 
 
 def _handle_of(index: int) -> Any:
-    """NVML's handle of what CUDA calls device `index`."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        if os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID" and pynvml.nvmlDeviceGetCount() > 1:
-            return None  # which of them is CUDA's first is not known
-        return pynvml.nvmlDeviceGetHandleByIndex(index)
-    names = [name.strip() for name in visible.split(",")]
-    if index >= len(names):
+    """NVML's handle of the device cuda:`index`, None where it is not known which card that is."""
+    named = visible_cards()
+    if named is None:
+        return pynvml.nvmlDeviceGetHandleByIndex(index) if _counts_like_cuda() else None
+    if index >= len(named):
         return None
-    name = names[index]
+    name = named[index]
     if name.isdecimal():
-        return pynvml.nvmlDeviceGetHandleByIndex(int(name))
+        return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if _counts_like_cuda() else None
+    handle = pynvml.nvmlDeviceGetHandleByUUID(name)
     if name.startswith("MIG-"):
-        part = pynvml.nvmlDeviceGetHandleByUUID(name)
-        return pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(part)
-    return _by_uuid_prefix(name)
+        return pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+    return handle
 
 
-def _by_uuid_prefix(prefix: str) -> Any:
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        if str(pynvml.nvmlDeviceGetUUID(handle)).startswith(prefix):
-            return handle
-    return None
+def _counts_like_cuda() -> bool:
+    return pynvml.nvmlDeviceGetCount() == 1 or os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 def _read(name: str, handle: Any) -> Reading:
