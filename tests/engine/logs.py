@@ -29,13 +29,24 @@ class Log:
             assert time.monotonic() < deadline, self.events
             time.sleep(0.01)
 
-    @contextlib.contextmanager
     def mining(self, ask, key, attend=contextlib.nullcontext):
         """Until the body has ended and the miner with it: the body calls `stop`."""
+        return self._beside(lambda: mine_on(ask, key, self, attend))
 
+    @contextlib.contextmanager
+    def running(self, miner):
+        """A miner that is stopped when the body has ended."""
+        with self._beside(miner.run):
+            try:
+                yield
+            finally:
+                miner.stop()
+
+    @contextlib.contextmanager
+    def _beside(self, work):
         def run():
             try:
-                self.summary = mine_on(ask, key, self, attend)
+                self.summary = work()
             except EngineError as error:
                 self.error = error
 

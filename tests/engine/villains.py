@@ -78,6 +78,17 @@ class _Stopper(_Wrapped):
         return self._device.compute(task)
 
 
+def cpu_in_disguise(name, setup, orders, reports):
+    """No villain: a CPU that goes by a card's name."""
+
+    def open_it():
+        device = open_device("cpu", setup.threads)
+        device.name = name
+        return device
+
+    serve(open_it, setup, orders, reports)
+
+
 def lying_child(name, setup, orders, reports):
     serve(lambda: _Liar(open_device(name, setup.threads)), setup, orders, reports)
 
