@@ -1,0 +1,58 @@
+"""Mixed tasks, and what each of them must come to."""
+
+import base64
+
+import numpy as np
+
+from engine.jobs.inference import build_payload
+from engine.jobs.kind import JobLimits
+from engine.jobs.registry import load_kinds, needed_blobs, parse_job
+
+SIZES = (16, 33, 64, 100, 128)
+
+
+def make_payloads(count, seed, blobs):
+    """`count` payloads of every kind; what they name is put into `blobs`."""
+    chance = np.random.default_rng(seed)
+    makers = (_synthetic, _matmul, _synthetic, _inference)
+    return [makers[n % len(makers)](chance, blobs) for n in range(count)]
+
+
+def upload(payloads, blobs, customer):
+    """Hand in at the market what the payloads name."""
+    kinds, limits = load_kinds(), JobLimits()
+    refs = {ref for payload in payloads for ref in needed_blobs(kinds, payload, limits)}
+    for ref in sorted(refs, key=lambda ref: ref.sha256):
+        customer.put_blob(ref.sha256, blobs.read(ref, 0, ref.size))
+
+
+def right_answer(payload, blobs, device):
+    """The result hash, computed by this process."""
+    job = parse_job(load_kinds(), payload, JobLimits(), blobs)
+    return job.run(device).result_hash.hex()
+
+
+def _synthetic(chance, blobs):
+    return {
+        "challenge_type": "synthetic",
+        "seed": chance.bytes(32).hex(),
+        "matrix_size": int(chance.choice(SIZES)),
+        "iterations": int(chance.integers(1, 4)),
+    }
+
+
+def _matmul(chance, blobs):
+    m, k, n = (int(side) for side in chance.integers(1, 120, 3))
+    return {
+        "challenge_type": "matmul",
+        "m": m,
+        "k": k,
+        "n": n,
+        "a": {"inline": base64.b64encode(chance.bytes(m * k)).decode()},
+        "b": {"inline": base64.b64encode(chance.bytes(k * n)).decode()},
+        "return_data": bool(chance.integers(2)),
+    }
+
+
+def _inference(chance, blobs):
+    return build_payload("digits", f"digits:{chance.integers(100)}", blobs=blobs)
