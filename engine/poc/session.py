@@ -13,6 +13,7 @@ comes again.
 
 import asyncio
 import time
+from functools import partial
 from gettext import gettext as _
 
 from engine.errors import BadInput, DatabaseError, JobGivenUp
@@ -100,6 +101,7 @@ class Session:
             assignment = Assignment(frame, offer, size, self.voice.connection, result)
             self._at_work[frame.job_id] = assignment
             assignment.task = self._spawn(self._work(assignment))
+            assignment.task.add_done_callback(partial(self._leave, assignment))
         else:
             message = _("as many jobs as this worker takes are at work")
             self.voice.refuse(frame.job_id, "busy", message)
@@ -124,10 +126,12 @@ class Session:
             self._fail(assignment, "failed", _("this worker has a bug"))
         else:
             self._answer(assignment, result)
-        finally:
-            self._place.room.leave(assignment.size)
-            if self._at_work.get(assignment.offer.job_id) is assignment:
-                del self._at_work[assignment.offer.job_id]
+
+    def _leave(self, assignment: Assignment, _task: "asyncio.Task[None]") -> None:
+        """Called when the task has ended: also where it was cancelled before it began."""
+        self._place.room.leave(assignment.size)
+        if self._at_work.get(assignment.offer.job_id) is assignment:
+            del self._at_work[assignment.offer.job_id]
 
     async def _result(self, assignment: Assignment) -> Result:
         """From the ledger, where all of it is there still; else from a device, and written down."""

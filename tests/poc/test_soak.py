@@ -1,0 +1,18 @@
+"""The soak, in small: `python -m tests.poc.soak` is the long form."""
+
+from tests.poc.soak.run import soak
+
+
+def test_every_task_ends_once_and_right_whoever_is_killed(tmp_path):
+    judge = soak(
+        tmp_path,
+        tasks=40,
+        workers=2,
+        seed=5,
+        every=1.5,
+        devices=("reference",),
+        patience=100,
+        kinds=("cut", "kill worker", "kill child", "kill validator"),
+    )
+    assert judge.wrong == []
+    assert judge.figures["tasks"] == {"completed": 40}
