@@ -381,7 +381,9 @@ def _say_token(name: str, token: str, json: bool) -> None:
         say_json({"name": name, "token": token})
         return
     say(token)
-    say(_("This is {name}'s token. It is not kept and will not be shown again.").format(name=name))
+    # Apart from the token, which `> alice.token` then keeps by itself.
+    said = _("This is {name}'s token. It is not kept and will not be shown again.")
+    typer.echo(said.format(name=name), err=True)
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""docs/digits.md as it stands: a validator, a worker and a customer, each by its own command."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+
+from engine.jobs.models import digits
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+@contextmanager
+def running(event, *arguments):
+    """A command as a process of its own, from the moment when it reports that event."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from engine.cli import main; main()", *arguments, "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    try:
+        for line in process.stdout:
+            if json.loads(line)["event"] == event:
+                break
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        process.wait(timeout=20)
+
+
+def test_a_digit_through_the_market(cli, home, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    port = free_port()
+    monkeypatch.setenv("CPC_MARKET", f"http://127.0.0.1:{port}")
+    images, labels = digits.test_set()
+    np.save(home / "images.npy", images[20:25])
+    assert cli("keys add worker").code == 0
+    token = cli("validator customers add alice").out
+    (home / "alice.token").write_text(token)
+    assert "10" in cli("validator customers deposit alice 10").out
+
+    on = ("--device", "reference")
+    url = f"ws://127.0.0.1:{port}/worker"
+    with (
+        running("ready", "validator", "serve", "--port", str(port), *on),
+        running("ready", "work", "--validator", url, "--from", "worker", *on) as work,
+    ):
+        options = f"--token-file {home}/alice.token --wait 60"
+        one = cli(f"tasks post inference digits digits:17 {options}")
+        many = cli(f"tasks post inference digits {home}/images.npy {options}")
+        listed = cli("tasks list --json")
+    assert work.returncode == 0
+    assert one.code == many.code == 0
+    assert f"this is a {labels[17]}" in one.out
+    said = [line for line in many.out.splitlines() if line.startswith("this is")]
+    assert said == [f"this is a {label}" for label in labels[20:25]]
+    assert {task["status"] for task in listed.json()["tasks"]} == {"completed"}
