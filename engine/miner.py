@@ -39,6 +39,7 @@ from engine.launcher import (
 )
 from engine.ledger import Ledger, Progress
 from engine.limits import Limits
+from engine.live import Live
 from engine.messages import Ready, Setup
 from engine.processes import LocalProcesses
 from engine.protect.keeper import Keeper, PauseAsked
@@ -185,6 +186,10 @@ class Miner:
         """End what `pause` began: from any thread."""
         self._inbox.put(PauseAsked(paused=False))
 
+    def change(self, live: Live) -> None:
+        """Go on with these settings in place of those: from any thread."""
+        self._inbox.put(live)
+
     def child_pids(self) -> dict[str, int | None]:
         """Process id of each device's child."""
         return self._children.pids()
@@ -232,12 +237,20 @@ class Miner:
                 tell(event, self._ledger, self._report)
             case PauseAsked() | Surroundings():
                 self._take(self._workshop.take(self._keeper.handle(event)))
+            case Live():
+                self._on_change(event)
             case NodeTrouble():
                 self._report("node_trouble", message=event.message, advice=event.advice)
             case NodeWell():
                 self._report("node_well")
             case Crashed():
                 raise event.error
+
+    def _on_change(self, live: Live) -> None:
+        self._settings = replace(
+            self._settings, tasks_per_block=live.tasks_per_block, openings=live.openings
+        )
+        self._lookout.change(live.pause_on_battery, live.quiet_hours)
 
     def _on_tip(self, tip: NewTip) -> None:
         self._sender.poke()

@@ -68,6 +68,10 @@ _LINES = {
     "result_accepted": "{url}: job {job_id}: accepted. {reason}",
     "result_rejected": "{url}: job {job_id}: rejected: {reason}",
     "http": "watch it at {url}",
+    "setting_changed": "setting {name}: {value} from now on",
+    "setting_waits": "setting {name}: {value} from the next start on",
+    "settings_same": "the configuration was read again, and says the same",
+    "settings_refused": "the configuration was read again and is refused: {message}. {advice}",
     "stopping": "stopping: everything is written down",
     "summary": "{blocks_seen} block(s) seen, {confirmed} result(s) confirmed",
 }

@@ -1,10 +1,11 @@
 """`cpc-engine mine`: the main job."""
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +33,7 @@ from engine.cli.protection import (
     ResumeBelow,
     protection_of,
 )
+from engine.cli.reread import reread_on_hangup
 from engine.cli.validators import (
     DEFAULT_SUBMIT_MOST,
     JobKinds,
@@ -48,8 +50,11 @@ from engine.cli.watching import Http, HttpTokenFile, Plain
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
 
 if TYPE_CHECKING:
+    from engine.live import Live
     from engine.miner import Summary
 
+LIVE = ("tasks_per_block", "openings", "pause_on_battery", "quiet_hours")
+"""Parameters that SIGHUP may change."""
 DEVNET_BLOCK_TIME = 1.0
 DEVNET_FUNDS = "100"
 
@@ -178,6 +183,7 @@ def mine(
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
+        attending.append(reread_on_hangup(context, report, LIVE, _live))
         if validators is not None:
             from engine.poc.beside import beside
 
@@ -210,6 +216,21 @@ def mine(
         report("summary", **summary.to_json())
     else:
         _print(summary)
+
+
+def _live(values: Mapping[str, Any]) -> "Live":
+    """What the changed parameters mean. Raises BadInput."""
+    from engine.cli.compute import check_openings
+    from engine.live import Live
+
+    check_openings(values["openings"])
+    protection = protection_of(None, None, values["pause_on_battery"], values["quiet_hours"])
+    return Live(
+        tasks_per_block=_number_of_tasks(values["tasks_per_block"]),
+        openings=values["openings"],
+        pause_on_battery=protection.pause_on_battery,
+        quiet_hours=protection.quiet_hours,
+    )
 
 
 def _number_of_tasks(text: str) -> int | None:

@@ -6,7 +6,7 @@ Cards are read through NVML, CPU and battery through psutil. What a machine lack
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +59,12 @@ class Lookout(threading.Thread):
     def stop(self) -> None:
         """End after the look that is under way."""
         self._stopping.set()
+
+    def change(self, pause_on_battery: bool, quiet_hours: QuietHours | None) -> None:
+        """Look for these from the next look on: from any thread."""
+        self._protection = replace(
+            self._protection, pause_on_battery=pause_on_battery, quiet_hours=quiet_hours
+        )
 
     def run(self) -> None:
         """Look, wait, until told to stop."""
