@@ -10,7 +10,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -26,14 +26,14 @@ from engine.reporter import Reporter
 if TYPE_CHECKING:
     from engine.live import Live
     from engine.miner import Miner
+    from engine.mining import Attend
 
-type Attend = Callable[["Miner"], AbstractContextManager[None]]
 type LiveOf = Callable[[Mapping[str, Any]], "Live"]
 
 
 def reread_on_hangup(
     context: typer.Context, report: Reporter, live: Collection[str], live_of: LiveOf
-) -> Attend:
+) -> "Attend":
     """For `mine_on`. `live` names the parameters that may change; `live_of` makes them of all.
 
     `live_of` may raise BadInput: then nothing changes.
