@@ -68,6 +68,8 @@ class Slot:
 
     def learn(self, job: Job, seconds: float) -> None:
         """The device took so long for this job."""
+        if getattr(job.work, "may_be_free", False):
+            return  # how long it took says nothing about the next one
         kept = _PACE_KEPT * self.pace.get(job.kind, 0.0)
         self.pace[job.kind] = max(seconds / job.cost, kept)
 

@@ -1,7 +1,7 @@
 """What a validator may ask about a job that was answered: leaves of its tree, and its data.
 
-For 60 s or until the verdict, and four openings. No tree is kept, since a device's memory is there
-for the next job: an opening computes the job again.
+For 60 s or until the verdict, and four openings. An opening is work for a device, which has the tree
+still, most of the time, or else computes the job again (`kernels/work/committed.py`).
 """
 
 import asyncio

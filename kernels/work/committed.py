@@ -5,14 +5,16 @@
     opening = Opening(work, outcome.result_hash, leaves)  # leaves drawn after the commitment
     work.check_leaves(outcome.result_hash, leaves, opening.run(device).data)
 
-No tree is kept between the two: an opening computes the work again. That costs the one who answers,
-never the one who asks, and nothing is lost when a process ends in between.
+The trees of a device's last results are kept (`KeptTrees`), so that an opening that comes soon costs
+next to nothing. Where the tree is gone, the device another, or the process a new one, the opening
+computes the work again: that costs the one who answers, never the one who asks.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
+from weakref import WeakKeyDictionary
 
 from kernels.device import Device
 from kernels.errors import WrongResult
@@ -24,6 +26,38 @@ class Tree(Protocol):
 
     def siblings(self, leaves: Sequence[int]) -> bytes:
         """What leads from these leaves to the root, in the proof's order. Raises InvalidProof."""
+
+
+KEPT_LEAVES = 2**20
+"""Leaves of all trees together that are kept for a device: 64 MiB of digests."""
+
+
+class KeptTrees:
+    """The trees of a device's last results; the oldest go first."""
+
+    def __init__(self, most_leaves: int = KEPT_LEAVES) -> None:
+        self._most = most_leaves
+        self._trees: dict[bytes, tuple[CommittedWork, Tree]] = {}
+
+    def keep(self, work: "CommittedWork", result_hash: bytes, tree: Tree) -> None:
+        """Keep it, unless it alone is too large."""
+        self._trees.pop(result_hash, None)
+        self._trees[result_hash] = (work, tree)
+        while sum(kept.leaf_count for kept, _ in self._trees.values()) > self._most:
+            del self._trees[next(iter(self._trees))]
+
+    def find(self, work: "CommittedWork", result_hash: bytes) -> Tree | None:
+        """The tree of this work, if it is there still."""
+        kept, tree = self._trees.get(result_hash, (None, None))
+        return tree if kept == work else None
+
+
+_kept: "WeakKeyDictionary[Device, KeptTrees]" = WeakKeyDictionary()
+
+
+def trees_of(device: Device) -> KeptTrees:
+    """What is kept for this device, as long as it is there."""
+    return _kept.setdefault(device, KeptTrees())
 
 
 class CommittedWork(ABC):
@@ -64,8 +98,9 @@ class CommittedWork(ABC):
         """Raise unless these leaves, drawn by the caller, are the work's. Shares no fast kernel."""
 
     def run(self, device: Device) -> Outcome:
-        """Do the work."""
-        outcome, _ = self.compute(device)
+        """Do the work, and keep its tree."""
+        outcome, tree = self.compute(device)
+        trees_of(device).keep(self, outcome.result_hash, tree)
         return outcome
 
     def opening(self, result_hash: bytes, leaves: Sequence[int]) -> "Opening":
@@ -75,15 +110,18 @@ class CommittedWork(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Compute `work` again and give the siblings of `leaves`, as the outcome's data."""
+    """Give the siblings of `leaves`, as the outcome's data; compute `work` again if need be."""
 
     work: CommittedWork
     result_hash: bytes
     leaves: tuple[int, ...]
 
+    may_be_free: ClassVar[bool] = True
+    """Its cost is what it takes at most: nobody learns a device's pace from it."""
+
     @property
     def cost(self) -> int:
-        """Multiply-adds: the whole work again."""
+        """Multiply-adds, at most: the whole work again."""
         return self.work.cost
 
     @property
@@ -93,6 +131,9 @@ class Opening:
 
     def run(self, device: Device) -> Outcome:
         """Siblings in `data`. Raises WrongResult where the work now has another result."""
+        tree = trees_of(device).find(self.work, self.result_hash)
+        if tree is not None:
+            return Outcome(self.result_hash, data=tree.siblings(self.leaves))
         outcome, tree = self.work.compute(device)
         if outcome.result_hash != self.result_hash:
             raise WrongResult("computed again, the result is another one")

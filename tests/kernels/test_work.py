@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from kernels import memory
 from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix, plain_levels
 from kernels.data import Data, carry_data
+from kernels.devices import open_device
 from kernels.digest import tagged_hash
 from kernels.errors import InvalidProof, InvalidTask, TaskTooLarge, WrongResult
 from kernels.freivalds import check_product
 from kernels.task import Task
 from kernels.work import Outcome
-from kernels.work.committed import Opening
+from kernels.work.committed import KeptTrees, Opening, trees_of
 from kernels.work.matmul import MatrixWork
 from kernels.work.synthetic import SyntheticWork
 from tests.kernels import oracle
@@ -215,3 +216,37 @@ def test_data_is_carried_to_where_its_files_are_not(tmp_path):
     assert carried.work.a.read() == content
     with pytest.raises(InvalidTask):
         carry_data(opening)
+
+
+def test_an_opening_that_comes_soon_computes_nothing(reference):
+    work = product(5, 4, 70)
+    outcome = work.run(reference)
+    opening = work.opening(outcome.result_hash, [1, 3])
+
+    class NoDevice:
+        """Would fail at whatever it is asked for."""
+
+    without = NoDevice()
+    with pytest.raises(AttributeError):
+        opening.run(without)  # nothing is kept for this one
+    trees_of(without).keep(work, outcome.result_hash, work.compute(reference)[1])
+    opened = opening.run(without)
+    opening.check(opened)
+    assert opened == opening.run(open_device("reference"))
+
+
+def test_trees_are_kept_in_a_bounded_number(reference):
+    trees = KeptTrees(most_leaves=12)
+    works = [product(5, 4, 2, number=number) for number in range(3)]  # five leaves each
+    hashes = []
+    for work in works:
+        outcome, tree = work.compute(reference)
+        trees.keep(work, outcome.result_hash, tree)
+        hashes.append(outcome.result_hash)
+    found = [trees.find(work, known) is not None for work, known in zip(works, hashes, strict=True)]
+    assert found == [False, True, True]
+    assert trees.find(works[1], hashes[2]) is None
+    large = product(13, 4, 2)
+    outcome, tree = large.compute(reference)
+    trees.keep(large, outcome.result_hash, tree)
+    assert trees.find(large, outcome.result_hash) is None
