@@ -1,7 +1,9 @@
 """The routes over a real port."""
 
+import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,6 +19,7 @@ from engine.view.snapshot import Snapshot
 from tests.engine.http.served import served
 from tests.engine.view import story
 
+ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-some-length"
 
 
@@ -70,9 +73,7 @@ def test_names_units_and_help_follow_the_conventions(families):
 
 
 def test_every_metric_is_in_the_docs(families):
-    from pathlib import Path
-
-    text = (Path(__file__).parents[3] / "docs" / "watching.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/watching.md").read_text("utf-8")
     told = set(re.findall(r"`(cpc_engine_[a-z_]+)", text))
     sensors = {"cpc_engine_device_power_limit_watts", "cpc_engine_device_fan_speed_ratio"}
     sensors |= {"cpc_engine_device_utilization_ratio", "cpc_engine_device_energy_joules_total"}
@@ -138,3 +139,13 @@ def test_healthz_answers_503_where_something_is_wrong(board):
         answer = requests.get(f"{url}/healthz", timeout=5)
         assert answer.status_code == 503
         assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(families):
+    dashboard = json.loads((ROOT / "packaging/grafana/cpc-engine.json").read_text("utf-8"))
+    served = {sample.name for family in families.values() for sample in family.samples}
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            asked = set(re.findall(r"cpc_engine_[a-z_]+", target["expr"]))
+            assert asked, panel["title"]
+            assert asked <= served, panel["title"]
