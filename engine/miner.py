@@ -137,7 +137,6 @@ class Miner:
             settings.devices, self._children, report, settings.protection.thresholds
         )
         self._lookout = Lookout(settings.devices, self._inbox, settings.protection)
-        self._states: dict[str, tuple[str, str]] = {}
         self._jobs: dict[int, tuple[BlockTask, float]] = {}
         self._first_height: int | None = None
         self._seen = self._missed = 0
@@ -161,7 +160,7 @@ class Miner:
                 for event in self._events():
                     self._handle(event)
                 self._take(self._workshop.tick())
-                self._report_states()
+                self._keeper.tick()
             self._report("stopping")
         finally:
             self._stop()
@@ -353,12 +352,6 @@ class Miner:
             multiply_adds=task.task.multiply_adds,
             latency=time.time() - seen_at,
         )
-
-    def _report_states(self) -> None:
-        for device, (state, reason) in self._children.states().items():
-            if self._states.get(device) != (state, reason):
-                self._states[device] = (state, reason)
-                self._report("device", device=device, state=state, reason=reason)
 
     def _skip(self, job: Job, reason: str) -> None:
         task, _ = self._jobs.pop(job.ticket)

@@ -1,13 +1,19 @@
 """Carries the policy out: pauses and resumes children, tells the operator, once for each change."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from gettext import gettext as _
 
 from engine.children import Children, Report
 from engine.launcher import DevicesEvent, Joined, Left
 from engine.protect.policy import Pausing, Thresholds
 from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
+
+PULSE_SECONDS = 1.0
+SILENCE_SECONDS = 30.0
+"""Longer than this no sensor takes, unless its driver hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,9 @@ class Keeper:
         self._report = report
         self._pausing = Pausing(devices, thresholds)
         self._told: dict[str, tuple[str, ...]] = {}
+        self._states: dict[str, tuple[str, str]] = {}
+        self._last_tick = self._pulse_at = time.monotonic()
+        self._silence = 0.0
 
     def handle(self, event: PauseAsked | Surroundings) -> list[Report]:
         """Take a word of the operator, or what was read; gives what became of the children."""
@@ -41,7 +50,7 @@ class Keeper:
                 self._pausing.ask(paused=event.paused)
                 self._report("pause_asked", paused=event.paused)
             case Surroundings():
-                self._report("pulse")
+                self._silence = 0.0
                 reports = self._look_at(event)
                 self._pausing.see(event)
         return reports + self._carry_out()
@@ -54,6 +63,22 @@ class Keeper:
             case Left(device=device):
                 self._told.pop(device, None)
         return self._carry_out()
+
+    def tick(self) -> None:
+        """Tell what changed at the devices, and once a second that the loop is alive."""
+        now = time.monotonic()
+        for device, state in self._children.states().items():
+            if self._states.get(device) != state:
+                self._states[device] = state
+                self._report("device", device=device, state=state[0], reason=state[1])
+        if now - self._pulse_at >= PULSE_SECONDS:
+            self._pulse_at = now
+            self._report("pulse")
+        heard = self._silence <= SILENCE_SECONDS
+        self._silence += min(PULSE_SECONDS, now - self._last_tick)  # not while the machine slept
+        self._last_tick = now
+        if heard and self._silence > SILENCE_SECONDS:
+            self._report("warning", **_silent())
 
     def reason(self) -> str:
         """Why blocks are skipped while every device is paused."""
@@ -90,3 +115,11 @@ class Keeper:
             else:
                 self._report("resumed", devices=", ".join(devices))
         return reports
+
+
+def _silent() -> dict[str, str]:
+    return {
+        "name": _("sensors"),
+        "found": _("nothing was read of the cards for {n:.0f} s").format(n=SILENCE_SECONDS),
+        "mend": _("A driver that hangs does that: see dmesg and nvidia-smi."),
+    }

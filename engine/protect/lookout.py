@@ -91,27 +91,32 @@ class Lookout(threading.Thread):
         devices = [device for device in self._devices if device in ("cpu", "reference")]
         if not devices:
             return {}
-        memory = psutil.virtual_memory()
+        memory, busy = _ask(psutil.virtual_memory), _ask(psutil.cpu_percent)
         reading = Reading(
             temperature=_cpu_temperature(),
-            memory_used=memory.total - memory.available,
-            memory_total=memory.total,
-            utilization=psutil.cpu_percent() / 100,
+            memory_used=None if memory is None else memory.total - memory.available,
+            memory_total=None if memory is None else memory.total,
+            utilization=None if busy is None else busy / 100,
         )
         return dict.fromkeys(devices, reading)
 
 
 def runs_on_battery() -> bool:
     """Whether there is a battery and nothing is plugged in."""
-    battery = psutil.sensors_battery()
+    battery = _ask(getattr(psutil, "sensors_battery", None))
     return battery is not None and battery.power_plugged is False
 
 
 def _cpu_temperature() -> float | None:
     """The hottest sensor of the processor, where the system shows one."""
-    if not hasattr(psutil, "sensors_temperatures"):
+    found = _ask(getattr(psutil, "sensors_temperatures", None)) or {}
+    sensors = (sensor for name in _CPU_SENSORS for sensor in found.get(name, ()))
+    return max((sensor.current for sensor in sensors), default=None)
+
+
+def _ask(question: Callable[[], Any] | None) -> Any:
+    """The answer; None where this system has none, or tells it in a form that psutil cannot read."""
+    try:
+        return None if question is None else question()
+    except (OSError, RuntimeError, ValueError, psutil.Error):
         return None
-    found = psutil.sensors_temperatures()
-    return max(
-        (sensor.current for name in _CPU_SENSORS for sensor in found.get(name, ())), default=None
-    )

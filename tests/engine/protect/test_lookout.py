@@ -16,6 +16,7 @@ from engine.errors import BadInput
 from engine.protect.lookout import Lookout, Protection
 from engine.protect.nvml import Cards
 from engine.protect.quiet_hours import QuietHours
+from engine.protect.surroundings import Reading
 from tests.engine.protect.fake_nvml import Machine
 
 NIGHT = QuietHours.parse("22:00-07:00")
@@ -114,3 +115,15 @@ def test_a_lookout_that_breaks_ends_the_run_and_not_in_silence(monkeypatch):
     lookout = Lookout((), inbox, Protection())
     lookout.run()
     assert isinstance(inbox.get(timeout=1), Crashed)
+
+
+@pytest.mark.parametrize("error", [OSError("no such sensor"), ValueError("not a number")])
+def test_sensors_that_psutil_cannot_read_stop_nothing(monkeypatch, error):
+    def broken():
+        raise error
+
+    for name in ("sensors_battery", "sensors_temperatures", "virtual_memory", "cpu_percent"):
+        monkeypatch.setattr(psutil, name, broken, raising=False)
+    around = look(Protection(pause_on_battery=True))
+    assert not around.on_battery
+    assert around.readings["cpu"] == Reading()
