@@ -14,8 +14,8 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from engine import __version__
 from engine.cli.app import program
+from engine.cli.tree import HELP_NAMES, options_of, variable_of, walk
 from engine.cli.tree import Path as Words
-from engine.cli.tree import options_of, variable_of, walk
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "commands.md"
@@ -54,7 +54,7 @@ class Sheet:
 
 def sheets(root: TyperGroup) -> Iterator[Sheet]:
     """One for each command, in the order of --help."""
-    context = typer.Context(root, info_name="cpc-engine")
+    context = typer.Context(root, info_name="cpc-engine", help_option_names=HELP_NAMES)
     for words, command in walk(root):
         yield Sheet(words, command, context)
 

@@ -33,13 +33,14 @@ from engine.cli import (
 )
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
 from engine.cli.options import Nodes
+from engine.cli.usage import tell_usage
 
 app = typer.Typer(
     name="cpc-engine",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": tree.HELP_NAMES},
 )
 app.command("init")(init.init)
 app.command("mine")(mine.mine)
@@ -94,7 +95,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except TyperException as error:
-        getattr(error, "show", lambda: None)()  # usage, and what is wrong with the command line
+        tell_usage(error)
         return EXIT_BAD_INPUT
     except BrokenPipeError:
         return _reader_is_gone()

@@ -26,7 +26,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
-from engine.cli import tree
+from engine.cli import tree, usage
 from engine.errors import BadInput
 
 VARIABLE = "CPC_CONFIG"
@@ -211,7 +211,7 @@ def _objection(value: Any, command: TyperCommand, option: TyperOption) -> str:
     try:
         option.get_runtime_param().coerce(value, option, typer.Context(command))
     except TyperException as error:
-        return error.message
+        return usage.wanted(option) or error.message
     return ""
 
 

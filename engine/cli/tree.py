@@ -10,14 +10,51 @@ from collections.abc import Iterator
 from gettext import gettext as _
 
 import typer
+from typer._click.core import Context
+from typer._click.formatting import HelpFormatter
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 type Path = tuple[str, ...]
 """The words that call a command: ("tx", "send")."""
 
 ENVIRONMENT_PREFIX = "CPC"
+HELP_NAMES = ["-h", "--help"]
 _NO_SETTINGS = frozenset({"config", "yes"})
 """Parameters that say something about one call, which no file can say."""
+
+
+_TYPERS_OWN = {
+    "Show this message and exit.": _("Show this message and exit."),
+    "Install completion for the current shell.": _("Install completion for the current shell."),
+    "Show completion for the current shell, to copy it or customize the installation.": _(
+        "Show completion for the current shell, to copy it or customize the installation."
+    ),
+}
+"""Help texts that Typer has in English alone."""
+
+
+class _Formatter(HelpFormatter):
+    """Help in the user's language, where Typer has no words for it."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """The first lines of the help."""
+        super().write_usage(prog, args, _("Usage: ") if prefix is None else prefix)
+
+
+class _Context(Context):
+    formatter_class = _Formatter
+
+
+def _speak(command: TyperCommand | TyperGroup) -> None:
+    """Put into the user's language what Typer itself says in a command's help."""
+    command.context_class = _Context
+    command.options_metavar = _("[OPTIONS]")
+    if isinstance(command, TyperGroup):
+        command.subcommand_metavar = _("COMMAND [ARGS]...")
+    help_option = command.get_help_option(_Context(command, help_option_names=HELP_NAMES))
+    for option in (*command.params, help_option):
+        if isinstance(option, TyperOption) and option.help in _TYPERS_OWN:
+            option.help = _TYPERS_OWN[option.help]
 
 
 def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
@@ -33,12 +70,14 @@ def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
     root.params += own
     for group in groups(root):
         group.help = translated(group.help)
+        _speak(group)
     for path, command in walk(root):
         command.help = translated(command.help)
         for option in options_of(command):
             if option.envvar is None:
                 option.envvar = _variable(path, option)
                 option.show_envvar = False  # a rule needs no line in each help text
+        _speak(command)
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
     return root

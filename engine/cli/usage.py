@@ -1,0 +1,88 @@
+"""What is wrong with a command line, in our own words: Typer's are in English alone.
+
+except TyperException as error:
+tell_usage(error)
+"""
+
+import sys
+from gettext import gettext as _
+from typing import Any, get_args, get_origin
+
+from typer.core import TyperArgument, TyperOption
+from typer.exceptions import TyperException
+
+
+def tell_usage(error: TyperException) -> None:
+    """Print the error to stderr, and how to get help; help itself where nothing else was asked."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message(), file=sys.stderr)  # noqa: T201
+        return
+    print(_("error: {error}").format(error=explain(error)), file=sys.stderr)  # noqa: T201
+    if context is not None:
+        line = _("Try: {command} --help").format(command=context.command_path)
+        print(line, file=sys.stderr)  # noqa: T201
+
+
+def explain(error: TyperException) -> str:
+    """One sentence."""
+    fields: Any = error
+    match type(error).__name__:
+        case "NoSuchOption":
+            said = _("there is no option {name}").format(name=fields.option_name)
+            near = sorted(fields.possibilities or ())
+            return f"{said}; {_near(near)}" if near else said
+        case "BadOptionUsage" if "not take" in error.message:
+            return _("{name} takes no value").format(name=fields.option_name)
+        case "BadOptionUsage":
+            return _("{name} needs a value").format(name=fields.option_name)
+        case "MissingParameter":
+            return _("{name} is missing").format(name=name_of(fields.param))
+        case "BadParameter" if fields.param is not None:
+            reason = wanted(fields.param) or error.message
+            return f"{name_of(fields.param)}: {reason}"
+        case _ if error.message.startswith("Got unexpected"):
+            extra = error.message.partition("(s) (")[2].removesuffix(")")
+            return _("nothing more was expected: {extra}").format(extra=extra)
+        case _:
+            said, _dot, near = error.message.partition(". Did you mean ")
+            return f"{said}; {_near([near.rstrip('?')])}" if near else said
+
+
+def _near(names: list[str]) -> str:
+    return _("Did you mean {name}?").format(name=", ".join(names))
+
+
+def name_of(parameter: TyperOption | TyperArgument) -> str:
+    """--size, or ADDRESS."""
+    if isinstance(parameter, TyperOption):
+        return max(parameter.opts, key=len)
+    return parameter.name.upper()
+
+
+def wanted(parameter: TyperOption | TyperArgument) -> str:
+    """What a value must be; empty where Typer has more to say than the type."""
+    annotation: Any = parameter.type_descriptor.annotation
+    if get_origin(annotation) is list:
+        (annotation,) = get_args(annotation)
+    info = parameter.type_descriptor.parameter_info
+    choices = parameter.type_descriptor.choices
+    if choices:
+        return _("must be one of: {names}").format(names=", ".join(map(str, choices)))
+    if annotation is bool:
+        return _("must be true or false")
+    if annotation is int:
+        return _range(_("must be a whole number"), info.min, info.max)
+    if annotation is float:
+        return _range(_("must be a number"), info.min, info.max)
+    return ""
+
+
+def _range(kind: str, least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return _("{kind} from {least:g} to {most:g}").format(kind=kind, least=least, most=most)
+    if least is not None:
+        return _("{kind}, {least:g} or more").format(kind=kind, least=least)
+    if most is not None:
+        return _("{kind}, {most:g} at most").format(kind=kind, most=most)
+    return kind
