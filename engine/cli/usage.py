@@ -45,8 +45,8 @@ def explain(error: TyperException) -> str:
             extra = error.message.partition("(s) (")[2].removesuffix(")")
             return _("nothing more was expected: {extra}").format(extra=extra)
         case _:
-            said, _dot, near = error.message.partition(". Did you mean ")
-            return f"{said}; {_near([near.rstrip('?')])}" if near else said
+            said, _dot, other = error.message.partition(". Did you mean ")
+            return f"{said}; {_near([other.rstrip('?')])}" if other else said
 
 
 def _near(names: list[str]) -> str:
