@@ -11,163 +11,14 @@ import argparse
 import hashlib
 import json
 import time
-from functools import cache
 from pathlib import Path
 from statistics import median
 
-from kernels.cuda import expand, layout
+from bench.products import SEED, burst, sustained, tops
+from kernels.cuda.commit.plan import plan_leaves
 from kernels.cuda.device import CudaDevice
-from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream, timed
-from kernels.cuda.philox import words_of
-from kernels.cuda.product import mma, wgmma
+from kernels.cuda.driver import Card, Stream, timed
 from kernels.task import Task
-
-SEED = bytes(range(32))
-
-
-def tops(n, seconds):
-    """10^12 operations a second; a multiply-add is two."""
-    return 2e-12 * n**3 / seconds
-
-
-class Operands:
-    """A, B and room for the results, on the device."""
-
-    def __init__(self, n):
-        self.n, self.P = n, layout.padded(n)
-        P = self.P
-        self.a, self.b, self.r = (DeviceBuffer(P * P) for _ in range(3))
-        self.c = DeviceBuffer(4 * P * P)
-        self.weights, self.sums = DeviceBuffer(4 * P), DeviceBuffer(4 * P)
-        stream = Stream()
-        tiles = P // 128
-        arguments = (self.a.address, self.b.address, 0, n, tiles, *words_of(SEED), 0, 0, 0)
-        Compiled(expand.expand_kernel, 12)(stream, (tiles, 2 * tiles), 256, *arguments)
-        stream.wait()
-
-    def close(self):
-        for buffer in (self.a, self.b, self.r, self.c, self.weights, self.sums):
-            buffer.close()
-
-
-@cache
-def compiled(build, *options):
-    """A tier's kernel, compiled once."""
-    built = build(*options)
-    kernel = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes, cluster=built.cluster)
-    return built, kernel
-
-
-class Ours:
-    """A product kernel, replayed `repeat` times by a graph."""
-
-    def __init__(self, card, operands, repeat, build, output, *options):
-        built, kernel = compiled(build, output, *options)
-        self.repeat, self.stream, o = repeat, Stream(), operands
-        out = o.c if output == "int32" else o.r
-
-        def once():
-            kernel(
-                self.stream,
-                built.grid(o.P, o.P, card.multiprocessors),
-                built.threads,
-                *(x.address for x in (o.a, o.b, out, o.weights, o.sums)),
-                o.P,
-                o.P,
-                o.P,
-            )
-
-        once()
-        self.stream.wait()
-        with self.stream.capture() as self.graph:
-            for _ in range(repeat):
-                once()
-
-    def seconds(self):
-        return timed(self.stream, lambda: self.stream.launch(self.graph)) / self.repeat
-
-
-class Torch:
-    """torch._int_mm, which writes int32; `fold` adds the fold as torch would do it."""
-
-    def __init__(self, n, repeat, fold=False):
-        import torch
-
-        self.torch, self.repeat = torch, repeat
-        x, y = (torch.randint(-128, 128, (n, n), dtype=torch.int8, device="cuda") for _ in range(2))
-        y = y.t()
-
-        def once():
-            c = torch._int_mm(x, y)
-            return ((c ^ (c >> 8)) & 255).to(torch.int8) if fold else c
-
-        for _ in range(3):
-            once()
-        torch.cuda.synchronize()
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            for _ in range(repeat):
-                once()
-        self.graph.replay()
-        torch.cuda.synchronize()
-
-    def seconds(self):
-        first, last = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
-        first.record()
-        self.graph.replay()
-        last.record()
-        last.synchronize()
-        return first.elapsed_time(last) / 1000 / self.repeat
-
-
-def contenders(card, n, repeat):
-    operands = Operands(n)
-    shape = wgmma.shapes_for(operands.P)[0]
-    candidates = {
-        "mma.sync 128x128, fold": (mma.build, "fold", False, mma.SMALL),
-        "mma.sync 256x128, fold": (mma.build, "fold", False, mma.LARGE),
-        "mma.sync 128x128, int32": (mma.build, "int32", False, mma.SMALL),
-    }
-    if card.capability[0] == wgmma.ONLY_MAJOR:
-        candidates = {
-            "wgmma, fold": (wgmma.build, "fold", False, shape),
-            "wgmma, fold, checked": (wgmma.build, "fold", True, shape),
-            "wgmma, int32": (wgmma.build, "int32", False, shape),
-        } | candidates
-    found = {name: Ours(card, operands, repeat, *options) for name, options in candidates.items()}
-    try:
-        found["torch _int_mm (int32)"] = Torch(n, repeat)
-        found["torch _int_mm, then fold"] = Torch(n, repeat, fold=True)
-    except ImportError:
-        pass
-    return operands, found
-
-
-def burst(card, n, rounds=15):
-    repeat = max(2, min(40, int(2e13 / (2 * n**3))))
-    operands, found = contenders(card, n, repeat)
-    times = {name: [] for name in found}
-    for _ in range(rounds):
-        for name, contender in found.items():
-            times[name].append(contender.seconds())
-    operands.close()
-    return {name: median(values) for name, values in times.items()}
-
-
-def sustained(card, n):
-    operands, found = contenders(card, n, repeat=20 if n <= 4096 else 4)
-    result = {}
-    for name, contender in found.items():
-        deadline = time.perf_counter() + 0.6
-        while time.perf_counter() < deadline:
-            contender.seconds()
-        values, deadline = [], time.perf_counter() + 0.9
-        while time.perf_counter() < deadline:
-            values.append(contender.seconds())
-        result[name] = median(values)
-        time.sleep(1.0)
-    operands.close()
-    return result
 
 
 def whole_task(n, iterations, rounds=21):
@@ -193,6 +44,48 @@ def whole_task(n, iterations, rounds=21):
                 found["stages"] = {
                     stage: median(profile[stage] for profile in profiles) for stage in profiles[0]
                 }
+    return found
+
+
+def one_by_one(n, times=10, rounds=9):
+    """Seconds of every kernel of a task, each replayed by a graph: a launch's gap is in them."""
+    found = {}
+    with CudaDevice(0) as device:
+        task = Task(SEED, n)
+        device.prepare(task)
+        graph = device.graph(task)
+        graph.begin(SEED)
+        graph.finish()
+        stages, kernels, stream = graph._stages, device._kernels, Stream()
+
+        def measure(name, work):
+            work()
+            stream.wait()
+            with stream.capture() as replayed:
+                for _ in range(times):
+                    work()
+            runs = [timed(stream, lambda: stream.launch(replayed)) for _ in range(rounds)]
+            found[name] = median(runs) / times
+
+        measure("expand", lambda: stages.expand(stream, (1, 2, 3, 4, 5, 6, 7)))
+        for checked in (False, True):
+            for leaves in {False, graph.shape.hashes_leaves}:
+                options = {"leaves": True} if leaves else {}
+                built, kernel = kernels.product("fold", checked, graph.shape, **options)
+                stages._last_product = built, kernel
+                name = "product" + ", checked" * checked + ", with leaves" * leaves
+                measure(name, lambda: stages.product(stream, 0))
+        launch = plan_leaves(n)
+        leaves_kernel = kernels.commit(launch.kernel, len(launch.arguments))
+        buffers = {"r": stages._r[1].address, "tree": stages.tree.address}
+        arguments = launch.bind(buffers | {"tables": kernels.tables.address})
+        measure("leaves", lambda: leaves_kernel(stream, launch.grid, launch.threads, *arguments))
+        for number, level in enumerate(stages.commit_launches()[not graph.shape.hashes_leaves :]):
+            measure(f"tree {number + 1}", lambda level=level: level(stream))
+        measure("check: u", lambda: stages.project(stream))
+        measure("check: A u", lambda: stages.subtract(stream, 0))
+        measure("check: verdict", lambda: stages.verdict(stream))
+        graph.close()
     return found
 
 
@@ -240,7 +133,14 @@ def main():
     parser.add_argument("--no-sustained", action="store_true")
     arguments = parser.parse_args()
     card = Card.select(0)
-    figures = {"card": card.name, "burst": {}, "sustained": {}, "task": {}, "rate": {}}
+    figures = {
+        "card": card.name,
+        "burst": {},
+        "sustained": {},
+        "task": {},
+        "kernels": {},
+        "rate": {},
+    }
     print(card, flush=True)
     for kind, run in (("burst", burst), ("sustained", sustained)):
         for n in arguments.sizes:
@@ -266,6 +166,9 @@ def main():
                 stages,
                 flush=True,
             )
+    for n in arguments.sizes:
+        figures["kernels"][n] = found = one_by_one(n)
+        print(f"kernels {n:>5}", {k: round(1e6 * v, 1) for k, v in found.items()}, flush=True)
     for n, plans in ((1024, 1), (1024, 4), (1024, 8), (1024, 16), (4096, 4)):
         figures["rate"][f"{n}, {plans} in flight"] = rate = in_flight(n, plans)
         print(f"tasks a second, n = {n}, {plans} in flight: {rate:.0f}", flush=True)
