@@ -14,8 +14,6 @@ from typing import Self
 
 import numpy as np
 
-from kernels.commit import Digests
-from kernels.commit.rows import plain_levels
 from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.memory import require_bytes
 from kernels.network import NetworkOperations
@@ -79,13 +77,6 @@ class Device(ABC):
         one is right on every device and fast on none: through numpy, on the host.
         """
         return multiply_with(reference.multiply, A, B)
-
-    def commit(self, rows: Matrix) -> list[Digests]:
-        """The tree over a matrix's bytes, one row of it a row, level by level, the leaves first.
-
-        For results that lie on the host. This one is right on every device, through hashlib.
-        """
-        return plain_levels(rows)
 
     def prepare(self, task: Task) -> None:
         """Make everything that a task of this size needs, so that the first one takes no longer.

@@ -28,7 +28,7 @@ from kernels.memory import require_memory
 from kernels.network import NetworkOperations
 from kernels.operations import Operations, RowsOfB
 from kernels.product import Matrix, Sums
-from kernels.task import LEAF_BYTES, Task
+from kernels.task import Task
 
 LEAST_STRIP_ROWS = 32
 LEVEL_PARENTS = 4096
@@ -76,21 +76,6 @@ class HostDevice(Device):
 
         self._each(load, self._strips(len(B)))
         self._each(strip, self._strips(len(A)))
-
-    def commit(self, rows: Matrix) -> list[Digests]:
-        """The tree over a matrix's bytes, strip by strip of its rows, then level by level."""
-        rows = np.require(rows, requirements=["C", "W"])
-        per_row = -(-rows.shape[1] // LEAF_BYTES)
-        levels = _empty_levels(len(rows) * per_row)
-
-        def leaves(some: slice) -> None:
-            part = slice(some.start * per_row, some.stop * per_row)
-            self.operations.hash_leaves(rows[some], levels[0][part])
-
-        self._each(leaves, self._strips(len(rows)))
-        for nodes, parents in pairwise(levels):
-            self._hash_level(nodes, parents, _Stopwatch())
-        return levels
 
     def network_operations(self) -> NetworkOperations:
         """What stands around the products of a network's layers."""

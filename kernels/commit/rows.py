@@ -1,33 +1,33 @@
-"""A commitment to any matrix of int8 or int32: the tree of `matrix_mult_v1` over its rows' bytes.
+"""A commitment to any matrix of int8 or int32: a tree like that of `matrix_mult_v1` over its rows.
 
     entries  little-endian, row by row
-    leaves   each row cut into 256 bytes, the row's last leaf shorter; then the tree as in section 4
+    leaves   each row cut into 4,096 bytes, the row's last leaf shorter; then the tree as in section 4
     hash     T("cpc/matrix", entry size, 1 byte || le32(rows) || le32(columns) || root)
 
-The root alone does not say the shape: another matrix with as many leaves may not pass for it.
+The root alone does not say the shape: another matrix with as many leaves may not pass for it. Leaves
+are long because such a matrix lies on the host, where hashlib takes long messages at the CPU's full
+speed and short ones at Python's.
 """
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.commit import Digests, Matrix
-from kernels.commit.reference import hash_leaves, hash_level
+from kernels.commit import Matrix
 from kernels.commit.tree import (
     check_leaf_positions,
     level_sizes,
     root_from_leaves,
     sibling_places,
 )
-from kernels.digest import DIGEST_BYTES, LEAF_TAG, tagged_hash
+from kernels.digest import DIGEST_BYTES, LEAF_TAG, NODE_TAG, started, tagged_hash
 from kernels.errors import InvalidProof, WrongResult
-from kernels.task import LEAF_BYTES
 
 MATRIX_TAG = "cpc/matrix"
+MATRIX_LEAF_BYTES = 4096
 _HEADER = struct.Struct("<BII")
 
 
@@ -35,9 +35,9 @@ _HEADER = struct.Struct("<BII")
 class MatrixForm:
     """Shape and size of an entry, 1 (int8) or 4 (int32) bytes: what a tree over a matrix needs.
 
-    >>> form = MatrixForm(rows=3, columns=65, entry_bytes=4)
+    >>> form = MatrixForm(rows=3, columns=1025, entry_bytes=4)
     >>> form.leaf_count, form.leaf_place(5)
-    (6, (2, 64, 65))
+    (6, (2, 1024, 1025))
     """
 
     rows: int
@@ -57,7 +57,7 @@ class MatrixForm:
     @property
     def leaves_per_row(self) -> int:
         """Leaves that a row is cut into."""
-        return -(-self.columns * self.entry_bytes // LEAF_BYTES)
+        return -(-self.columns * self.entry_bytes // MATRIX_LEAF_BYTES)
 
     @property
     def leaf_count(self) -> int:
@@ -72,7 +72,7 @@ class MatrixForm:
     def leaf_place(self, leaf: int) -> tuple[int, int, int]:
         """Row, first column and the column past the last of a leaf."""
         row, part = divmod(leaf, self.leaves_per_row)
-        width = LEAF_BYTES // self.entry_bytes
+        width = MATRIX_LEAF_BYTES // self.entry_bytes
         return row, part * width, min((part + 1) * width, self.columns)
 
     def as_rows(self, matrix: npt.NDArray[np.signedinteger]) -> Matrix:
@@ -117,39 +117,52 @@ class MatrixForm:
 
 
 class MatrixTree:
-    """The tree over a matrix, level by level."""
+    """The tree over a matrix."""
 
-    def __init__(self, form: MatrixForm, levels: Sequence[Digests]) -> None:
+    def __init__(self, form: MatrixForm, matrix: npt.NDArray[np.signedinteger]) -> None:
         self._form = form
-        self._levels = levels
+        self._levels = [_leaves(form.as_rows(matrix))]
+        while len(self._levels[-1]) > DIGEST_BYTES:
+            self._levels.append(_parents(self._levels[-1]))
 
     @property
     def result_hash(self) -> bytes:
         """The commitment."""
-        return self._form.result_hash(self._levels[-1].tobytes())
+        return self._form.result_hash(self._levels[-1])
 
     def siblings(self, leaves: Sequence[int]) -> bytes:
         """Siblings of any distinct leaves, in the proof's order. Raises InvalidProof."""
         check_leaf_positions(self._form.leaf_count, leaves)
         return b"".join(
-            self._levels[level][position].tobytes()
+            self._levels[level][position * DIGEST_BYTES : (position + 1) * DIGEST_BYTES]
             for level, position in sibling_places(self._form.leaf_count, leaves)
         )
-
-
-def plain_levels(rows: Matrix) -> list[Digests]:
-    """The tree's levels over these rows of bytes, the leaves first, with hashlib."""
-    leaf_count = len(rows) * -(-rows.shape[1] // LEAF_BYTES)
-    levels = [np.empty((size, DIGEST_BYTES), np.uint8) for size in level_sizes(leaf_count)]
-    hash_leaves(rows, levels[0])
-    for nodes, parents in pairwise(levels):
-        hash_level(nodes, parents)
-    return levels
 
 
 def check_matrix(form: MatrixForm, result_hash: bytes, data: bytes) -> None:
     """Raise WrongResult unless these bytes are a matrix of this form with this hash."""
     if len(data) != form.data_bytes:
         raise WrongResult(f"the result has {len(data)} bytes, and {form.data_bytes} are expected")
-    if MatrixTree(form, plain_levels(form.as_rows(form.entries(data)))).result_hash != result_hash:
+    if MatrixTree(form, form.entries(data)).result_hash != result_hash:
         raise WrongResult("the result is not what its hash says")
+
+
+def _leaves(rows: Matrix) -> bytes:
+    """The digests of the leaves, joined."""
+    tagged, width = started(LEAF_TAG), rows.shape[1]
+    data = memoryview(rows).cast("B")
+    digests = []
+    for row in range(0, len(data), width):
+        for first in range(row, row + width, MATRIX_LEAF_BYTES):
+            leaf = tagged.copy()
+            leaf.update(data[first : min(first + MATRIX_LEAF_BYTES, row + width)])
+            digests.append(leaf.digest())
+    return b"".join(digests)
+
+
+def _parents(nodes: bytes) -> bytes:
+    """The digests of the next level, joined; an odd last node moves up unchanged."""
+    pair = 2 * DIGEST_BYTES
+    paired = len(nodes) - len(nodes) % pair
+    parents = [tagged_hash(NODE_TAG, nodes[at : at + pair]) for at in range(0, paired, pair)]
+    return b"".join(parents) + nodes[paired:]

@@ -73,12 +73,14 @@ class MatrixWork(MatrixResult):
         check_product(A, B, matrix)
 
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
-        """Each leaf is 64 sums of k products, exact in 64 bits."""
+        """Each leaf is 1,024 sums of k products: through float64, which holds them exactly."""
         A, B = self._operands()
         entries: dict[int, Integers] = {}
         for leaf in leaves:
             row, first, last = self.form.leaf_place(leaf)
-            entries[leaf] = A[row].astype(np.int64) @ B[:, first:last].astype(np.int64)
+            entries[leaf] = (
+                A[row].astype(np.float64) @ B[:, first:last].astype(np.float64)
+            ).astype(np.int64)
         return entries
 
     def _operands(self) -> tuple[Matrix, Matrix]:

@@ -47,9 +47,10 @@ class MatrixResult(CommittedWork):
     def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
         """The result and its tree. Raises TaskTooLarge before it allocates anything."""
         require_bytes(f"a result of {self.form.rows} x {self.form.columns}", self.bytes_needed)
-        rows = self.form.as_rows(self.matrix(device))
-        tree = MatrixTree(self.form, device.commit(rows))
-        return Outcome(tree.result_hash, data=rows.tobytes()), tree
+        matrix = self.matrix(device)
+        tree = MatrixTree(self.form, matrix)
+        data = self.form.as_rows(matrix).tobytes()
+        return Outcome(tree.result_hash, data=data), tree
 
     def check(self, outcome: Outcome) -> None:
         """Check the matrix, where it came along, against its hash, and then itself.

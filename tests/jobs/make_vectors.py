@@ -16,6 +16,7 @@ from kernels.network.model import decode_network
 from tests.kernels import oracle as trees
 from tests.network import oracle as networks
 
+LEAF_BYTES = 4096
 PATH = Path(__file__).parents[1] / "vectors" / "jobs.json"
 
 
@@ -36,7 +37,10 @@ def matrix_leaves(rows: list[list[int]], entry_bytes: int) -> list[bytes]:
     leaves = []
     for row in rows:
         data = b"".join(entry.to_bytes(entry_bytes, "little", signed=True) for entry in row)
-        leaves += [trees.tagged("cpc/leaf", data[i : i + 256]) for i in range(0, len(data), 256)]
+        leaves += [
+            trees.tagged("cpc/leaf", data[i : i + LEAF_BYTES])
+            for i in range(0, len(data), LEAF_BYTES)
+        ]
     return leaves
 
 
@@ -126,8 +130,8 @@ def every() -> dict:
         ],
         "matmul": [
             matmul(1, 1, 1, [0]),
-            matmul(3, 40, 65, [5, 0]),
-            matmul(7, 70, 130, [19, 2, 9]),
+            matmul(3, 5, 1025, [5, 0]),
+            matmul(7, 130, 70, [6, 2]),
         ],
         "inference": [inference([0], [0]), inference([3, 17, 359], [1])],
         "requantise": requantise(),

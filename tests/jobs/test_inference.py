@@ -132,11 +132,11 @@ def test_a_batch_through_the_cache(kinds, cache, cpu, tmp_path):
 def test_lies_about_a_batch(kinds, cache, cpu, reference, tmp_path):
     job = parse_job(kinds, whole_set(tmp_path, cache), JobLimits(), cache)
     right = job.run(cpu)
-    from kernels.commit.rows import MatrixTree, plain_levels
+    from kernels.commit.rows import MatrixTree
 
     wrong = job.form.entries(right.data).copy()
     wrong[:, 3] ^= 1  # every sample: the few that are drawn will show it
-    tree = MatrixTree(job.form, plain_levels(job.form.as_rows(wrong)))
+    tree = MatrixTree(job.form, wrong)
     with pytest.raises(WrongResult, match="sample"):
         job.check(Outcome(tree.result_hash, data=wrong.tobytes()))
     with pytest.raises(WrongResult, match="leaves"):
