@@ -15,6 +15,7 @@ from engine.ledger import Ledger
 from engine.limits import Limits
 from engine.miner import Launch, Miner, MineSettings, Summary, stop_on_signals
 from engine.preflight import (
+    Chain,
     check_balance,
     check_clock,
     check_disk,
@@ -118,11 +119,7 @@ def mine_on(
     ) as ledger:
         miner = Miner(
             settings,
-            lambda: NodeClient(
-                request.urls,
-                genesis=chain.pinned_genesis,
-                stale_after=STALE_BLOCKS * chain.network.block_time,
-            ),
+            lambda: pinned_client(request.urls, chain),
             key,
             ledger,
             report,
@@ -133,6 +130,15 @@ def mine_on(
                 stack.enter_context(open_beside(miner))
             stack.enter_context(stop_on_signals(miner))
             return miner.run()
+
+
+def pinned_client(urls: list[str], chain: Chain) -> NodeClient:
+    """A client that takes no other chain for this one, and no node that fell behind."""
+    return NodeClient(
+        urls,
+        genesis=chain.pinned_genesis,
+        stale_after=STALE_BLOCKS * chain.network.block_time,
+    )
 
 
 def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:

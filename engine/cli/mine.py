@@ -173,6 +173,8 @@ def mine(
     with ExitStack() as stack:
         attending: list[Attend] = [stack.enter_context(doors(report, address, token))]
         if devnet:
+            from dataclasses import replace
+
             from engine.errors import BadInput
             from engine.sandbox import Sandbox
             from node_client.passphrase import passphrase_source
@@ -183,6 +185,9 @@ def mine(
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
             urls, key = [sandbox.url], sandbox.key
             ledger = ledger or sandbox.ledger_path
+            if validators is not None:
+                jobs_path = sandbox.ledger_path.with_name("jobs.sqlite")
+                validators = replace(validators, ledger=jobs_path)
         attending.append(reread_on_hangup(context, report, LIVE, _live))
         if validators is not None:
             from engine.poc.beside import beside

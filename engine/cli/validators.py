@@ -51,9 +51,15 @@ def validators_request(
     submit_most: int,
 ) -> "ValidatorsRequest | None":
     """What was asked for; None without a validator. Raises BadInput, before anything is started."""
+    from engine.errors import BadInput
     from engine.poc.setting_up import ValidatorsRequest
 
     if not validators:
+        if submit_most:
+            raise BadInput(
+                _("--submit sends results of validators' jobs, and no validator is named"),
+                advice=_("Name one: --validator wss://HOST/worker"),
+            )
         return None
     request = ValidatorsRequest(
         validators=tuple(validators),

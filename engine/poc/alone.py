@@ -21,6 +21,7 @@ from engine.ledger import Ledger
 from engine.limits import Limits
 from engine.messages import Setup
 from engine.miner import stop_on_signals
+from engine.mining import pinned_client
 from engine.poc.setting_up import ValidatorsRequest, open_workplace
 from engine.poc.submission import Submission
 from engine.poc.worker import PocWorker
@@ -144,12 +145,13 @@ class _Run:
         """The chain, the ledger and the sender, as for mining."""
         request, key = self._request, self._key
         urls = list(request.urls)
-        chain = look_at_chain(NodeClient(urls))
+        client = NodeClient(urls)
+        chain = look_at_chain(client)
         network = chain.network
         price = network.min_gas_price if request.gas_price is None else request.gas_price
         for check in (
             check_gas_price(network, price),
-            check_balance(NodeClient(urls), key.address, price),
+            check_balance(client, key.address, price),
         ):
             if demand(check).state == "warn":
                 self._report("warning", name=check.name, found=check.found, mend=check.mend)
@@ -159,7 +161,7 @@ class _Run:
         ) as ledger:
             self._ledger = ledger
             settings = SenderSettings(network, price)
-            sender = Sender(NodeClient(urls), ledger, key, self._inbox, settings)
+            sender = Sender(pinned_client(urls, chain), ledger, key, self._inbox, settings)
             place.chain_id = chain.chain_id
             place.answered = Submission(
                 ledger, sender.poke, self._report, most_an_hour=request.validators.submit_most

@@ -59,9 +59,8 @@ class Link:
     def __init__(
         self, url: str, session: Session, report: Report, patience: Patience | None = None
     ) -> None:
-        self.url = url
-        self.connected = False
-        self.decoder = Decoder(FROM_VALIDATOR)
+        self._url = url
+        self._decoder = Decoder(FROM_VALIDATOR)
         self._session = session
         self._report = report
         self._patience = patience or Patience()
@@ -85,12 +84,12 @@ class Link:
         patience = self._patience
         try:
             async with _NoRedirects(
-                self.url,
+                self._url,
                 open_timeout=patience.opening,
                 ping_interval=patience.silence,
                 ping_timeout=patience.silence,
                 close_timeout=2,
-                proxy=None if is_loopback(self.url) else True,
+                proxy=None if is_loopback(self._url) else True,
                 **SOCKET_LIMITS,
             ) as connection:
                 return await self._serve(connection)
@@ -102,8 +101,7 @@ class Link:
     async def _serve(self, connection: ClientConnection) -> str:
         outbox = _Outbox(connection, self._patience.sending)
         self._told = None
-        self.connected = True
-        self._report("validator_up", url=self.url)
+        self._report("validator_up", url=self._url)
         self._session.connected(outbox.put)
         writing = asyncio.create_task(outbox.run())
         try:
@@ -111,7 +109,6 @@ class Link:
         except ConnectionClosed as closed:
             return outbox.trouble or _closing_words(closed)
         finally:
-            self.connected = False
             self._session.lost()
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
@@ -124,7 +121,7 @@ class Link:
             wait = allowance.take()
             if wait:
                 await asyncio.sleep(wait)
-            read = refuse_long() if isinstance(message, TooLong) else self.decoder.decode(message)
+            read = refuse_long() if isinstance(message, TooLong) else self._decoder.decode(message)
             size = 0 if isinstance(message, TooLong) else len(message)
             if read is not None:
                 self._take(read, size)
@@ -136,13 +133,21 @@ class Link:
             raise
         except Exception as error:  # noqa: BLE001 - a slip over one frame must not end the others' work
             detail = f"{type(error).__name__}: {error}"
-            self._report("validator_bug", url=self.url, detail=one_line(detail))
+            self._report("validator_bug", url=self._url, detail=one_line(detail))
 
     def _tell_down(self, reason: str, wait: float) -> None:
         """Once for each reason: a validator may be away for days."""
         if reason != self._told:
             self._told = reason
-            self._report("validator_down", url=self.url, reason=reason, seconds=wait)
+            self._report(
+                "validator_down",
+                url=self._url,
+                reason=reason,
+                seconds=wait,
+                unknown_types=self._decoder.unknown_types,
+                unknown_fields=self._decoder.unknown_fields,
+                refused=self._decoder.refused,
+            )
 
 
 class _Outbox:

@@ -5,15 +5,17 @@ hello and verdicts, only what it accepted is sent. No result is sent for a task 
 can be derived by anyone, and a validator could have a wrong result for one signed.
 """
 
+import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from gettext import gettext as _
 
 from engine.ledger import Ledger
-from engine.poc.allowance import Allowance
 from engine.poc.job_ledger import Known
 from engine.reporter import Reporter
 
+HOUR_SECONDS = 3600.0
 DERIVED = 5
 """The version of a UUID that is derived from a name, as those of the blocks' tasks are."""
 
@@ -28,7 +30,7 @@ class Submission:
         self._ledger = ledger
         self._poke = poke
         self._report = report
-        self._allowance = Allowance(rate=most_an_hour / 3600, burst=most_an_hour)
+        self._times: deque[float] = deque(maxlen=most_an_hour)
 
     def __call__(self, known: Known) -> None:
         """Write the result down for the sender, once. Raises LedgerError."""
@@ -54,6 +56,8 @@ class Submission:
             return _("its task id is no UUID, which the chain asks for")
         if task.version == DERIVED:
             return _("its task id may be that of a block's task")
-        if not self._allowance.try_take():
+        now = time.monotonic()
+        if len(self._times) == self._times.maxlen and now - self._times[0] < HOUR_SECONDS:
             return _("as many as --submit-most allows were sent within the hour")
+        self._times.append(now)
         return None

@@ -41,7 +41,7 @@ class Voice:
         self._say: Say | None = None
         self._nonce: str | None = None
         self._hellos = 0
-        self._log = Allowance(rate=0.5, burst=40)
+        self._log = Allowance(rate=2.0, burst=200)
 
     @property
     def is_connected(self) -> bool:

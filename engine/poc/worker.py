@@ -11,30 +11,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from engine.poc.link import Link, Patience
 from engine.poc.session import Session
 from engine.poc.workplace import Workplace
 
 TICK_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class LinkState:
-    """One validator. Frames ignored or refused are counted since the start."""
-
-    url: str
-    connected: bool
-    greeted: bool
-    unknown_types: int
-    unknown_fields: int
-    refused: int
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        return asdict(self)
 
 
 class PocWorker(threading.Thread):
@@ -55,7 +37,6 @@ class PocWorker(threading.Thread):
         self._loop = asyncio.new_event_loop()
         self._main: asyncio.Task[None] | None = None
         self._stopping = False
-        self._links: list[tuple[Link, Session]] = []
 
     def run(self) -> None:
         """The thread."""
@@ -79,31 +60,15 @@ class PocWorker(threading.Thread):
         if self.ident is not None:
             self.join(patience)
 
-    def states(self) -> list[LinkState]:
-        """Each validator's link."""
-        return [
-            LinkState(
-                link.url,
-                link.connected,
-                session.voice.greeted,
-                link.decoder.unknown_types,
-                link.decoder.unknown_fields,
-                link.decoder.refused,
-            )
-            for link, session in self._links
-        ]
-
     async def _work(self) -> None:
         self._main = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
-            for url in self._urls:
-                session = Session(url, self._place, group.create_task)
-                link = Link(url, session, self._place.report, self._patience)
-                self._links.append((link, session))
-                group.create_task(link.run())
+            sessions = [Session(url, self._place, group.create_task) for url in self._urls]
+            for url, session in zip(self._urls, sessions, strict=True):
+                group.create_task(Link(url, session, self._place.report, self._patience).run())
             while not self._stopping:
                 await asyncio.sleep(TICK_SECONDS)
-                for _link, session in self._links:
+                for session in sessions:
                     session.tick()
             raise asyncio.CancelledError
 

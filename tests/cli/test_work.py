@@ -153,6 +153,7 @@ def test_mine_works_for_a_validator_beside_the_blocks(cli, validator, devnet, ke
         ("work --validator wss://a.example/ --validator wss://a.example/", "twice"),
         ("work --validator ws://localhost:1/ --job-kind weather", "no installed package"),
         ("work --validator ws://localhost:1/ --from nobody", "nobody"),
+        ("mine --devnet --submit", "no validator is named"),
         ("mine --devnet --validator ws://10.0.0.7/worker", "not encrypted"),
     ],
 )
