@@ -1,6 +1,6 @@
 """`cpc-engine validator`: run a validator, and look after its customers, workers and money."""
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -391,5 +391,5 @@ def _books(directory: Path | None) -> "Iterator[Books]":
     from engine.validator.books import Books
     from engine.validator.server import books_path
 
-    with Books.open(books_path(directory)) as books:
+    with closing(Books.open(books_path(directory))) as books:
         yield books

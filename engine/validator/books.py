@@ -1,6 +1,6 @@
 """Everything that the validator keeps on disk, in one file.
 
-with Books.open(path, Policy()) as books:
+with closing(Books.open(path, Policy())) as books:
 books.customers, books.tasks, books.workers, books.rewards
 """
 
@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from engine.database import Database
 from engine.validator.customers import Customers
+from engine.validator.jobs import Jobs
 from engine.validator.policy import Policy
 from engine.validator.rewards import Rewards
 from engine.validator.schema import SCHEMA, SCHEMA_VERSION
@@ -22,7 +22,7 @@ from engine.validator.workers import Workers
 
 
 class Books:
-    """The database, and a view of it for each thing that is kept. Close it, or use `with`."""
+    """The database, and a view of it for each thing that is kept. Close it."""
 
     def __init__(
         self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
@@ -33,6 +33,7 @@ class Books:
         self.customers = Customers(database, clock)
         self.workers = Workers(database, policy, clock)
         self.tasks = Tasks(database, clock)
+        self.jobs = Jobs(database, clock)
         self.rewards = Rewards(database, policy, self.customers, clock)
 
     @classmethod
@@ -54,17 +55,6 @@ class Books:
     def close(self) -> None:
         """Close the file."""
         self.database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _kept_policy(database: Database) -> Policy:

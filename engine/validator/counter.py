@@ -81,7 +81,7 @@ class Counter:
         try:
             reward = parse_cpc(task.reward)
             facts = await asyncio.to_thread(self._kinds.facts, payload)
-            _check_frame(payload)
+            await asyncio.to_thread(_check_frame, payload)
             return self._service.post(customer, payload, facts, reward, task.deadline)
         except (JobRefused, InvalidData) as error:
             raise HTTPException(422, str(error)) from None
@@ -101,7 +101,7 @@ class Counter:
         """The bytes of a task's result. Raises 404 where it has none, 409 where it is open."""
         if task.is_open:
             raise HTTPException(409, "the task is not closed yet")
-        job = None if task.job_id is None else self._service.books.tasks.job(task.job_id)
+        job = None if task.job_id is None else self._service.books.jobs.find(task.job_id)
         if job is None or job.data is None or job.data_size is None:
             raise HTTPException(404, "this task's result has no data besides its hash")
         ref = BlobRef(job.data, job.data_size)

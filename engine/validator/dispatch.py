@@ -3,14 +3,16 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from engine.poc.frames import Job
 from engine.validator.actions import Action, Send
 from engine.validator.assign import Candidate, Need, choose
 from engine.validator.books import Books
 from engine.validator.facts import Facts, Kinds
+from engine.validator.jobs import JobRow
 from engine.validator.links import Link, Links
-from engine.validator.tasks import JobRow, TaskRow
+from engine.validator.tasks import TaskRow
 
 LOOK_AHEAD = 256
 """Pending tasks that are looked at when a worker is free: one that nobody can do holds none up."""
@@ -89,8 +91,8 @@ class Dispatch:
         """The worker of this job is back, on this connection."""
         task = self._books.tasks.existing(job.task_id)
         link.jobs.add(job.job_id)
-        self._books.tasks.send_again(job.job_id, link.nonce, self._lease(task.facts))
-        return [_send(link, job, task)]
+        self._books.jobs.send_again(job.job_id, link.nonce, self._lease(task.facts))
+        return [_send(link, job, task, self._books.jobs.payload(job.job_id))]
 
     def _choose(self, task: TaskRow, candidates: list[Candidate]) -> Candidate | None:
         """Somebody who has not tried this task yet, or else who tried it a while ago."""
@@ -98,7 +100,7 @@ class Dispatch:
         need = _need(task.facts, task.deadline - now)
         tried = {
             job.worker_address: job.ended_at or now
-            for job in self._books.tasks.jobs_of(task.task_id)
+            for job in self._books.jobs.of_task(task.task_id)
         }
         fresh = [one for one in candidates if self._link(one).address not in tried]
         found = choose(need, fresh, self._chance)
@@ -132,17 +134,19 @@ class Dispatch:
 
     def _send(self, task: TaskRow, link: Link, role: str) -> list[Action]:
         job_id = self._job_id()
-        job = self._books.tasks.send(
+        posted = self._books.tasks.payload(task.task_id)
+        payload = self._kinds.for_worker(posted, job_id)
+        job = self._books.jobs.send(
             job_id,
             task.task_id,
-            self._kinds.for_worker(task.payload, job_id),
+            own_payload=None if payload is posted else payload,
             role=role,
             worker=link.address,
             nonce=link.nonce,
             lease=self._lease(task.facts),
         )
         link.jobs.add(job_id)
-        return [_send(link, job, task)]
+        return [_send(link, job, task, payload)]
 
     def _lease(self, facts: Facts) -> float:
         return self._patience.lease + facts.cost / self._patience.slowest_rate
@@ -157,6 +161,6 @@ def _need(facts: Facts, seconds: float) -> Need:
     return Need(facts.challenge_type, facts.cost, facts.matrix_size, facts.iterations, seconds)
 
 
-def _send(link: Link, job: JobRow, task: TaskRow) -> Send:
-    frame = Job(job_id=job.job_id, task_id=job.task_id, payload=job.payload, deadline=task.deadline)
+def _send(link: Link, job: JobRow, task: TaskRow, payload: dict[str, Any]) -> Send:
+    frame = Job(job_id=job.job_id, task_id=job.task_id, payload=payload, deadline=task.deadline)
     return Send(link.id, frame)

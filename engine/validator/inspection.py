@@ -1,6 +1,6 @@
 """Looks at results, in processes of their own: nothing here keeps a customer or a worker waiting.
 
-    finding = await inspector.inspect(job, "leaves", siblings)
+    finding = await inspector.inspect(job, payload, "leaves", siblings)
 
 What is cheap (the claim, the drawn leaves) runs in a small pool of processes that is made anew when
 one of them dies or hangs; a full computation goes to the supervised children of `engine/workshop.py`,
@@ -13,6 +13,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from engine.desk import Desk
 from engine.errors import JobGivenUp
@@ -20,8 +21,8 @@ from engine.jobs.blobs import BlobCache, BlobError, BlobRef
 from engine.jobs.kind import Job, JobRefused
 from engine.messages import Computed, Done
 from engine.validator.actions import Finding, What
+from engine.validator.jobs import JobRow
 from engine.validator.kinds import InstalledKinds
-from engine.validator.tasks import JobRow
 from kernels.data import Data
 from kernels.errors import InvalidProof, KernelError, WrongResult
 from kernels.work import Outcome
@@ -43,10 +44,12 @@ class Inspector:
         self._processes = processes
         self._pool = self._new_pool()
 
-    async def inspect(self, row: JobRow, what: What, siblings: bytes) -> Finding:
-        """What the inspection comes to; it does not raise."""
+    async def inspect(
+        self, row: JobRow, payload: dict[str, Any], what: What, siblings: bytes
+    ) -> Finding:
+        """What the inspection of a result comes to; it does not raise."""
         try:
-            job = await asyncio.to_thread(self._kinds.job, row.payload)
+            job = await asyncio.to_thread(self._kinds.job, payload)
             if what == "full":
                 return await self._compute(row, job)
             return await self._look(row, job, what, siblings)
@@ -83,8 +86,8 @@ class Inspector:
             return Finding(None, "the process that checked it died")
 
     async def _compute(self, row: JobRow, job: Job) -> Finding:
-        seconds = PATIENCE_SECONDS + job.cost / SLOWEST_RATE
-        future: Future[Computed | Done] = self._desk.submit(job, name=row.job_id, seconds=seconds)
+        # However long the line is: who supervises the device sees whether it hangs.
+        future: Future[Computed | Done] = self._desk.submit(job, name=row.job_id)
         done = await asyncio.wrap_future(future)
         assert isinstance(done, Done)
         outcome = done.outcome

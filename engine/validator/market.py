@@ -39,8 +39,9 @@ from engine.validator.actions import Action, Closed, Finding, HangUp, Send, Tell
 from engine.validator.books import Books
 from engine.validator.dispatch import Dispatch, Patience
 from engine.validator.facts import Facts, Kinds
+from engine.validator.jobs import JobRow
 from engine.validator.links import GUEST_CAPABILITIES, Link, Links
-from engine.validator.tasks import JobRow, TaskRow, new_task_id
+from engine.validator.tasks import TaskRow, new_task_id
 from engine.validator.verdicts import SILENT, Verdicts
 
 
@@ -85,7 +86,7 @@ class Market:
     def restore(self) -> list[Action]:
         """Take up what a run before this one left open. Call it once, before anything else."""
         actions: list[Action] = []
-        for job in self._books.tasks.open_jobs():
+        for job in self._books.jobs.open():
             if job.state == "committed":
                 actions += self._verdicts.resume(job)
             elif job.guest:
@@ -125,7 +126,7 @@ class Market:
         if link is None:
             return actions
         for job_id in link.jobs:
-            job = self._books.tasks.job(job_id)
+            job = self._books.jobs.find(job_id)
             if job is None or not job.is_open:
                 continue
             if not job.guest:
@@ -145,7 +146,7 @@ class Market:
         if isinstance(frame, Hello):
             return self._on_hello(link, frame)
         job_id = getattr(frame, "job_id", None)
-        job = self._books.tasks.job(job_id) if job_id in link.jobs else None
+        job = self._books.jobs.find(job_id) if job_id in link.jobs else None
         if job is None:
             return self._stale(link, frame)
         match frame:
@@ -170,7 +171,7 @@ class Market:
     def size_for(self, link_id: int, job_id: str, sha256: str) -> int | None:
         """The size of these bytes, if a worker may have them: where a job of its own names them."""
         link = self.links.find(link_id)
-        job = self._books.tasks.job(job_id) if link is not None and job_id in link.jobs else None
+        job = self._books.jobs.find(job_id) if link is not None and job_id in link.jobs else None
         return None if job is None else dict(self._facts(job).blobs).get(sha256)
 
     def tick(self) -> list[Action]:
@@ -181,9 +182,9 @@ class Market:
             if silent and now - link.since >= self._patience.hello:
                 link.guest = True
                 link.capabilities = GUEST_CAPABILITIES if self._guests else None
-        for job in self._books.tasks.open_jobs():
-            if job.state == "out":
-                actions += self._look_after(job, now)
+        actions += self._look_after_orphans(now)
+        for job in self._books.jobs.late():
+            actions += self._drop(job, "its worker took too long")
         for task in self._books.tasks.overdue():
             actions += self._give_up(task, _("its deadline passed"), blame=SILENT / 2)
         return actions + self._offer()
@@ -226,17 +227,20 @@ class Market:
             return [Send(link.id, Verdict(job_id=frame.job_id, accepted=False, reason=reason))]
         return []
 
-    def _look_after(self, job: JobRow, now: float) -> list[Action]:
-        """A job that is out: has its worker left for good, or is it too slow?"""
-        cut_at = self._orphans.get(job.job_id)
-        if cut_at is not None:
+    def _look_after_orphans(self, now: float) -> list[Action]:
+        """Jobs whose connection was cut: has the worker left for good?"""
+        actions: list[Action] = []
+        for job_id, cut_at in list(self._orphans.items()):
+            job = self._books.jobs.find(job_id)
+            if job is None or job.state != "out":
+                if job is None or not job.is_open:
+                    del self._orphans[job_id]
+                continue
             worker = self._books.workers.find(job.worker_address or "")
             gone = worker is None or worker.out_at is not None
             if gone or now - cut_at >= self._patience.grace:
-                return self._drop(job, "its worker did not come back")
-        if now >= job.lease_until:
-            return self._drop(job, "its worker took too long")
-        return []
+                actions += self._drop(job, "its worker did not come back")
+        return actions
 
     def _drop(self, job: JobRow, reason: str, blame: float = SILENT) -> list[Action]:
         link = self.links.of_job(job.job_id)
@@ -253,7 +257,7 @@ class Market:
             self._books.customers.refund(
                 db, task.customer, task.reward, "the task failed", task.task_id
             )
-            for job in self._books.tasks.jobs_of(task.task_id):
+            for job in self._books.jobs.of_task(task.task_id):
                 if job.is_open:
                     actions += self._drop(job, reason, blame)
         told = Tell("task_failed", {"task_id": task.task_id, "reason": reason})
@@ -274,7 +278,7 @@ class Market:
             return []
         actions: list[Action] = []
         for job_id in list(self._orphans):
-            job = self._books.tasks.job(job_id)
+            job = self._books.jobs.find(job_id)
             if job is None or not job.is_open:
                 del self._orphans[job_id]
             elif job.worker_address == address:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.validator.books import Books
-from engine.validator.tasks import JobRow, TaskRow
+from engine.validator.jobs import JobRow
+from engine.validator.tasks import TaskRow
 from node_client.networks import format_cpc
 
 Status = Literal["pending", "in_progress", "completed", "failed"]
@@ -142,9 +143,9 @@ def show(books: Books, task: TaskRow, *, with_payload: bool = False) -> TaskView
     """A task for whoever asks. A result is there once the task is closed, and not before."""
     result = None
     if task.status == "completed" and task.job_id is not None:
-        job = books.tasks.job(task.job_id)
+        job = books.jobs.find(task.job_id)
         assert job is not None
-        result = _result(task, job)
+        result = _result(books, task, job)
     return TaskView(
         task_id=task.task_id,
         challenge_type=task.challenge_type,
@@ -153,12 +154,12 @@ def show(books: Books, task: TaskRow, *, with_payload: bool = False) -> TaskView
         deadline=task.deadline,
         created_at=task.created_at,
         reason=task.reason,
-        payload=task.payload if with_payload else None,
+        payload=books.tasks.payload(task.task_id) if with_payload else None,
         result=result,
     )
 
 
-def _result(task: TaskRow, job: JobRow) -> Result:
+def _result(books: Books, task: TaskRow, job: JobRow) -> Result:
     assert job.result_hash is not None
     data = None
     if job.data is not None and job.data_size is not None:
@@ -169,6 +170,6 @@ def _result(task: TaskRow, job: JobRow) -> Result:
         completed_at=task.closed_at or 0.0,
         job_id=job.job_id,
         proof=job.proof,
-        job_payload=job.payload if task.facts.own_seed else None,
+        job_payload=books.jobs.payload(job.job_id) if task.facts.own_seed else None,
         data=data,
     )

@@ -38,7 +38,8 @@ CREATE INDEX IF NOT EXISTS tasks_by_age ON tasks (created_at);
 CREATE TABLE IF NOT EXISTS jobs (
     job_id TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES tasks (task_id),
     role TEXT NOT NULL CHECK (role IN ('first', 'second')),
-    worker_address TEXT, guest INTEGER NOT NULL, payload TEXT NOT NULL,
+    worker_address TEXT, guest INTEGER NOT NULL,
+    payload TEXT,  -- NULL: the task's
     state TEXT NOT NULL
         CHECK (state IN ('out', 'committed', 'accepted', 'refused', 'dropped')),
     sent_at REAL NOT NULL, lease_until REAL NOT NULL,

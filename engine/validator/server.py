@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -78,7 +78,11 @@ def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
         _("another validator works with {path}").format(path=path),
         _("Stop it first, or give this one another directory with --directory."),
     )
-    with lock, _listen(request.host, request.port) as listening, Books.open(path, policy) as books:
+    with (
+        lock,
+        _listen(request.host, request.port) as listening,
+        closing(Books.open(path, policy)) as books,
+    ):
         blobs = BlobCache(path.parent / "blobs", request.blob_bytes)
         kinds = InstalledKinds(load_kinds(request.kinds), request.job_limits, blobs)
         address = Address(request.chain_id, _public_url(request, listening))
@@ -88,7 +92,7 @@ def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
             try:
                 market = Market(books, kinds, address, guests=request.guests)
                 service = Service(market, inspector, blobs, books, report)
-                _serve(request, service, kinds, listening, address, report)
+                _serve(request, service, kinds, listening, address, report, shop)
             finally:
                 inspector.close()
         if shop.error is not None:
@@ -102,6 +106,7 @@ def _serve(
     listening: socket.socket,
     address: Address,
     report: Reporter,
+    shop: WorkshopThread,
 ) -> None:
     failure: list[BaseException] = []
 
@@ -109,7 +114,7 @@ def _serve(
         host, port = listening.getsockname()[:2]
         report("validator", chain_id=address.chain_id, url=address.url, http=f"{host}:{port}")
         try:
-            await service.run(stopping)
+            await service.run(stopping, lambda: shop.is_alive())
         except Exception as error:  # noqa: BLE001 - raised again when the server has ended
             failure.append(error)
             server.should_exit = True

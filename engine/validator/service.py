@@ -11,8 +11,10 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from gettext import gettext as _
 from typing import Any
 
+from engine.errors import NoDevice
 from engine.jobs.blobs import BlobCache, BlobRef
 from engine.poc.frames import Frame, ProtocolError
 from engine.poc.rules import RefusalCode
@@ -73,12 +75,19 @@ class Service:
         self._running: set[asyncio.Task[None]] = set()
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Take up what was open, and look at the clock until the end. Raises DatabaseError."""
-        for task in self.books.tasks.open_tasks():
+    async def run(
+        self, stopping: asyncio.Event, can_compute: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Take up what was open, and look at the clock until the end. Raises DatabaseError.
+
+        Without a device that computes results again no verdict could be given: raises NoDevice.
+        """
+        for task in self.books.tasks.open():
             self.blobs.hold(_refs(task.facts))
         self.perform(self.market.restore())
         while not stopping.is_set():
+            if not can_compute():
+                raise NoDevice(_("no device is in service that could check results"))
             self.perform(self.market.tick())
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_SECONDS)
@@ -153,10 +162,12 @@ class Service:
         self.perform(self.market.fetched(wanted.job_id, complete=complete))
 
     async def _look(self, inspect: Inspect) -> None:
-        job = self.books.tasks.job(inspect.job_id)
+        job = self.books.jobs.find(inspect.job_id)
         if job is None:
             return
-        finding = await self._inspector.inspect(job, inspect.what, inspect.siblings)
+        finding = await self._inspector.inspect(
+            job, self.books.jobs.payload(job.job_id), inspect.what, inspect.siblings
+        )
         self.perform(self.market.found(inspect.job_id, inspect.what, finding))
 
 

@@ -20,8 +20,9 @@ from engine.poc.frames import JobResult, Open, Opening, Verdict, one_line
 from engine.poc.rules import OPEN_SECONDS
 from engine.validator.actions import Action, Closed, FetchData, Finding, HangUp, Inspect, Send, Tell
 from engine.validator.books import Books
+from engine.validator.jobs import JobRow
 from engine.validator.links import Link, Links
-from engine.validator.tasks import JobRow, TaskRow
+from engine.validator.tasks import TaskRow
 from node_client.address import is_address
 
 SILENT = 1.0
@@ -135,7 +136,7 @@ class Verdicts:
         """
         books = self._books
         with books.database.write() as db:
-            if not books.tasks.end(db, job.job_id, "dropped", reason):
+            if not books.jobs.end(db, job.job_id, "dropped", reason):
                 return []
             books.tasks.reopen(db, job.task_id, failed_attempt=counts)
             if blame and job.worker_address and not job.guest:
@@ -145,7 +146,10 @@ class Verdicts:
         return [told, *(self._unconfirmed(job) if job.role == "second" else [])]
 
     def escalate(self, job: JobRow, why: str) -> list[Action]:
-        """Compute the whole result here, as the worker does not do its part."""
+        """Compute the whole result here, as the worker does not do its part; once."""
+        trial = self._trials.get(job.job_id)
+        if trial is not None and trial.stage in ("full", "second", "compared"):
+            return []  # it has done all that was asked of it
         if job.worker_address and not job.guest:
             self._books.workers.blame(job.worker_address, LATE_PROOF)
         return [Tell("job_escalated", _named(job) | {"reason": why}), *self._compute(job)]
@@ -163,7 +167,7 @@ class Verdicts:
             link.nonce,
             job_id=job.job_id,
             task_id=job.task_id,
-            payload=job.payload,
+            payload=self._books.jobs.payload(job.job_id),
             worker_address=frame.worker_address,
             result_hash=frame.result_hash,
             proof=frame.proof,
@@ -187,7 +191,7 @@ class Verdicts:
         elif job.role == "first" and self._chance.random() < q:
             share = 0.0 if facts.own_seed else policy.second_probability(q, openable=openable)
             full = "second" if self._chance.random() < share else "self"
-        return self._books.tasks.commit(
+        return self._books.jobs.commit(
             job.job_id,
             worker=worker,
             result_hash=frame.result_hash,
@@ -278,7 +282,7 @@ class Verdicts:
         """The other one of two workers on one job."""
         others = [
             one
-            for one in self._books.tasks.jobs_of(job.task_id)
+            for one in self._books.jobs.of_task(job.task_id)
             if one.role != job.role and one.is_open
         ]
         return others[-1] if others else None
@@ -289,9 +293,9 @@ class Verdicts:
         with books.database.write() as db:
             task = books.tasks.existing(first.task_id)
             for job in jobs:
-                books.tasks.end(db, job.job_id, "accepted", "")
+                books.jobs.end(db, job.job_id, "accepted", "")
             if finding is not None and finding.data is not None:
-                books.tasks.set_data(db, first.job_id, *finding.data)
+                books.jobs.set_data(db, first.job_id, *finding.data)
             if books.tasks.close(db, task.task_id, "completed", job_id=first.job_id, reason=""):
                 for job, units in zip(jobs, _shares(task.reward, len(jobs)), strict=True):
                     books.rewards.book(
@@ -312,7 +316,7 @@ class Verdicts:
         """The result is wrong: its worker is out, and what is withheld of its rewards goes back."""
         books = self._books
         with books.database.write() as db:
-            if not books.tasks.end(db, job.job_id, "refused", reason):
+            if not books.jobs.end(db, job.job_id, "refused", reason):
                 return []
             books.tasks.reopen(db, job.task_id, failed_attempt=True)
             forfeited = 0
@@ -361,7 +365,7 @@ class Verdicts:
         trial = self._trials.get(job_id)
         if trial is None or trial.stage != stage:
             return None
-        return self._books.tasks.job(job_id)
+        return self._books.jobs.find(job_id)
 
     def _forget(self, job: JobRow) -> None:
         self._trials.pop(job.job_id, None)

@@ -198,7 +198,7 @@ class Arena:
 
     def task_result(self, task_id):
         """The result hash of a completed task."""
-        return self.books.tasks.job(self.task(task_id).job_id).result_hash
+        return self.books.jobs.find(self.task(task_id).job_id).result_hash
 
     def pass_time(self, seconds):
         self.clock.now += seconds
@@ -237,8 +237,8 @@ class Arena:
                     pass
 
     def inspect(self, job_id, what, siblings):
-        row = self.books.tasks.job(job_id)
-        job = self.kinds.job(row.payload)
+        row = self.books.jobs.find(job_id)
+        job = self.kinds.job(self.books.jobs.payload(job_id))
         result_hash = bytes.fromhex(row.result_hash)
         if what != "full":
             return look_at(job, what, result_hash, row.proof, None, row.leaves, siblings)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import requests
 from websockets.exceptions import ConnectionClosed
@@ -84,7 +85,7 @@ class LiveValidator:
         return (self.directory / "log").read_text()
 
     def books(self):
-        return Books.open(self.directory / "validator.sqlite")
+        return closing(Books.open(self.directory / "validator.sqlite"))
 
     def customer(self, name="alice", units=10**21):
         with self.books() as books:

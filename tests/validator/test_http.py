@@ -110,7 +110,7 @@ def test_a_result_shows_only_when_the_task_is_closed(shop):
     task = shop.http.get(where).json()
     assert task["status"] == "in_progress"
     assert task["result"] is None
-    committed = shop.arena.books.tasks.open_jobs()[0].result_hash
+    committed = shop.arena.books.jobs.open()[0].result_hash
     assert committed not in shop.http.get("/tasks").text
 
 

@@ -77,14 +77,14 @@ def test_a_task_is_done_checked_closed_and_paid(arena):
     posted = arena.post(reward=1000)
     task = arena.task(posted)
     assert task.status == "completed"
-    (job,) = arena.books.tasks.jobs_of(posted)
+    (job,) = arena.books.jobs.of_task(posted)
     assert job.state == "accepted"
     assert len(job.leaves) == 32
     assert [verdict.accepted for verdict in worker.verdicts] == [True]
     assert arena.books.rewards.withheld(worker.key.address) == 1000
     assert arena.books.customers.credit("alice") == 10**9 - 1000
     # Anybody can compute it again, from what the task says.
-    seed = bytes.fromhex(own_seed(task.payload["seed"], job.job_id))
+    seed = bytes.fromhex(own_seed(arena.books.tasks.payload(posted)["seed"], job.job_id))
     assert arena.device.compute(Task(seed, 64)).root.hex() == job.result_hash
 
 
@@ -327,7 +327,7 @@ def test_a_result_whose_signature_does_not_fit_is_none(arena):
     arena.join(Careless)
     posted = arena.post()
     assert arena.task(posted).status == "pending"
-    assert "signature" in arena.books.tasks.jobs_of(posted)[0].reason
+    assert "signature" in arena.books.jobs.of_task(posted)[0].reason
 
 
 def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
@@ -335,7 +335,7 @@ def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
     sleeper, shy = first.join(Sleeper), first.join(Shy)
     tasks = [first.post() for _ in range(4)]
     waiting = first.post()
-    states = {job.state for task in tasks for job in first.books.tasks.jobs_of(task)}
+    states = {job.state for task in tasks for job in first.books.jobs.of_task(task)}
     assert states == {"out", "committed"}
     second = Arena(tmp_path, policy=NO_CHANCE, clock=first.clock)  # nobody said goodbye
     try:
@@ -345,6 +345,6 @@ def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
         assert {second.task(task).status for task in [*tasks, waiting]} == {"completed"}
         assert second.books.tasks.counts() == {"completed": 5}
         for task in tasks:
-            assert [job.state for job in second.books.tasks.jobs_of(task)] == ["accepted"]
+            assert [job.state for job in second.books.jobs.of_task(task)] == ["accepted"]
     finally:
         second.close()

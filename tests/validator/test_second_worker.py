@@ -62,7 +62,7 @@ def test_who_agrees_shares_the_reward(arena):
     held = [arena.books.rewards.withheld(worker.key.address) for worker in (one, other)]
     assert held == [501, 500]
     assert arena.full_checks == 0
-    roles = {job.role: job.state for job in arena.books.tasks.jobs_of(task.task_id)}
+    roles = {job.role: job.state for job in arena.books.jobs.of_task(task.task_id)}
     assert roles == {"first": "accepted", "second": "accepted"}
 
 
@@ -110,7 +110,7 @@ def test_a_second_worker_whose_first_was_refused_is_checked_by_itself(arena):
     arena = arena(policy=ALWAYS)
     one, other = pair(arena, Multiplier, Sleeper)
     task_id = arena.post(PRODUCT, reward=1000)
-    first, second = arena.books.tasks.jobs_of(task_id)
+    first, second = arena.books.jobs.of_task(task_id)
     job = one.jobs[first.job_id][0]
     arena.hear(one, [one.result(job, "cd" * 32, None)])  # another result, after the commitment
     assert arena.books.workers.find(one.key.address).out_at is not None

@@ -50,7 +50,7 @@ def test_kill_dash_nine_loses_no_task_and_pays_none_twice(validator, tmp_path):
     assert "Traceback" not in validator.log()
     with validator.books() as books:
         for task_id in posted:
-            accepted = [job for job in books.tasks.jobs_of(task_id) if job.state == "accepted"]
+            accepted = [job for job in books.jobs.of_task(task_id) if job.state == "accepted"]
             assert len(accepted) == 1
         held = sum(books.rewards.withheld(worker.key.address) for worker in workers)
         assert held == 24 * 15 * 10**17
