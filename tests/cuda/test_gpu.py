@@ -236,6 +236,7 @@ def test_a_product_in_bands(monkeypatch):
 
 def test_tuning_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("CPC_CACHE", str(tmp_path))
+    monkeypatch.delenv("CPC_TUNE", raising=False)
     task = Task(bytes(range(32)), 1024)
     with CudaDevice(0) as device:
         root = device.compute(task).root
