@@ -12,7 +12,6 @@ def test_every_task_ends_once_and_right_whoever_is_killed(tmp_path):
         every=1.5,
         devices=("reference",),
         patience=100,
-        kinds=("cut", "kill worker", "kill child", "kill validator"),
     )
     assert judge.wrong == []
     assert judge.figures["tasks"] == {"completed": 40}

@@ -4,6 +4,7 @@ import base64
 
 import numpy as np
 
+from engine.jobs.blobs import CHUNK_BYTES
 from engine.jobs.inference import build_payload
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds, needed_blobs, parse_job
@@ -14,7 +15,7 @@ SIZES = (16, 33, 64, 100, 128)
 def make_payloads(count, seed, blobs):
     """`count` payloads of every kind; what they name is put into `blobs`."""
     chance = np.random.default_rng(seed)
-    makers = (_synthetic, _matmul, _synthetic, _inference)
+    makers = (_synthetic, _matmul, _synthetic, _inference, _matmul, _synthetic, _large, _inference)
     return [makers[n % len(makers)](chance, blobs) for n in range(count)]
 
 
@@ -23,7 +24,8 @@ def upload(payloads, blobs, customer):
     kinds, limits = load_kinds(), JobLimits()
     refs = {ref for payload in payloads for ref in needed_blobs(kinds, payload, limits)}
     for ref in sorted(refs, key=lambda ref: ref.sha256):
-        customer.put_blob(ref.sha256, blobs.read(ref, 0, ref.size))
+        parts = (blobs.read(ref, at, CHUNK_BYTES) for at in range(0, ref.size, CHUNK_BYTES))
+        customer.put_blob(ref.sha256, b"".join(parts))
 
 
 def right_answer(payload, blobs, device):
@@ -52,6 +54,14 @@ def _matmul(chance, blobs):
         "b": {"inline": base64.b64encode(chance.bytes(k * n)).decode()},
         "return_data": bool(chance.integers(2)),
     }
+
+
+def _large(chance, blobs):
+    """Operands that the worker fetches in chunks, and a product that the validator fetches."""
+    m, k, n = 300, int(chance.integers(3500, 4000)), 301
+    a, b = (blobs.put(chance.bytes(size)).to_json() for size in (m * k, k * n))
+    sides = {"m": m, "k": k, "n": n}
+    return {"challenge_type": "matmul", **sides, "a": a, "b": b, "return_data": True}
 
 
 def _inference(chance, blobs):

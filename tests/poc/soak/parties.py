@@ -58,6 +58,12 @@ class Party:
                 return True
         return False
 
+    def stall(self, seconds):
+        """SIGSTOP, and SIGCONT after a while: as a laptop that sleeps, or a machine that swaps."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
     @property
     def is_running(self):
         return self._process is not None and self._process.poll() is None

@@ -24,7 +24,7 @@ def soak(directory, *, tasks, workers, seed, every, devices, patience, kinds=KIN
     `every`: seconds from one fault to the next; `devices`: of the workers, in turn.
     """
     directory, chance = Path(directory), random.Random(seed)
-    blobs = BlobCache(directory / "blobs", 2**28)
+    blobs = BlobCache(directory / "blobs", 2**30)
     payloads = make_payloads(tasks, seed, blobs)
     port = _free_port()
     started = time.monotonic()

@@ -4,8 +4,9 @@ import threading
 import time
 from collections import Counter
 
-KINDS = ("cut", "cut", "cut", "kill worker", "kill child", "kill validator")
+KINDS = ("cut", "cut", "cut", "stall worker", "kill worker", "kill child", "kill validator")
 MOST_AWAY_SECONDS = 3.0
+STALL_SECONDS = 3.0
 
 
 class Saboteur(threading.Thread):
@@ -53,6 +54,9 @@ class Saboteur(threading.Thread):
             return False
         if kind == "kill child":
             return party.kill_child()
+        if kind == "stall worker":
+            party.stall(STALL_SECONDS)
+            return True
         party.kill()
         back = time.monotonic() + self._chance.uniform(0, MOST_AWAY_SECONDS)
         self._away.append((back, party))
