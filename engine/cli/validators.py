@@ -21,7 +21,8 @@ JobKinds = Annotated[
     typer.Option("--job-kind", help=_("Take only this kind of job. [all that are built in]")),
 ]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, max=1024, help=_("Jobs at once. [2 a device]"))
+    int | None,
+    typer.Option("--jobs", min=1, max=1024, help=_("Jobs of one validator at once. [2 a device]")),
 ]
 MaxSize = Annotated[
     int | None, typer.Option("--max-size", min=1, help=_("Largest matrix size of a job."))

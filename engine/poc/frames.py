@@ -119,7 +119,7 @@ class Capabilities(Model):
     product: Count
     """The most multiply-adds of one job: n^3 * iterations of a synthetic one."""
     jobs: Count
-    """Jobs at once, of all validators together."""
+    """Jobs at once."""
 
 
 # From the validator to the worker

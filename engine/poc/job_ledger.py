@@ -1,6 +1,6 @@
 """What was asked of this worker by validators, and what it answered: on disk before it is said.
 
-    with JobLedger.open(path) as ledger:
+    with open_job_ledger(path) as ledger:
         ledger.record_taken(Offer(url, job_id, task_id, "synthetic", payload_digest))
         ledger.record_result(url, job_id, result)
 
@@ -9,12 +9,12 @@ as long as it is known. One ledger belongs to one account. The newest `KEPT` job
 """
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from engine.database import Database, lock_file
 
@@ -68,45 +68,25 @@ class Known:
     """The validator's verdict."""
 
 
+@contextmanager
+def open_job_ledger(path: Path) -> "Iterator[JobLedger]":
+    """Open or make the file. Raises BadInput where another process has it, DatabaseError."""
+    lock = lock_file(
+        path.with_name(path.name + ".lock"),
+        _("another cpc-engine works for validators with {path}").format(path=path),
+        _("Stop it first, or give this one another account with --from."),
+    )
+    with lock, Database.open(path, SCHEMA, version=SCHEMA_VERSION) as database:
+        ledger = JobLedger(database)
+        ledger.prune()
+        yield ledger
+
+
 class JobLedger:
     """See the module. Every method raises DatabaseError where the disk fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._resources = ExitStack()
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open or make the file. Raises BadInput where another process has it, DatabaseError."""
-        with ExitStack() as resources:
-            resources.enter_context(
-                lock_file(
-                    path.with_name(path.name + ".lock"),
-                    _("another cpc-engine works for validators with {path}").format(path=path),
-                    _("Stop it first, or give this one another account with --from."),
-                )
-            )
-            ledger = cls(
-                resources.enter_context(Database.open(path, SCHEMA, version=SCHEMA_VERSION))
-            )
-            ledger._resources = resources.pop_all()
-            ledger._prune()
-        return ledger
-
-    def close(self) -> None:
-        """Close the file and let another process have it."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def find(self, url: str, job_id: str) -> Known | None:
         """What is known of a job."""
@@ -138,7 +118,7 @@ class JobLedger:
                 ),
             )
             if done.lastrowid is not None and done.lastrowid % _PRUNE_EVERY == 0:
-                self._prune()
+                self.prune()
 
     def record_result(self, url: str, job_id: str, result: Result) -> None:
         """The checked result, before anything is signed or sent."""
@@ -179,6 +159,7 @@ class JobLedger:
                 (*values.values(), url, job_id),
             )
 
-    def _prune(self) -> None:
+    def prune(self) -> None:
+        """Forget what is older than the newest `KEPT`."""
         with self._database.write() as db:
             db.execute("DELETE FROM jobs WHERE id <= (SELECT max(id) FROM jobs) - ?", (KEPT,))

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any
+from typing import Any, NoReturn
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from engine.errors import DatabaseError
+from engine.errors import DatabaseError, LedgerError
 from engine.poc.allowance import Allowance
 from engine.poc.decode import Decoder, Refusal, refuse_long
 from engine.poc.frames import FROM_VALIDATOR, Frame, encode, one_line
@@ -67,7 +67,7 @@ class Link:
         self._told: str | None = None
 
     async def run(self) -> None:
-        """Until cancelled. Raises DatabaseError."""
+        """Until cancelled. Raises DatabaseError, LedgerError."""
         pause = self._patience.first
         while True:
             began = time.monotonic()
@@ -97,6 +97,11 @@ class Link:
             return _("it did not answer within {seconds:.0f} s").format(seconds=patience.opening)
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
             return one_line(str(error) or type(error).__name__)
+        except (DatabaseError, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001 - nor one over what a peer does to a connection
+            self._tell_bug(error)
+            return type(error).__name__
 
     async def _serve(self, connection: ClientConnection) -> str:
         outbox = _Outbox(connection, self._patience.sending)
@@ -112,9 +117,8 @@ class Link:
             self._session.lost()
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-        raise AssertionError("a connection is listened to until it ends")
 
-    async def _listen(self, connection: ClientConnection) -> None:
+    async def _listen(self, connection: ClientConnection) -> NoReturn:
         allowance = Allowance(FRAMES_A_SECOND, FRAMES_AT_ONCE)
         while True:
             message = await read_message(connection)
@@ -129,11 +133,14 @@ class Link:
     def _take(self, read: Frame | Refusal, size: int) -> None:
         try:
             self._session.take(read, size)
-        except DatabaseError:
+        except (DatabaseError, LedgerError):
             raise
         except Exception as error:  # noqa: BLE001 - a slip over one frame must not end the others' work
-            detail = f"{type(error).__name__}: {error}"
-            self._report("validator_bug", url=self._url, detail=one_line(detail))
+            self._tell_bug(error)
+
+    def _tell_bug(self, error: Exception) -> None:
+        detail = one_line(f"{type(error).__name__}: {error}")
+        self._report("validator_bug", url=self._url, detail=detail)
 
     def _tell_down(self, reason: str, wait: float) -> None:
         """Once for each reason: a validator may be away for days."""

@@ -31,7 +31,7 @@ from engine.poc.frames import one_line
 from engine.poc.job_ledger import Known, Offer, Result
 from engine.poc.rules import ErrorCode
 from engine.poc.voice import Say, Voice, data_ref
-from engine.poc.workplace import Workplace
+from engine.poc.workplace import Room, Workplace
 
 
 class Session:
@@ -42,6 +42,7 @@ class Session:
         self._url = url
         self._place = place
         self._spawn = spawn
+        self.room = Room(place.jobs)
         self._at_work: dict[str, Assignment] = {}
         self._aftermath = Aftermath(self.voice, place, spawn)
         self._fetcher = Fetcher(place.blobs, self.voice.say)
@@ -96,7 +97,7 @@ class Session:
             self.voice.refuse(frame.job_id, "invalid_payload", message)
         elif current is not None:
             current.connection = self.voice.connection
-        elif self._place.room.enter(size, silent=not self.voice.greeted):
+        elif self.room.enter(size, silent=not self.voice.greeted):
             result = known.result if known is not None else None
             assignment = Assignment(frame, offer, size, self.voice.connection, result)
             self._at_work[frame.job_id] = assignment
@@ -129,7 +130,7 @@ class Session:
 
     def _leave(self, assignment: Assignment, _task: "asyncio.Task[None]") -> None:
         """Called when the task has ended: also where it was cancelled before it began."""
-        self._place.room.leave(assignment.size)
+        self.room.leave(assignment.size)
         if self._at_work.get(assignment.offer.job_id) is assignment:
             del self._at_work[assignment.offer.job_id]
 

@@ -1,8 +1,4 @@
-"""Opens what work for validators needs: kinds, limits, ledger, blobs.
-
-with open_workplace(request, key, executor=desk, devices=("cpu",), report=report) as place:
-PocWorker(request.validators, place, failed).start()
-"""
+"""What the operator asked for, checked, and what work for validators needs: limits, ledger, blobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +10,7 @@ from engine.errors import BadInput, SetupError
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobKind, JobLimits
 from engine.jobs.registry import load_kinds
-from engine.poc.job_ledger import JobLedger
+from engine.poc.job_ledger import open_job_ledger
 from engine.poc.urls import check_validator_url
 from engine.poc.workplace import Executor, Workplace
 from engine.reporter import Reporter
@@ -80,7 +76,7 @@ def open_workplace(
 ) -> Iterator[Workplace]:
     """Everything that the sessions share. Raises BadInput, DatabaseError."""
     path = request.ledger or state_directory() / f"jobs-{key.address}.sqlite"
-    with JobLedger.open(path) as ledger:
+    with open_job_ledger(path) as ledger:
         yield Workplace(
             key=key,
             executor=executor,

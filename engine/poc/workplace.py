@@ -1,4 +1,4 @@
-"""What the sessions with all validators share: key, devices, limits, ledger, blobs, room.
+"""What the sessions with all validators share: key, devices, limits, ledger, blobs.
 
 The limits are the worker's own. It tells them to validators in its hello, and holds to them whatever
 a validator asks.
@@ -6,7 +6,7 @@ a validator asks.
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from engine.jobs.blobs import BlobCache
@@ -14,14 +14,16 @@ from engine.jobs.kind import JobKind, JobLimits
 from engine.messages import Computed, Done
 from engine.poc.frames import Capabilities
 from engine.poc.job_ledger import JobLedger, Known
+from engine.poc.rules import MAX_FRAME_BYTES
 from engine.reporter import Reporter
 from kernels.work import DeviceWork
 from node_client.keys import PrivateKey
 
 SILENT_JOBS = 64
-"""Jobs of validators that said no hello: they do not know `busy`, so theirs wait in a line."""
-MOST_WAITING_BYTES = 128 * 2**20
-"""Of all payloads that are not answered yet."""
+"""Jobs of a validator that never challenged: it does not know `busy`, so its jobs wait in a line."""
+MOST_WAITING_BYTES = 4 * MAX_FRAME_BYTES
+"""Of a validator's payloads that are not answered yet."""
+MOST_DEVICES_TOLD = 64
 
 
 class Executor(Protocol):
@@ -41,31 +43,29 @@ class Answered(Protocol):
 
 
 class Room:
-    """How many jobs are at work, and how large they are."""
+    """How many jobs of one validator are at work, and how large they are.
+
+    Each has its own, so that none can take the others' place.
+    """
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        self._inside = 0
+        self.inside = 0
         self._bytes = 0
 
     def enter(self, size: int, *, silent: bool) -> bool:
         """Take a job of `size` bytes in; False where there is no room. `silent`: without a hello."""
         most = max(self._jobs, SILENT_JOBS) if silent else self._jobs
-        if self._inside >= most or self._bytes + size > MOST_WAITING_BYTES:
+        if self.inside >= most or self._bytes + size > MOST_WAITING_BYTES:
             return False
-        self._inside += 1
+        self.inside += 1
         self._bytes += size
         return True
 
     def leave(self, size: int) -> None:
         """That job is answered, or will not be."""
-        self._inside -= 1
+        self.inside -= 1
         self._bytes -= size
-
-    @property
-    def inside(self) -> int:
-        """Jobs at work."""
-        return self._inside
 
 
 def _not_told(known: Known) -> None:  # noqa: ARG001
@@ -74,7 +74,10 @@ def _not_told(known: Known) -> None:  # noqa: ARG001
 
 @dataclass(slots=True)
 class Workplace:
-    """See the module. `jobs`: at once. `chain_id`: where it is known, no other one is signed."""
+    """See the module.
+
+    `jobs`: at once, of each validator. `chain_id`: where it is known, no other one is signed.
+    """
 
     key: PrivateKey
     executor: Executor
@@ -87,16 +90,12 @@ class Workplace:
     jobs: int = 2
     chain_id: str | None = None
     answered: Answered = _not_told
-    room: Room = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.room = Room(self.jobs)
 
     def capabilities(self) -> Capabilities:
         """What the hello says."""
         return Capabilities(
             kinds=tuple(sorted(self.kinds)),
-            devices=self.devices,
+            devices=self.devices[:MOST_DEVICES_TOLD],
             matrix_size=self.limits.matrix_size,
             iterations=self.limits.iterations,
             product=self.limits.multiply_adds,

@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from websockets.sync.server import serve
@@ -14,7 +15,7 @@ from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
 from engine.messages import Done
 from engine.poc import frames
-from engine.poc.job_ledger import JobLedger
+from engine.poc.job_ledger import open_job_ledger
 from engine.poc.link import Patience
 from engine.poc.worker import PocWorker
 from engine.poc.workplace import Workplace
@@ -138,7 +139,8 @@ def start(tmp_path, executor, key):
     def go(*urls, patience=IMPATIENT, **settings):
         told, failures = [], []
         directory = tmp_path / str(len(stop)) if settings.pop("fresh", False) else tmp_path
-        ledger = JobLedger.open(directory / "jobs.sqlite")
+        resources = ExitStack()
+        ledger = resources.enter_context(open_job_ledger(directory / "jobs.sqlite"))
         place = Workplace(
             key=key,
             executor=settings.pop("executor", executor),
@@ -155,7 +157,7 @@ def start(tmp_path, executor, key):
 
         def end():
             worker.stop()
-            ledger.close()
+            resources.close()
 
         running = Running(worker, place, told, failures)
         running.stop = end

@@ -11,7 +11,7 @@ from engine.jobs.blobs import BlobCache
 from engine.jobs.registry import load_kinds
 from engine.poc import frames
 from engine.poc.decode import Refusal
-from engine.poc.job_ledger import JobLedger
+from engine.poc.job_ledger import open_job_ledger
 from engine.poc.session import Session
 from engine.poc.workplace import Workplace
 from node_client.keys import PrivateKey
@@ -78,7 +78,7 @@ async def live_through(came):
     executor = InProcess()
     with (
         tempfile.TemporaryDirectory() as name,
-        JobLedger.open(Path(name) / "jobs.sqlite") as ledger,
+        open_job_ledger(Path(name) / "jobs.sqlite") as ledger,
     ):
         place = Workplace(
             key=PrivateKey((7).to_bytes(32)),
@@ -109,13 +109,13 @@ async def live_through(came):
                     await asyncio.sleep(0.005)
                 case _:
                     session.take(event, 100)
-            assert 0 <= place.room.inside <= 64
+            assert 0 <= session.room.inside <= 64
         session.lost()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
         await asyncio.sleep(0)  # what is called when a task has ended is called a moment later
         for task in tasks:
             assert task.cancelled() or task.exception() is None
-        assert place.room.inside == 0
+        assert session.room.inside == 0
         assert "validator_bug" not in told
         executor.close()
 

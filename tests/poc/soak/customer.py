@@ -10,6 +10,7 @@ AT_ONCE = 60
 """Open tasks at the market, at most: the rest is posted as they are done."""
 POLL_SECONDS = 0.25
 PATIENCE = 90.0
+TOO_MANY = 429
 
 
 class Customer:
@@ -55,6 +56,10 @@ class Customer:
             lost = [task for task in newest if task["task_id"] not in self.posted]
             self.posted |= {task["task_id"]: payload for task in lost}
             return bool(lost)
+        except Refused as error:
+            if error.status != TOO_MANY:
+                raise
+            return False
         self.posted[task["task_id"]] = payload
         return True
 
@@ -67,7 +72,7 @@ class Customer:
             except MarketError:
                 return None
             except Refused as error:
-                if error.status != 429:
+                if error.status != TOO_MANY:
                     raise
                 time.sleep(1)
                 return None
