@@ -194,7 +194,7 @@ def mine(
 
             attending.append(beside(validators, key, report))
         if live:  # nothing is asked from here on
-            stack.enter_context(LiveView(report))
+            attending.append(stack.enter_context(LiveView(report)).attend)
         summary = mine_on(
             MineRequest(
                 urls=urls,

@@ -1,10 +1,11 @@
 """Shows the board on a terminal while it is open, and gives the terminal back as it was.
 
-    with LiveView(board):
-        mine_on(request, key, board)
+    with LiveView(board) as view:
+        mine_on(request, key, board, view.attend)
 
 On the alternate screen, as an editor is: what stood there before stands there again afterwards,
-however the run ends, a kill -9 excepted (`reset` mends that). Ctrl-Z works, too.
+however the run ends, a kill -9 excepted (`reset` mends that). Ctrl-Z works, too, and the keys p and q
+while something attends that can be paused and stopped.
 """
 
 import contextlib
@@ -12,23 +13,40 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from rich.console import Console
 
 from engine.view.board import Board
-from engine.view.terminal import Size, draw
+from engine.view.keys import Keys, in_foreground
+from engine.view.terminal import Size, draw, hint
 
 FRAMES_PER_SECOND = 4
 
 
+class Control(Protocol):
+    """What the keys do; from any thread, without waiting."""
+
+    def pause(self) -> None:
+        """Give no device work."""
+
+    def resume(self) -> None:
+        """End that."""
+
+    def stop(self) -> None:
+        """Ask for the end."""
+
+
 def can_show(out: TextIO) -> bool:
-    """Whether `out` is a terminal that a live view can be drawn on."""
+    """Whether `out` is a terminal that a live view can be drawn on, and this program's now."""
     if not out.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
         return False
-    return (out.encoding or "").lower().replace("-", "") == "utf8"
+    if (out.encoding or "").lower().replace("-", "") != "utf8":
+        return False
+    return in_foreground(out.fileno())
 
 
 class LiveView:
@@ -37,7 +55,10 @@ class LiveView:
     def __init__(self, board: Board, console: Console | None = None) -> None:
         self._board = board
         self._console = console or Console()
+        self._control: Control | None = None
         self._frames: _Frames | None = None
+        self._keys: Keys | None = None
+        self._changing = threading.Lock()
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -54,14 +75,51 @@ class LiveView:
     ) -> None:
         self._closing.close()
 
+    @contextlib.contextmanager
+    def attend(self, control: Control) -> Iterator[None]:
+        """The keys work while this is open, where the input is a terminal."""
+        self._control = control
+        with self._changing:
+            self._listen()
+        try:
+            yield
+        finally:
+            self._control = None
+            with self._changing:
+                self._listen_no_more()
+
     def _show(self) -> None:
-        self._frames = _Frames(self._board, self._console)
-        self._frames.start()
+        with self._changing:
+            self._listen()
+            self._frames = _Frames(self._board, self._console, with_keys=self._keys is not None)
+            self._frames.start()
 
     def _hide(self) -> None:
-        if self._frames is not None:
-            self._frames.stop()
-            self._frames = None
+        with self._changing:
+            self._listen_no_more()
+            if self._frames is not None:
+                self._frames.stop()
+                self._frames = None
+
+    def _listen(self) -> None:
+        if self._control is None or not sys.stdin.isatty():
+            return
+        descriptor = sys.stdin.fileno()
+        if in_foreground(descriptor):
+            self._keys = Keys(descriptor, {"p": self._pause_or_resume, "q": self._control.stop})
+            self._keys.start()
+            if self._frames is not None:
+                self._frames.with_keys = True
+
+    def _listen_no_more(self) -> None:
+        if self._keys is not None:
+            self._keys.stop()
+            self._keys = None
+
+    def _pause_or_resume(self) -> None:
+        if (control := self._control) is not None:
+            paused = self._board.snapshot().pause_asked
+            (control.resume if paused else control.pause)()
 
     @contextlib.contextmanager
     def _on_suspend(self) -> Iterator[None]:
@@ -80,15 +138,18 @@ class LiveView:
 
     def _step_aside(self) -> None:
         self._hide()
-        os.kill(os.getpid(), signal.SIGSTOP)  # goes on from here when the shell says `fg`
+        os.kill(os.getpid(), signal.SIGSTOP)  # goes on from here when the shell says `fg`, or `bg`
+        while not in_foreground(self._console.file.fileno()):
+            time.sleep(0.25)
         self._show()
 
 
 class _Frames(threading.Thread):
     """Draws until told to stop, then clears the screen: some terminals would keep parts of it."""
 
-    def __init__(self, board: Board, console: Console) -> None:
+    def __init__(self, board: Board, console: Console, *, with_keys: bool) -> None:
         super().__init__(name="live-view", daemon=True)
+        self.with_keys = with_keys
         self._board = board
         self._console = console
         self._stopping = threading.Event()
@@ -102,7 +163,8 @@ class _Frames(threading.Thread):
         with contextlib.suppress(OSError), self._console.screen() as screen:  # it may be gone
             while not self._stopping.is_set():
                 width, height = self._console.size
-                screen.update(draw(self._board.snapshot(), Size(width, height)))
+                keys = hint() if self.with_keys else ""
+                screen.update(draw(self._board.snapshot(), Size(width, height), keys))
                 self._stopping.wait(1 / FRAMES_PER_SECOND)
             self._console.clear()
 

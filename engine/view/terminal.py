@@ -61,8 +61,13 @@ class Size:
     height: int
 
 
-def draw(snapshot: Snapshot, size: Size) -> RenderableType:
-    """Everything, in at most `size.height` rows."""
+def hint() -> str:
+    """What the keys do."""
+    return _("p pause or resume, q quit")
+
+
+def draw(snapshot: Snapshot, size: Size, keys: str = "") -> RenderableType:
+    """Everything, in at most `size.height` rows; `keys` is what stands in the last frame."""
     framed = size.height >= _LOW
     head = [_title(snapshot), *_trouble(snapshot)]
     free = size.height - len(head) - (2 if framed else 0)  # the frame of the devices
@@ -77,7 +82,7 @@ def draw(snapshot: Snapshot, size: Size) -> RenderableType:
         parts.append(_facts(snapshot, size.width, framed=framed))
         left -= facts
     if left >= (3 if framed else 1):
-        parts.append(_events(snapshot, left, framed=framed))
+        parts.append(_events(snapshot, left, keys, framed=framed))
     return Group(*parts)
 
 
@@ -215,7 +220,7 @@ def _pairs(*rows: tuple[str, RenderableType]) -> Table:
     return grid
 
 
-def _events(snapshot: Snapshot, rows: int, *, framed: bool) -> RenderableType:
+def _events(snapshot: Snapshot, rows: int, keys: str, *, framed: bool) -> RenderableType:
     rows -= 2 if framed else 0
     lines: list[RenderableType] = [
         Text.assemble(
@@ -228,14 +233,21 @@ def _events(snapshot: Snapshot, rows: int, *, framed: bool) -> RenderableType:
         for event in snapshot.events[-rows:]
     ]
     lines += [Text("")] * (rows - len(lines))
-    return _frame(Group(*lines), _("Events"), framed=framed)
+    return _frame(Group(*lines), _("Events"), keys, framed=framed)
 
 
-def _frame(content: RenderableType, title: str, *, framed: bool) -> RenderableType:
+def _frame(content: RenderableType, title: str, foot: str = "", *, framed: bool) -> RenderableType:
     if not framed:
         return content
     return Panel(
-        content, title=title, title_align="left", border_style=_FRAME, box=box.ROUNDED, expand=True
+        content,
+        title=title,
+        title_align="left",
+        subtitle=foot or None,
+        subtitle_align="right",
+        border_style=_FRAME,
+        box=box.ROUNDED,
+        expand=True,
     )
 
 

@@ -103,14 +103,17 @@ def test_durations_and_money():
     assert money(None) == "–"
 
 
-class Terminal:
-    """A program on a pseudo-terminal of its own."""
+OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 
-    def __init__(self, *arguments, rows=24, columns=80):
+
+class Terminal:
+    """A program on a pseudo-terminal of its own, in whose foreground it runs."""
+
+    def __init__(self, script, *arguments, rows=24, columns=80):
         self.fd, other = pty.openpty()
         ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.program = subprocess.Popen(
-            [sys.executable, "-c", *arguments],
+            [sys.executable, "-c", OWN_TERMINAL + script, *arguments],
             stdin=other,
             stdout=other,
             stderr=other,
@@ -134,27 +137,58 @@ class Terminal:
                 return
             self.text += read
 
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
     def end(self):
         self.until(None)
         return self.program.wait(timeout=30)
 
 
 def test_a_real_terminal_shows_it_and_gets_back_what_it_showed(tmp_path, monkeypatch):
-    """Mining on a devnet under a pseudo-terminal, ended by Ctrl-C."""
+    """Mining on a devnet, paused and resumed by a key, ended by Ctrl-C."""
     monkeypatch.setenv("CPC_STATE", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     main = "from engine.cli import main; main()"
     line = "mine --devnet --device reference --size 16 --block-time 0.5 --depth 1"
     terminal = Terminal(main, *line.split())
+    before = termios.tcgetattr(terminal.fd)
     terminal.until(r"\x1b\[\?1049h")
     terminal.until(r"Devices.*reference.*ready.*final, in block 2")
-    before = len(terminal.text)
-    terminal.program.send_signal(signal.SIGINT)
+    terminal.until("p pause or resume, q quit")
+    terminal.type("p")
+    terminal.until("Paused: asked for")
+    terminal.type("p")
+    terminal.until("takes work again")
+    seen = len(terminal.text)
+    terminal.type("\x03")
     assert terminal.end() == 0
-    left = terminal.text[before:]
+    left = terminal.text[seen:]
     assert left.index("\x1b[?1049l") < left.index("result(s) confirmed")
     assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l")
+    assert termios.tcgetattr(terminal.fd) == before
     assert "Traceback" not in terminal.text
+
+
+def test_q_quits_and_other_keys_do_nothing():
+    script = (
+        "import threading\n"
+        "from engine.view.board import Board\n"
+        "from engine.view.live import LiveView\n"
+        "class Control(threading.Event):\n"
+        "    stop = threading.Event.set\n"
+        "    pause = resume = None\n"
+        "control = Control()\n"
+        "with LiveView(Board()) as view, view.attend(control):\n"
+        "    assert control.wait(30)\n"
+        "print('quit')\n"
+    )
+    terminal = Terminal(script)
+    terminal.until("q quit")
+    terminal.type("xyz\r\x1b[A")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert terminal.text.rstrip().endswith("quit")
 
 
 def test_a_stopped_view_steps_aside_and_comes_back(tmp_path, monkeypatch):
