@@ -14,14 +14,13 @@ The loop itself never waits for the network or a device, so that it always sees 
 """
 
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from types import FrameType
-from typing import Any, Protocol
+from gettext import gettext as _
+from typing import Any
 
 from engine.actions import Accepted
 from engine.backlog import Job, new_ticket
@@ -47,6 +46,7 @@ from engine.protect.lookout import NO_WISHES, Lookout, Protection
 from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
 from engine.sender import Sender, SenderSettings
+from engine.systemd import Manager
 from engine.tasks import BlockTask
 from engine.telling import Told, tell, tell_totals
 from engine.watcher import NewTip, NodeTrouble, NodeWell, Watcher
@@ -55,6 +55,11 @@ from kernels.task import Task
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
+GRACE_SECONDS = 0.4
+"""When the end was asked for, a task at work has so long to end: all of it within a second."""
+STUCK_SECONDS = 600.0
+"""Watcher and sender ask a node that does not answer for minutes, several of them in turn; who is
+silent for longer than that hangs."""
 _SHARE_OF_A_BLOCK = 0.5
 """Of a block's time, for computing; the rest is for checking, signing and sending."""
 
@@ -112,10 +117,12 @@ class Miner:
         report: Reporter,
         *,
         launch: Launch = LocalProcesses,
+        manager: Manager | None = None,
     ) -> None:
         """`connect` makes a client: watcher and sender have one each, as sessions are not shared.
 
         `launch` makes what the children are started with: processes here, or a farm's machines.
+        `manager` is told that the run is well.
         """
         self._settings = settings
         self._key = key
@@ -142,6 +149,7 @@ class Miner:
         self._seen = self._missed = 0
         self._skipped: set[str] = set()
         self._stopping = False
+        self._manager = manager or Manager()
 
     def run(self) -> Summary:
         """Mine until the blocks are done or somebody asks for the end.
@@ -152,16 +160,14 @@ class Miner:
         started = time.monotonic()
         self._close_the_last_run()
         tell_totals(self._ledger, self._report)
-        self._sender.start()
+        self._sender.start()  # what an earlier run signed is sent from here on
         self._lookout.start()
         try:
             self._take(self._workshop.start())
             while not self._stopping and not self._finished():
-                for event in self._events():
-                    self._handle(event)
-                self._take(self._workshop.tick())
-                self._keeper.tick()
-            self._report("stopping")
+                self._turn()
+                self._vouch()
+            self._finish()
         finally:
             self._stop()
         self._tell_the_rest()
@@ -172,6 +178,40 @@ class Miner:
             self._results_of_this_run(),
             time.monotonic() - started,
         )
+
+    def _turn(self) -> None:
+        for event in self._events():
+            self._handle(event)
+        self._take(self._workshop.tick())
+        self._keeper.tick()
+
+    def _vouch(self) -> None:
+        """For the service manager's watchdog: this loop turns, and so do the threads beside it."""
+        now = time.monotonic()
+        threads = [self._sender.turned_at]
+        if self._watcher.ident is not None:
+            threads.append(self._watcher.turned_at)
+        if now - min(threads) < STUCK_SECONDS:
+            self._manager.alive(self._status())
+
+    def _status(self) -> str:
+        states = self._children.states()
+        devices = ", ".join(f"{name} {state}" for name, (state, _reason) in states.items())
+        return _("{seen} blocks seen, {missed} missed; {devices}").format(
+            seen=self._seen, missed=self._missed, devices=devices
+        )
+
+    def _finish(self) -> None:
+        """What is at work may end, if that is soon; the rest is dropped, and written down so."""
+        self._manager.stopping()
+        self._stopping = True
+        self._drop_what_waits(_("the engine stops"))
+        until = time.monotonic() + GRACE_SECONDS
+        while self._jobs and time.monotonic() < until:
+            self._turn()
+        for ticket in list(self._jobs):
+            self._skip(ticket, _("the engine stops"))
+        self._report("stopping")
 
     def stop(self) -> None:
         """Ask for the end, which begins within a tick: from any thread, or a signal handler."""
@@ -254,7 +294,7 @@ class Miner:
     def _on_tip(self, tip: NewTip) -> None:
         self._sender.poke()
         limit = self._settings.blocks
-        if limit is not None and self._seen >= limit:
+        if self._stopping or (limit is not None and self._seen >= limit):
             return
         last = self._ledger.last_block_height()
         count = self._tasks_for_a_block()
@@ -267,7 +307,7 @@ class Miner:
             self._count_missed(last + 1, tip.block.height - 1)
         if self._first_height is None:
             self._first_height = tip.block.height
-        self._drop_what_waits()
+        self._drop_what_waits("a newer block came before a device was free")
         self._seen += 1
         tasks = self._derive(tip, count)
         self._report(
@@ -285,7 +325,7 @@ class Miner:
 
     def _submit(self, job: Job) -> None:
         if self._children.all_paused:
-            self._skip(job, self._keeper.reason())
+            self._skip(job.ticket, self._keeper.reason())
         else:
             self._take(self._workshop.submit(job))
 
@@ -318,23 +358,23 @@ class Miner:
         self._missed += last - first + 1
         self._report("gap", first=first, last=last, reason=reason)
 
-    def _drop_what_waits(self) -> None:
+    def _drop_what_waits(self, reason: str) -> None:
         paused = self._children.all_paused
-        late = "a newer block came before a device was free"
         for job in self._children.drop_pending():
-            self._skip(job, self._keeper.reason() if paused else late)
+            self._skip(job.ticket, self._keeper.reason() if paused else reason)
 
     def _watch(self) -> None:
         """Not before a child is ready: until then a block could only be skipped."""
         if self._watcher.ident is None:
             self._watcher.start()
+            self._manager.ready()
 
     def _take(self, endings: list[Ending]) -> None:
         for ending in endings:
             if isinstance(ending, Accepted):
                 self._on_accepted(ending)
             else:
-                self._skip(ending.job, ending.reason)
+                self._skip(ending.job.ticket, ending.reason)
 
     def _on_accepted(self, accepted: Accepted) -> None:
         task, seen_at = self._jobs.pop(accepted.job.ticket)
@@ -353,15 +393,15 @@ class Miner:
             latency=time.time() - seen_at,
         )
 
-    def _skip(self, job: Job, reason: str) -> None:
-        task, _ = self._jobs.pop(job.ticket)
+    def _skip(self, ticket: int, reason: str) -> None:
+        task, _seen_at = self._jobs.pop(ticket)
         self._ledger.record_skipped(task.block_hash, reason)
         self._skipped.add(task.block_hash)
         self._report("skipped", height=task.height, reason=reason)
 
     def _close_the_last_run(self) -> None:
         """Blocks that a crash left without an answer are skipped; the tip may still be answered."""
-        for _, block_hash in self._ledger.unanswered_blocks():
+        for _height, block_hash in self._ledger.unanswered_blocks():
             self._ledger.record_skipped(block_hash, "the engine stopped before it was computed")
 
     def _finished(self) -> bool:
@@ -396,37 +436,4 @@ class Miner:
         self._lookout.stop()
         self._sender.stop()
         self._workshop.stop()
-        self._sender.join(timeout=0.5)
-
-
-class Stoppable(Protocol):
-    """A run that can be asked to end."""
-
-    def stop(self) -> None:
-        """Ask for the end: from a signal handler, too."""
-
-
-@contextmanager
-def stop_on_signals(run: Stoppable) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for the end; a second one is a KeyboardInterrupt.
-
-    For the main thread only.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = False
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True  # no lock may be taken here: the main thread may hold it
-        run.stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        self._sender.join(timeout=0.2)  # a daemon: it may hang in a question to the node

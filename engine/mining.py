@@ -13,7 +13,7 @@ from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import BadInput, SetupError
 from engine.ledger import Ledger
 from engine.limits import Limits
-from engine.miner import Launch, Miner, MineSettings, Summary, stop_on_signals
+from engine.miner import Launch, Miner, MineSettings, Summary
 from engine.preflight import (
     Chain,
     check_balance,
@@ -27,7 +27,9 @@ from engine.processes import LocalProcesses
 from engine.protect.lookout import NO_WISHES, Protection
 from engine.reporter import Reporter
 from engine.sender import SenderSettings
+from engine.signals import stop_on_signals
 from engine.state import ledger_path
+from engine.systemd import Manager
 from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
@@ -124,11 +126,12 @@ def mine_on(
             ledger,
             report,
             launch=launch or usual,
+            manager=Manager.from_environment(),
         )
         with ExitStack() as stack:
             for open_beside in attend:
                 stack.enter_context(open_beside(miner))
-            stack.enter_context(stop_on_signals(miner))
+            stack.enter_context(stop_on_signals(miner.stop, miner.child_pids))
             return miner.run()
 
 

@@ -17,6 +17,7 @@ are signed and sent in between, and only what rests on having read every block i
 
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +158,8 @@ class Sender(threading.Thread):
         self._trouble: str | None = None
         self._next_up: tuple[str, int] | None = None
         self._balance: int | None = None
+        self.turned_at = time.monotonic()
+        """When the thread last began a round."""
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
 
@@ -173,6 +176,7 @@ class Sender(threading.Thread):
         """Step when poked, and now and then, until told to stop."""
         try:
             while not self.stopping.is_set():
+                self.turned_at = time.monotonic()
                 if not self.behind:
                     self._poked.wait(self._settings.network.block_time)
                 self._poked.clear()

@@ -62,6 +62,8 @@ class Watcher(threading.Thread):
         self._grid = BlockGrid(block_time)
         self._tip: tuple[int, str] | None = None
         self._in_trouble = False
+        self.turned_at = time.monotonic()
+        """When the thread last began to look."""
 
     @property
     def block_time(self) -> float:
@@ -78,6 +80,7 @@ class Watcher(threading.Thread):
     def _watch(self) -> None:
         pause = 0.0
         while not self.stopping.wait(pause):
+            self.turned_at = time.monotonic()
             try:
                 self._look()
             except (NodeError, InvalidData) as error:

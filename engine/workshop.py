@@ -150,6 +150,10 @@ class WorkshopThread(threading.Thread):
         """Where work is handed in."""
         return self._workshop.desk
 
+    def child_pids(self) -> dict[str, int | None]:
+        """Process id of each device's child."""
+        return self._workshop.children.pids()
+
     def run(self) -> None:
         """Supervise until `stop`, or until no device is in service."""
         try:

@@ -20,7 +20,6 @@ from engine.errors import SetupError
 from engine.ledger import Ledger
 from engine.limits import Limits
 from engine.messages import Setup
-from engine.miner import stop_on_signals
 from engine.mining import pinned_client
 from engine.poc.setting_up import ValidatorsRequest, open_workplace
 from engine.poc.submission import Submission
@@ -29,6 +28,7 @@ from engine.poc.workplace import Workplace
 from engine.preflight import check_balance, check_gas_price, demand, look_at_chain
 from engine.reporter import OneAtATime, Reporter
 from engine.sender import Sender, SenderSettings
+from engine.signals import stop_on_signals
 from engine.state import ledger_path
 from engine.telling import tell
 from engine.workshop import WorkshopThread
@@ -82,10 +82,6 @@ class _Run:
         self._ledger: Ledger | None = None
         self._stopping = False
 
-    def stop(self) -> None:
-        """Ask for the end: from a signal handler, too."""
-        self._stopping = True
-
     def run(self) -> WorkSummary:
         request, report = self._request, self._report
         devices = chosen_devices(request.devices)
@@ -119,10 +115,13 @@ class _Run:
             worker = PocWorker(request.validators.validators, place, self._failed)
             worker.start()
             stack.callback(worker.stop)
-            with stop_on_signals(self):
+            with stop_on_signals(self._stop, shop.child_pids):
                 self._wait(shop)
             report("stopping")
             return WorkSummary(**place.ledger.counts(), seconds=time.monotonic() - started)
+
+    def _stop(self) -> None:
+        self._stopping = True
 
     def _wait(self, shop: WorkshopThread) -> None:
         while not self._stopping:
