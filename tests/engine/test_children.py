@@ -120,6 +120,18 @@ def test_a_child_that_goes_wrong_once_is_replaced_and_the_job_done(run, entry, r
         assert any(reason in kill.reason for kill in kinds(reports, Kill))
 
 
+def test_a_child_that_leaks_is_replaced_and_the_next_job_done(run):
+    limits = Limits(memory=2**29, work_margin=30.0)
+    children, reports = run(villains.leaking_child, [TASK], limits=limits)
+    deadline = time.monotonic() + 30
+    while not kinds(reports, Kill):
+        assert time.monotonic() < deadline
+        reports += children.handle(children._launcher._inbox.get(timeout=30))
+    assert "its memory grew to" in kinds(reports, Kill)[0].reason
+    reports = children.submit(Job(2, TASK, 4)) + drain(children)
+    assert kinds(reports, Accepted)[0].job.ticket == 2
+
+
 def test_a_liar_is_found_out_and_put_out_of_service(run):
     children, reports = run(villains.lying_child, [TASK])
     assert kinds(reports, Accepted) == []
@@ -171,18 +183,20 @@ def test_stop_ends_a_child_that_will_not(run):
 
 
 def test_children_die_with_a_parent_that_is_killed(tmp_path):
+    """Also one that hangs with the interpreter's lock: its heartbeat's thread cannot see it."""
     script = (
         "import queue, time\n"
         "from engine.children import Children\n"
         "from engine.messages import Setup\n"
         "from engine.processes import LocalProcesses\n"
+        "from tests.engine.villains import numb_child\n"
         "if __name__ == '__main__':\n"
         "    inbox = queue.SimpleQueue()\n"
-        "    launcher = LocalProcesses(inbox, Setup(threads=1))\n"
-        "    children = Children(['cpu', 'reference'], launcher)\n"
-        "    children.start()\n"
+        "    honest = Children(['cpu'], LocalProcesses(inbox, Setup(threads=1)))\n"
+        "    numb = Children(['cpu'], LocalProcesses(inbox, entry=numb_child))\n"
+        "    honest.start(), numb.start()\n"
         "    inbox.get(timeout=60)\n"
-        "    print(*children.pids().values(), flush=True)\n"
+        "    print(*honest.pids().values(), *numb.pids().values(), flush=True)\n"
         "    time.sleep(60)\n"
     )
     path = tmp_path / "parent.py"
@@ -193,10 +207,13 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path):
     )
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "numb").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 20
     while any(psutil.pid_exists(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -126,6 +126,19 @@ def test_a_node_that_is_away_for_a_while(devnet, tmp_path):
     assert {result.state for result in judge(devnet, box)} == {"final"}
 
 
+def test_a_clock_that_jumps_costs_no_block(devnet, tmp_path, monkeypatch):
+    """Set a day ahead by NTP, then two back, while blocks come."""
+    right, ahead = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: right() + ahead[0])
+    with mining(devnet, tmp_path, blocks=8) as (log, box):
+        for count, jump in ((2, 86_400.0), (4, -86_400.0)):
+            log.wait("signed", count)
+            ahead[0] = jump
+    results = judge(devnet, box)
+    assert [result.state for result in results] == ["final"] * (8 - len(log.all("skipped")))
+    assert not log.all("child_killed")
+
+
 @pytest.mark.parametrize(
     "lie",
     [Lie.BLOCK_HASH, Lie.ALTERED_RESULT, Lie.GARBAGE, Lie.HALF_BODY, Lie.CHAIN_ID, Lie.HEIGHT],

@@ -1,6 +1,7 @@
 """sd_notify, spoken to a real datagram socket, by the parts and by a whole `mine`."""
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -79,7 +80,10 @@ def test_the_environment_is_read_and_not_handed_on(environment, every, monkeypat
 def test_a_mine_says_ready_and_alive_until_its_loop_stands_still(listening, tmp_path):
     """Type=notify with a watchdog of 0.9 s: a stopped process is one that systemd would kill."""
     process = subprocess.Popen(
-        [*ENGINE, *"mine --devnet --block-time 0.2 --device reference --size 64 --plain".split()],
+        [
+            *ENGINE,
+            *shlex.split("mine --devnet --block-time 0.2 --device reference --size 64 --plain"),
+        ],
         env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "900000"},
         stdout=subprocess.DEVNULL,
     )

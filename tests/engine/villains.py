@@ -3,6 +3,7 @@
 State that must outlive a child (how often it went wrong before) lies in the directory CPC_VILLAIN.
 """
 
+import ctypes
 import os
 import signal
 import threading
@@ -87,6 +88,29 @@ def cpu_in_disguise(name, setup, orders, reports):
         return device
 
     serve(open_it, setup, orders, reports)
+
+
+class _Leaker(_Wrapped):
+    """Keeps half a gigabyte once, which it does not give back."""
+
+    def compute(self, task):
+        if task.n == 64 and _times("leak") == 0:
+            self.kept = b"x" * 2**29
+        return self._device.compute(task)
+
+
+def leaking_child(name, setup, orders, reports):
+    serve(lambda: _Leaker(open_device(name, setup.threads)), setup, orders, reports)
+
+
+def numb_child(name, setup, orders, reports):
+    """Hangs with the interpreter's lock in its hand: no other thread of it ever runs again."""
+
+    def hang():
+        _times("numb")
+        ctypes.PyDLL(None).sleep(3600)
+
+    serve(hang, setup, orders, reports)
 
 
 def lying_child(name, setup, orders, reports):
