@@ -1,6 +1,5 @@
 """Ctrl-C, SIGTERM, and a reader that goes away."""
 
-import contextlib
 import os
 import shlex
 import signal

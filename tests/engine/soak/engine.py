@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -38,6 +39,7 @@ class Engine:
         self.log = self.log_path.open("a", encoding="utf-8")
         self.process = None
         self.lives = []
+        self.shared_memory = set()  # semaphores and the like that any of its processes ever had
         self.exits = []  # exit codes, but for those of our own SIGKILLs
         self._ended_at = None
 
@@ -126,6 +128,17 @@ class Engine:
         except psutil.Error:
             return
         life.samples.append((time.time() - life.born, *sample))
+        for pid in (self.process.pid, *(child.pid for child in self.children())):
+            self.shared_memory |= _shared_memory_of(pid)
+
+
+def _shared_memory_of(pid):
+    """Names of what this process has open in /dev/shm, named semaphores among it (Linux)."""
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return set()
+    return {line.rsplit("/", 1)[1] for line in maps.splitlines() if "/dev/shm/" in line}
 
 
 def healthy_devices(events, shots):

@@ -149,11 +149,15 @@ class Judge:
         self.figures["long lives, first and last quarter"] = flat
         self.demand(bool(flat), "no process lived long enough to say whether memory is flat")
 
-    def look_for_leftovers(self, shared_memory_before):
-        """Processes and semaphores that nobody ended."""
+    def look_for_leftovers(self, shared_memory):
+        """Processes that nobody ended, and what is left in /dev/shm of all they ever had there."""
         alive = [p.pid for p in psutil.process_iter() if self._is_ours(p)]
-        left = shared_memory() - shared_memory_before
-        self.figures |= {"processes left over": len(alive), "semaphores left over": len(left)}
+        left = {name for name in shared_memory if Path("/dev/shm", name).exists()}
+        self.figures |= {
+            "semaphores and shared memory ever seen": len(shared_memory),
+            "of those left over": len(left),
+            "processes left over": len(alive),
+        }
         self.demand(not alive, f"processes left over: {alive}")
         self.demand(not left, f"left over in /dev/shm: {sorted(left)}")
 
@@ -182,15 +186,6 @@ class Judge:
             return database.execute(sql).fetchall()
         finally:
             database.close()
-
-
-def shared_memory():
-    """Names of semaphores and shared memory of this machine, where it shows them."""
-    place = Path("/dev/shm")
-    if not place.is_dir():
-        return set()
-    names = {entry.name for entry in place.iterdir()}
-    return {name for name in names if name.startswith(("sem.", "psm_", "mp-"))}
 
 
 def _is_right(device, task, result):

@@ -9,7 +9,7 @@ from node_client.devnet.chaos import Chaos
 from node_client.keystore import Keystore
 from node_client.networks import UNITS_PER_CPC
 from tests.engine.soak.engine import Engine
-from tests.engine.soak.judge import Judge, shared_memory
+from tests.engine.soak.judge import Judge
 from tests.engine.soak.saboteur import Saboteur
 
 BLOCK_TIME = 0.2
@@ -23,7 +23,6 @@ def soak(directory, *, seconds, seed, node_every=4.0, process_every=5.0):
     """Run it in `directory`; gives the judge, with figures and what does not hold."""
     directory = Path(directory)
     key = Keystore(directory / "keys").create("worker")
-    before = shared_memory()
     server = DevnetServer(block_time=BLOCK_TIME, balances={key.address: 1000 * UNITS_PER_CPC})
     with server:
         engine = Engine(directory, server.url)
@@ -59,7 +58,7 @@ def soak(directory, *, seconds, seed, node_every=4.0, process_every=5.0):
         judge.look_at_answers(events, saboteur.shots, outages)
         judge.look_at_lies(events, saboteur.shots)
         judge.look_at_lives(engine.lives)
-        judge.look_for_leftovers(before)
+        judge.look_for_leftovers(engine.shared_memory)
         engine.log.close()
     return judge
 
