@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from kernels.commit.tree import check_leaf_positions, sibling_places
+from kernels.cpu.memory import aligned
 from kernels.memory import require_bytes
 from kernels.network import NetworkOperations
 from kernels.product import Matrix, Multiply, Sums, check_operands, reference
@@ -51,7 +52,7 @@ def multiply_with(multiply: Multiply, A: Matrix, B: Matrix, scratch_bytes: int =
     """A new A B^T, filled by `multiply`: operands and memory are checked before it is allocated."""
     m, n, _ = check_operands(A, B)
     require_bytes(f"a product of {m} x {n} sums", 4 * m * n + scratch_bytes)
-    out = np.empty((m, n), np.int32)
+    out = aligned((m, n), np.int32)
     # Writable ones, too: Numba compiles all over again for an array that must not be written to.
     multiply(np.require(A, requirements=["C", "W"]), np.require(B, requirements=["C", "W"]), out)
     return out

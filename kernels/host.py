@@ -12,8 +12,7 @@ CPU's own matrix instructions share all of this.
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -29,8 +28,10 @@ from kernels.network import NetworkOperations
 from kernels.operations import Operations, RowsOfB
 from kernels.product import Matrix, Sums
 from kernels.task import Task
+from kernels.team import Phase, Team
 
 LEAST_STRIP_ROWS = 32
+STRIPS_A_THREAD = 2
 LEVEL_PARENTS = 4096
 """Parents that one call hashes: enough that the call itself costs nothing."""
 
@@ -43,8 +44,8 @@ class HostDevice(Device):
         self.threads = threads
         self.tier = operations.tier
         self.operations = operations
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"kernels-{self.name}")
-        self._b: tuple[int, RowsOfB] | None = None
+        self._team = Team(threads, f"kernels-{self.name}")
+        self._b: tuple[tuple[int, int], RowsOfB] | None = None
         self._thread = _Kept()
 
     def compute(self, task: Task) -> "HostCommitment":
@@ -66,7 +67,7 @@ class HostDevice(Device):
     def multiply_into(self, A: Matrix, B: Matrix, out: Sums) -> None:
         """Fill `out`, m x n, with A B^T; all contiguous, and checked by the caller."""
         do = self.operations
-        panels = do.empty_b(*B.shape)
+        panels = self._room_for(*B.shape)
 
         def load(rows: slice) -> None:
             do.load_b(B[rows], panels[rows])
@@ -74,8 +75,7 @@ class HostDevice(Device):
         def strip(rows: slice) -> None:
             do.multiply(A[rows], panels, out[rows])
 
-        self._each(load, self._strips(len(B)))
-        self._each(strip, self._strips(len(A)))
+        self._team.run((load, self._strips(len(B))), (strip, self._strips(len(A))))
 
     def network_operations(self) -> NetworkOperations:
         """What stands around the products of a network's layers."""
@@ -83,7 +83,7 @@ class HostDevice(Device):
 
     def close(self) -> None:
         """End the threads, and let go of their memory."""
-        self._pool.shutdown()
+        self._team.close()
         self._b, self._thread = None, _Kept()
 
     def bytes_needed(self, task: Task) -> int:
@@ -115,23 +115,29 @@ class HostDevice(Device):
                 leaves = slice(rows.start * task.leaves_per_row, rows.stop * task.leaves_per_row)
                 do.hash_leaves(R[:m, :n], levels[0][leaves])
 
-        self._each(expand_strip_of_b, self._strips(n))
-        self._each(rows_to_leaves, self._strips(n))
-        for nodes, parents in pairwise(levels):
-            self._hash_level(nodes, parents, watch)
+        self._team.run(
+            (expand_strip_of_b, self._strips(n)),
+            (rows_to_leaves, self._strips(n)),
+            *self._tree(levels, watch),
+        )
         return HostCommitment(task, levels)
 
     def _room_for_b(self, task: Task) -> RowsOfB:
-        """B's memory: that of the last task, where the size is the same."""
+        """B's memory, once it is clear that there is enough for the task."""
         needed = self.bytes_needed(task)
-        if self._b is not None and self._b[0] == task.n:
-            require_memory(task, needed - task.n**2)
-            return self._b[1]
-        self._b = None  # freed before the next is made
+        if self._b is not None and self._b[0] == (task.n, task.n):
+            needed -= task.n**2  # it is held already
+        else:
+            self._b = None
         require_memory(task, needed)
-        B = self.operations.empty_b(task.n, task.n)
-        self._b = task.n, B
-        return B
+        return self._room_for(task.n, task.n)
+
+    def _room_for(self, p: int, n: int) -> RowsOfB:
+        """Room for p rows of n of a right operand: that of the last one, where they are as many."""
+        if self._b is None or self._b[0] != (p, n):
+            self._b = None  # freed before the next is made
+            self._b = (p, n), self.operations.empty_b(p, n)
+        return self._b[1]
 
     def _room_for_strip(self, m: int, n: int) -> tuple[Matrix, Matrix]:
         """This thread's two strips of R; those of the last task, where they fit."""
@@ -145,33 +151,29 @@ class HostDevice(Device):
     def _strips(self, rows: int) -> list[slice]:
         """Rows cut into strips, at least two for each thread where there are enough."""
         most = self.operations.most_strip_rows
-        fair = -(-rows // (2 * self.threads * LEAST_STRIP_ROWS)) * LEAST_STRIP_ROWS
+        fair = -(-rows // (STRIPS_A_THREAD * self.threads * LEAST_STRIP_ROWS)) * LEAST_STRIP_ROWS
         step = max(LEAST_STRIP_ROWS, min(most, fair))
         return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
 
-    def _hash_level(self, nodes: Digests, parents: Digests, watch: "_Stopwatch") -> None:
-        def some(rows: slice) -> None:
+    def _tree(self, levels: Sequence[Digests], watch: "_Stopwatch") -> Iterator[Phase]:
+        """Large levels are a phase each; one thread does all the small ones at the top in one go."""
+        pairs = list(pairwise(levels))
+
+        def some(part: tuple[Digests, Digests]) -> None:
             with watch("commit"):
-                self.operations.hash_level(nodes[2 * rows.start : 2 * rows.stop], parents[rows])
+                self.operations.hash_level(*part)
 
-        starts = range(0, len(parents), LEVEL_PARENTS)
-        self._each(some, [slice(x, min(x + LEVEL_PARENTS, len(parents))) for x in starts])
+        def rest(parts: Sequence[tuple[Digests, Digests]]) -> None:
+            for part in parts:
+                some(part)
 
-    def _each(self, work: Callable[[slice], None], items: Sequence[slice]) -> None:
-        """Run `work` on every item: this thread and the others take them one after the other."""
-        rest = iter(items)
-
-        def take() -> None:
-            for item in rest:  # a list's iterator gives each item once, whoever asks
-                work(item)
-
-        others = min(self.threads, len(items)) - 1
-        helpers = [self._pool.submit(take) for _ in range(others)]
-        try:
-            take()
-        finally:
-            for helper in helpers:
-                helper.result()
+        for number, (nodes, parents) in enumerate(pairs):
+            if len(parents) <= LEVEL_PARENTS:
+                yield rest, [pairs[number:]]
+                return
+            starts = range(0, len(parents), LEVEL_PARENTS)
+            cuts = [slice(x, x + LEVEL_PARENTS) for x in starts]
+            yield some, [(nodes[2 * cut.start : 2 * cut.stop], parents[cut]) for cut in cuts]
 
 
 class HostCommitment(Commitment):

@@ -104,10 +104,10 @@ def kinds(signature: Any) -> Any:
 
 
 def cache_directory() -> Path:
-    """Where this version's machine code for this CPU lies."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
+    """Where this version's machine code for this CPU lies: below CPC_CACHE, or ~/.cache/cpc-engine."""
+    named = os.environ.get("CPC_CACHE")
     if named:
-        return Path(named) / "cpc-engine" / _key()
+        return Path(named) / "kernels" / _key()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cpc-engine" / "kernels" / _key()
 

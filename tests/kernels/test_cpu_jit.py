@@ -22,7 +22,7 @@ with open_device("cpu", threads=1, progress=lambda done, total: seen.append((don
 
 @pytest.fixture
 def home(monkeypatch, tmp_path):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CPC_CACHE", str(tmp_path))
     jit_module._key.cache_clear()
     yield tmp_path
     jit_module._key.cache_clear()
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_compiled_again(home, damage):
 
 def test_a_disk_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setenv("CPC_CACHE", str(tmp_path / "file"))
     assert build() == 2
 
 
@@ -135,7 +135,7 @@ def test_a_fresh_process_loads_what_another_compiled():
 
 
 def test_where_it_lies(monkeypatch, tmp_path):
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("CPC_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory().parent == tmp_path / "cpc-engine" / "kernels"
     monkeypatch.delenv("XDG_CACHE_HOME")

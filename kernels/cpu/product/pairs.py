@@ -26,8 +26,8 @@ from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
 from kernels.cpu.product.registers import Shape, multiply_panel
 
 SHAPES = {
-    512: Shape(lanes=16, vectors=2, rows=(8,) * 4),
-    256: Shape(lanes=8, vectors=2, rows=(4,) * 8),
+    512: Shape(lanes=16, vectors=2, rows=(12, 12, 8)),
+    256: Shape(lanes=8, vectors=1, rows=(8,) * 4),
     128: Shape(lanes=4, vectors=2, rows=(4,) * 8),
 }
 
