@@ -23,9 +23,7 @@ _CONFIGS = [
 
 @triton.autotune(configs=_CONFIGS, key=["n"])
 @triton.jit
-def _product(
-    a: Any, b: Any, c: Any, n: Any, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr
-) -> None:
+def _product(a, b, c, n, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):  # type: ignore[no-untyped-def]
     """C = A * transpose(B), n x n; neighbouring programs share operands in bands of 8 (see
     `raster`).
     """

@@ -47,8 +47,9 @@ def start_faulty_kernel(kind):
 
     @cuda.jit
     def never_ends(address):
+        # With a store in it: a loop that does nothing is taken out by the compiler.
         while load(int64(address), int64(0)) == 0:
-            pass
+            store(int64(address), int64(4), uint32(1))
 
     if kind == "illegal address":
         Compiled(writes_to_nowhere, 1)(Stream(), (1,), 32, 1 << 20)

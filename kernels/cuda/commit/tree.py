@@ -178,7 +178,7 @@ def hash_scheduled(shared: Any, lane: Any, lanes: Any, one: Any) -> Any:
         if sixteen < 3:
             cuda.syncthreads()
         at = int32(at + 4 * stride)
-        if sixteen == 3:
+        if sixteen & 3 == 3:  # after the last sixteen, what is read here is not used
             at, stride = int32(SCHEDULE_AT), int32(16)
         ahead = shared_load4(shared, at)
         state = four_rounds(state, w3, u)
