@@ -3,8 +3,6 @@
 Imported where torch and triton are installed; nothing else of this program needs them.
 """
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
