@@ -176,9 +176,14 @@ class DeviceBuffer:
         return host.tobytes()
 
     def from_host(self, array: NDArray[Any]) -> None:
-        """Copy an array into its beginning."""
+        """Copy an array into its beginning, and wait until it is there.
+
+        The driver returns when it has read the array, while the copy may be on its way; the streams
+        here do not wait for the one that it is on.
+        """
         array = np.ascontiguousarray(array)
         check(cu.cuMemcpyHtoD(self.address, array.ctypes.data, array.nbytes))
+        check(cu.cuStreamSynchronize(cu.CUstream(0)))
 
 
 class PinnedBuffer:

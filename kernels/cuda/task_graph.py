@@ -7,8 +7,8 @@ host.
 
 Expansion (whose arguments are the seed, and a fresh seed of the check's weights: they alone change
 from task to task), the products, the tree, and on a branch of its own Freivalds' check (`check.py`): of
-the last product beside the upper tree, which leaves all of the card but one multiprocessor idle, of
-those before beside the next product. The last kernels write the root and the check's verdict into
+the last product beside the upper tree, which leaves most of the card idle, of those before beside the
+next product. The last kernels write the root and the check's verdict into
 pinned host memory.
 """
 
@@ -31,6 +31,8 @@ from kernels.task import MAX_OPENINGS, Task
 
 _VERDICT, _OUTPUT_BYTES = 32, 48
 _MOST_GATHERED = 16 * MAX_OPENINGS
+_LONG_TREE = 3
+"""Launches of the leaves and the tree, from n = 8192 on."""
 
 
 class Borrower(Protocol):
@@ -179,11 +181,14 @@ class TaskGraph:
         if not self._checked:
             stages.commit(stream)
             return
-        *wide, top = stages.commit_launches()
-        for launch in wide:
+        launches = stages.commit_launches()
+        # Beside the last block's levels; where operands outgrow the L2 cache the check takes longer
+        # than these, and begins beside the levels before them.
+        alone = len(launches) - (1 if len(launches) < _LONG_TREE else 2)
+        for number, launch in enumerate(launches):
+            if number == alone:
+                branch.follow(stream)
             launch(stream)
-        branch.follow(stream)
-        top(stream)
         if last == 0:
             stages.project(branch)
         stages.subtract(branch, last)
