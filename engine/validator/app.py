@@ -104,7 +104,7 @@ def create_app(
         """Tasks, the newest first."""
         counter.meter_reads(request)
         page = service.books.tasks.page(
-            query.status, query.challenge_type, query.limit, query.offset
+            query.status or None, query.challenge_type or None, query.limit, query.offset
         )
         return messages.TaskList(
             tasks=[messages.show(service.books, task) for task in page.tasks],

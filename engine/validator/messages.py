@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.validator.books import Books
 from engine.validator.jobs import JobRow
@@ -24,11 +24,6 @@ Cpc = Annotated[
 ]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 UnixTime = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
-
-
-def _none_of_nothing(value: Any) -> Any:
-    """`?status=` filters by nothing."""
-    return None if value == "" else value
 
 
 class NewTask(BaseModel):
@@ -127,14 +122,12 @@ class Complaint(BaseModel):
 
 
 class Query(BaseModel):
-    """Which tasks to list."""
+    """Which tasks to list. `?status=` filters by nothing."""
 
     model_config = ConfigDict(extra="ignore")
 
-    status: Annotated[Status | None, BeforeValidator(_none_of_nothing)] = None
-    challenge_type: Annotated[
-        str | None, Field(max_length=64), BeforeValidator(_none_of_nothing)
-    ] = None
+    status: Status | Literal[""] | None = None
+    challenge_type: Annotated[str | None, Field(max_length=64)] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET)] = 0
 

@@ -13,13 +13,13 @@ So silence is no way out, and a crash costs an honest worker nothing but its goo
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from engine.poc.digests import is_signed_by, result_digest
-from engine.poc.frames import JobResult, Open, Opening, Verdict, one_line
+from engine.poc.frames import JobResult, Open, Opening
 from engine.poc.rules import OPEN_SECONDS
-from engine.validator.actions import Action, Closed, FetchData, Finding, HangUp, Inspect, Send, Tell
+from engine.validator.actions import Action, FetchData, Finding, HangUp, Inspect, Send, Tell
 from engine.validator.books import Books
+from engine.validator.endings import Endings, named
 from engine.validator.jobs import JobRow
 from engine.validator.links import Link, Links
 from engine.validator.tasks import TaskRow
@@ -56,8 +56,9 @@ class Verdicts:
         self._books = books
         self._links = links
         self._chance = chance
-        self._trials: dict[str, _Trial] = {}
         self._to_second = to_second
+        self._trials: dict[str, _Trial] = {}
+        self._endings = Endings(books, links, self._forget)
 
     # What workers send
 
@@ -134,16 +135,8 @@ class Verdicts:
 
         `counts`: as one of the attempts that a task is given.
         """
-        books = self._books
-        with books.database.write() as db:
-            if not books.jobs.end(db, job.job_id, "dropped", reason):
-                return []
-            books.tasks.reopen(db, job.task_id, failed_attempt=counts)
-            if blame and job.worker_address and not job.guest:
-                books.workers.blame(job.worker_address, blame)
-        self._forget(job)
-        told = Tell("job_dropped", _named(job) | {"reason": reason})
-        return [told, *(self._unconfirmed(job) if job.role == "second" else [])]
+        dropped = self._endings.drop(job, reason, blame=blame, counts=counts)
+        return [*dropped, *(self._unconfirmed(job) if dropped else [])]
 
     def escalate(self, job: JobRow, why: str) -> list[Action]:
         """Compute the whole result here, as the worker does not do its part; once."""
@@ -152,7 +145,7 @@ class Verdicts:
             return []  # it has done all that was asked of it
         if job.worker_address and not job.guest:
             self._books.workers.blame(job.worker_address, LATE_PROOF)
-        return [Tell("job_escalated", _named(job) | {"reason": why}), *self._compute(job)]
+        return [Tell("job_escalated", named(job) | {"reason": why}), *self._compute(job)]
 
     def resume(self, job: JobRow) -> list[Action]:
         """A committed job of before a restart: its worker may be gone, so it is computed here."""
@@ -243,7 +236,7 @@ class Verdicts:
                 return self._compute(job)
             self._trials[job.job_id] = _Trial("second")
             return sent
-        return self._accept([job])
+        return self._endings.accept([job])
 
     def _compute(self, job: JobRow) -> list[Action]:
         self._trials[job.job_id] = _Trial("full")
@@ -253,10 +246,12 @@ class Verdicts:
         other = self._partner(job)
         if other is None or other.state != "committed":
             return (
-                self._accept([job], finding) if finding.right else self._refuse(job, finding.reason)
+                self._endings.accept([job], finding)
+                if finding.right
+                else self._refuse(job, finding.reason)
             )
         right = [one for one in (job, other) if one.result_hash == finding.result_hash]
-        actions = self._accept(right, finding) if right else []
+        actions = self._endings.accept(right, finding) if right else []
         for wrong in (job, other):
             if wrong not in right:
                 actions += self._refuse(wrong, "a full computation has another result")
@@ -267,16 +262,20 @@ class Verdicts:
         if first is None or first.state != "committed":  # refused in between
             return self._compute(second)
         if first.result_hash == second.result_hash:
-            return self._accept([first, second])
+            return self._endings.accept([first, second])
         self._trials[second.job_id] = _Trial("compared")
         return self._compute(first)
 
     def _unconfirmed(self, second: JobRow) -> list[Action]:
         """The second worker did not deliver: the first's result is computed here."""
-        first = self._partner(second)
-        if first is None or first.state != "committed":
+        first = self._partner(second) if second.role == "second" else None
+        trial = None if first is None else self._trials.get(first.job_id)
+        if first is None or trial is None or trial.stage != "second":
             return []
         return self._compute(first)
+
+    def _refuse(self, job: JobRow, reason: str) -> list[Action]:
+        return [*self._endings.refuse(job, reason), *self._unconfirmed(job)]
 
     def _partner(self, job: JobRow) -> JobRow | None:
         """The other one of two workers on one job."""
@@ -287,75 +286,19 @@ class Verdicts:
         ]
         return others[-1] if others else None
 
-    def _accept(self, jobs: list[JobRow], finding: Finding | None = None) -> list[Action]:
-        """The task is completed, and its reward divided among those whose result it is."""
-        books, first = self._books, jobs[0]
-        with books.database.write() as db:
-            task = books.tasks.existing(first.task_id)
-            for job in jobs:
-                books.jobs.end(db, job.job_id, "accepted", "")
-            if finding is not None and finding.data is not None:
-                books.jobs.set_data(db, first.job_id, *finding.data)
-            if books.tasks.close(db, task.task_id, "completed", job_id=first.job_id, reason=""):
-                for job, units in zip(jobs, _shares(task.reward, len(jobs)), strict=True):
-                    books.rewards.book(
-                        db, job.job_id, job.worker_address or "", task.customer, units
-                    )
-            for job in jobs:
-                if not job.guest and job.worker_address and job.committed_at is not None:
-                    seconds = max(1e-3, job.committed_at - job.sent_at)
-                    books.workers.credit(job.worker_address, rate=task.facts.cost / seconds)
-        actions: list[Action] = [Closed(first.task_id)]
-        for job in jobs:
-            actions += self._say(job, accepted=True, reason="")
-            self._forget(job)
-            actions.append(Tell("job_accepted", _named(job)))
-        return actions
-
-    def _refuse(self, job: JobRow, reason: str) -> list[Action]:
-        """The result is wrong: its worker is out, and what is withheld of its rewards goes back."""
-        books = self._books
-        with books.database.write() as db:
-            if not books.jobs.end(db, job.job_id, "refused", reason):
-                return []
-            books.tasks.reopen(db, job.task_id, failed_attempt=True)
-            forfeited = 0
-            if not job.guest and job.worker_address:
-                books.workers.put_out(job.worker_address, reason)
-                forfeited = books.rewards.forfeit(db, job.worker_address)
-        told = _named(job) | {"reason": one_line(reason), "forfeited": forfeited}
-        actions: list[Action] = [Tell("job_refused", told)]
-        actions += self._say(job, accepted=False, reason=reason)
-        link = self._links.of_job(job.job_id)
-        self._forget(job)
-        for other in self._links:
-            same = other is link or (
-                other.address is not None and other.address == job.worker_address
-            )
-            if same and (not job.guest or other is link):
-                actions.append(HangUp(other.id, "a result was wrong"))
-        if job.role == "second":
-            actions += self._unconfirmed(job)
-        return actions
-
     def _not_inspected(self, job: JobRow, what: str, reason: str) -> list[Action]:
         """This machine could not do it: nobody is to blame, and somebody else may try."""
         if what != "full":
-            return self.escalate(job, reason)
+            return self._compute(job)
         actions: list[Action] = []
         other = self._partner(job)
         for one in [job, *([other] if other is not None and other.state == "committed" else [])]:
-            actions.append(Tell("not_inspected", _named(one) | {"reason": reason}))
-            actions += self._say(one, accepted=False, reason="the validator could not check it")
+            actions.append(Tell("not_inspected", named(one) | {"reason": reason}))
+            actions += self._endings.say(
+                one, accepted=False, reason="the validator could not check it"
+            )
             actions += self.drop(one, f"it could not be checked: {reason}")
         return actions
-
-    def _say(self, job: JobRow, *, accepted: bool, reason: str) -> list[Action]:
-        link = self._links.of_job(job.job_id)
-        if link is None or link.guest:
-            return []
-        verdict = Verdict(job_id=job.job_id, accepted=accepted, reason=one_line(reason, 1000))
-        return [Send(link.id, verdict)]
 
     def _wait(self, job: JobRow, stage: str) -> None:
         self._trials[job.job_id] = _Trial(stage, self._books.clock() + OPEN_SECONDS)
@@ -367,16 +310,5 @@ class Verdicts:
             return None
         return self._books.jobs.find(job_id)
 
-    def _forget(self, job: JobRow) -> None:
-        self._trials.pop(job.job_id, None)
-        self._links.take_job(job.job_id)
-
-
-def _shares(reward: int, count: int) -> list[int]:
-    """The reward in equal parts; the first gets what does not divide."""
-    part, rest = divmod(reward, count)
-    return [part + rest, *[part] * (count - 1)]
-
-
-def _named(job: JobRow) -> dict[str, Any]:
-    return {"task_id": job.task_id, "job_id": job.job_id, "worker": job.worker_address or "a guest"}
+    def _forget(self, job_id: str) -> None:
+        self._trials.pop(job_id, None)
