@@ -2,11 +2,15 @@
 
 Read them in this order:
 
-    policy.py      what is checked how often, and why no cheat gains by it: arithmetic only
-    reputation.py  a score that decays and recovers
-    assign.py      which worker gets which task
-    desk.py        the state machine: messages and a clock in, actions out; what happens to a task
-    store.py       the tables that all of it survives a crash in
-    app.py, workers.py, checking.py, server.py   HTTP, WebSocket, checks, and the process around
-    payouts.py     transfers to the workers, planned and paid
+    policy.py        what is checked how often, and why no cheat gains by it; arithmetic.py searches
+    reputation.py    a score that decays and recovers
+    assign.py        which worker gets which task; dispatch.py sends it
+    market.py        the state machine: messages and a clock in, actions out
+    verdicts.py      from a commitment to a verdict; endings.py is what follows from it
+    books.py         what survives a crash: customers, tasks, jobs, workers, rewards, transfers
+    inspection.py    checks, in processes of their own
+    service.py       carries the actions out; app.py and counter.py are HTTP, socket.py is WebSocket
+    server.py        the process around all of it
+    payouts.py       transfers to the workers, planned and paid
+    client.py        a customer's end of the market
 """
