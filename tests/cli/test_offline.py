@@ -213,3 +213,37 @@ def test_ctrl_c_ends_compute_without_a_traceback():
     _, errors = child.communicate(timeout=60)
     assert "Traceback" not in errors
     assert child.returncode == 130
+
+
+def test_a_forced_tier(cli, vectors):
+    """Every CPU has simd128, and the same result; a name that is none is refused in a sentence."""
+    v = vector(vectors, 257)
+    computed = cli(f"compute {by_block(v)} --device cpu --tier simd128 --json")
+    assert computed.json()["result_hash"] == v["result_hash"]
+    parts = f"{by_block(v)} --result-hash {v['result_hash']} --proof {v['proof']} --sample 8"
+    assert cli(f"verify {parts} --tier simd128").code == 0
+    refused = cli(f"compute {by_block(v)} --device cpu --tier tensor")
+    assert refused.code == 2
+    assert "no tier 'tensor': known are amx" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_a_tier_that_this_cpu_lacks_ends_in_a_sentence():
+    """In a process whose CPU has no AVX-512, as far as it is told."""
+    told = dict(os.environ, NUMBA_CPU_FEATURES="+sse2")
+    command = [
+        *_ENGINE,
+        "compute",
+        "--device",
+        "cpu",
+        "--tier",
+        "avx512vnni",
+        "--seed",
+        "0" * 63 + "1",
+    ]
+    refused = subprocess.run(
+        command, env=told, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 4
+    assert "avx512vnni does not run here: this CPU has no avx512bw" in refused.stderr
+    assert "simd128" in refused.stderr
