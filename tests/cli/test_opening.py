@@ -4,8 +4,6 @@ import contextlib
 import io
 import sys
 
-import pytest
-
 from engine.cli.opening import CompilationBar
 
 
@@ -18,15 +16,15 @@ class Screen(io.StringIO):
         return self._terminal
 
 
-@pytest.fixture
-def screen(monkeypatch, request):
-    screen = Screen(request.param)
+def show(monkeypatch, *, terminal):
+    """A stderr of our own; in the test itself, as pytest puts its own in before each one."""
+    screen = Screen(terminal)
     monkeypatch.setattr(sys, "stderr", screen)
     return screen
 
 
-@pytest.mark.parametrize("screen", [True], indirect=True)
-def test_on_a_terminal(screen, monkeypatch):
+def test_on_a_terminal(monkeypatch):
+    screen = show(monkeypatch, terminal=True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     with CompilationBar() as bar:
@@ -35,23 +33,23 @@ def test_on_a_terminal(screen, monkeypatch):
     assert "7/7" in screen.getvalue()
 
 
-@pytest.mark.parametrize("screen", [False], indirect=True)
-def test_elsewhere_nothing(screen):
+def test_elsewhere_nothing(monkeypatch):
+    screen = show(monkeypatch, terminal=False)
     with CompilationBar() as bar:
         bar(0, 7)
         bar(7, 7)
     assert screen.getvalue() == ""
 
 
-@pytest.mark.parametrize("screen", [True], indirect=True)
-def test_nothing_to_compile(screen):
+def test_nothing_to_compile(monkeypatch):
+    screen = show(monkeypatch, terminal=True)
     with CompilationBar():
         pass
     assert screen.getvalue() == ""
 
 
-@pytest.mark.parametrize("screen", [True], indirect=True)
-def test_an_error_leaves_no_bar_behind(screen):
+def test_an_error_leaves_no_bar_behind(monkeypatch):
+    show(monkeypatch, terminal=True)
     bar = CompilationBar()
     with contextlib.suppress(KeyError), bar:
         bar(0, 7)
