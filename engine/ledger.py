@@ -324,6 +324,21 @@ class Ledger:
                 ).rowcount
             ]
 
+    def forget_proofs(self, below_height: int) -> None:
+        """Proofs of results that are done with, and so old that no roll-back reaches them: a proof
+        is nine tenths of a result, and weeks of them would fill the disk. The chain has them.
+        """
+        old = "SELECT task_id FROM results WHERE open = 0 AND proof <> '' AND height < ?"
+        done_with = [(row["task_id"],) for row in self._read(old, below_height)]
+        if not done_with:
+            return
+        with self._write() as db:
+            db.executemany(
+                "UPDATE transactions SET body = json_remove(body, '$.payload') WHERE task_id = ?",
+                done_with,
+            )
+            db.executemany("UPDATE results SET proof = '' WHERE task_id = ?", done_with)
+
     def open_results(self) -> list[Progress]:
         """Results that are neither final nor given up, oldest first."""
         return self.progress("open = 1")

@@ -16,6 +16,7 @@ The loop itself never waits for the network or a device, so that it always sees 
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -147,7 +148,8 @@ class Miner:
         self._jobs: dict[int, tuple[BlockTask, float]] = {}
         self._first_height: int | None = None
         self._seen = self._missed = 0
-        self._skipped: set[str] = set()
+        self._skipped = 0
+        self._lately_skipped: deque[str] = deque(maxlen=64)
         self._stopping = False
         self._manager = manager or Manager()
 
@@ -174,7 +176,7 @@ class Miner:
         return Summary(
             self._seen,
             self._missed,
-            len(self._skipped),
+            self._skipped,
             self._results_of_this_run(),
             time.monotonic() - started,
         )
@@ -396,7 +398,9 @@ class Miner:
     def _skip(self, ticket: int, reason: str) -> None:
         task, _seen_at = self._jobs.pop(ticket)
         self._ledger.record_skipped(task.block_hash, reason)
-        self._skipped.add(task.block_hash)
+        if task.block_hash not in self._lately_skipped:
+            self._lately_skipped.append(task.block_hash)
+            self._skipped += 1
         self._report("skipped", height=task.height, reason=reason)
 
     def _close_the_last_run(self) -> None:

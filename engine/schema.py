@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS results (
     given_up TEXT, reason TEXT,
     open INTEGER NOT NULL DEFAULT 1) STRICT;  -- 0: final or given up
 CREATE INDEX IF NOT EXISTS open_results ON results (height) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS proofs_kept ON results (height) WHERE open = 0 AND proof <> '';
 CREATE INDEX IF NOT EXISTS results_by_block ON results (block_hash);
 
 CREATE TABLE IF NOT EXISTS transactions (

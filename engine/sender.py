@@ -55,6 +55,8 @@ MAX_IN_FLIGHT = MAX_QUEUED_NONCES // 2
 DROPPED_AFTER = 6
 """A transaction that a node took as new so often, and that no block holds, is being dropped."""
 
+PROOFS_KEPT_BLOCKS = 1000
+"""Ten times as long as a task counts: no roll-back that this program could survive goes so deep."""
 STUCK_AFTER_BLOCKS = 4
 """A transaction that could have been in so many blocks, and is in none, may need a higher price."""
 
@@ -240,6 +242,7 @@ class Sender(threading.Thread):
                 self._give_up(result.task_id, "expired", "its block is not among the last 100")
         for task_id in self._ledger.record_final(tip.height - self._settings.depth):
             self._inbox.put(Confirmed(task_id))
+        self._ledger.forget_proofs(tip.height - PROOFS_KEPT_BLOCKS)
 
     def _sign_computed(self, tip: NodeStatus, account: Account) -> NodeClientError | None:
         """Sign what waits. Gives what a person has to do something about."""

@@ -123,6 +123,21 @@ def test_a_foreign_transaction_frees_the_result_for_another_nonce(ledger):
     assert state(ledger, made) == "signed"
 
 
+def test_old_proofs_are_forgotten_and_nothing_else(ledger):
+    old, young, waiting = compute(ledger, 5), compute(ledger, 8), compute(ledger, 6)
+    for made, nonce in ((old, 0), (young, 1)):
+        tx = sign(ledger, made, nonce)
+        ledger.record_included(tx.hash(), 9, "b" * 64)
+    sign(ledger, waiting, 2)
+    ledger.record_final(9)
+    ledger.forget_proofs(below_height=8)
+    proofs = {result.task_id: result.proof for result in ledger.progress()}
+    assert proofs == {old.task_id: "", young.task_id: "01", waiting.task_id: "01"}
+    assert ledger.fees_paid() == 2 * 80_000_000
+    assert [live.task_id for live in ledger.in_flight()] == [waiting.task_id]
+    assert ledger.has_result(old.task_id)
+
+
 def test_blocks_are_counted(ledger):
     compute(ledger, 5)
     ledger.record_block(6, "e" * 64, 2.0)

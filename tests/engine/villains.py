@@ -24,7 +24,7 @@ def _times(name):
     return before
 
 
-class _Wrapped:
+class Wrapped:
     """A real device with one thing changed."""
 
     def __init__(self, device):
@@ -43,34 +43,38 @@ class _Wrapped:
     def prepare(self, task):
         self._device.prepare(task)
 
-
-class _Liar(_Wrapped):
-    """Passes the known-answer test, then commits to a result of another seed."""
-
-    def compute(self, task):
-        if task.n < 64 or task.n in (100, 255, 256, 257, 300, 1000):
-            return self._device.compute(task)
+    def lie(self, task):
+        """A commitment to the result of another seed."""
         other = type(task)(task.seed[::-1], task.n, task.iterations)
         commitment = self._device.compute(other)
         commitment.task = task
         return commitment
 
 
-class _Hanger(_Wrapped):
+class _Liar(Wrapped):
+    """Passes the known-answer test, then commits to a result of another seed."""
+
+    def compute(self, task):
+        if task.n < 64 or task.n in (100, 255, 256, 257, 300, 1000):
+            return self._device.compute(task)
+        return self.lie(task)
+
+
+class _Hanger(Wrapped):
     def compute(self, task):
         if task.n == 64 and _times("hang") == 0:
             time.sleep(3600)
         return self._device.compute(task)
 
 
-class _Suicide(_Wrapped):
+class _Suicide(Wrapped):
     def compute(self, task):
         if task.n == 64 and _times("suicide") == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return self._device.compute(task)
 
 
-class _Stopper(_Wrapped):
+class _Stopper(Wrapped):
     """Stops its own process, heartbeat and all."""
 
     def compute(self, task):
@@ -90,7 +94,7 @@ def cpu_in_disguise(name, setup, orders, reports):
     serve(open_it, setup, orders, reports)
 
 
-class _Leaker(_Wrapped):
+class _Leaker(Wrapped):
     """Keeps half a gigabyte once, which it does not give back."""
 
     def compute(self, task):
