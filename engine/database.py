@@ -28,6 +28,9 @@ BUSY_SECONDS = 10.0
 class Database:
     """One connection, which threads share: a lock lets one of them in at a time."""
 
+    error: type[BadInput] = DatabaseError
+    """What is raised where the file cannot be used; every method below says DatabaseError."""
+
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
@@ -50,7 +53,7 @@ class Database:
                 on_failure.callback(connection.close)
                 found = connection.execute("PRAGMA user_version").fetchone()[0]
                 if found not in (0, version):
-                    raise DatabaseError(
+                    raise cls.error(
                         _("{path} has format {found}, and this program knows {version}").format(
                             path=path, found=found, version=version
                         ),
@@ -62,7 +65,7 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {version:d}")
                 on_failure.pop_all()
         except (sqlite3.Error, OSError) as error:
-            raise DatabaseError(
+            raise cls.error(
                 _("the database {path} cannot be used: {error}").format(path=path, error=error),
                 advice=_("Free the disk or mend the permissions, or name another file."),
             ) from error
@@ -90,7 +93,7 @@ class Database:
             try:
                 return self._db.execute(sql, values).fetchall()
             except sqlite3.Error as error:
-                raise DatabaseError(
+                raise self.error(
                     _("the database could not be read: {error}").format(error=error)
                 ) from error
 
@@ -110,7 +113,7 @@ class Database:
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 self._undo()
-                raise DatabaseError(
+                raise self.error(
                     _("the database could not be written: {error}").format(error=error),
                     advice=_("Free the disk; everything that was written before is safe."),
                 ) from error
@@ -124,12 +127,21 @@ class Database:
 
 
 @contextmanager
-def lock_file(path: Path, busy: str, advice: str) -> Iterator[IO[str]]:
-    """Hold `path` for this process alone. Raises BadInput with `busy` where another one has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+def lock_file(
+    path: Path, busy: str, advice: str, *, error: type[BadInput] = BadInput
+) -> Iterator[IO[str]]:
+    """Hold `path` for this process alone. Raises `error` with `busy` where another one has it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as trouble:
+        raise error(
+            _("{path} cannot be made: {reason}").format(path=path, reason=trouble.strerror),
+            advice=_("Free the disk or mend the permissions, or name another file."),
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BadInput(busy, advice=advice) from None
+            raise error(busy, advice=advice) from None
         yield file

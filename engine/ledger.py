@@ -15,18 +15,16 @@ transactions of one nonce gets into a block. `spent` has every nonce of the acco
 seen to spend. One ledger belongs to one account on one chain, and to one process.
 """
 
-import fcntl
 import json
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
+from engine.database import Database, lock_file
 from engine.errors import LedgerError
 from engine.messages import Computed
 from engine.schema import SCHEMA, SCHEMA_VERSION
@@ -79,14 +77,19 @@ class LiveTransaction:
     received: int
 
 
+class _Database(Database):
+    error = LedgerError
+
+
 class Ledger:
     """See the module. Thread-safe: the mining loop and the sender share one."""
 
-    def __init__(self, connection: sqlite3.Connection, lock_file: IO[str]) -> None:
-        self._db = connection
-        self._db.row_factory = sqlite3.Row
-        self._lock_file = lock_file
-        self._mutex = threading.RLock()
+    def __init__(self, database: Database, on_close: ExitStack) -> None:
+        """`on_close` closes the database, and lets another process have it."""
+        self._database = database
+        self._read = database.read
+        self._write = database.write
+        self._on_close = on_close
 
     @classmethod
     def open(cls, path: Path, *, chain_id: str, genesis: str, address: str) -> Self:
@@ -95,32 +98,24 @@ class Ledger:
         Raises LedgerError where another process has it, it belongs to another chain or account, or
         the file cannot be used.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as on_failure:
-                lock_file = on_failure.enter_context(_lock(path))
-                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                on_failure.callback(connection.close)
-                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                    connection.execute(f"PRAGMA {pragma}")
-                connection.executescript(SCHEMA)
-                ledger = cls(connection, lock_file)
-                ledger._pin(
-                    schema=str(SCHEMA_VERSION), chain_id=chain_id, genesis=genesis, address=address
-                )
-                on_failure.pop_all()
-        except (sqlite3.Error, OSError) as error:
-            raise LedgerError(
-                f"the ledger {path} cannot be used: {error}",
-                advice="Free the disk or mend the permissions, or name another file with --ledger.",
-            ) from error
+        lock = lock_file(
+            path.with_name(path.name + ".lock"),
+            f"another cpc-engine works with the ledger {path}",
+            "Stop it first, or give this one another account with --from.",
+            error=LedgerError,
+        )
+        with ExitStack() as on_failure:
+            on_failure.enter_context(lock)
+            database = _Database.open(path, SCHEMA, version=SCHEMA_VERSION)
+            on_failure.enter_context(database)
+            ledger = cls(database, on_failure)
+            ledger._pin(chain_id=chain_id, genesis=genesis, address=address)
+            ledger._on_close = on_failure.pop_all()
         return ledger
 
     def close(self) -> None:
         """Close the file and let another process have it."""
-        with self._mutex:
-            self._db.close()
-            self._lock_file.close()
+        self._on_close.close()
 
     def __enter__(self) -> Self:
         return self
@@ -474,47 +469,6 @@ class Ledger:
                         advice="Name another file with --ledger: one account on one chain has one.",
                     )
 
-    def _read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with self._mutex:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise LedgerError(f"the ledger could not be read: {error}") from error
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                self._undo()
-                raise LedgerError(
-                    f"the ledger could not be written: {error}",
-                    advice="Free the disk; everything that was written before is safe.",
-                ) from error
-            except BaseException:
-                self._undo()
-                raise
-
-    def _undo(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
 
 def _spend(db: sqlite3.Connection, nonce: int, height: int) -> None:
     db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?)", (nonce, height))
-
-
-def _lock(path: Path) -> IO[str]:
-    file = path.with_name(path.name + ".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise LedgerError(
-            f"another cpc-engine works with the ledger {path}",
-            advice="Stop it first, or give this one another account with --from.",
-        ) from None
-    return file

@@ -173,10 +173,16 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == b"precious data" * 100
 
 
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").write_text("no directory")
+    with pytest.raises(LedgerError, match="cannot be made"):
+        Ledger.open(tmp_path / "file" / "ledger.sqlite", **IDENTITY)
+
+
 def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(ledger):
     made = compute(ledger, 5)
-    pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
-    ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = ledger._database._db.execute("PRAGMA page_count").fetchone()[0]
+    ledger._database._db.execute(f"PRAGMA max_page_count = {pages}")
 
     def fill():
         for height in range(6, 500):

@@ -150,7 +150,10 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def nothing_that_was_signed_is_lost(self):
-        known = {row[0] for row in self.rig.ledger._db.execute("SELECT tx_hash FROM transactions")}
+        known = {
+            row[0]
+            for row in self.rig.ledger._database._db.execute("SELECT tx_hash FROM transactions")
+        }
         assert known >= set(self.seen)
 
     def teardown(self):
@@ -195,8 +198,8 @@ class Life(RuleBasedStateMachine):
     def round(self):
         self.rig.sender.round()
         self.rig.events()
-        for (body,) in self.rig.ledger._db.execute("SELECT body FROM transactions"):
-            tx = Transaction.model_validate(json.loads(body))
+        for row in self.rig.ledger._read("SELECT body FROM transactions"):
+            tx = Transaction.model_validate(json.loads(row["body"]))
             self.seen[tx.hash()] = tx
 
     def round_with(self, question, happens):
