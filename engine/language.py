@@ -37,13 +37,15 @@ def asked_language(arguments: Sequence[str]) -> str | None:
     language that there is not is left for the parser to refuse.
     """
     given = os.environ.get("CPC_LANG")
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    before = ""
+    for argument in arguments:
         if argument == "--":
             break
-        if argument == "--lang":
-            given = following
+        if before == "--lang":
+            given = argument
         elif argument.startswith("--lang="):
             given = argument.removeprefix("--lang=")
+        before = argument
     return given if given in LANGUAGES else None
 
 

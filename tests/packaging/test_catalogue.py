@@ -1,0 +1,144 @@
+"""Every sentence is in the catalogue, in every language, with the places that it has in English."""
+
+import gettext
+import io
+import os
+import string
+import subprocess
+import sys
+from functools import cache
+
+import hatch_hook
+import messages
+import polib
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.language import DOMAIN
+
+TEMPLATE = messages.extract()
+CATALOGUES = {path.parent.parent.name: path for path in messages.catalogues()}
+
+
+def texts(value):
+    return (value,) if isinstance(value, str) else tuple(value or ("",))
+
+
+def fields(text):
+    """Name, conversion and format of each place of a template; the order is the language's own."""
+    return sorted(
+        (name, spec or "", conversion or "")
+        for _, name, spec, conversion in string.Formatter().parse(text)
+        if name is not None
+    )
+
+
+def test_there_is_a_catalogue_and_there_are_messages():
+    assert "ru" in CATALOGUES
+    assert len(TEMPLATE) > 500
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_every_message_is_translated(language):
+    catalogue = messages.read(CATALOGUES[language])
+    missing = []
+    for message in TEMPLATE:
+        if not message.id:
+            continue
+        found = catalogue.get(message.id if isinstance(message.id, str) else message.id[0])
+        if found is None or found.fuzzy or not all(texts(found.string)):
+            missing.append(message.id)
+    assert missing == [], "make messages, then translate"
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_a_translation_has_the_places_of_its_message(language):
+    for message in messages.read(CATALOGUES[language]):
+        if not message.id or not message.string:
+            continue
+        english = fields(texts(message.id)[-1])
+        for text in texts(message.string):
+            assert fields(text) == english, message.id
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_a_translation_is_no_copy_and_keeps_what_is_typed(language):
+    """Options, commands and variables are the same in every language."""
+    for message in messages.read(CATALOGUES[language]):
+        if not message.id or not message.string:
+            continue
+        for text in texts(message.string):
+            for word in texts(message.id)[-1].split():
+                if word.startswith(("--", "CPC_")):
+                    assert word.strip(".,;:()[]") in text, message.id
+
+
+@given(count=st.integers(0, 10**6))
+def test_russian_has_three_plurals(count):
+    said = _russian().ngettext(
+        "{count} result in blocks {first} to {last}",
+        "{count} results in blocks {first} to {last}",
+        count,
+    )
+    assert ("результат ", "результата ", "результатов ")[_form(count)] in said
+
+
+def _form(count):
+    if count % 10 == 1 and count % 100 != 11:
+        return 0
+    return 1 if count % 10 in (2, 3, 4) and count % 100 not in (12, 13, 14) else 2
+
+
+@cache
+def _russian():
+    return gettext.GNUTranslations(io.BytesIO(polib.pofile(str(CATALOGUES["ru"])).to_binary()))
+
+
+def say(*arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", "from engine.cli import main; main()", *arguments],
+        env={**os.environ, "LANGUAGE": "", "LC_ALL": "", "LANG": "C.UTF-8", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_language_is_the_locale_s_or_the_one_that_was_asked_for(tmp_path):
+    hatch_hook.compile_catalogues(messages.ROOT)
+    english, russian = "there is no key 'nobody'", "нет ключа 'nobody'"
+    line = ("keys", "show", "nobody", "--keys-dir", str(tmp_path))
+    assert english in say(*line)
+    assert russian in say(*line, LC_ALL="ru_RU.UTF-8")
+    assert russian in say(*line, LANG="ru_RU.UTF-8")
+    assert russian in say(*line, LANGUAGE="ru")
+    assert russian in say(*line, CPC_LANG="ru")
+    assert russian in say("--lang", "ru", *line)
+    assert russian in say(*line, "--lang=ru")
+    assert english in say(*line, "--lang", "en", LC_ALL="ru_RU.UTF-8")
+    assert "Параметры:" in say("--lang", "ru", "mine", "--help")
+    assert "Использование: cpc-engine mine" in say("--lang", "ru", "mine", "--help")
+
+
+def test_without_a_catalogue_it_speaks_english(tmp_path):
+    """Also where a terminal lacks the letters, nothing ends for that."""
+    script = (
+        "from pathlib import Path\nimport engine.language as l\n"
+        f"l.LOCALE_DIRECTORY = Path({str(tmp_path)!r})\n"
+        "from engine.cli import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--lang", "ru", "keys", "show", "nobody"],
+        env={**os.environ, "CPC_KEYS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "there is no key 'nobody'" in done.stderr
+    hatch_hook.compile_catalogues(messages.ROOT)
+    assert "?" in say("--lang", "ru", "keys", "show", "x", PYTHONIOENCODING="latin-1")
+
+
+def test_the_domain_is_the_file_s_name():
+    assert {path.stem for path in CATALOGUES.values()} == {DOMAIN}

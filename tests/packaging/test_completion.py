@@ -1,0 +1,45 @@
+"""The shells' completion, asked as a shell asks it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+
+
+def ask(shell, words, tmp_path):
+    environment = os.environ | {"HOME": str(tmp_path), "_CPC_ENGINE_COMPLETE": f"complete_{shell}"}
+    typed = " ".join(words)
+    if shell == "bash":
+        environment |= {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    else:
+        environment |= {"_TYPER_COMPLETE_ARGS": typed, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = subprocess.run(ENGINE, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_are_completed(shell, tmp_path):
+    offered = ask(shell, ["cpc-engine", "do"], tmp_path)
+    assert "doctor" in offered
+    assert "mine" not in offered
+
+
+def test_options_are_completed(tmp_path):
+    assert "--tasks-per-block" in ask("bash", ["cpc-engine", "mine", "--task"], tmp_path)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_is_shown(shell, tmp_path):
+    done = subprocess.run(
+        [*ENGINE, "--show-completion", shell],
+        env=os.environ
+        | {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "_CPC_ENGINE_COMPLETE" in done.stdout, done

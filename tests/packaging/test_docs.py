@@ -1,0 +1,80 @@
+"""The documentation: it builds without a warning, says what the commands say, and in both languages."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import reference
+
+from engine.cli.app import program
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    pages = [page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html")]
+    assert len(pages) > 5
+    for page in pages:  # nothing that a reader's browser would fetch from another host
+        assert re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"(https?:[^\"]+)", page) == []
+        sheets = re.findall(r"<link[^>]*rel=\"(?:stylesheet|preload)\"[^>]*>", page)
+        assert [sheet for sheet in sheets if "http" in sheet] == []
+
+
+@pytest.mark.parametrize("make", [reference.page, reference.man])
+def test_the_reference_is_what_the_commands_say(make):
+    path = {reference.page: reference.PAGE, reference.man: reference.MAN}[make]
+    assert path.read_text(encoding="utf-8") == make(program()), "make reference"
+
+
+def shape(name):
+    """Headings by depth, code blocks, and tables by rows and columns, in their order."""
+    parts, code, table = [], None, None
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            if code is None:
+                code = [line]
+            else:
+                parts.append(("code", *code))
+                code = None
+        elif code is not None:
+            code.append(line.partition("#")[0].rstrip())  # comments are in the page's language
+        elif line.startswith("#"):
+            parts.append(("heading", len(line) - len(line.lstrip("#"))))
+        elif line.startswith("|"):
+            if table is None:
+                table = []
+                parts.append(("table", table))
+            table.append(line.count("|"))
+            continue
+        elif found := re.findall(r"!\[[^\]]*\]\(([^)]+)\)", line):
+            parts.append(("images", found))
+        table = None
+    return parts
+
+
+def test_both_readmes_are_the_same_page():
+    assert shape("README.md") == shape("README.ru.md")
+
+
+def test_what_the_readme_names_is_there():
+    for name in ("README.md", "README.ru.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+            if not target.startswith("http"):
+                assert (ROOT / target).exists(), f"{name}: {target}"
+        for command in re.findall(r"^cpc-engine ([a-z-]+)", text, re.M):
+            assert command in program().commands, f"{name}: {command}"
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        for goal in re.findall(r"^make ([a-z-]+)", text, re.M):
+            assert re.search(rf"^{goal}:", makefile, re.M), f"{name}: make {goal}"
