@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ STAGES = {
     PRODUCT: "product",
     "check": "check",
     "commit": "commit",
-    TASK: "whole task",
+    TASK: _("whole task"),
 }
 """Every stage, in the order of tables, with its name for people."""
 
@@ -125,7 +126,7 @@ def measure(
     _Ours(device, task).run()
     turns, left_out = start(contenders, task)
     pause = _PAUSE if turns and not device.name.startswith("cuda") else 0.0
-    for _ in range(repeat):
+    for _turn in range(repeat):
         time.sleep(pause)
         ours.take()
         for turn in list(turns):
@@ -209,25 +210,38 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
     notes = []
     if on_gpu:
         notes.append(
-            "Stages are launched one by one, the product with its check; the whole task is one"
-            " graph by the clock, and may take less than they do together."
+            _(
+                "Stages are launched one by one, the product with its check; the whole task"
+                " is one graph by the clock, and may take less than they do together."
+            )
         )
     else:
-        notes.append("A stage's time is all threads' time at it, divided by their number.")
+        notes.append(_("A stage's time is all threads' time at it, divided by their number."))
     if any(name.startswith("torch") for name in ran):
         notes.append(
-            "torch's _int_mm writes C as int32; our product folds it to int8 in the epilogue. Like"
-            " for like is '_int_mm, then fold': the same operands in, the same bytes out."
+            _(
+                "torch's _int_mm writes C as int32; our product folds it to int8 in the"
+                " epilogue. Like for like is '_int_mm, then fold': the same operands in, the"
+                " same bytes out."
+            )
         )
     if any(name.startswith("Triton") for name in ran):
-        notes.append("Triton's product writes int32, too, from tiles that its autotuner chose.")
+        notes.append(_("Triton's product writes int32, too, from tiles that its autotuner chose."))
     if any(name.startswith("numpy") for name in ran):
-        notes.append("numpy's rows are like for like: the same task, bit for bit, through float64.")
-    if any(name.startswith("guide") for name in ran):
-        once = f", and multiplies once, not {iterations} times" if iterations > 1 else ""
         notes.append(
-            "The guide's pipeline is another task of this size: random float64 operands, all of C"
-            f" to the host, one SHA-256{once}."
+            _("numpy's rows are like for like: the same task, bit for bit, through float64.")
+        )
+    if any(name.startswith("guide") for name in ran):
+        once = (
+            _(", and multiplies once, not {iterations} times").format(iterations=iterations)
+            if iterations > 1
+            else ""
+        )
+        notes.append(
+            _(
+                "The guide's pipeline is another task of this size: random float64 operands,"
+                " all of C to the host, one SHA-256{once}."
+            ).format(once=once)
         )
     disturbed = dict.fromkeys(
         row.name
@@ -239,8 +253,11 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
     )
     if disturbed:
         notes.append(
-            f"Take with care: the median of {', '.join(disturbed)} is more than {_DISTURBED:g} times"
-            " the fastest run. Something else used this machine; run it again when that is over."
+            _(
+                "Take with care: the median of {names} is more than {DISTURBED:g} times the"
+                " fastest run. Something else used this machine; run it again when that is"
+                " over."
+            ).format(names=", ".join(disturbed), DISTURBED=_DISTURBED)
         )
     return notes
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from gettext import gettext as _
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 
@@ -83,12 +84,12 @@ def _work(device: Device, orders: Connection, line: "_Line") -> None:
                 case Open() if held is not None and held[0] == order.ticket:
                     line.say(Opened(order.ticket, held[1].siblings(order.leaves)))
                 case Open():
-                    line.say(Failed(order.ticket, "NothingToOpen", "no such job is held here"))
+                    line.say(Failed(order.ticket, "NothingToOpen", _("no such job is held here")))
                 case Run():
                     held = None
                     _run(device, order, line)
         except MemoryError:
-            line.say(Failed(order.ticket, "TaskTooLarge", "memory ran out"))
+            line.say(Failed(order.ticket, "TaskTooLarge", _("memory ran out")))
         except KernelError as error:
             line.say(Failed(order.ticket, type(error).__name__, str(error)))
             if isinstance(error, DeviceFault) and error.sticky:

@@ -20,6 +20,7 @@ import sqlite3
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -465,8 +466,12 @@ class Ledger:
                 found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
                 if found != value:
                     raise LedgerError(
-                        f"this ledger belongs to {key} {found}, not {value}",
-                        advice="Name another file with --ledger: one account on one chain has one.",
+                        _("this ledger belongs to {key} {found}, not {value}").format(
+                            key=key, found=found, value=value
+                        ),
+                        advice=_(
+                            "Name another file with --ledger: one account on one chain has one."
+                        ),
                     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from gettext import gettext as _
 from pathlib import Path
 
 from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
@@ -76,7 +77,9 @@ def mine_on(
     `launch` starts the children: another one only in tests of faults.
     """
     if len(set(request.devices)) < len(request.devices):
-        raise SetupError("a device is named twice: each gets one child", advice="Name it once.")
+        raise SetupError(
+            _("a device is named twice: each gets one child"), advice=_("Name it once.")
+        )
     client = NodeClient(request.urls)
     chain = look_at_chain(client)
     price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
@@ -107,7 +110,8 @@ def mine_on(
         "start",
         address=key.address,
         chain_id=chain.chain_id,
-        devices=", ".join(devices) or f"the machines of the Ray cluster {request.ray}",
+        devices=", ".join(devices)
+        or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
         node=request.urls[0],
         network=chain.network.name,
         height=chain.status.height,
@@ -152,7 +156,9 @@ def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:
 
     if request.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise BadInput(
-            "with --ray a device is no card of one machine",
-            advice="Use --device cuda or --device cpu for that kind alone, or leave it out for both.",
+            _("with --ray a device is no card of one machine"),
+            advice=_(
+                "Use --device cuda or --device cpu for that kind alone, or leave it out for both."
+            ),
         )
     return (), partial(Farm, request.ray, wanted=request.devices[0])

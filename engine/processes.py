@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from gettext import gettext as _
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -73,7 +74,9 @@ class LocalProcesses:
         try:
             self._spawn(device, generation)
         except OSError as error:
-            failed = Failed(None, "CannotStart", f"no process could be started: {error}")
+            failed = Failed(
+                None, "CannotStart", _("no process could be started: {error}").format(error=error)
+            )
             self._inbox.put(Heard(device, generation, failed))
 
     def tell(self, device: str, generation: int, message: ToChild) -> None:

@@ -12,68 +12,71 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from gettext import gettext as _
+from gettext import ngettext
 from typing import Any, Protocol, TextIO
 
 _LINES = {
-    "start": "mining for {address} on {chain_id} with {devices}; node {node}",
-    "ready": "{device} passed its known-answer test after {seconds:.1f} s and takes work",
-    "block": "block {height} {hash:.12}: {tasks} task(s)",
-    "gap": "skipped blocks {first} to {last}: {reason}",
-    "skipped": "block {height}: skipped, {reason}",
+    "start": _("mining for {address} on {chain_id} with {devices}; node {node}"),
+    "ready": _("{device} passed its known-answer test after {seconds:.1f} s and takes work"),
+    "gap": _("skipped blocks {first} to {last}: {reason}"),
+    "skipped": _("block {height}: skipped, {reason}"),
     "computed": (
-        "block {height} task {index}: {result_hash:.16} on {device} in {seconds:.3f} s, checked"
+        _("block {height} task {index}: {result_hash:.16} on {device} in {seconds:.3f} s, checked")
     ),
-    "signed": "task {task_id}: signed with nonce {nonce}, transaction {tx_hash}",
-    "repriced": "task {task_id}: signed again at {gas_price} units a gas, transaction {tx_hash}",
-    "confirmed": "task {task_id}: final, in block {included_height}, transaction {tx_hash}",
-    "given_up": "task {task_id}: given up, {reason}",
-    "rolled_back": "the chain rolled back blocks {first} to {last}",
-    "child_killed": "{device}: child replaced: {reason}",
-    "child_ended": "{device}: child lost, another takes its place: {reason}",
+    "signed": _("task {task_id}: signed with nonce {nonce}, transaction {tx_hash}"),
+    "repriced": _("task {task_id}: signed again at {gas_price} units a gas, transaction {tx_hash}"),
+    "confirmed": _("task {task_id}: final, in block {included_height}, transaction {tx_hash}"),
+    "given_up": _("task {task_id}: given up, {reason}"),
+    "rolled_back": _("the chain rolled back blocks {first} to {last}"),
+    "child_killed": _("{device}: child replaced: {reason}"),
+    "child_ended": _("{device}: child lost, another takes its place: {reason}"),
     "device_joined": "{device}: joined",
-    "device_left": "{device}: left, {reason}",
-    "farm_connected": "the Ray cluster at {address} answers",
-    "farm_unreachable": "the Ray cluster does not answer: {reason}. Its results so far are kept",
-    "out_of_service": "{device}: out of service: {reason}",
-    "node_trouble": "node: {message}. {advice}",
-    "node_well": "node: answers again",
-    "sender_trouble": "sending: {message}. {advice}",
-    "funded": "made a key, address {address}, and funded it with {cpc} CPC",
-    "devnet": "embedded devnet at {url}, a block every {block_time} s",
-    "warning": "warning: {name}: {found}. {mend}",
-    "paused": "{devices}: paused, {reason}",
-    "resumed": "{devices}: takes work again",
+    "device_left": _("{device}: left, {reason}"),
+    "farm_connected": _("the Ray cluster at {address} answers"),
+    "farm_unreachable": _("the Ray cluster does not answer: {reason}. Its results so far are kept"),
+    "out_of_service": _("{device}: out of service: {reason}"),
+    "node_trouble": _("node: {message}. {advice}"),
+    "node_well": _("node: answers again"),
+    "sender_trouble": _("sending: {message}. {advice}"),
+    "funded": _("made a key, address {address}, and funded it with {cpc} CPC"),
+    "devnet": _("embedded devnet at {url}, a block every {block_time} s"),
+    "warning": _("warning: {name}: {found}. {mend}"),
+    "paused": _("{devices}: paused, {reason}"),
+    "resumed": _("{devices}: takes work again"),
     "card_fault": "{device}: {message}",
-    "validator": "validator of {chain_id}: workers dial {url}, customers http at {http} (see /docs)",
-    "worker_came": "worker {worker}: here, version {version}",
-    "worker_gone": "worker {worker}: gone",
-    "hello_refused": "a hello as {worker} was refused: its signature is not for this validator",
-    "job_accepted": "task {task_id}: completed by {worker}",
-    "job_refused": "task {task_id}: WRONG result of {worker}, who is out: {reason}",
-    "job_dropped": "task {task_id}: waits again, {worker}: {reason}",
-    "job_escalated": "task {task_id}: computed here, {worker}: {reason}",
-    "not_inspected": "task {task_id}: could not be checked here: {reason}",
-    "task_failed": "task {task_id}: failed, {reason}",
+    "validator": _(
+        "validator of {chain_id}: workers dial {url}, customers http at {http} (see /docs)"
+    ),
+    "worker_came": _("worker {worker}: here, version {version}"),
+    "worker_gone": _("worker {worker}: gone"),
+    "hello_refused": _("a hello as {worker} was refused: its signature is not for this validator"),
+    "job_accepted": _("task {task_id}: completed by {worker}"),
+    "job_refused": _("task {task_id}: WRONG result of {worker}, who is out: {reason}"),
+    "job_dropped": _("task {task_id}: waits again, {worker}: {reason}"),
+    "job_escalated": _("task {task_id}: computed here, {worker}: {reason}"),
+    "not_inspected": _("task {task_id}: could not be checked here: {reason}"),
+    "task_failed": _("task {task_id}: failed, {reason}"),
     "validator_up": "{url}: connected",
-    "validator_down": "{url}: {reason}; dialled again in {seconds:.0f} s",
-    "validator_refused": "{url}: no hello is said, {reason}",
-    "validator_bug": "{url}: a bug of this program, which goes on: {detail}",
-    "hello": "{url}: hello said, for the chain {chain_id}",
-    "frame_refused": "{url}: a frame was refused: {reason}",
-    "job_taken": "{url}: job {job_id}: {kind}, {cost:.3g} multiply-adds",
-    "job_done": "{url}: job {job_id}: {result_hash:.16} on {device} in {seconds:.3f} s, {fate}",
-    "job_declined": "{url}: job {job_id}: {code}, {message}",
-    "job_not_submitted": "{url}: job {job_id}: not sent to the chain: {reason}",
-    "working": "working for {validators} as {address} with {devices}",
-    "result_accepted": "{url}: job {job_id}: accepted. {reason}",
-    "result_rejected": "{url}: job {job_id}: rejected: {reason}",
-    "http": "watch it at {url}",
-    "setting_changed": "setting {name}: {value} from now on",
-    "setting_waits": "setting {name}: {value} from the next start on",
-    "settings_same": "the configuration was read again, and says the same",
-    "settings_refused": "the configuration was read again and is refused: {message}. {advice}",
-    "stopping": "stopping: everything is written down",
-    "summary": "{blocks_seen} block(s) seen, {confirmed} result(s) confirmed",
+    "validator_down": _("{url}: {reason}; dialled again in {seconds:.0f} s"),
+    "validator_refused": _("{url}: no hello is said, {reason}"),
+    "validator_bug": _("{url}: a bug of this program, which goes on: {detail}"),
+    "hello": _("{url}: hello said, for the chain {chain_id}"),
+    "frame_refused": _("{url}: a frame was refused: {reason}"),
+    "job_taken": _("{url}: job {job_id}: {kind}, {cost:.3g} multiply-adds"),
+    "job_done": _("{url}: job {job_id}: {result_hash:.16} on {device} in {seconds:.3f} s, {fate}"),
+    "job_declined": _("{url}: job {job_id}: {code}, {message}"),
+    "job_not_submitted": _("{url}: job {job_id}: not sent to the chain: {reason}"),
+    "working": _("working for {validators} as {address} with {devices}"),
+    "result_accepted": _("{url}: job {job_id}: accepted. {reason}"),
+    "result_rejected": _("{url}: job {job_id}: rejected: {reason}"),
+    "http": _("watch it at {url}"),
+    "setting_changed": _("setting {name}: {value} from now on"),
+    "setting_waits": _("setting {name}: {value} from the next start on"),
+    "settings_same": _("the configuration was read again, and says the same"),
+    "settings_refused": _("the configuration was read again and is refused: {message}. {advice}"),
+    "stopping": _("stopping: everything is written down"),
+    "summary": _("blocks seen: {blocks_seen}, results confirmed: {confirmed}"),
 }
 
 QUIET = frozenset({"device", "funds", "pause_asked", "pulse", "reading", "totals"})
@@ -82,7 +85,14 @@ QUIET = frozenset({"device", "funds", "pause_asked", "pulse", "reading", "totals
 
 def sentence(event: str, fields: Mapping[str, Any]) -> str:
     """The event as a line for people, without the time of day."""
-    return _LINES[event].format(**fields).rstrip()
+    template = _block_line(fields["tasks"]) if event == "block" else _LINES[event]
+    return template.format(**fields).rstrip()
+
+
+def _block_line(tasks: int) -> str:
+    return ngettext(
+        "block {height} {hash:.12}: {tasks} task", "block {height} {hash:.12}: {tasks} tasks", tasks
+    )
 
 
 class Reporter(Protocol):

@@ -7,6 +7,7 @@ and where it does not, the blocks that the two chains do not share are taken bac
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from gettext import gettext as _
 
 from engine.errors import LedgerError
 from engine.ledger import UNKNOWN_GENESIS, Ledger
@@ -56,7 +57,7 @@ class ChainScan:
                 return None  # a node that is far behind: it syncs
             rolled_back = self._take_back(tip.height, height)
             height, block_hash = rolled_back.parent
-        for _ in range(BLOCKS_A_TURN):
+        for _turn in range(BLOCKS_A_TURN):
             if height >= tip.height or stop():
                 break
             block = self._client.block(height + 1)
@@ -80,7 +81,7 @@ class ChainScan:
             if tx.from_address != self._address:
                 continue
             if not self._ledger.record_included(tx.hash(), block.height, block_hash):
-                why = f"{tx.hash()} took the nonce"
+                why = _("{hash} took the nonce").format(hash=tx.hash())
                 self._ledger.record_foreign(tx.nonce, block.height, why)
         self._ledger.record_scanned(block.height, block_hash)
 
@@ -102,7 +103,9 @@ class ChainScan:
     def _check_genesis(self) -> None:
         if (self._client.genesis() or UNKNOWN_GENESIS) != self._ledger.genesis:
             raise LedgerError(
-                "the node serves another chain now: its first block is not the one that this ledger"
-                " began with",
-                advice="A devnet that was started again begins anew. Start mine again, too.",
+                _(
+                    "the node serves another chain now: its first block is not the one that this"
+                    " ledger began with"
+                ),
+                advice=_("A devnet that was started again begins anew. Start mine again, too."),
             )

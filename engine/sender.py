@@ -19,6 +19,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any
 
 from engine.crash import Crashed
@@ -236,10 +237,10 @@ class Sender(threading.Thread):
                 continue
             known = self._ledger.scanned_hash(result.height)
             if known is not None and known != result.block_hash:
-                self._give_up(result.task_id, "rolled_back", "its block was rolled back")
+                self._give_up(result.task_id, "rolled_back", _("its block was rolled back"))
             elif result.state != "included" and result.height <= tip.height - TASK_LIFETIME_BLOCKS:
                 # A task counts only while its block is among the chain's last 100.
-                self._give_up(result.task_id, "expired", "its block is not among the last 100")
+                self._give_up(result.task_id, "expired", _("its block is not among the last 100"))
         for task_id in self._ledger.record_final(tip.height - self._settings.depth):
             self._inbox.put(Confirmed(task_id))
         self._ledger.forget_proofs(tip.height - PROOFS_KEPT_BLOCKS)
@@ -260,8 +261,9 @@ class Sender(threading.Thread):
                 continue
             if spendable < self._signer.fee:
                 return NodeClientError(
-                    f"insufficient balance: {format_cpc(spendable)} CPC are free, and a result"
-                    f" costs {format_cpc(self._signer.fee)}",
+                    _(
+                        "insufficient balance: {spendable} CPC are free, and a result costs {fee}"
+                    ).format(spendable=format_cpc(spendable), fee=format_cpc(self._signer.fee)),
                     advice=self._advice_to_fund(),
                 )
             tx = self._sign(result, nonce, account, spendable)
@@ -324,7 +326,7 @@ class Sender(threading.Thread):
         dropped = live.received >= DROPPED_AFTER and tx.nonce == account.nonce
         if dropped and not self.behind:
             self._give_up(
-                live.task_id, "dropped", "the network drops its transaction again and again"
+                live.task_id, "dropped", _("the network drops its transaction again and again")
             )
             return None
         try:
@@ -384,7 +386,9 @@ class Sender(threading.Thread):
 
     def _advice_to_fund(self) -> str:
         node = self._client.urls[0]
-        return f"Fund it: cpc-engine tx send {self._signer.address} 10 --from faucet --node {node}"
+        return _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {node}").format(
+            address=self._signer.address, node=node
+        )
 
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)

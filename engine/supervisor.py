@@ -18,6 +18,7 @@ What waits is in `backlog.py`, what is known of a device in `slot.py`, and how o
 """
 
 from collections.abc import Callable, Iterable
+from gettext import gettext as _
 
 from engine.actions import (
     Accepted,
@@ -155,7 +156,7 @@ class Supervisor:
     def cancel(self, ticket: int, now: float) -> list[Action]:
         """Nobody wants this job any more. No action where there is no such job."""
         return self._stop_job(
-            lambda job: job.ticket == ticket, "cancelled", "it was cancelled", now
+            lambda job: job.ticket == ticket, "cancelled", _("it was cancelled"), now
         )
 
     def drop_pending(self, owner: str = "") -> list[Job]:
@@ -187,7 +188,7 @@ class Supervisor:
             case Failed():
                 return self._on_failed(slot, message, now)
             case _:
-                return self._fall(slot, "said something out of turn", now, kill=True)
+                return self._fall(slot, _("said something out of turn"), now, kill=True)
 
     def exited(
         self, device: str, generation: int, exitcode: int | None, now: float
@@ -196,7 +197,12 @@ class Supervisor:
         slot = self._live(device, generation)
         if slot is None:
             return []
-        return self._fall(slot, f"its process ended ({_describe_exit(exitcode)})", now, kill=False)
+        return self._fall(
+            slot,
+            _("its process ended ({ending})").format(ending=_describe_exit(exitcode)),
+            now,
+            kill=False,
+        )
 
     def checked(self, check: Check, error: str | None, now: float) -> list[Action]:
         """The answer was checked; `error` is None where it is right."""
@@ -205,7 +211,9 @@ class Supervisor:
             return []
         if error is not None:
             slot.standing.was_wrong(now)
-            return self._fall(slot, f"computed a wrong result: {error}", now, kill=True)
+            return self._fall(
+                slot, _("computed a wrong result: {error}").format(error=error), now, kill=True
+            )
         slot.standing.did_well()
         job = check.job
         result = check.answer.computed if isinstance(check.answer, Opening) else check.answer
@@ -226,7 +234,7 @@ class Supervisor:
         actions = self._stop_job(
             lambda job: job.expires is not None and now >= job.expires,
             "expired",
-            "its deadline passed",
+            _("its deadline passed"),
             now,
         )
         for slot in list(self._slots.values()):
@@ -250,15 +258,25 @@ class Supervisor:
             case State.BACKOFF | State.OUT if now >= slot.deadline:
                 return self._spawn(slot, now)
             case State.STARTING if now >= slot.deadline:
-                return self._fall(slot, f"not ready after {limits.start:.0f} s", now, kill=True)
+                return self._fall(
+                    slot,
+                    _("not ready after {start:.0f} s").format(start=limits.start),
+                    now,
+                    kill=True,
+                )
             case State.STARTING if now - slot.last_heard > limits.silence_starting:
-                return self._fall(slot, "silent while it started", now, kill=True)
+                return self._fall(slot, _("silent while it started"), now, kill=True)
             case State.BUSY | State.OPENING if now >= slot.deadline:
-                return self._fall(slot, "hung: its deadline passed", now, kill=True)
+                return self._fall(slot, _("hung: its deadline passed"), now, kill=True)
             case State.IDLE | State.BUSY | State.OPENING | State.CHECKING if (
                 now - slot.last_heard > limits.silence
             ):
-                return self._fall(slot, f"silent for {limits.silence:.0f} s", now, kill=True)
+                return self._fall(
+                    slot,
+                    _("silent for {silence:.0f} s").format(silence=limits.silence),
+                    now,
+                    kill=True,
+                )
             case _:
                 return []
 
@@ -293,13 +311,15 @@ class Supervisor:
         most = self._limits.memory
         if not most or beat.memory <= most:
             return []
-        reason = f"its memory grew to {beat.memory >> 20} MiB, over its limit of {most >> 20} MiB"
+        reason = _("its memory grew to {size} MiB, over its limit of {most} MiB").format(
+            size=beat.memory >> 20, most=most >> 20
+        )
         return self._fall(slot, reason, now, kill=True)
 
     def _on_computed(self, slot: Slot, computed: Computed, now: float) -> list[Action]:
         assert slot.job is not None
         if not isinstance(slot.job.work, Task):
-            return self._fall(slot, "answered for another kind of job", now, kill=True)
+            return self._fall(slot, _("answered for another kind of job"), now, kill=True)
         slot.computed = computed
         slot.leaves = self._draw(slot.job.work, computed)
         slot.state = State.OPENING
@@ -313,7 +333,7 @@ class Supervisor:
     def _on_done(self, slot: Slot, done: Done, now: float) -> list[Action]:
         assert slot.job is not None
         if isinstance(slot.job.work, Task):
-            return self._fall(slot, "answered for another kind of job", now, kill=True)
+            return self._fall(slot, _("answered for another kind of job"), now, kill=True)
         return self._check(slot, done)
 
     def _check(self, slot: Slot, answer: Opening | Done) -> list[Action]:
@@ -355,7 +375,11 @@ class Supervisor:
             actions.append(GivenUp(job, code, reason))
             if slot.state is State.BUSY and slot.outlasts_a_restart(now):
                 actions.append(
-                    Kill(slot.device, slot.generation, f"its job is not wanted: {reason}")
+                    Kill(
+                        slot.device,
+                        slot.generation,
+                        _("its job is not wanted: {reason}").format(reason=reason),
+                    )
                 )
                 slot.rest()
                 actions += self._spawn(slot, now)
@@ -388,12 +412,18 @@ class Supervisor:
         if len(job.failures) < self._limits.attempts:
             self._backlog.put_back(job)
             return []
-        why = f"it took {len(job.failures)} children down; {reason}"
+        why = _("it took {count} children down; {reason}").format(
+            count=len(job.failures), reason=reason
+        )
         self._backlog.quarantine(job, why)
         return [GivenUp(job, "quarantined", why)]
 
 
 def _describe_exit(exitcode: int | None) -> str:
     if exitcode is None:
-        return "no exit code"
-    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
+        return _("no exit code")
+    return (
+        _("signal {name}").format(name=-exitcode)
+        if exitcode < 0
+        else _("exit code {code}").format(code=exitcode)
+    )

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any
 
 from engine.crash import Crashed
@@ -98,8 +99,10 @@ class Watcher(threading.Thread):
         now, seen_at = time.monotonic(), time.time()
         if block.header.chain_id != self._chain_id:
             raise InvalidData(
-                f"the node is on chain {block.header.chain_id}, not {self._chain_id}",
-                advice="Point --node at a node of the chain that this key works for.",
+                _("the node is on chain {chain_id}, not {chain_id_2}").format(
+                    chain_id=block.header.chain_id, chain_id_2=self._chain_id
+                ),
+                advice=_("Point --node at a node of the chain that this key works for."),
             )
         if self._tip is None:
             self._measure(block)

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
+from gettext import gettext as _
 from types import TracebackType
 from typing import Any, Self
 
@@ -99,7 +100,7 @@ class Workshop:
 
     def stop(self) -> None:
         """End every child, and tell whoever waits at the desk."""
-        self.desk.close("the engine stops")
+        self.desk.close(_("the engine stops"))
         self.children.stop()
 
     def take(self, reports: list[Report]) -> list[Ending]:
@@ -118,8 +119,10 @@ class Workshop:
                     self._report("out_of_service", device=report.device, reason=report.reason)
                     if self.children.all_out:
                         raise NoDevice(
-                            f"no device is in service; the last: {report.device}: {report.reason}",
-                            advice="Run cpc-engine doctor, then start again.",
+                            _("no device is in service; the last: {device}: {reason}").format(
+                                device=report.device, reason=report.reason
+                            ),
+                            advice=_("Run cpc-engine doctor, then start again."),
                         )
         return endings
 

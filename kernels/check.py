@@ -10,6 +10,7 @@ and never import Numba.
 """
 
 from collections.abc import Sequence
+from gettext import gettext as _
 
 from kernels.commit.tree import check_leaf_positions, root_from_leaves
 from kernels.device import Device
@@ -48,9 +49,9 @@ def check_leaves(
 ) -> None:
     """Raise unless these leaves, one or more that the caller drew, give the root."""
     if len(root) != DIGEST_BYTES:
-        raise InvalidProof("a root is 32 bytes")
+        raise InvalidProof(_("a root is 32 bytes"))
     if not leaves:
-        raise InvalidProof("no leaf is opened: that proves nothing")
+        raise InvalidProof(_("no leaf is opened: that proves nothing"))
     check_leaf_positions(task.leaf_count, leaves)
     check_siblings_length(task, leaves, siblings)
     _compare(task, root, leaves, siblings, operations)
@@ -59,7 +60,11 @@ def check_leaves(
 def check_full(task: Task, root: bytes, device: Device) -> None:
     """Raise WrongResult unless the device computes this root."""
     if device.compute(task).root != root:
-        raise WrongResult(f"the task's result, computed again on {device.name}, has another root")
+        raise WrongResult(
+            _("the task's result, computed again on {name}, has another root").format(
+                name=device.name
+            )
+        )
 
 
 def _compare(
@@ -67,4 +72,4 @@ def _compare(
 ) -> None:
     digests = opened_digests(task, leaves, operations)
     if root_from_leaves(task.leaf_count, digests, siblings) != root:
-        raise WrongResult("the opened leaves, computed from the seed, do not give the root")
+        raise WrongResult(_("the opened leaves, computed from the seed, do not give the root"))

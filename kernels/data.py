@@ -10,6 +10,7 @@ parent puts into a pipe must never wait for a child that hangs.
 
 import hashlib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,10 +46,14 @@ class Data:
                     content = file.read(self.size + 1)
             except OSError as error:
                 raise InvalidTask(
-                    f"the input {self.sha256.hex()} cannot be read: {error}"
+                    _("the input {hex} cannot be read: {error}").format(
+                        hex=self.sha256.hex(), error=error
+                    )
                 ) from error
         if len(content) != self.size or hashlib.sha256(content).digest() != self.sha256:
-            raise InvalidTask(f"the input {self.sha256.hex()} is not what its hash says")
+            raise InvalidTask(
+                _("the input {hex} is not what its hash says").format(hex=self.sha256.hex())
+            )
         return content
 
     def carried(self) -> Self:

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,9 @@ def open_device(
     KernelError for a name that is none, or for less than one thread.
     """
     if threads is not None and threads < 1:
-        raise KernelError(f"{threads} threads are out of range: it must be at least 1")
+        raise KernelError(
+            _("{threads} threads are out of range: it must be at least 1").format(threads=threads)
+        )
     check_device_name(name)
     if name == "auto":
         name = available_devices()[0]
@@ -56,7 +59,10 @@ def open_device(
     if name == "cpu":
         return _open_cpu(usable_cores() if threads is None else threads, tier, progress)
     if tier is not None:
-        raise KernelError(f"the device {name} has no tiers", advice="--tier is for cuda and cpu.")
+        raise KernelError(
+            _("the device {name} has no tiers").format(name=name),
+            advice=_("--tier is for cuda and cpu."),
+        )
     return _open_reference()
 
 
@@ -84,8 +90,10 @@ def check_device_name(name: str) -> None:
         _require_cuda()
     elif name not in ("auto", "cpu", "reference"):
         raise KernelError(
-            f"there is no device {name[:40]!r}: known are auto, cpu, reference, cuda and cuda:N",
-            advice=f"On this machine: {', '.join(available_devices())}.",
+            _(
+                "there is no device {name!r}: known are auto, cpu, reference, cuda and cuda:N"
+            ).format(name=name[:40]),
+            advice=_("On this machine: {names}.").format(names=", ".join(available_devices())),
         )
 
 
@@ -127,8 +135,8 @@ def _require_cuda() -> None:
     """Raise DeviceUnavailable, with the mend, where the packages are not there."""
     if importlib.util.find_spec("numba_cuda") is None:
         raise DeviceUnavailable(
-            "CUDA needs the package numba-cuda, which is not installed",
-            advice="make setup CUDA=13 (or CUDA=12, as nvidia-smi says), or use the device cpu.",
+            _("CUDA needs the package numba-cuda, which is not installed"),
+            advice=_("make setup CUDA=13 (or CUDA=12, as nvidia-smi says), or use the device cpu."),
         )
 
 
@@ -138,8 +146,10 @@ def _open_cuda(index: int, tier: str | None) -> Device:
         from kernels.cuda.device import CudaDevice
     except (ImportError, AttributeError) as error:  # the latter where numpy is too new for numba
         raise DeviceUnavailable(
-            f"the CUDA packages do not fit together: {' '.join(str(error).split())[:200]}",
-            advice="Install the pinned ones: make setup CUDA=13, or CUDA=12.",
+            _("the CUDA packages do not fit together: {value}").format(
+                value=" ".join(str(error).split())[:200]
+            ),
+            advice=_("Install the pinned ones: make setup CUDA=13, or CUDA=12."),
         ) from error
     return CudaDevice(index, tier)
 

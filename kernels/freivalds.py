@@ -10,6 +10,7 @@ would be worth little: an error of 2^31 slips through every second time.)
 """
 
 import os
+from gettext import gettext as _
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ def check_product(A: Integers, B: Integers, C: Integers) -> None:
     n = B.shape[1]
     weights = np.frombuffer(os.urandom(8 * n * VECTORS), np.uint64).reshape(n, VECTORS)
     if not np.array_equal(_times(C, weights), _times(A, _times(B, weights))):
-        raise WrongResult("the product fails Freivalds' check: some entry is wrong")
+        raise WrongResult(_("the product fails Freivalds' check: some entry is wrong"))
 
 
 def _times(M: Integers, vectors: Words) -> Words:

@@ -130,7 +130,9 @@ class NotFound(NodeError):
 class WrongChain(NodeError):
     """The node's first block is not that of the chain that the client was pinned to."""
 
-    advice = "Point --node at nodes of one chain; a devnet that was started again begins a new one."
+    advice = _(
+        "Point --node at nodes of one chain; a devnet that was started again begins a new one."
+    )
 
 
 class BadAnswer(NodeError):

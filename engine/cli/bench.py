@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def bench(
     size: Size = 4096,
     iterations: Iterations = DEFAULT_ITERATIONS,
-    repeat: Annotated[int, typer.Option(min=1, max=1000, help="Turns; the median counts.")] = 5,
+    repeat: Annotated[int, typer.Option(min=1, max=1000, help=_("Turns; the median counts."))] = 5,
     device: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +52,7 @@ def bench(
     ] = True,
     json: Json = False,
     chart: Annotated[
-        Path | None, typer.Option("--chart", help="Draw the result into this .svg or .png file.")
+        Path | None, typer.Option("--chart", help=_("Draw the result into this .svg or .png file."))
     ] = None,
 ) -> None:
     """Time each stage of a task; a multiply-add counts as two operations."""
@@ -129,7 +129,7 @@ def draw(report: "Report") -> "Chart":
         Bar(STAGES[row.stage], seconds, f"{_time(seconds)} · {seconds / total:.0%}", ours=True)
         for row, seconds in ours
     ]
-    panels = [Panel("our stages: time, shorter is better", bars)]
+    panels = [Panel(_("our stages: time, shorter is better"), bars)]
     for stage in (PRODUCT, TASK):
         bars = [
             Bar(row.name, seconds, _words(row, seconds, row.name == OURS), row.name == OURS)
@@ -137,7 +137,9 @@ def draw(report: "Report") -> "Chart":
             if row.stage == stage
         ]
         if len(bars) > 1:
-            panels.append(Panel(f"{STAGES[stage]}: time, shorter is better", bars))
+            panels.append(
+                Panel(_("{stage}: time, shorter is better").format(stage=STAGES[stage]), bars)
+            )
     known = [] if report.peak_share is None else [_peak_line(report)]
     return Chart(f"cpc-engine bench: {report.title()}", panels, [*known, *report.notes])
 
@@ -145,9 +147,9 @@ def draw(report: "Report") -> "Chart":
 def _say_report(report: "Report", *, compare: bool) -> None:
     from engine.bench import OURS, STAGES
 
-    say(f"{report.title()}; medians of {report.repeat}")
+    say(_("{title}; medians of {repeat}").format(title=report.title(), repeat=report.repeat))
     say()
-    say(f"{'stage':<12} {'time':>12}   rate")
+    say(f"{_('stage'):<12} {_('time'):>12}   {_('rate')}")
     for row in report.rows:
         if row.name == OURS and row.seconds is not None:
             line = f"{STAGES[row.stage]:<12} {_time(row.seconds):>12}   {_rate(row.tops)}"
@@ -157,11 +159,14 @@ def _say_report(report: "Report", *, compare: bool) -> None:
     if compare and beside:
         wide = max(len(row.name) for row in beside)
         say()
-        say(f"{'in turns beside it':<{wide}}  {'stage':<10} {'time':>12} {'to ours':>9}   rate")
+        say(
+            f"{_('in turns beside it'):<{wide}}  {_('stage'):<10} {_('time'):>12}"
+            f" {_('to ours'):>9}   {_('rate')}"
+        )
         for row in beside:
             start = f"{row.name:<{wide}}  {STAGES[row.stage]:<10}"
             if row.seconds is None:
-                say(f"{start}   not run: {row.note}")
+                say(f"{start}   " + _("not run: {note}").format(note=row.note))
             else:
                 line = (
                     f"{start} {_time(row.seconds):>12} {_ratio(row.ratio):>9}   {_rate(row.tops)}"
@@ -174,15 +179,17 @@ def _say_report(report: "Report", *, compare: bool) -> None:
 
 def _peak_line(report: "Report") -> str:
     if report.peak_share is None or report.peak_tops is None:
-        return "share of the datasheet's dense int8 peak: -"
-    return (
-        f"share of the datasheet's dense int8 peak ({report.peak_tops:g} TOPS):"
-        f" {report.peak_share:.1%} ({report.peak_source})"
+        return _("share of the datasheet's dense int8 peak: -")
+    return _(
+        "share of the datasheet's dense int8 peak ({peak_tops:g} TOPS):"
+        " {peak_share:.1%} ({peak_source})"
+    ).format(
+        peak_tops=report.peak_tops, peak_share=report.peak_share, peak_source=report.peak_source
     )
 
 
 def _words(row: "Row", seconds: float, ours: bool) -> str:
-    against = "" if ours else f"{_ratio(row.ratio)} our time"
+    against = "" if ours else _("{ratio} our time").format(ratio=_ratio(row.ratio))
     return " · ".join(filter(None, (_time(seconds), _rate(row.tops), against)))
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,10 +62,12 @@ DEVNET_FUNDS = "100"
 
 def mine(
     context: typer.Context,
-    from_: Annotated[str, typer.Option("--from", help="Name of the worker's key.")] = "worker",
+    from_: Annotated[str, typer.Option("--from", help=_("Name of the worker's key."))] = "worker",
     device: Annotated[
         list[str] | None,
-        typer.Option("--device", help="auto, cpu, reference or cuda:N; several times for several."),
+        typer.Option(
+            "--device", help=_("auto, cpu, reference or cuda:N; several times for several.")
+        ),
     ] = None,
     threads: Threads = None,
     no_tune: NoTune = False,
@@ -82,13 +85,13 @@ def mine(
         typer.Option(help=_("Compute on the machines of this Ray cluster: HOST:6379, or auto.")),
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(min=1, help="End after so many blocks. [mine for ever]")
+        int | None, typer.Option(min=1, help=_("End after so many blocks. [mine for ever]"))
     ] = None,
     depth: Annotated[
-        int, typer.Option(min=0, max=100, help="Blocks on top until a result is final.")
+        int, typer.Option(min=0, max=100, help=_("Blocks on top until a result is final."))
     ] = 6,
     gas_price: Annotated[
-        int | None, typer.Option(help="Units a gas. [the network's least]")
+        int | None, typer.Option(help=_("Units a gas. [the network's least]"))
     ] = None,
     max_gas_price: Annotated[
         int | None,
@@ -103,16 +106,16 @@ def mine(
         ),
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option(help="Ledger file. [one a chain and account, in CPC_STATE]")
+        Path | None, typer.Option(help=_("Ledger file. [one a chain and account, in CPC_STATE]"))
     ] = None,
     passphrase_file: PassphraseFile = None,
     keys_dir: KeysDirectory = None,
     node: Nodes = None,
     devnet: Annotated[
-        bool, typer.Option("--devnet", help="Start a devnet, make and fund a key, mine on it.")
+        bool, typer.Option("--devnet", help=_("Start a devnet, make and fund a key, mine on it."))
     ] = False,
     block_time: Annotated[
-        float, typer.Option(min=0.2, help="Seconds a block of the --devnet.")
+        float, typer.Option(min=0.2, help=_("Seconds a block of the --devnet."))
     ] = DEVNET_BLOCK_TIME,
     pause_above: PauseAbove = None,
     resume_below: ResumeBelow = None,
@@ -180,7 +183,7 @@ def mine(
             from node_client.passphrase import passphrase_source
 
             if was_typed(context, "node"):
-                raise BadInput("--devnet mines on a devnet of its own: leave --node out")
+                raise BadInput(_("--devnet mines on a devnet of its own: leave --node out"))
             passphrase_source()  # not needed here, and no child may inherit it
             sandbox = stack.enter_context(Sandbox(block_time, DEVNET_FUNDS, report))
             urls, key = [sandbox.url], sandbox.key
@@ -256,14 +259,40 @@ def _number_of_tasks(text: str) -> int | None:
 def _print(summary: "Summary") -> None:
     say()
     say(
-        f"{summary.blocks_seen} block(s) seen, {summary.blocks_skipped} of them not answered in full,"
-        f" {summary.blocks_missed} missed, in {summary.seconds:.1f} s"
-    )
+        _("Blocks seen: {seen}, not answered in full: {skipped}, missed: {missed}; {seconds:.1f} s")
+        .format(
+            seen=summary.blocks_seen,
+            skipped=summary.blocks_skipped,
+            missed=summary.blocks_missed,
+            seconds=summary.seconds,
+        )
+    )  # fmt: skip
+    states = {
+        "computed": _("computed"),
+        "signed": _("signed"),
+        "sent": _("sent"),
+        "included": _("in a block, not final yet"),
+        "final": _("final"),
+        "given_up": _("given up"),
+    }
     for result in summary.results:
-        line = f"  block {result.height} task {result.task_index}: {result.state}"
-        if result.state == "given_up":
-            line += f", {result.reason}"
+        words = [states[result.state]]
+        if result.state == "given_up" and result.reason:
+            words.append(result.reason)
         if result.included_height is not None:
-            line += f", in block {result.included_height}, transaction {result.tx_hash}"
-        say(f"{line}; block to result {1000 * (result.computed_at - result.seen_at):.0f} ms")
-    say(f"{summary.confirmed} result(s) confirmed")
+            words.append(_("in block {height}").format(height=result.included_height))
+            words.append(_("transaction {tx_hash}").format(tx_hash=result.tx_hash))
+        line = _("block {height} task {index}: {words}; block to result {milliseconds:.0f} ms")
+        line = line.format(
+            height=result.height,
+            index=result.task_index,
+            words=", ".join(words),
+            milliseconds=1000 * (result.computed_at - result.seen_at),
+        )
+        say(f"  {line}")
+    confirmed = summary.confirmed
+    say(
+        ngettext("{count} result confirmed", "{count} results confirmed", confirmed).format(
+            count=confirmed
+        )
+    )

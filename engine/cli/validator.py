@@ -233,8 +233,12 @@ def list_customers(directory: Directory = None, json: Json = False) -> None:
         return
     for one in found:
         state = "" if one.active else _("  (no token)")
-        say(f"{one.name:<20} {format_cpc(one.credit):>14} CPC{state}")
-    say(_("{n} customer(s)").format(n=len(found)))
+        say(
+            _("{name:<20} {credit:>14} CPC{state}").format(
+                name=one.name, credit=format_cpc(one.credit), state=state
+            )
+        )
+    say(_("customers: {n}").format(n=len(found)))
 
 
 @workers.command("list")
@@ -265,7 +269,7 @@ def list_workers(directory: Directory = None, json: Json = False) -> None:
             + _("withheld {withheld} CPC, due {due} CPC").format(**row)
             + state
         )
-    say(_("{n} worker(s)").format(n=len(rows)))
+    say(_("workers: {n}").format(n=len(rows)))
 
 
 @workers.command()
@@ -354,13 +358,17 @@ def _say_plan(plan: "list[Payment]", json: bool) -> None:
         )
         return
     for one in plan:
-        say(f"{one.worker_address} {format_cpc(one.units):>14} CPC")
+        say(
+            _("{worker_address} {units:>14} CPC").format(
+                worker_address=one.worker_address, units=format_cpc(one.units)
+            )
+        )
         for part in one.parts:
             say(f"    {part:>30} " + _("units in one transfer"))
     total = sum(one.units for one in plan)
     transfers = sum(len(one.parts) for one in plan)
     say(
-        _("{cpc} CPC to {n} worker(s), in {transfers} transfer(s)").format(
+        _("{cpc} CPC; workers: {n}, transfers: {transfers}").format(
             cpc=format_cpc(total), n=len(plan), transfers=transfers
         )
     )

@@ -103,7 +103,7 @@ def work(
         say()
         say(
             _(
-                "{computed} job(s) computed so far, {accepted} accepted, {rejected} rejected by"
+                "jobs computed so far: {computed}, {accepted} accepted, {rejected} rejected by"
                 " their validators; {seconds:.1f} s"
             ).format(**summary.to_json())
         )

@@ -79,10 +79,17 @@ def _look(nvml: Any) -> list[Check]:
     major, minor = cuda // 1000, cuda % 1000 // 10
     if count == 0:
         return [Check("driver", "ok", _("{driver}, without a card").format(driver=driver))]
-    checks = [Check("driver", "ok", f"{driver}, CUDA {major}.{minor}"), check_cuda_packages(major)]
+    checks = [
+        Check(
+            "driver",
+            "ok",
+            _("{driver}, CUDA {major}.{minor}").format(driver=driver, major=major, minor=minor),
+        ),
+        check_cuda_packages(major),
+    ]
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None:
-        found = _("CUDA_VISIBLE_DEVICES={value} hides some of {count} card(s)").format(
+        found = _("CUDA_VISIBLE_DEVICES={value} hides some of the cards, {count} in all").format(
             value=hidden, count=count
         )
         checks.append(Check("cards", "warn", found, _("Unset it where every card is to compute.")))

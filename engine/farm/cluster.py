@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any, Literal
 
 from engine import __version__
@@ -42,8 +43,10 @@ def require_ray() -> None:
     """Raise SetupError where Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
         raise SetupError(
-            "--ray needs the package ray, which is not installed",
-            advice="pip install 'cpc-engine[ray]', on this machine and on every other of the farm.",
+            _("--ray needs the package ray, which is not installed"),
+            advice=_(
+                "pip install 'cpc-engine[ray]', on this machine and on every other of the farm."
+            ),
         )
 
 
@@ -125,7 +128,7 @@ class Actor:
             async for reference in listen.remote():
                 event = await reference
                 if not isinstance(event, Heard | Exited):
-                    raise FarmError("its actor said what is no event")
+                    raise FarmError(_("its actor said what is no event"))
                 yield event
         except self._ray.exceptions.RayError as error:
             raise FarmError(_one_line(error)) from error
@@ -137,9 +140,9 @@ class Actor:
 
 def _knock(address: str) -> None:
     """Ray itself takes more than a minute to say that nobody is there."""
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise FarmError("that is no HOST:PORT")
+        raise FarmError(_("that is no HOST:PORT"))
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
     except OSError as error:

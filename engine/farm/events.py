@@ -9,6 +9,7 @@ Left(device='rig7-3fa2/cpu', reason='its machine left the cluster')
 """
 
 from functools import reduce
+from gettext import gettext as _
 from operator import or_
 from types import GenericAlias
 from typing import Any, Literal, cast, get_args
@@ -45,7 +46,7 @@ def write(event: FarmEvent) -> bytes:
     try:
         return _FRAME.dump_json(_framed(event), warnings="error")
     except PydanticSerializationError:
-        raise NoFarmEvent("a field has the wrong type") from None
+        raise NoFarmEvent(_("a field has the wrong type")) from None
 
 
 def _framed(event: FarmEvent) -> tuple[Any, ...]:
@@ -60,7 +61,7 @@ def read(frame: bytes) -> FarmEvent:
     try:
         name, *fields = _FRAME.validate_json(frame, strict=True)
     except ValidationError:
-        raise NoFarmEvent(f"no farm event: {frame[:80]!r}") from None
+        raise NoFarmEvent(_("no farm event: {frame!r}").format(frame=frame[:80])) from None
     if name == "Heard":
         device, generation, (_kind, message) = fields
         return Heard(device, generation, message)

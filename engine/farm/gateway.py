@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from gettext import gettext as _
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -111,7 +112,7 @@ class Gateway:
             found = await asyncio.to_thread(self._cluster.places, self._wanted)
             places = {place.name: place for place in found}
             for name in self._places.keys() - places.keys():
-                self._let_go(name, "its machine left the cluster")
+                self._let_go(name, _("its machine left the cluster"))
             joined = places.keys() - self._places.keys()
             self._places = places
             for name in sorted(joined):
@@ -165,7 +166,7 @@ class Gateway:
         try:
             async for event in hired.actor.listen():
                 self._tell_engine(_renamed(event, device))
-            reason = "its actor ended"
+            reason = _("its actor ended")
         except (FarmError, NoFarmEvent) as error:
             reason = str(error)
         if self._hired.get(device) is hired:

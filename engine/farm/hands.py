@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from gettext import gettext as _
 
 from engine import __version__
 from engine.launcher import ChildEvent, Heard
@@ -27,7 +28,9 @@ class Hands:
         """`version`: of the engine that hires these hands; results of another are not asked for."""
         if version != __version__:
             raise RuntimeError(
-                f"this machine has cpc-engine {__version__}, and the head has {version}"
+                _("this machine has cpc-engine {version}, and the head has {version_2}").format(
+                    version=__version__, version_2=version
+                )
             )
         self._device = device
         self._events: queue.SimpleQueue[ChildEvent | None] = queue.SimpleQueue()

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from gettext import gettext as _
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -68,12 +69,14 @@ class Farm:
         try:
             word = self._first_word.get(timeout=FIRST_CONNECT_SECONDS)
         except queue.Empty:
-            word = Unreachable("no answer")
+            word = Unreachable(_("no answer"))
         if isinstance(word, Unreachable):
             self.stop(0.0)
             raise SetupError(
-                f"the Ray cluster at {self._address} cannot be reached: {word.reason}",
-                advice="Start one with ray start --head, or name its head: --ray HOST:6379",
+                _("the Ray cluster at {address} cannot be reached: {reason}").format(
+                    address=self._address, reason=word.reason
+                ),
+                advice=_("Start one with ray start --head, or name its head: --ray HOST:6379"),
             )
 
     def spawn(self, device: str, generation: int) -> None:
@@ -148,7 +151,7 @@ class Farm:
     def _listen(self, events: Connection) -> str:
         """Hand on events until the gateway ends; gives why."""
         devices: set[str] = set()
-        reason = "the gateway to it ended"
+        reason = _("the gateway to it ended")
         while True:
             try:
                 event = read(events.recv_bytes(MAX_FRAME))

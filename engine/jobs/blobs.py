@@ -62,9 +62,9 @@ class BlobRef:
 
     def __post_init__(self) -> None:
         if not isinstance(self.sha256, str) or not _DIGITS.fullmatch(self.sha256):
-            raise BadInput("a blob's sha256 must be 64 lower-case hex digits")
+            raise BadInput(_("a blob's sha256 must be 64 lower-case hex digits"))
         if type(self.size) is not int or not 0 <= self.size < 1 << 53:
-            raise BadInput("a blob's size must be a whole number of bytes")
+            raise BadInput(_("a blob's size must be a whole number of bytes"))
 
     @classmethod
     def of(cls, content: bytes) -> "BlobRef":

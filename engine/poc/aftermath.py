@@ -73,7 +73,7 @@ class Aftermath:
                 return
             future = place.executor.submit(
                 job.opening(bytes.fromhex(result.result_hash), leaves),
-                name=f"opening {offer.payload_digest.hex()}",
+                name=_("opening {hex}").format(hex=offer.payload_digest.hex()),
                 priority=OPENING_PRIORITY,
             )
             done = await asyncio.wrap_future(future)

@@ -126,7 +126,7 @@ class _Run:
     def _wait(self, shop: WorkshopThread) -> None:
         while not self._stopping:
             if not shop.is_alive():
-                raise shop.error or RuntimeError("the workshop ended without an error")
+                raise shop.error or RuntimeError(_("the workshop ended without an error"))
             try:
                 event = self._inbox.get(timeout=_TICK_SECONDS)
             except queue.Empty:

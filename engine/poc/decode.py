@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
@@ -53,7 +54,7 @@ class Decoder:
 
     def _decode(self, message: str | bytes) -> Frame | Refusal | None:
         if not isinstance(message, str):
-            return Refusal("not_text", None, "a frame must be text")
+            return Refusal("not_text", None, _("a frame must be text"))
         if _is_long(message):
             return refuse_long()
         try:
@@ -61,10 +62,10 @@ class Decoder:
         except (ValueError, RecursionError) as error:
             return Refusal("not_json", None, one_line(str(error)))
         if not isinstance(value, dict):
-            return Refusal("not_json", None, "a frame must be a JSON object")
+            return Refusal("not_json", None, _("a frame must be a JSON object"))
         kind = value.get("type")
         if not isinstance(kind, str):
-            return Refusal("invalid_field", _job_id(value), "type: it must be text")
+            return Refusal("invalid_field", _job_id(value), _("type: it must be text"))
         if kind not in self._kinds:
             self.unknown_types += 1
             return None
@@ -77,7 +78,11 @@ class Decoder:
 
 def refuse_long() -> Refusal:
     """What becomes of a frame over 16 MiB, which nobody reads."""
-    return Refusal("too_large", None, f"a frame has at most {MAX_FRAME_BYTES} bytes")
+    return Refusal(
+        "too_large",
+        None,
+        _("a frame has at most {MAX_FRAME_BYTES} bytes").format(MAX_FRAME_BYTES=MAX_FRAME_BYTES),
+    )
 
 
 def _is_long(text: str) -> bool:
@@ -89,7 +94,7 @@ def _is_long(text: str) -> bool:
 def _parse(text: str) -> Any:
     """Parsed JSON whose size in memory is bounded. Raises ValueError or RecursionError."""
     if sum(text.count(mark) for mark in "[{,") > MAX_ITEMS:
-        raise ValueError(f"there are more than {MAX_ITEMS} values")
+        raise ValueError(_("there are more than {MAX_ITEMS} values").format(MAX_ITEMS=MAX_ITEMS))
     value = json.loads(
         text, object_pairs_hook=_each_once, parse_constant=_no_constant, parse_float=_finite
     )
@@ -101,24 +106,24 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Two readers of an object with a key twice may read two things, and sign one."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key stands twice in an object")
+        raise ValueError(_("a key stands twice in an object"))
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(_("{name} is no JSON").format(name=name))
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number is out of range")
+        raise ValueError(_("a number is out of range"))
     return number
 
 
 def _check_depth(value: Any) -> None:
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _depth in range(MAX_DEPTH):
         level = [
             inner
             for outer in level
@@ -127,7 +132,11 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise ValueError(f"more than {MAX_DEPTH} objects or lists stand inside one another")
+    raise ValueError(
+        _("more than {MAX_DEPTH} objects or lists stand inside one another").format(
+            MAX_DEPTH=MAX_DEPTH
+        )
+    )
 
 
 def _job_id(value: dict[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ guide's are left out where they have no value.
 """
 
 import json
+from gettext import gettext as _
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -40,7 +41,7 @@ def _base64_length(size: int) -> int:
 def _printable(text: str) -> str:
     """No control characters, which would write on an operator's terminal, and no lone surrogates."""
     if not text.isprintable():
-        raise ValueError("it must be printable")
+        raise ValueError(_("it must be printable"))
     return text
 
 
@@ -56,7 +57,7 @@ def _as_tuple(value: Any) -> Any:
 
 def _distinct(positions: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(positions)) != len(positions):
-        raise ValueError("each leaf may be named once")
+        raise ValueError(_("each leaf may be named once"))
     return positions
 
 

@@ -5,6 +5,7 @@ fragments of such a message are read and thrown away; only a single fragment of 
 `MAX_FRAGMENT_BYTES` still ends the connection, as it would have to be held in memory to be read.
 """
 
+from gettext import gettext as _
 from typing import Any, Final
 
 from websockets.asyncio.connection import Connection
@@ -41,7 +42,7 @@ async def read_message(connection: Connection) -> str | bytes | TooLong:
         if not kept:
             parts.clear()
         if size > MAX_WASTE_BYTES:
-            await connection.close(1009, "the message does not end")
+            await connection.close(1009, _("the message does not end"))
     if not kept:
         return TooLong()
     if len(parts) == 1:

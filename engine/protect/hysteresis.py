@@ -5,6 +5,8 @@
 [False, True, True, True, True, False, False, False]
 """
 
+from gettext import gettext as _
+
 from engine.errors import BadInput
 
 
@@ -18,8 +20,10 @@ class Hysteresis:
         """Raises BadInput where `below` is not the lower of the two."""
         if not below < above:
             raise BadInput(
-                f"a pause above {above:g} that ends below {below:g} would never rest",
-                advice="Resume at a temperature that is lower than the one to pause at.",
+                _("a pause above {above:g} that ends below {below:g} would never rest").format(
+                    above=above, below=below
+                ),
+                advice=_("Resume at a temperature that is lower than the one to pause at."),
             )
         self._above = above
         self._below = below

@@ -83,7 +83,7 @@ class Keeper:
     def reason(self) -> str:
         """Why blocks are skipped while every device is paused."""
         reasons = dict.fromkeys(reason for told in self._told.values() for reason in told)
-        return f"paused: {', '.join(reasons)}"
+        return _("paused: {names}").format(names=", ".join(reasons))
 
     def _look_at(self, around: Surroundings) -> list[Report]:
         reports: list[Report] = []

@@ -125,7 +125,7 @@ class Cards:
         for device, handle in self._handles.items():
             before, now = self._ecc[device], _uncorrected(handle)
             if before is not None and now is not None and now > before:
-                message = _("{count} uncorrected ECC error(s) in its memory")
+                message = _("uncorrected ECC errors in its memory: {count}")
                 faults.append(Fault(device, message.format(count=now - before), fatal=True))
             if now is not None:
                 self._ecc[device] = now

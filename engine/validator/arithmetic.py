@@ -12,6 +12,7 @@ that can be made, and the most that can be made if at least one result is to be 
 """
 
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any
 
 from engine.validator.policy import Policy
@@ -40,7 +41,7 @@ def laziness(policy: Policy, game: Game) -> float:
     ]
     best = [0.0] * (game.hold + 1)  # by how many rewards are withheld
     lazy = [float("-inf")] * (game.hold + 1)  # at least one wrong result is still to come
-    for _ in range(game.jobs):
+    for _job in range(game.jobs):
         best, lazy = _one_job_earlier(game, gambles, best, lazy)
     return lazy[0] - game.jobs * (1 - game.cost)
 
@@ -82,15 +83,18 @@ def table(policy: Policy, *, leaves: int = 256, cost: float = 0.9) -> list[dict[
     q = policy.full_probability(1, 100, openable=True)
     best = laziness(policy, Game(jobs=200, cost=cost, leaves=leaves))
     for name, wrong in (
-        ("all leaves wrong (random hash, another's result)", leaves),
-        ("half of the leaves wrong", leaves // 2),
-        ("10% of the leaves wrong", round(leaves / 10)),
-        ("one wrong leaf", 1),
+        (_("all leaves wrong (random hash, another's result)"), leaves),
+        (_("half of the leaves wrong"), leaves // 2),
+        (_("10% of the leaves wrong"), round(leaves / 10)),
+        (_("one wrong leaf"), 1),
     ):
         caught = policy.catch(leaves=leaves, wrong=wrong, q=q)
         rows.append({"cheat": name, "caught": caught, "best": best})
     best = laziness(policy, Game(jobs=200, cost=cost))
-    for name, withheld in (("no leaves, a newcomer", 0), ("no leaves, 20 rewards withheld", 20)):
+    for name, withheld in (
+        (_("no leaves, a newcomer"), 0),
+        (_("no leaves, 20 rewards withheld"), 20),
+    ):
         q = policy.full_probability(1000, 1000 * withheld, openable=False)
         rows.append({"cheat": name, "caught": policy.catch_unopened(q), "best": best})
     return rows

@@ -37,6 +37,7 @@ full, so that playing dead is no way out. `arithmetic.py` searches all strategie
 """
 
 from dataclasses import dataclass
+from gettext import gettext as _
 from math import comb
 
 from engine.errors import BadInput
@@ -66,20 +67,34 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not 1 <= self.openings <= 1024:
-            raise BadInput(f"{self.openings} openings are out of range: it must be 1 to 1024")
+            raise BadInput(
+                _("{openings} openings are out of range: it must be 1 to 1024").format(
+                    openings=self.openings
+                )
+            )
         if not 0 <= self.least_full <= 1:
-            raise BadInput(f"a share of full checks is 0 to 1, not {self.least_full}")
+            raise BadInput(
+                _("a share of full checks is 0 to 1, not {least_full}").format(
+                    least_full=self.least_full
+                )
+            )
         if self.margin < 1:
             raise BadInput(
-                f"a margin of {self.margin} would let a cheat gain: at least 1 is needed"
+                _("a margin of {margin} would let a cheat gain: at least 1 is needed").format(
+                    margin=self.margin
+                )
             )
         if not 0 <= self.second_worker <= 1 - 1 / self.margin:
             raise BadInput(
-                f"second workers for {self.second_worker} of the full checks: with a margin of"
-                f" {self.margin} at most {1 - 1 / self.margin:.3f} keeps two who collude from gaining"
+                _(
+                    "second workers for {second_worker} of the full checks: with a margin of"
+                    " {margin} at most {most:.3f} keeps two who collude from gaining"
+                ).format(
+                    second_worker=self.second_worker, margin=self.margin, most=1 - 1 / self.margin
+                )
             )
         if self.hold_seconds <= 0 or self.half_life <= 0:
-            raise BadInput("the times of holding rewards and of forgetting must be above zero")
+            raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
 
     def full_probability(self, reward: int, withheld: int, *, openable: bool) -> float:
         """q: how likely the whole result is checked. `reward` and `withheld` in the same units."""

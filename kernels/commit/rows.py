@@ -12,6 +12,7 @@ speed and short ones at Python's.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 
 import numpy as np
 import numpy.typing as npt
@@ -92,12 +93,14 @@ class MatrixForm:
     def check_openings(self, leaves: Sequence[int], siblings: bytes) -> None:
         """Raise InvalidProof unless these are leaves, one or more, with as many siblings as needed."""
         if not leaves:
-            raise InvalidProof("no leaf is opened: that proves nothing")
+            raise InvalidProof(_("no leaf is opened: that proves nothing"))
         check_leaf_positions(self.leaf_count, leaves)
         needed = DIGEST_BYTES * sum(1 for _ in sibling_places(self.leaf_count, leaves))
         if len(siblings) != needed:
             raise InvalidProof(
-                f"there are {len(siblings)} bytes of siblings where {needed} are needed"
+                _("there are {count} bytes of siblings where {needed} are needed").format(
+                    count=len(siblings), needed=needed
+                )
             )
 
     def check_entries(
@@ -113,7 +116,7 @@ class MatrixForm:
         }
         root = root_from_leaves(self.leaf_count, digests, siblings)
         if self.result_hash(root) != result_hash:
-            raise WrongResult("the opened leaves, computed again, do not give the result")
+            raise WrongResult(_("the opened leaves, computed again, do not give the result"))
 
 
 class MatrixTree:
@@ -142,9 +145,13 @@ class MatrixTree:
 def check_matrix(form: MatrixForm, result_hash: bytes, data: bytes) -> None:
     """Raise WrongResult unless these bytes are a matrix of this form with this hash."""
     if len(data) != form.data_bytes:
-        raise WrongResult(f"the result has {len(data)} bytes, and {form.data_bytes} are expected")
+        raise WrongResult(
+            _("the result has {count} bytes, and {data_bytes} are expected").format(
+                count=len(data), data_bytes=form.data_bytes
+            )
+        )
     if MatrixTree(form, form.entries(data)).result_hash != result_hash:
-        raise WrongResult("the result is not what its hash says")
+        raise WrongResult(_("the result is not what its hash says"))
 
 
 def _leaves(rows: Matrix) -> bytes:

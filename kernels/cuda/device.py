@@ -10,6 +10,7 @@ that is still in use then takes a copy to the host.
 """
 
 from collections.abc import Sequence
+from gettext import gettext as _
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,16 @@ class CudaDevice(Device):
         needed, free = bytes_needed(task), free_memory() - _RESERVE
         if needed > free:
             raise TaskTooLarge(
-                f"a task of size {task.n} needs {needed / 2**30:.2f} GiB on {self.name}"
-                f" ({self.card.name}), and {max(free, 0) / 2**30:.2f} GiB are free"
+                _(
+                    "a task of size {n} needs {number:.2f} GiB on {name} ({name_2}), and"
+                    " {number_2:.2f} GiB are free"
+                ).format(
+                    n=task.n,
+                    number=needed / 2**30,
+                    name=self.name,
+                    name_2=self.card.name,
+                    number_2=max(free, 0) / 2**30,
+                )
             )
         shape = shape or self._shape(layout.padded(task.n))
         return TaskGraph(self._kernels, self.card, task, shape, checked=self._checked)

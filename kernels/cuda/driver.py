@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from gettext import gettext as _
 from typing import Any, Self
 
 import numpy as np
@@ -49,8 +50,8 @@ def check(answer: tuple[Any, ...]) -> Any:
     if code != cu.CUresult.CUDA_SUCCESS:
         name = code.name
         if name == "CUDA_ERROR_OUT_OF_MEMORY":
-            raise TaskTooLarge("the card has too little free memory for this task")
-        raise DeviceFault(f"the CUDA driver said {name}", sticky=name in STICKY)
+            raise TaskTooLarge(_("the card has too little free memory for this task"))
+        raise DeviceFault(_("the CUDA driver said {name}").format(name=name), sticky=name in STICKY)
     if not values:
         return None
     return values[0] if len(values) == 1 else tuple(values)
@@ -76,14 +77,18 @@ class Card:
             require_driver(driver_version(), importlib.metadata.version("cuda-bindings"))
             if ordinal(index) >= count:
                 raise DeviceUnavailable(
-                    f"there is no GPU {index}: this machine shows {count}",
-                    advice="nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES may hide some.",
+                    _("there is no GPU {index}: this machine shows {count}").format(
+                        index=index, count=count
+                    ),
+                    advice=_("nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES may hide some."),
                 )
             cuda.select_device(ordinal(index))
         except (cuda.cudadrv.error.CudaSupportError, cuda.cudadrv.driver.CudaAPIError) as error:
             raise DeviceUnavailable(
-                f"CUDA cannot start: {' '.join(str(error).split())[:200]}",
-                advice="Install the NVIDIA driver (nvidia-smi must work), or use the device cpu.",
+                _("CUDA cannot start: {value}").format(value=" ".join(str(error).split())[:200]),
+                advice=_(
+                    "Install the NVIDIA driver (nvidia-smi must work), or use the device cpu."
+                ),
             ) from error
         device = check(cu.cuCtxGetDevice())
         attribute = cu.CUdevice_attribute
@@ -109,9 +114,13 @@ def require_driver(driver: int, packages: str) -> None:
     can = f"{driver // 1000}.{driver % 1000 // 10}"
     if driver // 1000 < wanted:
         raise DeviceUnavailable(
-            f"the NVIDIA driver can run CUDA {can}, and the installed packages are for CUDA {wanted}",
-            advice="Update the driver, or install the packages for it: make setup"
-            f" CUDA={driver // 1000}.",
+            _(
+                "the NVIDIA driver can run CUDA {can}, and the installed packages are for"
+                " CUDA {wanted}"
+            ).format(can=can, wanted=wanted),
+            advice=_(
+                "Update the driver, or install the packages for it: make setup CUDA={number}."
+            ).format(number=driver // 1000),
         )
 
 

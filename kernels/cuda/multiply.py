@@ -7,6 +7,7 @@ weighted B gives. Rows of A are taken in bands, so that C may be larger than the
 
 import os
 from dataclasses import dataclass
+from gettext import gettext as _
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +49,20 @@ def multiply(
     band = min(padded(m), room // each // PAD * PAD)
     if band < PAD:
         raise TaskTooLarge(
-            f"a product of {m} x {k} and {k} x {n} needs {(fixed + PAD * each) / 2**30:.2f} GiB on"
-            f" cuda:{card.index} ({card.name}) for its second operand and {PAD} rows, and"
-            f" {max(room + fixed, 0) / 2**30:.2f} GiB are free"
+            _(
+                "a product of {m} x {k} and {k} x {n} needs {number:.2f} GiB on cuda:{index}"
+                " ({name}) for its second operand and {PAD} rows, and {number_2:.2f} GiB are"
+                " free"
+            ).format(
+                m=m,
+                k=k,
+                n=n,
+                number=(fixed + PAD * each) / 2**30,
+                index=card.index,
+                name=card.name,
+                PAD=PAD,
+                number_2=max(room + fixed, 0) / 2**30,
+            )
         )
     with _Work(kernels, card, shape, _Sizes(m, n, k, N, K, band)) as work:
         C = np.empty((m, n), np.int32)
@@ -128,8 +140,10 @@ class _Work:
         stream.wait()
         if int.from_bytes(self._verdict.read(0, 4), "little") != _TICKET:
             raise DeviceFault(
-                "a customer's product failed Freivalds' check on the card: it is wrong",
-                advice="Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC).",
+                _("a customer's product failed Freivalds' check on the card: it is wrong"),
+                advice=_(
+                    "Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC)."
+                ),
             )
         self._c.rows_to_host(out, 4 * s.N)
 

@@ -14,6 +14,7 @@ pinned host memory.
 
 import os
 import weakref
+from gettext import gettext as _
 from itertools import pairwise
 from typing import Protocol
 
@@ -149,7 +150,7 @@ class TaskGraph:
         stream.wait()
         self._read_output()
         seconds = dict.fromkeys(("expand", "product", "commit", "check"), 0.0)
-        for (_, before), (stage, after) in pairwise(marks):
+        for (_before, before), (stage, after) in pairwise(marks):
             seconds[stage] += after.seconds_since(before)
         return seconds
 
@@ -206,8 +207,10 @@ class TaskGraph:
         ticket = int.from_bytes(said[_VERDICT : _VERDICT + 4], "little")
         if self._checked and ticket != self._ticket:
             raise DeviceFault(
-                "the product failed Freivalds' check on the card: its result is wrong",
-                advice="Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC).",
+                _("the product failed Freivalds' check on the card: its result is wrong"),
+                advice=_(
+                    "Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC)."
+                ),
             )
         return said[:DIGEST_BYTES]
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from gettext import gettext as _
 from typing import Protocol
 
 import numpy as np
@@ -58,7 +59,11 @@ class Dense(Weighted):
         """As many as there are rows of weights."""
         outputs, features = self.weights.shape
         if shape != (features,):
-            raise InvalidNetwork(f"a dense layer of {features} features gets {_text(shape)}")
+            raise InvalidNetwork(
+                _("a dense layer of {features} features gets {text}").format(
+                    features=features, text=_text(shape)
+                )
+            )
         return (outputs,)
 
     def cost(self, shape: Shape) -> int:  # noqa: ARG002
@@ -81,7 +86,9 @@ class Conv2D(Weighted):
         down, across = _places(self.window, shape)
         if shape[2] != self.weights.shape[3]:
             raise InvalidNetwork(
-                f"a convolution of {self.weights.shape[3]} channels gets {_text(shape)}"
+                _("a convolution of {shape} channels gets {text}").format(
+                    shape=self.weights.shape[3], text=_text(shape)
+                )
             )
         return down, across, len(self.weights)
 
@@ -141,7 +148,7 @@ class ArgMax:
     def output(self, shape: Shape) -> Shape:
         """One number."""
         if len(shape) != 1:
-            raise InvalidNetwork(f"argmax takes a row, and gets {_text(shape)}")
+            raise InvalidNetwork(_("argmax takes a row, and gets {text}").format(text=_text(shape)))
         return (1,)
 
     def cost(self, shape: Shape) -> int:
@@ -160,25 +167,37 @@ def _check_and_fold(weights: npt.NDArray[np.int8], input_zero: int, rescale: Res
     """
     length = weights[0].size
     if length > MAX_SUM_LENGTH:
-        raise InvalidNetwork(f"a sum of {length} products is too long: {MAX_SUM_LENGTH} at most")
+        raise InvalidNetwork(
+            _("a sum of {length} products is too long: {MAX_SUM_LENGTH} at most").format(
+                length=length, MAX_SUM_LENGTH=MAX_SUM_LENGTH
+            )
+        )
     if rescale.low > rescale.high:
-        raise InvalidNetwork(f"low = {rescale.low} is above high = {rescale.high}")
+        raise InvalidNetwork(
+            _("low = {low} is above high = {high}").format(low=rescale.low, high=rescale.high)
+        )
     if (rescale.multiplier < LEAST_MULTIPLIER).any() or (rescale.shift > MOST_SHIFT).any():
-        raise InvalidNetwork("a multiplier is at least 2^30, and a shift at most 31")
+        raise InvalidNetwork(_("a multiplier is at least 2^30, and a shift at most 31"))
     rows = weights.reshape(len(weights), -1).astype(np.int64)
     bias = rescale.bias.astype(np.int64) - input_zero * rows.sum(axis=1)
     if (128 * np.abs(rows).sum(axis=1) + np.abs(bias) >= _INT32).any():
-        raise InvalidNetwork("a sum could overflow int32: bias or weights are too large")
+        raise InvalidNetwork(_("a sum could overflow int32: bias or weights are too large"))
     return replace(rescale, bias=bias.astype(np.int32))
 
 
 def _places(window: Window, shape: Shape) -> tuple[int, int]:
     if len(shape) != 3:
-        raise InvalidNetwork(f"a window needs height, width and channels, and gets {_text(shape)}")
+        raise InvalidNetwork(
+            _("a window needs height, width and channels, and gets {text}").format(
+                text=_text(shape)
+            )
+        )
     down, across = window.positions(shape[0], shape[1])
     if down < 1 or across < 1:
         raise InvalidNetwork(
-            f"a window of {window.height} x {window.width} does not fit into {_text(shape)}"
+            _("a window of {height} x {width} does not fit into {text}").format(
+                height=window.height, width=window.width, text=_text(shape)
+            )
         )
     return down, across
 

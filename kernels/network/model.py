@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,11 @@ class Network:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= MAX_LAYERS:
-            raise InvalidNetwork(f"a network has 1 to {MAX_LAYERS} layers")
+            raise InvalidNetwork(
+                _("a network has 1 to {MAX_LAYERS} layers").format(MAX_LAYERS=MAX_LAYERS)
+            )
         if any(isinstance(layer, ArgMax) for layer in self.layers[:-1]):
-            raise InvalidNetwork("argmax must be the last layer")
+            raise InvalidNetwork(_("argmax must be the last layer"))
         shape, cost, most = self.input_shape, 0, 0
         for layer in self.layers:
             before = _entries(shape)
@@ -86,20 +89,34 @@ def decode_network(content: bytes) -> Network:
     """The network in a file. Raises InvalidNetwork for anything that is not exactly one."""
     tensors, metadata = decode(content)
     if set(metadata) != {METADATA_KEY}:
-        raise InvalidNetwork(f"the metadata must be {METADATA_KEY}, and nothing else")
+        raise InvalidNetwork(
+            _("the metadata must be {METADATA_KEY}, and nothing else").format(
+                METADATA_KEY=METADATA_KEY
+            )
+        )
     described = read_json_object(metadata[METADATA_KEY], METADATA_KEY)
     if set(described) != {"version", "input", "layers", "about"}:
-        raise InvalidNetwork(f"{METADATA_KEY} must have version, input, layers and about")
+        raise InvalidNetwork(
+            _("{METADATA_KEY} must have version, input, layers and about").format(
+                METADATA_KEY=METADATA_KEY
+            )
+        )
     if described["version"] != VERSION:
-        raise InvalidNetwork(f"the network's version is {str(described['version'])[:20]}, not 1")
+        raise InvalidNetwork(
+            _("the network's version is {version}, not 1").format(
+                version=str(described["version"])[:20]
+            )
+        )
     if not isinstance(described["layers"], list) or len(described["layers"]) > MAX_LAYERS:
-        raise InvalidNetwork(f"layers must be a list of at most {MAX_LAYERS}")
+        raise InvalidNetwork(
+            _("layers must be a list of at most {MAX_LAYERS}").format(MAX_LAYERS=MAX_LAYERS)
+        )
     if not isinstance(described["about"], dict):
-        raise InvalidNetwork("about must be an object")
+        raise InvalidNetwork(_("about must be an object"))
     unused = dict(tensors)
     layers = tuple(_layer(entry, unused) for entry in described["layers"])
     if unused:
-        raise InvalidNetwork(f"no layer uses the tensor {min(unused)[:60]!r}")
+        raise InvalidNetwork(_("no layer uses the tensor {name!r}").format(name=min(unused)[:60]))
     shape = tuple(_numbers(described, "input", 1, MAX_SIDE, lengths=(1, 3)))
     return Network(shape, layers, described["about"])
 
@@ -119,7 +136,7 @@ def encode_network(network: Network) -> bytes:
 
 def _layer(entry: object, unused: dict[str, Tensor]) -> Layer:
     if not isinstance(entry, dict):
-        raise InvalidNetwork("a layer must be an object")
+        raise InvalidNetwork(_("a layer must be an object"))
     fields = dict(entry)
     kind = fields.pop("op", None)
     made: Layer
@@ -138,9 +155,11 @@ def _layer(entry: object, unused: dict[str, Tensor]) -> Layer:
         case "argmax":
             made = ArgMax()
         case _:
-            raise InvalidNetwork(f"there is no layer {str(kind)[:40]!r}")
+            raise InvalidNetwork(_("there is no layer {kind!r}").format(kind=str(kind)[:40]))
     if fields:
-        raise InvalidNetwork(f"a {kind} layer has no field {min(fields)[:40]!r}")
+        raise InvalidNetwork(
+            _("a {kind} layer has no field {name!r}").format(kind=kind, name=min(fields)[:40])
+        )
     return made
 
 
@@ -187,18 +206,28 @@ def _quantised(
     """Weights, input zero point and rescaling of a layer; its tensors are taken out of `unused`."""
     name = fields.pop("name", None)
     if not isinstance(name, str):
-        raise InvalidNetwork("a layer with weights needs a name")
+        raise InvalidNetwork(_("a layer with weights needs a name"))
     found: dict[str, Tensor] = {}
     for part, dtype in _QUANTISED.items():
         tensor = unused.pop(f"{name}.{part}", None)
         if tensor is None or tensor.dtype != np.dtype(f"<{dtype}"):
-            raise InvalidNetwork(f"tensor {name[:40]}.{part} is missing, or of another type")
+            raise InvalidNetwork(
+                _("tensor {name}.{part} is missing, or of another type").format(
+                    name=name[:40], part=part
+                )
+            )
         found[part] = tensor
     weights = found.pop("weights")
     if weights.ndim != dimensions or max(weights.shape) > MAX_SIDE:
-        raise InvalidNetwork(f"tensor {name[:40]}.weights must have {dimensions} dimensions")
+        raise InvalidNetwork(
+            _("tensor {name}.weights must have {dimensions} dimensions").format(
+                name=name[:40], dimensions=dimensions
+            )
+        )
     if any(tensor.shape != (len(weights),) for tensor in found.values()):
-        raise InvalidNetwork(f"{name[:40]} needs one bias, multiplier and shift for each output")
+        raise InvalidNetwork(
+            _("{name} needs one bias, multiplier and shift for each output").format(name=name[:40])
+        )
     input_zero, zero, low, high = (
         _number(fields.pop(key, None), key, -128, 127)
         for key in ("input_zero", "output_zero", "low", "high")
@@ -209,13 +238,17 @@ def _quantised(
 def _window(fields: dict[str, Any], sides: tuple[int, ...], *, padded: bool = True) -> Window:
     height, width = sides
     if max(sides) > MAX_WINDOW:
-        raise InvalidNetwork(f"a window of {height} x {width} is too large: {MAX_WINDOW} at most")
+        raise InvalidNetwork(
+            _("a window of {height} x {width} is too large: {MAX_WINDOW} at most").format(
+                height=height, width=width, MAX_WINDOW=MAX_WINDOW
+            )
+        )
     down, across = _numbers(fields, "stride", 1, MAX_WINDOW, lengths=(2,))
     if not padded:
         return Window(height, width, (down, across))
     top, left, bottom, right = _numbers(fields, "padding", 0, MAX_WINDOW, lengths=(4,))
     if max(top, bottom) >= height or max(left, right) >= width:
-        raise InvalidNetwork("a window must not lie in the padding altogether")
+        raise InvalidNetwork(_("a window must not lie in the padding altogether"))
     return Window(height, width, (down, across), (top, left, bottom, right))
 
 
@@ -224,18 +257,28 @@ def _numbers(
 ) -> list[int]:
     value = fields.pop(name, None)
     if not isinstance(value, list) or len(value) not in lengths:
-        raise InvalidNetwork(f"{name} must be a list of {' or '.join(map(str, lengths))} numbers")
+        raise InvalidNetwork(
+            _("{name} must be a list of {lengths} numbers").format(
+                name=name, lengths="/".join(map(str, lengths))
+            )
+        )
     return [_number(number, name, least, most) for number in value]
 
 
 def _number(value: object, name: str, least: int, most: int) -> int:
     if type(value) is not int or not least <= value <= most:
-        raise InvalidNetwork(f"{name} must be whole numbers from {least} to {most}")
+        raise InvalidNetwork(
+            _("{name} must be whole numbers from {least} to {most}").format(
+                name=name, least=least, most=most
+            )
+        )
     return value
 
 
 def _entries(shape: Shape) -> int:
     count = math.prod(shape)
     if count > MAX_ENTRIES:
-        raise InvalidNetwork(f"a sample between two layers has {count} entries: too many")
+        raise InvalidNetwork(
+            _("a sample between two layers has {count} entries: too many").format(count=count)
+        )
     return count

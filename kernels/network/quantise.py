@@ -8,6 +8,7 @@ data. This is the one place with floating point; what it makes is a network with
 """
 
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Self
 
 import numpy as np
@@ -59,7 +60,7 @@ def as_multiplier(real: Floats) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.u
     exponent = np.where(multiplier == 1 << 31, exponent + 1, exponent)
     multiplier = np.where(multiplier == 1 << 31, 1 << 30, multiplier)
     if (exponent > 0).any() or (exponent < -31).any():
-        raise InvalidNetwork("an output is finer than its sums, or 2^31 times as coarse")
+        raise InvalidNetwork(_("an output is finer than its sums, or 2^31 times as coarse"))
     return multiplier.astype(np.int32), (-exponent).astype(np.uint8)
 
 

@@ -11,6 +11,7 @@ No pickle and no code: only lengths to be compared. Three integer types are enou
 import json
 import math
 from collections.abc import Mapping
+from gettext import gettext as _
 from typing import Any
 
 import numpy as np
@@ -34,23 +35,29 @@ def decode(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata. Raises InvalidNetwork for anything that is not exactly such a file."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, len(content) - 8):
-        raise InvalidNetwork("this is no safetensors file: its header's length is wrong")
+        raise InvalidNetwork(_("this is no safetensors file: its header's length is wrong"))
     header = _read_json(content[8 : 8 + length])
     metadata = header.pop("__metadata__", {})
     if not _is_text_map(metadata):
-        raise InvalidNetwork("__metadata__ must map strings to strings")
+        raise InvalidNetwork(_("__metadata__ must map strings to strings"))
     if len(header) > MAX_TENSORS:
-        raise InvalidNetwork(f"there are {len(header)} tensors: {MAX_TENSORS} at most")
+        raise InvalidNetwork(
+            _("there are {count} tensors: {MAX_TENSORS} at most").format(
+                count=len(header), MAX_TENSORS=MAX_TENSORS
+            )
+        )
     data = memoryview(content)[8 + length :]
     spans = {name: _span(name, entry) for name, entry in header.items()}
     expected = 0
-    for begin, end, _, _ in sorted(spans.values(), key=lambda span: span[:2]):
+    for begin, end, *_rest in sorted(spans.values(), key=lambda span: span[:2]):
         if begin != expected:
-            raise InvalidNetwork("the tensors overlap, or leave a gap")
+            raise InvalidNetwork(_("the tensors overlap, or leave a gap"))
         expected = end
     if expected != len(data):
         raise InvalidNetwork(
-            f"the tensors take {expected} bytes, and {len(data)} follow the header"
+            _("the tensors take {expected} bytes, and {count} follow the header").format(
+                expected=expected, count=len(data)
+            )
         )
     tensors = {
         name: np.frombuffer(data[begin:end], dtype).reshape(shape).copy()
@@ -85,22 +92,22 @@ def read_json_object(text: bytes | str, what: str) -> dict[str, Any]:
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
-            raise InvalidNetwork(f"{what} gives a name twice")
+            raise InvalidNetwork(_("{what} gives a name twice").format(what=what))
         return dict(pairs)
 
     try:
         value = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        raise InvalidNetwork(f"{what} is no JSON") from error
+        raise InvalidNetwork(_("{what} is no JSON").format(what=what)) from error
     if not isinstance(value, dict):
-        raise InvalidNetwork(f"{what} is no JSON object")
+        raise InvalidNetwork(_("{what} is no JSON object").format(what=what))
     return value
 
 
 def _read_json(text: bytes) -> dict[str, Any]:
     if not text.startswith(b"{"):
-        raise InvalidNetwork("this is no safetensors file: its header is no JSON object")
-    return read_json_object(text, "the header")
+        raise InvalidNetwork(_("this is no safetensors file: its header is no JSON object"))
+    return read_json_object(text, _("the header"))
 
 
 def _is_text_map(value: object) -> bool:
@@ -110,18 +117,26 @@ def _is_text_map(value: object) -> bool:
 def _span(name: str, entry: object) -> tuple[int, int, np.dtype[Any], tuple[int, ...]]:
     """Begin, end, type and shape of a tensor, which fit one another."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise InvalidNetwork(f"tensor {name[:60]!r} needs dtype, shape and data_offsets")
+        raise InvalidNetwork(
+            _("tensor {name!r} needs dtype, shape and data_offsets").format(name=name[:60])
+        )
     dtype = DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if dtype is None:
-        raise InvalidNetwork(f"tensor {name[:60]!r} must be one of {', '.join(DTYPES)}")
+        raise InvalidNetwork(
+            _("tensor {name!r} must be one of {names}").format(
+                name=name[:60], names=", ".join(DTYPES)
+            )
+        )
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_counts(shape) or not 1 <= len(shape) <= MAX_DIMENSIONS or 0 in shape:
-        raise InvalidNetwork(f"tensor {name[:60]!r} has no usable shape")
+        raise InvalidNetwork(_("tensor {name!r} has no usable shape").format(name=name[:60]))
     if not _are_counts(offsets) or len(offsets) != 2:
-        raise InvalidNetwork(f"tensor {name[:60]!r} has no usable data_offsets")
+        raise InvalidNetwork(_("tensor {name!r} has no usable data_offsets").format(name=name[:60]))
     begin, end = offsets
     if end - begin != math.prod(shape) * dtype.itemsize:
-        raise InvalidNetwork(f"tensor {name[:60]!r} has another size than its shape")
+        raise InvalidNetwork(
+            _("tensor {name!r} has another size than its shape").format(name=name[:60])
+        )
     return begin, end, dtype, tuple(shape)
 
 

@@ -7,6 +7,7 @@ Both operands are read along their rows, and any rows of R and of B will do. The
 never stores C whole. `reference.py` has both in numpy, `kernels.cpu.product` in microkernels.
 """
 
+from gettext import gettext as _
 from typing import Protocol
 
 import numpy as np
@@ -30,11 +31,13 @@ class Multiply(Protocol):
 def check_operands(A: Matrix, B: Matrix) -> tuple[int, int, int]:
     """(m, n, k) of A, m x k, and B, n x k. Raises InvalidTask where they make no exact product."""
     if A.dtype != np.int8 or B.dtype != np.int8 or A.ndim != 2 or B.ndim != 2:
-        raise InvalidTask("both operands must be matrices of int8")
+        raise InvalidTask(_("both operands must be matrices of int8"))
     (m, k), (n, length) = A.shape, B.shape
     if k != length or min(m, n, k) < 1 or k > MAX_SUM_LENGTH:
         raise InvalidTask(
-            f"{m} x {k} and {n} x {length} have no exact product: rows must be of one length,"
-            f" 1 to {MAX_SUM_LENGTH}, and there must be some"
+            _(
+                "{m} x {k} and {n} x {length} have no exact product: rows must be of one"
+                " length, 1 to {MAX_SUM_LENGTH}, and there must be some"
+            ).format(m=m, k=k, n=n, length=length, MAX_SUM_LENGTH=MAX_SUM_LENGTH)
         )
     return m, n, k

@@ -13,6 +13,7 @@ computes the work again: that costs the one who answers, never the one who asks.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
@@ -136,11 +137,11 @@ class Opening:
             return Outcome(self.result_hash, data=tree.siblings(self.leaves))
         outcome, tree = self.work.compute(device)
         if outcome.result_hash != self.result_hash:
-            raise WrongResult("computed again, the result is another one")
+            raise WrongResult(_("computed again, the result is another one"))
         return Outcome(self.result_hash, data=tree.siblings(self.leaves))
 
     def check(self, outcome: Outcome) -> None:
         """Raise unless the siblings lead from the right leaves to the result that was handed in."""
         if outcome.result_hash != self.result_hash or outcome.data is None:
-            raise WrongResult("the opening is not of the result that was handed in")
+            raise WrongResult(_("the opening is not of the result that was handed in"))
         self.work.check_leaves(self.result_hash, self.leaves, outcome.data)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Self
 
 import numpy as np
@@ -41,8 +42,15 @@ class InferenceWork(MatrixResult):
         network = decode_network(model.read())
         if samples.size != batch * network.sample_entries:
             raise InvalidTask(
-                f"the input has {samples.size} bytes, and {batch} samples of"
-                f" {network.sample_entries} int8 are {batch * network.sample_entries}"
+                _(
+                    "the input has {size} bytes, and {batch} samples of {sample_entries} int8"
+                    " are {number}"
+                ).format(
+                    size=samples.size,
+                    batch=batch,
+                    sample_entries=network.sample_entries,
+                    number=batch * network.sample_entries,
+                )
             )
         form = MatrixForm(batch, network.columns, network.entry_bytes)
         group = min(batch, group_size(network))
@@ -78,7 +86,7 @@ class InferenceWork(MatrixResult):
         count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
         drawn = random.SystemRandom().sample(range(self.batch), count)
         if drawn and not np.array_equal(self._again(drawn), matrix[drawn]):
-            raise WrongResult("a sample, computed again, has another output")
+            raise WrongResult(_("a sample, computed again, has another output"))
 
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
         """Their samples are computed again."""

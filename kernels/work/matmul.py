@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 
 import numpy as np
 
@@ -35,15 +36,22 @@ class MatrixWork(MatrixResult):
             ("n", self.n, MAX_SIDE),
         ):
             if not 1 <= side <= most:
-                raise InvalidTask(f"{what} = {side} is out of range: it must be 1 to {most}")
+                raise InvalidTask(
+                    _("{what} = {side} is out of range: it must be 1 to {most}").format(
+                        what=what, side=side, most=most
+                    )
+                )
         for what, data, rows, columns in (
             ("a", self.a, self.m, self.k),
             ("b", self.b, self.k, self.n),
         ):
             if data.size != rows * columns:
                 raise InvalidTask(
-                    f"matrix {what} has {data.size} bytes, and {rows} x {columns} int8 are"
-                    f" {rows * columns}"
+                    _(
+                        "matrix {what} has {size} bytes, and {rows} x {columns} int8 are {number}"
+                    ).format(
+                        what=what, size=data.size, rows=rows, columns=columns, number=rows * columns
+                    )
                 )
 
     @property

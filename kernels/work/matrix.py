@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from gettext import gettext as _
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,12 @@ class MatrixResult(CommittedWork):
 
     def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
         """The result and its tree. Raises TaskTooLarge before it allocates anything."""
-        require_bytes(f"a result of {self.form.rows} x {self.form.columns}", self.bytes_needed)
+        require_bytes(
+            _("a result of {rows} x {columns}").format(
+                rows=self.form.rows, columns=self.form.columns
+            ),
+            self.bytes_needed,
+        )
         matrix = self.matrix(device)
         tree = MatrixTree(self.form, matrix)
         data = self.form.as_rows(matrix).tobytes()
@@ -59,7 +65,7 @@ class MatrixResult(CommittedWork):
         """
         _check_digest(outcome.result_hash)
         if outcome.proof is not None:
-            raise InvalidProof("a result of this kind has no proof")
+            raise InvalidProof(_("a result of this kind has no proof"))
         if outcome.data is not None:
             check_matrix(self.form, outcome.result_hash, outcome.data)
             self.check_matrix(self.form.entries(outcome.data))
@@ -73,4 +79,6 @@ class MatrixResult(CommittedWork):
 
 def _check_digest(result_hash: bytes) -> None:
     if len(result_hash) != DIGEST_BYTES:
-        raise InvalidProof(f"a result hash is {DIGEST_BYTES} bytes")
+        raise InvalidProof(
+            _("a result hash is {DIGEST_BYTES} bytes").format(DIGEST_BYTES=DIGEST_BYTES)
+        )

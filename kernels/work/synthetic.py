@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 
 from kernels.check import check_leaves, check_proof
 from kernels.device import Commitment, Device
@@ -42,7 +43,7 @@ class SyntheticWork(CommittedWork):
     def check(self, outcome: Outcome) -> None:
         """Check the proof: the leaves that the root itself draws, computed from the seed."""
         if outcome.proof is None:
-            raise InvalidProof("there is no proof")
+            raise InvalidProof(_("there is no proof"))
         check_proof(self.task, outcome.result_hash, outcome.proof, least_openings=self._openings)
 
     def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:

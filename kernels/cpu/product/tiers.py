@@ -6,6 +6,7 @@ tier.build()               # a Microkernel; nothing is compiled yet
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from gettext import gettext as _
 
 from kernels.cpu.features import tiles_permitted, usable_features
 from kernels.cpu.product import amx, pairs, vnni
@@ -27,7 +28,7 @@ class Tier:
         lacking = sorted(self.features - usable_features())
         if lacking:
             return f"this CPU has no {' and no '.join(lacking)}"
-        return "" if self.permitted() else "the system does not give AMX's tiles to this process"
+        return "" if self.permitted() else _("the system does not give AMX's tiles to this process")
 
 
 TIERS = (
@@ -58,9 +59,17 @@ def by_name(name: str) -> Tier:
             if missing:
                 here = ", ".join(tier.name for tier in usable_tiers())
                 raise DeviceUnavailable(
-                    f"the tier {name} does not run here: {missing}",
-                    advice=f"Leave the tier out, and the best one is taken. Here run: {here}.",
+                    _("the tier {name} does not run here: {missing}").format(
+                        name=name, missing=missing
+                    ),
+                    advice=_(
+                        "Leave the tier out, and the best one is taken. Here run: {here}."
+                    ).format(here=here),
                 )
             return tier
     known = ", ".join(tier.name for tier in TIERS)
-    raise KernelError(f"the device cpu has no tier {name[:40]!r}: known are {known}")
+    raise KernelError(
+        _("the device cpu has no tier {name!r}: known are {known}").format(
+            name=name[:40], known=known
+        )
+    )

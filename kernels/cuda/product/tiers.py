@@ -6,6 +6,7 @@ built = tier.build("fold", True, tier.shapes(4096, card.capability)[0])
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any, Protocol
 
 from kernels.cuda.product import dp4a, mma, simt, wgmma
@@ -87,8 +88,12 @@ def by_name(name: str, capability: Capability) -> Tier:
                 return tier
             major, minor = capability
             raise DeviceUnavailable(
-                f"the tier {name} does not run on this card (compute capability {major}.{minor})",
-                advice="Leave the tier out: the best one for the card is taken.",
+                _(
+                    "the tier {name} does not run on this card (compute capability {major}.{minor})"
+                ).format(name=name, major=major, minor=minor),
+                advice=_("Leave the tier out: the best one for the card is taken."),
             )
     known = ", ".join(tier.name for tier in TIERS)
-    raise KernelError(f"there is no tier {name[:40]!r}: known are {known}")
+    raise KernelError(
+        _("there is no tier {name!r}: known are {known}").format(name=name[:40], known=known)
+    )
