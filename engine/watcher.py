@@ -99,8 +99,8 @@ class Watcher(threading.Thread):
         now, seen_at = time.monotonic(), time.time()
         if block.header.chain_id != self._chain_id:
             raise InvalidData(
-                _("the node is on chain {chain_id}, not {chain_id_2}").format(
-                    chain_id=block.header.chain_id, chain_id_2=self._chain_id
+                _("the node is on chain {found}, not {chain_id}").format(
+                    found=block.header.chain_id, chain_id=self._chain_id
                 ),
                 advice=_("Point --node at a node of the chain that this key works for."),
             )

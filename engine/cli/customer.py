@@ -184,13 +184,8 @@ def list_(
         result = task["result"]
         told = result["result_hash"][:16] if result else (task["reason"] or "")
         say(
-            _("{task} {task_2:<11} {task_3:<10} {task_4:>8} CPC  {told}").format(
-                task=task["task_id"],
-                task_2=task["status"],
-                task_3=task["challenge_type"],
-                task_4=task["reward"],
-                told=told,
-            )
+            f"{task['task_id']} {task['status']:<11} {task['challenge_type']:<10}"
+            f" {task['reward']:>8} CPC  {told}"
         )
     say(_("tasks shown: {shown} of {total}").format(shown=len(page["tasks"]), total=page["total"]))
 

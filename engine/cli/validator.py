@@ -233,11 +233,7 @@ def list_customers(directory: Directory = None, json: Json = False) -> None:
         return
     for one in found:
         state = "" if one.active else _("  (no token)")
-        say(
-            _("{name:<20} {credit:>14} CPC{state}").format(
-                name=one.name, credit=format_cpc(one.credit), state=state
-            )
-        )
+        say(f"{one.name:<20} {format_cpc(one.credit):>14} CPC{state}")
     say(_("customers: {n}").format(n=len(found)))
 
 
@@ -358,11 +354,7 @@ def _say_plan(plan: "list[Payment]", json: bool) -> None:
         )
         return
     for one in plan:
-        say(
-            _("{worker_address} {units:>14} CPC").format(
-                worker_address=one.worker_address, units=format_cpc(one.units)
-            )
-        )
+        say(f"{one.worker_address} {format_cpc(one.units):>14} CPC")
         for part in one.parts:
             say(f"    {part:>30} " + _("units in one transfer"))
     total = sum(one.units for one in plan)

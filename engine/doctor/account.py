@@ -60,7 +60,7 @@ def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
         return [Check("passphrase", "fail", f"{file}: {error.strerror}", mend)]
     if mode & 0o077:
         found = _("other users of this machine may read {file}").format(file=file)
-        return [Check("passphrase", "warn", found, _("chmod 600 {file}").format(file=file))]
+        return [Check("passphrase", "warn", found, f"chmod 600 {file}")]
     return [Check("passphrase", "ok", str(file))]
 
 

@@ -28,8 +28,8 @@ class Hands:
         """`version`: of the engine that hires these hands; results of another are not asked for."""
         if version != __version__:
             raise RuntimeError(
-                _("this machine has cpc-engine {version}, and the head has {version_2}").format(
-                    version=__version__, version_2=version
+                _("this machine has cpc-engine {version}, and the head has {wanted}").format(
+                    version=__version__, wanted=version
                 )
             )
         self._device = device
