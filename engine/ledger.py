@@ -101,8 +101,8 @@ class Ledger:
         """
         lock = lock_file(
             path.with_name(path.name + ".lock"),
-            f"another cpc-engine works with the ledger {path}",
-            "Stop it first, or give this one another account with --from.",
+            _("another cpc-engine works with the ledger {path}").format(path=path),
+            _("Stop it first, or give this one another account with --from."),
             error=LedgerError,
         )
         with ExitStack() as on_failure:

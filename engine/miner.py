@@ -309,7 +309,7 @@ class Miner:
             self._count_missed(last + 1, tip.block.height - 1)
         if self._first_height is None:
             self._first_height = tip.block.height
-        self._drop_what_waits("a newer block came before a device was free")
+        self._drop_what_waits(_("a newer block came before a device was free"))
         self._seen += 1
         tasks = self._derive(tip, count)
         self._report(
@@ -355,7 +355,9 @@ class Miner:
 
     def _count_missed(self, first: int, last: int) -> None:
         away = self._first_height is None
-        reason = "the engine was not running" if away else "fell behind; took the newest block"
+        reason = (
+            _("the engine was not running") if away else _("fell behind; took the newest block")
+        )
         self._ledger.record_gap(first, last, reason)
         self._missed += last - first + 1
         self._report("gap", first=first, last=last, reason=reason)
@@ -406,7 +408,7 @@ class Miner:
     def _close_the_last_run(self) -> None:
         """Blocks that a crash left without an answer are skipped; the tip may still be answered."""
         for _height, block_hash in self._ledger.unanswered_blocks():
-            self._ledger.record_skipped(block_hash, "the engine stopped before it was computed")
+            self._ledger.record_skipped(block_hash, _("the engine stopped before it was computed"))
 
     def _finished(self) -> bool:
         limit = self._settings.blocks
