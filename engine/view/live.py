@@ -59,11 +59,13 @@ class LiveView:
         self._frames: _Frames | None = None
         self._keys: Keys | None = None
         self._changing = threading.Lock()
+        self._open = self._aside = False
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self._closing.enter_context(self._on_suspend())
         self._closing.callback(self._hide)
+        self._open = True
         self._show()
         return self
 
@@ -73,6 +75,7 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._open = False
         self._closing.close()
 
     @contextlib.contextmanager
@@ -90,6 +93,8 @@ class LiveView:
 
     def _show(self) -> None:
         with self._changing:
+            if not self._open:
+                return
             self._listen()
             self._frames = _Frames(self._board, self._console, with_keys=self._keys is not None)
             self._frames.start()
@@ -134,13 +139,16 @@ class LiveView:
 
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
         # In a thread: the main one may hold the board's lock at this moment, and drawing wants it.
-        threading.Thread(target=self._step_aside, daemon=True).start()
+        if not self._aside:
+            self._aside = True
+            threading.Thread(target=self._step_aside, daemon=True).start()
 
     def _step_aside(self) -> None:
         self._hide()
         os.kill(os.getpid(), signal.SIGSTOP)  # goes on from here when the shell says `fg`, or `bg`
-        while not in_foreground(self._console.file.fileno()):
+        while self._open and not in_foreground(self._console.file.fileno()):
             time.sleep(0.25)
+        self._aside = False
         self._show()
 
 
