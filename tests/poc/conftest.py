@@ -57,7 +57,7 @@ class Validator:
     def __init__(self, **options):
         self._connections = queue.Queue()
         self._over = threading.Event()
-        self._server = serve(self._handle, "127.0.0.1", 0, **options)
+        self._server = serve(self._handle, "127.0.0.1", 0, close_timeout=0.5, **options)
         self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/worker"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

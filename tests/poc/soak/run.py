@@ -13,15 +13,15 @@ from tests.poc.soak.customer import Customer
 from tests.poc.soak.judge import Judge
 from tests.poc.soak.orders import make_payloads, upload
 from tests.poc.soak.proxy import Proxy
-from tests.poc.soak.saboteur import KINDS, Saboteur
+from tests.poc.soak.saboteur import Saboteur
 
 BOOKS = "state/validator/validator.sqlite"
 
 
-def soak(directory, *, tasks, workers, seed, every, devices, patience, kinds=KINDS):
+def soak(directory, *, tasks, workers, seed, every, devices, patience, most=None):
     """Run it in `directory`; gives the judge, with figures and what does not hold.
 
-    `every`: seconds from one fault to the next; `devices`: of the workers, in turn.
+    `every`: seconds from one fault to the next, `most` of them; `devices`: of the workers, in turn.
     """
     directory, chance = Path(directory), random.Random(seed)
     blobs = BlobCache(directory / "blobs", 2**30)
@@ -43,7 +43,7 @@ def soak(directory, *, tasks, workers, seed, every, devices, patience, kinds=KIN
                 party.start()
             upload(payloads, blobs, customer)
             saboteur = Saboteur(
-                chance, every=every, proxy=proxy, validator=validator, workers=crew, kinds=kinds
+                chance, every=every, proxy=proxy, validator=validator, workers=crew, most=most
             )
             with saboteur:
                 customer.work_off(payloads, until=started + patience)

@@ -10,9 +10,12 @@ STALL_SECONDS = 3.0
 
 
 class Saboteur(threading.Thread):
-    """At work while this context lasts; `every`: seconds from one fault to the next, on average."""
+    """At work while this context lasts, or for `most` faults.
 
-    def __init__(self, chance, *, every, proxy, validator, workers, kinds=KINDS):
+    `every`: seconds from one to the next, on average.
+    """
+
+    def __init__(self, chance, *, every, proxy, validator, workers, most=None):
         super().__init__(daemon=True)
         self.faults = Counter()
         self._chance = chance
@@ -20,7 +23,7 @@ class Saboteur(threading.Thread):
         self._proxy = proxy
         self._validator = validator
         self._workers = workers
-        self._kinds = kinds
+        self._most = most
         self._over = threading.Event()
         self._away = []  # (when it starts again, who)
 
@@ -37,8 +40,9 @@ class Saboteur(threading.Thread):
     def run(self):
         while not self._over.wait(self._chance.uniform(0.5, 1.5) * self._every):
             self._bring_back(time.monotonic())
-            kind = self._chance.choice(self._kinds)
-            self.faults[kind] += self._do(kind)
+            if self._most is None or self.faults.total() < self._most:
+                kind = self._chance.choice(KINDS)
+                self.faults[kind] += self._do(kind)
 
     def _bring_back(self, now):
         for party in [party for when, party in self._away if when <= now]:
