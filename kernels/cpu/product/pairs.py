@@ -23,7 +23,7 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I16, I32, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
-from kernels.cpu.product.registers import Shape, multiply_panel
+from kernels.cpu.product.registers import Shape, load_columns, multiply_panel
 
 SHAPES = {
     512: Shape(lanes=16, vectors=2, rows=(12, 12, 8)),
@@ -59,7 +59,7 @@ def _dot(builder: Builder, lanes: int, sums: Value, x: Value, y: Value) -> Value
 def build(bits: int) -> Microkernel:
     """For vectors of 512, 256 or 128 bits."""
     shape = SHAPES[bits]
-    lanes, width = shape.lanes, 4 * shape.lanes
+    lanes = shape.lanes
 
     @ir.inline
     def multiply(
@@ -70,15 +70,7 @@ def build(bits: int) -> Microkernel:
         def step(
             builder: Builder, rows: int, a: Value, b: Value, sums: Sequence[Value]
         ) -> list[Value]:
-            kind = ir.vector(I32, lanes)
-            columns = [
-                _split(
-                    builder,
-                    ir.load(builder, kind, ir.offset(builder, b, width * j), width),
-                    lanes,
-                )
-                for j in range(shape.vectors)
-            ]
+            columns = [_split(builder, x, lanes) for x in load_columns(builder, shape, b)]
             results = list(sums)
             for i in range(rows):
                 for half in (0, 1):

@@ -28,6 +28,13 @@ Step = Callable[[Builder, int, Value, Value, Sequence[Value]], list[Value]]
 """step(builder, rows, a, b, sums) -> sums, for one quad; sums row by row."""
 
 
+def load_columns(builder: Builder, shape: Shape, b: Value) -> list[Value]:
+    """One quad of B: `vectors` vectors of `lanes` int32."""
+    kind, width = ir.vector(I32, shape.lanes), 4 * shape.lanes
+    places = [ir.offset(builder, b, width * j) for j in range(shape.vectors)]
+    return [ir.load(builder, kind, place, width) for place in places]
+
+
 def multiply_panel(
     builder: Builder, shape: Shape, arguments: Sequence[Value], a_quad_bytes: int, step: Step
 ) -> None:

@@ -23,7 +23,7 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I8, I32, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
-from kernels.cpu.product.registers import Shape, multiply_panel
+from kernels.cpu.product.registers import Shape, load_columns, multiply_panel
 
 FEATURES_512 = frozenset({"avx512f", "avx512bw", "avx512vnni"})
 FEATURES_256 = frozenset({"avx2", "avxvnni"})
@@ -51,11 +51,7 @@ def _build(shape: Shape) -> Microkernel:
         def step(
             builder: Builder, rows: int, a: Value, b: Value, sums: Sequence[Value]
         ) -> list[Value]:
-            kind = ir.vector(I32, lanes)
-            columns = [
-                ir.load(builder, kind, ir.offset(builder, b, width * j), width)
-                for j in range(shape.vectors)
-            ]
+            columns = load_columns(builder, shape, b)
             results = []
             for i in range(rows):
                 quad = ir.load(builder, I32, ir.offset(builder, a, 4 * i), 4)
