@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from engine.child import die_with_parent
 from engine.desk import Desk
 from engine.errors import JobGivenUp
 from engine.jobs.blobs import BlobCache, BlobError, BlobRef
@@ -103,7 +104,11 @@ class Inspector:
         )
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
+        return ProcessPoolExecutor(
+            self._processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=die_with_parent,  # else `kill -9` of the validator leaves them behind
+        )
 
     def _renew_pool(self) -> None:
         """Another pool; whoever waits at the old one is told that it broke."""
