@@ -17,6 +17,11 @@ from engine.validator.tasks import TaskRow
 LOOK_AHEAD = 256
 """Pending tasks that are looked at when a worker is free: one that nobody can do holds none up."""
 
+MOST_JOBS = 32
+"""At once, over one connection, whatever the worker says that it takes: so that nobody takes all the
+tasks that there are and sits on them, and all fit into what waits to be read (`service.Outbox`).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -120,7 +125,9 @@ class Dispatch:
     def _candidate(self, link: Link) -> Candidate | None:
         """The worker at this connection, if it may have another job now."""
         able = link.capabilities
-        if able is None or link.rests_until > self._books.clock() or len(link.jobs) >= able.jobs:
+        if able is None or link.rests_until > self._books.clock():
+            return None
+        if len(link.jobs) >= min(able.jobs, MOST_JOBS):
             return None
         if link.address is None:
             return Candidate(link.id, able, len(link.jobs), score=0.0, rate=None)

@@ -33,10 +33,14 @@ LATE_PROOF = 2.0
 
 @dataclass(slots=True)
 class _Trial:
-    """Where an open job stands between commitment and verdict. `until`: the worker has to act."""
+    """Where an open job stands between commitment and verdict. `until`: the worker has to act.
+
+    `link`: the connection that its data is being fetched over.
+    """
 
     stage: str
     until: float = float("inf")
+    link: int = 0
 
 
 class Verdicts:
@@ -75,9 +79,8 @@ class Verdicts:
             return [*self.drop(job, "its worker is out"), HangUp(link.id, "out")]
         job = self._draw(job, worker, frame)
         self._trials[job.job_id] = _Trial("claim")
-        if job.data is not None and frame.data is not None:
-            self._wait(job, "data")
-            return [FetchData(link.id, job.job_id, frame.data.sha256, frame.data.size)]
+        if job.data is not None:
+            return self._fetch(link, job)
         if self._books.tasks.existing(job.task_id).facts.returns_data and not job.guest:
             return self.escalate(job, "it handed in no data")
         return self._go_on(job)
@@ -206,9 +209,17 @@ class Verdicts:
         trial = self._trials.get(job.job_id)
         if trial is not None and trial.stage == "opening":
             return self._ask_for_leaves(job)
-        if trial is not None and trial.stage == "data" and frame.data is not None:
-            return [FetchData(link.id, job.job_id, frame.data.sha256, frame.data.size)]
+        if trial is not None and trial.stage == "data" and trial.link != link.id:
+            return self._fetch(link, job)
         return []
+
+    def _fetch(self, link: Link, job: JobRow) -> list[Action]:
+        """Once a connection: each fetch has its place in the cache taken before a byte comes."""
+        assert job.data is not None
+        assert job.data_size is not None
+        self._wait(job, "data")
+        self._trials[job.job_id].link = link.id
+        return [FetchData(link.id, job.job_id, job.data, job.data_size)]
 
     def _go_on(self, job: JobRow) -> list[Action]:
         if job.proof or job.data:

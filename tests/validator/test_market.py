@@ -2,11 +2,13 @@
 
 import pytest
 
-from engine.poc.frames import JobResult
+from engine.poc.frames import JobResult, ResultData
+from engine.validator.actions import FetchData
 from engine.validator.customers import NoCredit
-from engine.validator.dispatch import Patience
+from engine.validator.dispatch import MOST_JOBS, Patience
 from engine.validator.kinds import own_seed
 from engine.validator.policy import Policy
+from engine.validator.service import OUTBOX_FRAMES
 from kernels.task import Task
 from node_client.keys import PrivateKey
 from tests.validator.arena import CAPABILITIES, Arena, Worker
@@ -348,3 +350,46 @@ def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
             assert [job.state for job in second.books.jobs.of_task(task)] == ["accepted"]
     finally:
         second.close()
+
+
+class Bearer(Sleeper):
+    """Hands its product in, and never sends the bytes that it speaks of."""
+
+    def result(self, job, result_hash, proof):
+        data = ResultData(sha256="cd" * 32, size=64 * 64 * 4)
+        return super().result(job, result_hash, proof).model_copy(update={"data": data})
+
+
+MATMUL = {
+    "challenge_type": "matmul",
+    "m": 2,
+    "k": 2,
+    "n": 2,
+    "a": {"inline": "AQIDBA=="},
+    "b": {"inline": "AQIDBA=="},
+}
+
+
+def test_a_result_that_is_said_again_is_fetched_once_a_connection(arena):
+    one = arena()
+    worker = one.join(Bearer)
+    one.post(MATMUL)
+    ((job, _),) = worker.jobs.values()
+    said = worker.result(job, "ab" * 32, None)
+    first = one.market.heard(worker.link, said)
+    again = [one.market.heard(worker.link, said) for _ in range(3)]
+    assert [type(action) for action in first] == [FetchData]
+    assert again == [[], [], []]
+    one.join(Sleeper)  # so that the next connection has another number
+    one.leave(worker)
+    back = one.join(Bearer, key=worker.key)
+    ((job, _),) = back.jobs.values()
+    assert [type(action) for action in one.market.heard(back.link, said)] == [FetchData]
+
+
+def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):
+    one = arena()
+    greedy = one.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 10**6}))
+    for number in range(MOST_JOBS + 8):
+        one.post({"challenge_type": "synthetic", "seed": f"{number:04x}", "matrix_size": 64})
+    assert len(greedy.jobs) == MOST_JOBS < OUTBOX_FRAMES
