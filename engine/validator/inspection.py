@@ -48,7 +48,10 @@ class Inspector:
     async def inspect(
         self, row: JobRow, payload: dict[str, Any], what: What, siblings: bytes
     ) -> Finding:
-        """What the inspection of a result comes to; it does not raise."""
+        """What the inspection of a result comes to; it does not raise, whatever goes wrong.
+
+        A disk that is full, or a slip of a plug-in's, must not leave a result without a verdict.
+        """
         try:
             job = await asyncio.to_thread(self._kinds.job, payload)
             if what == "full":
@@ -56,6 +59,8 @@ class Inspector:
             return await self._look(row, job, what, siblings)
         except (JobRefused, BlobError, JobGivenUp) as error:
             return Finding(None, str(error))
+        except Exception as error:  # noqa: BLE001 - see above
+            return Finding(None, f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """End the processes."""
@@ -99,8 +104,9 @@ class Inspector:
         found = outcome.result_hash.hex()
         if found == row.result_hash:
             return Finding(True, result_hash=found, data=data)
+        # The reason is told to the worker, whose accomplice may have the next try: without the result.
         return Finding(
-            False, f"computed again on {done.device}, the result is {found}", found, data
+            False, f"computed again on {done.device}, the result is another one", found, data
         )
 
     def _new_pool(self) -> ProcessPoolExecutor:

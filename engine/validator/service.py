@@ -73,12 +73,14 @@ class Service:
         self._outboxes: dict[int, Outbox] = {}
         self._links = itertools.count(1)
         self._running: set[asyncio.Task[None]] = set()
+        self._died: BaseException | None = None
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
 
     async def run(
         self, stopping: asyncio.Event, can_compute: Callable[[], bool] = lambda: True
     ) -> None:
-        """Take up what was open, and look at the clock until the end. Raises DatabaseError.
+        """Take up what was open, and look at the clock until the end. Raises DatabaseError, and
+        what else a task beside it died of: a verdict that never comes would hold a reward for ever.
 
         Without a device that computes results again no verdict could be given: raises NoDevice.
         """
@@ -88,6 +90,8 @@ class Service:
         while not stopping.is_set():
             if not can_compute():
                 raise NoDevice(_("no device is in service that could check results"))
+            if self._died is not None:
+                raise self._died
             self.perform(self.market.tick())
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_SECONDS)
@@ -154,7 +158,12 @@ class Service:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._died = self._died or task.exception()
 
     async def _bring(self, wanted: FetchData) -> None:
         fetch = self._fetch.get(wanted.link)

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from engine.errors import EngineError
 from engine.jobs.blobs import BlobError, BlobRef, Receiving
 from engine.poc.decode import Decoder, Refusal
 from engine.poc.frames import (
@@ -135,14 +136,14 @@ class WorkerSocket:
         inline = self._inline.pop(wanted.job_id, None)
         try:
             receiving = self._service.blobs.receive(BlobRef(wanted.sha256, wanted.size))
-        except BlobError:
+        except (EngineError, OSError):  # no room in the cache, or on the disk
             return False
         try:
             if inline is not None:
                 receiving.add(0, inline)
             else:
                 await self._fetch_chunks(wanted, receiving)
-        except (BlobError, TimeoutError, binascii.Error, ValueError):
+        except (EngineError, TimeoutError, binascii.Error, ValueError):
             return False
         finally:
             receiving.abandon()
