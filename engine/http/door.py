@@ -25,6 +25,8 @@ from engine.state import state_directory
 START_SECONDS = 10.0
 LEAST_TOKEN = 16
 """Characters of a token: fewer could be tried out."""
+MOST_CONNECTIONS = 64
+"""Each takes a file descriptor of the process that mines, also where it never asks for anything."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -142,11 +144,18 @@ class Door:
 
     def _serve(self) -> None:
         import uvicorn
+        from uvicorn.protocols.http.h11_impl import H11Protocol
+
+        class Few(H11Protocol):
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                if len(self.connections) > MOST_CONNECTIONS:
+                    transport.abort()
 
         config = uvicorn.Config(
             self._make_app(),
             loop="asyncio",
-            http="h11",
+            http=Few,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -154,7 +163,7 @@ class Door:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=64,
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=1,
         )
