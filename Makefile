@@ -22,7 +22,7 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 
 test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 	$(BIN)/python packaging/try_wheel.py
 
 soak: $(DEV_STAMP)  ## Shoot at a mine for ten minutes, and see that nothing is lost or wrong

@@ -9,6 +9,9 @@
 Nothing in here knows a kernel, and nothing in here imports numba.
 """
 
+# First: a library below starts a process when it is imported, and none inherits the passphrase.
+from node_client import passphrase as passphrase  # isort: skip
+
 from node_client.address import address_from_public_key, check_address, is_address
 from node_client.block import Block, BlockHeader
 from node_client.errors import NodeClientError

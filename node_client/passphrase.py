@@ -3,7 +3,8 @@
 key = Keystore().load("worker", passphrase_source(None))
 
 Never an argument of a command: every user of the machine can read those. CPC_PASSPHRASE is taken
-out of the environment the first time it is looked for, so that no child process inherits it.
+out of the environment when this module is imported, which is before anything that may start a
+process, and whenever it is looked for, so that no child inherits it.
 """
 
 import getpass
@@ -14,10 +15,13 @@ from gettext import gettext as _
 from pathlib import Path
 
 from node_client.errors import KeystoreError
+from node_client.hidden import Hidden
 
 ENVIRONMENT = "CPC_PASSPHRASE"
 LONGEST = 4096
 """Bytes of a passphrase."""
+
+_at_the_start = Hidden(os.environ.pop(ENVIRONMENT, None))
 
 
 def passphrase_source(file: Path | None = None) -> Callable[[], str]:
@@ -31,6 +35,11 @@ def passphrase_source(file: Path | None = None) -> Callable[[], str]:
     if from_environment is not None:
         return lambda: from_environment
     return lambda: _prompt(_("Passphrase (not shown): "))
+
+
+def is_in_environment() -> bool:
+    """Whether CPC_PASSPHRASE is, or was when the program started."""
+    return bool(os.environ.get(ENVIRONMENT) or _at_the_start.show())
 
 
 def new_passphrase(file: Path | None = None) -> str:
@@ -51,7 +60,8 @@ def new_passphrase(file: Path | None = None) -> str:
 
 
 def _taken_from_environment() -> str | None:
-    return os.environ.pop(ENVIRONMENT, None)
+    now = os.environ.pop(ENVIRONMENT, None)
+    return _at_the_start.show() if now is None else now
 
 
 def _from_file(file: Path) -> str:

@@ -1,6 +1,5 @@
 """Key, nodes, network, clock and balance: everything between the account and the chain."""
 
-import os
 import stat
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from engine.preflight import (
 )
 from node_client.errors import KeyNotFound, KeystoreError, NodeClientError
 from node_client.keystore import KeyInfo, Keystore
+from node_client.passphrase import is_in_environment
 from node_client.rpc import NodeClient, Retries
 
 SLOW_NODE_SECONDS = 2.0
@@ -46,7 +46,7 @@ def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
     if not info.encrypted:
         return []
     if file is None:
-        if os.environ.get("CPC_PASSPHRASE"):
+        if is_in_environment():
             return [Check("passphrase", "ok", _("in CPC_PASSPHRASE"))]
         found = _("the key is encrypted, and no file holds its passphrase: mine will ask for it")
         mend = _("For a service: --passphrase-file, a file of mode 600.")

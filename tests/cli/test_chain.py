@@ -149,13 +149,13 @@ def test_mine_ends_after_its_blocks_and_verify_accepts_them(cli, devnet, keys):
         assert verified.json()["wrong"] == 0
     again = cli("mine --blocks 1 --depth 1 --device cpu")
     assert again.code == 0
-    assert re.search(r"\n[1-9][0-9]* result\(s\) confirmed", again.out)
+    assert re.search(r"\n[1-9][0-9]* results? confirmed", again.out)
 
 
 def test_mine_on_its_own_devnet_asks_nothing(cli):
     mined = cli("mine --devnet --block-time 0.3 --blocks 2 --depth 2 --device cpu")
     assert mined.code == 0, mined
-    assert re.search(r"\n[1-9] result\(s\) confirmed", mined.out)
+    assert re.search(r"\n[1-9] results? confirmed", mined.out)
 
 
 @pytest.mark.parametrize("altered", ["result_hash", "proof", ""])

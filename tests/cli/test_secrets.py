@@ -67,7 +67,7 @@ def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
     out, err = mine.communicate(timeout=60)
     assert mine.returncode == 0, err
     assert most >= 1
-    assert re.search(r"\n[1-9] result\(s\) confirmed", out)
+    assert re.search(r"\n[1-9] results? confirmed", out)
     for text in (secret, PASSPHRASE):
         assert text not in seen
         assert text not in out + err

@@ -1,5 +1,6 @@
 """The public face: what `node_client` exports, and what importing it does not bring in."""
 
+import os
 import subprocess
 import sys
 
@@ -21,6 +22,27 @@ def test_importing_it_brings_no_kernel_and_no_engine() -> None:
     )
     told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60)
     assert told.strip() == "[]"
+
+
+def test_no_process_that_an_import_starts_inherits_the_passphrase() -> None:
+    """pycryptodome runs `file` when it is loaded."""
+    code = (
+        "import os, sys\n"
+        "starts = []\n"
+        "def see(event, arguments):\n"
+        "    if event == 'subprocess.Popen':\n"
+        "        environment = arguments[3] or os.environ\n"
+        "        starts.append('CPC_PASSPHRASE' in environment)\n"
+        "sys.addaudithook(see)\n"
+        "import node_client, engine.mining\n"
+        "from node_client.passphrase import passphrase_source\n"
+        "print(any(starts), passphrase_source()())"
+    )
+    environment = os.environ | {"CPC_PASSPHRASE": "hunter2"}
+    told = subprocess.check_output(
+        [sys.executable, "-c", code], text=True, timeout=60, env=environment
+    )
+    assert told.split() == ["False", "hunter2"]
 
 
 def test_every_error_is_in_the_tree_and_drawn_in_it() -> None:
