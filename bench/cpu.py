@@ -1,8 +1,8 @@
 """What the CPU's kernels do, beside numpy, hashlib and oneDNN (through torch), in one run.
 
-    python -m bench.cpu                          # prints tables for RESULTS.md python -m bench.cpu
-    --torch PATH/TO/python   # torch's row, from another environment's Python python -m bench.cpu
-    --narrow                 # only the product, in a process told to do without AVX-512
+    python -m bench.cpu                          # prints tables for RESULTS.md
+    python -m bench.cpu --torch PATH/TO/python   # torch's row, from another environment's Python
+    python -m bench.cpu --narrow                 # only the product, and no AVX-512 for anybody
 
 Everything that is compared takes turns: medians of rounds, each of some 50 ms of work over and over, of
 which the first time does not count. There is a pause before each, because OpenBLAS's threads spin for a
