@@ -144,18 +144,13 @@ class Door:
 
     def _serve(self) -> None:
         import uvicorn
-        from uvicorn.protocols.http.h11_impl import H11Protocol
 
-        class Few(H11Protocol):
-            def connection_made(self, transport: Any) -> None:
-                super().connection_made(transport)
-                if len(self.connections) > MOST_CONNECTIONS:
-                    transport.abort()
+        from engine.http.connections import at_most
 
         config = uvicorn.Config(
             self._make_app(),
             loop="asyncio",
-            http=Few,
+            http=at_most(MOST_CONNECTIONS),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -7,6 +7,7 @@ One directory holds everything: `validator.sqlite` and the bytes of models, inpu
 """
 
 import asyncio
+import resource
 import signal
 import socket
 import threading
@@ -20,6 +21,7 @@ import uvicorn
 
 from engine.database import lock_file
 from engine.errors import BadInput, SetupError
+from engine.http.connections import at_most
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
@@ -40,6 +42,8 @@ from kernels.devices import chosen_devices
 
 PING_SECONDS = 20.0
 STOP_SECONDS = 5
+MOST_CONNECTIONS = 1024
+"""Of workers and customers together, where the process may have twice as many open files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def _serve(
     config = uvicorn.Config(
         create_app(service, kinds, request.http_limits, run=run),
         loop="asyncio",
-        http="h11",
+        http=at_most(_most_connections()),
         ws="websockets-sansio",
         ws_max_size=2 * MAX_FRAME_BYTES,  # longer ones end the connection, instead of a refusal
         ws_per_message_deflate=False,  # a few bytes of it grow to gigabytes
@@ -160,6 +164,11 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _most_connections() -> int:
+    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files < 0 else min(MOST_CONNECTIONS, files // 2)
 
 
 def _public_url(request: ServeRequest, listening: socket.socket) -> str:

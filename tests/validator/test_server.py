@@ -1,6 +1,9 @@
 """The validator as a process: killed, started again, dialled by the guide's own client."""
 
+import contextlib
 import json
+import resource
+import socket
 import threading
 import time
 
@@ -135,6 +138,44 @@ def test_it_answers_while_it_verifies_and_lives_through_rubbish(validator, tmp_p
         time.sleep(0.01)
     assert answers > 3
     rubbish.close()
+
+
+@contextlib.contextmanager
+def open_files(most):
+    """What is started in here may have so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_crowd_takes_half_of_the_files_that_the_validator_may_have(validator):
+    with open_files(128):
+        validator.start()
+    with contextlib.ExitStack() as crowd:
+        connections = [
+            crowd.enter_context(socket.create_connection(("127.0.0.1", validator.port), 20))
+            for _ in range(150)
+        ]
+
+        def cut():
+            return sum(is_cut(one) for one in connections)
+
+        wait_until(lambda: cut() >= 150 - 64)
+        assert cut() <= 150 - 64 + 1  # the one that asked whether it runs may be there still
+    wait_until(lambda: validator.total() == 0)
+
+
+def is_cut(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def test_one_directory_one_validator_and_a_port_that_is_taken(validator, tmp_path, capsys):
