@@ -3,7 +3,7 @@
     app = create_app(service, kinds, HttpLimits())      # /docs shows it, /openapi.json describes it
 
 Anybody may look at tasks; posting, bytes in and bytes out are for customers, by their token. A body
-is parsed no deeper, and taken no longer, than a worker would take it.
+is parsed no deeper, and taken no longer, than a worker would take it, and a stranger's is short.
 """
 
 import asyncio
@@ -52,7 +52,12 @@ def create_app(
         responses={429: {"model": messages.Complaint, "description": "Too many requests"}},
     )
     counter = Counter(service, kinds, limits)
-    app.add_middleware(BodyLimit, most=limits.body, most_blob=kinds.limits.data_bytes)
+    app.add_middleware(
+        BodyLimit,
+        most=limits.body,
+        most_blob=kinds.limits.data_bytes,
+        knows=lambda token: service.books.customers.by_token(token) is not None,
+    )
     app.add_exception_handler(RequestValidationError, _refuse_shape)
     app.add_exception_handler(405, _refuse_method)
     refused: dict[int | str, dict[str, Any]] = {
@@ -120,11 +125,11 @@ def create_app(
         openapi_extra=_OPTIONAL_TOKEN,
     )
     async def get_task(task_id: TaskId, request: Request, bearer: Bearer) -> messages.TaskView:
-        """One task, with its result once it is closed, and with its payload for its customer."""
+        """One task, with its result once it is closed; payload and data are for its customer."""
         counter.meter_reads(request)
         customer = None if bearer is None else counter.customer(request, bearer)
         task = counter.task(task_id)
-        return messages.show(service.books, task, with_payload=task.customer == customer)
+        return messages.show(service.books, task, to_customer=task.customer == customer)
 
     @app.get(
         "/tasks/{task_id}/data",

@@ -1,9 +1,15 @@
-"""Refuses a request whose body is too long, before it is in memory, with 413."""
+"""Refuses a body that is too long, before it is in memory: with 413, a stranger's with 401."""
 
 import contextlib
 import json
+from collections.abc import Callable
 
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+STRANGER_BYTES = 64 * 2**10
+"""The most that is read, and parsed, of a body before its sender's token is looked at."""
 
 
 class _TooLong(Exception):
@@ -11,22 +17,33 @@ class _TooLong(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: JSON bodies up to `most` bytes, blobs (PUT /blobs/...) up to `most_blob`."""
+    """ASGI middleware: JSON bodies up to `most` bytes, blobs (PUT /blobs/...) up to `most_blob`.
 
-    def __init__(self, app: ASGIApp, *, most: int, most_blob: int) -> None:
+    What is longer than STRANGER_BYTES comes with a token that `knows` says yes to.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, most: int, most_blob: int, knows: Callable[[str], bool]
+    ) -> None:
         self._app = app
         self._most = most
         self._most_blob = most_blob
+        self._knows = knows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
         most = self._most_blob if scope["path"].startswith("/blobs/") else self._most
-        came, begun = _declared(scope), False
-        if came > most:
-            await _refuse(send, most)
+        allowed = min(most, STRANGER_BYTES)
+        came, begun = _declared(headers), False
+        may_be_long = came > allowed or "transfer-encoding" in headers
+        if may_be_long and self._is_known(headers):
+            allowed = most
+        if came > allowed:
+            await _refuse(send, allowed, most)
             return
         came = 0
 
@@ -34,31 +51,38 @@ class BodyLimit:
             nonlocal came
             message = await receive()
             came += len(message.get("body", b""))
-            if came > most:
+            if came > allowed:
                 raise _TooLong
             return message
 
         async def watched(message: Message) -> None:
             nonlocal begun
-            if came <= most:  # else this is how the application takes the end of its input
+            if came <= allowed:  # else this is how the application takes the end of its input
                 begun = True
                 await send(message)
 
         with contextlib.suppress(_TooLong):
             await self._app(scope, counted, watched)
-        if came > most and not begun:
-            await _refuse(send, most)
+        if came > allowed and not begun:
+            await _refuse(send, allowed, most)
+
+    def _is_known(self, headers: Headers) -> bool:
+        scheme, token = get_authorization_scheme_param(headers.get("authorization"))
+        return scheme.lower() == "bearer" and self._knows(token)
 
 
-def _declared(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+def _declared(headers: Headers) -> int:
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else 0
 
 
-async def _refuse(send: Send, most: int) -> None:
-    body = json.dumps({"detail": f"the body may have at most {most} bytes"}).encode()
+async def _refuse(send: Send, allowed: int, most: int) -> None:
+    detail = f"the body may have at most {most} bytes"
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    if allowed < most:
+        detail = f"a body of more than {allowed} bytes needs a customer's token"
+        headers.append((b"www-authenticate", b"Bearer"))
+    body = json.dumps({"detail": detail}).encode()
+    status = 401 if allowed < most else 413
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

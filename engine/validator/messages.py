@@ -70,7 +70,7 @@ class Result(BaseModel):
 
 
 class TaskView(BaseModel):
-    """A task. `payload` is shown to its customer, and only where one task is asked for."""
+    """A task. `payload` and the result's `data` are shown to its customer, one task at a time."""
 
     task_id: str
     challenge_type: str
@@ -132,13 +132,16 @@ class Query(BaseModel):
     offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET)] = 0
 
 
-def show(books: Books, task: TaskRow, *, with_payload: bool = False) -> TaskView:
-    """A task for whoever asks. A result is there once the task is closed, and not before."""
+def show(books: Books, task: TaskRow, *, to_customer: bool = False) -> TaskView:
+    """A task for whoever asks. A result is there once the task is closed, and not before.
+
+    `to_customer`: to the one whose task it is, who may see what went in and what came out.
+    """
     result = None
     if task.status == "completed" and task.job_id is not None:
         job = books.jobs.find(task.job_id)
         assert job is not None
-        result = _result(books, task, job)
+        result = _result(books, task, job, with_data=to_customer)
     return TaskView(
         task_id=task.task_id,
         challenge_type=task.challenge_type,
@@ -147,15 +150,15 @@ def show(books: Books, task: TaskRow, *, with_payload: bool = False) -> TaskView
         deadline=task.deadline,
         created_at=task.created_at,
         reason=task.reason,
-        payload=books.tasks.payload(task.task_id) if with_payload else None,
+        payload=books.tasks.payload(task.task_id) if to_customer else None,
         result=result,
     )
 
 
-def _result(books: Books, task: TaskRow, job: JobRow) -> Result:
+def _result(books: Books, task: TaskRow, job: JobRow, *, with_data: bool) -> Result:
     assert job.result_hash is not None
     data = None
-    if job.data is not None and job.data_size is not None:
+    if with_data and job.data is not None and job.data_size is not None:
         data = Data(sha256=job.data, size=job.data_size)
     return Result(
         result_hash=job.result_hash,

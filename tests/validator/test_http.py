@@ -23,6 +23,7 @@ from engine.validator.app import create_app
 from engine.validator.counter import HttpLimits
 from engine.validator.service import Service
 from tests.validator.arena import NOON, Arena, Worker
+from tests.validator.test_market import MATMUL, Bearer
 
 HOUR = NOON + 3600
 SYNTHETIC = {"seed": "00ff", "matrix_size": 64, "iterations": 1}
@@ -211,6 +212,23 @@ def test_another_customers_data_is_not_to_be_had(shop):
     assert shop.http.get(where, headers=bob).json()["payload"] is None
 
 
+def test_what_a_result_holds_is_its_customers_to_know(shop):
+    class Honest(Bearer):
+        def work(self, job):
+            right = self.arena.kinds.job(job.payload).run(self.arena.device).result_hash.hex()
+            return [self.result(job, right, None)]
+
+    shop = shop()
+    shop.arena.join(Honest)
+    where = shop.post(challenge_type="matmul", payload=MATMUL).headers["location"]
+    bob = {"authorization": f"Bearer {shop.arena.books.customers.add('bob')}"}
+    mine = shop.http.get(where, headers=shop.headers).json()
+    assert mine["status"] == "completed"
+    assert mine["result"]["data"] == {"sha256": "cd" * 32, "size": 64 * 64 * 4}
+    for path, headers in ((where, {}), (where, bob), ("/tasks", {}), ("/tasks", shop.headers)):
+        assert "cd" * 32 not in shop.http.get(path, headers=headers).text
+
+
 def test_too_much_is_refused_with_the_time_to_wait(shop):
     shop = shop(limits=HttpLimits(posts=0.5, posts_at_once=2, reads=0.5, reads_at_once=2))
     codes = [shop.post().status_code for _ in range(3)]
@@ -232,6 +250,29 @@ def test_a_long_body_is_refused_before_it_is_in_memory(shop):
     headers = shop.headers | {"content-type": "application/json"}
     assert shop.http.post("/tasks", content=pieces(), headers=headers).status_code == 413
     assert shop.post().status_code == 201
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer cpc_guess"}])
+def test_a_strangers_body_is_cut_off_before_it_is_parsed(shop, headers):
+    shop = shop()
+
+    def pieces():
+        for _ in range(1024):
+            yield b"[" * 2**14
+
+    json_headers = headers | {"content-type": "application/json"}
+    long = b"[" * (2**16 + 1)
+    for method, path in (("POST", "/tasks"), ("PUT", f"/blobs/{'ab' * 32}")):
+        answer = shop.http.request(method, path, content=long, headers=json_headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "token" in answer.json()["detail"]
+    assert shop.http.post("/tasks", content=pieces(), headers=json_headers).status_code == 401
+    # What is short is parsed; a customer's may be long.
+    assert shop.http.post("/tasks", content=long[:-1], headers=json_headers).status_code != 413
+    assert shop.post(payload=SYNTHETIC | {"note": "x" * 2**17}).status_code == 201
+    name = hashlib.sha256(long).hexdigest()
+    assert shop.http.put(f"/blobs/{name}", content=long, headers=shop.headers).status_code == 200
 
 
 def test_bytes_are_kept_under_their_own_name_only(shop):
