@@ -45,7 +45,9 @@ class Database:
         version is refused for. Raises DatabaseError.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(path.parent)
+            if not path.exists():  # else: to close it would drop the locks of who has it open here
+                path.touch(mode=0o600)
             with ExitStack() as on_failure:
                 connection = sqlite3.connect(
                     path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
@@ -126,13 +128,18 @@ class Database:
             self._db.execute("ROLLBACK")
 
 
+def _make_private(directory: Path) -> None:
+    # What is made here is this user's alone; one that was there before is as its owner wants it.
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 @contextmanager
 def lock_file(
     path: Path, busy: str, advice: str, *, error: type[BadInput] = BadInput
 ) -> Iterator[IO[str]]:
     """Hold `path` for this process alone. Raises `error` with `busy` where another one has it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(path.parent)
         file = path.open("w")
     except OSError as trouble:
         raise error(

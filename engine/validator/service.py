@@ -16,8 +16,8 @@ from typing import Any
 
 from engine.errors import NoDevice
 from engine.jobs.blobs import BlobCache, BlobRef
-from engine.poc.frames import Frame, ProtocolError
-from engine.poc.rules import RefusalCode
+from engine.poc.frames import Frame, ProtocolError, encode
+from engine.poc.rules import MAX_FRAME_BYTES, RefusalCode
 from engine.reporter import Reporter
 from engine.validator.actions import Action, Closed, FetchData, HangUp, Inspect, Send, Tell
 from engine.validator.books import Books
@@ -28,30 +28,42 @@ from engine.validator.tasks import TaskRow
 
 TICK_SECONDS = 0.25
 OUTBOX_FRAMES = 64
-"""Frames that wait for a worker to read them."""
+OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
+"""What waits for a worker to read it, in frames and in bytes."""
 
 
 class Outbox:
     """What is to be sent to one worker, and at last why the connection ends (None: no more of it)."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Frame | HangUp] = asyncio.Queue()
+        self._queue: asyncio.Queue[str | HangUp] = asyncio.Queue()
+        self._bytes = 0
         self.closing = False
 
     def put(self, link: int, frame: Frame) -> None:
         """Another frame, unless there are too many."""
         if self.closing:
             return
-        if self.queue.qsize() >= OUTBOX_FRAMES:
+        text = encode(frame)
+        if self._queue.qsize() >= OUTBOX_FRAMES or self._bytes + len(text) > OUTBOX_BYTES:
             self.close(HangUp(link, "it does not read"))
         else:
-            self.queue.put_nowait(frame)
+            self._bytes += len(text)
+            self._queue.put_nowait(text)
+
+    async def next(self) -> str | HangUp:
+        """The next frame's text, which counts until it is `sent`."""
+        return await self._queue.get()
+
+    def sent(self, text: str) -> None:
+        """It is on its way, and waits no more."""
+        self._bytes -= len(text)
 
     def close(self, why: HangUp) -> None:
         """Nothing comes after what is in here already."""
         if not self.closing:
             self.closing = True
-            self.queue.put_nowait(why)
+            self._queue.put_nowait(why)
 
 
 class Service:

@@ -21,7 +21,6 @@ from engine.poc.frames import (
     BlobRequest,
     Frame,
     JobResult,
-    encode,
 )
 from engine.poc.rules import CHUNK_BYTES, INLINE_BYTES
 from engine.validator.actions import FetchData, HangUp
@@ -66,15 +65,16 @@ class WorkerSocket:
 
     async def _write(self) -> None:
         while True:
-            item = await self._outbox.queue.get()
+            item = await self._outbox.next()
             if isinstance(item, HangUp):
                 with suppress(RuntimeError, WebSocketDisconnect):
                     await self._socket.close(POLICY_VIOLATION, item.reason[:100])
                 return
             try:
-                await self._socket.send_text(encode(item))
+                await self._socket.send_text(item)
             except (RuntimeError, WebSocketDisconnect):
                 return  # the connection is gone, as the reader will find
+            self._outbox.sent(item)
 
     async def _read(self) -> None:
         while True:

@@ -1,14 +1,21 @@
 """Reputation, assignment and rate limits, each by itself."""
 
+import asyncio
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.database import lock_file
+from engine.poc.frames import BlobChunk
+from engine.poc.rules import CHUNK_BYTES
+from engine.validator.actions import HangUp
 from engine.validator.assign import Candidate, Need, can_do, choose
+from engine.validator.books import Books
 from engine.validator.meters import Meter
 from engine.validator.reputation import Standing
+from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES, Outbox
 from tests.validator.arena import CAPABILITIES, Clock
 
 WEEK = 7 * 86_400.0
@@ -70,3 +77,49 @@ def test_a_meter_lets_a_burst_through_and_then_its_rate():
     clock.now += 0.5
     assert meter.take("a") == 0.0
     assert meter.take("a") > 0
+
+
+def chunk(size):
+    return BlobChunk(job_id="j", sha256="ab" * 32, offset=0, data="A" * size)
+
+
+def test_what_waits_for_a_worker_is_bounded_in_bytes_and_what_it_has_read_is_not_counted():
+    async def run():
+        outbox, part = Outbox(), chunk(4 * CHUNK_BYTES // 3)
+        for _ in range(OUTBOX_FRAMES):
+            outbox.put(1, part)
+            outbox.sent(await outbox.next())
+        for _ in range(OUTBOX_FRAMES):
+            outbox.put(1, part)
+        size, item = 0, await outbox.next()
+        while not isinstance(item, HangUp):
+            size += len(item)
+            item = await outbox.next()
+        assert OUTBOX_BYTES - len(part.data) - 1000 < size <= OUTBOX_BYTES
+        assert item.reason == "it does not read"
+
+    asyncio.run(run())
+
+
+def test_what_waits_for_a_worker_is_bounded_in_frames():
+    outbox = Outbox()
+    for _ in range(OUTBOX_FRAMES):
+        outbox.put(1, chunk(1))
+    assert not outbox.closing
+    outbox.put(1, chunk(1))
+    assert outbox.closing
+
+
+def test_the_books_are_for_their_owners_eyes(tmp_path):
+    path = tmp_path / "made" / "validator.sqlite"
+    books = Books.open(path)
+    books.customers.add("alice")
+    try:
+        assert path.parent.stat().st_mode & 0o077 == 0
+        files = list(path.parent.iterdir())
+        assert len(files) == 3  # with the log and its index
+        assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+    finally:
+        books.close()
+    with lock_file(tmp_path / "first" / "x.lock", "", ""):
+        assert (tmp_path / "first").stat().st_mode & 0o077 == 0
