@@ -262,7 +262,10 @@ def _show(client: "MarketClient", task: dict[str, Any], out: Path | None, json: 
         _check_sha256(data, result["data"]["sha256"])
     if out is not None:
         if data is None:
-            raise BadInput(_("there are no bytes to write: the task is {status}").format(**task))
+            raise BadInput(
+                _("there are no bytes to write: the task is {status}").format(**task),
+                advice=_("A result's bytes are its customer's: --token-file FILE, or CPC_TOKEN."),
+            )
         out.write_bytes(data)
     if json:
         say_json(task)

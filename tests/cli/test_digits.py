@@ -59,9 +59,17 @@ def test_a_digit_through_the_market(cli, home, monkeypatch):
         one = cli(f"tasks post inference digits digits:17 {options}")
         many = cli(f"tasks post inference digits {home}/images.npy {options}")
         listed = cli("tasks list --json")
+        task_id = listed.json()["tasks"][0]["task_id"]
+        stranger = cli(f"tasks show {task_id}")
+        taking = cli(f"tasks show {task_id} --out {home}/taken")
     assert work.returncode == 0
     assert one.code == many.code == 0
     assert f"this is a {labels[17]}" in one.out
     said = [line for line in many.out.splitlines() if line.startswith("this is")]
     assert said == [f"this is a {label}" for label in labels[20:25]]
     assert {task["status"] for task in listed.json()["tasks"]} == {"completed"}
+    assert stranger.code == 0
+    assert "this is" not in stranger.out
+    assert taking.code == 2
+    assert "--token-file" in taking.err
+    assert not (home / "taken").exists()
