@@ -19,14 +19,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from gettext import gettext as _
 from typing import Any
 
 from engine.actions import Accepted
 from engine.backlog import Job, new_ticket
 from engine.crash import Crashed
-from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
+from engine.defaults import MAX_TASKS_PER_BLOCK
 from engine.desk import Desk, Submitted, Withdrawn
 from engine.launcher import (
     Connected,
@@ -38,15 +38,15 @@ from engine.launcher import (
     Unreachable,
 )
 from engine.ledger import Ledger, Progress
-from engine.limits import Limits
 from engine.live import Live
 from engine.messages import Ready, Setup
+from engine.mining_run import MineSettings, Summary
 from engine.processes import LocalProcesses
 from engine.protect.keeper import Keeper, PauseAsked
-from engine.protect.lookout import NO_WISHES, Lookout, Protection
+from engine.protect.lookout import Lookout
 from engine.protect.surroundings import Surroundings
 from engine.reporter import Reporter
-from engine.sender import Sender, SenderSettings
+from engine.sender import Sender
 from engine.systemd import Manager
 from engine.tasks import BlockTask
 from engine.telling import Told, tell, tell_totals
@@ -65,45 +65,6 @@ _SHARE_OF_A_BLOCK = 0.5
 """Of a block's time, for computing; the rest is for checking, signing and sending."""
 
 Launch = Callable[["queue.SimpleQueue[Any]", Setup], Launcher]
-
-
-@dataclass(frozen=True, slots=True)
-class MineSettings:
-    """What to mine and how. `blocks`: end after so many, None for ever."""
-
-    chain_id: str
-    sending: SenderSettings
-    devices: tuple[str, ...] = ("auto",)
-    threads: int | None = None
-    size: int = DEFAULT_SIZE
-    iterations: int = DEFAULT_ITERATIONS
-    openings: int = DEFAULT_OPENINGS
-    tasks_per_block: int | None = 1
-    """None: as many as the devices are seen to finish in the first half of a block."""
-    blocks: int | None = None
-    limits: Limits = field(default_factory=Limits)
-    protection: Protection = NO_WISHES
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run did. `results` are those of the blocks that this run saw."""
-
-    blocks_seen: int
-    blocks_missed: int
-    blocks_skipped: int
-    results: list[Progress]
-    seconds: float
-
-    @property
-    def confirmed(self) -> int:
-        """How many results are final."""
-        return sum(result.state == "final" for result in self.results)
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary; proofs are left out, being in the blocks."""
-        results = [asdict(result) | {"proof": None} for result in self.results]
-        return asdict(self) | {"results": results, "confirmed": self.confirmed}
 
 
 class Miner:

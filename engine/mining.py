@@ -14,7 +14,8 @@ from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.errors import BadInput, SetupError
 from engine.ledger import Ledger
 from engine.limits import Limits
-from engine.miner import Launch, Miner, MineSettings, Summary
+from engine.miner import Launch, Miner
+from engine.mining_run import MineSettings, Summary
 from engine.preflight import (
     Chain,
     check_balance,

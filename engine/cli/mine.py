@@ -52,7 +52,7 @@ from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, 
 
 if TYPE_CHECKING:
     from engine.live import Live
-    from engine.miner import Summary
+    from engine.mining_run import Summary
 
 LIVE = ("tasks_per_block", "openings", "pause_on_battery", "quiet_hours")
 """Parameters that SIGHUP may change."""

@@ -8,7 +8,8 @@ import contextlib
 from functools import partial
 
 from engine.ledger import Ledger
-from engine.miner import Miner, MineSettings
+from engine.miner import Miner
+from engine.mining_run import MineSettings
 from engine.processes import LocalProcesses
 from engine.protect.lookout import Protection
 from engine.protect.policy import Thresholds
