@@ -2,14 +2,24 @@
 
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from engine.cli.effective import settings_for
 from engine.cli.everywhere import settings_error, settings_of
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_NODE
-from engine.cli.options import Json, KeysDirectory, Nodes, node_urls, say, say_json, was_typed
+from engine.cli.options import (
+    Devices,
+    Json,
+    KeysDirectory,
+    Nodes,
+    WorkerKey,
+    node_urls,
+    say,
+    say_json,
+    was_typed,
+)
 
 if TYPE_CHECKING:
     from engine.preflight import Check
@@ -20,13 +30,8 @@ _OF_THE_DEVICE = {"device", "driver", "cuda packages", "packages", "memory"}
 
 def doctor(
     context: typer.Context,
-    name: Annotated[str, typer.Option("--from", help=_("Name of the worker's key."))] = "worker",
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device", help=_("auto, cpu, reference or cuda:N; several times for several.")
-        ),
-    ] = None,
+    name: WorkerKey = "worker",
+    device: Devices = None,
     keys_dir: KeysDirectory = None,
     node: Nodes = None,
     json: Json = False,

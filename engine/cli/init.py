@@ -11,6 +11,7 @@ import typer
 from engine.cli.everywhere import settings_of
 from engine.cli.options import (
     DEFAULT_NODE,
+    Devices,
     KeysDirectory,
     PassphraseFile,
     keystore,
@@ -33,12 +34,7 @@ def init(
     from_: Annotated[
         str, typer.Option("--from", help=_("Name of the key; made where there is none."))
     ] = DEFAULT_KEY,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device", help=_("auto, cpu, reference or cuda:N; several times for several.")
-        ),
-    ] = None,
+    device: Devices = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help=_("Ask nothing: take options and defaults."))
     ] = False,

@@ -12,6 +12,7 @@ import typer
 
 from engine.cli import init
 from engine.cli.options import (
+    Devices,
     Iterations,
     Json,
     KeysDirectory,
@@ -21,6 +22,7 @@ from engine.cli.options import (
     PassphraseFile,
     Size,
     Threads,
+    WorkerKey,
     load_key,
     node_urls,
     say,
@@ -62,13 +64,8 @@ DEVNET_FUNDS = "100"
 
 def mine(
     context: typer.Context,
-    from_: Annotated[str, typer.Option("--from", help=_("Name of the worker's key."))] = "worker",
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device", help=_("auto, cpu, reference or cuda:N; several times for several.")
-        ),
-    ] = None,
+    from_: WorkerKey = "worker",
+    device: Devices = None,
     threads: Threads = None,
     no_tune: NoTune = False,
     size: Size = DEFAULT_SIZE,

@@ -29,6 +29,11 @@ Nodes = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help=_("Print JSON for machines."))]
 Device = Annotated[str, typer.Option("--device", help=_("auto, cpu, reference or cuda:N."))]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("--device", help=_("auto, cpu, reference or cuda:N; several times for several.")),
+]
+WorkerKey = Annotated[str, typer.Option("--from", help=_("Name of the worker's key."))]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help=_("CPU threads. [default: all cores]"))
 ]

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import (
+    Devices,
     Json,
     KeysDirectory,
     Nodes,
     PassphraseFile,
     Threads,
+    WorkerKey,
     load_key,
     node_urls,
     say,
@@ -34,13 +36,8 @@ from engine.cli.validators import (
 def work(
     context: typer.Context,
     validator: Validators = None,
-    from_: Annotated[str, typer.Option("--from", help=_("Name of the worker's key."))] = "worker",
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device", help=_("auto, cpu, reference or cuda:N; several times for several.")
-        ),
-    ] = None,
+    from_: WorkerKey = "worker",
+    device: Devices = None,
     threads: Threads = None,
     job_kind: JobKinds = None,
     jobs: Jobs = None,
