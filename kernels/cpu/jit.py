@@ -38,6 +38,7 @@ from numba.core.caching import NullCache, dumps
 from numba.core.compiler import CompileResult
 from numba.core.runtime.nrt import rtsys
 
+from kernels.cache import cache_directory
 from kernels.cpu.features import target
 
 Progress = Callable[[int, int], None]
@@ -103,13 +104,9 @@ def kinds(signature: Any) -> Any:
     return numba.core.sigutils.normalize_signature(signature)[0]
 
 
-def cache_directory() -> Path:
-    """Where this version's machine code for this CPU lies: below CPC_CACHE, or ~/.cache/cpc-engine."""
-    named = os.environ.get("CPC_CACHE")
-    if named:
-        return Path(named) / "kernels" / _key()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cpc-engine" / "kernels" / _key()
+def code_directory() -> Path:
+    """Where this version's machine code for this CPU lies."""
+    return cache_directory() / "kernels" / _key()
 
 
 @cache
@@ -164,7 +161,7 @@ class _DiskCache(NullCache):  # type: ignore[misc]
 
     def _file(self, arguments: Any) -> Path:
         types = hashlib.sha256(str(arguments).encode()).hexdigest()[:16]
-        return cache_directory() / f"{self._name}-{types}.bin"
+        return code_directory() / f"{self._name}-{types}.bin"
 
 
 def _forget_the_oldest(new: Path) -> None:

@@ -4,7 +4,7 @@
     binaries.keep(key, Binary(name, machine_code))
 
 numba keeps compiled kernels of modules only; the products here are made by functions, one for each
-shape. The files lie in `tuning.cache_directory()`, in a folder named after everything that they
+shape. The files lie in `cache_directory()`, in a folder named after everything that they
 depend on: the source of this package, the card's architecture, the driver and the compiler's
 packages. A file says its own SHA-256: one that is cut short or altered is not loaded. Whatever
 cannot be read is compiled again, and whatever cannot be written is compiled at the next start.
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kernels.cuda.tuning import cache_directory, package_versions
+from kernels.cache import cache_directory
+from kernels.cuda.tuning import package_versions
 
 _FOLDER = "kernels-"
 _DIGEST_BYTES = 32

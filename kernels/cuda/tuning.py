@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
+from kernels.cache import cache_directory
 from kernels.cuda.product.tiers import Shape, Tier
 
 VERSION = 1
@@ -28,15 +29,6 @@ ROUNDS = 7
 LEAST_SIZE = 1024
 """Smaller tasks are launches and waiting: no shape makes a difference."""
 _PACKAGES = ("numba", "numba-cuda", "llvmlite", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink")
-
-
-def cache_directory() -> Path:
-    """`CPC_CACHE`, or `cpc-engine` in the user's directory for caches."""
-    given = os.environ.get("CPC_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cpc-engine"
 
 
 def package_versions() -> list[str]:

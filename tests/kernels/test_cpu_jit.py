@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernels.cpu import jit as jit_module
-from kernels.cpu.jit import Jit, cache_directory, finish
+from kernels.cpu.jit import Jit, code_directory, finish
 
 COMPUTE = """
 from kernels.devices import open_device
@@ -64,19 +64,19 @@ def test_a_variant_is_a_file_of_its_own(home):
 @pytest.mark.parametrize("target", [("t", "another-cpu", "+avx2"), ("t", "cpu", "+avx2,+sse2")])
 def test_another_cpu_has_another_directory(home, target, monkeypatch):
     """A home directory that two machines share: what one compiled is not even looked at."""
-    here = cache_directory()
+    here = code_directory()
     jit_module._key.cache_clear()
     monkeypatch.setattr(jit_module, "target", lambda: target)
-    assert cache_directory() != here
-    assert cache_directory().parent == here.parent
+    assert code_directory() != here
+    assert code_directory().parent == here.parent
 
 
 def test_another_source_has_another_directory(home, monkeypatch, tmp_path):
-    here = cache_directory()
+    here = code_directory()
     jit_module._key.cache_clear()
     (tmp_path / "kernels.py").write_text("another version", encoding="utf-8")
     monkeypatch.setattr(jit_module, "__file__", str(tmp_path / "jit.py"))
-    assert cache_directory() != here
+    assert code_directory() != here
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,6 @@ def test_a_fresh_process_loads_what_another_compiled():
 def test_where_it_lies(monkeypatch, tmp_path):
     monkeypatch.delenv("CPC_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_directory().parent == tmp_path / "cpc-engine" / "kernels"
+    assert code_directory().parent == tmp_path / "cpc-engine" / "kernels"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_directory().parent == Path.home() / ".cache" / "cpc-engine" / "kernels"
+    assert code_directory().parent == Path.home() / ".cache" / "cpc-engine" / "kernels"
