@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from gettext import gettext as _
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -57,7 +58,7 @@ class Farm:
         self._entry = entry
         self._context = get_context("spawn")
         self._stopping = threading.Event()
-        self._first_word: queue.SimpleQueue[Connected | Unreachable] = queue.SimpleQueue()
+        self._first_word: Future[Connected | Unreachable] = Future()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._process: SpawnProcess | None = None
         self._keeper = threading.Thread(target=self._keep, name="farm", daemon=True)
@@ -67,8 +68,8 @@ class Farm:
         require_ray()
         self._keeper.start()
         try:
-            word = self._first_word.get(timeout=FIRST_CONNECT_SECONDS)
-        except queue.Empty:
+            word = self._first_word.result(timeout=FIRST_CONNECT_SECONDS)
+        except TimeoutError:
             word = Unreachable(_("no answer"))
         if isinstance(word, Unreachable):
             self.stop(0.0)
@@ -144,9 +145,14 @@ class Farm:
         orders.put(None)
         process.kill()
         process.join()
-        self._first_word.put(Unreachable(reason))
+        self._hear_first(Unreachable(reason))
         if not self._stopping.is_set():
             self._inbox.put(Unreachable(reason))
+
+    def _hear_first(self, word: Connected | Unreachable) -> None:
+        """What `start` waits for; the words of later gateways are events and no more."""
+        if not self._first_word.done():
+            self._first_word.set_result(word)
 
     def _listen(self, events: Connection) -> str:
         """Hand on events until the gateway ends; gives why."""
@@ -165,7 +171,7 @@ class Farm:
                     reason = event.reason
                     continue
                 case Connected():
-                    self._first_word.put(event)
+                    self._hear_first(event)
                 case Joined():
                     devices.add(event.device)
                 case Left():
