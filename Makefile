@@ -21,17 +21,17 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
 test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/cuda -n 2 -m "not slow"
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 	$(BIN)/python packaging/try_wheel.py
 
 soak: $(DEV_STAMP)  ## Shoot at a mine for ten minutes, and see that nothing is lost or wrong
-	$(BIN)/python -m tests.engine.soak
+	$(BIN)/python -m tests.engine.node.soak
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
 
 gpu-test: $(DEV_STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
-	$(BIN)/python -m pytest tests/cuda/test_gpu.py
+	$(BIN)/python -m pytest tests/kernels/cuda/test_gpu.py
 
 lint: $(DEV_STAMP)  ## Check style, format and types
 	$(BIN)/ruff check .

@@ -18,23 +18,23 @@ from pathlib import Path
 
 import psutil
 
-from engine.acceptance import draw_leaves, why_wrong
-from engine.actions import Accepted, Check, Opening
-from engine.backlog import Job, new_ticket
-from engine.children import Children
-from engine.farm.launcher import Farm
-from engine.launcher import ChildEvent, Heard, Joined
-from engine.ledger import Ledger
-from engine.messages import Computed, Ready, Setup, Work
-from engine.processes import LocalProcesses
-from engine.sender import Sender, SenderSettings
-from engine.tasks import BlockTask
+from engine.pool.actions import Accepted, Check, Opening
+from engine.pool.children import Children
+from engine.pool.job_queue import Job, new_ticket
+from engine.pool.launcher import ChildEvent, Heard, Joined
+from engine.pool.messages import Computed, Ready, Setup, Work
+from engine.pool.processes import LocalProcesses
+from engine.pool.ray.launcher import Farm
+from engine.pool.result_check import draw_leaves, why_wrong
+from engine.tasks.derivation import BlockTask
+from engine.txmgr.ledger import Ledger
+from engine.txmgr.manager import Sender, SenderSettings
 from kernels.devices import open_device
 from node_client.devnet import DevnetServer
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.rpc import NodeClient
-from tests.farm.raylets import Raylets
+from tests.engine.pool.ray.raylets import Raylets
 
 SIZE = 16
 OPENINGS = 16

@@ -13,12 +13,12 @@ Nothing in here knows a kernel, and nothing in here imports numba.
 from node_client import passphrase as passphrase  # isort: skip
 
 from node_client.address import address_from_public_key, check_address, is_address
+from node_client.ambiguity import other_readings, sign_safely
 from node_client.block import Block, BlockHeader
 from node_client.errors import NodeClientError
 from node_client.keys import PrivateKey, verify_digest
 from node_client.keystore import KeyInfo, Keystore
 from node_client.networks import NETWORKS, Network, format_cpc, parse_cpc
-from node_client.readings import other_readings, sign_safely
 from node_client.rpc import Account, NodeClient, NodeStatus, Receipt, Retries
 from node_client.transaction import ComputeResult, Transaction, TxType
 

@@ -28,8 +28,8 @@ from Crypto.Cipher import AES
 
 from node_client.address import address_from_public_key
 from node_client.errors import InvalidKey, KeystoreError
-from node_client.hidden import Hidden
 from node_client.keys import PrivateKey
+from node_client.secret import Hidden
 
 LARGEST_FILE = 16_384
 """Bytes; a key file has about 500, and cpc-cli reads no more than this either."""

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from node_client.errors import KeyExists, KeyNotFound, KeystoreError, WrongPassphrase
-from node_client.hidden import Hidden
 from node_client.keyfile import (
     LARGEST_FILE,
     Fault,
@@ -35,6 +34,7 @@ from node_client.keyfile import (
     sealed_document,
 )
 from node_client.keys import PrivateKey
+from node_client.secret import Hidden
 
 ENVIRONMENT = "CPC_KEYS"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)

@@ -15,7 +15,7 @@ from gettext import gettext as _
 from pathlib import Path
 
 from node_client.errors import KeystoreError
-from node_client.hidden import Hidden
+from node_client.secret import Hidden
 
 ENVIRONMENT = "CPC_PASSPHRASE"
 LONGEST = 4096

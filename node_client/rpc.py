@@ -6,7 +6,7 @@
 
 Questions are asked of the node that answered last, and of the others where it fails; when all
 failed, again after a pause, a few times. A node whose tip stands still is left for one that is
-higher, and one whose first block is another chain's is never asked anything else (`nodes.py`). A
+higher, and one whose first block is another chain's is never asked anything else (`failover.py`). A
 transaction is sent once: to the next node only where the connection was refused, so that nothing can
 have arrived. Sending the same bytes again, to every node, is safe all the same, and is the caller's
 decision.
@@ -27,15 +27,6 @@ from gettext import gettext as _
 from typing import Any
 
 from node_client.address import check_address
-from node_client.answers import (
-    BalanceAnswer,
-    NodeStatus,
-    NonceAnswer,
-    Receipt,
-    SendAnswer,
-    parse_json,
-    reason_of,
-)
 from node_client.block import Block
 from node_client.errors import (
     AlreadyInPool,
@@ -50,8 +41,17 @@ from node_client.errors import (
     Refused,
     WrongChain,
 )
-from node_client.nodes import Nodes
+from node_client.failover import Nodes
 from node_client.refusals import refusal, shorten
+from node_client.responses import (
+    BalanceAnswer,
+    NodeStatus,
+    NonceAnswer,
+    Receipt,
+    SendAnswer,
+    parse_json,
+    reason_of,
+)
 from node_client.transaction import Transaction
 from node_client.transport import SMALL_BODY, HttpAnswer, HttpNode
 

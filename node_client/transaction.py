@@ -108,7 +108,7 @@ class Transaction(BaseModel):
     def signed_by(self, key: PrivateKey) -> Self:
         """A copy with public key and signature; `from_address` must be the key's.
 
-        This signs whatever it is given. `node_client.readings.sign_safely` is what programs call.
+        This signs whatever it is given. `node_client.ambiguity.sign_safely` is what programs call.
         """
         if key.address != self.from_address:
             raise InvalidTransaction(

@@ -17,7 +17,7 @@ from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from engine.cli.app import program
-from engine.cli.tree import groups, paragraphs, walk
+from engine.cli.config.command_tree import groups, paragraphs, walk
 
 ROOT = Path(__file__).parent.parent
 WINGS = ("engine", "kernels", "node_client")

@@ -14,8 +14,8 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from engine import __version__
 from engine.cli.app import program
-from engine.cli.tree import HELP_NAMES, options_of, variable_of, walk
-from engine.cli.tree import Path as Words
+from engine.cli.config.command_tree import HELP_NAMES, options_of, variable_of, walk
+from engine.cli.config.command_tree import Path as Words
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "commands.md"

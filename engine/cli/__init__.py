@@ -9,7 +9,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from engine.language import asked_language, bear_any_letter, speak
+    from engine.runtime.i18n import asked_language, bear_any_letter, speak
 
     bear_any_letter()
     speak(asked_language(sys.argv[1:]))  # before the import: help texts are made by it

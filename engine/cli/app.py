@@ -15,25 +15,25 @@ from engine import __version__
 from engine.cli import (
     bench,
     compute,
-    config,
     control,
     customer,
     devnet,
     doctor,
-    everywhere,
     init,
     keys,
     mine,
     query,
-    tree,
     tx,
     validator,
     verify,
     work,
 )
+from engine.cli.config import command as config
+from engine.cli.config import command_tree as tree
+from engine.cli.config import global_options as everywhere
+from engine.cli.config.usage_errors import tell_usage
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
 from engine.cli.options import Nodes
-from engine.cli.usage import tell_usage
 
 app = typer.Typer(
     name="cpc-engine",

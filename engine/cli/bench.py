@@ -20,11 +20,11 @@ from engine.cli.options import (
     say_json,
     tune_unless,
 )
-from engine.defaults import DEFAULT_ITERATIONS
+from engine.tasks.defaults import DEFAULT_ITERATIONS
 
 if TYPE_CHECKING:
-    from engine.bench import Report, Row
-    from engine.chart import Chart
+    from engine.benchmark.chart import Chart
+    from engine.benchmark.stages import Report, Row
 
 
 def bench(
@@ -56,8 +56,8 @@ def bench(
     ] = None,
 ) -> None:
     """Time each stage of a task; a multiply-add counts as two operations."""
-    from engine.bench import run_bench
-    from engine.chart import check_path, write
+    from engine.benchmark.chart import check_path, write
+    from engine.benchmark.stages import run_bench
     from kernels.devices import check_device_name, chosen_devices
 
     tune_unless(no_tune)
@@ -94,8 +94,8 @@ def _bench_rig(
     *,
     json: bool,
 ) -> None:
-    from engine.errors import BadInput
-    from engine.rig import measure_rig
+    from engine.benchmark.multi_device import measure_rig
+    from engine.runtime.errors import BadInput
     from kernels.task import Task
 
     if len(set(devices)) < len(devices):
@@ -118,9 +118,9 @@ def _bench_rig(
 
 def draw(report: "Report") -> "Chart":
     """The report as bars: where our time goes, and, where others ran, we beside them."""
-    from engine.bench import OURS, STAGES
-    from engine.chart import Bar, Chart, Panel
-    from engine.compare import PRODUCT, TASK
+    from engine.benchmark.baselines import PRODUCT, TASK
+    from engine.benchmark.chart import Bar, Chart, Panel
+    from engine.benchmark.stages import OURS, STAGES
 
     timed = [(row, row.seconds) for row in report.rows if row.seconds is not None]
     ours = [(row, seconds) for row, seconds in timed if row.name == OURS and row.stage != TASK]
@@ -145,7 +145,7 @@ def draw(report: "Report") -> "Chart":
 
 
 def _say_report(report: "Report", *, compare: bool) -> None:
-    from engine.bench import OURS, STAGES
+    from engine.benchmark.stages import OURS, STAGES
 
     say(_("{title}; medians of {repeat}").format(title=report.title(), repeat=report.repeat))
     say()

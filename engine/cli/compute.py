@@ -16,7 +16,7 @@ from engine.cli.options import (
     say,
     say_json,
 )
-from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 
 
 def compute(
@@ -65,7 +65,7 @@ def compute(
 
 def check_openings(openings: int) -> None:
     """Raise BadInput for a number of openings that no proof may have."""
-    from engine.errors import BadInput
+    from engine.runtime.errors import BadInput
     from kernels.task import MAX_OPENINGS
 
     if not 0 <= openings <= MAX_OPENINGS:

@@ -9,8 +9,8 @@ import typer
 from engine.cli.options import Json, say, say_json
 
 if TYPE_CHECKING:
-    from engine.http.client import RunningEngine
-    from engine.view.snapshot import Snapshot
+    from engine.monitor.http.control_client import RunningEngine
+    from engine.monitor.snapshot import Snapshot
 
 PATIENCE_SECONDS = 5.0
 
@@ -35,7 +35,7 @@ def status(
         return
     from rich.console import Console
 
-    from engine.view.terminal import Size, draw
+    from engine.monitor.terminal.render import Size, draw
 
     console = Console()
     for _engine, seen in found:
@@ -70,15 +70,15 @@ def _until(engine: "RunningEngine", *, paused: bool) -> "Snapshot":
 
 
 def _state(seen: "Snapshot") -> str:
-    from engine.view.wording import state_word
+    from engine.monitor.formatting import state_word
 
     word = state_word(seen.state)
     return f"{word}, {seen.paused}" if seen.paused else word
 
 
 def _choose(wanted: str | None) -> "list[tuple[RunningEngine, Snapshot]]":
-    from engine.errors import BadInput
-    from engine.http.client import running_engines
+    from engine.monitor.http.control_client import running_engines
+    from engine.runtime.errors import BadInput
 
     found = running_engines()
     if wanted is not None:

@@ -13,7 +13,7 @@ from engine.cli.options import Json, say, say_json
 
 if TYPE_CHECKING:
     from engine.jobs.blobs import BlobCache
-    from engine.validator.client import MarketClient
+    from engine.validator.http.client import MarketClient
 
 app = typer.Typer(
     help=_("Post tasks to a market, and see what became of them."),
@@ -132,7 +132,7 @@ def from_json(
     """Any kind of task, by its payload as JSON."""
     from json import loads
 
-    from engine.errors import BadInput
+    from engine.runtime.errors import BadInput
 
     try:
         payload = loads(file.read_bytes())
@@ -253,7 +253,7 @@ def _when_closed(client: "MarketClient", task_id: str, wait: float) -> dict[str,
 
 
 def _show(client: "MarketClient", task: dict[str, Any], out: Path | None, json: bool) -> None:
-    from engine.errors import BadInput
+    from engine.runtime.errors import BadInput
 
     result = task["result"] or {}
     data = None
@@ -297,10 +297,10 @@ def _explain(task: dict[str, Any], data: bytes | None) -> str:
 
     Whatever the market says is checked here once more, as far as that is cheap.
     """
-    from engine.errors import WrongClaim
     from engine.jobs.blobs import BlobError
     from engine.jobs.kind import JobLimits, JobRefused
     from engine.jobs.registry import load_kinds, parse_job
+    from engine.runtime.errors import WrongClaim
     from kernels.errors import InvalidProof, WrongResult
     from kernels.work import Outcome
 
@@ -325,15 +325,15 @@ def _explain(task: dict[str, Any], data: bytes | None) -> str:
 def _check_sha256(data: bytes, sha256: str) -> None:
     import hashlib
 
-    from engine.errors import WrongClaim
+    from engine.runtime.errors import WrongClaim
 
     if hashlib.sha256(data).hexdigest() != sha256:
         raise WrongClaim(_("the data that came has another hash than the market says"))
 
 
 def _client(market: str, token_file: Path | None) -> "MarketClient":
-    from engine.errors import BadInput
-    from engine.validator.client import MarketClient
+    from engine.runtime.errors import BadInput
+    from engine.validator.http.client import MarketClient
 
     token = os.environ.get("CPC_TOKEN", "").strip() or None
     if token_file is not None:
@@ -349,7 +349,7 @@ def _client(market: str, token_file: Path | None) -> "MarketClient":
 def _blobs() -> "BlobCache":
     """Inputs of our own tasks: what they were, and what their results mean."""
     from engine.jobs.blobs import BlobCache
-    from engine.state import state_directory
+    from engine.runtime.paths import state_directory
 
     return BlobCache(state_directory() / "tasks", CACHE_BYTES)
 
@@ -358,7 +358,7 @@ def _deadline(within: str) -> float:
     import re
     import time
 
-    from engine.errors import BadInput
+    from engine.runtime.errors import BadInput
 
     found = re.fullmatch(r"([0-9]{1,10}(?:\.[0-9]{1,3})?)([smhd]?)", within)
     if found is None:

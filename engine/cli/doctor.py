@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from engine.cli.effective import settings_for
-from engine.cli.everywhere import settings_error, settings_of
+from engine.cli.config.effective import settings_for
+from engine.cli.config.global_options import settings_error, settings_of
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_NODE
 from engine.cli.options import (
     Devices,
@@ -22,7 +22,7 @@ from engine.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from engine.preflight import Check
+    from engine.node.preflight import Check
 
 _MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL", "skip": "-   "}
 _OF_THE_DEVICE = {"device", "driver", "cuda packages", "packages", "memory"}
@@ -83,8 +83,8 @@ def _tell(checks: "list[Check]") -> None:
 
 def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
     from engine.doctor.machine import check_memory, check_packages, check_port, check_python
-    from engine.preflight import check_disk
-    from engine.state import state_directory
+    from engine.node.preflight import check_disk
+    from engine.runtime.paths import state_directory
 
     ledger = mining["ledger"]
     checks = [
@@ -105,7 +105,7 @@ def _bytes_of_a_task(size: int) -> int:
 
 
 def _configuration(context: typer.Context) -> "Check":
-    from engine.preflight import Check
+    from engine.node.preflight import Check
 
     if error := settings_error(context):
         return Check("configuration", "fail", str(error), error.advice)
@@ -119,9 +119,9 @@ def _configuration(context: typer.Context) -> "Check":
 
 
 def _devices(asked: list[str]) -> "list[Check]":
-    from engine.doctor.cards import check_cards
-    from engine.doctor.trial import check_device
-    from engine.preflight import Check
+    from engine.doctor.device_test import check_device
+    from engine.doctor.gpus import check_cards
+    from engine.node.preflight import Check
     from kernels.devices import available_devices, check_device_name
     from kernels.errors import KernelError
 

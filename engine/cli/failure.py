@@ -34,7 +34,7 @@ def tell(error: Exception) -> int:
 
 
 def _exit_code(error: Exception) -> int:
-    from engine.errors import EngineError
+    from engine.runtime.errors import EngineError
     from kernels.errors import DeviceUnavailable, InvalidProof, KernelError, WrongResult
     from node_client.errors import NodeClientError, NodeError, Refused
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.everywhere import settings_of
+from engine.cli.config.global_options import settings_of
 from engine.cli.options import (
     DEFAULT_NODE,
     Devices,
@@ -20,7 +20,7 @@ from engine.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from engine.first_run import Answers
+    from engine.cli.first_run import Answers
     from node_client.keystore import KeyInfo
 
 DEFAULT_KEY = "worker"
@@ -51,8 +51,8 @@ def init(
     ] = None,
 ) -> None:
     """Set up: asks three questions, makes a key where there is none, writes engine.toml."""
-    from engine.cli.settings import file_to_write
-    from engine.first_run import Answers, prepare
+    from engine.cli.config.settings import file_to_write
+    from engine.cli.first_run import Answers, prepare
 
     path = file_to_write(context, config)
     prepare(path)
@@ -68,8 +68,8 @@ def init(
 
 def offer(context: typer.Context, key: str, keys_dir: Path | None) -> "Answers | None":
     """What `mine` does where nothing is set up: neither file, nor node, nor key. None: it is, or no."""
-    from engine.cli.settings import file_to_write
-    from engine.first_run import Answers
+    from engine.cli.config.settings import file_to_write
+    from engine.cli.first_run import Answers
 
     source = context.get_parameter_source("node")
     told = was_typed(context.find_root(), "node") or (source and source.name != "DEFAULT")
@@ -93,8 +93,8 @@ def can_ask() -> bool:
 
 def ask(offered: "Answers", known: set[str]) -> "Answers":
     """The three questions, less those that are answered already. Raises BadInput without a terminal."""
-    from engine.errors import BadInput
-    from engine.first_run import Answers
+    from engine.cli.first_run import Answers
+    from engine.runtime.errors import BadInput
 
     if not can_ask() and len(known) < 3:
         raise BadInput(
@@ -128,7 +128,7 @@ def make(
     path: Path, answers: "Answers", *, encrypt: bool = False, passphrase_file: Path | None = None
 ) -> "KeyInfo":
     """Check the answers, make the key where there is none, write the file. Raises BadInput."""
-    from engine.first_run import write_settings
+    from engine.cli.first_run import write_settings
     from kernels.devices import check_device_name
     from node_client.errors import KeyNotFound
     from node_client.passphrase import new_passphrase

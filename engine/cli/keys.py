@@ -113,7 +113,7 @@ def _read_secret(file: Path | None) -> str:
     import getpass
     import sys
 
-    from engine.errors import BadInput
+    from engine.runtime.errors import BadInput
 
     if file is None:
         return getpass.getpass(_("Private key (64 hex digits, not shown): ")).strip()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli import init
+from engine.cli.config.reload import reread_on_hangup
 from engine.cli.options import (
     Devices,
     Iterations,
@@ -36,7 +37,6 @@ from engine.cli.protection import (
     ResumeBelow,
     protection_of,
 )
-from engine.cli.reread import reread_on_hangup
 from engine.cli.validators import (
     DEFAULT_SUBMIT_MOST,
     JobKinds,
@@ -50,11 +50,16 @@ from engine.cli.validators import (
     validators_request,
 )
 from engine.cli.watching import Http, HttpTokenFile, Plain
-from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE, MAX_TASKS_PER_BLOCK
+from engine.tasks.defaults import (
+    DEFAULT_ITERATIONS,
+    DEFAULT_OPENINGS,
+    DEFAULT_SIZE,
+    MAX_TASKS_PER_BLOCK,
+)
 
 if TYPE_CHECKING:
-    from engine.live import Live
-    from engine.mining_run import Summary
+    from engine.mining.config import Summary
+    from engine.mining.live import Live
 
 LIVE = ("tasks_per_block", "openings", "pause_on_battery", "quiet_hours")
 """Parameters that SIGHUP may change."""
@@ -135,13 +140,13 @@ def mine(
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.compute import check_openings
-    from engine.http.door import parse_address
-    from engine.http.doors import doors, read_token
-    from engine.limits import Limits, memory_limit
-    from engine.mining import Attend, MineRequest, mine_on
-    from engine.reporter import JsonReporter, OneAtATime, PlainReporter
-    from engine.view.board import Board
-    from engine.view.live import LiveView, stdout_can_show
+    from engine.monitor.http.doors import doors, read_token
+    from engine.monitor.http.server import parse_address
+    from engine.monitor.reporter import JsonReporter, OneAtATime, PlainReporter
+    from engine.monitor.state import Board
+    from engine.monitor.terminal.live_view import LiveView, stdout_can_show
+    from engine.node.node import Attend, MineRequest, mine_on
+    from engine.pool.limits import Limits, memory_limit
     from kernels.devices import check_device_name
     from kernels.task import Task
 
@@ -175,8 +180,8 @@ def mine(
         if devnet:
             from dataclasses import replace
 
-            from engine.errors import BadInput
-            from engine.sandbox import Sandbox
+            from engine.node.sandbox import Sandbox
+            from engine.runtime.errors import BadInput
             from node_client.passphrase import passphrase_source
 
             if was_typed(context, "node"):
@@ -190,7 +195,7 @@ def mine(
                 validators = replace(validators, ledger=jobs_path)
         attending.append(reread_on_hangup(context, report, LIVE, _live))
         if validators is not None:
-            from engine.poc.beside import beside
+            from engine.node.beside import beside
 
             attending.append(beside(validators, key, report))
         if live:  # nothing is asked from here on
@@ -226,7 +231,7 @@ def mine(
 def _live(values: Mapping[str, Any]) -> "Live":
     """What the changed parameters mean. Raises BadInput."""
     from engine.cli.compute import check_openings
-    from engine.live import Live
+    from engine.mining.live import Live
 
     check_openings(values["openings"])
     protection = protection_of(None, None, values["pause_on_battery"], values["quiet_hours"])
@@ -240,7 +245,7 @@ def _live(values: Mapping[str, Any]) -> "Live":
 
 def _number_of_tasks(text: str) -> int | None:
     """None for auto. Raises BadInput."""
-    from engine.errors import BadInput
+    from engine.runtime.errors import BadInput
 
     if text == "auto":
         return None

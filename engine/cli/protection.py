@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from engine.protect.lookout import Protection
+    from engine.protection.sensors import Protection
 
 PauseAbove = Annotated[
     float | None,
@@ -40,10 +40,10 @@ def protection_of(
     quiet_hours: str | None,
 ) -> "Protection":
     """What the options say. Raises BadInput."""
-    from engine.protect.hysteresis import Hysteresis
-    from engine.protect.lookout import Protection
-    from engine.protect.policy import CARD_THRESHOLDS, Thresholds
-    from engine.protect.quiet_hours import QuietHours
+    from engine.protection.hysteresis import Hysteresis
+    from engine.protection.policy import CARD_THRESHOLDS, Thresholds
+    from engine.protection.quiet_hours import QuietHours
+    from engine.protection.sensors import Protection
 
     thresholds = None
     if pause_above is not None or resume_below is not None:

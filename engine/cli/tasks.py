@@ -3,7 +3,7 @@
 from gettext import gettext as _
 from typing import TYPE_CHECKING
 
-from engine.errors import BadInput
+from engine.runtime.errors import BadInput
 
 if TYPE_CHECKING:
     from kernels.task import Task
@@ -18,7 +18,7 @@ def named_task(
     iterations: int,
 ) -> tuple[str | None, "Task"]:
     """The task id (None for a bare seed) and the task. Raises BadInput."""
-    from engine.tasks import BlockTask, check_hash
+    from engine.tasks.derivation import BlockTask, check_hash
     from kernels.task import Task
 
     if seed is not None:

@@ -80,8 +80,8 @@ def submit_result(
     json: Json = False,
 ) -> None:
     """Send the result of a task."""
-    from engine.errors import BadInput
-    from engine.tasks import check_hash, check_task_id
+    from engine.runtime.errors import BadInput
+    from engine.tasks.derivation import check_hash, check_task_id
     from node_client.transaction import ComputeResult, Transaction, TxType
 
     check_task_id(task_id)
@@ -118,9 +118,9 @@ def _is_hex(text: str) -> bool:
 def _sign_and_send(
     client: "NodeClient", key: "PrivateKey", draft: "Transaction", gas_price: int | None
 ) -> "Transaction":
-    from engine.preflight import look_at_chain
+    from engine.node.preflight import look_at_chain
+    from node_client.ambiguity import sign_safely
     from node_client.errors import InsufficientBalance
-    from node_client.readings import sign_safely
 
     chain = look_at_chain(client)
     account = client.balance(key.address)

@@ -22,8 +22,8 @@ from engine.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.validator.books import Books
     from engine.validator.payouts import Payment
+    from engine.validator.store.database import Books
 
 app = typer.Typer(
     help=_("Run a PoC validator with its task market, and pay its workers."),
@@ -105,10 +105,10 @@ def serve(
     from dataclasses import replace
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from engine.errors import BadInput
     from engine.jobs.kind import JobLimits
-    from engine.reporter import JsonReporter, PlainReporter
-    from engine.validator.policy import Policy
+    from engine.monitor.reporter import JsonReporter, PlainReporter
+    from engine.runtime.errors import BadInput
+    from engine.validator.policy.audit_policy import Policy
     from engine.validator.server import ServeRequest
     from engine.validator.server import serve as run
     from kernels.devices import check_device_name
@@ -148,7 +148,7 @@ def serve(
 @app.command()
 def policy(directory: Directory = None, json: Json = False) -> None:
     """What the policy catches, and what laziness brings: the arithmetic of docs/market.md."""
-    from engine.validator.arithmetic import table
+    from engine.validator.policy.deterrence import table
 
     with _books(directory) as books:
         rows = table(books.policy)
@@ -312,8 +312,8 @@ def payouts(
         if not pay:
             _say_plan(plan_payouts(books, least=units), json)
             return
-        from engine.database import lock_file
-        from engine.preflight import look_at_chain
+        from engine.node.preflight import look_at_chain
+        from engine.runtime.database import lock_file
         from engine.validator.payouts import Payer
 
         key = load_key(from_, keys_dir, passphrase_file)
@@ -388,8 +388,8 @@ def _say_token(name: str, token: str, json: bool) -> None:
 
 @contextmanager
 def _books(directory: Path | None) -> "Iterator[Books]":
-    from engine.validator.books import Books
     from engine.validator.server import books_path
+    from engine.validator.store.database import Books
 
     with closing(Books.open(books_path(directory))) as books:
         yield books

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from engine.poc.setting_up import ValidatorsRequest
+    from engine.poc_worker.config import ValidatorsRequest
 
 Validators = Annotated[
     list[str] | None,
@@ -52,8 +52,8 @@ def validators_request(
     submit_most: int,
 ) -> "ValidatorsRequest | None":
     """What was asked for; None without a validator. Raises BadInput, before anything is started."""
-    from engine.errors import BadInput
-    from engine.poc.setting_up import ValidatorsRequest
+    from engine.poc_worker.config import ValidatorsRequest
+    from engine.runtime.errors import BadInput
 
     if not validators:
         if submit_most:

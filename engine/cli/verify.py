@@ -19,10 +19,10 @@ from engine.cli.options import (
     say,
     say_json,
 )
-from engine.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
+from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 
 if TYPE_CHECKING:
-    from engine.verify import Verdict
+    from engine.tasks.verification import Verdict
 
 
 def verify(
@@ -58,7 +58,7 @@ def verify(
     from contextlib import ExitStack
 
     from engine.cli.opening import open_device_shown, operations_shown
-    from engine.verify import worth_compiling
+    from engine.tasks.verification import worth_compiling
     from kernels.operations import REFERENCE
 
     fast = tier is not None or worth_compiling(size, iterations, sample)
@@ -68,7 +68,7 @@ def verify(
         if full:
             opened = stack.enter_context(open_device_shown(device, threads, tier))
         if height is not None:
-            from engine.verify import verify_block
+            from engine.tasks.verification import verify_block
 
             verdicts = verify_block(
                 connect(context, node),
@@ -83,9 +83,9 @@ def verify(
             return
 
         from engine.cli.tasks import named_task
-        from engine.errors import BadInput, WrongClaim
-        from engine.tasks import check_hash
-        from engine.verify import verify_result
+        from engine.runtime.errors import BadInput, WrongClaim
+        from engine.tasks.derivation import check_hash
+        from engine.tasks.verification import verify_result
 
         if result_hash is None:
             raise BadInput(

@@ -60,9 +60,9 @@ def work(
     """Take jobs from PoC validators and answer each with a checked result."""
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from engine.errors import BadInput
-    from engine.poc.alone import WorkRequest, work_on
-    from engine.reporter import JsonReporter, PlainReporter, Reporter
+    from engine.monitor.reporter import JsonReporter, PlainReporter, Reporter
+    from engine.node.alone import WorkRequest, work_on
+    from engine.runtime.errors import BadInput
     from kernels.devices import check_device_name
 
     for name in device or []:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from pathlib import Path
 
-from engine.errors import SetupError
-from engine.preflight import (
+from engine.node.preflight import (
     Chain,
     Check,
     check_balance,
@@ -16,6 +15,7 @@ from engine.preflight import (
     check_network,
     look_at_chain,
 )
+from engine.runtime.errors import SetupError
 from node_client.errors import KeyNotFound, KeystoreError, NodeClientError
 from node_client.keystore import KeyInfo, Keystore
 from node_client.passphrase import is_in_environment

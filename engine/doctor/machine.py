@@ -6,7 +6,7 @@ import sys
 from gettext import gettext as _
 from importlib import metadata
 
-from engine.preflight import Check
+from engine.node.preflight import Check
 
 LEAST_PYTHON = (3, 12)
 PACKAGES = ("numba", "llvmlite", "numpy")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BadInput
+from engine.runtime.errors import BadInput
 
 
 def load_array(path: Path) -> npt.NDArray[np.integer]:

@@ -22,7 +22,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import BadInput, EngineError
+from engine.runtime.errors import BadInput, EngineError
 from kernels.data import Data
 
 CHUNK_BYTES = 1 << 20

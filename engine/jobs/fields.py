@@ -5,9 +5,9 @@ import binascii
 from collections.abc import Collection
 from gettext import gettext as _
 
-from engine.errors import BadInput
 from engine.jobs.blobs import BlobRef, Blobs
 from engine.jobs.kind import InvalidPayload, JobLimits, Payload, TooLarge
+from engine.runtime.errors import BadInput
 from kernels.data import Data
 
 INLINE_BYTES = 8 << 20

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BadInput
 from engine.jobs.arrays import load_array
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs, MissingBlob
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
 from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
 from engine.jobs.models import digits
+from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
 from kernels.errors import InvalidTask
 from kernels.network.layers import InvalidNetwork

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any, Protocol
 
-from engine.errors import EngineError
 from engine.jobs.blobs import BlobRef, Blobs
+from engine.runtime.errors import EngineError
 from kernels.work import DeviceWork
 
 Payload = Mapping[str, Any]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BadInput
 from engine.jobs.arrays import load_matrix
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
 from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
+from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
 from kernels.errors import InvalidTask
 from kernels.product import MAX_SUM_LENGTH

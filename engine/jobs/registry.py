@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from gettext import gettext as _
 from importlib.metadata import EntryPoint, entry_points
 
-from engine.errors import BadInput, SetupError
 from engine.jobs.blobs import BlobRef, Blobs
 from engine.jobs.kind import InvalidPayload, Job, JobKind, JobLimits, Payload, Unsupported
+from engine.runtime.errors import BadInput, SetupError
 
 GROUP = "cpc_engine.jobs"
 OWN_PACKAGE = "cpc-engine"

@@ -7,10 +7,10 @@ import hashlib
 import re
 from gettext import gettext as _
 
-from engine.defaults import DEFAULT_OPENINGS
 from engine.jobs.blobs import BlobRef, Blobs
 from engine.jobs.fields import whole_number
 from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
+from engine.tasks.defaults import DEFAULT_OPENINGS
 from kernels.errors import InvalidTask
 from kernels.task import MAX_ITERATIONS, MAX_SIZE, SEED_BYTES, Task
 from kernels.work.synthetic import SyntheticWork

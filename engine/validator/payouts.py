@@ -9,7 +9,7 @@ this machine, the same bytes are sent until a block holds them, and only when a 
 enough spent its nonce otherwise is it lost, and what it was for is owed again. A run that was cut off
 is taken up by the next.
 
-An amount whose digits can be read in two ways is not signed (`node_client/readings.py`), and only an
+An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`), and only an
 amount of one digit and zeros never can. So what is owed is paid in such parts, rounded down to
 `DECIMALS`; what is left is paid with the next.
 """
@@ -20,9 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from engine.errors import SetupError
-from engine.validator.books import Books
-from engine.validator.transfers import Transfer, Transfers
+from engine.runtime.errors import SetupError
+from engine.validator.store.database import Books
+from engine.validator.store.transfers import Transfer, Transfers
+from node_client.ambiguity import one_digit_parts, sign_safely
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,
@@ -33,7 +34,6 @@ from node_client.errors import (
 )
 from node_client.keys import PrivateKey
 from node_client.networks import MAX_QUEUED_NONCES, UNITS_PER_CPC, Network, format_cpc
-from node_client.readings import one_digit_parts, sign_safely
 from node_client.rpc import NodeClient
 from node_client.transaction import BASE_GAS, Transaction, TxType
 

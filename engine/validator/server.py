@@ -19,25 +19,25 @@ from pathlib import Path
 
 import uvicorn
 
-from engine.database import lock_file
-from engine.errors import BadInput, SetupError
-from engine.http.connections import at_most
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
-from engine.messages import Setup
-from engine.poc.rules import MAX_FRAME_BYTES
-from engine.reporter import Reporter
-from engine.state import state_directory
-from engine.validator.app import create_app
-from engine.validator.books import Books
-from engine.validator.counter import HttpLimits
-from engine.validator.inspection import Inspector
-from engine.validator.kinds import InstalledKinds
-from engine.validator.market import Address, Market
-from engine.validator.policy import Policy
+from engine.monitor.http.connection_limit import at_most
+from engine.monitor.reporter import Reporter
+from engine.poc_protocol.constants import MAX_FRAME_BYTES
+from engine.pool.messages import Setup
+from engine.pool.pool import WorkshopThread
+from engine.runtime.database import lock_file
+from engine.runtime.errors import BadInput, SetupError
+from engine.runtime.paths import state_directory
+from engine.validator.http.handlers import HttpLimits
+from engine.validator.http.routes import create_app
+from engine.validator.job_kinds import InstalledKinds
+from engine.validator.market.market import Address, Market
+from engine.validator.policy.audit_policy import Policy
+from engine.validator.result_checker import Inspector
 from engine.validator.service import Service
-from engine.workshop import WorkshopThread
+from engine.validator.store.database import Books
 from kernels.devices import chosen_devices
 
 PING_SECONDS = 20.0
@@ -173,7 +173,7 @@ def _most_connections() -> int:
 
 def _public_url(request: ServeRequest, listening: socket.socket) -> str:
     if request.public_url is not None:
-        from engine.poc.urls import check_validator_url
+        from engine.poc_worker.urls import check_validator_url
 
         return check_validator_url(request.public_url)
     scheme = "wss" if request.tls_certificate is not None else "ws"

@@ -14,17 +14,17 @@ from contextlib import suppress
 from gettext import gettext as _
 from typing import Any
 
-from engine.errors import NoDevice
 from engine.jobs.blobs import BlobCache, BlobRef
-from engine.poc.frames import Frame, ProtocolError, encode
-from engine.poc.rules import MAX_FRAME_BYTES, RefusalCode
-from engine.reporter import Reporter
-from engine.validator.actions import Action, Closed, FetchData, HangUp, Inspect, Send, Tell
-from engine.validator.books import Books
-from engine.validator.facts import Facts
-from engine.validator.inspection import Inspector
-from engine.validator.market import Market
-from engine.validator.tasks import TaskRow
+from engine.monitor.reporter import Reporter
+from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
+from engine.poc_protocol.frames import Frame, ProtocolError, encode
+from engine.runtime.errors import NoDevice
+from engine.validator.market.actions import Action, Closed, FetchData, HangUp, Inspect, Send, Tell
+from engine.validator.market.market import Market
+from engine.validator.result_checker import Inspector
+from engine.validator.store.database import Books
+from engine.validator.store.requirements import Facts
+from engine.validator.store.tasks import TaskRow
 
 TICK_SECONDS = 0.25
 OUTBOX_FRAMES = 64

@@ -21,10 +21,7 @@ from typing import Any
 
 from numba import cuda, int32, int64, uint32
 
-from kernels.cuda.philox import philox
-from kernels.cuda.product.fold import jit
-from kernels.cuda.ptx import U32, instruction, word
-from kernels.cuda.words import (
+from kernels.cuda.intrinsics import (
     add32,
     atomic_add,
     exchange,
@@ -37,6 +34,9 @@ from kernels.cuda.words import (
     store4,
     unsigned_divide,
 )
+from kernels.cuda.philox import philox
+from kernels.cuda.product.epilogue import jit
+from kernels.cuda.ptx import U32, instruction, word
 
 THREADS = 256
 GROUPS = 4

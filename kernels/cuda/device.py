@@ -18,8 +18,8 @@ import numpy as np
 from kernels.commit.tree import level_sizes
 from kernels.cuda import layout, tuning
 from kernels.cuda.commit.plan import digest_bytes
-from kernels.cuda.compiled import Kernels
 from kernels.cuda.driver import Card, driver_version, free_memory
+from kernels.cuda.kernel_cache import Kernels
 from kernels.cuda.multiply import multiply
 from kernels.cuda.product import tiers
 from kernels.cuda.stages import bytes_needed

@@ -23,7 +23,7 @@ from numba.cuda import types
 from numpy.typing import NDArray
 
 from kernels.cards import ordinal
-from kernels.cuda.binaries import Binaries, Binary
+from kernels.cuda.cubin_cache import Binaries, Binary
 from kernels.errors import DeviceFault, DeviceUnavailable, TaskTooLarge
 
 STICKY = frozenset(
@@ -335,7 +335,7 @@ class Compiled:
     ) -> None:
         """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not.
 
-        `key` names the kernel among those that are kept as files (`binaries.py`); None keeps none.
+        `key` names the kernel among those that are kept as files (`cubin_cache.py`); None keeps none.
         """
         self._code = _loaded(kernel, arguments, key)
         self._function = cu.CUfunction(int(self._code))

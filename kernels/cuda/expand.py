@@ -9,8 +9,8 @@ from typing import Any
 from numba import cuda, int32, int64, uint32
 
 from kernels.cuda.check import begin_vectors
+from kernels.cuda.intrinsics import high_word, low_word, store4
 from kernels.cuda.philox import philox
-from kernels.cuda.words import high_word, low_word, store4
 
 THREADS = 256
 

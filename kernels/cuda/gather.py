@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import cuda, int32, int64
 
-from kernels.cuda.words import load, load4, store4, swap_bytes
+from kernels.cuda.intrinsics import load, load4, store4, swap_bytes
 
 THREADS = 128
 

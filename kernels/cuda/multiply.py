@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from kernels.cuda import check as freivalds
 from kernels.cuda import pack
-from kernels.cuda.compiled import Kernels
 from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream, free_memory
+from kernels.cuda.kernel_cache import Kernels
 from kernels.cuda.layout import PAD, TILE, padded
 from kernels.cuda.philox import words_of
 from kernels.cuda.product.tiers import Shape

@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import cuda, int32, int64, uint32
 
-from kernels.cuda.words import load_byte, store4
+from kernels.cuda.intrinsics import load_byte, store4
 
 THREADS = 256
 

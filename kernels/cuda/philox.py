@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import cuda, uint32
 
-from kernels.cuda.words import add32, multiply_wide, xor3
+from kernels.cuda.intrinsics import add32, multiply_wide, xor3
 
 
 def words_of(seed: bytes) -> tuple[int, ...]:

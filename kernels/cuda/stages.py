@@ -10,8 +10,8 @@ from functools import partial
 from kernels.cuda import check as freivalds
 from kernels.cuda import expand, layout
 from kernels.cuda.commit.plan import Launch, plan, plan_tree, tree_bytes
-from kernels.cuda.compiled import Kernels
 from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
+from kernels.cuda.kernel_cache import Kernels
 from kernels.cuda.product.tiers import Shape
 from kernels.task import Task
 

@@ -21,8 +21,8 @@ from typing import Protocol
 import numpy as np
 
 from kernels.cuda import gather
-from kernels.cuda.compiled import Kernels
 from kernels.cuda.driver import Card, Event, PinnedBuffer, Stream, timed
+from kernels.cuda.kernel_cache import Kernels
 from kernels.cuda.philox import words_of
 from kernels.cuda.product.tiers import Shape
 from kernels.cuda.stages import Stages

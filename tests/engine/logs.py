@@ -4,8 +4,8 @@ import contextlib
 import threading
 import time
 
-from engine.errors import EngineError
-from engine.mining import mine_on
+from engine.node.node import mine_on
+from engine.runtime.errors import EngineError
 
 
 class Log:

@@ -34,7 +34,7 @@ def test_no_process_that_an_import_starts_inherits_the_passphrase() -> None:
         "        environment = arguments[3] or os.environ\n"
         "        starts.append('CPC_PASSPHRASE' in environment)\n"
         "sys.addaudithook(see)\n"
-        "import node_client, engine.mining\n"
+        "import node_client, engine.node.node\n"
         "from node_client.passphrase import passphrase_source\n"
         "print(any(starts), passphrase_source()())"
     )

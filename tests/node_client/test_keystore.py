@@ -22,10 +22,10 @@ from node_client.errors import (
     NodeClientError,
     WrongPassphrase,
 )
-from node_client.hidden import Hidden
 from node_client.keyfile import MOST_MEMORY, ScryptCost
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
+from node_client.secret import Hidden
 
 PASSPHRASE = "correct horse battery ё"
 CHEAP = ScryptCost(n=2**4)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.language import DOMAIN
+from engine.runtime.i18n import DOMAIN
 
 TEMPLATE = messages.extract()
 CATALOGUES = {path.parent.parent.name: path for path in messages.catalogues()}
@@ -125,7 +125,7 @@ def test_the_language_is_the_locale_s_or_the_one_that_was_asked_for(tmp_path):
 def test_without_a_catalogue_it_speaks_english(tmp_path):
     """Also where a terminal lacks the letters, nothing ends for that."""
     script = (
-        "from pathlib import Path\nimport engine.language as l\n"
+        "from pathlib import Path\nimport engine.runtime.i18n as l\n"
         f"l.LOCALE_DIRECTORY = Path({str(tmp_path)!r})\n"
         "from engine.cli import main\nmain()"
     )

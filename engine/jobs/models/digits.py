@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BadInput
+from engine.runtime.errors import BadInput
 
 NAME = "digits"
 MODEL_FILE = "digits.safetensors"

@@ -15,8 +15,8 @@ from kernels.cuda.commit.sha256 import (
     store_digest,
 )
 from kernels.cuda.expand import keep_bytes
+from kernels.cuda.intrinsics import load4, swap_bytes
 from kernels.cuda.layout import TILE_BYTES
-from kernels.cuda.words import load4, swap_bytes
 
 
 @cuda.jit(device=True)

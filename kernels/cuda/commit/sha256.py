@@ -14,8 +14,7 @@ from numba import cuda, int32, int64, uint32
 from numpy.typing import NDArray
 
 from kernels.commit.sha256 import INITIAL, K
-from kernels.cuda.ptx import I32, U32, Code, instruction, operation, tuple_of, word
-from kernels.cuda.words import (
+from kernels.cuda.intrinsics import (
     add32,
     choose,
     load4,
@@ -25,6 +24,7 @@ from kernels.cuda.words import (
     store4,
     xor3,
 )
+from kernels.cuda.ptx import I32, U32, Code, instruction, operation, tuple_of, word
 from kernels.digest import LEAF_TAG, NODE_TAG, tag_prefix
 from kernels.task import LEAF_BYTES
 

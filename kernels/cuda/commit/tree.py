@@ -31,7 +31,7 @@ from kernels.cuda.commit.sha256 import (
     store_digest,
     sum_of_states,
 )
-from kernels.cuda.words import subtract32, swap_bytes
+from kernels.cuda.intrinsics import subtract32, swap_bytes
 
 MOST_LANES = 64
 """Hashing threads of a block of `reduce_kernel`; as many others make the schedules."""

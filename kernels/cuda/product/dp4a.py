@@ -5,7 +5,7 @@ The kernel is that of `simt.py`; only the scalar product of two words is another
 
 from functools import cache
 
-from kernels.cuda.product.fold import Built
+from kernels.cuda.product.epilogue import Built
 from kernels.cuda.product.simt import Shape, scalar_product, with_dot4
 from kernels.cuda.ptx import I32, U32, instruction
 

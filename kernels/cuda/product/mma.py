@@ -19,9 +19,10 @@ from typing import Any
 
 from numba import cuda, int8, int32, int64
 
+from kernels.cuda.intrinsics import unsigned_divide
 from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
 from kernels.cuda.product import turing
-from kernels.cuda.product.fold import (
+from kernels.cuda.product.epilogue import (
     ALIGNMENT_BYTES,
     Built,
     grid_of_blocks,
@@ -40,7 +41,6 @@ from kernels.cuda.product.warp import (
     multiply,
 )
 from kernels.cuda.ptx import instruction
-from kernels.cuda.words import unsigned_divide
 
 NAME = "mma"
 LEAST_CAPABILITY = (7, 5)

@@ -27,9 +27,7 @@ from typing import Any
 
 from numba import cuda, int32, int64, uint32
 
-from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
-from kernels.cuda.product.fold import Built, fold4, grid_of_blocks, jit, raster
-from kernels.cuda.words import (
+from kernels.cuda.intrinsics import (
     SIMULATED,
     add32,
     atomic_add,
@@ -40,6 +38,8 @@ from kernels.cuda.words import (
     store4,
     unsigned_divide,
 )
+from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
+from kernels.cuda.product.epilogue import Built, fold4, grid_of_blocks, jit, raster
 
 NAME = "simt"
 LEAST_CAPABILITY = (5, 0)

@@ -10,7 +10,7 @@ from gettext import gettext as _
 from typing import Any, Protocol
 
 from kernels.cuda.product import dp4a, mma, simt, wgmma
-from kernels.cuda.product.fold import Built
+from kernels.cuda.product.epilogue import Built
 from kernels.errors import DeviceUnavailable, KernelError
 
 Capability = tuple[int, int]

@@ -10,8 +10,9 @@ from typing import Any
 
 from numba import cuda, int8, int32, int64
 
+from kernels.cuda.intrinsics import unsigned_divide
 from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
-from kernels.cuda.product.fold import jit, raster, shared_base, zeros
+from kernels.cuda.product.epilogue import jit, raster, shared_base, zeros
 from kernels.cuda.product.warp import (
     ACCUMULATORS,
     epilogue_of,
@@ -20,7 +21,6 @@ from kernels.cuda.product.warp import (
     load_matrices,
     multiply_by_quarters,
 )
-from kernels.cuda.words import unsigned_divide
 
 BAND = 8
 """Rows of blocks that are computed together (see `raster`)."""

@@ -26,7 +26,7 @@ from typing import Any
 from numba import cuda, int32, int64
 
 from kernels.cuda.layout import TILE, TILE_BYTES
-from kernels.cuda.product.fold import (
+from kernels.cuda.product.epilogue import (
     GROUP_COLUMNS,
     add_row_sums,
     first_chunk,

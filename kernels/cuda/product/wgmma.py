@@ -5,7 +5,7 @@ asks the copy engine for the next 128 bytes of depth of both operands (A's tile 
 lie, so no tensor map is needed) into a ring of `stages` buffers. The other warps form warpgroups of
 four, 64 rows of C each, whose accumulators stay in registers: they wait for a full buffer, issue
 four wgmma on it, and give the buffer before it back once the products that read it are done. Two
-mbarriers a buffer say full and empty. When a tile is done, it is folded and written (`fold.py`)
+mbarriers a buffer say full and empty. When a tile is done, it is folded and written (`epilogue.py`)
 while the producer already fills the ring for the next.
 
 With `cluster` 2 two blocks, one below the other, each fetch half of the tile of B that both need
@@ -24,8 +24,9 @@ from typing import Any
 
 from numba import cuda, int8, int32, int64
 
+from kernels.cuda.intrinsics import load, unsigned_divide
 from kernels.cuda.product import leaf_warps
-from kernels.cuda.product.fold import (
+from kernels.cuda.product.epilogue import (
     ALIGNMENT_BYTES,
     Built,
     add_row_sums,
@@ -54,7 +55,6 @@ from kernels.cuda.product.hopper import (
     wait_for_all_but_one,
 )
 from kernels.cuda.product.leaf_warps import hash_units, set_up, tile_is_stored
-from kernels.cuda.words import load, unsigned_divide
 
 NAME = "wgmma"
 LEAST_CAPABILITY = (9, 0)

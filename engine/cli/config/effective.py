@@ -1,0 +1,73 @@
+"""What a command would take, given nothing but this: each value with its origin.
+
+for setting in effective(context, ("mine",), command):
+    print(setting.key, setting.value, setting.source)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from engine.cli.config import command_tree as tree
+from engine.cli.config.global_options import settings_of
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and its origin. `source`: "command line", "environment", "file" or "default".
+
+    `place` is the variable or the file.
+    """
+
+    key: str
+    value: Any
+    source: str
+    place: str
+
+
+def effective(
+    context: typer.Context,
+    path: tree.Path,
+    command: TyperCommand,
+    arguments: Sequence[str] = (),
+) -> list[Setting]:
+    """Every setting of `command`, were it called with these arguments.
+
+    A value that the command would refuse is given as it is: whoever asks looks for it.
+    """
+    settings = settings_of(context)
+    at = context.find_root()
+    for name in path[:-1]:
+        at = typer.Context(command, parent=at, info_name=name)
+    made = command.make_context(
+        path[-1],
+        list(arguments),
+        parent=at,
+        default_map=settings.of(path),
+        resilient_parsing=True,
+    )
+    found = []
+    for option in tree.options_of(command):
+        origin = made.get_parameter_source(option.name)
+        source, place = "default", ""
+        match origin.name if origin else "":
+            case "COMMANDLINE":
+                source = "command line"
+            case "ENVIRONMENT":
+                source, place = "environment", tree.variable_of(option)
+            case "DEFAULT_MAP":
+                source, place = "file", str(settings.path)
+        found.append(Setting(tree.key_of(option), made.params.get(option.name), source, place))
+    return found
+
+
+def settings_for(context: typer.Context, name: str) -> dict[str, Any]:
+    """The values that a command of this name would take, by key."""
+    program = context.find_root().command
+    assert isinstance(program, TyperGroup)
+    command = program.commands[name]
+    assert isinstance(command, TyperCommand)
+    return {setting.key: setting.value for setting in effective(context, (name,), command)}

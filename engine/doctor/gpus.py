@@ -1,0 +1,176 @@
+"""NVIDIA driver, CUDA packages and cards, by NVML and the packages' metadata.
+
+Nothing here makes a CUDA context: whoever looks must not take a card from those who compute.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from gettext import gettext as _
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from engine.node.preflight import Check
+
+LEAST_CAPABILITY = (5, 0)
+_PCI = Path("/sys/bus/pci/devices")
+_NVIDIA, _DISPLAY = "0x10de", "0x03"
+
+
+def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> list[Check]:
+    """Driver, packages and each card. `wanted`: a GPU was asked for by name, so it must be there."""
+    present = _cards_on_the_bus(pci)
+    try:
+        library = import_module("pynvml") if nvml is None else nvml
+        with _started(library):
+            return _look(library)
+    except ImportError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - pynvml makes its classes of errors at run time
+        reason = str(error)
+    if not present and not wanted:
+        return [Check("driver", "ok", _("no NVIDIA card here: the CPU computes"))]
+    if not present:
+        return [
+            Check(
+                "driver",
+                "fail",
+                _("a GPU was asked for, and this machine shows none ({reason})").format(
+                    reason=reason
+                ),
+                _(
+                    "Use --device cpu, or see that nvidia-smi works here; containers need --gpus all."
+                ),
+            )
+        ]
+    found = _("an NVIDIA card is there, and its driver does not answer ({reason})").format(
+        reason=reason
+    )
+    if Path("/sys/module/nouveau").exists():
+        found = _("an NVIDIA card is there, and nouveau holds it in place of NVIDIA's driver")
+    mend = _("Install NVIDIA's driver (on Ubuntu: sudo ubuntu-drivers install) and restart.")
+    return [Check("driver", "fail" if wanted else "warn", found, mend)]
+
+
+def _cards_on_the_bus(pci: Path) -> int:
+    try:
+        return sum(
+            (device / "vendor").read_text().strip() == _NVIDIA
+            and (device / "class").read_text().startswith(_DISPLAY)
+            for device in pci.iterdir()
+        )
+    except OSError:
+        return 0
+
+
+@contextmanager
+def _started(nvml: Any) -> Iterator[None]:
+    nvml.nvmlInit()
+    try:
+        yield
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _look(nvml: Any) -> list[Check]:
+    driver, cuda = _text(nvml.nvmlSystemGetDriverVersion()), nvml.nvmlSystemGetCudaDriverVersion()
+    count = nvml.nvmlDeviceGetCount()
+    major, minor = cuda // 1000, cuda % 1000 // 10
+    if count == 0:
+        return [Check("driver", "ok", _("{driver}, without a card").format(driver=driver))]
+    checks = [
+        Check(
+            "driver",
+            "ok",
+            _("{driver}, CUDA {major}.{minor}").format(driver=driver, major=major, minor=minor),
+        ),
+        check_cuda_packages(major),
+    ]
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        found = _("CUDA_VISIBLE_DEVICES={value} hides some of the cards, {count} in all").format(
+            value=hidden, count=count
+        )
+        checks.append(Check("cards", "warn", found, _("Unset it where every card is to compute.")))
+    for index in range(count):
+        checks.append(_check_card(nvml, index))
+    return checks
+
+
+def check_cuda_packages(driver_major: int) -> Check:
+    """Whether numba-cuda is there, and made for a CUDA that the driver knows."""
+    mend = _(
+        "Install them: make setup CUDA={major}, or pipx install 'cpc-engine[cuda{major}]'"
+    ).format(major=min(max(driver_major, 12), 13))
+    try:
+        compiler, bindings = metadata.version("numba-cuda"), metadata.version("cuda-bindings")
+    except metadata.PackageNotFoundError as error:
+        found = _("{name} is not installed: no card computes").format(name=error.name)
+        return Check("cuda packages", "warn", found, mend)
+    found = f"numba-cuda {compiler}, cuda-bindings {bindings}"
+    if int(bindings.partition(".")[0]) > driver_major:
+        found = _("{found}: newer than the driver's CUDA {major}").format(
+            found=found, major=driver_major
+        )
+        return Check("cuda packages", "fail", found, mend)
+    if driver_major < 12:
+        return Check(
+            "cuda packages", "fail", found, _("Update the NVIDIA driver: CUDA 12 is the least.")
+        )
+    return Check("cuda packages", "ok", found)
+
+
+def _check_card(nvml: Any, index: int) -> Check:
+    name = f"cuda:{index}"
+    try:
+        card = nvml.nvmlDeviceGetHandleByIndex(index)
+        capability = tuple(nvml.nvmlDeviceGetCudaComputeCapability(card))
+        memory = nvml.nvmlDeviceGetMemoryInfo(card)
+        heat = nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU)
+        model = _text(nvml.nvmlDeviceGetName(card))
+    except Exception as error:  # noqa: BLE001 - as above
+        return Check(
+            name,
+            "fail",
+            _("does not answer: {reason}").format(reason=error),
+            _("Look into dmesg for Xid messages; restart the machine; look at power and cables."),
+        )
+    found = _(
+        "{model}, compute capability {major}.{minor}, {free:.1f} of {total:.1f} GiB free, {heat} °C"
+    )
+    found = found.format(
+        model=model,
+        major=capability[0],
+        minor=capability[1],
+        free=memory.free / 2**30,
+        total=memory.total / 2**30,
+        heat=heat,
+    )
+    if capability < LEAST_CAPABILITY:
+        return Check(name, "fail", found, _("Too old: 5.0 is the least. Use --device cpu."))
+    if errors := _uncorrected_errors(nvml, card):
+        return Check(
+            name,
+            "warn",
+            _("{found}; {count} memory errors that ECC could not correct").format(
+                found=found, count=errors
+            ),
+            _("nvidia-smi -q -d ECC shows them; a card whose number grows should be replaced."),
+        )
+    return Check(name, "ok", found)
+
+
+def _uncorrected_errors(nvml: Any, card: Any) -> int:
+    try:
+        return int(
+            nvml.nvmlDeviceGetTotalEccErrors(
+                card, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+            )
+        )
+    except Exception:  # noqa: BLE001 - most cards have no ECC
+        return 0
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,0 +1,8 @@
+"""The mining loop: one page from a block's tip to its results.
+
+Read them in this order:
+
+    loop.py          see a block, derive, compute, write down, send
+    head_watcher.py  the thread that asks the node for new tips; grid.py says when
+    config.py        what a run is asked for, and what it did
+"""

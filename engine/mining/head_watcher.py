@@ -1,0 +1,131 @@
+"""Watches the tip of the chain from a thread of its own, and puts each new one into the inbox.
+
+Only the newest block matters for mining; `txmgr/manager.py` reads every block, for our transactions.
+The watcher asks `/status` near the time a block is due (see `grid.py`), and fetches a block when the
+tip moved. The client checks the block's hash, roots and proposer signature before it gets here.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import Any
+
+from engine.mining.grid import SPREAD, BlockGrid
+from engine.runtime.crash import Crashed
+from node_client.block import Block
+from node_client.errors import InvalidData, NodeError, NotFound
+from node_client.rpc import NodeClient
+
+_PAUSE_AFTER_TROUBLE = (0.25, 5.0)  # seconds: first and longest
+
+
+@dataclass(frozen=True, slots=True)
+class NewTip:
+    """A block that was not the tip before. `seen_at` in Unix seconds."""
+
+    block: Block
+    block_hash: str
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTrouble:
+    """The node cannot be asked. Sent once when it begins."""
+
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWell:
+    """The node answers again."""
+
+
+class Watcher(threading.Thread):
+    """Start it; set `stopping` to end it. Trouble goes into the inbox, a crash as well."""
+
+    def __init__(
+        self,
+        client: NodeClient,
+        inbox: "queue.SimpleQueue[Any]",
+        *,
+        chain_id: str,
+        block_time: float,
+    ) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self.stopping = threading.Event()
+        self._client = client
+        self._inbox = inbox
+        self._chain_id = chain_id
+        self._grid = BlockGrid(block_time)
+        self._tip: tuple[int, str] | None = None
+        self._in_trouble = False
+        self.turned_at = time.monotonic()
+        """When the thread last began to look."""
+
+    @property
+    def block_time(self) -> float:
+        """Seconds a block, as measured so far."""
+        return self._grid.block_time
+
+    def run(self) -> None:
+        """Look, report, wait, until told to stop."""
+        try:
+            self._watch()
+        except Exception as error:  # noqa: BLE001 - goes on in the main thread
+            self._inbox.put(Crashed(self.name, error))
+
+    def _watch(self) -> None:
+        pause = 0.0
+        while not self.stopping.wait(pause):
+            self.turned_at = time.monotonic()
+            try:
+                self._look()
+            except (NodeError, InvalidData) as error:
+                pause = self._after_trouble(error, pause)
+            else:
+                self._after_success()
+                pause = self._grid.wait(time.monotonic())
+
+    def _look(self) -> None:
+        status = self._client.status()
+        tip = (status.height, status.last_hash)
+        if tip == self._tip:
+            return
+        block = self._client.block(status.height, expected_hash=status.last_hash)
+        now, seen_at = time.monotonic(), time.time()
+        if block.header.chain_id != self._chain_id:
+            raise InvalidData(
+                _("the node is on chain {found}, not {chain_id}").format(
+                    found=block.header.chain_id, chain_id=self._chain_id
+                ),
+                advice=_("Point --node at a node of the chain that this key works for."),
+            )
+        if self._tip is None:
+            self._measure(block)
+        self._tip = tip
+        self._grid.seen(status.height, now)
+        self._inbox.put(NewTip(block, status.last_hash, seen_at))
+
+    def _measure(self, tip: Block) -> None:
+        earlier = max(1, tip.height - SPREAD)
+        if earlier < tip.height:
+            with contextlib.suppress(NotFound):  # a node need not have old blocks
+                stamp = self._client.block(earlier).header.timestamp
+                self._grid.measure(tip.height, tip.header.timestamp, earlier, stamp)
+
+    def _after_trouble(self, error: NodeError | InvalidData, pause: float) -> float:
+        first, longest = _PAUSE_AFTER_TROUBLE
+        if not self._in_trouble:
+            self._inbox.put(NodeTrouble(str(error), error.advice))
+            self._in_trouble = True
+            return first
+        return min(max(first, 2 * pause), longest)
+
+    def _after_success(self) -> None:
+        if self._in_trouble:
+            self._inbox.put(NodeWell())
+            self._in_trouble = False

@@ -1,0 +1,11 @@
+"""What the operator sees of a running engine: one state, shown in several places.
+
+Read them in this order:
+
+    reporter.py    events as lines for people, or JSON for machines
+    projection.py  folds the events into the state (snapshot.py, history.py, histogram.py)
+    state.py       the state, safe to read from any thread
+    formatting.py  words and numbers
+    terminal/      the live view
+    http/          page, metrics, health, control
+"""

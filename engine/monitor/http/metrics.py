@@ -1,0 +1,154 @@
+"""The state as Prometheus metrics, named by its conventions: base units, `_total` on counters.
+
+registry = CollectorRegistry()
+registry.register(Metrics(board))
+generate_latest(registry)
+
+What only ever grows within a run is a counter; what the ledger has in all can shrink when the chain
+rolls blocks back, and is a gauge. Sensors that a device lacks are left out.
+
+Source: https://prometheus.io/docs/practices/naming/
+"""
+
+from collections.abc import Iterable
+from typing import get_args
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from engine.monitor.http.health import health
+from engine.monitor.snapshot import DeviceState, DeviceView, Snapshot
+from engine.monitor.state import Board
+
+_PREFIX = "cpc_engine_"
+_SENSORS: tuple[tuple[str, str, str], ...] = (
+    ("temperature", "temperature_celsius", "Temperature of the device."),
+    ("power", "power_watts", "Power that the device takes."),
+    ("power_limit", "power_limit_watts", "Power that the device may take."),
+    ("memory_used", "memory_used_bytes", "Memory of the device in use."),
+    ("memory_total", "memory_size_bytes", "Memory that the device has."),
+    ("utilization", "utilization_ratio", "Part of the time in which the device was busy."),
+    ("fan", "fan_speed_ratio", "Speed of the device's fan, 1 for the fastest."),
+)
+
+
+class Metrics(Collector):
+    """Collects from a board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that registering does not collect."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric at this moment."""
+        seen = self._board.snapshot()
+        yield from _engine(seen)
+        yield from _chain(seen)
+        yield from _run(seen)
+        yield from _ledger(seen)
+        yield from _devices(seen.devices)
+        latency = self._board.latency()
+        yield HistogramMetricFamily(
+            f"{_PREFIX}result_latency_seconds",
+            "Time from seeing a block to its checked result.",
+            buckets=latency.cumulative(),
+            sum_value=latency.sum,
+        )
+
+
+def _engine(seen: Snapshot) -> Iterable[Metric]:
+    about = {"version": seen.version, "address": seen.address, "chain_id": seen.chain.chain_id}
+    yield InfoMetricFamily(_PREFIX.rstrip("_"), "What runs here.", value=about)
+    yield _gauge(
+        "start_time_seconds", "When the engine was started, in Unix time.", seen.started_at
+    )
+    yield _gauge("healthy", "1 where /healthz says so, else 0.", health(seen).healthy)
+    yield _gauge("paused", "1 while every device is paused, else 0.", seen.state == "paused")
+
+
+def _chain(seen: Snapshot) -> Iterable[Metric]:
+    chain = seen.chain
+    yield _gauge("node_up", "1 while the node answers, else 0.", chain.node_answers)
+    if chain.height is not None:
+        yield _gauge("chain_height", "Height of the newest block.", chain.height)
+    if chain.block_time is not None:
+        text = "Time between two blocks, as measured."
+        yield _gauge("chain_block_time_seconds", text, chain.block_time)
+    if chain.last_block_at is not None:
+        text = "When the newest block was seen, in Unix time."
+        yield _gauge("last_block_timestamp_seconds", text, chain.last_block_at)
+    if seen.balance is not None:
+        yield _gauge("balance_cpc", "Balance of the account, in CPC.", float(seen.balance))
+
+
+def _run(seen: Snapshot) -> Iterable[Metric]:
+    run = seen.run
+    results = _counter("results", "Results of this run by what became of them.", "outcome")
+    for outcome in ("computed", "confirmed", "given_up"):
+        results.add_metric([outcome], getattr(run, outcome))
+    yield results
+    blocks = _counter("blocks", "Blocks of this run by what became of them.", "outcome")
+    for outcome in ("seen", "skipped", "missed"):
+        blocks.add_metric([outcome], getattr(run, outcome))
+    yield blocks
+    fees = _counter("fees_cpc", "Fees of the results confirmed in this run, in CPC.")
+    fees.add_metric([], float(run.fees))
+    yield fees
+
+
+def _ledger(seen: Snapshot) -> Iterable[Metric]:
+    results = _labelled("ledger_results", "Results in the ledger by their state.", "state")
+    for state in ("confirmed", "pending", "given_up"):
+        results.add_metric([state], getattr(seen.results, state))
+    yield results
+
+
+def _devices(devices: list[DeviceView]) -> Iterable[Metric]:
+    tasks = _counter("device_tasks", "Tasks computed and checked.", "device")
+    operations = _counter("device_operations", "Operations, two a multiply-add.", "device")
+    seconds = _counter("device_compute_seconds", "Time computing.", "device")
+    restarts = _counter("device_restarts", "Children lost or replaced.", "device")
+    states = _labelled("device_state", "1 for the state that it is in.", "device", "state")
+    for device in devices:
+        label = [device.name]
+        tasks.add_metric(label, device.tasks)
+        operations.add_metric(label, device.operations)
+        seconds.add_metric(label, device.compute_seconds)
+        restarts.add_metric(label, device.restarts)
+        for state in get_args(DeviceState):
+            states.add_metric([device.name, state], device.state == state)
+    yield from (tasks, operations, seconds, restarts, states)
+    energy = _counter("device_energy_joules", "Energy since the driver was loaded.", "device")
+    for device in devices:
+        if device.energy is not None:
+            energy.add_metric([device.name], device.energy)
+    if energy.samples:
+        yield energy
+    for field, name, text in _SENSORS:
+        sensor = _labelled(f"device_{name}", text, "device")
+        for device in devices:
+            if (value := getattr(device, field)) is not None:
+                sensor.add_metric([device.name], value)
+        if sensor.samples:
+            yield sensor
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(_PREFIX + name, text, value=float(value))
+
+
+def _labelled(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(_PREFIX + name, text, labels=labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(_PREFIX + name, text, labels=labels)

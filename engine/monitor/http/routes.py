@@ -1,0 +1,94 @@
+"""The routes of a running engine.
+
+app = create_app(board, control)    # an ASGI application
+app = Guard(app, token)             # for anybody but this machine's own user
+
+/openapi.json describes them.
+"""
+
+from typing import Protocol
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from pydantic import BaseModel, Field
+
+from engine import __version__
+from engine.monitor.history import HistoryView
+from engine.monitor.http.health import Health, health
+from engine.monitor.http.metrics import Metrics
+from engine.monitor.http.static import Page
+from engine.monitor.snapshot import Snapshot
+from engine.monitor.state import Board
+
+
+class Control(Protocol):
+    """What an operator may do to a running engine; from any thread, without waiting."""
+
+    def pause(self) -> None:
+        """Give no device work."""
+
+    def resume(self) -> None:
+        """End that."""
+
+
+class Asked(BaseModel):
+    """What was asked for; the state follows within a second."""
+
+    asked: str = Field(description='"pause" or "resume"')
+
+
+def create_app(board: Board, control: Control) -> FastAPI:
+    """The routes; whoever may not use them is another layer's business."""
+    app = FastAPI(
+        title="cpc-engine",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        description="A running engine: its state, its metrics, pause and resume.",
+    )
+    registry = CollectorRegistry()
+    registry.register(Metrics(board))
+    page = Page()
+
+    @app.get("/status")
+    async def status() -> Snapshot:
+        """Everything that is to be seen at this moment."""
+        return board.snapshot()
+
+    @app.get("/history")
+    async def history() -> HistoryView:
+        """The last hour in steps of ten seconds."""
+        return board.history()
+
+    @app.get("/healthz", responses={503: {"model": Health}})
+    async def healthz(response: Response) -> Health:
+        """200 where the loop is alive, a device in service and the node answers; 503 else."""
+        found = health(board.snapshot())
+        response.status_code = 200 if found.healthy else 503
+        return found
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics(request: Request) -> Response:
+        """Metrics for Prometheus, as text or as OpenMetrics."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), media_type=content_type)
+
+    @app.post("/pause", status_code=202)
+    async def pause() -> Asked:
+        """Give no device work until /resume."""
+        control.pause()
+        return Asked(asked="pause")
+
+    @app.post("/resume", status_code=202)
+    async def resume() -> Asked:
+        """End what /pause began. Heat, battery and quiet hours may go on to pause."""
+        control.resume()
+        return Asked(asked="resume")
+
+    @app.get("/{name}", include_in_schema=False)
+    @app.get("/", include_in_schema=False)
+    async def files(name: str = "") -> Response:
+        return page.answer(name)
+
+    return app

@@ -1,0 +1,182 @@
+"""Shows the board on a terminal while it is open, and gives the terminal back as it was.
+
+    with LiveView(board) as view:
+        mine_on(request, key, board, view.attend)
+
+On the alternate screen, as an editor is: what stood there before stands there again afterwards,
+however the run ends, a kill -9 excepted (`reset` mends that). Ctrl-Z works, too, and the keys p and q
+while something attends that can be paused and stopped.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+
+from engine.monitor.state import Board
+from engine.monitor.terminal.keyboard import Keys, in_foreground
+from engine.monitor.terminal.render import Size, draw, hint
+
+FRAMES_PER_SECOND = 4
+
+
+class Control(Protocol):
+    """What the keys do; from any thread, without waiting."""
+
+    def pause(self) -> None:
+        """Give no device work."""
+
+    def resume(self) -> None:
+        """End that."""
+
+    def stop(self) -> None:
+        """Ask for the end."""
+
+
+def can_show(out: TextIO) -> bool:
+    """Whether `out` is a terminal that a live view can be drawn on, and this program's now."""
+    if not out.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        return False
+    if (out.encoding or "").lower().replace("-", "") != "utf8":
+        return False
+    return in_foreground(out.fileno())
+
+
+class LiveView:
+    """A context manager; for the main thread, as it handles Ctrl-Z."""
+
+    def __init__(self, board: Board, console: Console | None = None) -> None:
+        self._board = board
+        self._console = console or Console()
+        self._control: Control | None = None
+        self._frames: _Frames | None = None
+        self._keys: Keys | None = None
+        self._changing = threading.Lock()
+        self._open = self._aside = False
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._closing.enter_context(self._on_suspend())
+        self._closing.callback(self._hide)
+        self._open = True
+        self._show()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open = False
+        self._closing.close()
+
+    @contextlib.contextmanager
+    def attend(self, control: Control) -> Iterator[None]:
+        """The keys work while this is open, where the input is a terminal."""
+        self._control = control
+        with self._changing:
+            self._listen()
+        try:
+            yield
+        finally:
+            self._control = None
+            with self._changing:
+                self._listen_no_more()
+
+    def _show(self) -> None:
+        with self._changing:
+            if not self._open:
+                return
+            self._listen()
+            self._frames = _Frames(self._board, self._console, with_keys=self._keys is not None)
+            self._frames.start()
+
+    def _hide(self) -> None:
+        with self._changing:
+            self._listen_no_more()
+            if self._frames is not None:
+                self._frames.stop()
+                self._frames = None
+
+    def _listen(self) -> None:
+        if self._control is None or not sys.stdin.isatty():
+            return
+        descriptor = sys.stdin.fileno()
+        if in_foreground(descriptor):
+            self._keys = Keys(descriptor, {"p": self._pause_or_resume, "q": self._control.stop})
+            self._keys.start()
+            if self._frames is not None:
+                self._frames.with_keys = True
+
+    def _listen_no_more(self) -> None:
+        if self._keys is not None:
+            self._keys.stop()
+            self._keys = None
+
+    def _pause_or_resume(self) -> None:
+        if (control := self._control) is not None:
+            paused = self._board.snapshot().pause_asked
+            (control.resume if paused else control.pause)()
+
+    @contextlib.contextmanager
+    def _on_suspend(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGTSTP, self._suspend)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTSTP, before)
+
+    def _suspend(self, _number: int, _frame: FrameType | None) -> None:
+        # In a thread: the main one may hold the board's lock at this moment, and drawing wants it.
+        if not self._aside:
+            self._aside = True
+            threading.Thread(target=self._step_aside, daemon=True).start()
+
+    def _step_aside(self) -> None:
+        self._hide()
+        os.kill(os.getpid(), signal.SIGSTOP)  # goes on from here when the shell says `fg`, or `bg`
+        while self._open and not in_foreground(self._console.file.fileno()):
+            time.sleep(0.25)
+        self._aside = False
+        self._show()
+
+
+class _Frames(threading.Thread):
+    """Draws until told to stop, then clears the screen: some terminals would keep parts of it."""
+
+    def __init__(self, board: Board, console: Console, *, with_keys: bool) -> None:
+        super().__init__(name="live-view", daemon=True)
+        self.with_keys = with_keys
+        self._board = board
+        self._console = console
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """The terminal is given back when this returns."""
+        self._stopping.set()
+        self.join()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError), self._console.screen() as screen:  # it may be gone
+            while not self._stopping.is_set():
+                width, height = self._console.size
+                keys = hint() if self.with_keys else ""
+                screen.update(draw(self._board.snapshot(), Size(width, height), keys))
+                self._stopping.wait(1 / FRAMES_PER_SECOND)
+            self._console.clear()
+
+
+def stdout_can_show() -> bool:
+    """Whether the standard output is such a terminal."""
+    return can_show(sys.stdout)

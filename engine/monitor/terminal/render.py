@@ -1,0 +1,255 @@
+"""The live view: a snapshot and a size in, what rich draws out.
+
+    console.print(draw(board.snapshot(), Size(width=80, height=24)))
+
+From the top: who and since when; a table of the devices; chain and account side by side; the latest
+events in what is left. Where the terminal is narrow, columns go, the least needed first; where it is
+low, the events go first, then frames, then devices beyond those that fit. Nothing is told by colour
+alone.
+"""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from engine.monitor import formatting as wording
+from engine.monitor.snapshot import DeviceView, Snapshot
+
+_STYLES = {
+    "mining": "bold green",
+    "busy": "green",
+    "idle": "green",
+    "starting": "cyan",
+    "paused": "yellow",
+    "backoff": "yellow",
+    "stopping": "cyan",
+    "out": "bold red",
+}
+_EVENT_STYLES = {
+    "confirmed": "green",
+    "given_up": "yellow",
+    "skipped": "yellow",
+    "gap": "yellow",
+    "rolled_back": "yellow",
+    "paused": "yellow",
+    "card_fault": "red",
+    "child_killed": "red",
+    "child_ended": "red",
+    "out_of_service": "bold red",
+    "node_trouble": "bold red",
+    "sender_trouble": "bold red",
+    "warning": "yellow",
+}
+_FRAME = "dim"
+_LOW = 16
+"""Fewer rows than this have no room for frames."""
+_FACTS = 5
+"""Rows of the chain's and the account's facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Columns and rows."""
+
+    width: int
+    height: int
+
+
+def hint() -> str:
+    """What the keys do."""
+    return _("p pause or resume, q quit")
+
+
+def draw(snapshot: Snapshot, size: Size, keys: str = "") -> RenderableType:
+    """Everything, in at most `size.height` rows; `keys` is what stands in the last frame."""
+    framed = size.height >= _LOW
+    head = [_title(snapshot), *_trouble(snapshot)]
+    free = size.height - len(head) - (2 if framed else 0)  # the frame of the devices
+    facts = _FACTS + (2 if framed else 0)
+    keep = facts + (4 if framed else 0)  # facts, and two events in their frame
+    shown = max(1, min(len(snapshot.devices), free - 1 - keep))
+    if shown < len(snapshot.devices):
+        shown = max(1, shown - 1)  # a row says how many are not shown
+    parts: list[RenderableType] = [*head, _devices(snapshot, shown, size.width, framed=framed)]
+    left = free - 1 - max(1, shown) - (shown < len(snapshot.devices))
+    if left >= _FACTS + (2 if framed else 0):
+        parts.append(_facts(snapshot, size.width, framed=framed))
+        left -= facts
+    if left >= (3 if framed else 1):
+        parts.append(_events(snapshot, left, keys, framed=framed))
+    return Group(*parts)
+
+
+def _title(snapshot: Snapshot) -> RenderableType:
+    title = Table.grid(expand=True, padding=(0, 1))
+    title.add_column(no_wrap=True)
+    title.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
+    title.add_column(no_wrap=True, justify="right")
+    word = wording.state_word(snapshot.state)
+    up = _("up {time}").format(time=wording.duration(snapshot.now - snapshot.started_at))
+    title.add_row(
+        Text(f" cpc-engine {snapshot.version}", style="bold"),
+        Text.assemble((word, _STYLES[snapshot.state]), f"  {snapshot.address}"),
+        Text(f"{up} ", style="dim"),
+    )
+    return title
+
+
+def _trouble(snapshot: Snapshot) -> list[RenderableType]:
+    """What the operator has to know first, a row each."""
+    lines = []
+    if snapshot.paused:
+        lines.append((_("Paused: {reason}").format(reason=snapshot.paused), "bold yellow"))
+    if not snapshot.chain.node_answers:
+        line = _("No node: {trouble}").format(trouble=snapshot.chain.trouble)
+        lines.append((line, "bold red"))
+    if snapshot.results.trouble:
+        line = _("Not sent: {trouble}").format(trouble=snapshot.results.trouble)
+        lines.append((line, "bold red"))
+    return [_one_row(f" {line}", style) for line, style in lines]
+
+
+def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> RenderableType:
+    table = Table(
+        box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="dim", show_edge=False
+    )
+    table.add_column(_("Device"), no_wrap=True)
+    table.add_column(_("State"), no_wrap=True, ratio=1, overflow="ellipsis")
+    table.add_column(_("TOPS"), no_wrap=True, justify="right")
+    table.add_column(_("Tasks"), no_wrap=True, justify="right")
+    table.add_column(_("Temp"), no_wrap=True, justify="right")
+    table.add_column(_("Power"), no_wrap=True, justify="right")
+    if width >= 76:
+        table.add_column(_("Memory"), no_wrap=True, justify="right")
+    if width >= 64:
+        table.add_column(_("Last result"), no_wrap=True, justify="right")
+    for device in snapshot.devices[:shown]:
+        cells: list[str | Text] = [
+            device.name,
+            _device_state(device, width),
+            Text(wording.rate(device.tops), style="bold"),
+            str(device.tasks),
+            wording.temperature(device),
+            wording.power(device),
+        ]
+        if width >= 76:
+            cells.append(wording.memory(device))
+        if width >= 64:
+            cells.append(wording.last_result(device))
+        table.add_row(*cells)
+    if not snapshot.devices:
+        table.add_row(Text(_("none yet"), style="dim"))
+    parts: list[RenderableType] = [table]
+    if hidden := len(snapshot.devices) - shown:
+        line = _("and {count} more; {tops} TOPS together")
+        tops = wording.rate(snapshot.tops)
+        if hidden > 0:
+            parts.append(_one_row(line.format(count=hidden, tops=tops), "dim"))
+    return _frame(Group(*parts), _("Devices"), framed=framed)
+
+
+def _device_state(device: DeviceView, width: int) -> Text:
+    text = Text(wording.state_word(device.state), style=_STYLES[device.state])
+    if device.reason and width >= 100:
+        text.append(f": {device.reason}", style="dim")
+    return text
+
+
+def _facts(snapshot: Snapshot, width: int, *, framed: bool) -> RenderableType:
+    both = Table.grid(expand=True)
+    both.add_column(ratio=4)
+    both.add_column(ratio=3)
+    half = width * 4 // 7 - (4 if framed else 1)
+    both.add_row(
+        _frame(_chain(snapshot, half), _("Chain"), framed=framed),
+        _frame(_account(snapshot), _("Results"), framed=framed),
+    )
+    return both
+
+
+def _chain(snapshot: Snapshot, width: int) -> RenderableType:
+    chain = snapshot.chain
+    next_block: RenderableType = wording.NOTHING
+    if chain.next_block_in is not None and chain.block_time:
+        next_block = Table.grid(padding=(0, 1))
+        next_block.add_row(
+            f"{chain.next_block_in:.0f} s",
+            ProgressBar(
+                total=chain.block_time,
+                completed=chain.block_time - chain.next_block_in,
+                width=max(4, width - 20),
+                complete_style="cyan",
+                finished_style="cyan",
+            ),
+        )
+    return _pairs(
+        (_("Chain"), chain.chain_id or wording.NOTHING),
+        (_("Node"), chain.node or wording.NOTHING),
+        (_("Height"), wording.NOTHING if chain.height is None else str(chain.height)),
+        (_("Next block"), next_block),
+        (
+            _("Blocks"),
+            _("{seen}, {skipped} skipped, {missed} missed").format(**snapshot.blocks.model_dump()),
+        ),
+    )
+
+
+def _account(snapshot: Snapshot) -> RenderableType:
+    results = snapshot.results
+    return _pairs(
+        (_("Confirmed"), Text(str(results.confirmed), style="bold green")),
+        (_("Pending"), str(results.pending)),
+        (_("Given up"), Text(str(results.given_up), style="yellow" if results.given_up else "")),
+        (_("Fees"), wording.money(snapshot.fees)),
+        (_("Balance"), wording.money(snapshot.balance)),
+    )
+
+
+def _pairs(*rows: tuple[str, RenderableType]) -> Table:
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
+    for name, value in rows:
+        grid.add_row(f"{name} ", value)
+    return grid
+
+
+def _events(snapshot: Snapshot, rows: int, keys: str, *, framed: bool) -> RenderableType:
+    rows -= 2 if framed else 0
+    lines: list[RenderableType] = [
+        Text.assemble(
+            (wording.clock_time(event.at), "dim"),
+            " ",
+            (" ".join(event.line.split()), _EVENT_STYLES.get(event.event, "")),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        for event in snapshot.events[-rows:]
+    ]
+    lines += [Text("")] * (rows - len(lines))
+    return _frame(Group(*lines), _("Events"), keys, framed=framed)
+
+
+def _frame(content: RenderableType, title: str, foot: str = "", *, framed: bool) -> RenderableType:
+    if not framed:
+        return content
+    return Panel(
+        content,
+        title=title,
+        title_align="left",
+        subtitle=foot or None,
+        subtitle_align="right",
+        border_style=_FRAME,
+        box=box.ROUNDED,
+        expand=True,
+    )
+
+
+def _one_row(line: str, style: str) -> Text:
+    return Text(" ".join(line.split("\n")), style=style, no_wrap=True, overflow="ellipsis")

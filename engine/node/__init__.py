@@ -1,0 +1,8 @@
+"""The composition root: what a running engine is made of.
+
+Read them in this order:
+
+    node.py       `mine`: checks, ledger, pool, watcher, sender, put together
+    preflight.py  what must be right before anything starts
+    sandbox.py    a devnet with a funded key, for a first try
+"""

@@ -1,0 +1,175 @@
+"""What must be right before the first block: each check with what it found and how to mend it.
+
+    chain = look_at_chain(client)
+    print(check_clock(chain).found)
+    demand(check_balance(client, address, gas_price))
+
+`mine` stops at the first that failed; `doctor` shows them all.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+from typing import Literal
+
+from engine.runtime.errors import SetupError
+from engine.txmgr.ledger import UNKNOWN_GENESIS
+from node_client.block import Block
+from node_client.networks import NETWORKS, Network, format_cpc
+from node_client.rpc import NodeClient, NodeStatus
+from node_client.transaction import BASE_GAS, TxType
+
+CLOCK_SLACK_SECONDS = 30.0
+LATE_BLOCKS = 10
+ENOUGH_RESULTS = 100
+"""A balance that pays for fewer results than this is warned about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `mend` is a sentence or a command, empty where nothing is wrong.
+
+    `name` stands for machines, too, and is never translated. "skip": there was nothing to look at.
+    """
+
+    name: str
+    state: Literal["ok", "warn", "fail", "skip"]
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The chain that a node serves. `genesis` is the hash of its first block, or UNKNOWN_GENESIS."""
+
+    status: NodeStatus
+    tip: Block
+    network: Network
+    genesis: str
+
+    @property
+    def chain_id(self) -> str:
+        """The chain id in the tip's header."""
+        return self.tip.header.chain_id
+
+    @property
+    def pinned_genesis(self) -> str | None:
+        """What every node of this chain has to show; None where that is not known."""
+        return None if self.genesis == UNKNOWN_GENESIS else self.genesis
+
+
+def look_at_chain(client: NodeClient) -> Chain:
+    """Ask the node who it is. Raises NodeError, or SetupError for an unknown network."""
+    status, tip = client.latest_block()
+    network = NETWORKS.get(status.network)
+    if network is None:
+        raise SetupError(
+            _(
+                "the node is on network {network!r}, which cpc-engine does not know (known:"
+                " {names})"
+            ).format(network=status.network, names=", ".join(NETWORKS)),
+            advice=_("Point --node at another node, or update cpc-engine."),
+        )
+    return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS)
+
+
+def check_network(chain: Chain) -> Check:
+    """Network and chain id."""
+    return Check(
+        "network",
+        "ok",
+        _("{name}, chain {chain_id}, height {height}").format(
+            name=chain.network.name, chain_id=chain.chain_id, height=chain.status.height
+        ),
+    )
+
+
+def check_clock(chain: Chain, now: float | None = None) -> Check:
+    """This machine's clock against the tip's time stamp (whole seconds)."""
+    late = (time.time() if now is None else now) - chain.tip.header.timestamp
+    if late < -CLOCK_SLACK_SECONDS:
+        return Check(
+            "clock",
+            "fail",
+            _("this machine's clock is {late:.0f} s behind the chain's newest block").format(
+                late=-late
+            ),
+            _("Set the clock: timedatectl set-ntp true"),
+        )
+    if late > CLOCK_SLACK_SECONDS + LATE_BLOCKS * chain.network.block_time:
+        return Check(
+            "clock",
+            "warn",
+            _(
+                "the newest block is {late:.0f} s old: the node syncs, the chain stands"
+                " still, or this machine's clock is ahead"
+            ).format(late=late),
+            _("Check the clock (timedatectl) and the node (cpc-engine query status)."),
+        )
+    return Check(
+        "clock", "ok", _("the newest block is {late:.0f} s old").format(late=max(late, 0.0))
+    )
+
+
+def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
+    """Whether the account can pay for results."""
+    account = client.balance(address)
+    fee = BASE_GAS[TxType.SUBMIT_RESULT] * gas_price
+    results = account.balance // fee
+    found = _("{balance} CPC, enough for {results} results").format(
+        balance=format_cpc(account.balance), results=results
+    )
+    mend = _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {url}").format(
+        address=address, url=client.urls[0]
+    )
+    if results == 0:
+        mend += "\n" + _("Coins that were sent just now count from the next block on.")
+        return Check(
+            "balance", "fail", _("insufficient balance: {found}").format(found=found), mend
+        )
+    if results < ENOUGH_RESULTS:
+        return Check("balance", "warn", found, mend)
+    return Check("balance", "ok", found)
+
+
+def check_gas_price(network: Network, gas_price: int) -> Check:
+    """Whether the network takes this price."""
+    if gas_price < network.min_gas_price:
+        return Check(
+            "gas price",
+            "fail",
+            _("{gas_price} units a gas, and {name} takes {min_gas_price} at least").format(
+                gas_price=gas_price, name=network.name, min_gas_price=network.min_gas_price
+            ),
+            _("Use --gas-price {min_gas_price}.").format(min_gas_price=network.min_gas_price),
+        )
+    return Check("gas price", "ok", _("{gas_price} units a gas").format(gas_price=gas_price))
+
+
+def check_disk(directory: Path) -> Check:
+    """Whether the ledger can be written and has room to grow: about 20 KB a result."""
+    place = directory
+    mend = _("Name another directory with CPC_STATE.")
+    try:
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return Check("disk", "fail", f"{place}: {error.strerror}", mend)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Check("disk", "fail", _("{place} cannot be written to").format(place=place), mend)
+    if free < 100 * 2**20:
+        found = _("{free:.0f} MiB free at {place}").format(free=free / 2**20, place=place)
+        return Check("disk", "fail", found, _("Free some space."))
+    found = _("{free:.1f} GiB free at {place}").format(free=free / 2**30, place=place)
+    return Check("disk", "ok", found)
+
+
+def demand(check: Check) -> Check:
+    """Give a check back, or raise SetupError where it failed."""
+    if check.state == "fail":
+        raise SetupError(f"{check.name}: {check.found}", advice=check.mend)
+    return check

@@ -1,0 +1,152 @@
+"""Text from a peer that nobody trusts -> a message, a refusal, or nothing. It never raises.
+
+>>> from engine.poc_protocol.frames import FROM_VALIDATOR
+>>> decoder = Decoder(FROM_VALIDATOR)
+>>> decoder.decode('{"type": "cancel", "job_id": "7", "why": "?"}')
+Cancel(job_id='7')
+>>> decoder.decode('{"type": "cancel"}')
+Refusal(code='invalid_field', job_id=None, detail='job_id: Field required')
+>>> decoder.decode('{"type": "weather"}') is None, decoder.unknown_types, decoder.unknown_fields
+(True, 1, 1)
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine.poc_protocol.constants import MAX_DEPTH, MAX_FRAME_BYTES, MAX_ITEMS, RefusalCode
+from engine.poc_protocol.frames import Frame, Id, one_line
+
+_ID = TypeAdapter[str](Id)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A frame that cannot be used, and the job that it names, where that can be read."""
+
+    code: RefusalCode
+    job_id: str | None
+    detail: str
+
+
+class Decoder:
+    """Reads the frames of one connection in one direction, and counts what it ignores."""
+
+    def __init__(self, kinds: Sequence[type[Frame]]) -> None:
+        """`kinds`: `frames.FROM_VALIDATOR` or `frames.FROM_WORKER`."""
+        self._kinds = {kind.kind: kind for kind in kinds}
+        self._fields = {kind.kind: {"type", *kind.model_fields} for kind in kinds}
+        self.unknown_types = 0
+        self.unknown_fields = 0
+        self.refused = 0
+
+    def decode(self, message: str | bytes) -> Frame | Refusal | None:
+        """The frame; None for one of an unknown type."""
+        read = self._decode(message)
+        if isinstance(read, Refusal):
+            self.refused += 1
+        return read
+
+    def _decode(self, message: str | bytes) -> Frame | Refusal | None:
+        if not isinstance(message, str):
+            return Refusal("not_text", None, _("a frame must be text"))
+        if _is_long(message):
+            return refuse_long()
+        try:
+            value = _parse(message)
+        except (ValueError, RecursionError) as error:
+            return Refusal("not_json", None, one_line(str(error)))
+        if not isinstance(value, dict):
+            return Refusal("not_json", None, _("a frame must be a JSON object"))
+        kind = value.get("type")
+        if not isinstance(kind, str):
+            return Refusal("invalid_field", _job_id(value), _("type: it must be text"))
+        if kind not in self._kinds:
+            self.unknown_types += 1
+            return None
+        self.unknown_fields += len(value.keys() - self._fields[kind])
+        try:
+            return self._kinds[kind].model_validate(value)
+        except ValidationError as error:
+            return Refusal("invalid_field", _job_id(value), _first(error))
+
+
+def refuse_long() -> Refusal:
+    """What becomes of a frame over 16 MiB, which nobody reads."""
+    return Refusal(
+        "too_large",
+        None,
+        _("a frame has at most {MAX_FRAME_BYTES} bytes").format(MAX_FRAME_BYTES=MAX_FRAME_BYTES),
+    )
+
+
+def _is_long(text: str) -> bool:
+    if len(text) > MAX_FRAME_BYTES:
+        return True
+    return not text.isascii() and len(text.encode(errors="replace")) > MAX_FRAME_BYTES
+
+
+def _parse(text: str) -> Any:
+    """Parsed JSON whose size in memory is bounded. Raises ValueError or RecursionError."""
+    if sum(text.count(mark) for mark in "[{,") > MAX_ITEMS:
+        raise ValueError(_("there are more than {MAX_ITEMS} values").format(MAX_ITEMS=MAX_ITEMS))
+    value = json.loads(
+        text, object_pairs_hook=_each_once, parse_constant=_no_constant, parse_float=_finite
+    )
+    _check_depth(value)
+    return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two readers of an object with a key twice may read two things, and sign one."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError(_("a key stands twice in an object"))
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(_("{name} is no JSON").format(name=name))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(_("a number is out of range"))
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _depth in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise ValueError(
+        _("more than {MAX_DEPTH} objects or lists stand inside one another").format(
+            MAX_DEPTH=MAX_DEPTH
+        )
+    )
+
+
+def _job_id(value: dict[str, Any]) -> str | None:
+    try:
+        return _ID.validate_python(value.get("job_id"), strict=True)
+    except ValidationError:
+        return None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return one_line(f"{place}: {first['msg']}")

@@ -1,0 +1,13 @@
+"""Work for PoC validators over WebSocket: the worker's end of `engine/poc_protocol`.
+
+Read them in this order:
+
+    worker.py        the thread: a connection and a session for each validator
+    connection.py    dials, and dials again
+    session.py       what is answered to which frame (replies.py, openings.py, jobs.py)
+    context.py       what all sessions share: key, devices, limits, ledger, blobs
+    config.py        what the operator asked for, checked
+    job_ledger.py    which job was answered with what; survives a crash
+    blob_fetcher.py  fetches large inputs
+    submission.py    sends a validator's result to the chain, too
+"""

@@ -1,0 +1,96 @@
+"""Gets the blobs that a payload names from the validator that named them, chunk by chunk.
+
+The worker asks, so no more comes than it wants; what arrives counts only when its SHA-256 is right.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections import defaultdict
+from collections.abc import Callable
+from gettext import gettext as _
+
+from engine.jobs.blobs import BlobCache, BlobError, BlobRef, Receiving
+from engine.poc_protocol.constants import CHUNK_BYTES
+from engine.poc_protocol.frames import BlobChunk, BlobRequest
+from engine.runtime.errors import BadInput
+
+CHUNK_SECONDS = 60.0
+
+
+class FetchFailed(BlobError):
+    """The validator does not give the data that it named."""
+
+
+class Fetcher:
+    """The fetches of one session."""
+
+    def __init__(self, blobs: BlobCache, ask: Callable[[BlobRequest], None]) -> None:
+        self._blobs = blobs
+        self._ask = ask
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._users: dict[str, int] = defaultdict(int)
+        self._asked: dict[tuple[str, str, int], asyncio.Future[BlobChunk]] = {}
+
+    async def fetch(self, job_id: str, ref: BlobRef) -> None:
+        """Have the blob in the cache. Raises BlobError."""
+        self._users[ref.sha256] += 1
+        try:
+            async with self._locks[ref.sha256]:  # two jobs with one model fetch it once
+                if not self._blobs.has(ref):
+                    await self._receive(job_id, ref)
+        finally:
+            self._users[ref.sha256] -= 1
+            if not self._users[ref.sha256]:
+                del self._users[ref.sha256], self._locks[ref.sha256]
+
+    async def _receive(self, job_id: str, ref: BlobRef) -> None:
+        receiving = self._blobs.receive(ref)
+        try:
+            while not receiving.complete:
+                await self._receive_chunk(job_id, receiving)
+        except BadInput as error:
+            raise FetchFailed(str(error), advice=error.advice) from error
+        finally:
+            receiving.abandon()
+
+    async def _receive_chunk(self, job_id: str, receiving: Receiving) -> None:
+        ref, offset = receiving.ref, receiving.next_offset
+        length = min(CHUNK_BYTES, ref.size - offset)
+        chunk = await self._ask_for(
+            BlobRequest(job_id=job_id, sha256=ref.sha256, offset=offset, length=length)
+        )
+        if chunk.data is None:
+            raise FetchFailed(_("the validator does not have the data that it names"))
+        try:
+            data = base64.b64decode(chunk.data, validate=True)
+        except (binascii.Error, ValueError):
+            raise FetchFailed(_("a chunk of data is no base64")) from None
+        receiving.add(offset, data)
+
+    async def _ask_for(self, request: BlobRequest) -> BlobChunk:
+        key = (request.job_id, request.sha256, request.offset)
+        future: asyncio.Future[BlobChunk] = asyncio.get_running_loop().create_future()
+        self._asked[key] = future
+        try:
+            self._ask(request)
+            async with asyncio.timeout(CHUNK_SECONDS) as patience:
+                return await future
+        except TimeoutError:
+            if not patience.expired():
+                raise  # the job's own deadline
+            raise FetchFailed(_("the data that the payload names did not come")) from None
+        finally:
+            self._asked.pop(key, None)
+
+    def take(self, chunk: BlobChunk) -> None:
+        """A chunk came; one that nobody asked for is let be."""
+        future = self._asked.get((chunk.job_id, chunk.sha256, chunk.offset))
+        if future is not None and not future.done():
+            future.set_result(chunk)
+
+    def lost(self) -> None:
+        """The connection is gone, and with it what was asked for."""
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(FetchFailed(_("the connection was cut")))

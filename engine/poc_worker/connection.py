@@ -1,0 +1,207 @@
+"""The connection to one validator: dialled, listened to, lost, and dialled again, for weeks.
+
+A validator is not trusted. What it sends is bounded before it is read (`websocket.py`), read no faster
+than `FRAMES_A_SECOND`, and nothing waits for a validator that does not read: its connection ends.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import Any, NoReturn
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from engine.poc_protocol.constants import MAX_FRAME_BYTES
+from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
+from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, encode, one_line
+from engine.poc_protocol.rate_limit import Allowance
+from engine.poc_protocol.websocket import SOCKET_LIMITS, TooLong, read_message
+from engine.poc_worker.session import Session
+from engine.poc_worker.urls import is_loopback
+from engine.runtime.errors import DatabaseError, LedgerError
+
+FRAMES_A_SECOND = 100.0
+FRAMES_AT_ONCE = 400
+MAX_UNSENT = 1024
+MAX_UNSENT_BYTES = 4 * MAX_FRAME_BYTES
+"""What waits for a validator that does not read, in frames and in bytes."""
+
+Report = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Times in seconds. Pauses double from `first` to `most`, and start over after `well`."""
+
+    first: float = 1.0
+    most: float = 60.0
+    well: float = 30.0
+    opening: float = 15.0
+    sending: float = 30.0
+    silence: float = 20.0
+    """A peer that answers no ping for so long is gone."""
+
+
+class _NoRedirects(connect):
+    """A validator is what was dialled: where it points to was not asked for, and is not signed."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class Link:
+    """Keeps `session` connected."""
+
+    def __init__(
+        self, url: str, session: Session, report: Report, patience: Patience | None = None
+    ) -> None:
+        self._url = url
+        self._decoder = Decoder(FROM_VALIDATOR)
+        self._session = session
+        self._report = report
+        self._patience = patience or Patience()
+        self._told: str | None = None
+
+    async def run(self) -> None:
+        """Until cancelled. Raises DatabaseError, LedgerError."""
+        pause = self._patience.first
+        while True:
+            began = time.monotonic()
+            reason = await self._connect()
+            if time.monotonic() - began >= self._patience.well:
+                pause = self._patience.first
+            wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all come at once
+            self._tell_down(reason, wait)
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, self._patience.most)
+
+    async def _connect(self) -> str:
+        """One connection, to its end. Gives the reason of the end."""
+        patience = self._patience
+        try:
+            async with _NoRedirects(
+                self._url,
+                open_timeout=patience.opening,
+                ping_interval=patience.silence,
+                ping_timeout=patience.silence,
+                close_timeout=2,
+                proxy=None if is_loopback(self._url) else True,
+                **SOCKET_LIMITS,
+            ) as connection:
+                return await self._serve(connection)
+        except TimeoutError:
+            return _("it did not answer within {seconds:.0f} s").format(seconds=patience.opening)
+        except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
+            return one_line(str(error) or type(error).__name__)
+        except (DatabaseError, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001 - nor one over what a peer does to a connection
+            self._tell_bug(error)
+            return type(error).__name__
+
+    async def _serve(self, connection: ClientConnection) -> str:
+        outbox = _Outbox(connection, self._patience.sending)
+        self._told = None
+        self._report("validator_up", url=self._url)
+        self._session.connected(outbox.put)
+        writing = asyncio.create_task(outbox.run())
+        try:
+            await self._listen(connection)
+        except ConnectionClosed as closed:
+            return outbox.trouble or _closing_words(closed)
+        finally:
+            self._session.lost()
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _listen(self, connection: ClientConnection) -> NoReturn:
+        allowance = Allowance(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        while True:
+            message = await read_message(connection)
+            wait = allowance.take()
+            if wait:
+                await asyncio.sleep(wait)
+            read = refuse_long() if isinstance(message, TooLong) else self._decoder.decode(message)
+            size = 0 if isinstance(message, TooLong) else len(message)
+            if read is not None:
+                self._take(read, size)
+
+    def _take(self, read: Frame | Refusal, size: int) -> None:
+        try:
+            self._session.take(read, size)
+        except (DatabaseError, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a slip over one frame must not end the others' work
+            self._tell_bug(error)
+
+    def _tell_bug(self, error: Exception) -> None:
+        detail = one_line(f"{type(error).__name__}: {error}")
+        self._report("validator_bug", url=self._url, detail=detail)
+
+    def _tell_down(self, reason: str, wait: float) -> None:
+        """Once for each reason: a validator may be away for days."""
+        if reason != self._told:
+            self._told = reason
+            self._report(
+                "validator_down",
+                url=self._url,
+                reason=reason,
+                seconds=wait,
+                unknown_types=self._decoder.unknown_types,
+                unknown_fields=self._decoder.unknown_fields,
+                refused=self._decoder.refused,
+            )
+
+
+class _Outbox:
+    """Frames on their way out: the session never waits for the network."""
+
+    def __init__(self, connection: ClientConnection, patience: float) -> None:
+        self.trouble = ""
+        self._connection = connection
+        self._patience = patience
+        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._bytes = 0
+
+    def put(self, frame: Frame) -> None:
+        """Send it when its turn comes; a peer that reads too slowly loses the connection."""
+        text = encode(frame)
+        self._bytes += len(text)
+        full = self._bytes > MAX_UNSENT_BYTES or self._waiting.qsize() >= MAX_UNSENT
+        if full and not self.trouble:
+            self._give_up()
+        elif not self.trouble:
+            self._waiting.put_nowait(text)
+
+    async def run(self) -> None:
+        """Until cancelled, or the connection ends."""
+        while True:
+            text = await self._waiting.get()
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._connection.send(text)
+            except TimeoutError:
+                self._give_up()
+                return
+            except ConnectionClosed:
+                return  # whoever listens is told the same
+            self._bytes -= len(text)
+
+    def _give_up(self) -> None:
+        self.trouble = _("it does not read what it is sent")
+        self._connection.transport.abort()
+
+
+def _closing_words(closed: ConnectionClosed) -> str:
+    frame: Any = closed.rcvd
+    if frame is None:
+        return _("the connection was cut")
+    if not frame.reason:
+        return _("it closed the connection ({code})").format(code=frame.code)
+    return _("it closed the connection ({code}: {reason})").format(
+        code=frame.code, reason=one_line(frame.reason)
+    )

@@ -1,0 +1,103 @@
+"""What the sessions with all validators share: key, devices, limits, ledger, blobs.
+
+The limits are the worker's own. It tells them to validators in its hello, and holds to them whatever
+a validator asks.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.jobs.blobs import BlobCache
+from engine.jobs.kind import JobKind, JobLimits
+from engine.monitor.reporter import Reporter
+from engine.poc_protocol.constants import MAX_FRAME_BYTES
+from engine.poc_protocol.frames import Capabilities
+from engine.poc_worker.job_ledger import JobLedger, Known
+from engine.pool.messages import Computed, Done
+from kernels.work import DeviceWork
+from node_client.keys import PrivateKey
+
+SILENT_JOBS = 64
+"""Jobs of a validator that never challenged: it does not know `busy`, so its jobs wait in a line."""
+MOST_WAITING_BYTES = 4 * MAX_FRAME_BYTES
+"""Of a validator's payloads that are not answered yet."""
+MOST_DEVICES_TOLD = 64
+
+
+class Executor(Protocol):
+    """Where work for the devices is handed in: `engine.pool.executor.Desk`."""
+
+    def submit(
+        self, work: DeviceWork, *, name: str = "", priority: int = 1
+    ) -> "Future[Computed | Done]":
+        """The future gives the checked result, or raises JobGivenUp."""
+
+
+class Answered(Protocol):
+    """Told of each result that stands: see `engine/poc_worker/submission.py`."""
+
+    def __call__(self, known: Known) -> None:
+        """`known.result` is there. May be called again for the same job."""
+
+
+class Room:
+    """How many jobs of one validator are at work, and how large they are.
+
+    Each has its own, so that none can take the others' place.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self.inside = 0
+        self._bytes = 0
+
+    def enter(self, size: int, *, silent: bool) -> bool:
+        """Take a job of `size` bytes in; False where there is no room. `silent`: without a hello."""
+        most = max(self._jobs, SILENT_JOBS) if silent else self._jobs
+        if self.inside >= most or self._bytes + size > MOST_WAITING_BYTES:
+            return False
+        self.inside += 1
+        self._bytes += size
+        return True
+
+    def leave(self, size: int) -> None:
+        """That job is answered, or will not be."""
+        self.inside -= 1
+        self._bytes -= size
+
+
+def _not_told(known: Known) -> None:  # noqa: ARG001
+    return
+
+
+@dataclass(slots=True)
+class Workplace:
+    """See the module.
+
+    `jobs`: at once, of each validator. `chain_id`: where it is known, no other one is signed.
+    """
+
+    key: PrivateKey
+    executor: Executor
+    kinds: Mapping[str, JobKind]
+    limits: JobLimits
+    ledger: JobLedger
+    blobs: BlobCache
+    report: Reporter
+    devices: tuple[str, ...] = ()
+    jobs: int = 2
+    chain_id: str | None = None
+    answered: Answered = _not_told
+
+    def capabilities(self) -> Capabilities:
+        """What the hello says."""
+        return Capabilities(
+            kinds=tuple(sorted(self.kinds)),
+            devices=self.devices[:MOST_DEVICES_TOLD],
+            matrix_size=self.limits.matrix_size,
+            iterations=self.limits.iterations,
+            product=self.limits.multiply_adds,
+            jobs=self.jobs,
+        )

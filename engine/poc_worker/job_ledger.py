@@ -1,0 +1,165 @@
+"""What was asked of this worker by validators, and what it answered: on disk before it is said.
+
+    with open_job_ledger(path) as ledger:
+        ledger.record_taken(Offer(url, job_id, task_id, "synthetic", payload_digest))
+        ledger.record_result(url, job_id, result)
+
+A job is known by (validator's URL, job_id), and bound to its task and the digest of its payload for
+as long as it is known. One ledger belongs to one account. The newest `KEPT` jobs are kept.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+from engine.runtime.database import Database, lock_file
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY, url TEXT NOT NULL, job_id TEXT NOT NULL, task_id TEXT NOT NULL,
+    kind TEXT NOT NULL, payload_digest BLOB NOT NULL, taken_at REAL NOT NULL,
+    result_hash TEXT, proof TEXT, data_sha256 TEXT, data_size INTEGER, device TEXT, seconds REAL,
+    computed_at REAL,
+    error TEXT, error_message TEXT,
+    accepted INTEGER, reason TEXT, verdict_at REAL,
+    UNIQUE (url, job_id)) STRICT;
+"""
+
+KEPT = 200_000
+_PRUNE_EVERY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A job as it came. `payload_digest`: 32 bytes, `digests.payload_digest`."""
+
+    url: str
+    job_id: str
+    task_id: str
+    kind: str
+    payload_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a device made of it, checked. `data_size` bytes with `data_sha256` go with it, if any."""
+
+    result_hash: str
+    proof: str | None
+    data_sha256: str | None
+    data_size: int | None
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A job that came before, and its result, where there is one."""
+
+    offer: Offer
+    result: Result | None
+    accepted: bool | None
+    """The validator's verdict."""
+
+
+@contextmanager
+def open_job_ledger(path: Path) -> "Iterator[JobLedger]":
+    """Open or make the file. Raises BadInput where another process has it, DatabaseError."""
+    lock = lock_file(
+        path.with_name(path.name + ".lock"),
+        _("another cpc-engine works for validators with {path}").format(path=path),
+        _("Stop it first, or give this one another account with --from."),
+    )
+    with lock, Database.open(path, SCHEMA, version=SCHEMA_VERSION) as database:
+        ledger = JobLedger(database)
+        ledger.prune()
+        yield ledger
+
+
+class JobLedger:
+    """See the module. Every method raises DatabaseError where the disk fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, url: str, job_id: str) -> Known | None:
+        """What is known of a job."""
+        rows = self._database.read("SELECT * FROM jobs WHERE url = ? AND job_id = ?", url, job_id)
+        if not rows:
+            return None
+        row = rows[0]
+        offer = Offer(**{name: row[name] for name in Offer.__dataclass_fields__})
+        result = None
+        if row["result_hash"] is not None:
+            result = Result(**{name: row[name] for name in Result.__dataclass_fields__})
+        accepted = None if row["accepted"] is None else bool(row["accepted"])
+        return Known(offer, result, accepted)
+
+    def record_taken(self, offer: Offer) -> None:
+        """The job is at work from now on; it may have been before."""
+        with self._database.write() as db:
+            done = db.execute(
+                "INSERT INTO jobs (url, job_id, task_id, kind, payload_digest, taken_at)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url, job_id)"
+                " DO UPDATE SET error = NULL, error_message = NULL",
+                (
+                    offer.url,
+                    offer.job_id,
+                    offer.task_id,
+                    offer.kind,
+                    offer.payload_digest,
+                    time.time(),
+                ),
+            )
+            if done.lastrowid is not None and done.lastrowid % _PRUNE_EVERY == 0:
+                self.prune()
+
+    def record_result(self, url: str, job_id: str, result: Result) -> None:
+        """The checked result, before anything is signed or sent."""
+        self._set(
+            url,
+            job_id,
+            result_hash=result.result_hash,
+            proof=result.proof,
+            data_sha256=result.data_sha256,
+            data_size=result.data_size,
+            device=result.device,
+            seconds=result.seconds,
+            computed_at=time.time(),
+        )
+
+    def record_error(self, url: str, job_id: str, code: str, message: str) -> None:
+        """Why there is no result this time; the same job may come again."""
+        self._set(url, job_id, error=code, error_message=message)
+
+    def record_verdict(self, url: str, job_id: str, *, accepted: bool, reason: str) -> None:
+        """The validator's word."""
+        self._set(url, job_id, accepted=accepted, reason=reason, verdict_at=time.time())
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs were taken, computed, and found right or wrong by their validators."""
+        row = self._database.read(
+            "SELECT count(*) AS taken, count(result_hash) AS computed,"
+            " coalesce(sum(accepted), 0) AS accepted,"
+            " coalesce(sum(NOT accepted), 0) AS rejected FROM jobs"
+        )[0]
+        return dict(row)
+
+    def _set(self, url: str, job_id: str, **values: Any) -> None:
+        names = ", ".join(f"{name} = ?" for name in values)
+        with self._database.write() as db:
+            db.execute(
+                f"UPDATE jobs SET {names} WHERE url = ? AND job_id = ?",  # noqa: S608 - own names
+                (*values.values(), url, job_id),
+            )
+
+    def prune(self) -> None:
+        """Forget what is older than the newest `KEPT`."""
+        with self._database.write() as db:
+            db.execute("DELETE FROM jobs WHERE id <= (SELECT max(id) FROM jobs) - ?", (KEPT,))

@@ -1,0 +1,114 @@
+"""What a validator may ask about a job that was answered: leaves of its tree, and its data.
+
+For 60 s or until the verdict, and four openings. An opening is work for a device, which has the tree
+still, most of the time, or else computes the job again (`kernels/work/committed.py`).
+"""
+
+import asyncio
+import base64
+from contextlib import suppress
+from gettext import gettext as _
+
+from engine.jobs.blobs import BlobError, BlobRef, MissingBlob
+from engine.jobs.kind import JobRefused
+from engine.jobs.registry import parse_job
+from engine.poc_protocol import frames
+from engine.poc_protocol.constants import MAX_OPENS
+from engine.poc_worker.context import Workplace
+from engine.poc_worker.jobs import Assignment, Shelf, Spawn, wire_code
+from engine.poc_worker.replies import Voice, data_ref
+from engine.pool.messages import Done
+from engine.runtime.errors import JobGivenUp
+
+OPENING_PRIORITY = 2
+"""Before the jobs, which come before the blocks: an opening is worth something for 60 s only."""
+
+
+class Aftermath:
+    """The answered jobs of one validator."""
+
+    def __init__(self, voice: Voice, place: Workplace, spawn: Spawn) -> None:
+        self._voice = voice
+        self._place = place
+        self._spawn = spawn
+        self._shelf = Shelf(self._let_go)
+
+    def begin(self, assignment: Assignment) -> None:
+        """This job's answer goes out now."""
+        self._place.blobs.hold(_refs(assignment))
+        self._shelf.put(assignment)
+
+    def end(self, job_id: str) -> None:
+        """The verdict came."""
+        self._shelf.drop(job_id)
+
+    def tick(self) -> None:
+        """Let go of those whose time is over."""
+        self._shelf.drop_old()
+
+    def open(self, request: frames.Open) -> None:
+        """Open leaves, or say why not."""
+        assignment = self._shelf.get(request.job_id)
+        if assignment is None:
+            message = _("there is no result of it that can be opened now")
+            self._voice.refuse(request.job_id, "expired", message)
+        elif assignment.opens == MAX_OPENS:
+            message = _("it was opened four times already")
+            self._voice.refuse(request.job_id, "invalid_payload", message)
+        else:
+            assignment.opens += 1
+            self._spawn(self._open(assignment, request.leaves))
+
+    async def _open(self, assignment: Assignment, leaves: tuple[int, ...]) -> None:
+        place, offer, result = self._place, assignment.offer, assignment.result
+        connection = self._voice.connection
+        assert result is not None
+        try:
+            job = assignment.job = assignment.job or parse_job(
+                place.kinds, assignment.frame.payload, place.limits, place.blobs
+            )
+            if max(leaves) >= job.leaf_count:
+                message = _("the result has {count} leaves").format(count=job.leaf_count)
+                self._voice.refuse(offer.job_id, "invalid_payload", message)
+                return
+            future = place.executor.submit(
+                job.opening(bytes.fromhex(result.result_hash), leaves),
+                name=_("opening {hex}").format(hex=offer.payload_digest.hex()),
+                priority=OPENING_PRIORITY,
+            )
+            done = await asyncio.wrap_future(future)
+        except (JobRefused, JobGivenUp, BlobError) as error:
+            self._voice.refuse(offer.job_id, wire_code(error), str(error))
+            return
+        assert isinstance(done, Done)
+        if connection == self._voice.connection and self._voice.greeted:
+            siblings = (done.outcome.data or b"").hex()
+            self._voice.say(frames.Opening(job_id=offer.job_id, leaves=leaves, siblings=siblings))
+
+    def give_data(self, request: frames.BlobRequest) -> None:
+        """Send a part of the result's data, or say that it is not to be had."""
+        if not self._voice.greeted:
+            return
+        assignment = self._shelf.get(request.job_id)
+        data = None
+        if assignment is not None and assignment.result is not None:
+            ref = data_ref(assignment.result)
+            if ref is not None and ref.sha256 == request.sha256 and request.offset < ref.size:
+                with suppress(MissingBlob):
+                    raw = self._place.blobs.read(ref, request.offset, request.length)
+                    data = base64.b64encode(raw).decode("ascii")
+        self._voice.say(
+            frames.BlobChunk(
+                job_id=request.job_id, sha256=request.sha256, offset=request.offset, data=data
+            )
+        )
+
+    def _let_go(self, assignment: Assignment) -> None:
+        self._place.blobs.release(_refs(assignment))
+
+
+def _refs(assignment: Assignment) -> tuple[BlobRef, ...]:
+    """Data that the job was made of, and what it came to."""
+    assert assignment.result is not None
+    ref = data_ref(assignment.result)
+    return assignment.refs if ref is None else (*assignment.refs, ref)

@@ -1,0 +1,164 @@
+"""What the worker says to one validator, and whether it may.
+
+    voice.connected(say)        # a connection stands; `say` sends a frame over it
+    voice.answer(challenge)     # who we are
+    voice.result(offer, result)
+
+Before a hello on this connection only results are said: a validator that knows no more than the
+guide's two messages never sees a third. Everything else is for the log.
+"""
+
+import base64
+from collections.abc import Callable
+from gettext import gettext as _
+from typing import Any
+
+from engine import __version__
+from engine.jobs.blobs import BlobRef, MissingBlob
+from engine.poc_protocol import frames
+from engine.poc_protocol.constants import INLINE_BYTES, PROTOCOL, ErrorCode
+from engine.poc_protocol.decoder import Refusal
+from engine.poc_protocol.digests import hello_digest, result_digest
+from engine.poc_protocol.frames import one_line
+from engine.poc_protocol.rate_limit import Allowance
+from engine.poc_worker.context import Workplace
+from engine.poc_worker.job_ledger import Offer, Result
+
+MAX_HELLOS = 4
+"""Challenges that are answered on one connection: each costs a signature."""
+
+Say = Callable[[frames.Frame], None]
+
+
+class Voice:
+    """See the module. For one event loop."""
+
+    def __init__(self, url: str, place: Workplace) -> None:
+        self.url = url
+        self.connection = 0
+        """The number of the connection that stands, or stood last."""
+        self._place = place
+        self._say: Say | None = None
+        self._nonce: str | None = None
+        self._hellos = 0
+        self._log = Allowance(rate=2.0, burst=200)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection stands."""
+        return self._say is not None
+
+    @property
+    def greeted(self) -> bool:
+        """Whether a hello was said on the connection that stands."""
+        return self._nonce is not None
+
+    def connected(self, say: Say) -> None:
+        """A new connection stands."""
+        self.connection += 1
+        self._say = say
+        self._nonce = None
+        self._hellos = 0
+
+    def lost(self) -> None:
+        """It is gone."""
+        self._say = None
+        self._nonce = None
+
+    def answer(self, challenge: frames.Challenge) -> None:
+        """Say hello, unless the validator is of another network, or asks without end."""
+        place = self._place
+        if challenge.protocol != PROTOCOL:
+            self.tell("validator_refused", reason=_("it speaks another version of the protocol"))
+            return
+        if place.chain_id is not None and challenge.chain_id != place.chain_id:
+            reason = _("it belongs to the chain {chain_id}").format(chain_id=challenge.chain_id)
+            self.tell("validator_refused", reason=reason)
+            return
+        if self._hellos == MAX_HELLOS:
+            return
+        self._hellos += 1
+        self._nonce = challenge.nonce
+        key = place.key
+        digest = hello_digest(challenge.nonce, challenge.chain_id, self.url, key.address)
+        self.say(
+            frames.Hello(
+                worker_address=key.address,
+                pub_key=key.public_key,
+                signature=key.sign_digest(digest),
+                capabilities=place.capabilities(),
+                version=__version__,
+            )
+        )
+        self.tell("hello", chain_id=challenge.chain_id)
+
+    def result(self, offer: Offer, result: Result) -> None:
+        """Say a result: signed, and with its data, after a hello."""
+        frame = frames.JobResult(
+            job_id=offer.job_id,
+            worker_address=self._place.key.address,
+            result_hash=result.result_hash,
+            proof=result.proof,
+        )
+        if self._nonce is not None:
+            digest = result_digest(
+                self._nonce,
+                job_id=offer.job_id,
+                task_id=offer.task_id,
+                payload=offer.payload_digest,
+                worker_address=frame.worker_address,
+                result_hash=frame.result_hash,
+                proof=frame.proof,
+            )
+            signature = self._place.key.sign_digest(digest)
+            frame = frame.model_copy(update={"signature": signature, "data": self._data(result)})
+        self.say(frame)
+
+    def refuse(self, job_id: str, code: ErrorCode, message: str) -> None:
+        """Say that a job has no result, or that something about it is not to be had."""
+        message = one_line(message)
+        self.tell("job_declined", job_id=job_id, code=code, message=message)
+        if self.greeted:
+            address = self._place.key.address
+            self.say(
+                frames.JobError(job_id=job_id, worker_address=address, code=code, message=message)
+            )
+
+    def refuse_frame(self, refusal: Refusal) -> None:
+        """Say that a frame cannot be used."""
+        if refusal.job_id is not None:
+            self.refuse(refusal.job_id, "invalid_payload", refusal.detail)
+            return
+        self.tell("frame_refused", reason=refusal.detail)
+        if self.greeted:
+            self.say(frames.ProtocolError(code=refusal.code))
+
+    def say(self, frame: frames.Frame) -> None:
+        """Send it, where a connection stands."""
+        if self._say is not None:
+            self._say(frame)
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """For the log, which no validator may fill."""
+        if self._log.try_take():
+            self._place.report(event, url=self.url, **fields)
+
+    def _data(self, result: Result) -> frames.ResultData | None:
+        ref = data_ref(result)
+        if ref is None:
+            return None
+        inline = None
+        if ref.size <= INLINE_BYTES:
+            try:
+                raw = self._place.blobs.read(ref, 0, ref.size)
+            except MissingBlob:
+                return None  # the result stands without it
+            inline = base64.b64encode(raw).decode("ascii")
+        return frames.ResultData(sha256=ref.sha256, size=ref.size, inline=inline)
+
+
+def data_ref(result: Result) -> BlobRef | None:
+    """The result's data in the cache."""
+    if result.data_sha256 is None or result.data_size is None:
+        return None
+    return BlobRef(result.data_sha256, result.data_size)

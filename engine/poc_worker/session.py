@@ -1,0 +1,220 @@
+"""The worker's side of the protocol with one validator, over as many connections as it takes.
+
+    session.connected(say)      # a connection stands; `say` sends a frame over it
+    session.take(read, size)    # a frame came, or was refused
+    session.lost()              # the connection is gone
+
+    job --> known? --from the ledger--------------------------------------> say it
+            new? --room?--> read, fetch its data --> devices --> write it down --> say it
+
+Work goes on while the connection is cut: what it comes to is written down, and waits until the job
+comes again.
+"""
+
+import asyncio
+import time
+from functools import partial
+from gettext import gettext as _
+
+from engine.jobs.blobs import BlobError, BlobRef
+from engine.jobs.kind import JobRefused, Unsupported
+from engine.jobs.registry import needed_blobs, parse_job
+from engine.poc_protocol import frames
+from engine.poc_protocol.constants import ErrorCode
+from engine.poc_protocol.decoder import Refusal
+from engine.poc_protocol.digests import payload_digest
+from engine.poc_protocol.frames import one_line
+from engine.poc_worker.blob_fetcher import Fetcher
+from engine.poc_worker.context import Room, Workplace
+from engine.poc_worker.job_ledger import Known, Offer, Result
+from engine.poc_worker.jobs import Assignment, Spawn, wire_code
+from engine.poc_worker.openings import Aftermath
+from engine.poc_worker.replies import Say, Voice, data_ref
+from engine.pool.messages import Done
+from engine.runtime.errors import BadInput, DatabaseError, JobGivenUp
+
+
+class Session:
+    """See the module. For one event loop."""
+
+    def __init__(self, url: str, place: Workplace, spawn: Spawn) -> None:
+        self.voice = Voice(url, place)
+        self._url = url
+        self._place = place
+        self._spawn = spawn
+        self.room = Room(place.jobs)
+        self._at_work: dict[str, Assignment] = {}
+        self._aftermath = Aftermath(self.voice, place, spawn)
+        self._fetcher = Fetcher(place.blobs, self.voice.say)
+
+    def connected(self, say: Say) -> None:
+        """A new connection stands."""
+        self.voice.connected(say)
+
+    def lost(self) -> None:
+        """It is gone."""
+        self.voice.lost()
+        self._fetcher.lost()
+
+    def tick(self) -> None:
+        """Time passed: call this now and then."""
+        self._aftermath.tick()
+
+    def take(self, read: frames.Frame | Refusal, size: int) -> None:
+        """A frame of `size` bytes came. Raises DatabaseError."""
+        match read:
+            case Refusal():
+                self.voice.refuse_frame(read)
+            case frames.Challenge():
+                self.voice.answer(read)
+            case frames.Job():
+                self._on_job(read, size)
+            case frames.Cancel():
+                self._on_cancel(read)
+            case frames.Open():
+                self._aftermath.open(read)
+            case frames.BlobRequest():
+                self._aftermath.give_data(read)
+            case frames.BlobChunk():
+                self._fetcher.take(read)
+            case frames.Verdict():
+                self._on_verdict(read)
+
+    def _on_job(self, frame: frames.Job, size: int) -> None:
+        kind = frame.payload.get("challenge_type")
+        offer = Offer(
+            self._url,
+            frame.job_id,
+            frame.task_id,
+            one_line(kind, 64) if isinstance(kind, str) else "",
+            payload_digest(frame.payload),
+        )
+        known = self._place.ledger.find(self._url, frame.job_id)
+        current = self._at_work.get(frame.job_id)
+        before = current.offer if current is not None else known.offer if known else offer
+        if before != offer:
+            message = _("another job came under this id before")
+            self.voice.refuse(frame.job_id, "invalid_payload", message)
+        elif current is not None:
+            current.connection = self.voice.connection
+        elif self.room.enter(size, silent=not self.voice.greeted):
+            result = known.result if known is not None else None
+            assignment = Assignment(frame, offer, size, self.voice.connection, result)
+            self._at_work[frame.job_id] = assignment
+            assignment.task = self._spawn(self._work(assignment))
+            assignment.task.add_done_callback(partial(self._leave, assignment))
+        else:
+            message = _("as many jobs as this worker takes are at work")
+            self.voice.refuse(frame.job_id, "busy", message)
+
+    async def _work(self, assignment: Assignment) -> None:
+        """To the end, whatever the end is."""
+        deadline = assignment.frame.deadline
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - time.time()):
+                result = await self._result(assignment)
+        except TimeoutError:
+            self._fail(assignment, "deadline", _("its deadline passed"))
+        except JobGivenUp as error:
+            if error.code != "stopped":  # else it is done after the next start
+                self._fail(assignment, wire_code(error), str(error))
+        except (JobRefused, BlobError) as error:
+            self._fail(assignment, wire_code(error), str(error))
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a plug-in's slip must not end the others' work
+            self.voice.tell("validator_bug", detail=one_line(f"{type(error).__name__}: {error}"))
+            self._fail(assignment, "failed", _("this worker has a bug"))
+        else:
+            self._answer(assignment, result)
+
+    def _leave(self, assignment: Assignment, _task: "asyncio.Task[None]") -> None:
+        """Called when the task has ended: also where it was cancelled before it began."""
+        self.room.leave(assignment.size)
+        if self._at_work.get(assignment.offer.job_id) is assignment:
+            del self._at_work[assignment.offer.job_id]
+
+    async def _result(self, assignment: Assignment) -> Result:
+        """From the ledger, where all of it is there still; else from a device, and written down."""
+        place, payload, known = self._place, assignment.frame.payload, assignment.result
+        assignment.refs = refs = needed_blobs(place.kinds, payload, place.limits)
+        if known is not None and ((ref := data_ref(known)) is None or place.blobs.has(ref)):
+            return known
+        if not self.voice.greeted and not all(place.blobs.has(ref) for ref in refs):
+            raise Unsupported(_("it names data, which only a validator that challenges can send"))
+        with place.blobs.holding(refs):
+            for ref in refs:
+                await self._fetcher.fetch(assignment.offer.job_id, ref)
+            job = parse_job(place.kinds, payload, place.limits, place.blobs)
+            assignment.job = job
+            place.ledger.record_taken(assignment.offer)
+            kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
+            self.voice.tell("job_taken", job_id=assignment.offer.job_id, kind=kind, cost=job.cost)
+            future = place.executor.submit(job, name=f"{kind} {digest}")
+            done = await asyncio.wrap_future(future)
+        assert isinstance(done, Done)
+        data = done.outcome.data if job.returns_data else None
+        stored = None if data is None else self._store(data)
+        result = Result(
+            result_hash=done.outcome.result_hash.hex(),
+            proof=done.outcome.proof,
+            data_sha256=stored.sha256 if stored else None,
+            data_size=stored.size if stored else None,
+            device=done.device,
+            seconds=done.seconds,
+        )
+        place.ledger.record_result(self._url, assignment.offer.job_id, result)
+        return result
+
+    def _store(self, data: bytes) -> BlobRef:
+        try:
+            return self._place.blobs.put(data)
+        except BadInput as error:  # the disk is full: this job fails, others may not
+            raise BlobError(str(error), advice=error.advice) from error
+
+    def _answer(self, assignment: Assignment, result: Result) -> None:
+        voice, offer = self.voice, assignment.offer
+        assignment.result = result
+        asked_here = voice.is_connected and assignment.connection == voice.connection
+        voice.tell(
+            "job_done",
+            job_id=offer.job_id,
+            result_hash=result.result_hash,
+            device=result.device,
+            seconds=result.seconds,
+            fate=_("sent") if asked_here else _("kept until the job comes again"),
+        )
+        if asked_here:
+            if voice.greeted:
+                self._aftermath.begin(assignment)
+            voice.result(offer, result)
+        if asked_here and not voice.greeted:  # no verdict will come
+            self._place.answered(Known(offer, result, None))
+
+    def _fail(self, assignment: Assignment, code: ErrorCode, message: str) -> None:
+        job_id = assignment.offer.job_id
+        self._place.ledger.record_error(self._url, job_id, code, message)
+        if assignment.connection == self.voice.connection:
+            self.voice.refuse(job_id, code, message)
+
+    def _on_cancel(self, cancel: frames.Cancel) -> None:
+        assignment = self._at_work.pop(cancel.job_id, None)
+        if assignment is not None:
+            assert assignment.task is not None
+            assignment.task.cancel()
+            self._fail(assignment, "cancelled", _("the validator cancelled it"))
+
+    def _on_verdict(self, verdict: frames.Verdict) -> None:
+        self._aftermath.end(verdict.job_id)
+        ledger = self._place.ledger
+        known = ledger.find(self._url, verdict.job_id)
+        if known is None or known.result is None or known.accepted is not None:
+            return  # none of ours, or the last word on it was said
+        reason = one_line(verdict.reason)
+        if verdict.accepted:
+            self._place.answered(known)  # first: after a crash the verdict is not asked for again
+        ledger.record_verdict(self._url, verdict.job_id, accepted=verdict.accepted, reason=reason)
+        if verdict.accepted:
+            self.voice.tell("result_accepted", job_id=verdict.job_id, reason=reason)
+        else:
+            self.voice.tell("result_rejected", job_id=verdict.job_id, reason=reason)

@@ -1,0 +1,60 @@
+"""Which validators a worker may dial.
+
+>>> check_validator_url("ws://localhost:8080/worker")
+'ws://localhost:8080/worker'
+
+Off this machine only `wss`, whose certificate is checked: whoever sits in between would read, and
+could change, what is not encrypted.
+"""
+
+import ipaddress
+from gettext import gettext as _
+from urllib.parse import SplitResult, urlsplit
+
+from engine.poc_protocol.constants import MAX_ID_LENGTH
+from engine.runtime.errors import BadInput
+
+
+def check_validator_url(text: str) -> str:
+    """Give the URL back as it is: it is signed as it was dialled. Raises BadInput."""
+    shown = text[:80]
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise BadInput(_("{url!r} is no URL: {error}").format(url=shown, error=error)) from None
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise BadInput(
+            _("{url!r} is no validator's address").format(url=shown),
+            advice=_("It looks like wss://HOST/worker, or ws://localhost:8080/worker."),
+        )
+    extras = parts.username or parts.password or parts.fragment
+    if (
+        extras
+        or port == 0
+        or len(text) > MAX_ID_LENGTH
+        or not text.isascii()
+        or " " in text
+        or not text.isprintable()
+    ):
+        raise BadInput(
+            _("{url!r} cannot be dialled").format(url=shown),
+            advice=_("Leave out user, password and #..., and keep it under 256 plain characters."),
+        )
+    if parts.scheme == "ws" and not is_loopback(parts):
+        raise BadInput(
+            _("{url} is not on this machine, and ws:// is not encrypted").format(url=shown),
+            advice=_("Use wss://, or a tunnel that ends at ws://localhost."),
+        )
+    return text
+
+
+def is_loopback(url: SplitResult | str) -> bool:
+    """Whether the URL's host is this machine, by its name alone: no resolver is asked."""
+    host = (urlsplit(url) if isinstance(url, str) else url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,77 @@
+"""The thread that works for validators: a link and a session for each, in one event loop.
+
+    worker = PocWorker(urls, place, report)
+    worker.start()
+    worker.stop()
+
+The computing is done elsewhere: `place.executor` hands it to the supervised children.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from engine.poc_worker.connection import Link, Patience
+from engine.poc_worker.context import Workplace
+from engine.poc_worker.session import Session
+
+TICK_SECONDS = 5.0
+
+
+class PocWorker(threading.Thread):
+    """Works for these validators until stopped. `failed` is told of an error that ends it."""
+
+    def __init__(
+        self,
+        urls: Iterable[str],
+        place: Workplace,
+        failed: Callable[[Exception], None],
+        patience: Patience | None = None,
+    ) -> None:
+        super().__init__(name="poc", daemon=True)
+        self._urls = tuple(urls)
+        self._place = place
+        self._failed = failed
+        self._patience = patience
+        self._loop = asyncio.new_event_loop()
+        self._main: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def run(self) -> None:
+        """The thread."""
+        try:
+            with (
+                asyncio.Runner(loop_factory=lambda: self._loop) as runner,
+                suppress(asyncio.CancelledError),
+            ):
+                runner.run(self._work())
+        except BaseExceptionGroup as group:
+            first = group.exceptions[0]
+            self._failed(first if isinstance(first, Exception) else RuntimeError(str(group)))
+        except Exception as error:  # noqa: BLE001 - goes on in the main thread
+            self._failed(error)
+
+    def stop(self, patience: float = 3.0) -> None:
+        """Close the connections. Results that were not sent wait in the ledger."""
+        self._stopping = True
+        with suppress(RuntimeError):  # the loop is closed: it ended by itself
+            self._loop.call_soon_threadsafe(self._cancel)
+        if self.ident is not None:
+            self.join(patience)
+
+    async def _work(self) -> None:
+        self._main = asyncio.current_task()
+        async with asyncio.TaskGroup() as group:
+            sessions = [Session(url, self._place, group.create_task) for url in self._urls]
+            for url, session in zip(self._urls, sessions, strict=True):
+                group.create_task(Link(url, session, self._place.report, self._patience).run())
+            while not self._stopping:
+                await asyncio.sleep(TICK_SECONDS)
+                for session in sessions:
+                    session.tick()
+            raise asyncio.CancelledError
+
+    def _cancel(self) -> None:
+        if self._main is not None:
+            self._main.cancel()

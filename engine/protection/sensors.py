@@ -1,0 +1,122 @@
+"""Looks around once a second, in a thread of its own, and puts what it sees into the inbox.
+
+Cards are read through NVML, CPU and battery through psutil. What a machine lacks is silent.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import psutil
+
+from engine.protection.nvml import Cards
+from engine.protection.policy import Thresholds
+from engine.protection.quiet_hours import QuietHours
+from engine.protection.readings import Fault, Reading, Surroundings
+from engine.runtime.crash import Crashed
+
+LOOK_SECONDS = 1.0
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What the operator wants the machine to be protected from.
+
+    `thresholds` None: the default ones, for cards alone.
+    """
+
+    thresholds: Thresholds | None = None
+    pause_on_battery: bool = False
+    quiet_hours: QuietHours | None = None
+    look_seconds: float = LOOK_SECONDS
+
+
+NO_WISHES = Protection()
+
+
+class Lookout(threading.Thread):
+    """Start it; `stop` it. A crash goes into the inbox."""
+
+    def __init__(
+        self,
+        devices: Sequence[str],
+        inbox: "queue.SimpleQueue[Any]",
+        protection: Protection,
+        *,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        super().__init__(name="lookout", daemon=True)
+        self._stopping = threading.Event()
+        self._devices = devices
+        self._inbox = inbox
+        self._protection = protection
+        self._now = now
+
+    def stop(self) -> None:
+        """End after the look that is under way."""
+        self._stopping.set()
+
+    def change(self, pause_on_battery: bool, quiet_hours: QuietHours | None) -> None:
+        """Look for these from the next look on: from any thread."""
+        self._protection = replace(
+            self._protection, pause_on_battery=pause_on_battery, quiet_hours=quiet_hours
+        )
+
+    def run(self) -> None:
+        """Look, wait, until told to stop."""
+        try:
+            with Cards.open(self._devices) as cards:
+                while not self._stopping.is_set():
+                    self._inbox.put(self.look(cards))
+                    self._stopping.wait(self._protection.look_seconds)
+        except Exception as error:  # noqa: BLE001 - goes on in the main thread
+            self._inbox.put(Crashed(self.name, error))
+
+    def look(self, cards: Cards) -> Surroundings:
+        """Look once."""
+        faults: list[Fault] = cards.faults()
+        hours = self._protection.quiet_hours
+        return Surroundings(
+            readings=cards.read() | self._read_cpu(),
+            faults=tuple(faults),
+            on_battery=self._protection.pause_on_battery and runs_on_battery(),
+            quiet=hours is not None and hours.cover(self._now().time()),
+        )
+
+    def _read_cpu(self) -> dict[str, Reading]:
+        devices = [device for device in self._devices if device in ("cpu", "reference")]
+        if not devices:
+            return {}
+        memory, busy = _ask(psutil.virtual_memory), _ask(psutil.cpu_percent)
+        reading = Reading(
+            temperature=_cpu_temperature(),
+            memory_used=None if memory is None else memory.total - memory.available,
+            memory_total=None if memory is None else memory.total,
+            utilization=None if busy is None else busy / 100,
+        )
+        return dict.fromkeys(devices, reading)
+
+
+def runs_on_battery() -> bool:
+    """Whether there is a battery and nothing is plugged in."""
+    battery = _ask(getattr(psutil, "sensors_battery", None))
+    return battery is not None and battery.power_plugged is False
+
+
+def _cpu_temperature() -> float | None:
+    """The hottest sensor of the processor, where the system shows one."""
+    found = _ask(getattr(psutil, "sensors_temperatures", None)) or {}
+    sensors = (sensor for name in _CPU_SENSORS for sensor in found.get(name, ()))
+    return max((sensor.current for sensor in sensors), default=None)
+
+
+def _ask(question: Callable[[], Any] | None) -> Any:
+    """The answer; None where this system has none, or tells it in a form that psutil cannot read."""
+    try:
+        return None if question is None else question()
+    except (OSError, RuntimeError, ValueError, psutil.Error):
+        return None

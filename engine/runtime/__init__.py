@@ -1,0 +1,11 @@
+"""What every package stands on.
+
+Read them in this order:
+
+    database.py  SQLite files: locked, versioned, written ahead
+    errors.py    the engine's tree of errors
+    paths.py     where state lies
+    signals.py   SIGTERM, SIGINT and SIGHUP
+    systemd.py   the service manager's protocol
+    i18n.py      languages
+"""

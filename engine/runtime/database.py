@@ -1,0 +1,154 @@
+"""A SQLite file that loses nothing: write-ahead log, full sync, one transaction a change.
+
+    with Database.open(path, SCHEMA, version=1) as database:
+        with database.write() as db:
+            db.execute("INSERT INTO ...")
+        rows = database.read("SELECT ... WHERE id = ?", 7)
+
+`kill -9` or a power cut at any moment loses nothing that `write` has left. Several processes may
+open one file; who must be alone takes `lock_file` first.
+"""
+
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from gettext import gettext as _
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from engine.runtime.errors import BadInput, DatabaseError
+
+BUSY_SECONDS = 10.0
+"""How long to wait for another process that writes to the same file."""
+
+
+class Database:
+    """One connection, which threads share: a lock lets one of them in at a time."""
+
+    error: type[BadInput] = DatabaseError
+    """What is raised where the file cannot be used; every method below says DatabaseError."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+        self._db.row_factory = sqlite3.Row
+        self._mutex = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path, schema: str, *, version: int) -> Self:
+        """Open the file, or make it.
+
+        `schema` is SQL that may be carried out again; `version` its number, which another program
+        version is refused for. Raises DatabaseError.
+        """
+        try:
+            _make_private(path.parent)
+            if not path.exists():  # else: to close it would drop the locks of who has it open here
+                path.touch(mode=0o600)
+            with ExitStack() as on_failure:
+                connection = sqlite3.connect(
+                    path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+                )
+                on_failure.callback(connection.close)
+                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                if found not in (0, version):
+                    raise cls.error(
+                        _("{path} has format {found}, and this program knows {version}").format(
+                            path=path, found=found, version=version
+                        ),
+                        advice=_("Use the cpc-engine that made it, or name another file."),
+                    )
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                    connection.execute(f"PRAGMA {pragma}")
+                connection.executescript(schema)
+                connection.execute(f"PRAGMA user_version = {version:d}")
+                on_failure.pop_all()
+        except (sqlite3.Error, OSError) as error:
+            raise cls.error(
+                _("the database {path} cannot be used: {error}").format(path=path, error=error),
+                advice=_("Free the disk or mend the permissions, or name another file."),
+            ) from error
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._mutex:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Every row of a query. Raises DatabaseError."""
+        with self._mutex:
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise self.error(
+                    _("the database could not be read: {error}").format(error=error)
+                ) from error
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on the disk when this is left, or nothing. May be nested.
+
+        Raises DatabaseError.
+        """
+        with self._mutex:
+            if self._db.in_transaction:  # the outer one carries it
+                yield self._db
+                return
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._undo()
+                raise self.error(
+                    _("the database could not be written: {error}").format(error=error),
+                    advice=_("Free the disk; everything that was written before is safe."),
+                ) from error
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _make_private(directory: Path) -> None:
+    # What is made here is this user's alone; one that was there before is as its owner wants it.
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@contextmanager
+def lock_file(
+    path: Path, busy: str, advice: str, *, error: type[BadInput] = BadInput
+) -> Iterator[IO[str]]:
+    """Hold `path` for this process alone. Raises `error` with `busy` where another one has it."""
+    try:
+        _make_private(path.parent)
+        file = path.open("w")
+    except OSError as trouble:
+        raise error(
+            _("{path} cannot be made: {reason}").format(path=path, reason=trouble.strerror),
+            advice=_("Free the disk or mend the permissions, or name another file."),
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise error(busy, advice=advice) from None
+        yield file

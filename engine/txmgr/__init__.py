@@ -1,0 +1,9 @@
+"""Sends results and survives everything: the ledger is written ahead of the network.
+
+Read them in this order:
+
+    ledger.py     what was computed, signed, sent, and became final (schema.py)
+    signer.py     makes and signs a transaction
+    manager.py    the thread: one sender per account, in nonce order
+    inclusion.py  scans blocks for what is ours
+"""

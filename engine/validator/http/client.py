@@ -1,0 +1,180 @@
+"""A customer's end of the market over HTTP.
+
+    market = MarketClient("http://localhost:8080", token="cpc_...")
+    posted = market.post("synthetic", payload, reward="10", deadline=time.time() + 3600)
+    task = market.task(posted["task_id"])
+
+Answers are bounded in size and time. Everything that is raised is a MarketError, or what a person got
+wrong (BadInput).
+"""
+
+import json
+from collections.abc import Iterator
+from gettext import gettext as _
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import requests
+
+from engine.runtime.errors import BadInput, EngineError
+
+ANSWER_BYTES = 32 * 2**20
+TIMEOUT = (3.05, 30.0)
+_PIECE = 2**16
+
+
+class MarketError(EngineError):
+    """The market cannot be reached, or answers something that is none."""
+
+    exit_code = 3
+    advice = _("Check the market's address (--market) and that the validator runs.")
+
+
+class Refused(EngineError):
+    """The market said no. `status` is HTTP's."""
+
+    exit_code = 3
+
+    def __init__(self, status: int, detail: str, *, advice: str | None = None) -> None:
+        super().__init__(_("the market refused: {detail}").format(detail=detail), advice=advice)
+        self.status = status
+
+
+class MarketClient:
+    """See the module. Close it, or let it go."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """Raises BadInput for an address that is none."""
+        if not url.startswith(("http://", "https://")):
+            raise BadInput(
+                _("{url!r} is no market's address").format(url=url[:80]),
+                advice=_("It looks like http://localhost:8080"),
+            )
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["user-agent"] = "cpc-engine"
+        if token is not None:
+            if not (token.isascii() and token.isprintable()) or " " in token:
+                raise BadInput(_("the token is none: it is one word, cpc_..."))
+            self._session.headers["authorization"] = f"Bearer {token}"
+
+    def post(
+        self, challenge_type: str, payload: dict[str, Any], *, reward: str, deadline: float
+    ) -> dict[str, Any]:
+        """Post a task; gives its `task_id`, `status` and `created_at`."""
+        task = {
+            "challenge_type": challenge_type,
+            "payload": payload,
+            "reward": reward,
+            "deadline": deadline,
+        }
+        return self._json("POST", "/tasks", body=json.dumps(task).encode())
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task."""
+        return self._json("GET", f"/tasks/{quote(task_id, safe='')}")
+
+    def tasks(self, **filters: Any) -> dict[str, Any]:
+        """Some tasks: `status`, `challenge_type`, `limit`, `offset`."""
+        given = {name: value for name, value in filters.items() if value is not None}
+        return self._json("GET", f"/tasks?{urlencode(given)}")
+
+    def data(self, task_id: str) -> bytes:
+        """The bytes of a closed task's result."""
+        return self._exchange(
+            "GET", f"/tasks/{quote(task_id, safe='')}/data", most=2**30, retried=True
+        )
+
+    def put_blob(self, sha256: str, content: bytes) -> None:
+        """Hand in bytes that a payload names."""
+        self._json("PUT", f"/blobs/{sha256}", body=content, kind="application/octet-stream")
+
+    def account(self) -> dict[str, Any]:
+        """The customer's own account."""
+        return self._json("GET", "/account")
+
+    def _json(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+    ) -> dict[str, Any]:
+        content = self._exchange(
+            method, path, body=body, kind=kind, most=ANSWER_BYTES, retried=method == "GET"
+        )
+        try:
+            value = json.loads(content)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise MarketError(_("{url} answers what is no market's").format(url=self.url))
+        return value
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        most: int,
+        retried: bool,
+        body: bytes | None = None,
+        kind: str = "",
+    ) -> bytes:
+        headers = {} if body is None else {"content-type": kind}
+        for attempt in range(2 if retried else 1):
+            try:
+                with self._session.request(
+                    method,
+                    self.url + path,
+                    data=body,
+                    headers=headers,
+                    timeout=TIMEOUT,
+                    stream=True,
+                    allow_redirects=False,
+                ) as answer:
+                    content = b"".join(_bounded(answer, most))
+                    status = answer.status_code
+                break
+            except requests.RequestException as error:
+                if attempt == 0 and retried:
+                    continue  # a connection that was kept alive may be gone
+                raise MarketError(
+                    _("no answer from {url}: {error}").format(url=self.url, error=_reason(error))
+                ) from None
+        if 200 <= status < 300:
+            return content
+        raise Refused(status, _detail(content) or f"HTTP {status}", advice=_ADVICE.get(status))
+
+
+_ADVICE = {
+    401: _("Give your token: --token-file FILE, or CPC_TOKEN. The operator hands it out."),
+    402: _("Post with a smaller --reward, or ask the validator's operator for credit."),
+    404: _("Look at what there is: cpc-engine tasks list"),
+    429: _("Wait a little, and try again."),
+}
+
+
+def _bounded(answer: requests.Response, most: int) -> Iterator[bytes]:
+    size = 0
+    for piece in answer.iter_content(_PIECE):
+        size += len(piece)
+        if size > most:
+            raise MarketError(_("an answer of more than {most} bytes").format(most=most))
+        yield piece
+
+
+def _reason(error: requests.RequestException) -> str:
+    match error:
+        case requests.Timeout():
+            return _("it took too long")
+        case requests.ConnectionError():
+            return _("no connection")
+        case _:
+            return type(error).__name__
+
+
+def _detail(content: bytes) -> str:
+    """The complaint's sentence, or nothing."""
+    try:
+        detail = json.loads(content)["detail"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    text = detail if isinstance(detail, str) else ""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:500])

@@ -1,0 +1,171 @@
+"""What goes in and out over HTTP, as PROTOCOL.md has it; amounts are decimal strings of CPC."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.validator.store.database import Books
+from engine.validator.store.jobs import JobRow
+from engine.validator.store.tasks import TaskRow
+from node_client.networks import format_cpc
+
+Status = Literal["pending", "in_progress", "completed", "failed"]
+LARGEST_OFFSET = 2**53
+LATEST = 4_102_444_800
+"""The year 2100: no deadline lies beyond it."""
+
+Cpc = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{1,12}(\.[0-9]{1,18})?$",
+        description="CPC, as a decimal number of at most 18 decimals, above zero",
+        examples=["10.0"],
+    ),
+]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+UnixTime = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
+
+
+class NewTask(BaseModel):
+    """A task that a customer posts. `payload` is that of the kind of job: see docs/jobs.md."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    challenge_type: Annotated[str, Field(min_length=1, max_length=64, examples=["synthetic"])]
+    payload: Annotated[
+        dict[str, Any], Field(examples=[{"seed": "00ff", "matrix_size": 256, "iterations": 1}])
+    ]
+    reward: Cpc
+    deadline: Annotated[UnixTime, Field(description="Unix time", examples=[LATEST])]
+
+
+class Posted(BaseModel):
+    """A task was taken."""
+
+    task_id: str
+    status: Status
+    created_at: float
+
+
+class Data(BaseModel):
+    """The result's own bytes: GET /tasks/ID/data."""
+
+    sha256: Digest
+    size: int
+
+
+class Result(BaseModel):
+    """What a closed task came to.
+
+    `job_payload`: what the worker was given, where that is not the task's payload: its own seed.
+    """
+
+    result_hash: Digest
+    worker_address: str
+    completed_at: float
+    job_id: str
+    proof: str | None
+    job_payload: dict[str, Any] | None
+    data: Data | None
+
+
+class TaskView(BaseModel):
+    """A task. `payload` and the result's `data` are shown to its customer, one task at a time."""
+
+    task_id: str
+    challenge_type: str
+    status: Status
+    reward: str
+    deadline: float
+    created_at: float
+    reason: str | None
+    payload: dict[str, Any] | None
+    result: Result | None
+
+
+class TaskList(BaseModel):
+    """Some of the tasks, the newest first, and how many there are."""
+
+    tasks: list[TaskView]
+    total: int
+    limit: int
+    offset: int
+
+
+class Account(BaseModel):
+    """A customer's own account."""
+
+    name: str
+    credit: str
+
+
+class Blob(BaseModel):
+    """Bytes that were kept, by their name."""
+
+    sha256: Digest
+    size: int
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request's shape."""
+
+    type: str
+    loc: list[str]
+    msg: str
+
+
+class Complaint(BaseModel):
+    """Why a request was refused, in a sentence; `errors` where its shape is wrong."""
+
+    detail: str
+    errors: list[Fault] | None = None
+
+
+class Query(BaseModel):
+    """Which tasks to list. `?status=` filters by nothing."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: Status | Literal[""] | None = None
+    challenge_type: Annotated[str | None, Field(max_length=64)] = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET)] = 0
+
+
+def show(books: Books, task: TaskRow, *, to_customer: bool = False) -> TaskView:
+    """A task for whoever asks. A result is there once the task is closed, and not before.
+
+    `to_customer`: to the one whose task it is, who may see what went in and what came out.
+    """
+    result = None
+    if task.status == "completed" and task.job_id is not None:
+        job = books.jobs.find(task.job_id)
+        assert job is not None
+        result = _result(books, task, job, with_data=to_customer)
+    return TaskView(
+        task_id=task.task_id,
+        challenge_type=task.challenge_type,
+        status=task.status,
+        reward=format_cpc(task.reward),
+        deadline=task.deadline,
+        created_at=task.created_at,
+        reason=task.reason,
+        payload=books.tasks.payload(task.task_id) if to_customer else None,
+        result=result,
+    )
+
+
+def _result(books: Books, task: TaskRow, job: JobRow, *, with_data: bool) -> Result:
+    assert job.result_hash is not None
+    data = None
+    if with_data and job.data is not None and job.data_size is not None:
+        data = Data(sha256=job.data, size=job.data_size)
+    return Result(
+        result_hash=job.result_hash,
+        worker_address=job.worker_address or "",
+        completed_at=task.closed_at or 0.0,
+        job_id=job.job_id,
+        proof=job.proof,
+        job_payload=books.jobs.payload(job.job_id) if task.facts.own_seed else None,
+        data=data,
+    )

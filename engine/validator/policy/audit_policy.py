@@ -1,0 +1,133 @@
+"""What is checked how often, and why no cheat gains by it. Arithmetic only: no clock, no chance.
+
+    policy = Policy()
+    q = policy.full_probability(reward, withheld, openable=False)
+    caught = policy.catch(leaves=1024, wrong=1, q=q)
+
+Three checks stand behind a verdict.
+
+* Openings. Where a result is a tree of leaves (`synthetic`), the validator draws `openings` of them
+  itself, after the commitment, each set of leaves equally likely, so that nothing about them can be
+  ground out beforehand. A result with `wrong` of `leaves` wrong is missed with probability
+  C(leaves - wrong, openings) / C(leaves, openings): none of the wrong ones is drawn.
+* The whole result computed again, by the validator or by a second worker, with probability `q`.
+* Where the result itself is there, a check of its own that is far cheaper and misses nothing worth
+  naming: Freivalds' for a product (`engine/jobs`). Then q counts as 1.
+
+Rewards are withheld for `hold_seconds`. Who is caught loses every reward that is still withheld, W,
+besides that of the job, r, and is out. A check with probability q takes q * (W + r) from a cheat on
+average. So q is chosen from what is at stake (the inspection game; Becker, "Crime and Punishment",
+1968):
+
+    q = min(1, max(least_full, margin * r / (W + r)))
+
+A worker does not work for less than it costs, so the cost c of a job is at most r, and a cheat that
+leaves out the share f of the work changes the worker's profit by
+
+    f * c - D(f) * (W + r)
+
+where D(f) is the probability of being caught. It is never above zero:
+
+* with openings, D(f) >= f (one leaf alone is hit with probability f), so it is at most f * (c - r);
+* without, every cheat is as visible as the largest, f = 1, and q * (W + r) >= min(margin, 1) * r.
+
+A newcomer, or whoever was away until nothing is withheld, has W = 0, hence q = 1 where there are no
+openings: a new name buys nothing. A worker that commits and then does not open is computed again in
+full, so that playing dead is no way out. `deterrence.py` searches all strategies over many jobs.
+"""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+from math import comb
+
+from engine.runtime.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How much is checked. Raises BadInput where the numbers do not keep a cheat from gaining."""
+
+    openings: int = 32
+    """Leaves drawn after the commitment, where the result has leaves (all, if it has fewer)."""
+    least_full: float = 1 / 32
+    """At least this share of the results is checked in full, whatever is withheld."""
+    margin: float = 2.0
+    """How many times what a cheat can gain he stands to lose, on average."""
+    second_worker: float = 0.25
+    """Share of the full checks for which a second worker computes the job, instead of this machine.
+
+    Two workers may be one person, so this leaves 1 - second_worker of the margin.
+    """
+    hold_seconds: float = 86_400.0
+    """How long a reward is withheld after its job was accepted."""
+    half_life: float = 7 * 86_400.0
+    """Seconds until reputation, good or bad, counts half."""
+    least_score: float = 0.2
+    """Workers with less get no task until they have recovered."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.openings <= 1024:
+            raise BadInput(
+                _("{openings} openings are out of range: it must be 1 to 1024").format(
+                    openings=self.openings
+                )
+            )
+        if not 0 <= self.least_full <= 1:
+            raise BadInput(
+                _("a share of full checks is 0 to 1, not {least_full}").format(
+                    least_full=self.least_full
+                )
+            )
+        if self.margin < 1:
+            raise BadInput(
+                _("a margin of {margin} would let a cheat gain: at least 1 is needed").format(
+                    margin=self.margin
+                )
+            )
+        if not 0 <= self.second_worker <= 1 - 1 / self.margin:
+            raise BadInput(
+                _(
+                    "second workers for {second_worker} of the full checks: with a margin of"
+                    " {margin} at most {most:.3f} keeps two who collude from gaining"
+                ).format(
+                    second_worker=self.second_worker, margin=self.margin, most=1 - 1 / self.margin
+                )
+            )
+        if self.hold_seconds <= 0 or self.half_life <= 0:
+            raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
+
+    def full_probability(self, reward: int, withheld: int, *, openable: bool) -> float:
+        """q: how likely the whole result is checked. `reward` and `withheld` in the same units."""
+        if openable:
+            return self.least_full
+        if reward <= 0:
+            return 1.0 if withheld <= 0 else self.least_full
+        return min(1.0, max(self.least_full, self.margin * (reward / (withheld + reward))))
+
+    def second_probability(self, q: float, *, openable: bool) -> float:
+        """How likely a full check is left to a second worker.
+
+        Never where q has to be 1, that is where too little is withheld to deter.
+        """
+        return 0.0 if q >= 1 and not openable else self.second_worker
+
+    def openings_of(self, leaves: int) -> int:
+        """How many of a result's leaves are drawn."""
+        return min(self.openings, leaves)
+
+    def catch_by_openings(self, leaves: int, wrong: int) -> float:
+        """Probability that a draw hits one of the wrong leaves."""
+        return 1 - comb(leaves - wrong, self.openings_of(leaves)) / comb(
+            leaves, self.openings_of(leaves)
+        )
+
+    def catch(self, *, leaves: int, wrong: int, q: float) -> float:
+        """Probability that a result with so many wrong leaves is caught, one way or the other."""
+        return 1 - (1 - q) * (1 - self.catch_by_openings(leaves, wrong))
+
+    def catch_unopened(self, q: float, *, colluding: float = 0.0) -> float:
+        """Probability that a wrong result without leaves is caught.
+
+        `colluding`: the share of the workers that would confirm it, were they the second one.
+        """
+        return q * (1 - self.second_probability(q, openable=False) * colluding)

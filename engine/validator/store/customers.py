@@ -1,0 +1,163 @@
+"""Customers: their tokens, of which only the SHA-256 is kept, and their credit, in units.
+
+    token = customers.add("alice")       # shown once, and never again
+    customers.deposit("alice", parse_cpc("100"), "transaction 51f0...")
+    customers.by_token(token)            # "alice"
+
+A token has 256 bits of the system's randomness, so that a plain hash of it gives nothing away. What
+a task's reward comes from is the credit: posting takes it, and a task that fails gives it back.
+"""
+
+import hashlib
+import re
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from gettext import gettext as _
+
+from engine.runtime.database import Database
+from engine.runtime.errors import BadInput
+from node_client.networks import format_cpc
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer. `credit` in units; `active`: has a token."""
+
+    name: str
+    credit: int
+    active: bool
+
+
+class Customers:
+    """Customers in the validator's database."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, name: str) -> str:
+        """Make a customer, and give the token. Raises BadInput."""
+        if not _NAME.fullmatch(name):
+            raise BadInput(
+                _("{name!r} is no name: use up to 64 letters, digits, dots and dashes").format(
+                    name=name[:80]
+                )
+            )
+        token = _new_token()
+        with self._database.write() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO customers (name, token_sha256, created_at) VALUES (?, ?, ?)",
+                (name, _hash(token), self._clock()),
+            )
+        if done.rowcount == 0:
+            raise BadInput(
+                _("there is a customer {name} already").format(name=name),
+                advice=_("A new token for it: cpc-engine validator customers renew {name}").format(
+                    name=name
+                ),
+            )
+        return token
+
+    def renew(self, name: str) -> str:
+        """Another token in place of the old one. Raises BadInput."""
+        token = _new_token()
+        self._set_token(name, _hash(token))
+        return token
+
+    def revoke(self, name: str) -> None:
+        """Take the token away; what the customer posted is carried out. Raises BadInput."""
+        self._set_token(name, None)
+
+    def by_token(self, token: str) -> str | None:
+        """The customer's name."""
+        rows = self._database.read(
+            "SELECT name FROM customers WHERE token_sha256 = ?", _hash(token)
+        )
+        return rows[0]["name"] if rows else None
+
+    def credit(self, name: str) -> int:
+        """What the customer has, in units. Raises BadInput."""
+        rows = self._database.read("SELECT credit FROM customers WHERE name = ?", name)
+        if not rows:
+            raise _no_customer(name)
+        return int(rows[0]["credit"])
+
+    def deposit(self, name: str, units: int, why: str) -> int:
+        """Add to the credit, and give what it is now. Raises BadInput."""
+        with self._database.write() as db:
+            return _book(db, name, units, self._clock(), why, None)
+
+    def withdraw(self, name: str, units: int, why: str) -> int:
+        """Take from the credit what is there, and give the rest. Raises BadInput."""
+        with self._database.write() as db:
+            return _book(db, name, -units, self._clock(), why, None)
+
+    def all(self) -> list[Customer]:
+        """Every customer, by name."""
+        rows = self._database.read("SELECT * FROM customers ORDER BY name")
+        return [
+            Customer(row["name"], int(row["credit"]), row["token_sha256"] is not None)
+            for row in rows
+        ]
+
+    def pay_escrow(self, db: sqlite3.Connection, name: str, units: int, task_id: str) -> None:
+        """Within a transaction: a task takes its reward. Raises NoCredit."""
+        _book(db, name, -units, self._clock(), "reward", task_id)
+
+    def refund(self, db: sqlite3.Connection, name: str, units: int, why: str, task_id: str) -> None:
+        """Within a transaction: a reward comes back."""
+        _book(db, name, units, self._clock(), why, task_id)
+
+    def _set_token(self, name: str, token_sha256: str | None) -> None:
+        with self._database.write() as db:
+            done = db.execute(
+                "UPDATE customers SET token_sha256 = ? WHERE name = ?", (token_sha256, name)
+            )
+        if done.rowcount == 0:
+            raise _no_customer(name)
+
+
+class NoCredit(BadInput):
+    """The credit does not cover what is asked of it."""
+
+
+def _book(
+    db: sqlite3.Connection, name: str, units: int, at: float, why: str, task_id: str | None
+) -> int:
+    row = db.execute("SELECT credit FROM customers WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise _no_customer(name)
+    credit = int(row["credit"]) + units
+    if credit < 0:
+        raise NoCredit(
+            _("the credit of {name} is {credit} CPC, and {needed} CPC are needed").format(
+                name=name, credit=format_cpc(int(row["credit"])), needed=format_cpc(-units)
+            ),
+            advice=_("The validator's operator adds to it: cpc-engine validator customers deposit"),
+        )
+    db.execute("UPDATE customers SET credit = ? WHERE name = ?", (str(credit), name))
+    db.execute(
+        "INSERT INTO bookings (customer, units, at, why, task_id) VALUES (?, ?, ?, ?, ?)",
+        (name, str(units), at, why, task_id),
+    )
+    return credit
+
+
+def _no_customer(name: str) -> BadInput:
+    return BadInput(
+        _("there is no customer {name!r}").format(name=name[:80]),
+        advice=_("Make one: cpc-engine validator customers add NAME"),
+    )
+
+
+def _new_token() -> str:
+    return f"cpc_{secrets.token_urlsafe(32)}"
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

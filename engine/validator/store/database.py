@@ -1,0 +1,62 @@
+"""Everything that the validator keeps on disk, in one file.
+
+with closing(Books.open(path, Policy())) as books:
+books.customers, books.tasks, books.workers, books.rewards
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+from engine.runtime.database import Database
+from engine.validator.policy.audit_policy import Policy
+from engine.validator.store.customers import Customers
+from engine.validator.store.jobs import Jobs
+from engine.validator.store.rewards import Rewards
+from engine.validator.store.schema import SCHEMA, SCHEMA_VERSION
+from engine.validator.store.tasks import Tasks
+from engine.validator.store.workers import Workers
+
+
+class Books:
+    """The database, and a view of it for each thing that is kept. Close it."""
+
+    def __init__(
+        self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.database = database
+        self.policy = policy
+        self.clock = clock
+        self.customers = Customers(database, clock)
+        self.workers = Workers(database, policy, clock)
+        self.tasks = Tasks(database, clock)
+        self.jobs = Jobs(database, clock)
+        self.rewards = Rewards(database, policy, self.customers, clock)
+
+    @classmethod
+    def open(
+        cls, path: Path, policy: Policy | None = None, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Open the file, or make it, with this policy or else that of the last `serve`.
+
+        Raises DatabaseError.
+        """
+        database = Database.open(path, SCHEMA, version=SCHEMA_VERSION)
+        if policy is None:
+            return cls(database, _kept_policy(database), clock)
+        with database.write() as db:
+            kept = json.dumps(asdict(policy))
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('policy', ?)", (kept,))
+        return cls(database, policy, clock)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+
+def _kept_policy(database: Database) -> Policy:
+    rows = database.read("SELECT value FROM meta WHERE key = 'policy'")
+    return Policy(**json.loads(rows[0]["value"])) if rows else Policy()

@@ -1,0 +1,194 @@
+"""Jobs in the validator's database: one worker's attempt at a task each; see `schema.py`."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.runtime.database import Database
+from engine.validator.store.tasks import to_text
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One worker's attempt at a task.
+
+    `leaves`: drawn after the commitment. `full`: who checks the whole result, `none`, `self` or
+    `second`. `data`: SHA-256 of the result's bytes, once they are here.
+    """
+
+    job_id: str
+    task_id: str
+    role: str
+    worker_address: str | None
+    guest: bool
+    state: str
+    sent_at: float
+    lease_until: float
+    result_hash: str | None
+    proof: str | None
+    committed_at: float | None
+    leaves: tuple[int, ...]
+    full: str
+    data: str | None
+    data_size: int | None
+    ended_at: float | None
+    reason: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a verdict is still to come."""
+        return self.state in ("out", "committed")
+
+
+_COLUMNS = ", ".join(JobRow.__dataclass_fields__)
+
+
+class Jobs:
+    """What belongs together is written in one transaction by `Market` and `Verdicts`."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def send(
+        self,
+        job_id: str,
+        task_id: str,
+        *,
+        own_payload: dict[str, Any] | None,
+        role: str,
+        worker: str | None,
+        nonce: str,
+        lease: float,
+    ) -> JobRow:
+        """A job goes out to a worker (None: a guest), with a lease of so many seconds.
+
+        `own_payload`: where it is not the task's.
+        """
+        now = self._clock()
+        with self._database.write() as db:
+            db.execute(
+                "INSERT INTO jobs (job_id, task_id, role, worker_address, guest, payload, state,"
+                " sent_at, lease_until, nonce) VALUES (?, ?, ?, ?, ?, ?, 'out', ?, ?, ?)",
+                (
+                    job_id,
+                    task_id,
+                    role,
+                    worker,
+                    worker is None,
+                    None if own_payload is None else to_text(own_payload),
+                    now,
+                    now + lease,
+                    nonce,
+                ),
+            )
+            db.execute("UPDATE tasks SET status = 'in_progress' WHERE task_id = ?", (task_id,))
+        return self._existing(job_id)
+
+    def find(self, job_id: str) -> JobRow | None:
+        """The job of that id."""
+        found = self._find("WHERE job_id = ?", job_id)
+        return found[0] if found else None
+
+    def payload(self, job_id: str) -> dict[str, Any]:
+        """What the worker was given."""
+        rows = self._database.read(
+            "SELECT coalesce(j.payload, t.payload) AS payload FROM jobs j JOIN tasks t"
+            " ON t.task_id = j.task_id WHERE j.job_id = ?",
+            job_id,
+        )
+        payload: dict[str, Any] = json.loads(rows[0]["payload"])
+        return payload
+
+    def late(self) -> list[JobRow]:
+        """Jobs that are out, and whose lease has ended."""
+        return self._find("WHERE state = 'out' AND lease_until <= ?", self._clock())
+
+    def of_task(self, task_id: str) -> list[JobRow]:
+        """Every job of a task, in the order in which they were sent."""
+        return self._find("WHERE task_id = ? ORDER BY rowid", task_id)
+
+    def open(self) -> list[JobRow]:
+        """Jobs without a verdict."""
+        return self._find("WHERE state IN ('out', 'committed')")
+
+    def commit(
+        self,
+        job_id: str,
+        *,
+        worker: str,
+        result_hash: str,
+        proof: str | None,
+        signature: str | None,
+        leaves: tuple[int, ...],
+        full: str,
+        data: tuple[str, int] | None,
+    ) -> JobRow:
+        """The worker's commitment, and with it what was drawn to check it."""
+        sha256, size = data or (None, None)
+        with self._database.write() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'committed', worker_address = ?, result_hash = ?,"
+                " proof = ?, signature = ?, committed_at = ?, leaves = ?, full = ?, data = ?,"
+                " data_size = ? WHERE job_id = ? AND state = 'out'",
+                (
+                    worker,
+                    result_hash,
+                    proof,
+                    signature,
+                    self._clock(),
+                    json.dumps(leaves),
+                    full,
+                    sha256,
+                    size,
+                    job_id,
+                ),
+            )
+        return self._existing(job_id)
+
+    def set_data(self, db: sqlite3.Connection, job_id: str, sha256: str, size: int) -> None:
+        """Within a transaction: the result's bytes, as they were computed here."""
+        db.execute(
+            "UPDATE jobs SET data = ?, data_size = ? WHERE job_id = ?", (sha256, size, job_id)
+        )
+
+    def send_again(self, job_id: str, nonce: str, lease: float) -> None:
+        """The worker is back, on a connection with another nonce, and the lease begins anew."""
+        with self._database.write() as db:
+            db.execute(
+                "UPDATE jobs SET lease_until = ?, nonce = ? WHERE job_id = ? AND state = 'out'",
+                (self._clock() + lease, nonce, job_id),
+            )
+
+    def end(self, db: sqlite3.Connection, job_id: str, state: str, reason: str) -> bool:
+        """Within a transaction: the job's one end. False where it has ended before."""
+        done = db.execute(
+            "UPDATE jobs SET state = ?, reason = ?, ended_at = ? WHERE job_id = ?"
+            " AND state IN ('out', 'committed')",
+            (state, reason or None, self._clock(), job_id),
+        )
+        return done.rowcount == 1
+
+    def _existing(self, job_id: str) -> JobRow:
+        found = self.find(job_id)
+        assert found is not None
+        return found
+
+    def _find(self, rest: str, *values: Any) -> list[JobRow]:
+        """`rest` is SQL of this file's own."""
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM jobs {rest}", *values)  # noqa: S608
+        return [_job(row) for row in rows]
+
+
+def _job(row: sqlite3.Row) -> JobRow:
+    values = {name: row[name] for name in JobRow.__dataclass_fields__}
+    return JobRow(
+        **values
+        | {
+            "leaves": tuple(json.loads(values["leaves"] or "[]")),
+            "guest": bool(values["guest"]),
+        }
+    )

@@ -1,0 +1,91 @@
+"""Rewards: booked when a job is accepted, withheld for a time, then due. Units of 10^-18 CPC.
+
+Until it is due a reward is at stake: whoever is caught cheating forfeits what is withheld, and each
+customer gets back what it had paid. Only an address that once said hello is paid: before that nobody
+has shown that it is theirs.
+
+    credit + rewards of open tasks + rewards booked and not forfeited = what customers paid in
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+
+from engine.runtime.database import Database
+from engine.validator.policy.audit_policy import Policy
+from engine.validator.store.customers import Customers
+
+
+class Rewards:
+    """Rewards in the validator's database."""
+
+    def __init__(
+        self,
+        database: Database,
+        policy: Policy,
+        customers: Customers,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._customers = customers
+        self._clock = clock
+
+    def book(
+        self, db: sqlite3.Connection, job_id: str, worker: str, customer: str, units: int
+    ) -> None:
+        """Within a transaction: an accepted job has earned this."""
+        db.execute(
+            "INSERT INTO rewards (job_id, worker_address, customer, units, booked_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (job_id, worker, customer, str(units), self._clock()),
+        )
+
+    def withheld(self, worker: str) -> int:
+        """Units that the worker would lose now."""
+        return _total(
+            self._database.read(
+                "SELECT units FROM rewards WHERE worker_address = ? AND booked_at > ?"
+                " AND forfeited_at IS NULL",
+                worker,
+                self._held_since(),
+            )
+        )
+
+    def forfeit(self, db: sqlite3.Connection, worker: str) -> int:
+        """Within a transaction: take back what is withheld. Gives how much that was."""
+        rows = db.execute(
+            "UPDATE rewards SET forfeited_at = ? WHERE worker_address = ? AND booked_at > ?"
+            " AND forfeited_at IS NULL RETURNING job_id, customer, units",
+            (self._clock(), worker, self._held_since()),
+        ).fetchall()
+        for row in rows:
+            task = db.execute("SELECT task_id FROM jobs WHERE job_id = ?", (row["job_id"],))
+            self._customers.refund(
+                db, row["customer"], int(row["units"]), "forfeited", task.fetchone()["task_id"]
+            )
+        return _total(rows)
+
+    def due(self) -> dict[str, int]:
+        """What each proven worker is owed: rewards no longer withheld, less transfers."""
+        owed: dict[str, int] = {}
+        earned = self._database.read(
+            "SELECT r.worker_address, r.units FROM rewards r JOIN workers w"
+            " ON w.address = r.worker_address WHERE w.proven = 1 AND r.forfeited_at IS NULL"
+            " AND r.booked_at <= ? ORDER BY r.worker_address",
+            self._held_since(),
+        )
+        for row in earned:
+            owed[row["worker_address"]] = owed.get(row["worker_address"], 0) + int(row["units"])
+        for row in self._database.read(
+            "SELECT worker_address, units FROM transfers WHERE state <> 'lost'"
+        ):
+            owed[row["worker_address"]] = owed.get(row["worker_address"], 0) - int(row["units"])
+        return owed
+
+    def _held_since(self) -> float:
+        return self._clock() - self._policy.hold_seconds
+
+
+def _total(rows: list[sqlite3.Row]) -> int:
+    return sum(int(row["units"]) for row in rows)

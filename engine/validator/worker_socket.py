@@ -1,0 +1,171 @@
+"""A worker's WebSocket: text in, frames to the market, frames out; bytes of blobs both ways.
+
+One coroutine reads, another writes, and the connection lives as long as both. A frame that cannot be
+used is answered with a `protocol_error` and the connection lives on, one of more than 32 MiB excepted.
+A worker that says too much is hung up on.
+"""
+
+import asyncio
+import base64
+import binascii
+from contextlib import suppress
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from engine.jobs.blobs import BlobError, BlobRef, Receiving
+from engine.poc_protocol.constants import CHUNK_BYTES, INLINE_BYTES
+from engine.poc_protocol.decoder import Decoder, Refusal
+from engine.poc_protocol.frames import (
+    FROM_WORKER,
+    BlobChunk,
+    BlobRequest,
+    Frame,
+    JobResult,
+)
+from engine.poc_protocol.meters import Meter
+from engine.runtime.errors import EngineError
+from engine.validator.market.actions import FetchData, HangUp
+from engine.validator.service import Outbox, Service
+
+FRAMES_A_SECOND = 50.0
+FRAMES_AT_ONCE = 500.0
+CHUNK_PATIENCE = 30.0
+"""Seconds that a worker has for each chunk of its result."""
+POLICY_VIOLATION = 1008
+
+
+class WorkerSocket:
+    """One connection of a worker."""
+
+    def __init__(self, socket: WebSocket, service: Service, most_data: int) -> None:
+        """`most_data`: bytes that a result may have."""
+        self._socket = socket
+        self._service = service
+        self._most_data = most_data
+        self._decoder = Decoder(FROM_WORKER)
+        self._meter = Meter(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self._inline: dict[str, bytes] = {}
+        self._chunks: dict[tuple[str, str], asyncio.Queue[BlobChunk]] = {}
+        self._link = 0
+        self._outbox = Outbox()
+
+    async def serve(self) -> None:
+        """Until one of the two has enough."""
+        await self._socket.accept()
+        self._link, self._outbox = self._service.enter(self._fetch)
+        writer = asyncio.create_task(self._write())
+        reader = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (writer, reader):
+                task.cancel()
+            await asyncio.gather(writer, reader, return_exceptions=True)
+            self._service.leave(self._link)
+
+    async def _write(self) -> None:
+        while True:
+            item = await self._outbox.next()
+            if isinstance(item, HangUp):
+                with suppress(RuntimeError, WebSocketDisconnect):
+                    await self._socket.close(POLICY_VIOLATION, item.reason[:100])
+                return
+            try:
+                await self._socket.send_text(item)
+            except (RuntimeError, WebSocketDisconnect):
+                return  # the connection is gone, as the reader will find
+            self._outbox.sent(item)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if self._meter.take("frames") > 0:
+                self._outbox.close(HangUp(self._link, "it says too much"))
+                await asyncio.sleep(CHUNK_PATIENCE)  # until the writer has closed
+                return
+            self._hear(self._decoder.decode(message.get("bytes") or b"" if text is None else text))
+            await asyncio.sleep(0)  # a worker that floods takes turns with the others
+
+    def _hear(self, said: Frame | Refusal | None) -> None:
+        match said:
+            case None:
+                return
+            case Refusal(code, job_id):
+                if job_id is None:
+                    self._service.refuse(self._link, code)
+            case BlobRequest():
+                self._give(said)
+            case BlobChunk():
+                queue = self._chunks.get((said.job_id, said.sha256))
+                if queue is not None and not queue.full():  # each is asked for by itself
+                    queue.put_nowait(said)
+            case _:
+                if isinstance(said, JobResult):
+                    self._keep_inline(said)
+                self._service.hear(self._link, said)
+
+    def _give(self, asked: BlobRequest) -> None:
+        """Bytes that a job of this worker's names."""
+        data = None
+        size = self._service.market.size_for(self._link, asked.job_id, asked.sha256)
+        if size is not None:
+            with suppress(BlobError):
+                part = self._service.blobs.read(
+                    BlobRef(asked.sha256, size), asked.offset, asked.length
+                )
+                data = base64.b64encode(part).decode("ascii")
+        chunk = BlobChunk(job_id=asked.job_id, sha256=asked.sha256, offset=asked.offset, data=data)
+        self._outbox.put(self._link, chunk)
+
+    def _keep_inline(self, result: JobResult) -> None:
+        """Data that came in the result itself: the market asks for it before the next frame is read."""
+        self._inline.clear()
+        if result.data is not None and result.data.inline is not None:
+            with suppress(binascii.Error, ValueError):
+                content = base64.b64decode(result.data.inline, validate=True)
+                if len(content) <= INLINE_BYTES:
+                    self._inline[result.job_id] = content
+
+    async def _fetch(self, wanted: FetchData) -> bool:
+        """The data of a result into the cache. False where it is not to be had, or is another one."""
+        if wanted.size > self._most_data:
+            return False
+        inline = self._inline.pop(wanted.job_id, None)
+        try:
+            receiving = self._service.blobs.receive(BlobRef(wanted.sha256, wanted.size))
+        except (EngineError, OSError):  # no room in the cache, or on the disk
+            return False
+        try:
+            if inline is not None:
+                receiving.add(0, inline)
+            else:
+                await self._fetch_chunks(wanted, receiving)
+        except (EngineError, TimeoutError, binascii.Error, ValueError):
+            return False
+        finally:
+            receiving.abandon()
+        return receiving.complete
+
+    async def _fetch_chunks(self, wanted: FetchData, receiving: Receiving) -> None:
+        key = (wanted.job_id, wanted.sha256)
+        queue = self._chunks[key] = asyncio.Queue(maxsize=1)
+        try:
+            while not receiving.complete:
+                offset = receiving.next_offset
+                request = BlobRequest(
+                    job_id=wanted.job_id,
+                    sha256=wanted.sha256,
+                    offset=offset,
+                    length=min(CHUNK_BYTES, wanted.size - offset),
+                )
+                self._outbox.put(self._link, request)
+                chunk = await asyncio.wait_for(queue.get(), CHUNK_PATIENCE)
+                if chunk.data is None:
+                    raise TimeoutError
+                content = base64.b64decode(chunk.data, validate=True)
+                await asyncio.to_thread(receiving.add, chunk.offset, content)
+        finally:
+            del self._chunks[key]

@@ -1,0 +1,108 @@
+"""`status`, `pause` and `resume` of an engine that runs, and what `--http` refuses."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from engine.monitor.http.server import sockets_directory
+
+ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+
+
+@pytest.fixture
+def mine(home, devnet):
+    """A running `mine` with a port of its own, seen up to its first result."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*ENGINE, "mine", "--device", "reference", "--size", "32", "--http", f"127.0.0.1:{port}"],
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if ": signed with nonce" in line:
+            break
+    process.url = f"http://127.0.0.1:{port}"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
+    (seen,) = cli("status --json").json()
+    assert (seen["state"], seen["pid"]) == ("mining", mine.pid)
+    assert seen["address"] == keys["worker"].address
+    assert seen["devices"][0]["tasks"] > 0
+    assert seen["run"]["computed"] > 0
+    assert 999 < float(seen["balance"]) <= 1000
+    assert "reference  " in cli("status").out
+    assert cli("pause").out == f"engine {mine.pid}: paused, asked for\n"
+    time.sleep(1.0)  # four blocks
+    (after,) = cli(f"status --json --engine {mine.pid}").json()
+    assert after["blocks"]["skipped"] > 0
+    assert after["paused"] == "asked for"
+    assert "Paused: asked for" in cli("status").out
+    assert requests.get(f"{mine.url}/healthz", timeout=5).json() == {"healthy": True, "reasons": []}
+    assert cli(f"resume --engine {seen['address']}").out == f"engine {mine.pid}: mining\n"
+    ours = {"X-CPC-Engine": "1"}
+    assert requests.post(f"{mine.url}/pause", headers=ours, timeout=5).status_code == 202
+    (own,) = sockets_directory().iterdir()
+    assert stat.S_IMODE(own.stat().st_mode) == 0o600
+    assert stat.S_IMODE(own.parent.stat().st_mode) == 0o700
+    mine.terminate()
+    assert mine.wait(timeout=20) == 0
+    assert list(sockets_directory().iterdir()) == []
+
+
+def test_no_engine_is_a_sentence(home, cli):
+    for line in ("status", "pause", "resume --engine 1"):
+        done = cli(line)
+        assert done.code == 2
+        assert "no engine" in done.err
+
+
+def test_a_socket_that_a_kill_left_behind_is_removed(home, cli):
+    sockets_directory().mkdir(parents=True)
+    left = sockets_directory() / "1.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(left))
+    assert cli("status").code == 2
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--http 9180", "no address with a port"),
+        ("--http example.org:80", "no IP address"),
+        ("--http 0.0.0.0:0", "there is no token"),
+        ("--http 127.0.0.1:0 --http-token-file missing", "cannot be read"),
+        ("--http 0.0.0.0:0 --http-token-file short", "too short"),
+        ("--quiet-hours 22-7", "not two times of day"),
+        ("--pause-above 60 --resume-below 70", "never rest"),
+    ],
+)
+def test_what_mine_refuses(cli, tmp_path, monkeypatch, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short").write_text("secret\n")
+    done = cli(f"mine --devnet {options}")
+    assert done.code == 2
+    assert sentence in done.err
+
+
+def test_a_port_that_is_taken_is_told_at_once(cli):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = cli(f"mine --devnet --http 127.0.0.1:{taken.getsockname()[1]}")
+    assert done.code == 2
+    assert "cannot listen at" in done.err

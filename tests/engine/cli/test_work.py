@@ -1,0 +1,163 @@
+"""`cpc-engine work`, and `mine --validator`: whole processes, against validators of the test's own."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import uuid
+
+import pytest
+
+from engine.poc_protocol import frames
+from kernels.devices import open_device
+from kernels.task import Task
+from node_client.rpc import NodeClient
+from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic
+
+NONCE = "5a" * 32
+SEED = b"\1" * 31 + b"\2"
+
+
+@pytest.fixture
+def validator():
+    server = Validator()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def work(home):
+    """`work("--validator ...")` starts a process; gives it and its events."""
+    started = []
+
+    def go(line):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from engine.cli import main; main()", "work", *line.split()],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.getcwd()},  # noqa: PTH109
+        )
+        events = queue.Queue()
+        threading.Thread(
+            target=lambda: [events.put(json.loads(line)) for line in process.stdout], daemon=True
+        ).start()
+        started.append(process)
+        return process, events
+
+    yield go
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for(events, name):
+    while (event := events.get(timeout=60))["event"] != name:
+        pass
+    return event
+
+
+def root_of(size):
+    with open_device("reference") as device:
+        return device.compute(Task(SEED, size)).root.hex()
+
+
+def test_a_worker_killed_in_mid_job_answers_once_after_its_restart(work, validator, keys):
+    line = f"--validator {validator.url} --device reference --json"
+    process, events = work(line)
+    connection, _ = validator.accept(challenge=NONCE)
+    send(connection, job(payload=synthetic(size=300)))
+    wait_for(events, "job_taken")
+    process.kill()
+    process, events = work(line)
+    connection, hello = validator.accept(challenge=NONCE)
+    assert hello["worker_address"] == keys["worker"].address
+    send(connection, job(payload=synthetic(size=300)))
+    assert receive(connection, timeout=60)["result_hash"] == root_of(300)
+    wait_for(events, "job_done")
+    send(connection, job(payload=synthetic(size=300)))
+    assert receive(connection)["result_hash"] == root_of(300)
+    send(connection, frames.Verdict(job_id="job-1", accepted=True))
+    wait_for(events, "result_accepted")
+    process.terminate()
+    summary = wait_for(events, "work_summary")
+    assert (summary["taken"], summary["computed"], summary["accepted"]) == (1, 1, 1)
+    assert process.wait(20) == 0
+
+
+def submitted(node, address):
+    """Task ids that the chain's blocks have results of."""
+    client = NodeClient([node])
+    found = []
+    for height in range(client.status().height + 1):
+        for tx in client.block(height).txs:
+            if tx.tx_type == "SUBMIT_RESULT" and tx.from_address == address:
+                found.append(tx.compute_result())
+    return {result.task_id: result.result_hash for result in found}
+
+
+def test_results_are_sent_to_the_chain_when_their_validator_has_accepted_them(
+    work, validator, devnet, keys
+):
+    chain = NodeClient([devnet.url]).block(0).header.chain_id
+    _, events = work(f"--validator {validator.url} --device reference --submit --json")
+    connection, _ = validator.accept()
+    send(connection, frames.Challenge(protocol=1, chain_id=chain, nonce=NONCE))
+    assert receive(connection)["type"] == "hello"
+    accepted, refused = str(uuid.uuid4()), str(uuid.uuid4())
+    derived = str(uuid.uuid5(uuid.NAMESPACE_URL, "cpc:task:of a block"))
+    for n, task_id in enumerate((refused, derived, "no uuid", accepted)):
+        send(connection, frames.Job(job_id=f"j{n}", task_id=task_id, payload=synthetic(size=16)))
+        assert receive(connection, timeout=60)["result_hash"] == root_of(16)
+        send(connection, frames.Verdict(job_id=f"j{n}", accepted=task_id != refused))
+    wait_for(events, "job_not_submitted")
+    wait_for(events, "job_not_submitted")
+    wait_for(events, "confirmed")
+    assert submitted(devnet.url, keys["worker"].address) == {accepted: root_of(16)}
+
+
+def test_mine_works_for_a_validator_beside_the_blocks(cli, validator, devnet, keys):
+    answers = []
+
+    def validate():
+        connection, _ = validator.accept()  # one that knows the guide's messages only
+        for n in range(4):
+            task_id = str(uuid.uuid4())
+            send(connection, frames.Job(job_id=f"j{n}", task_id=task_id, payload=synthetic()))
+            answers.append((task_id, receive(connection, timeout=60)["result_hash"]))
+
+    thread = threading.Thread(target=validate)
+    thread.start()
+    mined = cli(
+        f"mine --blocks 6 --depth 1 --device reference --json --validator {validator.url} --submit"
+    )
+    thread.join(30)
+    assert mined.code == 0, mined
+    summary = json.loads(mined.out.splitlines()[-1])
+    assert summary["confirmed"] > 0
+    assert {root for _, root in answers} == {root_of(32)}
+    sent = submitted(devnet.url, keys["worker"].address)
+    of_jobs = sent.items() & set(answers)
+    assert len(answers) == 4
+    assert of_jobs
+    assert len(sent) > len(of_jobs)  # the rest are the blocks'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("work", "no validator"),
+        ("work --validator ws://poc.example.org/worker", "not encrypted"),
+        ("work --validator wss://a.example/ --validator wss://a.example/", "twice"),
+        ("work --validator ws://localhost:1/ --job-kind weather", "no installed package"),
+        ("work --validator ws://localhost:1/ --from nobody", "nobody"),
+        ("mine --devnet --submit", "no validator is named"),
+        ("mine --devnet --validator ws://10.0.0.7/worker", "not encrypted"),
+    ],
+)
+def test_bad_input_is_one_sentence(cli, line, words):
+    said = cli(line)
+    assert said.code == 2
+    assert words in said.err

@@ -1,0 +1,35 @@
+"""A board with a story on it, behind a real port."""
+
+import contextlib
+
+from engine.monitor.http.auth import Guard
+from engine.monitor.http.routes import create_app
+from engine.monitor.http.server import Door, listen_at
+
+
+class Orders:
+    """A control that remembers, and does what a miner would."""
+
+    def __init__(self, board):
+        self.board, self.given = board, []
+
+    def pause(self):
+        self.given.append("pause")
+        self.board("pause_asked", paused=True)
+        self.board("paused", devices="cuda:0, cuda:1", reason="asked for")
+
+    def resume(self):
+        self.given.append("resume")
+        self.board("pause_asked", paused=False)
+        self.board("resumed", devices="cuda:0, cuda:1")
+
+
+@contextlib.contextmanager
+def served(board, token=None):
+    """Gives the URL and the orders."""
+    orders = Orders(board)
+    with listen_at("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        with Door(listening, lambda: Guard(create_app(board, orders), token), "test") as door:
+            door.wait()
+            yield f"http://127.0.0.1:{port}", orders

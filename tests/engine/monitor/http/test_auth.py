@@ -1,0 +1,99 @@
+"""Who is let in: decided for every request before the application sees it."""
+
+import pytest
+
+from engine.monitor.http.auth import judge
+from engine.monitor.http.server import check_token, parse_address
+from engine.runtime.errors import BadInput
+
+TOKEN = "0123456789abcdef"
+OURS = {"host": "127.0.0.1:9180", "x-cpc-engine": "1"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9180", "localhost", "LOCALHOST:1", "[::1]:9180"])
+def test_names_of_this_machine_are_answered_to(host):
+    assert judge("GET", "/status", {"host": host}, None) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example:9180", "evil@127.0.0.2", "", "[", "0.0.0.0"]
+)
+@pytest.mark.parametrize("path", ["/", "/status", "/healthz"])
+def test_a_name_that_was_rebound_is_not(host, path):
+    refusal = judge("GET", path, {"host": host}, None)
+    assert refusal is not None
+    assert refusal.status == 421
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9181"},
+        {"origin": "http://localhost:9180"},
+        {"origin": ""},
+    ],
+)
+def test_another_sites_page_may_not_post(extra):
+    refusal = judge("POST", "/pause", OURS | extra, None)
+    assert refusal is not None
+    assert refusal.status == 403
+
+
+def test_a_plain_form_may_not_post():
+    """A browser that says no Origin still cannot add a header to a form's request."""
+    assert judge("POST", "/pause", {"host": OURS["host"]}, None).status == 403
+    assert judge("POST", "/pause", OURS | {"origin": "http://127.0.0.1:9180"}, None) is None
+
+
+@pytest.mark.parametrize("path", ["/status", "/history", "/metrics", "/openapi.json", "/x"])
+@pytest.mark.parametrize(
+    "given", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"]
+)
+def test_without_the_token_nothing_is_told(path, given):
+    headers = {"host": "rig.lan:9180"} | ({} if given is None else {"authorization": given})
+    assert judge("GET", path, headers, TOKEN).status == 401
+
+
+def test_the_token_opens_and_the_page_itself_is_open():
+    headers = OURS | {"host": "rig.lan:9180", "authorization": f"Bearer {TOKEN}"}
+    assert judge("GET", "/status", headers, TOKEN) is None
+    assert judge("POST", "/pause", headers, TOKEN) is None
+    for path in ("/", "/page.js", "/healthz"):
+        assert judge("GET", path, {"host": "rig.lan"}, TOKEN) is None
+    assert judge("POST", "/pause", OURS, TOKEN).status == 401
+    assert judge("POST", "/pause", headers | {"origin": "http://x"}, TOKEN).status == 403
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9180", ("127.0.0.1", 9180)),
+        ("[::1]:0", ("::1", 0)),
+        ("localhost:80", ("localhost", 80)),
+        (" 0.0.0.0:9180 ", ("0.0.0.0", 9180)),
+    ],
+)
+def test_addresses(text, address):
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "9180", "127.0.0.1", "x:1", "127.0.0.1:x", "127.0.0.1:65536"])
+def test_what_is_no_address(text):
+    with pytest.raises(BadInput) as caught:
+        parse_address(text)
+    assert "127.0.0.1:9180" in caught.value.advice
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::"])
+def test_beyond_this_machine_a_token_is_needed(host):
+    with pytest.raises(BadInput, match="no token"):
+        check_token(host, None)
+    check_token(host, TOKEN)
+
+
+def test_a_weak_token_is_refused():
+    check_token("127.0.0.1", None)
+    with pytest.raises(BadInput, match="too short"):
+        check_token("127.0.0.1", TOKEN[1:])

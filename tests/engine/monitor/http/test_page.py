@@ -1,0 +1,116 @@
+"""The page in a real Chromium: what it shows, what its buttons do, what its policy lets through."""
+
+import time
+
+import pytest
+
+from engine.monitor.state import Board
+from tests.engine.monitor import story
+from tests.engine.monitor.http.chromium import Chromium, Screen, find_chromium
+from tests.engine.monitor.http.served import served
+
+TOKEN = "a-token-of-some-length"
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def board():
+    began = time.time() - 90
+    now = [began]
+    board = Board(clock=lambda: now[0])
+    for step, (event, fields) in enumerate([*story.two_cards(), ("pulse", {})]):
+        now[0] = began + 4 * step
+        board(event, **fields)
+    now[0] = time.time()
+    return board
+
+
+def text(page, selector):
+    return page.look(f"document.querySelector({selector!r}).innerText")
+
+
+def ready(page):
+    page.wait("document.querySelectorAll('.chart').length === 4")
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [Screen(), Screen(dark=True), Screen(390, 844, phone=True), Screen(320, 568, phone=True)],
+    ids=lambda s: f"{s.width}{'-dark' if s.dark else ''}",
+)
+def test_everything_is_shown_and_fits(board, browser, screen, tmp_path):
+    with served(board) as (url, _):
+        page = browser.open(url, screen)
+        ready(page)
+        assert text(page, "#state") == "mining"
+        assert "1240" in text(page, "#figures")
+        assert "90 °C, and the limit is 88 °C" in text(page, "#devices")
+        assert "NVIDIA GeForce RTX 4090" in text(page, "#devices")
+        assert "final, in block 1402" in text(page, "#events")
+        assert page.look("document.documentElement.scrollWidth") <= screen.width
+        back = page.look("getComputedStyle(document.body).backgroundColor")
+        assert (back == "rgb(16, 21, 18)") == screen.dark
+        assert page.look("document.querySelectorAll('.chart path.series').length") >= 5
+        page.screenshot(tmp_path / "page.png")
+        assert (tmp_path / "page.png").stat().st_size > 10_000
+        assert page.complaints == []
+
+
+def test_the_buttons_pause_and_resume(board, browser):
+    with served(board) as (url, orders):
+        page = browser.open(url)
+        ready(page)
+        page.look("document.querySelector('#pause').click()")
+        page.wait("document.querySelector('#state').innerText === 'paused'")
+        assert text(page, "#troubles") == "Paused: asked for"
+        page.wait("!document.querySelector('#resume').hidden")
+        page.wait("!document.querySelector('#resume').disabled")
+        page.look("document.querySelector('#resume').click()")
+        page.wait("document.querySelector('#state').innerText === 'mining'")
+        assert orders.given == ["pause", "resume"]
+        assert page.complaints == []
+
+
+def test_the_token_is_asked_for_once(board, browser):
+    with served(board, TOKEN) as (url, orders):
+        page = browser.open(url)
+        page.wait("!document.querySelector('#login').hidden")
+        assert "1240" not in page.look("document.body.innerText")
+        page.look(f"document.querySelector('#token').value = {TOKEN!r}")
+        page.look("document.querySelector('#login button').click()")
+        ready(page)
+        assert page.look("document.querySelector('#login').hidden")
+        page.look("document.querySelector('#pause').click()")
+        page.wait("document.querySelector('#state').innerText === 'paused'")
+        page.go(url)
+        ready(page)
+        assert orders.given == ["pause"]
+
+
+def test_another_sites_page_can_do_nothing(board, browser):
+    """A page from another origin: no fetch, no form and no frame gets through to the engine."""
+    with served(board) as (url, orders), served(board) as (other, _):
+        page = browser.open(other.replace("127.0.0.1", "localhost"))
+        ready(page)
+        script = (
+            "fetch('{url}/pause', {{method: 'POST', mode: '{mode}', headers: {headers}}})"
+            ".then(() => 'sent', () => 'stopped')"
+        )
+        for mode, headers in (("cors", "{'X-CPC-Engine': '1'}"), ("no-cors", "{}")):
+            page.look(script.format(url=url, mode=mode, headers=headers))
+        assert orders.given == []
+
+
+def test_an_engine_that_is_gone_is_told(board, browser):
+    with served(board) as (url, _):
+        page = browser.open(url)
+        ready(page)
+    page.wait("document.querySelector('#state').innerText === 'no answer'")
+    assert "does not answer" in text(page, "#troubles")

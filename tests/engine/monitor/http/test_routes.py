@@ -1,0 +1,151 @@
+"""The routes over a real port."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import requests
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from engine.monitor.http.health import PULSE_SECONDS, health
+from engine.monitor.http.metrics import Metrics
+from engine.monitor.projection import Fold
+from engine.monitor.snapshot import Snapshot
+from engine.monitor.state import Board
+from tests.engine.monitor import story
+from tests.engine.monitor.http.served import served
+
+ROOT = Path(__file__).parents[4]
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.fixture
+def board():
+    board = Board(clock=lambda: story.START)
+    for event, fields in [*story.two_cards(), ("pulse", {})]:
+        board(event, **fields)
+    return board
+
+
+@pytest.fixture
+def families(board):
+    registry = CollectorRegistry()
+    registry.register(Metrics(board))
+    return {family.name: family for family in parse(generate_latest(registry).decode())}
+
+
+def value(families, name, **labels):
+    samples = [sample for family in families.values() for sample in family.samples]
+    (found,) = (s.value for s in samples if s.name == name and s.labels == labels)
+    return found
+
+
+def test_what_the_metrics_say(families):
+    assert value(families, "cpc_engine_results_total", outcome="confirmed") == 6
+    assert value(families, "cpc_engine_ledger_results", state="confirmed") == 1240
+    assert value(families, "cpc_engine_device_tasks_total", device="cuda:0") == 6
+    operations = value(families, "cpc_engine_device_operations_total", device="cuda:0")
+    seconds = value(families, "cpc_engine_device_compute_seconds_total", device="cuda:0")
+    assert operations / seconds == pytest.approx(2 * 4096**3 / 0.0125)
+    assert value(families, "cpc_engine_device_temperature_celsius", device="cuda:1") == 90
+    assert value(families, "cpc_engine_device_state", device="cuda:1", state="paused") == 1
+    assert value(families, "cpc_engine_device_state", device="cuda:1", state="out") == 0
+    assert value(families, "cpc_engine_result_latency_seconds_bucket", le="0.05") == 6
+    assert value(families, "cpc_engine_balance_cpc") == pytest.approx(99.999916)
+    assert value(families, "cpc_engine_healthy") == 1
+    assert "cpc_engine_device_fan_speed_ratio" not in families  # no card says it
+
+
+def test_names_units_and_help_follow_the_conventions(families):
+    """What `promtool check metrics` looks at, besides that the text can be parsed."""
+    for family in families.values():
+        assert re.fullmatch(r"cpc_engine(_[a-z]+)+", family.name), family.name
+        assert family.documentation.endswith("."), family.name
+        assert not re.search(r"_(milliseconds|minutes|kilobytes|percent|count)\b", family.name)
+        for sample in family.samples:
+            assert math.isfinite(sample.value)
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
+    assert {family.type for family in families.values()} == {"counter", "gauge", "histogram"}
+
+
+def test_every_metric_is_in_the_docs(families):
+    text = (ROOT / "docs/watching.md").read_text("utf-8")
+    told = set(re.findall(r"`(cpc_engine_[a-z_]+)", text))
+    sensors = {"cpc_engine_device_power_limit_watts", "cpc_engine_device_fan_speed_ratio"}
+    sensors |= {"cpc_engine_device_utilization_ratio", "cpc_engine_device_energy_joules_total"}
+    served = {
+        family.name + ("_total" if family.type == "counter" else "") for family in families.values()
+    }
+    assert served | sensors == told
+
+
+def test_status_history_and_metrics_over_a_port(board):
+    with served(board) as (url, _):
+        answer = requests.get(f"{url}/status", timeout=5)
+        assert Snapshot.model_validate(answer.json()) == board.snapshot()
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert requests.get(f"{url}/history", timeout=5).json()["step"] == 10
+        plain = requests.get(f"{url}/metrics", timeout=5)
+        assert plain.headers["Content-Type"].startswith("text/plain; version=")
+        assert list(parse(plain.text))
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        assert list(parse_open(requests.get(f"{url}/metrics", headers=accept, timeout=5).text))
+        schema = requests.get(f"{url}/openapi.json", timeout=5).json()
+        assert set(schema["paths"]) == {
+            "/status",
+            "/history",
+            "/healthz",
+            "/metrics",
+            "/pause",
+            "/resume",
+        }
+        assert requests.get(f"{url}/nothing", timeout=5).status_code == 404
+        assert requests.get(f"{url}/../setup.py", timeout=5).status_code == 404
+
+
+def test_pause_and_resume(board):
+    with served(board, TOKEN) as (url, orders):
+        ours = {"X-CPC-Engine": "1"}
+        assert requests.post(f"{url}/pause", headers=ours, timeout=5).status_code == 401
+        ours |= {"Authorization": f"Bearer {TOKEN}"}
+        assert requests.post(f"{url}/pause", headers=ours, timeout=5).json() == {"asked": "pause"}
+        assert board.snapshot().pause_asked
+        assert requests.post(f"{url}/resume", headers=ours, timeout=5).status_code == 202
+        assert requests.get(f"{url}/pause", headers=ours, timeout=5).status_code == 404
+        assert orders.given == ["pause", "resume"]
+
+
+def test_health():
+    fold = story.tell(Fold(story.START), [*story.two_cards(), ("pulse", {})])
+    assert health(fold.snapshot(story.START + 1)).healthy
+    stuck = health(fold.snapshot(story.START + PULSE_SECONDS + 1))
+    assert stuck.reasons == ["the mining loop has stood still for 16 s"]
+    out = [story.device(name, "out", "Xid 79") for name in ("cuda:0", "cuda:1")]
+    story.tell(fold, [*out, ("node_trouble", {"message": "refused", "advice": ""})])
+    assert health(fold.snapshot(story.START)).reasons == [
+        "no device is in service",
+        "the node does not answer",
+    ]
+
+
+def test_healthz_answers_503_where_something_is_wrong(board):
+    with served(board, TOKEN) as (url, _):
+        assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
+        board("node_trouble", message="connection refused by 10.0.0.7", advice="")
+        answer = requests.get(f"{url}/healthz", timeout=5)
+        assert answer.status_code == 503
+        assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(families):
+    dashboard = json.loads((ROOT / "packaging/grafana/cpc-engine.json").read_text("utf-8"))
+    served = {sample.name for family in families.values() for sample in family.samples}
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            asked = set(re.findall(r"cpc_engine_[a-z_]+", target["expr"]))
+            assert asked, panel["title"]
+            assert asked <= served, panel["title"]

@@ -1,0 +1,36 @@
+"""The door itself: whoever comes in crowds takes no file descriptors from the process that mines."""
+
+import socket
+import time
+
+from engine.monitor.http.server import MOST_CONNECTIONS, Door, listen_at
+
+
+async def nothing(_scope, _receive, _send):
+    raise AssertionError("nobody asks")
+
+
+def is_open(connection):
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(1) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+def test_connections_that_ask_for_nothing_are_no_more_than_so_many():
+    listening = listen_at("127.0.0.1", 0)
+    address = listening.getsockname()
+    with Door(listening, lambda: nothing, "test") as door:
+        door.wait()
+        crowd = [socket.create_connection(address, 5) for _ in range(MOST_CONNECTIONS + 20)]
+        try:
+            until = time.monotonic() + 20
+            while (cut := sum(not is_open(one) for one in crowd)) < 20:
+                assert time.monotonic() < until
+            assert cut == 20
+        finally:
+            for one in crowd:
+                one.close()

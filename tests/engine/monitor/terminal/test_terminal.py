@@ -1,0 +1,214 @@
+"""The terminal's view: it fits whatever the terminal's size, and gives the terminal back."""
+
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from fcntl import ioctl
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from engine.monitor.formatting import duration, money, rate
+from engine.monitor.projection import Fold
+from engine.monitor.terminal.render import Size, draw
+from tests.engine.monitor import story
+
+NOW = story.START
+
+
+def frame(snapshot, width, height, **console):
+    console = Console(width=width, height=height, color_system=None, **console)
+    with console.capture() as capture:
+        console.print(draw(snapshot, Size(width, height)))
+    return capture.get().splitlines()
+
+
+@pytest.fixture(scope="module")
+def snapshot():
+    return story.tell(Fold(NOW), story.two_cards()).snapshot(NOW + 2)
+
+
+def test_at_80_by_24_everything_is_there(snapshot):
+    lines = frame(snapshot, 80, 24)
+    text = "\n".join(lines)
+    for what in (
+        r"cpc-engine \S+ mining  cpc1qvx",
+        r"cuda:0  ready +11 +6  61 °C  318 W  3.4/24 GiB  1407 cdcdcdcd 12 ms",
+        r"cuda:1  paused +–  +0  90 °C",
+        r"Height +1407",
+        r"Next block +3 s ━",
+        r"Blocks +1306, 10 skipped, 55 missed",
+        r"Confirmed +1240",
+        r"Pending +3",
+        r"Given up +2",
+        r"Fees +0.00010000048 CPC",
+        r"Balance +99.99991600000… CPC",
+        r"block 1407 task 0: cdcdcdcd… on cuda:0 in 0.013 s, checked",
+    ):
+        assert re.search(what, text), what
+    assert len(lines) == 24
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(40, 200), st.integers(8, 60), st.integers(0, 20), st.booleans())
+def test_it_fits_every_size(width, height, devices, trouble):
+    names = [f"cuda:{index}" for index in range(devices)]
+    fold = story.tell(Fold(NOW), [story.start(names)] if names else [])
+    story.tell(fold, (story.device(name, "idle") for name in names))
+    if trouble:
+        story.tell(fold, [("node_trouble", {"message": "refused\n" * 9, "advice": "x" * 200})])
+    lines = frame(fold.snapshot(NOW), width, height)
+    assert len(lines) <= height
+    assert all(cell_len(line) <= width for line in lines)
+    assert "cpc-engine" in lines[0]
+    if devices and height >= 20:
+        shown = sum(line.lstrip("│ ").startswith("cuda:") for line in lines)
+        assert shown == devices or f"and {devices - shown} more" in "\n".join(lines)
+
+
+def test_troubles_stand_on_top():
+    fold = story.tell(Fold(NOW), [story.start(("cpu",)), story.device("cpu", "idle")])
+    trouble = {"message": "it refuses connections", "advice": "start it"}
+    paused = ("paused", {"devices": "cpu", "reason": "asked for"})
+    lines = frame(story.tell(fold, [("node_trouble", trouble), paused]).snapshot(NOW), 80, 24)
+    assert lines[1].startswith(" Paused: asked for")
+    assert lines[2].startswith(" No node: it refuses connections")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "–"), (0.00002, "2.0e-05"), (0.0304, "0.0304"), (1387.2, "1387")]
+)
+def test_rates(value, text):
+    assert rate(value) == text
+
+
+def test_durations_and_money():
+    assert [duration(value) for value in (5, 65, 3700, 100_000)] == [
+        "5 s",
+        "1 min 5 s",
+        "1 h 1 min",
+        "1 d 3 h",
+    ]
+    assert money("0.00000000008") == "0.00000000008 CPC"
+    assert money(None) == "–"
+
+
+OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own, in whose foreground it runs."""
+
+    def __init__(self, script, *arguments, rows=24, columns=80):
+        self.fd, other = pty.openpty()
+        ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.program = subprocess.Popen(
+            [sys.executable, "-c", OWN_TERMINAL + script, *arguments],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            env=os.environ | {"TERM": "xterm-256color"},
+            start_new_session=True,
+        )
+        os.close(other)
+        self.text = ""
+
+    def until(self, shown, seconds=60.0):
+        """Read until this was shown; None: until the program has closed its terminal."""
+        deadline = time.monotonic() + seconds
+        while shown is None or shown not in self.text:
+            assert time.monotonic() < deadline, self.text[-3000:]
+            if not select.select([self.fd], [], [], 0.2)[0]:
+                continue
+            try:
+                read = os.read(self.fd, 65536).decode(errors="replace")
+            except OSError:
+                assert shown is None, self.text[-3000:]
+                return
+            self.text += read
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def end(self):
+        self.until(None)
+        return self.program.wait(timeout=30)
+
+
+def test_a_real_terminal_shows_it_and_gets_back_what_it_showed(tmp_path, monkeypatch):
+    """Mining on a devnet, paused and resumed by a key, ended by Ctrl-C."""
+    monkeypatch.setenv("CPC_STATE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    main = "from engine.cli import main; main()"
+    line = "mine --devnet --device reference --size 16 --block-time 0.5 --depth 1"
+    terminal = Terminal(main, *line.split())
+    before = termios.tcgetattr(terminal.fd)
+    terminal.until("\x1b[?1049h")
+    terminal.until("final, in block ")
+    assert "reference" in terminal.text
+    terminal.until("p pause or resume, q quit")
+    terminal.type("p")
+    terminal.until("Paused: asked for")
+    terminal.type("p")
+    terminal.until("takes work again")
+    seen = len(terminal.text)
+    terminal.type("\x03")
+    assert terminal.end() == 0
+    left = terminal.text[seen:]
+    assert left.index("\x1b[?1049l") < re.search(r"\d results? confirmed", left).start()
+    assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l")
+    assert termios.tcgetattr(terminal.fd) == before
+    assert "Traceback" not in terminal.text
+
+
+def test_q_quits_and_other_keys_do_nothing():
+    script = (
+        "import threading\n"
+        "from engine.monitor.state import Board\n"
+        "from engine.monitor.terminal.live_view import LiveView\n"
+        "class Control(threading.Event):\n"
+        "    stop = threading.Event.set\n"
+        "    pause = resume = None\n"
+        "control = Control()\n"
+        "with LiveView(Board()) as view, view.attend(control):\n"
+        "    assert control.wait(30)\n"
+        "print('quit')\n"
+    )
+    terminal = Terminal(script)
+    terminal.until("q quit")
+    terminal.type("xyz\r\x1b[A")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert terminal.text.rstrip().endswith("quit")
+
+
+def test_a_stopped_view_steps_aside_and_comes_back(tmp_path, monkeypatch):
+    """Ctrl-Z gives the terminal back; `fg` (SIGCONT) shows the view again."""
+    script = (
+        "import time\n"
+        "from engine.monitor.state import Board\n"
+        "from engine.monitor.terminal.live_view import LiveView\n"
+        "with LiveView(Board()):\n"
+        "    time.sleep(2.5)\n"
+    )
+    terminal = Terminal(script)
+    terminal.until("cpc-engine")
+    terminal.program.send_signal(signal.SIGTSTP)
+    terminal.until("\x1b[?1049l")
+    _, status = os.waitpid(terminal.program.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    before = len(terminal.text)
+    terminal.program.send_signal(signal.SIGCONT)
+    assert terminal.end() == 0
+    assert "\x1b[?1049h" in terminal.text[before:]
+    assert terminal.text.rstrip().endswith(("\x1b[?1049l", "\x1b[?25h"))

@@ -1,0 +1,207 @@
+"""Mining while the node forgets, rolls back, fails and lies: real faults of a real devnet."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+
+from engine.node.node import MineRequest, mine_on
+from engine.runtime.errors import EngineError, NoDevice, SetupError
+from engine.tasks.verification import verify_block
+from node_client.ambiguity import sign_safely
+from node_client.devnet import DevnetServer, Lie
+from node_client.errors import NodeUnreachable
+from node_client.keys import PrivateKey
+from node_client.networks import UNITS_PER_CPC
+from node_client.rpc import NodeClient
+from node_client.transaction import BASE_GAS, Transaction, TxType
+
+KEY = PrivateKey(bytes(31) + b"\x2a")
+BLOCK_TIME = 0.25
+
+
+@pytest.fixture
+def devnet():
+    with DevnetServer(block_time=BLOCK_TIME, balances={KEY.address: 10 * UNITS_PER_CPC}) as server:
+        yield server
+
+
+class Log:
+    """A reporter that remembers."""
+
+    def __init__(self, box=None):
+        self.events = []
+        self.box = {} if box is None else box
+
+    def __call__(self, event, **fields):
+        self.events.append((event, fields))
+
+    def all(self, name):
+        return [fields for event, fields in self.events if event == name]
+
+    def wait(self, name, count=1, seconds=10.0):
+        deadline = time.monotonic() + seconds
+        while len(self.all(name)) < count:
+            assert "error" not in self.box, self.box
+            assert time.monotonic() < deadline, self.events
+            time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def mining(devnet, tmp_path, **request):
+    """Mine in a thread while the body makes trouble; afterwards everything must have ended well."""
+    box = {}
+    log = Log(box)
+    request = {"size": 64, "depth": 3, "devices": ("cpu",), "threads": 1} | request
+    ask = MineRequest(urls=[devnet.url], ledger=tmp_path / "ledger.sqlite", **request)
+
+    def run():
+        try:
+            box["summary"] = mine_on(ask, KEY, log)
+        except EngineError as error:
+            box["error"] = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield log, box
+    finally:
+        thread.join(timeout=90)
+        assert not thread.is_alive(), log.events
+
+
+def judge(devnet, box):
+    """Every result final or given up, each on the chain once, in nonce order, and right."""
+    assert "error" not in box, box["error"]
+    results = box["summary"].results
+    assert {result.state for result in results} <= {"final", "given_up"}
+    client = NodeClient([devnet.url])
+    held = {}
+    for block in devnet.chain.blocks():
+        for verdict in verify_block(client, block.height, size=64, least_openings=16):
+            if verdict.worker_address == KEY.address and verdict.task_height is not None:
+                assert verdict.task_id not in held, "one task twice on the chain"
+                held[verdict.task_id] = verdict
+    for result in results:
+        if result.state == "final":
+            assert held[result.task_id].right, held[result.task_id]
+            assert devnet.chain.block(result.included_height) is not None
+    return results
+
+
+def test_a_forgotten_transaction_is_sent_again(devnet, tmp_path):
+    with mining(devnet, tmp_path, blocks=6) as (log, box):
+        for count in (1, 3):
+            log.wait("signed", count)
+            devnet.faults.forget(None)
+    results = judge(devnet, box)
+    skipped = len(log.all("skipped"))  # a busy machine may need more than a block for a task
+    assert [result.state for result in results] == ["final"] * (6 - skipped)
+
+
+def test_roll_backs_are_survived(devnet, tmp_path):
+    with mining(devnet, tmp_path, blocks=14, depth=6) as (log, box):
+        for blocks, put_back in ((1, True), (3, False), (2, False)):
+            log.wait("signed", len(log.all("signed")) + 2)
+            devnet.faults.roll_back(blocks, put_back=put_back)
+    results = judge(devnet, box)
+    assert log.all("rolled_back")
+    for result in results:
+        if result.state == "given_up":
+            assert "rolled back" in result.reason
+    assert sum(result.state == "final" for result in results) >= 6 - len(log.all("skipped"))
+
+
+def test_a_node_that_is_away_for_a_while(devnet, tmp_path):
+    with mining(devnet, tmp_path, blocks=8) as (log, box):
+        log.wait("signed", 2)
+        devnet.faults.unavailable(1.5)
+        log.wait("node_trouble")
+        log.wait("node_well")
+        devnet.stop()
+        time.sleep(1.0)
+        devnet.start()
+        log.wait("node_well", 2)
+    assert {result.state for result in judge(devnet, box)} == {"final"}
+
+
+def test_a_clock_that_jumps_costs_no_block(devnet, tmp_path, monkeypatch):
+    """Set a day ahead by NTP, then two back, while blocks come."""
+    right, ahead = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: right() + ahead[0])
+    with mining(devnet, tmp_path, blocks=8) as (log, box):
+        for count, jump in ((2, 86_400.0), (4, -86_400.0)):
+            log.wait("signed", count)
+            ahead[0] = jump
+    results = judge(devnet, box)
+    assert [result.state for result in results] == ["final"] * (8 - len(log.all("skipped")))
+    assert not log.all("child_killed")
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [Lie.BLOCK_HASH, Lie.ALTERED_RESULT, Lie.GARBAGE, Lie.HALF_BODY, Lie.CHAIN_ID, Lie.HEIGHT],
+)
+def test_a_lying_node_is_not_believed(devnet, tmp_path, lie):
+    with mining(devnet, tmp_path, blocks=5) as (log, box):
+        log.wait("signed", 1)
+        devnet.faults.lie(lie, times=4)
+        time.sleep(4 * BLOCK_TIME)
+        devnet.faults.clear()
+    assert {result.state for result in judge(devnet, box)} == {"final"}
+
+
+def test_a_foreign_transaction_of_the_same_key_takes_the_nonce(devnet, tmp_path):
+    """The operator sends coins with cpc-cli while the engine mines with the same key."""
+    client = NodeClient([devnet.url])
+    with mining(devnet, tmp_path, blocks=8) as (log, box):
+        sent = 0
+        while sent < 3:
+            log.wait("signed", len(log.all("signed")) + 1)
+            nonce = client.nonce(KEY.address)
+            draft = Transaction(
+                tx_type=TxType.TRANSFER,
+                from_address=KEY.address,
+                to_address=devnet.faucet.address,
+                amount=UNITS_PER_CPC,
+                fee=BASE_GAS[TxType.TRANSFER] * 1000,
+                nonce=nonce,
+                gas_price=1000,
+                gas_limit=BASE_GAS[TxType.TRANSFER],
+            )
+            tx = sign_safely(draft, KEY, first_unspent=nonce, min_gas_price=1000)
+            sent += devnet.chain.send(tx) is None
+    assert {result.state for result in judge(devnet, box)} == {"final"}
+
+
+def test_a_restart_sends_the_same_bytes_again(devnet, tmp_path):
+    with mining(devnet, tmp_path, blocks=2) as (_, box):
+        pass
+    first = {result.task_id: result.tx_hash for result in judge(devnet, box)}
+    with mining(devnet, tmp_path, blocks=2) as (log, box):
+        pass
+    judge(devnet, box)
+    assert log.all("gap") or box["summary"].blocks_seen == 2
+    on_chain = [tx.hash() for block in devnet.chain.blocks() for tx in block.txs]
+    for tx_hash in first.values():
+        assert on_chain.count(tx_hash) == 1
+
+
+def test_an_account_without_coins_is_told_what_to_do(devnet, tmp_path):
+    poor = PrivateKey.generate()
+    ask = MineRequest(urls=[devnet.url], ledger=tmp_path / "ledger.sqlite", devices=("cpu",))
+    with pytest.raises(SetupError, match="insufficient balance") as caught:
+        mine_on(ask, poor, Log())
+    assert f"cpc-engine tx send {poor.address} 10 --from faucet" in caught.value.advice
+
+
+def test_no_device_in_service_ends_the_run(devnet, tmp_path):
+    with mining(devnet, tmp_path, blocks=2, devices=("cuda:7",)) as (_, box):
+        pass
+    assert isinstance(box["error"], NoDevice)
+
+
+def test_no_node_at_the_start(tmp_path):
+    with pytest.raises(NodeUnreachable):
+        mine_on(MineRequest(urls=["http://127.0.0.1:9"], ledger=tmp_path / "l"), KEY, Log())

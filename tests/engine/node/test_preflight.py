@@ -1,0 +1,102 @@
+"""The checks before the first block."""
+
+import pytest
+
+from engine.node.preflight import (
+    CLOCK_SLACK_SECONDS,
+    LATE_BLOCKS,
+    Check,
+    check_balance,
+    check_clock,
+    check_disk,
+    check_gas_price,
+    demand,
+    look_at_chain,
+)
+from engine.runtime.errors import SetupError
+from node_client.devnet import Chain
+from node_client.keys import PrivateKey
+from node_client.networks import NETWORKS
+from tests.engine.chain_client import ChainClient
+
+KEY = PrivateKey(bytes(31) + b"\x2c")
+NOW = 1_700_000_000
+FEE = 80_000 * 1000
+
+
+class Client(ChainClient):
+    def latest_block(self):
+        status = self.status()
+        return status, self.block(status.height)
+
+
+def look(balance=0, network="devnet"):
+    chain = Chain({KEY.address: balance}, clock=lambda: float(NOW), network=network)
+    client = Client(chain)
+    return client, look_at_chain(client)
+
+
+def test_the_chain_is_known_by_its_network_id_and_first_block():
+    client, chain = look()
+    assert (chain.network.name, chain.chain_id) == ("devnet", "cpc-devnet-1")
+    assert chain.genesis == client.chain.block(0).hash()
+
+
+def test_an_unknown_network_is_refused():
+    client, _ = look()
+    client.chain.network = "moonnet"
+    with pytest.raises(SetupError, match="moonnet"):
+        look_at_chain(client)
+
+
+LATE = CLOCK_SLACK_SECONDS + LATE_BLOCKS * NETWORKS["devnet"].block_time
+
+
+@pytest.mark.parametrize(
+    ("after", "state"),
+    [
+        (-CLOCK_SLACK_SECONDS - 1, "fail"),
+        (-CLOCK_SLACK_SECONDS, "ok"),
+        (0, "ok"),
+        (LATE, "ok"),
+        (LATE + 1, "warn"),
+    ],
+)
+def test_the_clock_is_compared_with_the_newest_block(after, state):
+    _, chain = look()
+    check = check_clock(chain, now=NOW + after)
+    assert check.state == state
+    assert bool(check.mend) == (state != "ok")
+
+
+def test_a_clock_that_is_behind_ends_with_how_to_set_it():
+    _, chain = look()
+    with pytest.raises(SetupError, match="3600 s behind") as caught:
+        demand(check_clock(chain, now=NOW - 3600))
+    assert "timedatectl" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("balance", "state"), [(FEE - 1, "fail"), (FEE, "warn"), (99 * FEE, "warn"), (100 * FEE, "ok")]
+)
+def test_the_balance_is_counted_in_results(balance, state):
+    client, _ = look(balance)
+    check = check_balance(client, KEY.address, 1000)
+    assert check.state == state
+    assert f"enough for {balance // FEE} results" in check.found
+
+
+def test_a_price_under_the_networks_least_fails():
+    assert check_gas_price(NETWORKS["testnet"], 4_999).state == "fail"
+    assert check_gas_price(NETWORKS["testnet"], 5_000).state == "ok"
+
+
+def test_a_directory_that_is_not_there_yet_is_on_the_disk_of_its_parent(tmp_path):
+    assert check_disk(tmp_path / "a" / "b").state == "ok"
+    (tmp_path / "file").write_text("")
+    assert check_disk(tmp_path / "file" / "below").state in ("ok", "fail")
+
+
+def test_demand_gives_back_what_did_not_fail():
+    check = Check("x", "warn", "found")
+    assert demand(check) is check

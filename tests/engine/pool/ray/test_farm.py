@@ -1,0 +1,114 @@
+"""A farm of real raylets on this machine, with a machine lost, one gained, and the gateway killed."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import psutil
+import pytest
+
+from tests.engine.pool.ray.mining import ENGINE, Mining
+from tests.engine.pool.ray.raylets import Raylets
+
+
+def named(name, **fields):
+    """Fits events of that name with these fields."""
+    return lambda event: event["event"] == name and fields.items() <= event.items()
+
+
+def gateway_of(pid):
+    (gateway,) = (
+        child
+        for child in psutil.Process(pid).children()
+        if "spawn_main" in " ".join(child.cmdline())
+    )
+    return gateway
+
+
+def test_a_farm_answers_blocks_while_machines_and_the_gateway_come_and_go():
+    arguments = ["--block-time", "0.5", "--tasks-per-block", "auto", "--size", "256"]
+    with Raylets() as farm:
+        first, _ = farm.add(), farm.add()
+        with Mining(farm.address, "--blocks", "40", *arguments) as mining:
+            devices = {mining.wait_for(named("ready"))["device"] for _ in range(2)}
+            assert len(devices) == 2
+            while len({event["device"] for event in mining.of("computed")}) < 2:
+                mining.wait_for(named("computed"))
+
+            farm.kill(first)
+            farm.add()
+            newcomer = mining.wait_for(named("device_joined"))["device"]
+            mining.wait_for(named("computed", device=newcomer))
+            (lost,) = devices - {
+                event["device"] for event in mining.events[-8:] if "device" in event
+            }
+
+            gateway_of(mining.process.pid).kill()
+            mining.wait_for(named("farm_unreachable"))
+            mining.wait_for(named("computed"))
+            summary = mining.wait_for(named("summary"))
+            assert mining.process.wait(timeout=20) == 0
+
+    assert lost in {event["device"] for event in mining.of("device_left")}
+    assert not mining.of("out_of_service")
+    results = summary["results"]
+    assert {result["state"] for result in results} == {"final"}
+    assert max(Counter(result["task_id"] for result in results).values()) == 1
+    assert summary["blocks_seen"] == 40
+    answered = {result["height"] for result in results}
+    skipped = {event["height"] for event in mining.of("skipped")}
+    assert answered | skipped == {event["height"] for event in mining.of("block")}
+    assert {result["device"] for result in results} >= {newcomer}
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("127.0.0.1:1", "refused"), ("rig.invalid:6379", "known"), ("6379", "no HOST:PORT")],
+)
+def test_a_cluster_that_is_not_there_is_told_in_a_sentence(address, reason):
+    ended = subprocess.run(
+        [*ENGINE, "mine", "--devnet", "--ray", address],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.returncode == 2
+    assert f"{address} cannot be reached" in ended.stderr
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def test_without_the_extra_the_mend_is_named_and_nothing_else_needs_ray():
+    program = (
+        "import sys; sys.modules['ray'] = None\n"
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'ray' else find(name, *a)\n"
+        "from engine.cli import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "mine", "--devnet", "--ray", "auto"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.returncode == 2
+    assert "cpc-engine[ray]" in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["0", "17", "many", "-1", "1.5", ""])
+def test_a_number_of_tasks_that_is_none_is_refused(text):
+    ended = subprocess.run(
+        [*ENGINE, "mine", "--devnet", "--tasks-per-block", text], capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "1 to 16, or auto" in ended.stderr
+
+
+def test_one_device_of_one_machine_cannot_be_named_in_a_farm():
+    ended = subprocess.run(
+        [*ENGINE, "mine", "--devnet", "--ray", "auto", "--device", "cuda:0"],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert "--device cuda" in ended.stderr

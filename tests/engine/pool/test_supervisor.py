@@ -1,0 +1,554 @@
+"""The supervisor's policy, driven without processes and with a clock of the test's own."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engine.pool.actions import Accepted, Check, Ended, GivenUp, Kill, OutOfService, Spawn, Tell
+from engine.pool.job_queue import Job
+from engine.pool.limits import Limits
+from engine.pool.messages import Beat, Computed, Done, Failed, Open, Opened, Ready, Run, Work
+from engine.pool.supervisor import Supervisor
+from engine.pool.worker_state import ALIVE, State
+from kernels.errors import WrongResult
+from kernels.task import Task
+from kernels.work import Outcome
+
+TASK = Task(bytes(range(32)), 64)
+LEAVES = (3, 5)
+
+
+def make(devices=("a",), **limits):
+    return Supervisor(list(devices), draw=lambda task, computed: LEAVES, limits=Limits(**limits))
+
+
+def computed(ticket, seconds=0.5):
+    return Computed(ticket, b"r" * 32, "01", "a", seconds)
+
+
+def ready(supervisor, device="a", generation=1, now=1.0):
+    return supervisor.heard(device, generation, Ready(device, 1.0), now)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Work that is no block's task."""
+
+    upto: int
+    cost: int = 64**3
+    bytes_needed: int = 0
+
+    def run(self, device):
+        return Outcome(self.upto.to_bytes(32))
+
+    def check(self, outcome):
+        if outcome != self.run(None):
+            raise WrongResult("another number")
+
+
+def do(supervisor, job, seconds, now=2.0):
+    """The device `a` does it in so many seconds."""
+    supervisor.submit(job, now)
+    supervisor.heard("a", 1, computed(job.ticket, seconds), now)
+    check = only(supervisor.heard("a", 1, Opened(job.ticket, b""), now), Check)
+    only(supervisor.checked(check, None, now), Accepted)
+
+
+def only(actions, kind):
+    found = [action for action in actions if isinstance(action, kind)]
+    assert len(found) == 1, actions
+    return found[0]
+
+
+def test_a_job_goes_from_work_to_accepted():
+    supervisor = make()
+    assert supervisor.start(0.0) == [Spawn("a", 1)]
+    assert supervisor.submit(Job(7, TASK, 4), 0.5) == []  # waits until the child is ready
+    assert ready(supervisor) == [Tell("a", 1, Work(7, TASK, 4))]
+    assert supervisor.heard("a", 1, computed(7), 2.0) == [Tell("a", 1, Open(7, LEAVES))]
+    check = only(supervisor.heard("a", 1, Opened(7, b""), 2.1), Check)
+    assert not supervisor.idle
+    accepted = only(supervisor.checked(check, None, 2.2), Accepted)
+    assert accepted.job.ticket == 7
+    assert supervisor.idle
+
+
+def test_a_dead_child_is_replaced_and_its_job_given_out_again():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 2.0)
+    assert supervisor.exited("a", 1, -9, 3.0) == [
+        Ended("a", 1, "its process ended (signal 9)"),
+        Spawn("a", 2),
+    ]
+    assert ready(supervisor, generation=2, now=4.0) == [Tell("a", 2, Work(1, TASK, 0))]
+
+
+def test_a_wrong_result_is_never_accepted_and_its_child_is_killed():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 2.0)
+    supervisor.heard("a", 1, computed(1), 3.0)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 3.0), Check)
+    actions = supervisor.checked(check, "the leaves do not give the root", 3.1)
+    assert only(actions, Kill).generation == 1
+    assert not any(isinstance(action, Accepted) for action in actions)
+
+
+def test_a_second_wrong_result_takes_the_device_out_of_service():
+    supervisor = make()
+    supervisor.start(0.0)
+    supervisor.submit(Job(1, TASK, 0), 0.0)
+    actions = []
+    for generation in (1, 2):
+        ready(supervisor, generation=generation)
+        supervisor.heard("a", generation, computed(1), 2.0)
+        check = only(supervisor.heard("a", generation, Opened(1, b""), 2.0), Check)
+        actions = supervisor.checked(check, "wrong", 2.0)
+        supervisor.tick(2.0)
+    assert only(actions, OutOfService).device == "a"
+    assert supervisor.all_out
+
+
+def test_a_late_word_from_a_replaced_child_is_ignored():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 2.0)
+    supervisor.exited("a", 1, 1, 3.0)
+    assert supervisor.heard("a", 1, computed(1), 3.1) == []
+    assert supervisor.exited("a", 1, 1, 3.2) == []
+
+
+def test_hang_is_seen_though_the_heart_beats():
+    supervisor = make(work_margin=5.0, work_factor=2.0, silence=10.0)
+    supervisor.start(0.0)
+    ready(supervisor)
+    job = Job(1, TASK, 0)
+    supervisor.submit(job, 2.0)
+    supervisor.heard("a", 1, computed(1, seconds=1.0), 3.0)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 3.0), Check)
+    supervisor.checked(check, None, 3.0)
+    supervisor.tick(4.0)
+    supervisor.submit(Job(2, TASK, 0), 4.0)  # known speed: 5 s + 2 * 1 s
+    actions = []
+    for second in range(5, 13):
+        supervisor.heard("a", 1, Beat(), float(second))
+        actions += supervisor.tick(float(second))
+        if actions:
+            break
+    assert only(actions, Kill).reason.startswith("hung")
+    assert second == 11
+
+
+def test_silence_is_seen_before_the_deadline():
+    supervisor = make(silence=3.0)
+    supervisor.start(0.0)
+    ready(supervisor, now=1.0)
+    for tenths in range(10, 41, 5):
+        assert supervisor.tick(tenths / 10) == []
+    assert only(supervisor.tick(4.1), Kill).reason == "silent for 3 s"
+
+
+def test_a_parent_that_slept_does_not_blame_its_children():
+    supervisor = make(silence=3.0)
+    supervisor.start(0.0)
+    ready(supervisor, now=1.0)
+    supervisor.tick(1.0)
+    assert supervisor.tick(500.0) == []  # SIGSTOP, or the lid was closed
+    assert only(supervisor.tick(501.4) + supervisor.tick(502.8) + supervisor.tick(504.1), Kill)
+
+
+def test_restart_intensity_takes_a_device_out_and_the_cool_down_brings_it_back():
+    supervisor = make(restarts=3, period=100.0, cooldown=50.0, backoff_most=0.0)
+    supervisor.start(0.0)
+    actions = []
+    for fall in range(4):
+        generation = supervisor._slots["a"].generation
+        ready(supervisor, generation=generation, now=float(fall))
+        actions = supervisor.exited("a", generation, 1, float(fall))
+        supervisor.tick(float(fall))
+    assert only(actions, OutOfService)
+    assert supervisor.all_out
+    supervisor._last_tick = 53.0
+    assert only(supervisor.tick(53.0), Spawn)
+
+
+def test_backoff_grows_and_success_resets_it():
+    supervisor = make(restarts=100, starts=100)
+    supervisor.start(0.0)
+    waits = []
+    now = 0.0
+    for _ in range(6):
+        slot = supervisor._slots["a"]
+        supervisor.exited("a", slot.generation, 1, now)
+        waits.append(slot.deadline - now if slot.state is State.BACKOFF else 0.0)
+        while slot.state is State.BACKOFF:
+            now += 1.0
+            supervisor.tick(now)
+    assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_a_job_that_kills_its_children_is_given_up():
+    supervisor = make(attempts=2, restarts=100)
+    supervisor.start(0.0)
+    supervisor.submit(Job(1, TASK, 0), 0.0)
+    ready(supervisor)
+    supervisor.exited("a", 1, -11, 2.0)
+    ready(supervisor, generation=2, now=3.0)
+    given_up = only(supervisor.exited("a", 2, -11, 4.0), GivenUp)
+    assert "2 children" in given_up.reason
+    assert supervisor.idle
+
+
+def test_a_device_that_is_not_there_is_out_at_once():
+    supervisor = make(("a", "b"))
+    supervisor.start(0.0)
+    actions = supervisor.heard("a", 1, Failed(None, "DeviceUnavailable", "no driver"), 1.0)
+    assert "no driver" in only(actions, OutOfService).reason
+    assert not supervisor.all_out
+
+
+def test_a_task_too_large_does_not_cost_the_child():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 1.0)
+    actions = supervisor.heard("a", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 2.0)
+    assert "12 GB" in only(actions, GivenUp).reason
+    assert supervisor.states()["a"][0] is State.IDLE
+
+
+def test_a_child_that_never_gets_ready_takes_its_device_out_though_it_falls_rarely():
+    supervisor = make(start=180.0, starts=3, period=300.0, silence_starting=1000.0, sleep=1000.0)
+    supervisor.start(0.0)
+    found = []
+    for second in range(0, 2000, 10):
+        found += [a for a in supervisor.tick(float(second)) if isinstance(a, OutOfService)]
+        if found:
+            break
+    assert found[0].reason == "not ready after 180 s"
+    assert second < 3 * 190
+
+
+def test_after_the_cool_down_one_fall_takes_a_device_out_again_and_for_longer():
+    supervisor = make(restarts=0, cooldown=50.0, cooldown_most=150.0, sleep=1000.0)
+    supervisor.start(0.0)
+    now, waits = 0.0, []
+    for _ in range(4):
+        slot = supervisor._slots["a"]
+        only(supervisor.exited("a", slot.generation, 1, now), OutOfService)
+        waits.append(slot.deadline - now)
+        now = slot.deadline
+        only(supervisor.tick(now), Spawn)
+    assert waits == [50.0, 100.0, 150.0, 150.0]
+    # A job done right ends the probation.
+    supervisor.submit(Job(1, TASK, 0), now)
+    generation = supervisor._slots["a"].generation
+    ready(supervisor, generation=generation, now=now)
+    supervisor.heard("a", generation, computed(1), now)
+    check = only(supervisor.heard("a", generation, Opened(1, b""), now), Check)
+    supervisor.checked(check, None, now)
+    assert not supervisor._slots["a"].standing.on_probation
+
+
+def test_a_child_whose_memory_grows_is_replaced_and_its_job_done_by_another():
+    supervisor = make(memory=2**30)
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 0), 1.0)
+    assert supervisor.heard("a", 1, Beat(2**30), 2.0) == []
+    actions = supervisor.heard("a", 1, Beat(2**30 + 2**20), 3.0)
+    assert only(actions, Kill).reason == "its memory grew to 1025 MiB, over its limit of 1024 MiB"
+    assert ready(supervisor, generation=2, now=4.0) == [Tell("a", 2, Work(1, TASK, 0))]
+
+
+def test_other_work_is_run_and_checked_by_itself():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    work = Sum(3)
+    assert supervisor.submit(Job(1, work), 1.0) == [Tell("a", 1, Run(1, work))]
+    done = Done(1, work.run(None), "a", 0.5)
+    check = only(supervisor.heard("a", 1, done, 2.0), Check)
+    assert check.answer is done
+    assert only(supervisor.checked(check, None, 2.0), Accepted).result is done
+
+
+@pytest.mark.parametrize("work", [TASK, "sum"])
+def test_an_answer_for_another_kind_of_job_is_out_of_turn(work):
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, Sum(3) if work == "sum" else work), 1.0)
+    answer = computed(1) if work == "sum" else Done(1, Outcome(bytes(32)), "a", 0.5)
+    assert "another kind" in only(supervisor.heard("a", 1, answer, 2.0), Kill).reason
+
+
+def test_the_more_urgent_job_comes_first_and_an_owner_drops_only_its_own():
+    supervisor = make()
+    supervisor.start(0.0)
+    for ticket, owner, priority in ((1, "", 0), (2, "", 0), (3, "desk", 1), (4, "desk", 1)):
+        supervisor.submit(Job(ticket, TASK, owner=owner, priority=priority), 0.0)
+    assert only(ready(supervisor), Tell).message.ticket == 3
+    assert [job.ticket for job in supervisor.drop_pending()] == [1, 2]
+    assert (
+        only(supervisor.heard("a", 1, Failed(3, "InvalidTask", "no"), 2.0), Tell).message.ticket
+        == 4
+    )
+
+
+def test_a_job_past_its_deadline_is_given_up_wherever_it_is():
+    supervisor = make(sleep=1000.0, silence=1000.0)
+    supervisor.start(0.0)
+    ready(supervisor)
+    do(supervisor, Job(9, TASK), seconds=1.0)  # so that the device's pace is known
+    supervisor.submit(Job(1, TASK, expires=10.0), 3.0)
+    supervisor.submit(Job(2, TASK, expires=10.0), 3.0)
+    assert supervisor.tick(9.9) == []
+    assert {(a.job.ticket, a.code) for a in supervisor.tick(10.0)} == {
+        (1, "expired"),
+        (2, "expired"),
+    }
+    assert supervisor.idle
+    # The child was nearly done: it is left to end, and what it says is thrown away.
+    supervisor.heard("a", 1, computed(1), 10.5)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 10.5), Check)
+    assert supervisor.checked(check, None, 10.5) == []
+
+
+def test_a_cancelled_job_that_outlasts_a_restart_ends_with_its_child():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    do(supervisor, Job(9, TASK), seconds=100.0)
+    supervisor.submit(Job(1, TASK), 3.0)
+    actions = supervisor.cancel(1, 4.0)
+    assert only(actions, GivenUp).code == "cancelled"
+    assert only(actions, Kill).generation == 1
+    assert only(actions, Spawn).generation == 2
+    assert supervisor.cancel(1, 4.0) == []
+
+
+def test_a_quarantined_name_is_not_given_out_again():
+    supervisor = make(restarts=100)
+    supervisor.start(0.0)
+    supervisor.submit(Job(1, TASK, name="poison"), 0.0)
+    for generation in (1, 2):
+        ready(supervisor, generation=generation)
+        actions = supervisor.exited("a", generation, -11, 2.0)
+        supervisor.tick(4.0)
+    assert only(actions, GivenUp).code == "quarantined"
+    ready(supervisor, generation=3)
+    assert only(supervisor.submit(Job(2, TASK, name="poison"), 5.0), GivenUp).code == "quarantined"
+    assert only(supervisor.submit(Job(3, TASK, name="fine"), 5.0), Tell)
+
+
+def test_a_job_too_large_for_one_device_is_done_by_another_and_given_up_by_all():
+    supervisor = make(("a", "b"))
+    supervisor.start(0.0)
+    ready(supervisor, "a")
+    ready(supervisor, "b")
+    supervisor.submit(Job(1, TASK), 1.0)
+    told = only(supervisor.heard("a", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 2.0), Tell)
+    assert told.device == "b"
+    actions = supervisor.heard("b", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 3.0)
+    assert only(actions, GivenUp).code == "too_large"
+    assert supervisor.idle
+
+
+def test_devices_come_and_go():
+    supervisor = make(())
+    assert supervisor.start(0.0) == []
+    supervisor.submit(Job(1, TASK), 0.0)
+    assert supervisor.add("a", 1.0) == [Spawn("a", 1)]
+    assert supervisor.add("a", 1.0) == []
+    ready(supervisor)
+    assert supervisor.remove("a", 2.0, "the node left") == [Kill("a", 1, "the node left")]
+    assert supervisor.heard("a", 1, computed(1), 2.1) == []
+    assert supervisor.add("a", 3.0) == [Spawn("a", 2)]
+    job = only(ready(supervisor, generation=2, now=4.0), Tell)
+    assert job.message.ticket == 1
+
+
+class Life(RuleBasedStateMachine):
+    """Random lives of three children: jobs end once, and never without a check that was right."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+        self.supervisor = make(
+            ("a", "b", "c"), silence=5.0, restarts=3, period=60.0, cooldown=30.0, memory=2**30
+        )
+        self.tickets = 0
+        self.submitted, self.ended, self.dropped = set(), [], set()
+        self.passed = set()
+        self.checks = []
+        self.processes = {}  # device -> generation of the live process
+        self.told = {}
+        self.paused, self.withdrawn = set(), set()
+        self.take(self.supervisor.start(self.now))
+
+    def take(self, actions):
+        for action in actions:
+            match action:
+                case Spawn():
+                    assert action.device not in self.processes, "two children of one device"
+                    assert action.device not in self.withdrawn, "a faulty device came back"
+                    self.processes[action.device] = action.generation
+                    self.told.pop(action.device, None)
+                case Kill():
+                    assert self.processes.pop(action.device) == action.generation
+                case Tell():
+                    assert self.processes[action.device] == action.generation
+                    assert action.device not in self.paused or isinstance(action.message, Open)
+                    self.told[action.device] = action.message
+                case Check():
+                    self.checks.append(action)
+                case Accepted():
+                    assert action.job.ticket in self.passed
+                    self.ended.append(action.job.ticket)
+                case GivenUp():
+                    self.ended.append(action.job.ticket)
+
+    @rule(
+        work=st.sampled_from([TASK, Sum(3)]),
+        priority=st.integers(0, 1),
+        seconds=st.none() | st.floats(0.5, 60.0),
+        name=st.sampled_from(["", "n", "m"]),
+    )
+    def submit(self, work, priority, seconds, name):
+        self.tickets += 1
+        self.submitted.add(self.tickets)
+        job = Job(
+            self.tickets,
+            work,
+            name=name,
+            owner="desk" if priority else "",
+            priority=priority,
+            expires=None if seconds is None else self.now + seconds,
+        )
+        self.take(self.supervisor.submit(job, self.now))
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data())
+    def cancel(self, data):
+        ticket = data.draw(st.integers(1, self.tickets))
+        over = ticket in self.ended or ticket in self.dropped
+        actions = self.supervisor.cancel(ticket, self.now)
+        assert [a.job.ticket for a in actions if isinstance(a, GivenUp)] == [ticket] * (not over)
+        self.take(actions)
+
+    @rule(device=st.sampled_from("abc"))
+    def child_gets_ready(self, device):
+        if self.supervisor.states().get(device, ("",))[0] is State.STARTING:
+            self.take(
+                self.supervisor.heard(device, self.processes[device], Ready(device, 1.0), self.now)
+            )
+
+    @rule(
+        device=st.sampled_from("abc"),
+        fails=st.sampled_from([None, None, None, "Oops", "TaskTooLarge", "InvalidTask"]),
+    )
+    def child_answers(self, device, fails):
+        match self.told.get(device):
+            case Work(ticket=ticket) | Run(ticket=ticket) if fails and device in self.processes:
+                message = Failed(ticket, fails, "no")
+            case Work(ticket=ticket) if device in self.processes:
+                message = computed(ticket)
+            case Run(ticket=ticket, work=work) if device in self.processes:
+                message = Done(ticket, work.run(None), device, 0.5)
+            case Open(ticket=ticket) if device in self.processes:
+                message = Opened(ticket, b"")
+            case _:
+                return
+        del self.told[device]
+        self.take(self.supervisor.heard(device, self.processes[device], message, self.now))
+
+    @precondition(lambda self: self.checks)
+    @rule(right=st.booleans())
+    def check_ends(self, right):
+        check = self.checks.pop()
+        if right:
+            self.passed.add(check.job.ticket)
+        error = None if right else "wrong"
+        self.take(self.supervisor.checked(check, error, self.now))
+
+    @rule(device=st.sampled_from("abc"), code=st.sampled_from([-9, -11, 0, 1, None]))
+    def child_dies(self, device, code):
+        if device in self.processes:
+            generation = self.processes.pop(device)
+            self.take(self.supervisor.exited(device, generation, code, self.now))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 2.4, 30.0]), heard=st.booleans())
+    def time_passes(self, seconds, heard):
+        self.now += seconds
+        if heard:
+            for device, generation in list(self.processes.items()):
+                self.take(self.supervisor.heard(device, generation, Beat(), self.now))
+        self.take(self.supervisor.tick(self.now))
+
+    @rule(device=st.sampled_from("abc"))
+    def pause(self, device):
+        if device not in self.supervisor.states():
+            return
+        self.paused.add(device)
+        self.supervisor.pause(device)
+
+    @rule(device=st.sampled_from("abc"))
+    def resume(self, device):
+        if device not in self.supervisor.states():
+            return
+        self.paused.discard(device)
+        self.take(self.supervisor.resume(device, self.now))
+
+    @precondition(lambda self: self.tickets > 3 and not self.withdrawn)  # late, and not all three
+    @rule(device=st.sampled_from("abc"))
+    def withdraw(self, device):
+        if device not in self.supervisor.states():
+            return
+        self.withdrawn.add(device)
+        self.take(self.supervisor.withdraw(device, "its memory is broken", self.now))
+        assert self.supervisor.states()[device] == (State.OUT, "its memory is broken")
+
+    @rule(device=st.sampled_from("abc"))
+    def child_grows(self, device):
+        if device in self.processes:
+            fat = Beat(2**40)
+            self.take(self.supervisor.heard(device, self.processes[device], fat, self.now))
+            assert device not in self.processes or self.told.get(device) is None
+
+    @rule(device=st.sampled_from("bc"))
+    def device_goes(self, device):
+        self.take(self.supervisor.remove(device, self.now, "unplugged"))
+        self.withdrawn.discard(device)
+        self.paused.discard(device)
+
+    @rule(device=st.sampled_from("bc"))
+    def device_comes(self, device):
+        self.take(self.supervisor.add(device, self.now))
+
+    @rule()
+    def drop(self):
+        self.dropped |= {job.ticket for job in self.supervisor.drop_pending()}
+
+    @invariant()
+    def every_job_ends_at_most_once(self):
+        assert len(self.ended) == len(set(self.ended))
+        assert not self.dropped & set(self.ended)
+        if self.supervisor.idle:
+            assert self.submitted == self.dropped | set(self.ended)
+
+    @invariant()
+    def a_child_lives_exactly_where_the_policy_says_so(self):
+        states = self.supervisor.states()
+        assert {name for name in states if states[name][0] in ALIVE} == set(self.processes)
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)

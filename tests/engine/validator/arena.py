@@ -1,0 +1,247 @@
+"""A market with workers that live in the test: real books, real checks, no network and no clock.
+
+The workers compute with numpy and sign with real keys; what they do wrong is one small class each.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from engine.jobs.blobs import BlobCache
+from engine.jobs.kind import JobLimits
+from engine.jobs.registry import load_kinds
+from engine.poc_protocol.digests import hello_digest, result_digest
+from engine.poc_protocol.frames import (
+    Cancel,
+    Capabilities,
+    Challenge,
+    Hello,
+    Job,
+    JobError,
+    JobResult,
+    Open,
+    Opening,
+    Verdict,
+)
+from engine.validator.job_kinds import InstalledKinds
+from engine.validator.market.actions import Closed, FetchData, Finding, HangUp, Inspect, Send, Tell
+from engine.validator.market.market import Address, Market
+from engine.validator.policy.audit_policy import Policy
+from engine.validator.result_checker import look_at
+from engine.validator.store.database import Books
+from kernels.devices import open_device
+from node_client.keys import PrivateKey
+
+URL = "ws://127.0.0.1:8080/worker"
+CHAIN = "cpc-test-1"
+NOON = 1_800_000_000.0
+CAPABILITIES = Capabilities(
+    kinds=("synthetic", "matmul"),
+    devices=("reference",),
+    matrix_size=4096,
+    iterations=64,
+    product=2**40,
+    jobs=2,
+)
+
+
+class Clock:
+    """A clock that is turned by hand."""
+
+    def __init__(self, now=NOON):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@dataclass
+class Worker:
+    """An honest worker. `answers`: what to send back for a frame."""
+
+    arena: "Arena"
+    key: PrivateKey
+    link: int
+    capabilities: Capabilities = CAPABILITIES
+    nonce: str = ""
+    url: str = URL
+    jobs: dict = field(default_factory=dict)
+    verdicts: list = field(default_factory=list)
+    cancelled: list = field(default_factory=list)
+    closed: str | None = None
+    awake: bool = True
+
+    def take(self, frame):
+        """React to a frame of the validator's; gives the frames to send."""
+        match frame:
+            case Challenge():
+                self.nonce = frame.nonce
+                return self.hello()
+            case Job():
+                return self.work(frame) if self.awake else []
+            case Open():
+                return self.open(frame) if self.awake else []
+            case Verdict():
+                self.verdicts.append(frame)
+            case Cancel():
+                self.cancelled.append(frame.job_id)
+        return []
+
+    def hello(self):
+        digest = hello_digest(self.nonce, CHAIN, self.url, self.key.address)
+        return [
+            Hello(
+                worker_address=self.key.address,
+                pub_key=self.key.public_key,
+                signature=self.key.sign_digest(digest),
+                capabilities=self.capabilities,
+                version="test",
+            )
+        ]
+
+    def work(self, job):
+        commitment = self.commit(self.arena.kinds.job(job.payload))
+        self.jobs[job.job_id] = (job, commitment)
+        return [self.result(job, commitment.root.hex(), self.proof(commitment))]
+
+    def commit(self, job):
+        return self.arena.device.compute(job.task)
+
+    def proof(self, commitment):
+        return commitment.proof(min(16, commitment.task.leaf_count))
+
+    def result(self, job, result_hash, proof):
+        digest = result_digest(
+            self.nonce,
+            job_id=job.job_id,
+            task_id=job.task_id,
+            payload=job.payload,
+            worker_address=self.key.address,
+            result_hash=result_hash,
+            proof=proof,
+        )
+        return JobResult(
+            job_id=job.job_id,
+            worker_address=self.key.address,
+            result_hash=result_hash,
+            proof=proof,
+            signature=self.key.sign_digest(digest),
+        )
+
+    def open(self, asked):
+        _job, commitment = self.jobs[asked.job_id]
+        siblings = commitment.siblings(asked.leaves).hex()
+        return [Opening(job_id=asked.job_id, leaves=asked.leaves, siblings=siblings)]
+
+    def error(self, job, code):
+        return JobError(
+            job_id=job.job_id, worker_address=self.key.address, code=code, message="test"
+        )
+
+
+class Arena:
+    """The market, its workers, and whoever carries actions out."""
+
+    def __init__(self, path, *, policy=None, seed=1, clock=None, patience=None, guests=True):
+        self.clock = clock or Clock()
+        self.books = Books.open(path / "validator.sqlite", policy or Policy(), self.clock)
+        self.device = open_device("reference")
+        self.kinds = InstalledKinds(
+            load_kinds(), JobLimits(), BlobCache(path / "blobs", max_bytes=2**24)
+        )
+        self.market = Market(
+            self.books,
+            self.kinds,
+            Address(CHAIN, URL),
+            chance=random.Random(seed),
+            patience=patience,
+            guests=guests,
+        )
+        self.workers = {}
+        self.told = []
+        self.full_checks = 0
+        self.perform(self.market.restore())
+
+    def close(self):
+        self.books.close()
+        self.device.close()
+
+    def join(self, kind=Worker, key=None, **more):
+        """A worker comes."""
+        link = max(self.workers, default=0) + 1
+        worker = kind(self, key or PrivateKey.generate(), link, **more)
+        self.workers[link] = worker
+        self.perform(self.market.connected(link))
+        return worker
+
+    def leave(self, worker):
+        """A worker's connection is cut."""
+        del self.workers[worker.link]
+        self.perform(self.market.left(worker.link))
+
+    def post(self, payload=None, reward=1000, seconds=3600.0, customer="alice"):
+        """A customer posts a task; gives its id."""
+        if customer not in [one.name for one in self.books.customers.all()]:
+            self.books.customers.add(customer)
+            self.books.customers.deposit(customer, 10**9, "test")
+        payload = payload or {
+            "challenge_type": "synthetic",
+            "seed": f"{len(self.told):02x}",
+            "matrix_size": 64,
+        }
+        facts = self.kinds.facts(payload)
+        task, actions = self.market.post(customer, payload, facts, reward, self.clock() + seconds)
+        self.perform(actions)
+        return task.task_id
+
+    def task(self, task_id):
+        return self.books.tasks.existing(task_id)
+
+    def task_result(self, task_id):
+        """The result hash of a completed task."""
+        return self.books.jobs.find(self.task(task_id).job_id).result_hash
+
+    def pass_time(self, seconds):
+        self.clock.now += seconds
+        self.perform(self.market.tick())
+
+    def market_says(self, key):
+        """What a worker of this key is told when it comes."""
+        return self.join(key=key).closed or ""
+
+    def events(self, name):
+        return [fields for event, fields in self.told if event == name]
+
+    def hear(self, worker, frames):
+        for frame in frames:
+            self.perform(self.market.heard(worker.link, frame))
+
+    def perform(self, actions):
+        for action in actions:
+            match action:
+                case Send(link, frame):
+                    if (worker := self.workers.get(link)) is not None:
+                        self.hear(worker, worker.take(frame))
+                case HangUp(link, reason):
+                    if (worker := self.workers.get(link)) is not None:
+                        worker.closed = reason
+                        self.leave(worker)
+                case Inspect(job_id, what, siblings):
+                    self.perform(
+                        self.market.found(job_id, what, self.inspect(job_id, what, siblings))
+                    )
+                case FetchData(_link, job_id):
+                    self.perform(self.market.fetched(job_id, complete=False))
+                case Tell(event, fields):
+                    self.told.append((event, fields))
+                case Closed():
+                    pass
+
+    def inspect(self, job_id, what, siblings):
+        row = self.books.jobs.find(job_id)
+        job = self.kinds.job(self.books.jobs.payload(job_id))
+        result_hash = bytes.fromhex(row.result_hash)
+        if what != "full":
+            return look_at(job, what, result_hash, row.proof, None, row.leaves, siblings)
+        self.full_checks += 1
+        found = job.run(self.device).result_hash.hex()
+        return Finding(found == row.result_hash, "it is another", found)

@@ -1,0 +1,183 @@
+"""A validator as a process of its own, and workers that dial it, so that either can be killed."""
+
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+
+import requests
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from engine.jobs.blobs import BlobCache
+from engine.jobs.kind import JobLimits
+from engine.jobs.registry import load_kinds
+from engine.poc_protocol.decoder import Decoder
+from engine.poc_protocol.frames import FROM_VALIDATOR, encode
+from engine.validator.job_kinds import InstalledKinds
+from engine.validator.store.database import Books
+from kernels.devices import open_device
+from node_client.keys import PrivateKey
+from tests.engine.validator.arena import Worker
+
+CHAIN = "cpc-test-1"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+class LiveValidator:
+    """`cpc-engine validator serve` in a directory, at a port that stays the same."""
+
+    def __init__(self, directory, *options):
+        self.directory = directory
+        self.options = options
+        self.port = free_port()
+        self.process = None
+
+    @property
+    def http(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def url(self):
+        return f"ws://127.0.0.1:{self.port}/worker"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-c", "from engine.cli import main; main()",
+                "validator", "serve", "--port", str(self.port), "--chain-id", CHAIN,
+                "--directory", str(self.directory), "--device", "reference", "--json", *self.options,
+            ],
+            stdout=(self.directory / "log").open("a"),
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                requests.get(f"{self.http}/tasks", timeout=1)
+                return self
+            except requests.ConnectionError:
+                assert self.process.poll() is None, self.log()
+                time.sleep(0.1)
+        raise AssertionError(self.log())
+
+    def kill(self):
+        """kill -9, and its children die with it."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            assert self.process.wait(30) == 0, self.log()
+
+    def log(self):
+        return (self.directory / "log").read_text()
+
+    def books(self):
+        return closing(Books.open(self.directory / "validator.sqlite"))
+
+    def customer(self, name="alice", units=10**21):
+        with self.books() as books:
+            token = books.customers.add(name)
+            books.customers.deposit(name, units, "test")
+        return {"authorization": f"Bearer {token}"}
+
+    def post(self, headers, payload, reward="1.5", seconds=600.0):
+        answer = requests.post(
+            f"{self.http}/tasks",
+            headers=headers,
+            timeout=20,
+            json={
+                "challenge_type": payload["challenge_type"],
+                "payload": payload,
+                "reward": reward,
+                "deadline": time.time() + seconds,
+            },
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.json()["task_id"]
+
+    def total(self, status=""):
+        return requests.get(f"{self.http}/tasks?status={status}&limit=1", timeout=20).json()[
+            "total"
+        ]
+
+
+class LiveWorker(threading.Thread):
+    """An honest worker over a real WebSocket, which dials again whenever it is cut off."""
+
+    def __init__(self, url, directory, *, key=None, delay=0.0):
+        super().__init__(daemon=True)
+        self.key = key or PrivateKey.generate()
+        self.kinds = InstalledKinds(load_kinds(), JobLimits(), BlobCache(directory, 2**24))
+        self.device = open_device("reference")
+        self.url, self.delay = url, delay
+        self.mind = Worker(self, self.key, 0, url=url)
+        self.mind.hello = self._hello
+        self.stopping = threading.Event()
+        self.connections = 0
+        self.frames = queue.SimpleQueue()
+
+    def _hello(self):
+        from engine.poc_protocol.digests import hello_digest
+        from engine.poc_protocol.frames import Hello
+
+        digest = hello_digest(self.mind.nonce, CHAIN, self.url, self.key.address)
+        return [
+            Hello(
+                worker_address=self.key.address,
+                pub_key=self.key.public_key,
+                signature=self.key.sign_digest(digest),
+                capabilities=self.mind.capabilities,
+                version="test",
+            )
+        ]
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                with connect(self.url, compression=None, max_size=2**25) as connection:
+                    self.connections += 1
+                    self._talk(connection)
+            except (OSError, ConnectionClosed, TimeoutError):
+                time.sleep(0.1)
+
+    def _talk(self, connection):
+        decoder = Decoder(FROM_VALIDATOR)
+        while not self.stopping.is_set():
+            try:
+                text = connection.recv(timeout=0.2)
+            except TimeoutError:
+                continue
+            frame = decoder.decode(text)
+            self.frames.put(frame)
+            for answer in self.mind.take(frame):
+                time.sleep(self.delay)
+                connection.send(encode(answer))
+
+    def stop(self):
+        self.stopping.set()
+        self.join(10)
+        self.device.close()
+
+
+def wait_until(true, seconds=60.0, what=""):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+def events(log):
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
