@@ -33,9 +33,10 @@ setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA
 gpu-test: $(DEV_STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
 	$(BIN)/python -m pytest tests/kernels/cuda/test_gpu.py
 
-lint: $(DEV_STAMP)  ## Check style, format and types
+lint: $(DEV_STAMP)  ## Check style, format, layers and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 messages: $(DEV_STAMP)  ## Bring the catalogues of translated messages up to date

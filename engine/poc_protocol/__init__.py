@@ -7,5 +7,6 @@ Read them in this order:
     decoder.py     text from an untrusted peer -> a message, a refusal, or nothing
     digests.py     what is signed, and whether a signature fits
     websocket.py   reads frames from a connection
+    urls.py        which validators a worker may connect to
     rate_limit.py  how much a peer may send
 """

@@ -10,9 +10,9 @@ from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobKind, JobLimits
 from engine.jobs.registry import load_kinds
 from engine.monitor.reporter import Reporter
+from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.context import Executor, Workplace
 from engine.poc_worker.job_ledger import open_job_ledger
-from engine.poc_worker.urls import check_validator_url
 from engine.runtime.errors import BadInput, SetupError
 from engine.runtime.paths import state_directory
 from node_client.keys import PrivateKey

@@ -19,9 +19,9 @@ from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
 from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, encode, one_line
 from engine.poc_protocol.rate_limit import Allowance
+from engine.poc_protocol.urls import is_loopback
 from engine.poc_protocol.websocket import SOCKET_LIMITS, TooLong, read_message
 from engine.poc_worker.session import Session
-from engine.poc_worker.urls import is_loopback
 from engine.runtime.errors import DatabaseError, LedgerError
 
 FRAMES_A_SECOND = 100.0

@@ -173,7 +173,7 @@ def _most_connections() -> int:
 
 def _public_url(request: ServeRequest, listening: socket.socket) -> str:
     if request.public_url is not None:
-        from engine.poc_worker.urls import check_validator_url
+        from engine.poc_protocol.urls import check_validator_url
 
         return check_validator_url(request.public_url)
     scheme = "wss" if request.tls_certificate is not None else "ws"

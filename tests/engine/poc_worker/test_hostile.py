@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
+from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.connection import Patience
-from engine.poc_worker.urls import check_validator_url
 from engine.runtime.errors import BadInput
 from tests.engine.poc_worker.conftest import Validator, job, receive, send, wait_until
 

@@ -1,10 +1,10 @@
-"""Which validators a worker may dial.
+"""Which validators a worker may connect to.
 
 >>> check_validator_url("ws://localhost:8080/worker")
 'ws://localhost:8080/worker'
 
-Off this machine only `wss`, whose certificate is checked: whoever sits in between would read, and
-could change, what is not encrypted.
+A validator on another machine needs `wss`, whose certificate is checked: on an unencrypted
+connection anyone on the path can read and change the frames.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from engine.runtime.errors import BadInput
 
 
 def check_validator_url(text: str) -> str:
-    """Give the URL back as it is: it is signed as it was dialled. Raises BadInput."""
+    """Return the URL unchanged, because it is signed as given. Raise BadInput if it is refused."""
     shown = text[:80]
     try:
         parts = urlsplit(text)
@@ -50,7 +50,7 @@ def check_validator_url(text: str) -> str:
 
 
 def is_loopback(url: SplitResult | str) -> bool:
-    """Whether the URL's host is this machine, by its name alone: no resolver is asked."""
+    """Return whether the host is this machine, judged by its name alone, without a DNS lookup."""
     host = (urlsplit(url) if isinstance(url, str) else url).hostname or ""
     if host == "localhost":
         return True
