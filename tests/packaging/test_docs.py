@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,23 @@ def test_what_the_readme_names_is_there():
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         for goal in re.findall(r"^make ([a-z-]+)", text, re.M):
             assert re.search(rf"^{goal}:", makefile, re.M), f"{name}: make {goal}"
+
+
+def architecture():
+    return (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+
+
+def test_every_file_that_the_architecture_names_is_there():
+    named = set(re.findall(r"`((?:engine|kernels|node_client|tests|docs)/[^`]*)`", architecture()))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_layers_of_the_architecture_are_those_that_import_linter_checks():
+    section = architecture().partition("\n## Layers\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|", section, re.M)
+    written = [set(re.findall(r"`([a-z_]+)`", cell)) for cell in cells]
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert written == [set(layer.split(" | ")) for layer in layers]
