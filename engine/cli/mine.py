@@ -142,8 +142,8 @@ def mine(
     from engine.cli.compute import check_openings
     from engine.monitor.http.doors import doors, read_token
     from engine.monitor.http.server import parse_address
-    from engine.monitor.reporter import JsonReporter, OneAtATime, PlainReporter
-    from engine.monitor.state import Board
+    from engine.monitor.reporter import JsonReporter, PlainReporter
+    from engine.monitor.state import Monitor
     from engine.monitor.terminal.live_view import LiveView, stdout_can_show
     from engine.node.node import Attend, MineRequest, mine_on
     from engine.pool.limits import Limits, memory_limit
@@ -158,7 +158,7 @@ def mine(
     Task(bytes(31) + b"\1", size, iterations)  # refuses a bad size before anything is started
     protection = protection_of(pause_above, resume_below, pause_on_battery, quiet_hours)
     live = not (json or plain) and stdout_can_show()
-    report = Board(None if live else OneAtATime(JsonReporter() if json else PlainReporter()))
+    report = Monitor(None if live else JsonReporter() if json else PlainReporter())
     validators = validators_request(
         validator,
         job_kind,
@@ -223,7 +223,7 @@ def mine(
             *attending,
         )
     if json:
-        report("summary", **summary.to_json())
+        JsonReporter().print("summary", summary.to_json())
     else:
         _print(summary)
 

@@ -95,7 +95,7 @@ def work(
         report,
     )
     if json:
-        report("work_summary", **summary.to_json())
+        JsonReporter().print("work_summary", summary.to_json())
     else:
         say()
         say(

@@ -18,7 +18,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from gettext import gettext as _
 from typing import Any
@@ -26,7 +25,8 @@ from typing import Any
 from engine.mining.config import MineSettings, Summary
 from engine.mining.head_watcher import NewTip, NodeTrouble, NodeWell, Watcher
 from engine.mining.live import Live
-from engine.mining.telling import Told, tell, tell_totals
+from engine.monitor.events import mining as events
+from engine.monitor.events.run import Stopping
 from engine.monitor.reporter import Reporter
 from engine.pool.actions import Accepted
 from engine.pool.executor import Desk, Submitted, Withdrawn
@@ -101,7 +101,7 @@ class Miner:
             chain_id=settings.chain_id,
             block_time=settings.sending.network.block_time,
         )
-        self._sender = Sender(connect(), ledger, key, self._inbox, settings.sending)
+        self._sender = Sender(connect(), ledger, key, settings.sending, report, self.fail)
         self._keeper = Keeper(
             settings.devices, self._children, report, settings.protection.thresholds
         )
@@ -122,7 +122,7 @@ class Miner:
         """
         started = time.monotonic()
         self._close_the_last_run()
-        tell_totals(self._ledger, self._report)
+        self._report(self._ledger.totals())
         self._sender.start()  # what an earlier run signed is sent from here on
         self._lookout.start()
         try:
@@ -133,7 +133,6 @@ class Miner:
             self._finish()
         finally:
             self._stop()
-        self._tell_the_rest()
         return Summary(
             self._seen,
             self._missed,
@@ -174,7 +173,7 @@ class Miner:
             self._turn()
         for ticket in list(self._jobs):
             self._skip(ticket, _("the engine stops"))
-        self._report("stopping")
+        self._report(Stopping())
 
     def stop(self) -> None:
         """Ask for the end, which begins within a tick: from any thread, or a signal handler."""
@@ -235,16 +234,14 @@ class Miner:
             case Joined() | Left() | Connected() | Unreachable():
                 self._take(self._workshop.handle(event))
                 self._take(self._workshop.take(self._keeper.follow(event)))
-            case _ if isinstance(event, Told):
-                tell(event, self._ledger, self._report)
             case PauseAsked() | Surroundings():
                 self._take(self._workshop.take(self._keeper.handle(event)))
             case Live():
                 self._on_change(event)
             case NodeTrouble():
-                self._report("node_trouble", message=event.message, advice=event.advice)
+                self._report(events.NodeTrouble(event.message, event.advice))
             case NodeWell():
-                self._report("node_well")
+                self._report(events.NodeWell())
             case Crashed():
                 raise event.error
 
@@ -274,12 +271,13 @@ class Miner:
         self._seen += 1
         tasks = self._derive(tip, count)
         self._report(
-            "block",
-            height=tip.block.height,
-            hash=tip.block_hash,
-            tasks=len(tasks),
-            seen_at=tip.seen_at,
-            block_time=self._watcher.block_time,
+            events.BlockSeen(
+                height=tip.block.height,
+                hash=tip.block_hash,
+                tasks=len(tasks),
+                seen_at=tip.seen_at,
+                block_time=self._watcher.block_time,
+            )
         )
         for task in tasks:
             ticket = new_ticket()
@@ -321,7 +319,7 @@ class Miner:
         )
         self._ledger.record_gap(first, last, reason)
         self._missed += last - first + 1
-        self._report("gap", first=first, last=last, reason=reason)
+        self._report(events.BlocksMissed(first, last, reason))
 
     def _drop_what_waits(self, reason: str) -> None:
         paused = self._children.all_paused
@@ -347,15 +345,16 @@ class Miner:
         if self._ledger.record_computed(task, computed, seen_at):
             self._sender.poke()
         self._report(
-            "computed",
-            height=task.height,
-            index=task.index,
-            task_id=task.task_id,
-            result_hash=computed.root.hex(),
-            device=accepted.device,
-            seconds=computed.seconds,
-            multiply_adds=task.task.multiply_adds,
-            latency=time.time() - seen_at,
+            events.TaskComputed(
+                height=task.height,
+                index=task.index,
+                task_id=task.task_id,
+                result_hash=computed.root.hex(),
+                device=accepted.device,
+                seconds=computed.seconds,
+                multiply_adds=task.task.multiply_adds,
+                latency=time.time() - seen_at,
+            )
         )
 
     def _skip(self, ticket: int, reason: str) -> None:
@@ -364,7 +363,7 @@ class Miner:
         if task.block_hash not in self._lately_skipped:
             self._lately_skipped.append(task.block_hash)
             self._skipped += 1
-        self._report("skipped", height=task.height, reason=reason)
+        self._report(events.BlockSkipped(task.height, reason))
 
     def _close_the_last_run(self) -> None:
         """Blocks that a crash left without an answer are skipped; the tip may still be answered."""
@@ -389,14 +388,6 @@ class Miner:
                 yield self._inbox.get_nowait()
         except queue.Empty:
             return
-
-    def _tell_the_rest(self) -> None:
-        """What the sender wrote down is true at once, and told a moment later."""
-        with suppress(queue.Empty):
-            while True:
-                event = self._inbox.get_nowait()
-                if isinstance(event, Told):
-                    tell(event, self._ledger, self._report)
 
     def _stop(self) -> None:
         self._watcher.stopping.set()

@@ -1,8 +1,8 @@
-"""Folds the engine's events into its state: no terminal, no network, and no clock but the caller's.
+"""Projects the engine's events onto its state: no terminal, no network, and no clock but the caller's.
 
-    fold = Fold(now=0.0)
-    fold.take("block", {"height": 38, ...}, now=1.0)
-    fold.snapshot(now=2.5).chain.next_block_in
+    projection = Projection(now=0.0)
+    projection.take(BlockSeen(height=38, ...), now=1.0)
+    projection.snapshot(now=2.5).chain.next_block_in
 
 What is counted since the ledger began is told once (`totals`) and counted on from there, since the
 ledger of months is not counted in a moment; a roll-back tells it anew.
@@ -10,13 +10,26 @@ ledger of months is not counted in a moment; a roll-back tells it anew.
 
 import os
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from engine import __version__
+from engine.monitor.events import (
+    AnyEvent,
+    MiningEvent,
+    PocEvent,
+    PoolEvent,
+    ProtectionEvent,
+    RunEvent,
+    SendingEvent,
+    ValidatorEvent,
+    mining,
+    pool,
+    protection,
+    run,
+    sending,
+)
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import History, HistoryView
-from engine.monitor.reporter import QUIET, sentence
 from engine.monitor.snapshot import (
     BlocksView,
     ChainView,
@@ -44,7 +57,6 @@ _STATES: dict[str, DeviceState] = {
     "out": "out",
 }
 _HEXADECIMAL = frozenset("0123456789abcdef-")
-_OPEN = ("computed", "signed", "sent", "included")
 
 
 class _Device:
@@ -61,16 +73,16 @@ class _Device:
         self.last: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
 
-    def computed(self, fields: Mapping[str, Any], now: float) -> None:
-        operations, seconds = 2.0 * fields["multiply_adds"], fields["seconds"]
+    def computed(self, event: mining.TaskComputed, now: float) -> None:
+        operations = 2.0 * event.multiply_adds
         self.tasks += 1
         self.operations += operations
-        self.seconds += seconds
-        self.latest.append((operations, seconds))
+        self.seconds += event.seconds
+        self.latest.append((operations, event.seconds))
         self.last = {
-            "last_result": fields["result_hash"],
-            "last_height": fields["height"],
-            "last_seconds": seconds,
+            "last_result": event.result_hash,
+            "last_height": event.height,
+            "last_seconds": event.seconds,
             "last_at": now,
         }
 
@@ -93,8 +105,8 @@ class _Device:
         )
 
 
-class Fold:
-    """The state so far. Not thread-safe: `engine.monitor.state.Board` is."""
+class Projection:
+    """The state so far. Not thread-safe: `engine.monitor.state.Monitor` is."""
 
     def __init__(self, now: float) -> None:
         self.latency = Histogram()
@@ -117,37 +129,23 @@ class Fold:
         self._events: deque[EventView] = deque(maxlen=EVENTS_KEPT)
         self._history = History(now)
 
-    def take(self, event: str, fields: Mapping[str, Any], now: float) -> None:
-        """Take an event, with the fields that `engine/monitor/reporter.py` knows."""
+    def take(self, event: AnyEvent, now: float) -> None:
+        """Take an event."""
         self._history.turn(now)
-        if event not in QUIET:
-            line = sentence(event, {name: _short(value) for name, value in fields.items()})
-            self._events.append(EventView(at=now, event=event, line=line))
-        match event:
-            case "start":
-                self._on_start(fields)
-            case "totals":
-                self._on_totals(fields)
-            case "funds":
-                self._balance = fields["balance"]
-            case "block" | "gap" | "skipped":
-                self._on_block(event, fields, now)
-            case "computed" | "signed" | "confirmed" | "given_up":
-                self._on_result(event, fields, now)
-            case "node_trouble":
-                self._chain |= {"node_answers": False, "trouble": fields["message"]}
-            case "node_well":
-                self._chain |= {"node_answers": True, "trouble": ""}
-            case "sender_trouble":
-                self._sending = fields["message"]
-            case "stopping":
-                self._stopping = True
-            case "pause_asked":
-                self._pause_asked = fields["paused"]
-            case "pulse":
-                self._pulse_at = now
-            case _:
-                self._on_device(event, fields, now)
+        if line := event.line(_short):
+            self._events.append(EventView(at=now, event=event.event, line=line))
+        if isinstance(event, MiningEvent):
+            self._on_mining(event, now)
+        elif isinstance(event, SendingEvent):
+            self._on_sending(event, now)
+        elif isinstance(event, PoolEvent):
+            self._on_pool(event)
+        elif isinstance(event, ProtectionEvent):
+            self._on_protection(event, now)
+        elif isinstance(event, RunEvent):
+            self._on_run(event, now)
+        elif not isinstance(event, PocEvent | ValidatorEvent):  # lines, and no state
+            assert_never(event)
 
     def snapshot(self, now: float) -> Snapshot:
         """What is to be seen at this moment."""
@@ -177,79 +175,126 @@ class Fold:
         """The last hour."""
         return self._history.view(now)
 
-    def _on_start(self, fields: Mapping[str, Any]) -> None:
-        self._about = {name: fields[name] for name in ("address", "ledger", "size", "iterations")}
-        names = ("chain_id", "network", "node", "height", "block_time")
-        self._chain |= {name: fields[name] for name in names}
+    def _on_run(self, event: RunEvent, now: float) -> None:
+        match event:
+            case run.MiningStarted():
+                fields = event.fields()
+                about = ("address", "ledger", "size", "iterations")
+                self._about = {name: fields[name] for name in about}
+                chain = ("chain_id", "network", "node", "height", "block_time")
+                self._chain |= {name: fields[name] for name in chain}
+            case run.Pulse():
+                self._pulse_at = now
+            case run.Stopping():
+                self._stopping = True
 
-    def _on_totals(self, fields: Mapping[str, Any]) -> None:
-        self._fees = fields["fees"]
-        self._blocks = {name: fields[name] for name in self._blocks}
+    def _on_mining(self, event: MiningEvent, now: float) -> None:
+        match event:
+            case mining.LedgerTotals():
+                self._on_totals(event)
+            case mining.BlockSeen(height=height, block_time=block_time):
+                self._count(self._blocks, "seen")
+                self._chain |= {"height": height, "block_time": block_time, "last_block_at": now}
+            case mining.BlocksMissed(first=first, last=last):
+                self._count(self._blocks, "missed", last - first + 1)
+            case mining.BlockSkipped(height=height):
+                if height != self._last_skipped:  # told once for each task of the block
+                    self._count(self._blocks, "skipped")
+                self._last_skipped = height
+            case mining.TaskComputed():
+                self._on_computed(event, now)
+            case mining.NodeTrouble(message=message):
+                self._chain |= {"node_answers": False, "trouble": message}
+            case mining.NodeWell():
+                self._chain |= {"node_answers": True, "trouble": ""}
+            case _:
+                assert_never(event)
+
+    def _on_totals(self, totals: mining.LedgerTotals) -> None:
+        self._fees = totals.fees
+        self._blocks = {"seen": totals.seen, "skipped": totals.skipped, "missed": totals.missed}
         self._results = {
-            "confirmed": fields.get("final", 0),
-            "pending": sum(fields.get(state, 0) for state in _OPEN),
-            "given_up": fields.get("given_up", 0),
+            "confirmed": totals.final,
+            "pending": totals.computed + totals.signed + totals.sent + totals.included,
+            "given_up": totals.given_up,
         }
 
-    def _on_block(self, event: str, fields: Mapping[str, Any], now: float) -> None:
-        if event == "gap":
-            self._count(self._blocks, "missed", fields["last"] - fields["first"] + 1)
-        elif event == "skipped":
-            if fields["height"] != self._last_skipped:  # told once for each task of the block
-                self._count(self._blocks, "skipped")
-            self._last_skipped = fields["height"]
-        else:
-            self._count(self._blocks, "seen")
-            self._chain |= {
-                "height": fields["height"],
-                "block_time": fields["block_time"],
-                "last_block_at": now,
-            }
+    def _on_computed(self, event: mining.TaskComputed, now: float) -> None:
+        self._results["pending"] += 1
+        self._run["computed"] += 1
+        self.latency.add(event.latency)
+        self._device(event.device).computed(event, now)
+        tally = self._history.device(event.device, now)
+        tally.tasks += 1
+        tally.operations += 2.0 * event.multiply_adds
+        tally.seconds += event.seconds
 
-    def _on_result(self, event: str, fields: Mapping[str, Any], now: float) -> None:
-        results = self._results
-        if event == "computed":
-            results["pending"] += 1
-            self._run["computed"] += 1
-            self.latency.add(fields["latency"])
-            self._device(fields["device"]).computed(fields, now)
-            tally = self._history.device(fields["device"], now)
-            tally.tasks += 1
-            tally.operations += 2.0 * fields["multiply_adds"]
-            tally.seconds += fields["seconds"]
-        elif event == "signed":
-            self._sending = ""
-        else:
-            results["pending"] = max(0, results["pending"] - 1)
-            self._count(results, event)
-            if event == "confirmed":
+    def _on_sending(self, event: SendingEvent, now: float) -> None:
+        match event:
+            case sending.BalanceChanged(balance=balance):
+                self._balance = balance
+            case sending.SenderTrouble(message=message):
+                self._sending = message
+            case sending.ResultSigned():
                 self._sending = ""
-                self._fees += fields["fee"]
-                self._run_fees += fields["fee"]
+            case sending.ResultConfirmed(fee=fee):
+                self._end("confirmed")
+                self._sending = ""
+                self._fees += fee
+                self._run_fees += fee
                 self._history.confirm(now)
+            case sending.ResultGivenUp():
+                self._end("given_up")
+            case sending.ResultRepriced() | sending.ChainRolledBack():
+                pass
+            case _:
+                assert_never(event)
+
+    def _end(self, how: str) -> None:
+        self._results["pending"] = max(0, self._results["pending"] - 1)
+        self._count(self._results, how)
 
     def _count(self, totals: dict[str, int], name: str, more: int = 1) -> None:
         totals[name] += more
         self._run[name] += more
 
-    def _on_device(self, event: str, fields: Mapping[str, Any], now: float) -> None:
+    def _on_pool(self, event: PoolEvent) -> None:
         match event:
-            case "device":
-                device = self._device(fields["device"])
-                device.state, device.fallen = _STATES[fields["state"]], fields["reason"]
-            case "child_killed" | "child_ended":
-                self._device(fields["device"]).restarts += 1
-            case "device_left":
-                self._devices.pop(fields["device"], None)
-            case "paused" | "resumed":
-                for name in fields["devices"].split(", "):
-                    self._device(name).paused = fields.get("reason", "")
-            case "reading":
-                reading = {name: value for name, value in fields.items() if name != "device"}
-                device = self._device(fields["device"])
+            case pool.DeviceState(device=name, state=state, reason=reason):
+                device = self._device(name)
+                device.state, device.fallen = _STATES[state], reason
+            case pool.ChildKilled(device=name) | pool.ChildEnded(device=name):
+                self._device(name).restarts += 1
+            case pool.DeviceLeft(device=name):
+                self._devices.pop(name, None)
+            case (
+                pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined()
+                | pool.FarmConnected() | pool.FarmUnreachable()
+            ):  # fmt: skip
+                pass
+            case _:
+                assert_never(event)
+
+    def _on_protection(self, event: ProtectionEvent, now: float) -> None:
+        match event:
+            case protection.PauseAsked(paused=paused):
+                self._pause_asked = paused
+            case protection.DevicesPaused(devices=devices, reason=reason):
+                for name in devices.split(", "):
+                    self._device(name).paused = reason
+            case protection.DevicesResumed(devices=devices):
+                for name in devices.split(", "):
+                    self._device(name).paused = ""
+            case protection.DeviceReading():
+                reading = event.fields()
+                device = self._device(reading.pop("device"))
                 device.reading = {"card": reading.pop("name"), **reading}
                 tally = self._history.device(device.name, now)
-                tally.temperature, tally.power = reading["temperature"], reading["power"]
+                tally.temperature, tally.power = event.temperature, event.power
+            case protection.GpuFault():
+                pass
+            case _:
+                assert_never(event)
 
     def _device(self, name: str) -> _Device:
         return self._devices.setdefault(name, _Device(name))

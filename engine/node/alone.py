@@ -15,8 +15,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from engine.mining.telling import tell
-from engine.monitor.reporter import OneAtATime, Reporter
+from engine.monitor.events.run import Stopping, Warned, WorkStarted
+from engine.monitor.reporter import Reporter
 from engine.node.node import pinned_client
 from engine.node.preflight import check_balance, check_gas_price, demand, look_at_chain
 from engine.poc_worker.config import ValidatorsRequest, open_workplace
@@ -70,7 +70,7 @@ class WorkSummary:
 def work_on(request: WorkRequest, key: PrivateKey, report: Reporter) -> WorkSummary:
     """Work until stopped by a signal. Raises NoDevice, the wings' errors, or what a thread died of."""
     request.validators.check()
-    return _Run(request, key, OneAtATime(report)).run()
+    return _Run(request, key, report).run()
 
 
 class _Run:
@@ -79,7 +79,6 @@ class _Run:
         self._key = key
         self._report = report
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._ledger: Ledger | None = None
         self._stopping = False
 
     def run(self) -> WorkSummary:
@@ -105,19 +104,15 @@ class _Run:
             )
             if request.validators.submit_most:
                 stack.enter_context(self._submitting(place))
-            report(
-                "working",
-                validators=", ".join(request.validators.validators),
-                address=self._key.address,
-                devices=", ".join(devices),
-            )
+            names = ", ".join(request.validators.validators)
+            report(WorkStarted(names, self._key.address, ", ".join(devices)))
             stack.enter_context(shop)
             worker = PocWorker(request.validators.validators, place, self._failed)
             worker.start()
             stack.callback(worker.stop)
             with stop_on_signals(self._stop, shop.child_pids):
                 self._wait(shop)
-            report("stopping")
+            report(Stopping())
             return WorkSummary(**place.ledger.counts(), seconds=time.monotonic() - started)
 
     def _stop(self) -> None:
@@ -131,10 +126,8 @@ class _Run:
                 event = self._inbox.get(timeout=_TICK_SECONDS)
             except queue.Empty:
                 continue
-            if isinstance(event, Crashed):
-                raise event.error
-            assert self._ledger is not None
-            tell(event, self._ledger, self._report)
+            assert isinstance(event, Crashed)
+            raise event.error
 
     def _failed(self, error: Exception) -> None:
         self._inbox.put(Crashed("poc", error))
@@ -153,14 +146,15 @@ class _Run:
             check_balance(client, key.address, price),
         ):
             if demand(check).state == "warn":
-                self._report("warning", name=check.name, found=check.found, mend=check.mend)
+                self._report(Warned(check.name, check.found, check.mend))
         path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
         with Ledger.open(
             path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
         ) as ledger:
-            self._ledger = ledger
             settings = SenderSettings(network, price)
-            sender = Sender(pinned_client(urls, chain), ledger, key, self._inbox, settings)
+            sender = Sender(
+                pinned_client(urls, chain), ledger, key, settings, self._report, self._failed
+            )
             place.chain_id = chain.chain_id
             place.answered = Submission(
                 ledger, sender.poke, self._report, most_an_hour=request.validators.submit_most

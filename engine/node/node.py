@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.mining.config import MineSettings, Summary
 from engine.mining.loop import Launch, Miner
+from engine.monitor.events.run import MiningStarted, Warned
 from engine.monitor.reporter import Reporter
 from engine.node.preflight import (
     Chain,
@@ -92,7 +93,7 @@ def mine_on(
         check_disk(path.parent),
     ):
         if demand(check).state == "warn":
-            report("warning", name=check.name, found=check.found, mend=check.mend)
+            report(Warned(check.name, check.found, check.mend))
     devices, usual = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,
@@ -108,18 +109,19 @@ def mine_on(
         limits=request.limits,
     )
     report(
-        "start",
-        address=key.address,
-        chain_id=chain.chain_id,
-        devices=", ".join(devices)
-        or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
-        node=request.urls[0],
-        network=chain.network.name,
-        height=chain.status.height,
-        block_time=chain.network.block_time,
-        size=request.size,
-        iterations=request.iterations,
-        ledger=str(path),
+        MiningStarted(
+            address=key.address,
+            chain_id=chain.chain_id,
+            devices=", ".join(devices)
+            or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
+            node=request.urls[0],
+            network=chain.network.name,
+            height=chain.status.height,
+            block_time=chain.network.block_time,
+            size=request.size,
+            iterations=request.iterations,
+            ledger=str(path),
+        )
     )
     with Ledger.open(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address

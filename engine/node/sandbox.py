@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from engine.monitor.events.run import AccountFunded, DevnetStarted
 from engine.monitor.reporter import Reporter
 from engine.runtime.errors import SetupError
 from node_client.ambiguity import sign_safely
@@ -48,12 +49,12 @@ class Sandbox:
     def __enter__(self) -> Self:
         self._devnet.start()
         try:
-            self._report("devnet", url=self.url, block_time=self._block_time)
+            self._report(DevnetStarted(self.url, self._block_time))
             self._fund()
         except BaseException:
             self._devnet.stop()
             raise
-        self._report("funded", address=self.key.address, cpc=self._cpc)
+        self._report(AccountFunded(self.key.address, self._cpc))
         return self
 
     def __exit__(

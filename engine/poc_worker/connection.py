@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from engine.monitor.events.poc import ValidatorBug, ValidatorDown, ValidatorUp
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
 from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, encode, one_line
@@ -106,7 +107,7 @@ class Link:
     async def _serve(self, connection: ClientConnection) -> str:
         outbox = _Outbox(connection, self._patience.sending)
         self._told = None
-        self._report("validator_up", url=self._url)
+        self._report(ValidatorUp(self._url))
         self._session.connected(outbox.put)
         writing = asyncio.create_task(outbox.run())
         try:
@@ -140,20 +141,21 @@ class Link:
 
     def _tell_bug(self, error: Exception) -> None:
         detail = one_line(f"{type(error).__name__}: {error}")
-        self._report("validator_bug", url=self._url, detail=detail)
+        self._report(ValidatorBug(self._url, detail))
 
     def _tell_down(self, reason: str, wait: float) -> None:
         """Once for each reason: a validator may be away for days."""
         if reason != self._told:
             self._told = reason
             self._report(
-                "validator_down",
-                url=self._url,
-                reason=reason,
-                seconds=wait,
-                unknown_types=self._decoder.unknown_types,
-                unknown_fields=self._decoder.unknown_fields,
-                refused=self._decoder.refused,
+                ValidatorDown(
+                    self._url,
+                    reason,
+                    seconds=wait,
+                    unknown_types=self._decoder.unknown_types,
+                    unknown_fields=self._decoder.unknown_fields,
+                    refused=self._decoder.refused,
+                )
             )
 
 

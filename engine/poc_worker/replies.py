@@ -11,10 +11,16 @@ guide's two messages never sees a third. Everything else is for the log.
 import base64
 from collections.abc import Callable
 from gettext import gettext as _
-from typing import Any
 
 from engine import __version__
 from engine.jobs.blobs import BlobRef, MissingBlob
+from engine.monitor.events.poc import (
+    FrameRefused,
+    HelloSaid,
+    JobDeclined,
+    PocEvent,
+    ValidatorRefused,
+)
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import INLINE_BYTES, PROTOCOL, ErrorCode
 from engine.poc_protocol.decoder import Refusal
@@ -69,11 +75,11 @@ class Voice:
         """Say hello, unless the validator is of another network, or asks without end."""
         place = self._place
         if challenge.protocol != PROTOCOL:
-            self.tell("validator_refused", reason=_("it speaks another version of the protocol"))
+            self.tell(ValidatorRefused(self.url, _("it speaks another version of the protocol")))
             return
         if place.chain_id is not None and challenge.chain_id != place.chain_id:
             reason = _("it belongs to the chain {chain_id}").format(chain_id=challenge.chain_id)
-            self.tell("validator_refused", reason=reason)
+            self.tell(ValidatorRefused(self.url, reason))
             return
         if self._hellos == MAX_HELLOS:
             return
@@ -90,7 +96,7 @@ class Voice:
                 version=__version__,
             )
         )
-        self.tell("hello", chain_id=challenge.chain_id)
+        self.tell(HelloSaid(self.url, challenge.chain_id))
 
     def result(self, offer: Offer, result: Result) -> None:
         """Say a result: signed, and with its data, after a hello."""
@@ -117,7 +123,7 @@ class Voice:
     def refuse(self, job_id: str, code: ErrorCode, message: str) -> None:
         """Say that a job has no result, or that something about it is not to be had."""
         message = one_line(message)
-        self.tell("job_declined", job_id=job_id, code=code, message=message)
+        self.tell(JobDeclined(self.url, job_id, code, message))
         if self.greeted:
             address = self._place.key.address
             self.say(
@@ -129,7 +135,7 @@ class Voice:
         if refusal.job_id is not None:
             self.refuse(refusal.job_id, "invalid_payload", refusal.detail)
             return
-        self.tell("frame_refused", reason=refusal.detail)
+        self.tell(FrameRefused(self.url, refusal.detail))
         if self.greeted:
             self.say(frames.ProtocolError(code=refusal.code))
 
@@ -138,10 +144,10 @@ class Voice:
         if self._say is not None:
             self._say(frame)
 
-    def tell(self, event: str, **fields: Any) -> None:
-        """For the log, which no validator may fill."""
+    def tell(self, event: PocEvent) -> None:
+        """Report it, at a rate that no validator can raise."""
         if self._log.try_take():
-            self._place.report(event, url=self.url, **fields)
+            self._place.report(event)
 
     def _data(self, result: Result) -> frames.ResultData | None:
         ref = data_ref(result)

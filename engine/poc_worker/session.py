@@ -19,6 +19,13 @@ from gettext import gettext as _
 from engine.jobs.blobs import BlobError, BlobRef
 from engine.jobs.kind import JobRefused, Unsupported
 from engine.jobs.registry import needed_blobs, parse_job
+from engine.monitor.events.poc import (
+    JobDone,
+    JobTaken,
+    ResultAccepted,
+    ResultRejected,
+    ValidatorBug,
+)
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import ErrorCode
 from engine.poc_protocol.decoder import Refusal
@@ -123,7 +130,8 @@ class Session:
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001 - a plug-in's slip must not end the others' work
-            self.voice.tell("validator_bug", detail=one_line(f"{type(error).__name__}: {error}"))
+            detail = one_line(f"{type(error).__name__}: {error}")
+            self.voice.tell(ValidatorBug(self._url, detail))
             self._fail(assignment, "failed", _("this worker has a bug"))
         else:
             self._answer(assignment, result)
@@ -149,7 +157,7 @@ class Session:
             assignment.job = job
             place.ledger.record_taken(assignment.offer)
             kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
-            self.voice.tell("job_taken", job_id=assignment.offer.job_id, kind=kind, cost=job.cost)
+            self.voice.tell(JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
             future = place.executor.submit(job, name=f"{kind} {digest}")
             done = await asyncio.wrap_future(future)
         assert isinstance(done, Done)
@@ -177,12 +185,14 @@ class Session:
         assignment.result = result
         asked_here = voice.is_connected and assignment.connection == voice.connection
         voice.tell(
-            "job_done",
-            job_id=offer.job_id,
-            result_hash=result.result_hash,
-            device=result.device,
-            seconds=result.seconds,
-            fate=_("sent") if asked_here else _("kept until the job comes again"),
+            JobDone(
+                self._url,
+                offer.job_id,
+                result_hash=result.result_hash,
+                device=result.device,
+                seconds=result.seconds,
+                fate=_("sent") if asked_here else _("kept until the job comes again"),
+            )
         )
         if asked_here:
             if voice.greeted:
@@ -215,6 +225,6 @@ class Session:
             self._place.answered(known)  # first: after a crash the verdict is not asked for again
         ledger.record_verdict(self._url, verdict.job_id, accepted=verdict.accepted, reason=reason)
         if verdict.accepted:
-            self.voice.tell("result_accepted", job_id=verdict.job_id, reason=reason)
+            self.voice.tell(ResultAccepted(self._url, verdict.job_id, reason))
         else:
-            self.voice.tell("result_rejected", job_id=verdict.job_id, reason=reason)
+            self.voice.tell(ResultRejected(self._url, verdict.job_id, reason))

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from gettext import gettext as _
 
+from engine.monitor.events.poc import JobNotSubmitted
 from engine.monitor.reporter import Reporter
 from engine.poc_worker.job_ledger import Known
 from engine.txmgr.ledger import Ledger
@@ -40,7 +41,7 @@ class Submission:
             return
         reason = self._why_not(offer.task_id)
         if reason is not None:
-            self._report("job_not_submitted", url=offer.url, job_id=offer.job_id, reason=reason)
+            self._report(JobNotSubmitted(offer.url, offer.job_id, reason))
             return
         self._ledger.record_job(
             offer.task_id, result.result_hash, result.proof or "", result.device, result.seconds

@@ -16,6 +16,7 @@ from gettext import gettext as _
 from types import TracebackType
 from typing import Any, Self
 
+from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool.actions import Accepted, Ended, GivenUp, Kill, OutOfService
 from engine.pool.children import Children, Report
@@ -75,7 +76,7 @@ class Workshop:
             return self.take(self.desk.handle(event, self.children))
         if isinstance(event, Heard) and isinstance(event.message, Ready):
             ready = event.message
-            self._report("ready", device=event.device, seconds=ready.seconds)
+            self._report(events.DeviceReady(event.device, ready.seconds))
         if isinstance(event, Heard | Exited):
             return self.take(self.children.handle(event))
         return self._on_devices(event)
@@ -83,15 +84,15 @@ class Workshop:
     def _on_devices(self, event: DevicesEvent) -> list[Ending]:
         match event:
             case Joined(device=device):
-                self._report("device_joined", device=device)
+                self._report(events.DeviceJoined(device))
                 return self.take(self.children.add(device))
             case Left(device=device, reason=reason):
-                self._report("device_left", device=device, reason=reason)
+                self._report(events.DeviceLeft(device, reason))
                 return self.take(self.children.remove(device, reason))
             case Connected(address=address):
-                self._report("farm_connected", address=address)
+                self._report(events.FarmConnected(address))
             case Unreachable(reason=reason):
-                self._report("farm_unreachable", reason=reason)
+                self._report(events.FarmUnreachable(reason))
         return []
 
     def tick(self) -> list[Ending]:
@@ -112,11 +113,11 @@ class Workshop:
                     if not self.desk.settle(report):
                         endings.append(report)
                 case Kill():
-                    self._report("child_killed", device=report.device, reason=report.reason)
+                    self._report(events.ChildKilled(report.device, report.reason))
                 case Ended():
-                    self._report("child_ended", device=report.device, reason=report.reason)
+                    self._report(events.ChildEnded(report.device, report.reason))
                 case OutOfService():
-                    self._report("out_of_service", device=report.device, reason=report.reason)
+                    self._report(events.OutOfService(report.device, report.reason))
                     if self.children.all_out:
                         raise NoDevice(
                             _("no device is in service; the last: {device}: {reason}").format(

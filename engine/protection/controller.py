@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
 
+from engine.monitor.events import protection as events
+from engine.monitor.events.pool import DeviceState
+from engine.monitor.events.run import Pulse, Warned
 from engine.monitor.reporter import Reporter
 from engine.pool.children import Children, Report
 from engine.pool.launcher import DevicesEvent, Joined, Left
@@ -48,7 +51,7 @@ class Keeper:
         match event:
             case PauseAsked():
                 self._pausing.ask(paused=event.paused)
-                self._report("pause_asked", paused=event.paused)
+                self._report(events.PauseAsked(event.paused))
             case Surroundings():
                 self._silence = 0.0
                 reports = self._look_at(event)
@@ -70,15 +73,15 @@ class Keeper:
         for device, state in self._children.states().items():
             if self._states.get(device) != state:
                 self._states[device] = state
-                self._report("device", device=device, state=state[0], reason=state[1])
+                self._report(DeviceState(device, *state))
         if now - self._pulse_at >= PULSE_SECONDS:
             self._pulse_at = now
-            self._report("pulse")
+            self._report(Pulse())
         heard = self._silence <= SILENCE_SECONDS
         self._silence += min(PULSE_SECONDS, now - self._last_tick)  # not while the machine slept
         self._last_tick = now
         if heard and self._silence > SILENCE_SECONDS:
-            self._report("warning", **_silent())
+            self._report(_silent())
 
     def reason(self) -> str:
         """Why blocks are skipped while every device is paused."""
@@ -88,12 +91,12 @@ class Keeper:
     def _look_at(self, around: Surroundings) -> list[Report]:
         reports: list[Report] = []
         for device, reading in around.readings.items():
-            self._report("reading", device=device, **asdict(reading))
+            self._report(events.DeviceReading(device, **asdict(reading)))
         for fault in around.faults:
             if fault.fatal:
                 reports += self._children.withdraw(fault.device, fault.message)
             else:
-                self._report("card_fault", device=fault.device, message=fault.message)
+                self._report(events.GpuFault(fault.device, fault.message))
         return reports
 
     def _carry_out(self) -> list[Report]:
@@ -111,15 +114,15 @@ class Keeper:
                 reports += self._children.resume(device)
         for reasons, devices in changed.items():
             if reasons:
-                self._report("paused", devices=", ".join(devices), reason=", ".join(reasons))
+                self._report(events.DevicesPaused(", ".join(devices), ", ".join(reasons)))
             else:
-                self._report("resumed", devices=", ".join(devices))
+                self._report(events.DevicesResumed(", ".join(devices)))
         return reports
 
 
-def _silent() -> dict[str, str]:
-    return {
-        "name": _("sensors"),
-        "found": _("nothing was read of the cards for {n:.0f} s").format(n=SILENCE_SECONDS),
-        "mend": _("A driver that hangs does that: see dmesg and nvidia-smi."),
-    }
+def _silent() -> Warned:
+    return Warned(
+        _("sensors"),
+        _("nothing was read of the GPUs for {n:.0f} s").format(n=SILENCE_SECONDS),
+        _("A driver that hangs does that: see dmesg and nvidia-smi."),
+    )

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from engine.monitor.events.mining import LedgerTotals
 from engine.pool.messages import Computed
 from engine.runtime.database import Database, lock_file
 from engine.runtime.errors import LedgerError
@@ -436,15 +437,15 @@ class Ledger:
         )
         return [Progress(**dict(row)) for row in rows]
 
-    def counts(self) -> dict[str, int]:
-        """How many results stand in each state, and blocks `seen` and `skipped`."""
+    def totals(self) -> LedgerTotals:
+        """Return how many results stand in each state, blocks, and fees of final results."""
         counts = {
             row["state"]: row["n"]
             for row in self._read("SELECT state, count(*) AS n FROM progress GROUP BY state")
         }
         blocks = self._read("SELECT count(*) AS seen, count(skipped) AS skipped FROM blocks")[0]
         missed = self._read("SELECT coalesce(sum(last - first + 1), 0) AS n FROM gaps")[0]["n"]
-        return counts | {"seen": blocks["seen"], "skipped": blocks["skipped"], "missed": missed}
+        return LedgerTotals(self.fees_paid(), blocks["seen"], blocks["skipped"], missed, **counts)
 
     def fee(self, tx_hash: str) -> int:
         """What this transaction of ours pays, in units."""

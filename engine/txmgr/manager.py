@@ -15,17 +15,25 @@ After a long absence there are thousands of blocks to read. Fresh results do not
 are signed and sent in between, and only what rests on having read every block is put off.
 """
 
-import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any
 
-from engine.runtime.crash import Crashed
+from engine.monitor.events.sending import (
+    BalanceChanged,
+    ChainRolledBack,
+    ResultConfirmed,
+    ResultGivenUp,
+    ResultRepriced,
+    ResultSigned,
+    SenderTrouble,
+)
+from engine.monitor.reporter import Reporter
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
-from engine.txmgr.inclusion import ChainScan, RolledBack
+from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger, LiveTransaction, Progress
 from engine.txmgr.signer import Signer
 from node_client.errors import (
@@ -71,60 +79,6 @@ _NEVER_ACCEPTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """The result's transaction is written down."""
-
-    task_id: str
-    tx_hash: str
-    nonce: int
-
-
-@dataclass(frozen=True, slots=True)
-class Repriced:
-    """Another transaction at the same nonce is written down, at so many units a gas."""
-
-    task_id: str
-    tx_hash: str
-    gas_price: int
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """The block that holds the result's transaction is deep enough."""
-
-    task_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """The result is given up."""
-
-    task_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SenderTrouble:
-    """Something keeps results from being sent. Sent once for each kind until it passes."""
-
-    message: str
-    advice: str
-    fatal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Funds:
-    """The account's balance changed, to this many units."""
-
-    balance: int
-
-
-SenderEvent = (
-    Signed | Repriced | Confirmed | Abandoned | SenderTrouble | Funds | RolledBack | Crashed
-)
-
-
-@dataclass(frozen=True, slots=True)
 class SenderSettings:
     """`depth`: blocks on top of the one that holds a result until it is final.
 
@@ -146,15 +100,18 @@ class Sender(threading.Thread):
         client: NodeClient,
         ledger: Ledger,
         key: PrivateKey,
-        inbox: "queue.SimpleQueue[Any]",
         settings: SenderSettings,
+        report: Reporter,
+        failed: Callable[[Exception], None],
     ) -> None:
+        """`report` and `failed` are called from this thread; `failed` with what ended it."""
         super().__init__(name="sender", daemon=True)
         self.stopping = threading.Event()
         self._poked = threading.Event()
         self._client = client
         self._ledger = ledger
-        self._inbox = inbox
+        self._report = report
+        self._failed = failed
         self._settings = settings
         self._scan = ChainScan(client, ledger, key.address)
         self._signer = Signer(key, settings.network, settings.gas_price, settings.max_gas_price)
@@ -187,9 +144,9 @@ class Sender(threading.Thread):
                     self.round()
         except LedgerError as error:
             if not self.stopping.is_set():  # else the run is over, and its ledger closed
-                self._inbox.put(SenderTrouble(str(error), error.advice, fatal=True))
+                self._failed(error)
         except Exception as error:  # noqa: BLE001 - goes on in the main thread
-            self._inbox.put(Crashed(self.name, error))
+            self._failed(error)
 
     def round(self) -> None:
         """One step; what a person can mend is told, once for each kind until it passes."""
@@ -205,7 +162,7 @@ class Sender(threading.Thread):
             self.behind = False
         kind = None if trouble is None else type(trouble).__name__
         if trouble is not None and kind != self._trouble:
-            self._inbox.put(SenderTrouble(str(trouble), trouble.advice))
+            self._report(SenderTrouble(str(trouble), trouble.advice))
         self._trouble = kind
 
     def step(self) -> NodeClientError | None:
@@ -216,7 +173,8 @@ class Sender(threading.Thread):
         """
         tip = self._client.status()
         if (gone := self._scan.advance(tip, self.stopping.is_set)) is not None:
-            self._inbox.put(gone)
+            self._report(ChainRolledBack(gone.first, gone.last))
+            self._report(self._ledger.totals())
         behind = self._scan.blocks_behind(tip)
         self.behind = bool(behind)
         if behind is None or self.stopping.is_set():
@@ -226,7 +184,7 @@ class Sender(threading.Thread):
         account = self._client.balance(self._signer.address)
         if account.balance != self._balance:
             self._balance = account.balance
-            self._inbox.put(Funds(account.balance))
+            self._report(BalanceChanged(account.balance))
         unpaid = self._sign_computed(tip, account)
         return self._send_in_order(tip, account) or unpaid
 
@@ -242,8 +200,13 @@ class Sender(threading.Thread):
                 # A task counts only while its block is among the chain's last 100.
                 self._give_up(result.task_id, "expired", _("its block is not among the last 100"))
         for task_id in self._ledger.record_final(tip.height - self._settings.depth):
-            self._inbox.put(Confirmed(task_id))
+            self._report(self._confirmed(task_id))
         self._ledger.forget_proofs(tip.height - PROOFS_KEPT_BLOCKS)
+
+    def _confirmed(self, task_id: str) -> ResultConfirmed:
+        (result,) = self._ledger.progress("task_id = ?", task_id)
+        fee = self._ledger.fee(result.tx_hash) if result.tx_hash else 0
+        return ResultConfirmed(task_id, result.height, result.tx_hash, result.included_height, fee)
 
     def _sign_computed(self, tip: NodeStatus, account: Account) -> NodeClientError | None:
         """Sign what waits. Gives what a person has to do something about."""
@@ -270,7 +233,7 @@ class Sender(threading.Thread):
             if tx is not None:
                 room -= 1
                 spendable -= tx.fee
-                self._inbox.put(Signed(result.task_id, tx.hash(), tx.nonce))
+                self._report(ResultSigned(result.task_id, tx.hash(), tx.nonce))
         return None
 
     def _sign(
@@ -381,7 +344,7 @@ class Sender(threading.Thread):
         if tx is None:
             return None
         self._ledger.record_signed(live.task_id, tx, replaces=live.tx.hash())
-        self._inbox.put(Repriced(live.task_id, tx.hash(), tx.gas_price))
+        self._report(ResultRepriced(live.task_id, tx.hash(), tx.gas_price))
         return LiveTransaction(tx, live.task_id, "signed", None, 0)
 
     def _advice_to_fund(self) -> str:
@@ -392,4 +355,4 @@ class Sender(threading.Thread):
 
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)
-        self._inbox.put(Abandoned(task_id, reason))
+        self._report(ResultGivenUp(task_id, reason))

@@ -22,6 +22,8 @@ import uvicorn
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
+from engine.monitor.events.run import Stopping
+from engine.monitor.events.validator import ValidatorStarted
 from engine.monitor.http.connection_limit import at_most
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
@@ -116,7 +118,7 @@ def _serve(
 
     async def run(stopping: asyncio.Event) -> None:
         host, port = listening.getsockname()[:2]
-        report("validator", chain_id=address.chain_id, url=address.url, http=f"{host}:{port}")
+        report(ValidatorStarted(address.chain_id, address.url, f"{host}:{port}"))
         try:
             await service.run(stopping, lambda: shop.is_alive())
         except Exception as error:  # noqa: BLE001 - raised again when the server has ended
@@ -141,7 +143,7 @@ def _serve(
     )
     server = _Server(config)
     server.run(sockets=[listening])
-    report("stopping")
+    report(Stopping())
     if failure:
         raise failure[0]
 

@@ -164,8 +164,8 @@ class Service:
                     self._start(self._look(action))
                 case Closed(task_id):
                     self.blobs.release(_refs(self.books.tasks.existing(task_id).facts))
-                case Tell(event, fields):
-                    self._report(event, **fields)
+                case Tell(event):
+                    self._report(event)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

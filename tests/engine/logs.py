@@ -16,8 +16,8 @@ class Log:
         self.error = None
         self.summary = None
 
-    def __call__(self, event, **fields):
-        self.events.append((event, fields))
+    def __call__(self, event):
+        self.events.append((event.event, event.fields()))
 
     def all(self, name):
         return [fields for event, fields in self.events if event == name]

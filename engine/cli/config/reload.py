@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 from engine.cli.config import command_tree as tree
 from engine.cli.config.global_options import path_of, settings_of
 from engine.cli.config.settings import find_file, read_settings
+from engine.monitor.events.run import SettingChanged, SettingsRefused, SettingsSame, SettingWaits
 from engine.monitor.reporter import Reporter
 from engine.runtime.errors import BadInput
 
@@ -82,16 +83,16 @@ def reread(
             change(context.params | now)
             context.params.update(now)
     except (BadInput, TyperException) as error:
-        report("settings_refused", message=str(error), advice=getattr(error, "advice", ""))
+        report(SettingsRefused(str(error), getattr(error, "advice", "")))
         return
     for name in changed:
         value = "-" if values[name] is None else values[name]
         if name in live:
-            report("setting_changed", name=_key(context, name), value=value)
+            report(SettingChanged(_key(context, name), value))
         else:
-            report("setting_waits", name=_key(context, name), value=value)
+            report(SettingWaits(_key(context, name), value))
     if not changed:
-        report("settings_same")
+        report(SettingsSame())
 
 
 def _values_now(context: typer.Context) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.monitor.events.run import HttpListening, Warned
 from engine.monitor.http.server import Door, check_token, listen_at, user_socket
 from engine.monitor.reporter import Reporter
-from engine.monitor.state import Board
+from engine.monitor.state import Monitor
 from engine.runtime.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def read_token(file: Path) -> str:
 
 @contextmanager
 def doors(
-    board: Board, address: tuple[str, int] | None, token: str | None
+    board: Monitor, address: tuple[str, int] | None, token: str | None
 ) -> Iterator[Callable[["Control"], AbstractContextManager[object]]]:
     """Gives what opens the doors for a control, a Miner say. Raises BadInput."""
     report: Reporter = board
@@ -60,24 +61,22 @@ def doors(
                 try:
                     own = opened.enter_context(user_socket())
                 except OSError as error:
-                    report("warning", **_no_socket(error))
+                    report(_no_socket(error))
                 else:
                     opened.enter_context(Door(own, make_app, "control"))
                 if listening is not None:
                     opened.enter_context(Door(listening, make_guarded, "http"))
                     host, port = listening.getsockname()[:2]
                     at = f"[{host}]" if ":" in host else host
-                    report("http", url=f"http://{at}:{port}")
+                    report(HttpListening(f"http://{at}:{port}"))
                 yield
 
         yield attend
 
 
-def _no_socket(error: OSError) -> dict[str, str]:
-    return {
-        "name": _("control"),
-        "found": _("pause, resume and status will not find this engine: {error}").format(
-            error=error
-        ),
-        "mend": _("Set CPC_STATE to a short path that this user can write to."),
-    }
+def _no_socket(error: OSError) -> Warned:
+    return Warned(
+        _("control"),
+        _("pause, resume and status will not find this engine: {error}").format(error=error),
+        _("Set CPC_STATE to a short path that this user can write to."),
+    )

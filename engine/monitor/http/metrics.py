@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from engine.monitor.http.health import health
 from engine.monitor.snapshot import DeviceState, DeviceView, Snapshot
-from engine.monitor.state import Board
+from engine.monitor.state import Monitor
 
 _PREFIX = "cpc_engine_"
 _SENSORS: tuple[tuple[str, str, str], ...] = (
@@ -41,7 +41,7 @@ _SENSORS: tuple[tuple[str, str, str], ...] = (
 class Metrics(Collector):
     """Collects from a board."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Monitor) -> None:
         self._board = board
 
     def describe(self) -> Iterable[Metric]:

@@ -19,7 +19,7 @@ from engine.monitor.http.health import Health, health
 from engine.monitor.http.metrics import Metrics
 from engine.monitor.http.static import Page
 from engine.monitor.snapshot import Snapshot
-from engine.monitor.state import Board
+from engine.monitor.state import Monitor
 
 
 class Control(Protocol):
@@ -38,7 +38,7 @@ class Asked(BaseModel):
     asked: str = Field(description='"pause" or "resume"')
 
 
-def create_app(board: Board, control: Control) -> FastAPI:
+def create_app(board: Monitor, control: Control) -> FastAPI:
     """The routes; whoever may not use them is another layer's business."""
     app = FastAPI(
         title="cpc-engine",

@@ -20,7 +20,7 @@ from typing import Protocol, Self, TextIO
 
 from rich.console import Console
 
-from engine.monitor.state import Board
+from engine.monitor.state import Monitor
 from engine.monitor.terminal.keyboard import Keys, in_foreground
 from engine.monitor.terminal.render import Size, draw, hint
 
@@ -52,7 +52,7 @@ def can_show(out: TextIO) -> bool:
 class LiveView:
     """A context manager; for the main thread, as it handles Ctrl-Z."""
 
-    def __init__(self, board: Board, console: Console | None = None) -> None:
+    def __init__(self, board: Monitor, console: Console | None = None) -> None:
         self._board = board
         self._console = console or Console()
         self._control: Control | None = None
@@ -155,7 +155,7 @@ class LiveView:
 class _Frames(threading.Thread):
     """Draws until told to stop, then clears the screen: some terminals would keep parts of it."""
 
-    def __init__(self, board: Board, console: Console, *, with_keys: bool) -> None:
+    def __init__(self, board: Monitor, console: Console, *, with_keys: bool) -> None:
         super().__init__(name="live-view", daemon=True)
         self.with_keys = with_keys
         self._board = board

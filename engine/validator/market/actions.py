@@ -1,8 +1,9 @@
 """What the market wants done: it decides, others carry it out, and come back with what they found."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
+from engine.monitor.events.validator import ValidatorEvent
 from engine.poc_protocol.frames import Frame
 
 What = Literal["claim", "leaves", "full"]
@@ -56,10 +57,9 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Something the operator may want to know: see `engine/monitor/reporter.py`."""
+    """Report this to the operator."""
 
-    event: str
-    fields: dict[str, Any] = field(default_factory=dict)
+    event: ValidatorEvent
 
 
 Action = Send | HangUp | FetchData | Inspect | Closed | Tell

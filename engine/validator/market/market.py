@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any
 
+from engine.monitor.events.validator import HelloRefused, MarketTaskFailed, WorkerCame, WorkerGone
 from engine.poc_protocol.constants import PROTOCOL
 from engine.poc_protocol.digests import hello_digest, is_signed_by
 from engine.poc_protocol.frames import (
@@ -134,7 +135,7 @@ class Market:
             elif job.state == "out":
                 actions += self._verdicts.drop(job, "its worker is gone")
         if link.address is not None:
-            actions.append(Tell("worker_gone", {"worker": link.address}))
+            actions.append(Tell(WorkerGone(link.address)))
             actions += self._send_again(link.address)
         return actions + self._offer()
 
@@ -196,7 +197,7 @@ class Market:
             link.nonce, self._address.chain_id, self._address.url, hello.worker_address
         )
         if not is_signed_by(hello.pub_key, hello.worker_address, digest, hello.signature):
-            told = Tell("hello_refused", {"worker": hello.worker_address})
+            told = Tell(HelloRefused(hello.worker_address))
             return [
                 told,
                 HangUp(link.id, "the hello's signature does not fit this validator's URL"),
@@ -206,7 +207,7 @@ class Market:
             return [HangUp(link.id, f"this worker is out: {worker.out_reason}")]
         link.address, link.public_key = hello.worker_address, hello.pub_key
         link.guest, link.capabilities = False, hello.capabilities
-        told = Tell("worker_came", {"worker": link.address, "version": hello.version[:80]})
+        told = Tell(WorkerCame(link.address, hello.version[:80]))
         return [told, *self._send_again(link.address), *self._offer()]
 
     def _on_error(self, link: Link, job: JobRow, error: JobError) -> list[Action]:
@@ -260,7 +261,7 @@ class Market:
             for job in self._books.jobs.of_task(task.task_id):
                 if job.is_open:
                     actions += self._drop(job, reason, blame)
-        told = Tell("task_failed", {"task_id": task.task_id, "reason": reason})
+        told = Tell(MarketTaskFailed(task.task_id, reason))
         return [*actions, Closed(task.task_id), told]
 
     def _offer(self) -> list[Action]:

@@ -4,8 +4,8 @@ Each ending is one transaction, and carried out once: an end that has come befor
 """
 
 from collections.abc import Callable
-from typing import Any
 
+from engine.monitor.events.validator import MarketJobAccepted, MarketJobDropped, MarketJobRefused
 from engine.poc_protocol.frames import Verdict, one_line
 from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send, Tell
 from engine.validator.market.connections import Links
@@ -44,7 +44,7 @@ class Endings:
         for job in jobs:
             actions += self.say(job, accepted=True, reason="")
             self._leave(job)
-            actions.append(Tell("job_accepted", named(job)))
+            actions.append(Tell(MarketJobAccepted(*named(job))))
         return actions
 
     def refuse(self, job: JobRow, reason: str) -> list[Action]:
@@ -58,8 +58,8 @@ class Endings:
             if not job.guest and job.worker_address:
                 books.workers.put_out(job.worker_address, reason)
                 forfeited = books.rewards.forfeit(db, job.worker_address)
-        told = named(job) | {"reason": one_line(reason), "forfeited": forfeited}
-        actions: list[Action] = [Tell("job_refused", told)]
+        told = MarketJobRefused(*named(job), one_line(reason), forfeited)
+        actions: list[Action] = [Tell(told)]
         actions += self.say(job, accepted=False, reason=reason)
         link = self._links.of_job(job.job_id)
         self._leave(job)
@@ -81,7 +81,7 @@ class Endings:
             if blame and job.worker_address and not job.guest:
                 books.workers.blame(job.worker_address, blame)
         self._leave(job)
-        return [Tell("job_dropped", named(job) | {"reason": one_line(reason)})]
+        return [Tell(MarketJobDropped(*named(job), one_line(reason)))]
 
     def say(self, job: JobRow, *, accepted: bool, reason: str) -> list[Action]:
         """The verdict, to a worker that knows what one is."""
@@ -102,6 +102,6 @@ def _shares(reward: int, count: int) -> list[int]:
     return [part + rest, *[part] * (count - 1)]
 
 
-def named(job: JobRow) -> dict[str, Any]:
-    """A job as it is told of."""
-    return {"task_id": job.task_id, "job_id": job.job_id, "worker": job.worker_address or "a guest"}
+def named(job: JobRow) -> tuple[str, str, str]:
+    """Return task, job and worker, as events name them."""
+    return job.task_id, job.job_id, job.worker_address or "a guest"

@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.monitor.events.validator import MarketJobEscalated, MarketJobUnchecked
 from engine.poc_protocol.constants import OPEN_SECONDS
 from engine.poc_protocol.digests import is_signed_by, result_digest
 from engine.poc_protocol.frames import JobResult, Open, Opening
@@ -148,7 +149,7 @@ class Verdicts:
             return []  # it has done all that was asked of it
         if job.worker_address and not job.guest:
             self._books.workers.blame(job.worker_address, LATE_PROOF)
-        return [Tell("job_escalated", named(job) | {"reason": why}), *self._compute(job)]
+        return [Tell(MarketJobEscalated(*named(job), why)), *self._compute(job)]
 
     def resume(self, job: JobRow) -> list[Action]:
         """A committed job of before a restart: its worker may be gone, so it is computed here."""
@@ -304,7 +305,7 @@ class Verdicts:
         actions: list[Action] = []
         other = self._partner(job)
         for one in [job, *([other] if other is not None and other.state == "committed" else [])]:
-            actions.append(Tell("not_inspected", named(one) | {"reason": reason}))
+            actions.append(Tell(MarketJobUnchecked(*named(one), reason)))
             actions += self._endings.say(
                 one, accepted=False, reason="the validator could not check it"
             )

@@ -1,4 +1,4 @@
-"""Events folded into a state, with a clock of the test's own."""
+"""Events projected onto a state, with a clock of the test's own."""
 
 from itertools import pairwise
 
@@ -6,24 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.monitor.events.mining import BlockSkipped, NodeTrouble, NodeWell
+from engine.monitor.events.protection import DevicesResumed
+from engine.monitor.events.run import Stopping
+from engine.monitor.events.sending import ChainRolledBack, ResultSigned, SenderTrouble
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import STEP_SECONDS, STEPS, History
-from engine.monitor.projection import EVENTS_KEPT, TASKS_FOR_RATE, Fold
-from engine.monitor.reporter import _LINES, QUIET
+from engine.monitor.projection import EVENTS_KEPT, TASKS_FOR_RATE, Projection
 from engine.monitor.snapshot import Snapshot
-from engine.monitor.state import Board
+from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 
 NOW = story.START
 
 
 @pytest.fixture
-def fold():
-    return story.tell(Fold(NOW), story.two_cards())
+def projection():
+    return story.tell(Projection(NOW), story.two_cards())
 
 
-def test_what_two_cards_did_is_seen(fold):
-    seen = fold.snapshot(NOW + 2.0)
+def test_what_two_cards_did_is_seen(projection):
+    seen = projection.snapshot(NOW + 2.0)
     first, second = seen.devices
     assert first.tops == pytest.approx(2 * 4096**3 / 0.0125 / 1e12)
     assert (first.tasks, first.last_height, first.temperature) == (6, 1407, 61.0)
@@ -38,61 +41,60 @@ def test_what_two_cards_did_is_seen(fold):
     assert seen.events[-1].line == "task 582f6ae1…: final, in block 1402, transaction eeeeeeee…"
 
 
-def test_a_snapshot_survives_being_json(fold):
-    seen = fold.snapshot(NOW)
+def test_a_snapshot_survives_being_json(projection):
+    seen = projection.snapshot(NOW)
     assert Snapshot.model_validate_json(seen.model_dump_json()) == seen
 
 
-def test_a_block_that_is_due_is_due_in_no_time(fold):
-    assert fold.snapshot(NOW + 60).chain.next_block_in == 0.0
-    assert fold.snapshot(NOW - 60).chain.next_block_in == 5.0  # the clock was set back
+def test_a_block_that_is_due_is_due_in_no_time(projection):
+    assert projection.snapshot(NOW + 60).chain.next_block_in == 0.0
+    assert projection.snapshot(NOW - 60).chain.next_block_in == 5.0  # the clock was set back
 
 
-def test_a_roll_back_counts_anew(fold):
-    story.tell(fold, [("rolled_back", {"first": 1, "last": 2}), story.totals(final=1, included=9)])
-    results = fold.snapshot(NOW).results
+def test_a_roll_back_counts_anew(projection):
+    story.tell(projection, [ChainRolledBack(1, 2), story.totals(final=1, included=9)])
+    results = projection.snapshot(NOW).results
     assert (results.confirmed, results.pending, results.given_up) == (1, 9, 0)
 
 
-def test_a_block_of_several_skipped_tasks_is_one_skipped_block(fold):
-    skipped = ("skipped", {"height": 1408, "reason": "paused: asked for"})
-    story.tell(fold, [story.block(1408), skipped, skipped])
-    assert fold.snapshot(NOW).blocks.skipped == 11
+def test_a_block_of_several_skipped_tasks_is_one_skipped_block(projection):
+    skipped = BlockSkipped(1408, "paused: asked for")
+    story.tell(projection, [story.block(1408), skipped, skipped])
+    assert projection.snapshot(NOW).blocks.skipped == 11
 
 
-def test_the_rate_is_that_of_the_latest_tasks(fold):
+def test_the_rate_is_that_of_the_latest_tasks(projection):
     slow = [story.computed(height, seconds=1.0) for height in range(TASKS_FOR_RATE)]
-    story.tell(fold, slow)
-    assert fold.snapshot(NOW).devices[0].tops == pytest.approx(2 * 4096**3 / 1e12)
+    story.tell(projection, slow)
+    assert projection.snapshot(NOW).devices[0].tops == pytest.approx(2 * 4096**3 / 1e12)
 
 
-def test_troubles_come_and_go(fold):
-    trouble = {"message": "insufficient balance", "advice": ""}
-    story.tell(fold, [("node_trouble", trouble), ("sender_trouble", trouble)])
-    seen = fold.snapshot(NOW)
+def test_troubles_come_and_go(projection):
+    trouble = ("insufficient balance", "")
+    story.tell(projection, [NodeTrouble(*trouble), SenderTrouble(*trouble)])
+    seen = projection.snapshot(NOW)
     assert not seen.chain.node_answers
     assert seen.results.trouble == "insufficient balance"
-    signed = ("signed", {"task_id": "x", "nonce": 1, "tx_hash": "y"})
-    story.tell(fold, [("node_well", {}), signed])
-    seen = fold.snapshot(NOW)
+    story.tell(projection, [NodeWell(), ResultSigned("x", "y", 1)])
+    seen = projection.snapshot(NOW)
     assert seen.chain.node_answers
     assert (seen.results.trouble, seen.chain.trouble) == ("", "")
 
 
-def test_the_engine_is_paused_when_every_device_in_service_is(fold):
+def test_the_engine_is_paused_when_every_device_in_service_is(projection):
     out = story.device("cuda:0", "out", "Xid 79")
-    seen = story.tell(fold, [out]).snapshot(NOW)
+    seen = story.tell(projection, [out]).snapshot(NOW)
     assert (seen.state, seen.paused) == ("paused", "90 °C, and the limit is 88 °C")
     assert seen.devices[0].reason == "Xid 79"
-    story.tell(fold, [("resumed", {"devices": "cuda:1"})])
-    assert fold.snapshot(NOW).state == "mining"
-    assert story.tell(fold, [("stopping", {})]).snapshot(NOW).state == "stopping"
+    story.tell(projection, [DevicesResumed("cuda:1")])
+    assert projection.snapshot(NOW).state == "mining"
+    assert story.tell(projection, [Stopping()]).snapshot(NOW).state == "stopping"
 
 
-def test_whatever_runs_for_months_stays_small(fold):
+def test_whatever_runs_for_months_stays_small(projection):
     for height in range(500):
-        story.tell(fold, [story.block(height), story.computed(height)], NOW + 60 * height)
-    seen, history = fold.snapshot(NOW + 30_000), fold.history(NOW + 30_000)
+        story.tell(projection, [story.block(height), story.computed(height)], NOW + 60 * height)
+    seen, history = projection.snapshot(NOW + 30_000), projection.history(NOW + 30_000)
     assert len(seen.events) == EVENTS_KEPT
     assert len(history.at) == STEPS
     assert sum(history.devices["cuda:0"].tasks) == 60
@@ -134,13 +136,11 @@ def test_a_histogram_counts_what_is_not_above_its_bounds(values):
 
 
 def test_every_event_can_be_taken():
-    """A board stands before every other reporter: what they know may not stop it."""
+    """A monitor stands before every other reporter, and passes everything on."""
     passed = []
-    board = Board(lambda event, **fields: passed.append(event), clock=lambda: NOW)
-    for event, fields in story.two_cards():
-        board(event, **fields)
-    assert len(passed) == len(list(story.two_cards()))
-    assert set(passed) & QUIET
-    assert set(passed) - QUIET <= {*_LINES, "block"}
-    assert board.snapshot().results.confirmed == 1240
-    assert board.latency().cumulative()[-1] == ("+Inf", 6.0)
+    monitor = Monitor(passed.append, clock=lambda: NOW)
+    for event in story.two_cards():
+        monitor(event)
+    assert passed == list(story.two_cards())
+    assert monitor.snapshot().results.confirmed == 1240
+    assert monitor.latency().cumulative()[-1] == ("+Inf", 6.0)

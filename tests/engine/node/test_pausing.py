@@ -115,4 +115,4 @@ def test_what_comes_while_paused_is_skipped_and_nothing_is_lost(tmp_path):
         assert "paused: asked for" in reasons
         assert "paused: 91 °C, and the limit is 88 °C" in reasons
         assert len(ledger.unanswered_blocks()) <= 1  # the one at work when it was stopped
-        assert ledger.counts()["final"] == len(log.all("confirmed"))
+        assert ledger.totals().final == len(log.all("confirmed"))

@@ -148,7 +148,7 @@ def start(tmp_path, executor, key):
             limits=settings.pop("limits", LIMITS),
             ledger=ledger,
             blobs=BlobCache(directory / "blobs", 2**24),
-            report=lambda event, **fields: told.append((event, fields)),
+            report=lambda event: told.append((event.event, event.fields())),
             devices=("reference",),
             **settings,
         )

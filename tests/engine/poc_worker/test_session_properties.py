@@ -87,7 +87,7 @@ async def live_through(came):
             limits=LIMITS,
             ledger=ledger,
             blobs=BlobCache(Path(name) / "blobs", 2**20),
-            report=lambda event, **_: told.append(event),
+            report=lambda event: told.append(event.event),
         )
         told, tasks = [], []
 

@@ -145,8 +145,8 @@ def test_blocks_are_counted(ledger):
     ledger.record_skipped("e" * 64, "no device")
     ledger.record_gap(7, 9, "fell behind")
     assert ledger.unanswered_blocks() == []
-    counts = ledger.counts()
-    assert (counts["seen"], counts["skipped"], counts["missed"]) == (2, 1, 3)
+    totals = ledger.totals()
+    assert (totals.seen, totals.skipped, totals.missed) == (2, 1, 3)
     assert ledger.last_block_height() == 6
 
 

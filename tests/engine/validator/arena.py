@@ -231,8 +231,8 @@ class Arena:
                     )
                 case FetchData(_link, job_id):
                     self.perform(self.market.fetched(job_id, complete=False))
-                case Tell(event, fields):
-                    self.told.append((event, fields))
+                case Tell(event):
+                    self.told.append((event.event, event.fields()))
                 case Closed():
                     pass
 

@@ -47,7 +47,7 @@ class Shop:
     async def _run(self, stopping: asyncio.Event):
         await stopping.wait()
 
-    def _report(self, event, **fields):
+    def _report(self, event):
         pass
 
     def post(self, headers=None, **changes):

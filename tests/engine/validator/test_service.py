@@ -73,7 +73,7 @@ def test_a_cheat_is_not_told_the_right_result(arena):
 def test_what_dies_beside_the_loop_ends_the_service(arena):
     one = arena()
 
-    service = Service(one.market, None, one.kinds._blobs, one.books, lambda *_a, **_f: None)
+    service = Service(one.market, None, one.kinds._blobs, one.books, lambda event: None)
 
     async def run():
         async def die():

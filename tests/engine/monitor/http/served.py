@@ -2,6 +2,7 @@
 
 import contextlib
 
+from engine.monitor.events.protection import DevicesPaused, DevicesResumed, PauseAsked
 from engine.monitor.http.auth import Guard
 from engine.monitor.http.routes import create_app
 from engine.monitor.http.server import Door, listen_at
@@ -15,13 +16,13 @@ class Orders:
 
     def pause(self):
         self.given.append("pause")
-        self.board("pause_asked", paused=True)
-        self.board("paused", devices="cuda:0, cuda:1", reason="asked for")
+        self.board(PauseAsked(paused=True))
+        self.board(DevicesPaused("cuda:0, cuda:1", "asked for"))
 
     def resume(self):
         self.given.append("resume")
-        self.board("pause_asked", paused=False)
-        self.board("resumed", devices="cuda:0, cuda:1")
+        self.board(PauseAsked(paused=False))
+        self.board(DevicesResumed("cuda:0, cuda:1"))
 
 
 @contextlib.contextmanager

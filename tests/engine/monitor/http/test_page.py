@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from engine.monitor.state import Board
+from engine.monitor.events.run import Pulse
+from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.chromium import Chromium, Screen, find_chromium
 from tests.engine.monitor.http.served import served
@@ -24,10 +25,10 @@ def browser(tmp_path_factory):
 def board():
     began = time.time() - 90
     now = [began]
-    board = Board(clock=lambda: now[0])
-    for step, (event, fields) in enumerate([*story.two_cards(), ("pulse", {})]):
+    board = Monitor(clock=lambda: now[0])
+    for step, event in enumerate([*story.two_cards(), Pulse()]):
         now[0] = began + 4 * step
-        board(event, **fields)
+        board(event)
     now[0] = time.time()
     return board
 

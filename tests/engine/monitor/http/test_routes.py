@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from engine.monitor.events.mining import NodeTrouble
+from engine.monitor.events.run import Pulse
 from engine.monitor.http.health import PULSE_SECONDS, health
 from engine.monitor.http.metrics import Metrics
-from engine.monitor.projection import Fold
+from engine.monitor.projection import Projection
 from engine.monitor.snapshot import Snapshot
-from engine.monitor.state import Board
+from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.served import served
 
@@ -25,9 +27,9 @@ TOKEN = "a-token-of-some-length"
 
 @pytest.fixture
 def board():
-    board = Board(clock=lambda: story.START)
-    for event, fields in [*story.two_cards(), ("pulse", {})]:
-        board(event, **fields)
+    board = Monitor(clock=lambda: story.START)
+    for event in [*story.two_cards(), Pulse()]:
+        board(event)
     return board
 
 
@@ -120,13 +122,13 @@ def test_pause_and_resume(board):
 
 
 def test_health():
-    fold = story.tell(Fold(story.START), [*story.two_cards(), ("pulse", {})])
-    assert health(fold.snapshot(story.START + 1)).healthy
-    stuck = health(fold.snapshot(story.START + PULSE_SECONDS + 1))
+    projection = story.tell(Projection(story.START), [*story.two_cards(), Pulse()])
+    assert health(projection.snapshot(story.START + 1)).healthy
+    stuck = health(projection.snapshot(story.START + PULSE_SECONDS + 1))
     assert stuck.reasons == ["the mining loop has stood still for 16 s"]
     out = [story.device(name, "out", "Xid 79") for name in ("cuda:0", "cuda:1")]
-    story.tell(fold, [*out, ("node_trouble", {"message": "refused", "advice": ""})])
-    assert health(fold.snapshot(story.START)).reasons == [
+    story.tell(projection, [*out, NodeTrouble("refused", "")])
+    assert health(projection.snapshot(story.START)).reasons == [
         "no device is in service",
         "the node does not answer",
     ]
@@ -135,7 +137,7 @@ def test_health():
 def test_healthz_answers_503_where_something_is_wrong(board):
     with served(board, TOKEN) as (url, _):
         assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
-        board("node_trouble", message="connection refused by 10.0.0.7", advice="")
+        board(NodeTrouble("connection refused by 10.0.0.7", ""))
         answer = requests.get(f"{url}/healthz", timeout=5)
         assert answer.status_code == 503
         assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}

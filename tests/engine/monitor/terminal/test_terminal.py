@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from engine.monitor.events.mining import NodeTrouble
+from engine.monitor.events.protection import DevicesPaused
 from engine.monitor.formatting import duration, money, rate
-from engine.monitor.projection import Fold
+from engine.monitor.projection import Projection
 from engine.monitor.terminal.render import Size, draw
 from tests.engine.monitor import story
 
@@ -35,7 +37,7 @@ def frame(snapshot, width, height, **console):
 
 @pytest.fixture(scope="module")
 def snapshot():
-    return story.tell(Fold(NOW), story.two_cards()).snapshot(NOW + 2)
+    return story.tell(Projection(NOW), story.two_cards()).snapshot(NOW + 2)
 
 
 def test_at_80_by_24_everything_is_there(snapshot):
@@ -63,11 +65,11 @@ def test_at_80_by_24_everything_is_there(snapshot):
 @given(st.integers(40, 200), st.integers(8, 60), st.integers(0, 20), st.booleans())
 def test_it_fits_every_size(width, height, devices, trouble):
     names = [f"cuda:{index}" for index in range(devices)]
-    fold = story.tell(Fold(NOW), [story.start(names)] if names else [])
-    story.tell(fold, (story.device(name, "idle") for name in names))
+    projection = story.tell(Projection(NOW), [story.start(names)] if names else [])
+    story.tell(projection, (story.device(name, "idle") for name in names))
     if trouble:
-        story.tell(fold, [("node_trouble", {"message": "refused\n" * 9, "advice": "x" * 200})])
-    lines = frame(fold.snapshot(NOW), width, height)
+        story.tell(projection, [NodeTrouble("refused\n" * 9, "x" * 200)])
+    lines = frame(projection.snapshot(NOW), width, height)
     assert len(lines) <= height
     assert all(cell_len(line) <= width for line in lines)
     assert "cpc-engine" in lines[0]
@@ -77,10 +79,10 @@ def test_it_fits_every_size(width, height, devices, trouble):
 
 
 def test_troubles_stand_on_top():
-    fold = story.tell(Fold(NOW), [story.start(("cpu",)), story.device("cpu", "idle")])
-    trouble = {"message": "it refuses connections", "advice": "start it"}
-    paused = ("paused", {"devices": "cpu", "reason": "asked for"})
-    lines = frame(story.tell(fold, [("node_trouble", trouble), paused]).snapshot(NOW), 80, 24)
+    projection = story.tell(Projection(NOW), [story.start(("cpu",)), story.device("cpu", "idle")])
+    trouble = NodeTrouble("it refuses connections", "start it")
+    story.tell(projection, [trouble, DevicesPaused("cpu", "asked for")])
+    lines = frame(projection.snapshot(NOW), 80, 24)
     assert lines[1].startswith(" Paused: asked for")
     assert lines[2].startswith(" No node: it refuses connections")
 
@@ -174,13 +176,13 @@ def test_a_real_terminal_shows_it_and_gets_back_what_it_showed(tmp_path, monkeyp
 def test_q_quits_and_other_keys_do_nothing():
     script = (
         "import threading\n"
-        "from engine.monitor.state import Board\n"
+        "from engine.monitor.state import Monitor\n"
         "from engine.monitor.terminal.live_view import LiveView\n"
         "class Control(threading.Event):\n"
         "    stop = threading.Event.set\n"
         "    pause = resume = None\n"
         "control = Control()\n"
-        "with LiveView(Board()) as view, view.attend(control):\n"
+        "with LiveView(Monitor()) as view, view.attend(control):\n"
         "    assert control.wait(30)\n"
         "print('quit')\n"
     )
@@ -196,9 +198,9 @@ def test_a_stopped_view_steps_aside_and_comes_back(tmp_path, monkeypatch):
     """Ctrl-Z gives the terminal back; `fg` (SIGCONT) shows the view again."""
     script = (
         "import time\n"
-        "from engine.monitor.state import Board\n"
+        "from engine.monitor.state import Monitor\n"
         "from engine.monitor.terminal.live_view import LiveView\n"
-        "with LiveView(Board()):\n"
+        "with LiveView(Monitor()):\n"
         "    time.sleep(2.5)\n"
     )
     terminal = Terminal(script)

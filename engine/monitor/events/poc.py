@@ -1,0 +1,117 @@
+"""Events of work for PoC validators, each named by its URL."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+
+from engine.monitor.events.base import Event
+
+
+@dataclass(frozen=True)
+class _OfValidator(Event):
+    url: str
+
+
+@dataclass(frozen=True)
+class _WithReason(_OfValidator):
+    reason: str
+
+
+@dataclass(frozen=True)
+class _OfJob(_OfValidator):
+    job_id: str
+
+
+@dataclass(frozen=True)
+class _JobWithReason(_OfJob):
+    reason: str
+
+
+class ValidatorUp(_OfValidator):
+    event, template = "validator_up", "{url}: connected"
+
+
+@dataclass(frozen=True)
+class ValidatorDown(_WithReason):
+    """A connection ended; what its decoder did not know or refused is counted."""
+
+    event = "validator_down"
+    template = _("{url}: {reason}; dialled again in {seconds:.0f} s")
+    seconds: float
+    unknown_types: int
+    unknown_fields: int
+    refused: int
+
+
+class ValidatorRefused(_WithReason):
+    event, template = "validator_refused", _("{url}: no hello is said, {reason}")
+
+
+@dataclass(frozen=True)
+class ValidatorBug(_OfValidator):
+    event, template = "validator_bug", _("{url}: a bug of this program, which goes on: {detail}")
+    detail: str
+
+
+@dataclass(frozen=True)
+class HelloSaid(_OfValidator):
+    event, template = "hello", _("{url}: hello said, for the chain {chain_id}")
+    chain_id: str
+
+
+class FrameRefused(_WithReason):
+    event, template = "frame_refused", _("{url}: a frame was refused: {reason}")
+
+
+@dataclass(frozen=True)
+class JobTaken(_OfJob):
+    """`cost` in multiply-adds."""
+
+    event, template = "job_taken", _("{url}: job {job_id}: {kind}, {cost:.3g} multiply-adds")
+    kind: str
+    cost: int
+
+
+@dataclass(frozen=True)
+class JobDone(_OfJob):
+    event = "job_done"
+    template = _("{url}: job {job_id}: {result_hash:.16} on {device} in {seconds:.3f} s, {fate}")
+    result_hash: str
+    device: str
+    seconds: float
+    fate: str
+
+
+@dataclass(frozen=True)
+class JobDeclined(_OfJob):
+    event, template = "job_declined", _("{url}: job {job_id}: {code}, {message}")
+    code: str
+    message: str
+
+
+class JobNotSubmitted(_JobWithReason):
+    event = "job_not_submitted"
+    template = _("{url}: job {job_id}: not sent to the chain: {reason}")
+
+
+class ResultAccepted(_JobWithReason):
+    event, template = "result_accepted", _("{url}: job {job_id}: accepted. {reason}")
+
+
+class ResultRejected(_JobWithReason):
+    event, template = "result_rejected", _("{url}: job {job_id}: rejected: {reason}")
+
+
+PocEvent = (
+    ValidatorUp
+    | ValidatorDown
+    | ValidatorRefused
+    | ValidatorBug
+    | HelloSaid
+    | FrameRefused
+    | JobTaken
+    | JobDone
+    | JobDeclined
+    | JobNotSubmitted
+    | ResultAccepted
+    | ResultRejected
+)

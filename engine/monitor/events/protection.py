@@ -1,0 +1,60 @@
+"""Events of protection: sensors and pauses."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+
+from engine.monitor.events.base import Event
+
+
+@dataclass(frozen=True)
+class PauseAsked(Event):
+    """The operator asked for a pause, or for its end."""
+
+    event, template = "pause_asked", ""
+    paused: bool
+
+
+@dataclass(frozen=True)
+class DevicesPaused(Event):
+    event, template = "paused", _("{devices}: paused, {reason}")
+    devices: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DevicesResumed(Event):
+    event, template = "resumed", _("{devices}: takes work again")
+    devices: str
+
+
+@dataclass(frozen=True)
+class GpuFault(Event):
+    """A GPU's driver told of an error that it lives through."""
+
+    event, template = "card_fault", "{device}: {message}"
+    device: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DeviceReading(Event):
+    """What a device's sensors say, None where one is missing.
+
+    `temperature` in degrees Celsius, `power` and `power_limit` in watts, `energy` in joules since
+    the driver was loaded, memory in bytes, `utilization` and `fan` as ratios from 0 to 1.
+    """
+
+    event, template = "reading", ""
+    device: str
+    name: str = ""
+    temperature: float | None = None
+    power: float | None = None
+    power_limit: float | None = None
+    energy: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    utilization: float | None = None
+    fan: float | None = None
+
+
+ProtectionEvent = PauseAsked | DevicesPaused | DevicesResumed | GpuFault | DeviceReading

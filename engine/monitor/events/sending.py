@@ -1,0 +1,83 @@
+"""Events of the sender: what becomes of results on the chain."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+
+from engine.monitor.events.base import Event
+
+
+@dataclass(frozen=True)
+class ResultSigned(Event):
+    """The result's transaction is in the ledger; it is sent after that."""
+
+    event = "signed"
+    template = _("task {task_id}: signed with nonce {nonce}, transaction {tx_hash}")
+    task_id: str
+    tx_hash: str
+    nonce: int
+
+
+@dataclass(frozen=True)
+class ResultRepriced(Event):
+    """Another transaction at the same nonce is in the ledger."""
+
+    event = "repriced"
+    template = _("task {task_id}: signed again at {gas_price} units a gas, transaction {tx_hash}")
+    task_id: str
+    tx_hash: str
+    gas_price: int
+
+
+@dataclass(frozen=True)
+class ResultConfirmed(Event):
+    """The block that holds the result is deep enough. `fee` in units."""
+
+    event = "confirmed"
+    template = _("task {task_id}: final, in block {included_height}, transaction {tx_hash}")
+    task_id: str
+    height: int
+    tx_hash: str | None
+    included_height: int | None
+    fee: int
+
+
+@dataclass(frozen=True)
+class ResultGivenUp(Event):
+    event, template = "given_up", _("task {task_id}: given up, {reason}")
+    task_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChainRolledBack(Event):
+    event, template = "rolled_back", _("the chain rolled back blocks {first} to {last}")
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class SenderTrouble(Event):
+    """Something keeps results from being sent; told once for each kind until it passes."""
+
+    event, template = "sender_trouble", _("sending: {message}. {advice}")
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class BalanceChanged(Event):
+    """The account has so many units."""
+
+    event, template = "funds", ""
+    balance: int
+
+
+SendingEvent = (
+    ResultSigned
+    | ResultRepriced
+    | ResultConfirmed
+    | ResultGivenUp
+    | ChainRolledBack
+    | SenderTrouble
+    | BalanceChanged
+)

@@ -1,0 +1,95 @@
+"""Events of the reference validator."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+
+from engine.monitor.events.base import Event
+
+
+@dataclass(frozen=True)
+class _OfWorker(Event):
+    worker: str
+
+
+@dataclass(frozen=True)
+class _OfJob(Event):
+    task_id: str
+    job_id: str
+    worker: str
+
+
+@dataclass(frozen=True)
+class _JobWithReason(_OfJob):
+    reason: str
+
+
+@dataclass(frozen=True)
+class ValidatorStarted(Event):
+    event = "validator"
+    template = _(
+        "validator of {chain_id}: workers dial {url}, customers http at {http} (see /docs)"
+    )
+    chain_id: str
+    url: str
+    http: str
+
+
+@dataclass(frozen=True)
+class WorkerCame(_OfWorker):
+    event, template = "worker_came", _("worker {worker}: here, version {version}")
+    version: str
+
+
+class WorkerGone(_OfWorker):
+    event, template = "worker_gone", _("worker {worker}: gone")
+
+
+class HelloRefused(_OfWorker):
+    event = "hello_refused"
+    template = _("a hello as {worker} was refused: its signature is not for this validator")
+
+
+class MarketJobAccepted(_OfJob):
+    event, template = "job_accepted", _("task {task_id}: completed by {worker}")
+
+
+@dataclass(frozen=True)
+class MarketJobRefused(_JobWithReason):
+    """A result is wrong. `forfeited`: units withheld from its worker."""
+
+    event = "job_refused"
+    template = _("task {task_id}: WRONG result of {worker}, who is out: {reason}")
+    forfeited: int
+
+
+class MarketJobDropped(_JobWithReason):
+    event, template = "job_dropped", _("task {task_id}: waits again, {worker}: {reason}")
+
+
+class MarketJobEscalated(_JobWithReason):
+    event, template = "job_escalated", _("task {task_id}: computed here, {worker}: {reason}")
+
+
+class MarketJobUnchecked(_JobWithReason):
+    event, template = "not_inspected", _("task {task_id}: could not be checked here: {reason}")
+
+
+@dataclass(frozen=True)
+class MarketTaskFailed(Event):
+    event, template = "task_failed", _("task {task_id}: failed, {reason}")
+    task_id: str
+    reason: str
+
+
+ValidatorEvent = (
+    ValidatorStarted
+    | WorkerCame
+    | WorkerGone
+    | HelloRefused
+    | MarketJobAccepted
+    | MarketJobRefused
+    | MarketJobDropped
+    | MarketJobEscalated
+    | MarketJobUnchecked
+    | MarketTaskFailed
+)
