@@ -40,7 +40,7 @@ class Commitment(ABC):
         The order of `leaves` does not matter. Raises InvalidProof where they are none of the tree's.
         """
         check_leaf_positions(self.task.leaf_count, leaves)
-        return self.digests(list(sibling_places(self.task.leaf_count, leaves)))
+        return self.digests(sibling_places(self.task.leaf_count, leaves))
 
     def proof(self, k: int) -> str:
         """The proof with k openings. Raises InvalidProof where k is out of range."""

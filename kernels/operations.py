@@ -16,8 +16,6 @@ in any form:
 from abc import ABC, abstractmethod
 from typing import Protocol, Self
 
-import numpy as np
-
 from kernels.commit import Digests
 from kernels.commit import reference as commit
 from kernels.expand import Matrix, Operand, Rows
@@ -76,60 +74,40 @@ class Operations(ABC):
     def scratch_bytes(self, n: int) -> int:
         """Memory that a thread takes on top of the arguments, for rows of n."""
 
+    @abstractmethod
     def empty_rows(self, m: int, n: int) -> Matrix:
         """Room for m rows of n; as many rows and columns more as this implementation writes over."""
-        return np.empty((m, n), np.int8)
 
+    @abstractmethod
     def empty_b(self, p: int, n: int) -> RowsOfB:
         """Room for p rows of B, of n entries."""
-        return np.empty((p, n), np.int8)
 
+    @abstractmethod
     def expand_b(self, operand: Operand, first: int, B: RowsOfB) -> None:
         """Fill B with the operand's rows from `first` on."""
-        assert isinstance(B, np.ndarray)
-        self.expand_rows(operand, np.arange(first, first + len(B)), B)
 
+    @abstractmethod
     def load_b(self, rows: Matrix, B: RowsOfB) -> None:
         """Fill B with the rows of a matrix."""
-        assert isinstance(B, np.ndarray)
-        B[:] = rows
 
 
 class Reference(Operations):
-    """Everything in numpy and hashlib, to be read beside the specification."""
+    """Everything in numpy and hashlib, to be read beside the specification; B is a plain matrix."""
 
     name = "reference"
+    network = network.OPERATIONS
+    empty_rows = staticmethod(product.empty_rows)
+    expand_rows = staticmethod(expand.expand_rows)
+    hash_leaves = staticmethod(commit.hash_leaves)
+    hash_level = staticmethod(commit.hash_level)
+    scratch_bytes = staticmethod(product.scratch_bytes)
 
-    @property
-    def network(self) -> NetworkOperations:
-        """By `network.reference`."""
-        return network.OPERATIONS
-
-    def expand_rows(self, operand: Operand, rows: Rows, out: Matrix) -> None:
-        """By `expand.reference`."""
-        expand.expand_rows(operand, rows, out)
-
-    def multiply_fold(self, R: Matrix, B: RowsOfB, out: Matrix) -> None:
-        """By `product.reference`."""
-        assert isinstance(B, np.ndarray)
-        product.multiply_fold(R, B, out)
-
-    def multiply(self, A: Matrix, B: RowsOfB, out: Sums) -> None:
-        """By `product.reference`."""
-        assert isinstance(B, np.ndarray)
-        product.multiply(A, B, out)
-
-    def hash_leaves(self, R: Matrix, out: Digests) -> None:
-        """By `commit.reference`."""
-        commit.hash_leaves(R, out)
-
-    def hash_level(self, nodes: Digests, out: Digests) -> None:
-        """By `commit.reference`."""
-        commit.hash_level(nodes, out)
-
-    def scratch_bytes(self, n: int) -> int:
-        """Blocks of both operands and of C as float64."""
-        return 8 * 8 * max(product.BLOCK_ENTRIES, n)
+    # Each B is what `empty_b` made, and so an array.
+    empty_b = staticmethod(product.empty_rows)  # type: ignore[assignment]
+    load_b = staticmethod(product.load_b)  # type: ignore[assignment]
+    expand_b = staticmethod(expand.expand_b)  # type: ignore[assignment]
+    multiply_fold = staticmethod(product.multiply_fold)  # type: ignore[assignment]
+    multiply = staticmethod(product.multiply)  # type: ignore[assignment]
 
 
 REFERENCE = Reference()

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from typing import NamedTuple
 
-from kernels.commit.tree import level_sizes, sibling_places
-from kernels.digest import DIGEST_BYTES, OPENING_TAG, tagged_hash
+from kernels.commit.tree import check_leaf_positions, check_siblings_length
+from kernels.digest import DIGEST_BYTES, OPENING_TAG, started
 from kernels.errors import InvalidProof
 from kernels.task import MAX_OPENINGS, Task
 
@@ -25,7 +25,7 @@ _LOWER_HEX = re.compile(r"[0-9a-f]*")
 class Opening(NamedTuple):
     """Leaves in the order drawn, and the siblings that lead from them to the root."""
 
-    leaves: tuple[int, ...]
+    leaves: Sequence[int]
     siblings: bytes
 
 
@@ -39,13 +39,20 @@ def draw_openings(root: bytes, task: Task, k: int) -> tuple[int, ...]:
 
     Raises InvalidProof where k is out of range.
     """
-    _check_openings(task, k)
+    leaf_count = task.leaf_count
+    most = min(leaf_count, MAX_OPENINGS)
+    if not 0 <= k <= most:
+        raise InvalidProof(
+            _("{k} openings are out of range: it must be 0 to {most}").format(k=k, most=most)
+        )
+    start = started(OPENING_TAG).copy()
+    start.update(root + task.seed + struct.pack("<II", task.n, task.iterations))
     leaves: dict[int, None] = {}
-    start = root + task.seed + struct.pack("<II", task.n, task.iterations)
     j = 0
     while len(leaves) < k:
-        digest = tagged_hash(OPENING_TAG, start + struct.pack("<I", j))
-        leaves[int.from_bytes(digest[:8], "little") % task.leaf_count] = None
+        draw = start.copy()
+        draw.update(struct.pack("<I", j))
+        leaves[int.from_bytes(draw.digest()[:8], "little") % leaf_count] = None
         j += 1
     return tuple(leaves)
 
@@ -64,8 +71,9 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
     if len(root) != DIGEST_BYTES:
         raise InvalidProof(_("a root is 32 bytes"))
     # The longest text that can be right is known before the text is looked at.
-    levels = len(level_sizes(task.leaf_count)) - 1
-    longest = HEADER.size + most_openings(task) * levels * DIGEST_BYTES
+    leaf_count = task.leaf_count
+    levels = (leaf_count - 1).bit_length()
+    longest = HEADER.size + min(leaf_count, MAX_OPENINGS) * levels * DIGEST_BYTES
     if not isinstance(proof, str) or len(proof) > 2 * longest:
         raise InvalidProof(_("the proof is no text, or too long for any number of openings"))
     if len(proof) % 2 or not _LOWER_HEX.fullmatch(proof):
@@ -87,33 +95,27 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
                 " and {times}"
             ).format(n=n, iterations=iterations, size=task.n, times=task.iterations)
         )
-    _check_openings(task, k)
-    if k < min(least_openings, task.leaf_count):
+    if k < min(least_openings, leaf_count):
         raise InvalidProof(
             _("the proof opens {k} leaves, and at least {least_openings} are asked").format(
                 k=k, least_openings=least_openings
             )
         )
     leaves, siblings = draw_openings(root, task, k), raw[HEADER.size :]
-    check_siblings_length(task, leaves, siblings)
+    check_siblings_length(leaf_count, leaves, siblings)
     return Opening(leaves, siblings)
 
 
-def check_siblings_length(task: Task, leaves: Sequence[int], siblings: bytes) -> None:
-    """Raise InvalidProof unless there are as many siblings as these leaves need."""
-    needed = sum(1 for _ in sibling_places(task.leaf_count, leaves)) * DIGEST_BYTES
-    if len(siblings) != needed:
-        raise InvalidProof(
-            _("there are {count} bytes of siblings where {needed} are needed").format(
-                count=len(siblings), needed=needed
-            )
-        )
+def free_opening(task: Task, root: bytes, leaves: Sequence[int], siblings: bytes) -> Opening:
+    """A well-formed opening of leaves, one or more, that a verifier drew itself.
 
-
-def _check_openings(task: Task, k: int) -> None:
-    if not 0 <= k <= most_openings(task):
-        raise InvalidProof(
-            _("{k} openings are out of range: it must be 0 to {most}").format(
-                k=k, most=most_openings(task)
-            )
-        )
+    Whether they give the root is not looked at. Raises InvalidProof.
+    """
+    if len(root) != DIGEST_BYTES:
+        raise InvalidProof(_("a root is 32 bytes"))
+    if not leaves:
+        raise InvalidProof(_("no leaf is opened: that proves nothing"))
+    leaf_count = task.leaf_count
+    check_leaf_positions(leaf_count, leaves)
+    check_siblings_length(leaf_count, leaves, siblings)
+    return Opening(leaves, siblings)

@@ -7,8 +7,11 @@
 (256, 256, 257)
 """
 
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from gettext import gettext as _
+from typing import NamedTuple
 
 from kernels.errors import InvalidTask
 
@@ -18,6 +21,25 @@ MAX_SIZE = 65_536
 """The largest n for which no sum of n products of int8 overflows int32."""
 MAX_ITERATIONS = 65_536
 MAX_OPENINGS = 1024
+
+
+class Operand(NamedTuple):
+    """What tells one operand's random stream from another's: Philox's key, half its counter."""
+
+    key0: int
+    key1: int
+    counter2: int
+    counter3: int
+
+    @classmethod
+    def from_half_seed(cls, half: bytes) -> "Operand":
+        """Read 16 bytes of seed as four little-endian words."""
+        return cls(*struct.unpack("<4I", half))
+
+
+def operands(seed: bytes) -> tuple[Operand, Operand]:
+    """Return A and B of a 32-byte seed."""
+    return Operand.from_half_seed(seed[:16]), Operand.from_half_seed(seed[16:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +77,19 @@ class Task:
 
     def leaf_place(self, leaf: int) -> tuple[int, int, int]:
         """Row, first column and the column past the last of a leaf, 0 <= leaf < leaf_count."""
-        row, part = divmod(leaf, self.leaves_per_row)
-        return row, part * LEAF_BYTES, min((part + 1) * LEAF_BYTES, self.n)
+        return self.leaf_places([leaf])[leaf]
+
+    def leaf_places(self, leaves: Iterable[int]) -> dict[int, tuple[int, int, int]]:
+        """The place of each of these leaves, by leaf (see `leaf_place`)."""
+        per_row, n = self.leaves_per_row, self.n
+        return {
+            leaf: (
+                leaf // per_row,
+                leaf % per_row * LEAF_BYTES,
+                min((leaf % per_row + 1) * LEAF_BYTES, n),
+            )
+            for leaf in leaves
+        }
 
 
 def _check_range(what: str, value: int, most: int) -> None:

@@ -8,7 +8,7 @@ import random
 
 from engine.pool.actions import Check, Opening
 from engine.pool.messages import Computed
-from kernels.check import check_leaves, check_proof
+from kernels.check import check_result
 from kernels.errors import KernelError
 from kernels.task import Task
 
@@ -38,7 +38,5 @@ def why_wrong(check: Check) -> str | None:
 
 
 def _check_opening(task: Task, answer: Opening, openings: int) -> None:
-    computed = answer.computed
-    check_leaves(task, computed.root, answer.leaves, answer.siblings)
-    least = min(openings, task.leaf_count)
-    check_proof(task, computed.root, computed.proof, least_openings=least)
+    root, proof = answer.computed.root, answer.computed.proof
+    check_result(task, root, proof, answer.leaves, answer.siblings, least_openings=openings)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from kernels.commit import Matrix
 from kernels.commit.tree import (
     check_leaf_positions,
+    check_siblings_length,
     level_sizes,
     root_from_leaves,
     sibling_places,
@@ -95,13 +96,7 @@ class MatrixForm:
         if not leaves:
             raise InvalidProof(_("no leaf is opened: that proves nothing"))
         check_leaf_positions(self.leaf_count, leaves)
-        needed = DIGEST_BYTES * sum(1 for _ in sibling_places(self.leaf_count, leaves))
-        if len(siblings) != needed:
-            raise InvalidProof(
-                _("there are {count} bytes of siblings where {needed} are needed").format(
-                    count=len(siblings), needed=needed
-                )
-            )
+        check_siblings_length(self.leaf_count, leaves, siblings)
 
     def check_entries(
         self,

@@ -5,14 +5,14 @@ unchanged (RFC 6962's form). A place is a (level, position).
 
 >>> level_sizes(5)
 [5, 3, 2, 1]
->>> list(sibling_places(5, [2]))
+>>> sibling_places(5, [2])
 [(0, 3), (1, 0), (2, 1)]
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from gettext import gettext as _
 
-from kernels.digest import DIGEST_BYTES, NODE_TAG, tagged_hash
+from kernels.digest import DIGEST_BYTES, NODE_TAG, started
 from kernels.errors import InvalidProof
 
 
@@ -36,21 +36,33 @@ def check_leaf_positions(leaf_count: int, leaves: Sequence[int]) -> None:
         raise InvalidProof(_("a leaf is opened twice"))
 
 
-def sibling_places(leaf_count: int, leaves: Sequence[int]) -> Iterator[tuple[int, int]]:
+def sibling_places(leaf_count: int, leaves: Collection[int]) -> list[tuple[int, int]]:
     """Places of the nodes that an opening of these leaves needs, in the proof's order."""
+    places: list[tuple[int, int]] = []
     known = set(leaves)
     for level, size in enumerate(level_sizes(leaf_count)[:-1]):
-        for position in sorted(known):
-            sibling = position ^ 1
-            if sibling not in known and sibling < size:
-                yield level, sibling
+        siblings = {position ^ 1 for position in known} - known
+        places += [(level, sibling) for sibling in sorted(siblings) if sibling < size]
         known = {position // 2 for position in known}
+    return places
+
+
+def check_siblings_length(leaf_count: int, leaves: Collection[int], siblings: bytes) -> None:
+    """Raise InvalidProof unless there are as many siblings as an opening of these leaves needs."""
+    needed = DIGEST_BYTES * len(sibling_places(leaf_count, leaves))
+    if len(siblings) != needed:
+        raise InvalidProof(
+            _("there are {count} bytes of siblings where {needed} are needed").format(
+                count=len(siblings), needed=needed
+            )
+        )
 
 
 def root_from_leaves(leaf_count: int, digests: Mapping[int, bytes], siblings: bytes) -> bytes:
-    """The root that opened leaves (their digests by position, at least one) and siblings give.
+    """Return the root, 32 bytes, that opened leaves and their siblings give.
 
-    `siblings` has exactly the digests that `sibling_places` asks for: the caller has checked that.
+    `digests`: those of one leaf or more, by position. `siblings`: exactly the digests that
+    `sibling_places` lists, joined; the caller has checked that (`check_siblings_length`).
     """
     known = dict(digests)
     rest = (siblings[i : i + DIGEST_BYTES] for i in range(0, len(siblings), DIGEST_BYTES))
@@ -70,4 +82,6 @@ def root_from_leaves(leaf_count: int, digests: Mapping[int, bytes], siblings: by
 
 def _parent(position: int, node: bytes, sibling: bytes) -> bytes:
     """The parent of a node at an even or odd position and of its sibling."""
-    return tagged_hash(NODE_TAG, sibling + node if position % 2 else node + sibling)
+    parent = started(NODE_TAG).copy()
+    parent.update(sibling + node if position % 2 else node + sibling)
+    return parent.digest()

@@ -39,3 +39,8 @@ def expand_rows(operand: Operand, rows: Rows, out: Matrix) -> None:
     for place, word in enumerate(philox(counter, operand.key0, operand.key1)):
         words[:, :, place] = word
     out[:] = words.view(np.int8).reshape(m, 16 * q)[:, :n]
+
+
+def expand_b(operand: Operand, first: int, B: Matrix) -> None:
+    """Fill B, p x n, with the operand's rows from `first` on."""
+    expand_rows(operand, np.arange(first, first + len(B)), B)

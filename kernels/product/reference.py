@@ -16,6 +16,11 @@ BLOCK_ENTRIES = 1 << 21
 """Most entries of an operand that are held as float64 at once (16 MiB), or one row; and of C, too."""
 
 
+def empty_rows(m: int, n: int) -> Matrix:
+    """Room for m rows of n: of R, or of B."""
+    return np.empty((m, n), np.int8)
+
+
 def fold(C: npt.NDArray[np.int32]) -> Matrix:
     """int8((C XOR (C >> 8)) AND 0xFF), the shift arithmetic."""
     return ((C ^ (C >> 8)) & 0xFF).astype(np.uint8).view(np.int8)
@@ -31,6 +36,16 @@ def multiply(A: Matrix, B: Matrix, out: Sums) -> None:
     """Fill `out`, m x n, with A B^T from A, m x k, and B, n x k."""
     for rows, columns, C in _blocks(A, B):
         out[rows, columns] = C
+
+
+def load_b(rows: Matrix, B: Matrix) -> None:
+    """Fill B with the rows of a matrix."""
+    B[:] = rows
+
+
+def scratch_bytes(n: int) -> int:
+    """Memory of blocks of both operands and of C as float64, for rows of n, with some to spare."""
+    return 8 * 8 * max(BLOCK_ENTRIES, n)
 
 
 def _blocks(A: Matrix, B: Matrix) -> Iterator[tuple[slice, slice, Sums]]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import check, opened, proof
+from kernels import check, proof
 from kernels.check import check_full, check_leaves, check_proof
 from kernels.errors import InvalidProof, KernelError, WrongResult
 from kernels.task import Task
@@ -215,8 +215,8 @@ def test_full(commitment, reference):
 @pytest.mark.parametrize("kept", [0, 1 << 26])
 def test_b_in_blocks(cpu, operations, iterations, kept, monkeypatch):
     """Blocks that divide nothing, with and without B kept between iterations."""
-    monkeypatch.setattr(opened, "BLOCK_ENTRIES", 300 * 70)
-    monkeypatch.setattr(opened, "KEPT_ENTRIES", kept)
+    monkeypatch.setattr(check, "BLOCK_ENTRIES", 300 * 70)
+    monkeypatch.setattr(check, "KEPT_ENTRIES", kept)
     task = Task(SEED, 300, iterations)
     computed = cpu.compute(task)
     proof = computed.proof(20)
@@ -229,10 +229,10 @@ def test_bounded_memory_at_the_largest_size(fast):
     tracemalloc.start()
     try:
         last = task.leaf_count - 1
-        digests = opened.opened_digests(task, [0, last])
+        digests = check.opened_digests(task, [0, last])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 100 * 2**20
 
-    assert opened.opened_digests(task, [0, last], fast) == digests
+    assert check.opened_digests(task, [0, last], fast) == digests

@@ -22,9 +22,9 @@ from pathlib import Path
 from engine.poc_protocol.frames import Opening
 from engine.validator.market.dispatch import Patience
 from engine.validator.policy.audit_policy import Policy
-from kernels.commit.tree import level_sizes, sibling_places
+from kernels.commit.tree import check_siblings_length, level_sizes, sibling_places
 from kernels.digest import NODE_TAG, tagged_hash
-from kernels.proof import check_siblings_length, draw_openings, encode_proof
+from kernels.proof import draw_openings, encode_proof
 from node_client.keys import PrivateKey
 from tests.engine.validator.arena import Arena, Worker
 
@@ -194,7 +194,7 @@ class GroundProof(Cheat):
     def proof(self, tree):
         leaves = draw_openings(tree.root, self.task, 16)
         siblings = tree.siblings(leaves)
-        check_siblings_length(self.task, leaves, siblings)
+        check_siblings_length(self.task.leaf_count, leaves, siblings)
         return encode_proof(self.task, 16, siblings)
 
     @staticmethod
