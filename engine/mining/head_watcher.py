@@ -14,7 +14,7 @@ from gettext import gettext as _
 from typing import Any
 
 from engine.mining.grid import SPREAD, BlockGrid
-from engine.runtime.crash import Crashed
+from engine.runtime.errors import Crashed
 from node_client.block import Block
 from node_client.errors import InvalidData, NodeError, NotFound
 from node_client.rpc import NodeClient

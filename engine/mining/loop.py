@@ -46,7 +46,7 @@ from engine.pool.processes import LocalProcesses
 from engine.protection.controller import Keeper, PauseAsked
 from engine.protection.readings import Surroundings
 from engine.protection.sensors import Lookout
-from engine.runtime.crash import Crashed
+from engine.runtime.errors import Crashed
 from engine.runtime.systemd import Manager
 from engine.tasks.defaults import MAX_TASKS_PER_BLOCK
 from engine.tasks.derivation import BlockTask

@@ -26,8 +26,7 @@ from engine.poc_worker.worker import PocWorker
 from engine.pool.limits import Limits
 from engine.pool.messages import Setup
 from engine.pool.pool import WorkshopThread
-from engine.runtime.crash import Crashed
-from engine.runtime.errors import SetupError
+from engine.runtime.errors import Crashed, SetupError
 from engine.runtime.paths import ledger_path
 from engine.runtime.signals import stop_on_signals
 from engine.txmgr.ledger import Ledger

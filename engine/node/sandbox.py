@@ -8,11 +8,11 @@ import tempfile
 import time
 from gettext import gettext as _
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from engine.monitor.events.run import AccountFunded, DevnetStarted
 from engine.monitor.reporter import Reporter
+from engine.runtime.closing import Closing
 from engine.runtime.errors import SetupError
 from node_client.ambiguity import sign_safely
 from node_client.devnet import DevnetServer
@@ -24,7 +24,7 @@ from node_client.transaction import BASE_GAS, Transaction, TxType
 _PATIENCE_BLOCKS = 20
 
 
-class Sandbox:
+class Sandbox(Closing):
     """Context manager; `url`, `key` and `ledger_path` are there while it is open."""
 
     def __init__(self, block_time: float, cpc: str, report: Reporter) -> None:
@@ -57,12 +57,8 @@ class Sandbox:
         self._report(AccountFunded(self.key.address, self._cpc))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop the devnet and delete its files."""
         self._devnet.stop()
         self._directory.cleanup()
 

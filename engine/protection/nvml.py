@@ -13,19 +13,19 @@ Which card is cuda:N, `kernels/cards.py` decides, for the children and for this 
 import os
 from collections.abc import Callable, Iterable
 from gettext import gettext as _
-from types import TracebackType
 from typing import Any, Self
 
 import pynvml
 
 from engine.protection.readings import Fault, Reading
 from engine.protection.xid import needs_reset
+from engine.runtime.closing import Closing
 from kernels.cards import number_cards, visible_cards
 
 _EVENTS = pynvml.nvmlEventTypeXidCriticalError | pynvml.nvmlEventTypeDoubleBitEccError
 
 
-class Cards:
+class Cards(Closing):
     """The cards behind some of the devices. Not thread-safe."""
 
     def __init__(self, handles: dict[str, Any]) -> None:
@@ -61,17 +61,6 @@ class Cards:
             if self._events is not None:
                 _ask(pynvml.nvmlEventSetFree, self._events)
             _ask(pynvml.nvmlShutdown)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def read(self) -> dict[str, Reading]:
         """Every card's sensors."""

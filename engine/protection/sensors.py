@@ -16,7 +16,7 @@ from engine.protection.nvml import Cards
 from engine.protection.policy import Thresholds
 from engine.protection.quiet_hours import QuietHours
 from engine.protection.readings import Fault, Reading, Surroundings
-from engine.runtime.crash import Crashed
+from engine.runtime.errors import Crashed
 
 LOOK_SECONDS = 1.0
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")

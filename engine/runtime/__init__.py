@@ -4,6 +4,7 @@ Read them in this order:
 
     database.py  SQLite files: locked, versioned, written ahead
     errors.py    the engine's tree of errors
+    closing.py   `with` for whatever has `close()`
     paths.py     where state lies
     signals.py   SIGTERM, SIGINT and SIGHUP
     systemd.py   the service manager's protocol

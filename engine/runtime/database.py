@@ -16,16 +16,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from gettext import gettext as _
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
+from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput, DatabaseError
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that writes to the same file."""
 
 
-class Database:
+class Database(Closing):
     """One connection, which threads share: a lock lets one of them in at a time."""
 
     error: type[BadInput] = DatabaseError
@@ -77,17 +77,6 @@ class Database:
         """Close the file."""
         with self._mutex:
             self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Every row of a query. Raises DatabaseError."""

@@ -10,6 +10,8 @@ EngineError
 └── NoDevice          4  no device is in service
 """
 
+from dataclasses import dataclass
+
 
 class EngineError(Exception):
     """Root of the tree. `str()` is one sentence, `advice` says what to do about it."""
@@ -59,3 +61,15 @@ class NoDevice(EngineError):
     """Every device is out of service."""
 
     exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """An unexpected error of the thread `thread`, put into the main thread's inbox.
+
+    A thread that died alone would leave a traceback on the terminal and a run that goes on without
+    it; so the main loop ends with this error instead.
+    """
+
+    thread: str
+    error: Exception

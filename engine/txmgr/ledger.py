@@ -22,11 +22,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from engine.monitor.events.mining import LedgerTotals
 from engine.pool.messages import Computed
+from engine.runtime.closing import Closing
 from engine.runtime.database import Database, lock_file
 from engine.runtime.errors import LedgerError
 from engine.tasks.derivation import BlockTask
@@ -83,7 +83,7 @@ class _Database(Database):
     error = LedgerError
 
 
-class Ledger:
+class Ledger(Closing):
     """See the module. Thread-safe: the mining loop and the sender share one."""
 
     def __init__(self, database: Database, on_close: ExitStack) -> None:
@@ -118,17 +118,6 @@ class Ledger:
     def close(self) -> None:
         """Close the file and let another process have it."""
         self._on_close.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # What the mining loop writes down
 

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from gettext import gettext as _
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput
 from engine.runtime.paths import state_directory
 
@@ -109,7 +109,7 @@ def user_socket() -> Any:
             path.unlink(missing_ok=True)
 
 
-class Door:
+class Door(Closing):
     """Serves an ASGI application on a listening socket while it is open, in a thread."""
 
     def __init__(self, listening: socket.socket, make_app: Callable[[], Any], name: str) -> None:
@@ -124,12 +124,8 @@ class Door:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop serving, and close the socket."""
         self._ended = True
         if self._server is not None:
             self._server.should_exit = True

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Protocol, Self, TextIO
 
 from rich.console import Console
@@ -23,6 +23,7 @@ from rich.console import Console
 from engine.monitor.state import Monitor
 from engine.monitor.terminal.keyboard import Keys, in_foreground
 from engine.monitor.terminal.render import Size, draw, hint
+from engine.runtime.closing import Closing
 
 FRAMES_PER_SECOND = 4
 
@@ -49,7 +50,7 @@ def can_show(out: TextIO) -> bool:
     return in_foreground(out.fileno())
 
 
-class LiveView:
+class LiveView(Closing):
     """A context manager; for the main thread, as it handles Ctrl-Z."""
 
     def __init__(self, board: Monitor, console: Console | None = None) -> None:
@@ -69,12 +70,8 @@ class LiveView:
         self._show()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give the terminal back as it was."""
         self._open = False
         self._closing.close()
 

@@ -15,8 +15,7 @@ from engine.protection.nvml import Cards
 from engine.protection.quiet_hours import QuietHours
 from engine.protection.readings import Reading
 from engine.protection.sensors import Lookout, Protection
-from engine.runtime.crash import Crashed
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, Crashed
 from tests.engine.protection.fake_nvml import Machine
 
 NIGHT = QuietHours.parse("22:00-07:00")
