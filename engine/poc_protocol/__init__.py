@@ -9,4 +9,5 @@ Read them in this order:
     websocket.py   reads frames from a connection
     urls.py        which validators a worker may connect to
     rate_limit.py  how much a peer may send
+    outbox.py      what waits to be sent to a peer
 """

@@ -1,37 +1,63 @@
-"""So much at once, and so much a second after that: for what an untrusted peer makes this side do.
+"""Token buckets: how much an untrusted peer may make this side do.
 
-allowance = Allowance(rate=200, burst=400)
-await asyncio.sleep(allowance.take())
+frames = TokenBucket(rate=200, burst=400)
+await asyncio.sleep(frames.reserve())
+posts = RateLimiter(rate=2.0, burst=20)
+wait = posts.take("alice")       # 0.0, or the seconds until there is a token again
 """
 
 import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+MOST_KEYS = 10_000
 
 
-class Allowance:
-    """A token bucket."""
+class TokenBucket:
+    """`rate` tokens a second in the long run, and up to `burst` at once."""
 
-    def __init__(self, rate: float, burst: float) -> None:
-        """`rate`: a second, in the long run; `burst`: at once."""
+    def __init__(
+        self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate = rate
         self._burst = burst
+        self._clock = clock
         self._left = burst
-        self._at = time.monotonic()
+        self._at = clock()
 
     def take(self) -> float:
-        """Take one. Gives the seconds to wait before it may be used: 0 within the allowance."""
-        self._refill()
-        self._left -= 1
-        return max(0.0, -self._left / self._rate)
+        """Take a token and return 0.0, or take none and return the seconds until there is one."""
+        wait = self._wait()
+        if not wait:
+            self._left -= 1
+        return wait
 
-    def try_take(self) -> bool:
-        """Take one if there is one."""
-        self._refill()
-        if self._left < 1:
-            return False
+    def reserve(self) -> float:
+        """Take a token, if need be in advance; return the seconds to wait before it may be used."""
+        wait = self._wait()
         self._left -= 1
-        return True
+        return wait
 
-    def _refill(self) -> None:
-        now = time.monotonic()
+    def _wait(self) -> float:
+        now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
+        return max(0.0, (1 - self._left) / self._rate)
+
+
+class RateLimiter:
+    """A token bucket for each key; beyond MOST_KEYS the one unused for longest is forgotten."""
+
+    def __init__(
+        self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._new = lambda: TokenBucket(rate, burst, clock)
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, key: str) -> float:
+        """Take a token from the bucket of `key`; see `TokenBucket.take`."""
+        bucket = self._buckets.setdefault(key, self._new())
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > MOST_KEYS:
+            self._buckets.popitem(last=False)
+        return bucket.take()

@@ -18,8 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from engine.monitor.events.poc import ValidatorBug, ValidatorDown, ValidatorUp
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
-from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, encode, one_line
-from engine.poc_protocol.rate_limit import Allowance
+from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, one_line
+from engine.poc_protocol.outbox import Outbox
+from engine.poc_protocol.rate_limit import TokenBucket
 from engine.poc_protocol.urls import is_loopback
 from engine.poc_protocol.websocket import SOCKET_LIMITS, TooLong, read_message
 from engine.poc_worker.session import Session
@@ -105,25 +106,27 @@ class Link:
             return type(error).__name__
 
     async def _serve(self, connection: ClientConnection) -> str:
-        outbox = _Outbox(connection, self._patience.sending)
+        outbox = Outbox(
+            frames=MAX_UNSENT, size=MAX_UNSENT_BYTES, on_overflow=connection.transport.abort
+        )
         self._told = None
         self._report(ValidatorUp(self._url))
         self._session.connected(outbox.put)
-        writing = asyncio.create_task(outbox.run())
+        writing = asyncio.create_task(outbox.run(connection.send, self._patience.sending))
         try:
             await self._listen(connection)
         except ConnectionClosed as closed:
-            return outbox.trouble or _closing_words(closed)
+            return outbox.reason or _closing_words(closed)
         finally:
             self._session.lost()
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
 
     async def _listen(self, connection: ClientConnection) -> NoReturn:
-        allowance = Allowance(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        frame_rate = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
         while True:
             message = await read_message(connection)
-            wait = allowance.take()
+            wait = frame_rate.reserve()
             if wait:
                 await asyncio.sleep(wait)
             read = refuse_long() if isinstance(message, TooLong) else self._decoder.decode(message)
@@ -157,45 +160,6 @@ class Link:
                     refused=self._decoder.refused,
                 )
             )
-
-
-class _Outbox:
-    """Frames on their way out: the session never waits for the network."""
-
-    def __init__(self, connection: ClientConnection, patience: float) -> None:
-        self.trouble = ""
-        self._connection = connection
-        self._patience = patience
-        self._waiting: asyncio.Queue[str] = asyncio.Queue()
-        self._bytes = 0
-
-    def put(self, frame: Frame) -> None:
-        """Send it when its turn comes; a peer that reads too slowly loses the connection."""
-        text = encode(frame)
-        self._bytes += len(text)
-        full = self._bytes > MAX_UNSENT_BYTES or self._waiting.qsize() >= MAX_UNSENT
-        if full and not self.trouble:
-            self._give_up()
-        elif not self.trouble:
-            self._waiting.put_nowait(text)
-
-    async def run(self) -> None:
-        """Until cancelled, or the connection ends."""
-        while True:
-            text = await self._waiting.get()
-            try:
-                async with asyncio.timeout(self._patience):
-                    await self._connection.send(text)
-            except TimeoutError:
-                self._give_up()
-                return
-            except ConnectionClosed:
-                return  # whoever listens is told the same
-            self._bytes -= len(text)
-
-    def _give_up(self) -> None:
-        self.trouble = _("it does not read what it is sent")
-        self._connection.transport.abort()
 
 
 def _closing_words(closed: ConnectionClosed) -> str:

@@ -26,7 +26,7 @@ from engine.poc_protocol.constants import INLINE_BYTES, PROTOCOL, ErrorCode
 from engine.poc_protocol.decoder import Refusal
 from engine.poc_protocol.digests import hello_digest, result_digest
 from engine.poc_protocol.frames import one_line
-from engine.poc_protocol.rate_limit import Allowance
+from engine.poc_protocol.rate_limit import TokenBucket
 from engine.poc_worker.context import Workplace
 from engine.poc_worker.job_ledger import Offer, Result
 
@@ -47,7 +47,7 @@ class Voice:
         self._say: Say | None = None
         self._nonce: str | None = None
         self._hellos = 0
-        self._log = Allowance(rate=2.0, burst=200)
+        self._log_rate = TokenBucket(rate=2.0, burst=200)
 
     @property
     def is_connected(self) -> bool:
@@ -146,7 +146,7 @@ class Voice:
 
     def tell(self, event: PocEvent) -> None:
         """Report it, at a rate that no validator can raise."""
-        if self._log.try_take():
+        if not self._log_rate.take():
             self._place.report(event)
 
     def _data(self, result: Result) -> frames.ResultData | None:

@@ -17,7 +17,8 @@ from typing import Any
 from engine.jobs.blobs import BlobCache, BlobRef
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
-from engine.poc_protocol.frames import Frame, ProtocolError, encode
+from engine.poc_protocol.frames import Frame, ProtocolError
+from engine.poc_protocol.outbox import Outbox
 from engine.runtime.errors import NoDevice
 from engine.validator.market.actions import Action, Closed, FetchData, HangUp, Inspect, Send, Tell
 from engine.validator.market.market import Market
@@ -30,40 +31,6 @@ TICK_SECONDS = 0.25
 OUTBOX_FRAMES = 64
 OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a worker to read it, in frames and in bytes."""
-
-
-class Outbox:
-    """What is to be sent to one worker, and at last why the connection ends (None: no more of it)."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[str | HangUp] = asyncio.Queue()
-        self._bytes = 0
-        self.closing = False
-
-    def put(self, link: int, frame: Frame) -> None:
-        """Another frame, unless there are too many."""
-        if self.closing:
-            return
-        text = encode(frame)
-        if self._queue.qsize() >= OUTBOX_FRAMES or self._bytes + len(text) > OUTBOX_BYTES:
-            self.close(HangUp(link, "it does not read"))
-        else:
-            self._bytes += len(text)
-            self._queue.put_nowait(text)
-
-    async def next(self) -> str | HangUp:
-        """The next frame's text, which counts until it is `sent`."""
-        return await self._queue.get()
-
-    def sent(self, text: str) -> None:
-        """It is on its way, and waits no more."""
-        self._bytes -= len(text)
-
-    def close(self, why: HangUp) -> None:
-        """Nothing comes after what is in here already."""
-        if not self.closing:
-            self.closing = True
-            self._queue.put_nowait(why)
 
 
 class Service:
@@ -107,8 +74,8 @@ class Service:
             self.perform(self.market.tick())
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_SECONDS)
-        for link, outbox in self._outboxes.items():
-            outbox.close(HangUp(link, "the validator stops"))
+        for outbox in self._outboxes.values():
+            outbox.close("the validator stops")
         for work in list(self._running):
             work.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -126,13 +93,13 @@ class Service:
         self.perform(actions)
         return task
 
-    def enter(self, fetch: Callable[[FetchData], Coroutine[Any, Any, bool]]) -> tuple[int, Outbox]:
+    def enter(self, outbox: Outbox, fetch: Callable[[FetchData], Coroutine[Any, Any, bool]]) -> int:
         """A worker has connected. `fetch` gets the data of a result from it."""
-        link, outbox = next(self._links), Outbox()
+        link = next(self._links)
         self._outboxes[link] = outbox
         self._fetch[link] = fetch
         self.perform(self.market.connected(link))
-        return link, outbox
+        return link
 
     def leave(self, link: int) -> None:
         """It is gone."""
@@ -146,7 +113,7 @@ class Service:
     def refuse(self, link: int, code: RefusalCode) -> None:
         """It said something that cannot be used, and names no job."""
         if (outbox := self._outboxes.get(link)) is not None:
-            outbox.put(link, ProtocolError(code=code))
+            outbox.put(ProtocolError(code=code))
 
     def perform(self, actions: list[Action]) -> None:
         """Carry out what the market decided."""
@@ -154,10 +121,10 @@ class Service:
             match action:
                 case Send(link, frame):
                     if (outbox := self._outboxes.get(link)) is not None:
-                        outbox.put(link, frame)
-                case HangUp(link):
+                        outbox.put(frame)
+                case HangUp(link, reason):
                     if (outbox := self._outboxes.get(link)) is not None:
-                        outbox.close(action)
+                        outbox.close(reason)
                 case FetchData():
                     self._start(self._bring(action))
                 case Inspect():

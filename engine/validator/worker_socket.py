@@ -22,10 +22,11 @@ from engine.poc_protocol.frames import (
     Frame,
     JobResult,
 )
-from engine.poc_protocol.meters import Meter
+from engine.poc_protocol.outbox import Outbox
+from engine.poc_protocol.rate_limit import TokenBucket
 from engine.runtime.errors import EngineError
-from engine.validator.market.actions import FetchData, HangUp
-from engine.validator.service import Outbox, Service
+from engine.validator.market.actions import FetchData
+from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES, Service
 
 FRAMES_A_SECOND = 50.0
 FRAMES_AT_ONCE = 500.0
@@ -43,16 +44,16 @@ class WorkerSocket:
         self._service = service
         self._most_data = most_data
         self._decoder = Decoder(FROM_WORKER)
-        self._meter = Meter(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self._frame_rate = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
         self._inline: dict[str, bytes] = {}
         self._chunks: dict[tuple[str, str], asyncio.Queue[BlobChunk]] = {}
+        self._outbox = Outbox(frames=OUTBOX_FRAMES, size=OUTBOX_BYTES)
         self._link = 0
-        self._outbox = Outbox()
 
     async def serve(self) -> None:
         """Until one of the two has enough."""
         await self._socket.accept()
-        self._link, self._outbox = self._service.enter(self._fetch)
+        self._link = self._service.enter(self._outbox, self._fetch)
         writer = asyncio.create_task(self._write())
         reader = asyncio.create_task(self._read())
         try:
@@ -64,17 +65,9 @@ class WorkerSocket:
             self._service.leave(self._link)
 
     async def _write(self) -> None:
-        while True:
-            item = await self._outbox.next()
-            if isinstance(item, HangUp):
-                with suppress(RuntimeError, WebSocketDisconnect):
-                    await self._socket.close(POLICY_VIOLATION, item.reason[:100])
-                return
-            try:
-                await self._socket.send_text(item)
-            except (RuntimeError, WebSocketDisconnect):
-                return  # the connection is gone, as the reader will find
-            self._outbox.sent(item)
+        with suppress(RuntimeError, WebSocketDisconnect):  # it is gone, as the reader will find
+            reason = await self._outbox.run(self._socket.send_text)
+            await self._socket.close(POLICY_VIOLATION, reason[:100])
 
     async def _read(self) -> None:
         while True:
@@ -82,8 +75,8 @@ class WorkerSocket:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            if self._meter.take("frames") > 0:
-                self._outbox.close(HangUp(self._link, "it says too much"))
+            if self._frame_rate.take() > 0:
+                self._outbox.close("it says too much")
                 await asyncio.sleep(CHUNK_PATIENCE)  # until the writer has closed
                 return
             self._hear(self._decoder.decode(message.get("bytes") or b"" if text is None else text))
@@ -118,7 +111,7 @@ class WorkerSocket:
                 )
                 data = base64.b64encode(part).decode("ascii")
         chunk = BlobChunk(job_id=asked.job_id, sha256=asked.sha256, offset=asked.offset, data=data)
-        self._outbox.put(self._link, chunk)
+        self._outbox.put(chunk)
 
     def _keep_inline(self, result: JobResult) -> None:
         """Data that came in the result itself: the market asks for it before the next frame is read."""
@@ -161,7 +154,7 @@ class WorkerSocket:
                     offset=offset,
                     length=min(CHUNK_BYTES, wanted.size - offset),
                 )
-                self._outbox.put(self._link, request)
+                self._outbox.put(request)
                 chunk = await asyncio.wait_for(queue.get(), CHUNK_PATIENCE)
                 if chunk.data is None:
                     raise TimeoutError

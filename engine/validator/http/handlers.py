@@ -16,7 +16,7 @@ from engine.jobs.kind import JobRefused
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
 from engine.poc_protocol.frames import FROM_VALIDATOR, Job, encode
-from engine.poc_protocol.meters import Meter
+from engine.poc_protocol.rate_limit import RateLimiter
 from engine.validator.http import schemas as messages
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
@@ -48,8 +48,8 @@ class Counter:
         self._service = service
         self._kinds = kinds
         self._limits = limits
-        self._posts = Meter(limits.posts, limits.posts_at_once)
-        self._reads = Meter(limits.reads, limits.reads_at_once)
+        self._posts = RateLimiter(limits.posts, limits.posts_at_once)
+        self._reads = RateLimiter(limits.reads, limits.reads_at_once)
         self._workers: Tally[str] = Tally()
 
     def customer(self, request: Request, bearer: HTTPAuthorizationCredentials | None) -> str:

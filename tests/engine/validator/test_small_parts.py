@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from engine.poc_protocol.constants import CHUNK_BYTES
 from engine.poc_protocol.frames import BlobChunk
-from engine.poc_protocol.meters import Meter
+from engine.poc_protocol.outbox import Outbox
+from engine.poc_protocol.rate_limit import RateLimiter
 from engine.runtime.database import lock_file
-from engine.validator.market.actions import HangUp
 from engine.validator.market.matching import Candidate, Need, can_do, choose
-from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES, Outbox
+from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES
 from engine.validator.store.database import Books
 from engine.validator.store.reputation import Standing
 from tests.engine.validator.arena import CAPABILITIES, Clock
@@ -68,15 +68,19 @@ def test_the_best_name_wins_and_equals_draw_lots():
     assert choose(need, [candidate(kinds=())], chance) is None
 
 
-def test_a_meter_lets_a_burst_through_and_then_its_rate():
+def test_a_rate_limiter_lets_a_burst_through_and_then_its_rate():
     clock = Clock(0.0)
-    meter = Meter(rate=2.0, burst=4, clock=clock)
-    assert [meter.take("a") for _ in range(4)] == [0.0] * 4
-    assert meter.take("a") == pytest.approx(0.5)
-    assert meter.take("b") == 0.0
+    limiter = RateLimiter(rate=2.0, burst=4, clock=clock)
+    assert [limiter.take("a") for _ in range(4)] == [0.0] * 4
+    assert limiter.take("a") == pytest.approx(0.5)
+    assert limiter.take("b") == 0.0
     clock.now += 0.5
-    assert meter.take("a") == 0.0
-    assert meter.take("a") > 0
+    assert limiter.take("a") == 0.0
+    assert limiter.take("a") > 0
+
+
+def new_outbox():
+    return Outbox(frames=OUTBOX_FRAMES, size=OUTBOX_BYTES)
 
 
 def chunk(size):
@@ -85,29 +89,34 @@ def chunk(size):
 
 def test_what_waits_for_a_worker_is_bounded_in_bytes_and_what_it_has_read_is_not_counted():
     async def run():
-        outbox, part = Outbox(), chunk(4 * CHUNK_BYTES // 3)
+        outbox, part = new_outbox(), chunk(4 * CHUNK_BYTES // 3)
+        sent: list[str] = []
+
+        async def send(text):
+            sent.append(text)
+
+        running = asyncio.create_task(outbox.run(send))
+        for count in range(OUTBOX_FRAMES):
+            outbox.put(part)
+            while len(sent) == count:
+                await asyncio.sleep(0)
         for _ in range(OUTBOX_FRAMES):
-            outbox.put(1, part)
-            outbox.sent(await outbox.next())
-        for _ in range(OUTBOX_FRAMES):
-            outbox.put(1, part)
-        size, item = 0, await outbox.next()
-        while not isinstance(item, HangUp):
-            size += len(item)
-            item = await outbox.next()
+            outbox.put(part)
+        reason = await running
+        size = sum(len(text) for text in sent[OUTBOX_FRAMES:])
         assert OUTBOX_BYTES - len(part.data) - 1000 < size <= OUTBOX_BYTES
-        assert item.reason == "it does not read"
+        assert reason == "it does not read what it is sent"
 
     asyncio.run(run())
 
 
 def test_what_waits_for_a_worker_is_bounded_in_frames():
-    outbox = Outbox()
+    outbox = new_outbox()
     for _ in range(OUTBOX_FRAMES):
-        outbox.put(1, chunk(1))
-    assert not outbox.closing
-    outbox.put(1, chunk(1))
-    assert outbox.closing
+        outbox.put(chunk(1))
+    assert not outbox.reason
+    outbox.put(chunk(1))
+    assert outbox.reason
 
 
 def test_the_books_are_for_their_owners_eyes(tmp_path):
