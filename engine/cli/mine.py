@@ -140,8 +140,7 @@ def mine(
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.compute import check_openings
-    from engine.monitor.http.doors import doors, read_token
-    from engine.monitor.http.server import parse_address
+    from engine.monitor.http.server import engine_servers, parse_address, read_token
     from engine.monitor.reporter import JsonReporter, PlainReporter
     from engine.monitor.state import Monitor
     from engine.monitor.terminal.live_view import LiveView, stdout_can_show
@@ -176,7 +175,7 @@ def mine(
             from_, node, device = answers.key, [answers.node], list(answers.devices)
         urls, key = node_urls(context, node), load_key(from_, keys_dir, passphrase_file)
     with ExitStack() as stack:
-        attending: list[Attend] = [stack.enter_context(doors(report, address, token))]
+        attending: list[Attend] = [stack.enter_context(engine_servers(report, address, token))]
         if devnet:
             from dataclasses import replace
 

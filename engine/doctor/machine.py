@@ -1,12 +1,13 @@
 """Python, packages, memory and ports of this machine."""
 
-import socket
 import struct
 import sys
 from gettext import gettext as _
 from importlib import metadata
 
+from engine.monitor.http.server import listen_at, parse_address
 from engine.node.preflight import Check
+from engine.runtime.errors import BadInput
 
 LEAST_PYTHON = (3, 12)
 PACKAGES = ("numba", "llvmlite", "numpy")
@@ -66,21 +67,9 @@ def check_memory(needed: int) -> Check:
 
 def check_port(address: str) -> Check:
     """Whether this program can listen at HOST:PORT."""
-    host, _colon, port = address.rpartition(":")
     try:
-        with socket.create_server((host.strip("[]"), int(port)), family=_family(host)):
-            return Check("port", "ok", _("{address} is free").format(address=address))
-    except (OSError, ValueError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return Check(
-            "port",
-            "warn",
-            f"{address}: {reason}",
-            _(
-                "An engine that runs already may have it: cpc-engine status. Else take another port."
-            ),
-        )
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+        listen_at(*parse_address(address)).close()
+    except BadInput as error:
+        mend = _("An engine may run here already: cpc-engine status. Else use another port.")
+        return Check("port", "warn", str(error), mend)
+    return Check("port", "ok", _("{address} is free").format(address=address))

@@ -9,6 +9,7 @@ wait = posts.take("alice")       # 0.0, or the seconds until there is a token ag
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 MOST_KEYS = 10_000
 
@@ -51,7 +52,7 @@ class RateLimiter:
     def __init__(
         self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._new = lambda: TokenBucket(rate, burst, clock)
+        self._new = partial(TokenBucket, rate, burst, clock)
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, key: str) -> float:

@@ -8,30 +8,26 @@ One directory holds everything: `validator.sqlite` and the bytes of models, inpu
 
 import asyncio
 import resource
-import signal
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
-
-import uvicorn
 
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
 from engine.monitor.events.run import Stopping
 from engine.monitor.events.validator import ValidatorStarted
-from engine.monitor.http.connection_limit import at_most
+from engine.monitor.http.server import listen_at, new_server
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.pool.messages import Setup
 from engine.pool.pool import WorkshopThread
 from engine.runtime.database import lock_file
-from engine.runtime.errors import BadInput, SetupError
+from engine.runtime.errors import BadInput
 from engine.runtime.paths import state_directory
+from engine.runtime.signals import stop_on_signals
 from engine.validator.http.handlers import HttpLimits
 from engine.validator.http.routes import create_app
 from engine.validator.job_kinds import InstalledKinds
@@ -86,7 +82,7 @@ def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
     )
     with (
         lock,
-        _listen(request.host, request.port) as listening,
+        listen_at(request.host, request.port, "--port") as listening,
         closing(Books.open(path, policy)) as books,
     ):
         blobs = BlobCache(path.parent / "blobs", request.blob_bytes)
@@ -123,49 +119,30 @@ def _serve(
             await service.run(stopping, lambda: shop.is_alive())
         except Exception as error:  # noqa: BLE001 - raised again when the server has ended
             failure.append(error)
-            server.should_exit = True
+            stop()
 
-    config = uvicorn.Config(
+    server = new_server(
         create_app(service, kinds, request.http_limits, run=run),
-        loop="asyncio",
-        http=at_most(_most_connections()),
+        _most_connections(),
         ws="websockets-sansio",
         ws_max_size=2 * MAX_FRAME_BYTES,  # longer ones end the connection, instead of a refusal
         ws_per_message_deflate=False,  # a few bytes of it grow to gigabytes
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
-        log_config=None,
         log_level="error",
-        access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_certfile=request.tls_certificate,
         ssl_keyfile=request.tls_key,
     )
-    server = _Server(config)
-    server.run(sockets=[listening])
+
+    def stop() -> None:
+        server.should_exit = True
+
+    with stop_on_signals(stop, shop.child_pids):
+        server.run(sockets=[listening])
     report(Stopping())
     if failure:
         raise failure[0]
-
-
-class _Server(uvicorn.Server):
-    """Ends by itself on SIGTERM and Ctrl-C: uvicorn's own sends itself the signal once more."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """For the main thread, which alone can listen to signals."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _most_connections() -> int:
@@ -188,19 +165,3 @@ def _public_url(request: ServeRequest, listening: socket.socket) -> str:
         )
     host = f"[{request.host}]" if ":" in request.host else request.host
     return f"{scheme}://{host}:{listening.getsockname()[1]}/worker"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # Bound here and not by uvicorn, which ends the process where it cannot.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=512)
-    except (OSError, OverflowError) as error:
-        raise SetupError(
-            _("the validator cannot listen on {host}:{port}: {error}").format(
-                host=host, port=port, error=error
-            ),
-            advice=_("Another program may use the port: choose another one with --port."),
-        ) from None
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening

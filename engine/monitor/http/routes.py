@@ -6,30 +6,19 @@ app = Guard(app, token)             # for anybody but this machine's own user
 /openapi.json describes them.
 """
 
-from typing import Protocol
-
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel, Field
 
 from engine import __version__
+from engine.monitor.control import Control
 from engine.monitor.history import HistoryView
 from engine.monitor.http.health import Health, health
 from engine.monitor.http.metrics import Metrics
 from engine.monitor.http.static import Page
 from engine.monitor.snapshot import Snapshot
 from engine.monitor.state import Monitor
-
-
-class Control(Protocol):
-    """What an operator may do to a running engine; from any thread, without waiting."""
-
-    def pause(self) -> None:
-        """Give no device work."""
-
-    def resume(self) -> None:
-        """End that."""
 
 
 class Asked(BaseModel):

@@ -1,26 +1,33 @@
-"""Where a running engine is asked: a port, where the operator wants one, and a socket of the user's.
+"""Where a running engine answers HTTP: on the user's own socket and, if asked for, on a port.
 
-    with Door(listen_at("127.0.0.1:9180"), Guard(app, token)):
-        mine()
+    with engine_servers(monitor, ("127.0.0.1", 9180), token) as attend:
+        mine_on(request, key, monitor, attend)
 
-The socket lies in a directory that only this user can enter, beside the ledgers: who can read the
-keys can ask the engine, and nobody else. Each door is a thread of the parent.
+The socket lies beside the ledgers, in a directory that only this user can enter: whoever can read
+the keys can control the engine, and nobody else. Each server is a thread of the parent.
 """
 
-import contextlib
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from gettext import gettext as _
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from engine.monitor.control import Control
+from engine.monitor.events.run import HttpListening, Warned
+from engine.monitor.reporter import Reporter
+from engine.monitor.state import Monitor
 from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput
 from engine.runtime.paths import state_directory
+
+if TYPE_CHECKING:
+    import uvicorn
 
 START_SECONDS = 10.0
 LEAST_TOKEN = 16
@@ -48,14 +55,14 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def is_of_this_machine(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether only this machine reaches the address."""
     return host == "localhost" or ip_address(host).is_loopback
 
 
 def check_token(host: str, token: str | None) -> None:
     """Raise BadInput where the address needs a token, or the token is a weak one."""
-    if token is None and not is_of_this_machine(host):
+    if token is None and not is_loopback(host):
         raise BadInput(
             _("{host} can be reached from elsewhere, and there is no token").format(host=host),
             advice=_("Put one in a file, --http-token-file FILE: openssl rand -hex 24 > FILE"),
@@ -67,23 +74,63 @@ def check_token(host: str, token: str | None) -> None:
         )
 
 
-def listen_at(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises BadInput where the port cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+def read_token(file: Path) -> str:
+    """Return the token in a file, without the white space around it. Raises BadInput."""
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(64)
-    except OSError as error:
-        listening.close()
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            _("the token file {file} cannot be read: {error}").format(file=file, error=error),
+            advice=_("Make one: openssl rand -hex 24 > FILE"),
+        ) from error
+
+
+def listen_at(host: str, port: int, option: str = "--http") -> socket.socket:
+    """Return a listening TCP socket. Raises BadInput, whose advice names `option`."""
+    # Bound here and not by uvicorn, which ends the process where it cannot.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server(
+            (host, port), family=family, backlog=512, dualstack_ipv6=family == socket.AF_INET6
+        )
+    except (OSError, OverflowError) as error:
         raise BadInput(
             _("cannot listen at {host}:{port}: {error}").format(
-                host=host, port=port, error=error.strerror
+                host=host, port=port, error=getattr(error, "strerror", None) or error
             ),
-            advice=_("Another program may have the port: choose another with --http."),
+            advice=_("Another program may use the port: choose another one with {option}.").format(
+                option=option
+            ),
         ) from error
+    # Accepted sockets inherit it; asyncio sets it only where the protocol number is given.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def new_server(app: Any, connections: int, **settings: Any) -> "uvicorn.Server":
+    """Return a uvicorn server that logs nothing and leaves signals to the process.
+
+    At most `connections` at the same time; `settings` are uvicorn's own.
+    """
+    import uvicorn
+
+    from engine.monitor.http.connection_limit import at_most
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=at_most(connections),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **settings,
+    )
+    return Server(config)
 
 
 def sockets_directory() -> Path:
@@ -91,8 +138,8 @@ def sockets_directory() -> Path:
     return state_directory() / "running"
 
 
-@contextlib.contextmanager
-def user_socket() -> Any:
+@contextmanager
+def user_socket() -> Iterator[socket.socket]:
     """A listening socket that only this user can reach, gone afterwards. Raises OSError."""
     directory = sockets_directory()
     directory.mkdir(parents=True, exist_ok=True)
@@ -109,7 +156,7 @@ def user_socket() -> Any:
             path.unlink(missing_ok=True)
 
 
-class Door(Closing):
+class ServerThread(Closing):
     """Serves an ASGI application on a listening socket while it is open, in a thread."""
 
     def __init__(self, listening: socket.socket, make_app: Callable[[], Any], name: str) -> None:
@@ -139,25 +186,69 @@ class Door(Closing):
             time.sleep(0.01)
 
     def _serve(self) -> None:
-        import uvicorn
-
-        from engine.monitor.http.connection_limit import at_most
-
-        config = uvicorn.Config(
+        self._server = new_server(
             self._make_app(),
-            loop="asyncio",
-            http=at_most(MOST_CONNECTIONS),
+            MOST_CONNECTIONS,
             ws="none",
             lifespan="off",
-            log_config=None,
             log_level="critical",
-            access_log=False,
-            server_header=False,
             proxy_headers=False,
             limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
         if not self._ended:
             self._server.run(sockets=[self._listening])
+
+
+@contextmanager
+def engine_servers(
+    monitor: Monitor, address: tuple[str, int] | None, token: str | None
+) -> Iterator[Callable[[Control], AbstractContextManager[object]]]:
+    """Give what serves a running engine's control, at `address` and on the user's socket.
+
+    The port is taken at once, so that one that cannot be had is told before anything else begins.
+    Raises BadInput.
+    """
+    report: Reporter = monitor
+    with ExitStack() as stack:
+        listening = None
+        if address is not None:
+            check_token(address[0], token)
+            listening = stack.enter_context(listen_at(*address))
+
+        @contextmanager
+        def attend(control: Control) -> Iterator[None]:
+            def make_app() -> Any:
+                from engine.monitor.http.routes import create_app
+
+                return create_app(monitor, control)
+
+            def make_guarded() -> Any:
+                from engine.monitor.http.auth import Guard
+
+                return Guard(make_app(), token)
+
+            with ExitStack() as opened:
+                try:
+                    own = opened.enter_context(user_socket())
+                except OSError as error:
+                    report(_no_socket(error))
+                else:
+                    opened.enter_context(ServerThread(own, make_app, "control"))
+                if listening is not None:
+                    opened.enter_context(ServerThread(listening, make_guarded, "http"))
+                    host, port = listening.getsockname()[:2]
+                    at = f"[{host}]" if ":" in host else host
+                    report(HttpListening(f"http://{at}:{port}"))
+                yield
+
+        yield attend
+
+
+def _no_socket(error: OSError) -> Warned:
+    return Warned(
+        _("control"),
+        _("pause, resume and status will not find this engine: {error}").format(error=error),
+        _("Set CPC_STATE to a short path that this user can write to."),
+    )

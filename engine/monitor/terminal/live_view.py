@@ -16,29 +16,17 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from rich.console import Console
 
+from engine.monitor.control import Control
 from engine.monitor.state import Monitor
 from engine.monitor.terminal.keyboard import Keys, in_foreground
 from engine.monitor.terminal.render import Size, draw, hint
 from engine.runtime.closing import Closing
 
 FRAMES_PER_SECOND = 4
-
-
-class Control(Protocol):
-    """What the keys do; from any thread, without waiting."""
-
-    def pause(self) -> None:
-        """Give no device work."""
-
-    def resume(self) -> None:
-        """End that."""
-
-    def stop(self) -> None:
-        """Ask for the end."""
 
 
 def can_show(out: TextIO) -> bool:

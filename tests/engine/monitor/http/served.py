@@ -5,7 +5,7 @@ import contextlib
 from engine.monitor.events.protection import DevicesPaused, DevicesResumed, PauseAsked
 from engine.monitor.http.auth import Guard
 from engine.monitor.http.routes import create_app
-from engine.monitor.http.server import Door, listen_at
+from engine.monitor.http.server import ServerThread, listen_at
 
 
 class Orders:
@@ -31,6 +31,8 @@ def served(board, token=None):
     orders = Orders(board)
     with listen_at("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        with Door(listening, lambda: Guard(create_app(board, orders), token), "test") as door:
-            door.wait()
+        with ServerThread(
+            listening, lambda: Guard(create_app(board, orders), token), "test"
+        ) as server:
+            server.wait()
             yield f"http://127.0.0.1:{port}", orders

@@ -1,9 +1,9 @@
-"""The door itself: whoever comes in crowds takes no file descriptors from the process that mines."""
+"""The server itself: a crowd of connections takes no file descriptors from the process that mines."""
 
 import socket
 import time
 
-from engine.monitor.http.server import MOST_CONNECTIONS, Door, listen_at
+from engine.monitor.http.server import MOST_CONNECTIONS, ServerThread, listen_at
 
 
 async def nothing(_scope, _receive, _send):
@@ -23,8 +23,8 @@ def is_open(connection):
 def test_connections_that_ask_for_nothing_are_no_more_than_so_many():
     listening = listen_at("127.0.0.1", 0)
     address = listening.getsockname()
-    with Door(listening, lambda: nothing, "test") as door:
-        door.wait()
+    with ServerThread(listening, lambda: nothing, "test") as server:
+        server.wait()
         crowd = [socket.create_connection(address, 5) for _ in range(MOST_CONNECTIONS + 20)]
         try:
             until = time.monotonic() + 20
