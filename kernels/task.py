@@ -1,10 +1,12 @@
 """A task: the seed that gives both operands, their size, and how often the product is taken.
 
->>> task = Task(bytes(range(32)), n=257)
->>> task.leaves_per_row, task.leaf_count
-(2, 514)
->>> task.leaf_place(513)
-(256, 256, 257)
+    >>> task = Task(bytes(range(32)), n=257)
+    >>> task.leaves_per_row, task.leaf_count
+    (2, 514)
+    >>> task.leaf_place(513)
+    (256, 256, 257)
+
+Leaves are numbered row by row, and within a row from left to right.
 """
 
 import struct

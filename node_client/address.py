@@ -1,7 +1,7 @@
 """Addresses: bech32 (BIP-173) of RIPEMD160(SHA256(compressed public key)).
 
->>> address_from_public_key("022789298c7f8bcec5a826b79e37205d33e56d53c63afeeb1df1843683bb0c469a")
-'cpc1ce0nn835fsmg45evmeefnpfufkv8shh6z9adsj'
+    >>> address_from_public_key("022789298c7f8bcec5a826b79e37205d33e56d53c63afeeb1df1843683bb0c469a")
+    'cpc1ce0nn835fsmg45evmeefnpfufkv8shh6z9adsj'
 
 RIPEMD-160 comes from PyCryptodome: OpenSSL 3 has it only where the legacy provider is loaded.
 """

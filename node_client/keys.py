@@ -1,10 +1,10 @@
 """secp256k1 keys: deterministic low-s ECDSA (RFC 6979, BIP-62 rule 5) over 32-byte digests.
 
->>> key = PrivateKey.generate()
->>> verify_digest(key.public_key, bytes(32), key.sign_digest(bytes(32)))
-True
->>> key
-PrivateKey(cpc1...)
+    >>> key = PrivateKey.generate()
+    >>> verify_digest(key.public_key, bytes(32), key.sign_digest(bytes(32)))
+    True
+    >>> key
+    PrivateKey(cpc1...)
 
 A PrivateKey never shows its secret: not in `repr`, not in a pickle, so that it cannot reach a log,
 a traceback with locals, or a child process by accident.
