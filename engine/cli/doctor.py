@@ -1,4 +1,4 @@
-"""`cpc-engine doctor`: what stands between this machine and a confirmed result, with the mend."""
+"""`cpc-engine doctor`: what stands between this machine and a confirmed result, with the fix."""
 
 from gettext import gettext as _
 from pathlib import Path
@@ -52,9 +52,7 @@ def doctor(
         ),
     ]
     if json:
-        from dataclasses import asdict
-
-        say_json([asdict(check) for check in checks])
+        say_json([check.to_json() for check in checks])
     else:
         _tell(checks)
     failed = {check.name for check in checks if check.state == "fail"}
@@ -70,12 +68,12 @@ def _tell(checks: "list[Check]") -> None:
     wide = max(len(check.name) for check in checks)
     for check in checks:
         say(f"{_MARKS[check.state]} {check.name:<{wide}}  {check.found}")
-        for line in check.mend.splitlines():
+        for line in check.fix.splitlines():
             say(f"     {'':<{wide}}  -> {line}")
     states = [check.state for check in checks]
     say()
     say(
-        _("{ok} right, {warn} to look at, {fail} to mend").format(
+        _("{ok} right, {warn} to look at, {fail} to fix").format(
             ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")
         )
     )

@@ -1,4 +1,4 @@
-"""What stands between a machine and its first confirmed result, each finding with its mend.
+"""What stands between a machine and its first confirmed result, each finding with its fix.
 
 `machine.py` looks at Python, packages, memory and ports, `gpus.py` at driver, CUDA packages and GPUs,
 `device_test.py` computes on a device in a process of its own, `account.py` looks at key, node and

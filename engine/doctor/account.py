@@ -31,8 +31,8 @@ def check_key(
     try:
         info = Keystore(directory).info(name)
     except KeyNotFound as error:
-        mend = _("Make it: cpc-engine init, or cpc-engine keys add {name}").format(name=name)
-        return None, [Check("key", "fail", str(error), mend)]
+        fix = _("Make it: cpc-engine init, or cpc-engine keys add {name}").format(name=name)
+        return None, [Check("key", "fail", str(error), fix)]
     except KeystoreError as error:
         return None, [Check("key", "fail", str(error), error.advice)]
     if info.warnings:
@@ -49,15 +49,15 @@ def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
         if is_in_environment():
             return [Check("passphrase", "ok", _("in CPC_PASSPHRASE"))]
         found = _("the key is encrypted, and no file holds its passphrase: mine will ask for it")
-        mend = _("For a service: --passphrase-file, a file of mode 600.")
-        return [Check("passphrase", "warn", found, mend)]
+        fix = _("For a service: --passphrase-file, a file of mode 600.")
+        return [Check("passphrase", "warn", found, fix)]
     try:
         mode = stat.S_IMODE(file.stat().st_mode)
         with file.open("rb"):
             pass
     except OSError as error:
-        mend = _("Name a file that holds the passphrase with --passphrase-file.")
-        return [Check("passphrase", "fail", f"{file}: {error.strerror}", mend)]
+        fix = _("Name a file that holds the passphrase with --passphrase-file.")
+        return [Check("passphrase", "fail", f"{file}: {error.strerror}", fix)]
     if mode & 0o077:
         found = _("other users of this machine may read {file}").format(file=file)
         return [Check("passphrase", "warn", found, f"chmod 600 {file}")]
@@ -78,7 +78,7 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
         return checks + _not_looked_at(address)
     for at, check in enumerate(checks):
         if check.state == "fail":  # another one answers, and is taken in its place
-            checks[at] = Check("node", "warn", check.found, check.mend)
+            checks[at] = Check("node", "warn", check.found, check.fix)
     price = chain.network.min_gas_price if gas_price is None else gas_price
     checks += [check_network(chain), check_clock(chain), check_gas_price(chain.network, price)]
     if address is not None:
@@ -99,8 +99,8 @@ def _look_at(url: str) -> tuple[Check, NodeClient | None, Chain | None]:
     seconds = time.monotonic() - started
     found = _("{url} answers, {seconds:.2f} s").format(url=client.urls[0], seconds=seconds)
     if seconds > SLOW_NODE_SECONDS:
-        mend = _("Take a nearer node, or look at the network: blocks do not wait.")
-        return Check("node", "warn", found, mend), client, chain
+        fix = _("Take a nearer node, or look at the network: blocks do not wait.")
+        return Check("node", "warn", found, fix), client, chain
     return Check("node", "ok", found), client, chain
 
 

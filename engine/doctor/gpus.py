@@ -49,8 +49,8 @@ def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> 
     )
     if Path("/sys/module/nouveau").exists():
         found = _("an NVIDIA card is there, and nouveau holds it in place of NVIDIA's driver")
-    mend = _("Install NVIDIA's driver (on Ubuntu: sudo ubuntu-drivers install) and restart.")
-    return [Check("driver", "fail" if wanted else "warn", found, mend)]
+    fix = _("Install NVIDIA's driver (on Ubuntu: sudo ubuntu-drivers install) and restart.")
+    return [Check("driver", "fail" if wanted else "warn", found, fix)]
 
 
 def _cards_on_the_bus(pci: Path) -> int:
@@ -100,20 +100,20 @@ def _look(nvml: Any) -> list[Check]:
 
 def check_cuda_packages(driver_major: int) -> Check:
     """Whether numba-cuda is there, and made for a CUDA that the driver knows."""
-    mend = _(
+    fix = _(
         "Install them: make setup CUDA={major}, or pipx install 'cpc-engine[cuda{major}]'"
     ).format(major=min(max(driver_major, 12), 13))
     try:
         compiler, bindings = metadata.version("numba-cuda"), metadata.version("cuda-bindings")
     except metadata.PackageNotFoundError as error:
         found = _("{name} is not installed: no card computes").format(name=error.name)
-        return Check("cuda packages", "warn", found, mend)
+        return Check("cuda packages", "warn", found, fix)
     found = f"numba-cuda {compiler}, cuda-bindings {bindings}"
     if int(bindings.partition(".")[0]) > driver_major:
         found = _("{found}: newer than the driver's CUDA {major}").format(
             found=found, major=driver_major
         )
-        return Check("cuda packages", "fail", found, mend)
+        return Check("cuda packages", "fail", found, fix)
     if driver_major < 12:
         return Check(
             "cuda packages", "fail", found, _("Update the NVIDIA driver: CUDA 12 is the least.")

@@ -18,16 +18,16 @@ LEAST_FREE_MEMORY = 1 << 30
 def check_python() -> Check:
     """Version and kind of the interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
-    mend = _("Make the environment with another one: make PYTHON=/path/to/python3.12 setup")
+    fix = _("Make the environment with another one: make PYTHON=/path/to/python3.12 setup")
     if sys.version_info < LEAST_PYTHON:
         return Check(
-            "python", "fail", _("{version}; 3.12 is the least").format(version=version), mend
+            "python", "fail", _("{version}; 3.12 is the least").format(version=version), fix
         )
     if struct.calcsize("P") < 8:
-        return Check("python", "fail", _("{version} for 32 bits").format(version=version), mend)
+        return Check("python", "fail", _("{version} for 32 bits").format(version=version), fix)
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         found = _("{version} without the GIL, which Numba does not know").format(version=version)
-        return Check("python", "warn", found, mend)
+        return Check("python", "warn", found, fix)
     return Check("python", "ok", version)
 
 
@@ -70,6 +70,6 @@ def check_port(address: str) -> Check:
     try:
         listen_at(*parse_address(address)).close()
     except BadInput as error:
-        mend = _("An engine may run here already: cpc-engine status. Else use another port.")
-        return Check("port", "warn", str(error), mend)
+        fix = _("An engine may run here already: cpc-engine status. Else use another port.")
+        return Check("port", "warn", str(error), fix)
     return Check("port", "ok", _("{address} is free").format(address=address))

@@ -145,7 +145,7 @@ class _Run:
             check_balance(client, key.address, price),
         ):
             if demand(check).state == "warn":
-                self._report(Warned(check.name, check.found, check.mend))
+                self._report(Warned(check.name, check.found, check.fix))
         path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
         with Ledger.open(
             path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address

@@ -93,7 +93,7 @@ def mine_on(
         check_disk(path.parent),
     ):
         if demand(check).state == "warn":
-            report(Warned(check.name, check.found, check.mend))
+            report(Warned(check.name, check.found, check.fix))
     devices, usual = _devices(request)
     settings = MineSettings(
         chain_id=chain.chain_id,

@@ -1,4 +1,4 @@
-"""What must be right before the first block: each check with what it found and how to mend it.
+"""What must be right before the first block: each check with what it found and how to fix it.
 
     chain = look_at_chain(client)
     print(check_clock(chain).found)
@@ -10,7 +10,7 @@
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Literal
@@ -30,15 +30,19 @@ ENOUGH_RESULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `mend` is a sentence or a command, empty where nothing is wrong.
+    """A finding. `fix` is a sentence or a command, empty where nothing is wrong.
 
-    `name` stands for machines, too, and is never translated. "skip": there was nothing to look at.
+    `name` is for machines, too, and is never translated. "skip": there was nothing to check.
     """
 
     name: str
     state: Literal["ok", "warn", "fail", "skip"]
     found: str
-    mend: str = ""
+    fix: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return a plain dictionary; `mend` is the former name of `fix`, kept for one release."""
+        return asdict(self) | {"mend": self.fix}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +126,14 @@ def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
     found = _("{balance} CPC, enough for {results} results").format(
         balance=format_cpc(account.balance), results=results
     )
-    mend = _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {url}").format(
+    fix = _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {url}").format(
         address=address, url=client.urls[0]
     )
     if results == 0:
-        mend += "\n" + _("Coins that were sent just now count from the next block on.")
-        return Check(
-            "balance", "fail", _("insufficient balance: {found}").format(found=found), mend
-        )
+        fix += "\n" + _("Coins that were sent just now count from the next block on.")
+        return Check("balance", "fail", _("insufficient balance: {found}").format(found=found), fix)
     if results < ENOUGH_RESULTS:
-        return Check("balance", "warn", found, mend)
+        return Check("balance", "warn", found, fix)
     return Check("balance", "ok", found)
 
 
@@ -152,15 +154,15 @@ def check_gas_price(network: Network, gas_price: int) -> Check:
 def check_disk(directory: Path) -> Check:
     """Whether the ledger can be written and has room to grow: about 20 KB a result."""
     place = directory
-    mend = _("Name another directory with CPC_STATE.")
+    fix = _("Name another directory with CPC_STATE.")
     try:
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free
     except OSError as error:
-        return Check("disk", "fail", f"{place}: {error.strerror}", mend)
+        return Check("disk", "fail", f"{place}: {error.strerror}", fix)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        return Check("disk", "fail", _("{place} cannot be written to").format(place=place), mend)
+        return Check("disk", "fail", _("{place} cannot be written to").format(place=place), fix)
     if free < 100 * 2**20:
         found = _("{free:.0f} MiB free at {place}").format(free=free / 2**20, place=place)
         return Check("disk", "fail", found, _("Free some space."))
@@ -171,5 +173,5 @@ def check_disk(directory: Path) -> Check:
 def demand(check: Check) -> Check:
     """Give a check back, or raise SetupError where it failed."""
     if check.state == "fail":
-        raise SetupError(f"{check.name}: {check.found}", advice=check.mend)
+        raise SetupError(f"{check.name}: {check.found}", advice=check.fix)
     return check

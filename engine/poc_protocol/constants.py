@@ -1,4 +1,4 @@
-"""What both ends of the protocol hold to: sizes, counts, times, and the codes of errors."""
+"""Limits that both ends of the protocol keep, and the codes of errors."""
 
 from typing import Literal
 
@@ -9,23 +9,23 @@ MAX_FRAME_BYTES = 16 * 2**20
 MAX_ITEMS = 2**18
 """Values in one frame: 16 MiB of brackets would grow to gigabytes of Python objects."""
 MAX_DEPTH = 32
-"""Objects and lists inside one another."""
+"""How deep objects and lists may be nested."""
 MAX_ID_LENGTH = 256
 """Characters of a job's or a task's id."""
 MAX_TEXT_LENGTH = 1000
 """Characters of a reason, a message, a version."""
 
 MAX_OPENED_LEAVES = 1024
-"""Leaves of one `open`, each once."""
+"""Leaves of one `open`."""
 MAX_OPENS = 4
-"""How often a job is opened."""
+"""How often a job may be opened."""
 OPEN_SECONDS = 60.0
 """How long after its result a job can be opened, where no verdict comes before."""
 
 CHUNK_BYTES = 2**20
 """The most bytes that one `blob_chunk` carries, before base64."""
 INLINE_BYTES = 256 * 2**10
-"""The most bytes of a result's data that stand in its `job_result`, before base64."""
+"""The most bytes of a result's data that its `job_result` itself may carry, before base64."""
 MAX_BLOB_BYTES = 256 * 2**20
 """The most bytes that a model, an input or a result's data may have."""
 

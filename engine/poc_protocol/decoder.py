@@ -1,4 +1,4 @@
-"""Text from a peer that nobody trusts -> a message, a refusal, or nothing. It never raises.
+"""Decode text from an untrusted peer: a message, a refusal, or nothing. Never raises.
 
 >>> from engine.poc_protocol.frames import FROM_VALIDATOR
 >>> decoder = Decoder(FROM_VALIDATOR)
@@ -27,7 +27,7 @@ _ID = TypeAdapter[str](Id)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A frame that cannot be used, and the job that it names, where that can be read."""
+    """A frame that cannot be used, and the job that it names, if that can be read."""
 
     code: RefusalCode
     job_id: str | None
@@ -46,7 +46,7 @@ class Decoder:
         self.refused = 0
 
     def decode(self, message: str | bytes) -> Frame | Refusal | None:
-        """The frame; None for one of an unknown type."""
+        """Return the frame; None for one of an unknown type."""
         read = self._decode(message)
         if isinstance(read, Refusal):
             self.refused += 1
@@ -77,7 +77,7 @@ class Decoder:
 
 
 def refuse_long() -> Refusal:
-    """What becomes of a frame over 16 MiB, which nobody reads."""
+    """Return the refusal of a frame over 16 MiB, which is not decoded."""
     return Refusal(
         "too_large",
         None,
@@ -92,26 +92,26 @@ def _is_long(text: str) -> bool:
 
 
 def _parse(text: str) -> Any:
-    """Parsed JSON whose size in memory is bounded. Raises ValueError or RecursionError."""
+    """Parse JSON whose size in memory is bounded. Raises ValueError or RecursionError."""
     if sum(text.count(mark) for mark in "[{,") > MAX_ITEMS:
         raise ValueError(_("there are more than {MAX_ITEMS} values").format(MAX_ITEMS=MAX_ITEMS))
     value = json.loads(
-        text, object_pairs_hook=_each_once, parse_constant=_no_constant, parse_float=_finite
+        text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite
     )
     _check_depth(value)
     return value
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers of an object with a key twice may read two things, and sign one."""
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two readers of an object that has a key twice may read two values, and sign one."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError(_("a key stands twice in an object"))
+        raise ValueError(_("an object has a key twice"))
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(_("{name} is no JSON").format(name=name))
+    raise ValueError(_("{name} is not valid JSON").format(name=name))
 
 
 def _finite(text: str) -> float:
@@ -133,9 +133,7 @@ def _check_depth(value: Any) -> None:
         if not level:
             return
     raise ValueError(
-        _("more than {MAX_DEPTH} objects or lists stand inside one another").format(
-            MAX_DEPTH=MAX_DEPTH
-        )
+        _("objects and lists are nested more than {MAX_DEPTH} deep").format(MAX_DEPTH=MAX_DEPTH)
     )
 
 

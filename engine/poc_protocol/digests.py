@@ -1,4 +1,4 @@
-"""What is signed, and whether a signature fits. T and H: see `kernels/digest.py`; H is SHA-256.
+"""Digests to sign, and the check of a signature. T and H: see `kernels/digest.py`; H is SHA-256.
 
 The tagged hash keeps these signatures apart from those under transactions: no transaction's text
 begins with the 64 bytes of a tag's prefix.
@@ -20,7 +20,7 @@ RESULT_TAG = "cpc/job-result"
 def hello_digest(nonce: str, chain_id: str, url: str, worker_address: str) -> bytes:
     """T("cpc/hello", nonce || H(chain_id) || H(URL as dialled) || H(worker_address)), 32 bytes.
 
-    `nonce`: 64 hex digits, the validator's.
+    `nonce`: the validator's, 64 hex digits.
     """
     return tagged_hash(
         HELLO_TAG, bytes.fromhex(nonce) + _h(chain_id) + _h(url) + _h(worker_address)
@@ -40,7 +40,7 @@ def result_digest(
     """T("cpc/job-result", nonce || H(job_id) || H(task_id) || H(payload) || H(worker_address)
     || H(result_hash) || H(proof or "")), 32 bytes.
 
-    `payload`, where it is bytes, is `payload_digest` of it already.
+    `payload` may be given as its `payload_digest`.
     """
     hashed = payload if isinstance(payload, bytes) else payload_digest(payload)
     return tagged_hash(
@@ -62,7 +62,7 @@ def payload_digest(payload: dict[str, Any]) -> bytes:
 
 
 def is_signed_by(public_key: str, worker_address: str, digest: bytes, signature: str) -> bool:
-    """Whether the key is the address's, and the signature the key's. False for what is malformed."""
+    """Whether the address is the key's and the signature fits. False for malformed input."""
     try:
         owner = address_from_public_key(public_key)
     except InvalidKey:

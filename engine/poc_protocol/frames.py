@@ -39,7 +39,7 @@ def _base64_length(size: int) -> int:
 
 
 def _printable(text: str) -> str:
-    """No control characters, which would write on an operator's terminal, and no lone surrogates."""
+    """Refuse control characters, which could write on an operator's terminal, and lone surrogates."""
     if not text.isprintable():
         raise ValueError(_("it must be printable"))
     return text
@@ -51,13 +51,13 @@ def _encodable(text: str) -> str:
 
 
 def _as_tuple(value: Any) -> Any:
-    """Strict as it is, pydantic takes no list for a tuple; JSON has nothing else."""
+    """Strict pydantic takes no list for a tuple, and JSON has lists only."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _distinct(positions: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(positions)) != len(positions):
-        raise ValueError(_("each leaf may be named once"))
+        raise ValueError(_("a leaf is named twice"))
     return positions
 
 
@@ -67,7 +67,7 @@ Id = Annotated[
     AfterValidator(_printable),
 ]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH), AfterValidator(_encodable)]
-"""Free text. Whoever prints it takes the control characters out first: `one_line`."""
+"""Free text. Remove control characters before printing it: `one_line`."""
 Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
 Signature = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{128}\z")]
 PublicKey = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{66}\z")]
@@ -99,7 +99,7 @@ class Frame(Model):
     kind: ClassVar[str]
 
     def to_wire(self) -> dict[str, Any]:
-        """The JSON object, without the optional fields that have no value."""
+        """Return the JSON object, without the optional fields that have no value."""
         values = self.model_dump(mode="json")
         return {"type": self.kind} | {
             name: values[name]
@@ -109,7 +109,7 @@ class Frame(Model):
 
 
 class Capabilities(Model):
-    """What a worker takes; it holds to this itself."""
+    """What a worker takes; the worker enforces it, too."""
 
     kinds: Names
     """Kinds of jobs: what `payload["challenge_type"]` may be."""
@@ -154,14 +154,14 @@ class Open(Frame):
 
 
 class Cancel(Frame):
-    """The job is not wanted any more."""
+    """The job is no longer wanted."""
 
     kind = "cancel"
     job_id: Id
 
 
 class Verdict(Frame):
-    """What the validator thinks of a result: its last word on the job."""
+    """The validator's final decision on a job."""
 
     kind = "verdict"
     job_id: Id
@@ -173,7 +173,7 @@ class Verdict(Frame):
 
 
 class Hello(Frame):
-    """Answers a challenge: who the worker is, proved, and what it takes."""
+    """Answers a challenge: the worker's proven identity, and what it takes."""
 
     kind = "hello"
     worker_address: Id
@@ -245,7 +245,7 @@ class Opening(Frame):
     siblings: LowerHex
 
 
-# Both ways: whoever lacks bytes asks for them
+# Both ways: the side that lacks bytes asks for them
 
 
 class BlobRequest(Frame):
@@ -262,7 +262,7 @@ class BlobRequest(Frame):
 
 
 class BlobChunk(Frame):
-    """Bytes of a blob from `offset` on, as base64; null where they are not to be had."""
+    """Bytes of a blob from `offset` on, as base64; null if they are not available."""
 
     kind = "blob_chunk"
     job_id: Id
@@ -295,10 +295,10 @@ FROM_WORKER: tuple[type[Frame], ...] = (
 
 
 def encode(frame: Frame) -> str:
-    """The frame's text."""
+    """Return the frame's text."""
     return json.dumps(frame.to_wire())
 
 
 def one_line(text: str, most: int = 200) -> str:
-    """A peer's words as they may be printed: one line, nothing that moves a cursor."""
+    """Return a peer's text as it may be printed: one line, no control characters."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text[:most])

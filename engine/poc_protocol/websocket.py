@@ -1,8 +1,8 @@
 """One message from a WebSocket, whole or not at all.
 
-The library closes a connection over a message that is too long. The protocol lets it live, so the
+The library closes a connection over a message that is too long. The protocol keeps it open, so the
 fragments of such a message are read and thrown away; only a single fragment of more than
-`MAX_FRAGMENT_BYTES` still ends the connection, as it would have to be held in memory to be read.
+`MAX_FRAGMENT_BYTES` still ends the connection, because reading it means holding it in memory.
 """
 
 from gettext import gettext as _
@@ -14,7 +14,7 @@ from engine.poc_protocol.constants import MAX_FRAME_BYTES
 
 MAX_FRAGMENT_BYTES = 2 * MAX_FRAME_BYTES
 MAX_FRAGMENTS = 4096
-"""Of a message that is kept: fragments may be empty, and as many as the peer likes."""
+"""Of a message that is kept: a peer may send any number of empty fragments."""
 MAX_WASTE_BYTES = 16 * MAX_FRAME_BYTES
 """A message that goes on after so much ends the connection."""
 
@@ -23,7 +23,7 @@ SOCKET_LIMITS: Final[dict[str, Any]] = {
     "max_size": (None, MAX_FRAGMENT_BYTES),
     "max_queue": (2, 1),
 }
-"""What `websockets`' `connect` and `serve` must be given for `read_message` to hold its word."""
+"""What `websockets`' `connect` and `serve` need for `read_message` to keep these limits."""
 
 
 class TooLong:
@@ -31,7 +31,7 @@ class TooLong:
 
 
 async def read_message(connection: Connection) -> str | bytes | TooLong:
-    """The next message. Raises `websockets.ConnectionClosed`. Not to be cancelled half-way."""
+    """The next message. Raises `websockets.ConnectionClosed`. Must not be cancelled half-way."""
     parts: list[Any] = []
     size, kept = 0, True
     async for part in connection.recv_streaming():

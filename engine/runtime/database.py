@@ -1,12 +1,12 @@
-"""A SQLite file that loses nothing: write-ahead log, full sync, one transaction a change.
+"""A SQLite file that loses nothing: write-ahead log, full sync, one transaction per change.
 
     with Database.open(path, SCHEMA, version=1) as database:
         with database.write() as db:
             db.execute("INSERT INTO ...")
         rows = database.read("SELECT ... WHERE id = ?", 7)
 
-`kill -9` or a power cut at any moment loses nothing that `write` has left. Several processes may
-open one file; who must be alone takes `lock_file` first.
+`kill -9` or a power cut at any moment loses no transaction that has ended. Several processes may open
+one file; a process that must be the only one takes `lock_file` first.
 """
 
 import fcntl
@@ -26,10 +26,10 @@ BUSY_SECONDS = 10.0
 
 
 class Database(Closing):
-    """One connection, which threads share: a lock lets one of them in at a time."""
+    """One connection, shared by threads: a lock admits one at a time."""
 
     error: type[BadInput] = DatabaseError
-    """What is raised where the file cannot be used; every method below says DatabaseError."""
+    """What the methods raise where they say DatabaseError."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -39,14 +39,13 @@ class Database(Closing):
 
     @classmethod
     def open(cls, path: Path, schema: str, *, version: int) -> Self:
-        """Open the file, or make it.
+        """Open the file, or make it. Raises DatabaseError, also for a file of another `version`.
 
-        `schema` is SQL that may be carried out again; `version` its number, which another program
-        version is refused for. Raises DatabaseError.
+        `schema` is SQL that may be executed again.
         """
         try:
             _make_private(path.parent)
-            if not path.exists():  # else: to close it would drop the locks of who has it open here
+            if not path.exists():  # closing it would drop this process's locks on it
                 path.touch(mode=0o600)
             with ExitStack() as on_failure:
                 connection = sqlite3.connect(
@@ -56,10 +55,10 @@ class Database(Closing):
                 found = connection.execute("PRAGMA user_version").fetchone()[0]
                 if found not in (0, version):
                     raise cls.error(
-                        _("{path} has format {found}, and this program knows {version}").format(
+                        _("{path} has format {found}; this program knows format {version}").format(
                             path=path, found=found, version=version
                         ),
-                        advice=_("Use the cpc-engine that made it, or name another file."),
+                        advice=_("Use the cpc-engine version that made it, or name another file."),
                     )
                 for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                     connection.execute(f"PRAGMA {pragma}")
@@ -69,7 +68,7 @@ class Database(Closing):
         except (sqlite3.Error, OSError) as error:
             raise cls.error(
                 _("the database {path} cannot be used: {error}").format(path=path, error=error),
-                advice=_("Free the disk or mend the permissions, or name another file."),
+                advice=_("Free space on the disk, fix the permissions, or name another file."),
             ) from error
         return cls(path, connection)
 
@@ -79,7 +78,7 @@ class Database(Closing):
             self._db.close()
 
     def read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Every row of a query. Raises DatabaseError."""
+        """Return every row of a query. Raises DatabaseError."""
         with self._mutex:
             try:
                 return self._db.execute(sql, values).fetchall()
@@ -90,12 +89,12 @@ class Database(Closing):
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on the disk when this is left, or nothing. May be nested.
+        """Run one transaction: all of it is on the disk when the block ends, or nothing. May be nested.
 
         Raises DatabaseError.
         """
         with self._mutex:
-            if self._db.in_transaction:  # the outer one carries it
+            if self._db.in_transaction:  # the outer transaction commits
                 yield self._db
                 return
             try:
@@ -106,7 +105,7 @@ class Database(Closing):
                 self._undo()
                 raise self.error(
                     _("the database could not be written: {error}").format(error=error),
-                    advice=_("Free the disk; everything that was written before is safe."),
+                    advice=_("Free space on the disk; everything that was written before is safe."),
                 ) from error
             except BaseException:
                 self._undo()
@@ -118,7 +117,7 @@ class Database(Closing):
 
 
 def _make_private(directory: Path) -> None:
-    # What is made here is this user's alone; one that was there before is as its owner wants it.
+    # A directory that exists keeps the permissions that its owner gave it.
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -133,7 +132,7 @@ def lock_file(
     except OSError as trouble:
         raise error(
             _("{path} cannot be made: {reason}").format(path=path, reason=trouble.strerror),
-            advice=_("Free the disk or mend the permissions, or name another file."),
+            advice=_("Free space on the disk, fix the permissions, or name another file."),
         ) from None
     with file:
         try:

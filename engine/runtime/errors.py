@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 
 class EngineError(Exception):
-    """Root of the tree. `str()` is one sentence, `advice` says what to do about it."""
+    """Root of the tree. `str()` is one sentence; `advice` says what to do about it."""
 
     exit_code = 2
     advice: str = ""
@@ -48,7 +48,7 @@ class WrongClaim(EngineError):
 
 
 class JobGivenUp(EngineError):
-    """A job was not done, and will not be. `code` is a word for why: see `actions.GivenUp`."""
+    """A job was not done, and will not be. `code` says why in one word: see `actions.GivenUp`."""
 
     exit_code = 1
 

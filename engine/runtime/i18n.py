@@ -1,6 +1,6 @@
-"""The language that this program speaks: one gettext domain, bound once a process.
+"""The program's language: one gettext domain, bound once per process.
 
-    speak("ru")   # or speak(None): as LANGUAGE, LC_ALL, LC_MESSAGES and LANG say
+    speak("ru")   # speak(None) follows LANGUAGE, LC_ALL, LC_MESSAGES and LANG
 
 Sentences are translated where they stand: `from gettext import gettext as _`, then
 `_("{count} blocks").format(count=3)`. The domain is bound before any module with sentences at its
@@ -23,7 +23,7 @@ LANGUAGES = ("en", "ru")
 
 
 def speak(language: str | None = None) -> None:
-    """Bind the domain. A `language` stands above the locale, for this process and its children."""
+    """Bind the domain. A `language` overrides the locale, for this process and its children."""
     if language is not None:
         os.environ["LANGUAGE"] = language
     gettext.bindtextdomain(DOMAIN, str(LOCALE_DIRECTORY))
@@ -31,10 +31,10 @@ def speak(language: str | None = None) -> None:
 
 
 def asked_language(arguments: Sequence[str]) -> str | None:
-    """What `--lang` of a command line says, else CPC_LANG, else None.
+    """Return the value of `--lang`, else of CPC_LANG, else None.
 
-    Looked for before the command line is parsed, since the help texts already depend on it; a
-    language that there is not is left for the parser to refuse.
+    Read before the command line is parsed, since the help texts depend on it; an unknown language is
+    left for the parser to refuse.
     """
     given = os.environ.get("CPC_LANG")
     before = ""
@@ -50,7 +50,7 @@ def asked_language(arguments: Sequence[str]) -> str | None:
 
 
 def bear_any_letter() -> None:
-    """A terminal that lacks a sentence's letters shows question marks; nothing ends for that."""
+    """Show question marks for letters that the terminal's encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(io.UnsupportedOperation):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for the end, the second makes it one."""
+"""Ctrl-C and SIGTERM: the first asks the program to end, the second forces it."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ EXIT_INTERRUPTED = 130
 def stop_on_signals(
     stop: Callable[[], None], child_pids: Callable[[], dict[str, int | None]]
 ) -> Iterator[None]:
-    """SIGINT and SIGTERM call `stop`, which asks for the end; a second one kills the children and
-    raises KeyboardInterrupt; a third one ends the process as it stands.
+    """Call `stop` on the first SIGINT or SIGTERM; on the second kill the children and raise
+    KeyboardInterrupt; on the third end the process at once.
 
-    Both functions are called by a signal handler and may take no lock, which the main thread may
-    hold. For the main thread only; in another one nothing is changed.
+    Both functions run in a signal handler, so they must not take a lock that the main thread may
+    hold. In any other thread than the main one this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,7 +45,7 @@ def stop_on_signals(
 
 
 def kill_all(pids: dict[str, int | None]) -> None:
-    """SIGKILL: nobody waits for a child that is stopped, or hangs in a kernel."""
+    """Send SIGKILL: a child may be stopped, or hang in a kernel."""
     for pid in pids.values():
         if pid is not None:
             try:

@@ -1,10 +1,10 @@
-"""Tells systemd how the run is: READY, STATUS, WATCHDOG, STOPPING, as sd_notify(3) has it.
+"""Notify systemd of the run's state: READY, STATUS, WATCHDOG, STOPPING; see sd_notify(3).
 
-    manager = Manager.from_environment()   # says nothing where no service manager listens
+    manager = Manager.from_environment()   # does nothing where no service manager listens
     manager.ready()
-    manager.alive("block 1234")            # a few times a second; told as often as it has to be
+    manager.alive("block 1234")            # a few times a second; sent as often as needed
 
-The keep-alive of the watchdog is the mining loop's own: whoever calls `alive` vouches for it.
+The caller of `alive` feeds the watchdog, so it must be the loop whose progress is to be watched.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Self
 
 
 class Manager:
-    """The service manager, if any. Never raises: a miner does not stop since nobody listens."""
+    """The service manager, if any. Never raises: a missing service manager must not stop a miner."""
 
     def __init__(
         self,
@@ -28,12 +28,12 @@ class Manager:
         self._address = address
         self._every = None if watchdog is None else watchdog / 3
         self._clock = clock
-        self._told = ""
-        self._vouched = -float("inf")
+        self._status = ""
+        self._fed_at = -float("inf")
 
     @classmethod
     def from_environment(cls) -> Self:
-        """As NOTIFY_SOCKET and WATCHDOG_USEC say, which no child inherits from here on."""
+        """Read NOTIFY_SOCKET and WATCHDOG_USEC, and remove them so that no child inherits them."""
         address = os.environ.pop("NOTIFY_SOCKET", None)
         watchdog = os.environ.pop("WATCHDOG_USEC", None)
         meant_for = os.environ.pop("WATCHDOG_PID", None)
@@ -42,29 +42,29 @@ class Manager:
         return cls(address, int(watchdog) / 1e6)
 
     def ready(self) -> None:
-        """Blocks are answered from now on."""
-        self._tell("READY=1")
+        """Report that blocks are answered from now on."""
+        self._send("READY=1")
 
     def alive(self, status: str) -> None:
-        """Everything turns; `status` is one line for `systemctl status`."""
-        if status != self._told:
-            self._told = status
-            self._tell(f"STATUS={status}")
-        if self._every is not None and self._clock() - self._vouched >= self._every:
-            self._vouched = self._clock()
-            self._tell("WATCHDOG=1")
+        """Report progress; `status` is one line for `systemctl status`."""
+        if status != self._status:
+            self._status = status
+            self._send(f"STATUS={status}")
+        if self._every is not None and self._clock() - self._fed_at >= self._every:
+            self._fed_at = self._clock()
+            self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The end began."""
-        self._tell("STOPPING=1")
+        """Report that the program is ending."""
+        self._send("STOPPING=1")
 
-    def _tell(self, words: str) -> None:
+    def _send(self, message: str) -> None:
         if not self._address:
             return
-        place = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         with (
             contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
         ):
-            line.setblocking(False)
-            line.sendto(words.encode(), place)
+            sender.setblocking(False)
+            sender.sendto(message.encode(), address)

@@ -101,10 +101,10 @@ def test_no_card_is_no_trouble_unless_one_was_asked_for(tmp_path):
     assert other.state == "ok"
 
 
-def test_a_card_without_its_driver_gets_the_mend(tmp_path):
+def test_a_card_without_its_driver_gets_the_fix(tmp_path):
     (driver,) = check_cards(Nvml(broken="Driver Not Loaded"), pci=bus(tmp_path))
     assert driver.state == "warn"
-    assert "Install NVIDIA's driver" in driver.mend
+    assert "Install NVIDIA's driver" in driver.fix
 
 
 def test_cards_are_told_with_what_is_wrong_with_each(tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_cards_are_told_with_what_is_wrong_with_each(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("versions", "cuda", "state", "mend"),
+    ("versions", "cuda", "state", "fix"),
     [
         ({}, 12080, "warn", "CUDA=12"),
         ({}, 13010, "warn", "CUDA=13"),
@@ -132,7 +132,7 @@ def test_cards_are_told_with_what_is_wrong_with_each(tmp_path, monkeypatch):
         ({"numba-cuda": "0.30.4", "cuda-bindings": "11.8.0"}, 11080, "fail", "Update"),
     ],
 )
-def test_cuda_packages_must_fit_the_driver(tmp_path, monkeypatch, versions, cuda, state, mend):
+def test_cuda_packages_must_fit_the_driver(tmp_path, monkeypatch, versions, cuda, state, fix):
     from engine.doctor import gpus as cards
 
     def version(name):
@@ -145,7 +145,7 @@ def test_cuda_packages_must_fit_the_driver(tmp_path, monkeypatch, versions, cuda
     monkeypatch.setattr(cards.metadata, "version", version)
     checks = {check.name: check for check in check_cards(Nvml([ADA], cuda=cuda), pci=tmp_path)}
     assert checks["cuda packages"].state == state
-    assert mend in checks["cuda packages"].mend
+    assert fix in checks["cuda packages"].fix
 
 
 def test_the_trial_computes_in_a_process_of_its_own():
@@ -154,10 +154,10 @@ def test_the_trial_computes_in_a_process_of_its_own():
     assert "cpu passed" in check.found
 
 
-def test_a_device_that_is_not_there_is_a_finding_with_its_mend():
+def test_a_device_that_is_not_there_is_a_finding_with_its_fix():
     check = check_device("cuda:7")
     assert check.state == "fail"
-    assert check.mend
+    assert check.fix
     assert "error" in main("cuda:7")
 
 
@@ -178,7 +178,7 @@ def test_a_trial_that_hangs_or_dies_is_a_finding(tmp_path, monkeypatch, script, 
     check = check_device("cpu", patience=1.0 if script.startswith("sleep") else 30)
     assert check.state == "fail"
     assert says in check.found
-    assert check.mend
+    assert check.fix
 
 
 def test_the_trial_gets_no_passphrase(tmp_path, monkeypatch):
@@ -231,7 +231,7 @@ def test_a_key_s_files(tmp_path):
     address, (open_to_all,) = check_key("worker", store.directory, None)
     assert address == info.address
     assert open_to_all.state == "warn"
-    assert f"chmod 600 {info.path}" in open_to_all.mend
+    assert f"chmod 600 {info.path}" in open_to_all.fix
     Path(info.path).write_text('{"address": "nonsense"}')
     assert states(check_key("worker", store.directory, None)[1]) == {"key": "fail"}
 
@@ -263,7 +263,7 @@ def test_nodes_are_looked_at_one_by_one(tmp_path):
     assert states(alone) == {
         "node": "fail", "network": "skip", "clock": "skip", "gas price": "skip", "balance": "skip",
     }  # fmt: skip
-    assert "curl" in alone[0].mend
+    assert "curl" in alone[0].fix
     with DevnetServer(block_time=0.3) as devnet:
         checks = check_chain([nobody, devnet.url], info.address, None)
         assert [check.state for check in checks[:2]] == ["warn", "ok"]

@@ -66,7 +66,7 @@ def test_the_clock_is_compared_with_the_newest_block(after, state):
     _, chain = look()
     check = check_clock(chain, now=NOW + after)
     assert check.state == state
-    assert bool(check.mend) == (state != "ok")
+    assert bool(check.fix) == (state != "ok")
 
 
 def test_a_clock_that_is_behind_ends_with_how_to_set_it():
@@ -100,3 +100,14 @@ def test_a_directory_that_is_not_there_yet_is_on_the_disk_of_its_parent(tmp_path
 def test_demand_gives_back_what_did_not_fail():
     check = Check("x", "warn", "found")
     assert demand(check) is check
+
+
+def test_json_has_the_fix_also_under_its_former_name():
+    check = Check("disk", "fail", "full", "Free some space.")
+    assert check.to_json() == {
+        "name": "disk",
+        "state": "fail",
+        "found": "full",
+        "fix": "Free some space.",
+        "mend": "Free some space.",
+    }
