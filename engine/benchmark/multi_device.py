@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
+from engine.runtime.child_entry import ChildEntry
 from engine.runtime.errors import SetupError
 from kernels.cards import number_cards, pin
 from kernels.devices import open_device
@@ -85,7 +86,7 @@ def _workers(
         for device in devices:
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_work, args=(device, threads, task, theirs), daemon=True
+                target=ChildEntry(_work), args=(device, threads, task, theirs), daemon=True
             )
             process.start()
             theirs.close()

@@ -22,6 +22,7 @@ from typing import Any
 from engine.pool.launcher import Exited, Heard
 from engine.pool.messages import Failed, Setup, ToChild
 from engine.pool.worker_main import BEAT_SECONDS, child_main
+from engine.runtime.child_entry import ChildEntry
 from kernels.cards import number_cards
 
 MAX_REPORT = 2**30
@@ -45,7 +46,7 @@ class _Child:
 
 class LocalProcesses:
     """A Launcher. Call its methods from one thread, which outlives the children: Linux ends a child
-    with the thread that started it (PR_SET_PDEATHSIG in `worker_main.py`).
+    with the thread that started it (`engine/runtime/child_entry.py`).
     """
 
     may_find_more = False
@@ -117,7 +118,7 @@ class LocalProcesses:
         their_orders, our_orders = self._context.Pipe(duplex=False)
         our_reports, their_reports = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=self._entry,
+            target=ChildEntry(self._entry),
             args=(device, self._setup, their_orders, their_reports),
             name=f"cpc-{device}",
             daemon=True,

@@ -4,10 +4,7 @@ It holds no key and knows no chain. It ends when it is told to, when its pipe cl
 parent is gone, however that came about.
 """
 
-import ctypes
 import os
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -41,7 +38,6 @@ from kernels.known_answer import known_answer_test
 BEAT_SECONDS = 1.0
 POISONED = 5
 """Exit code after a fault that the process's later results cannot be trusted for."""
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def child_main(device_name: str, setup: Setup, orders: Connection, reports: Connection) -> None:
@@ -55,8 +51,6 @@ def serve(
     open_the_device: Callable[[], Device], setup: Setup, orders: Connection, reports: Connection
 ) -> None:
     """Open, test, warm up, then work until told to end. An unexpected error ends the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    die_with_parent()
     started = time.monotonic()
     line = _Line(reports)
     threading.Thread(target=_beat_while_parent_lives, args=(line,), daemon=True).start()
@@ -134,16 +128,6 @@ class _Line:
                 self._reports.send(message)
         except OSError:
             os._exit(0)
-
-
-def die_with_parent() -> None:
-    """Have Linux kill this process when its parent ends, in whatever code it hangs by then."""
-    if sys.platform != "linux":
-        return  # the heartbeat's thread sees it, unless a hung kernel holds the interpreter's lock
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = parent_process()
-    if parent is not None and os.getppid() != parent.pid:
-        os._exit(0)  # it was gone before we asked
 
 
 def _beat_while_parent_lives(line: _Line) -> None:

@@ -2,11 +2,12 @@
 
 Read them in this order:
 
-    database.py  SQLite files: locked, versioned, written ahead
-    errors.py    the engine's tree of errors
-    closing.py   `with` for whatever has `close()`
-    paths.py     where state lies
-    signals.py   SIGTERM, SIGINT and SIGHUP
-    systemd.py   the service manager's protocol
-    i18n.py      languages
+    database.py     SQLite files: locked, versioned, written ahead
+    errors.py       the engine's tree of errors
+    closing.py      `with` for whatever has `close()`
+    paths.py        where state lies
+    signals.py      SIGTERM, SIGINT and SIGHUP
+    systemd.py      the service manager's protocol
+    i18n.py         languages
+    child_entry.py  what a child process does first: it asks to die with its parent
 """

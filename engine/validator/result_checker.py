@@ -10,6 +10,7 @@ on whatever device the validator has. Memory and time are bounded by what a task
 import asyncio
 import contextlib
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +20,7 @@ from engine.jobs.blobs import BlobCache, BlobError, BlobRef
 from engine.jobs.kind import Job, JobRefused
 from engine.pool.executor import Desk
 from engine.pool.messages import Computed, Done
-from engine.pool.worker_main import die_with_parent
+from engine.runtime.child_entry import die_with_parent
 from engine.runtime.errors import JobGivenUp
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.actions import Finding, What
@@ -114,6 +115,7 @@ class Inspector:
             self._processes,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=die_with_parent,  # else `kill -9` of the validator leaves them behind
+            initargs=(os.getpid(),),
         )
 
     def _renew_pool(self) -> None:

@@ -7,7 +7,6 @@ engine starts another. Ray's own driver code runs here and nowhere else.
 
 import asyncio
 import os
-import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +20,6 @@ from engine.pool.launcher import ChildEvent, Connected, Exited, Heard, Joined, L
 from engine.pool.messages import Failed, Setup
 from engine.pool.ray.cluster import Actor, Cluster, FarmError, Place, Wanted
 from engine.pool.ray.events import FarmEvent, NoFarmEvent, write
-from engine.pool.worker_main import die_with_parent
 from kernels.data import carry_data
 from kernels.errors import InvalidTask
 
@@ -34,8 +32,6 @@ def gateway_main(
     address: str, wanted: Wanted, setup: Setup, orders: Connection, events: Connection
 ) -> None:
     """Entry point of the process: until the engine ends it, or is gone, or the cluster is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
-    die_with_parent()
     _be_quiet()
 
     def tell_engine(event: FarmEvent) -> None:

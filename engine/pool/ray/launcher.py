@@ -26,6 +26,7 @@ from engine.pool.ray.actor import QUIET_SECONDS
 from engine.pool.ray.cluster import Wanted, require_ray
 from engine.pool.ray.events import NoFarmEvent, read
 from engine.pool.ray.gateway import Order, gateway_main
+from engine.runtime.child_entry import ChildEntry
 from engine.runtime.errors import SetupError
 
 MAX_FRAME = 2**30
@@ -127,7 +128,7 @@ class Farm:
         their_orders, our_orders = self._context.Pipe(duplex=False)
         our_events, their_events = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=self._entry,
+            target=ChildEntry(self._entry),
             args=(*self._arguments, their_orders, their_events),
             name="cpc-farm",
             daemon=True,
