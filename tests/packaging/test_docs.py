@@ -99,3 +99,17 @@ def test_the_layers_of_the_architecture_are_those_that_import_linter_checks():
     contracts = config["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     assert written == [set(layer.split(" | ")) for layer in layers]
+
+
+def test_the_messages_in_the_troubleshooting_table_are_those_of_the_program():
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for package in ("engine", "node_client")
+        for path in (ROOT / package).rglob("*.py")
+    )
+    for name, heading in (("README.md", "Troubleshooting"), ("README.ru.md", "Устранение неполадок")):
+        text = (ROOT / name).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+        cells = re.findall(r"^\| (`[^|]*) \|", text.partition("\n## ")[0], re.M)
+        messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+        assert len(messages) >= 3
+        assert [message for message in messages if message not in sources] == []
