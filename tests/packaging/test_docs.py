@@ -107,7 +107,10 @@ def test_the_messages_in_the_troubleshooting_table_are_those_of_the_program():
         for package in ("engine", "node_client")
         for path in (ROOT / package).rglob("*.py")
     )
-    for name, heading in (("README.md", "Troubleshooting"), ("README.ru.md", "Устранение неполадок")):
+    for name, heading in (
+        ("README.md", "Troubleshooting"),
+        ("README.ru.md", "Устранение неполадок"),
+    ):
         text = (ROOT / name).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
         cells = re.findall(r"^\| (`[^|]*) \|", text.partition("\n## ")[0], re.M)
         messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
