@@ -8,6 +8,7 @@ from importlib import metadata
 from engine.monitor.http.server import listen_at, parse_address
 from engine.node.preflight import Check
 from engine.runtime.errors import BadInput
+from engine.runtime.packages import advice, other_owners
 
 LEAST_PYTHON = (3, 12)
 PACKAGES = ("numba", "llvmlite", "numpy")
@@ -32,7 +33,7 @@ def check_python() -> Check:
 
 
 def check_packages() -> Check:
-    """Whether what the kernels are compiled with is there."""
+    """Check that the kernels' compiler is installed, and that no other project shares our names."""
     found, missing = [], []
     for name in PACKAGES:
         try:
@@ -47,6 +48,9 @@ def check_packages() -> Check:
             _("not installed: {names}").format(names=names),
             _("Install again: make setup, or pipx reinstall cpc-engine"),
         )
+    if others := other_owners():
+        shared = _("another project shares import names with cpc-engine: {names}")
+        return Check("packages", "warn", shared.format(names=", ".join(others)), advice())
     return Check("packages", "ok", ", ".join(found))
 
 

@@ -9,5 +9,6 @@ Read them in this order:
     signals.py      SIGTERM, SIGINT and SIGHUP
     systemd.py      the service manager's protocol
     i18n.py         languages
+    packages.py     other projects' packages under our import names
     child_entry.py  what a child process does first: it asks to die with its parent
 """

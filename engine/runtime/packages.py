@@ -1,0 +1,34 @@
+"""Packages of other projects under this program's import names, which are general ones."""
+
+from gettext import gettext as _
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+NAMES = ("engine", "kernels", "node_client")
+_HOME = Path(__file__).parents[2]
+
+
+def why_hidden() -> str | None:
+    """Return what to tell the user where another package hides one of ours. Import none of them."""
+    for name in NAMES:
+        spec = find_spec(name)
+        found = "" if spec is None else str(spec.origin)
+        if not found or Path(found).resolve() != (_HOME / name / "__init__.py").resolve():
+            reason = _("the package {name} is not that of cpc-engine: {found}").format(
+                name=name, found=found or _("not installed")
+            )
+            return _("error: {error}").format(error=reason) + "\n" + advice()
+    return None
+
+
+def other_owners() -> list[str]:
+    """Return the names of other installed projects that have files under the same import names."""
+    owners = metadata.packages_distributions()
+    found = {owner for name in NAMES for owner in owners.get(name, ())}
+    return sorted(found - {"cpc-engine"})
+
+
+def advice() -> str:
+    """Return what to do where names collide."""
+    return _("Install it into an environment of its own: pipx install . or uv tool install .")
