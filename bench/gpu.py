@@ -15,9 +15,10 @@ from pathlib import Path
 from statistics import median
 
 from bench.products import SEED, burst, sustained, tops
+from kernels.cuda.card import Card
 from kernels.cuda.commit.plan import plan_leaves
 from kernels.cuda.device import CudaDevice
-from kernels.cuda.driver import Card, Stream, timed
+from kernels.cuda.driver import Stream, timed
 from kernels.task import Task
 
 
@@ -69,10 +70,10 @@ def one_by_one(n, times=10, rounds=9):
 
         measure("expand", lambda: stages.expand(stream, (1, 2, 3, 4, 5, 6, 7)))
         for checked in (False, True):
-            for leaves in {False, graph.shape.hashes_leaves}:
+            for leaves in {False, graph.config.hashes_leaves}:
                 options = {"leaves": True} if leaves else {}
-                built, kernel = kernels.product("fold", checked, graph.shape, **options)
-                stages._last_product = built, kernel
+                spec, kernel = kernels.product("fold", checked, graph.config, **options)
+                stages._last_product = spec, kernel
                 name = "product" + ", checked" * checked + ", with leaves" * leaves
                 measure(name, lambda: stages.product(stream, 0))
         launch = plan_leaves(n)
@@ -80,7 +81,7 @@ def one_by_one(n, times=10, rounds=9):
         buffers = {"r": stages._r[1].address, "tree": stages.tree.address}
         arguments = launch.bind(buffers | {"tables": kernels.tables.address})
         measure("leaves", lambda: leaves_kernel(stream, launch.grid, launch.threads, *arguments))
-        for number, level in enumerate(stages.commit_launches()[not graph.shape.hashes_leaves :]):
+        for number, level in enumerate(stages.commit_launches()[not graph.config.hashes_leaves :]):
             measure(f"tree {number + 1}", lambda level=level: level(stream))
         measure("check: u", lambda: stages.project(stream))
         measure("check: A u", lambda: stages.subtract(stream, 0))

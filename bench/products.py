@@ -7,7 +7,8 @@ from functools import cache
 from statistics import median
 
 from kernels.cuda import expand, layout
-from kernels.cuda.driver import Compiled, DeviceBuffer, Stream, timed
+from kernels.cuda.compiled_kernel import CompiledKernel
+from kernels.cuda.driver import DeviceBuffer, Stream, timed
 from kernels.cuda.philox import words_of
 from kernels.cuda.product import mma, wgmma
 
@@ -31,7 +32,7 @@ class Operands:
         stream = Stream()
         tiles = P // 128
         arguments = (self.a.address, self.b.address, 0, n, tiles, *words_of(SEED), 0, 0, 0)
-        Compiled(expand.expand_kernel, 12)(stream, (tiles, 2 * tiles), 256, *arguments)
+        CompiledKernel(expand.expand_kernel, 12)(stream, (tiles, 2 * tiles), 256, *arguments)
         stream.wait()
 
     def close(self):
@@ -42,24 +43,24 @@ class Operands:
 @cache
 def compiled(build, *options):
     """A tier's kernel, compiled once."""
-    built = build(*options)
-    kernel = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes, cluster=built.cluster)
-    return built, kernel
+    spec = build(*options)
+    kernel = CompiledKernel(spec.kernel, 8, shared_bytes=spec.shared_bytes, cluster=spec.cluster)
+    return spec, kernel
 
 
 class Ours:
     """A product kernel, replayed `repeat` times by a graph."""
 
     def __init__(self, card, operands, repeat, build, output, *options):
-        built, kernel = compiled(build, output, *options)
+        spec, kernel = compiled(build, output, *options)
         self.repeat, self.stream, o = repeat, Stream(), operands
         out = o.c if output == "int32" else o.r
 
         def once():
             kernel(
                 self.stream,
-                built.grid(o.P, o.P, card.multiprocessors),
-                built.threads,
+                spec.grid(o.P, o.P, card.multiprocessors),
+                spec.threads,
                 *(x.address for x in (o.a, o.b, out, o.weights, o.sums)),
                 o.P,
                 o.P,
@@ -111,7 +112,7 @@ class Torch:
 
 def contenders(card, n, repeat):
     operands = Operands(n)
-    shape = wgmma.shapes_for(operands.P)[0]
+    config = wgmma.configs_for(operands.P)[0]
     candidates = {
         "mma.sync 128x128, fold": (mma.build, "fold", False, mma.SMALL),
         "mma.sync 256x128, fold": (mma.build, "fold", False, mma.LARGE),
@@ -119,9 +120,9 @@ def contenders(card, n, repeat):
     }
     if card.capability[0] == wgmma.ONLY_MAJOR:
         candidates = {
-            "wgmma, fold": (wgmma.build, "fold", False, shape),
-            "wgmma, fold, checked": (wgmma.build, "fold", True, shape),
-            "wgmma, int32": (wgmma.build, "int32", False, shape),
+            "wgmma, fold": (wgmma.build, "fold", False, config),
+            "wgmma, fold, checked": (wgmma.build, "fold", True, config),
+            "wgmma, int32": (wgmma.build, "int32", False, config),
         } | candidates
     found = {name: Ours(card, operands, repeat, *options) for name, options in candidates.items()}
     try:

@@ -47,18 +47,18 @@ def kernels_for(capability):
     for tier in TIERS:
         if not tier.runs_on(capability):
             continue
-        shapes = dict.fromkeys(
-            shape for size in (1024, 2048, 4096, 8192) for shape in tier.shapes(size, capability)
+        configs = dict.fromkeys(
+            config for size in (1024, 2048, 4096, 8192) for config in tier.configs(size, capability)
         )
-        for shape in shapes:
+        for config in configs:
             variants = [("fold", False, {}), ("fold", True, {}), ("int32", True, {})]
-            if shape.hashes_leaves:
+            if config.hashes_leaves:
                 variants += [("fold", True, {"leaves": True})]
             for output, checked, options in variants:
-                built = tier.build(output, checked, shape, **options)
-                name = f"{tier.name} {shape.name} {output}"
-                name += " checked" * checked + " with leaves" * built.leaves
-                yield name, built.kernel, built.arguments, built.shared_bytes
+                spec = tier.build(output, checked, config, **options)
+                name = f"{tier.name} {config.name} {output}"
+                name += " checked" * checked + " with leaves" * spec.leaves
+                yield name, spec.kernel, spec.arguments, spec.shared_bytes
     for name, (kernel, arguments) in OTHERS.items():
         yield name, kernel, arguments, 0
 

@@ -1,4 +1,4 @@
-"""Small tasks on every tier and shape that the card runs, for compute-sanitizer.
+"""Small tasks on every tier and tile configuration that the card runs, for compute-sanitizer.
 
 compute-sanitizer --tool memcheck python -m bench.sanitize
 compute-sanitizer --tool racecheck python -m bench.sanitize
@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 
+from kernels.cuda.card import Card
 from kernels.cuda.device import CudaDevice
-from kernels.cuda.driver import Card
 from kernels.cuda.product.tiers import TIERS
 from kernels.devices import open_device
 from kernels.task import Task
@@ -26,17 +26,17 @@ def main():
         roots = {task: host.compute(task).root for task in TASKS}
     for name in names:
         with CudaDevice(0, tier=name) as device:
-            shapes = dict.fromkeys(
-                shape
+            configs = dict.fromkeys(
+                config
                 for size in (1024, 2048, 4096, 8192)
-                for shape in device.tier.shapes(size, card.capability)
+                for config in device.tier.configs(size, card.capability)
             )
-            for shape in shapes:
+            for config in configs:
                 for task in TASKS:
-                    graph = device.graph(task, shape)
+                    graph = device.graph(task, config)
                     for _ in range(2):
                         graph.begin(task.seed)
-                        assert graph.finish() == roots[task], (name, shape, task)
+                        assert graph.finish() == roots[task], (name, config, task)
                     graph.close()
             device.compute(TASKS[0]).proof(4)
             C = A.astype(np.int32) @ B.astype(np.int32).T

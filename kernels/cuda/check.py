@@ -34,8 +34,8 @@ from kernels.cuda.intrinsics import (
     store4,
     unsigned_divide,
 )
+from kernels.cuda.launch import jit
 from kernels.cuda.philox import philox
-from kernels.cuda.product.epilogue import jit
 from kernels.cuda.ptx import U32, instruction, word
 
 THREADS = 256

@@ -1,10 +1,10 @@
 """Compiled kernels, kept as files: a child that starts again must not compile for seconds.
 
-    found = binaries.find(key)
-    binaries.keep(key, Binary(name, machine_code))
+    found = cubins.find(key)
+    cubins.keep(key, Cubin(name, machine_code))
 
 numba keeps compiled kernels of modules only; the products here are made by functions, one for each
-shape. The files lie in `cache_directory()`, in a folder named after everything that they
+tile configuration. The files lie in `cache_directory()`, in a folder named after everything that they
 depend on: the source of this package, the card's architecture, the driver and the compiler's
 packages. A file says its own SHA-256: one that is cut short or altered is not loaded. Whatever
 cannot be read is compiled again, and whatever cannot be written is compiled at the next start.
@@ -25,14 +25,14 @@ _DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
+class Cubin:
     """A kernel's name in its machine code, and the code (a cubin)."""
 
     name: str
     code: bytes
 
 
-class Binaries:
+class CubinCache:
     """The files for one architecture and driver."""
 
     def __init__(self, capability: tuple[int, int], driver: int) -> None:
@@ -40,7 +40,7 @@ class Binaries:
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         self._folder = cache_directory() / f"{_FOLDER}{digest[:16]}"
 
-    def find(self, key: str) -> Binary | None:
+    def find(self, key: str) -> Cubin | None:
         """What was kept for this kernel."""
         try:
             content = self._file(key).read_bytes()
@@ -50,11 +50,11 @@ class Binaries:
         if hashlib.sha256(rest).digest() != digest:
             return None
         name, _, code = rest.partition(b"\0")
-        return Binary(name.decode("ascii"), code)
+        return Cubin(name.decode("ascii"), code)
 
-    def keep(self, key: str, binary: Binary) -> None:
+    def keep(self, key: str, cubin: Cubin) -> None:
         """Write it down, whole or not at all."""
-        rest = binary.name.encode("ascii") + b"\0" + binary.code
+        rest = cubin.name.encode("ascii") + b"\0" + cubin.code
         with suppress(OSError):
             if not self._folder.exists():
                 self._folder.mkdir(parents=True)

@@ -4,7 +4,7 @@
         commitment = device.compute(Task(seed, 4096))
 
 What a task is on the device, and the check that no wrong result gets past, is `task_graph.py`'s;
-this keeps the graph of the last size, the shape that the product has there (`tuning.py`), and the
+this keeps the graph of the last size, the product's tile configuration there (`tuning.py`), and the
 tree of the last task for openings, until the next task of that size needs its place; a commitment
 that is still in use then takes a copy to the host.
 """
@@ -17,9 +17,10 @@ import numpy as np
 
 from kernels.commit.tree import level_sizes
 from kernels.cuda import layout, tuning
+from kernels.cuda.card import Card, driver_version
 from kernels.cuda.commit.plan import digest_bytes
-from kernels.cuda.driver import Card, driver_version, free_memory
-from kernels.cuda.kernel_cache import Kernels
+from kernels.cuda.driver import free_memory
+from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.multiply import multiply
 from kernels.cuda.product import tiers
 from kernels.cuda.stages import bytes_needed
@@ -45,10 +46,12 @@ class CudaDevice(Device):
         self.name = f"cuda:{index}"
         capability = self.card.capability
         self.tier = tiers.choose(capability) if tier is None else tiers.by_name(tier, capability)
-        self._kernels = Kernels(self.tier)
+        self._kernels = KernelCache(self.tier)
         self._checked = checked
         self._graph: TaskGraph | None = None
-        self._tuned = tuning.TunedShapes.of(self.card.name, capability, driver_version(), self.tier)
+        self._tuned = tuning.TunedConfigs.of(
+            self.card.name, capability, driver_version(), self.tier
+        )
 
     def compute(self, task: Task) -> "CudaCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything, DeviceFault."""
@@ -62,7 +65,7 @@ class CudaDevice(Device):
         Raises InvalidTask, TaskTooLarge before it allocates anything, DeviceFault.
         """
         m, n, _ = check_operands(A, B)
-        return multiply(self._kernels, self.card, self._shape(layout.padded(max(m, n))), A, B)
+        return multiply(self._kernels, self.card, self._config(layout.padded(max(m, n))), A, B)
 
     def prepare(self, task: Task) -> None:
         """Compile, capture and tune for tasks of this size: the next one takes no longer than it must.
@@ -70,9 +73,9 @@ class CudaDevice(Device):
         Raises TaskTooLarge. Seconds at a card's first use of a size, then one or two for compiling.
         """
         size = layout.padded(task.n)
-        shapes = self.tier.shapes(size, self.card.capability)
-        if size >= tuning.LEAST_SIZE and tuning.wanted() and not self._tuned.find(size, shapes):
-            self._tuned.keep(size, self._fastest(task, shapes))
+        configs = self.tier.configs(size, self.card.capability)
+        if size >= tuning.LEAST_SIZE and tuning.wanted() and not self._tuned.find(size, configs):
+            self._tuned.keep(size, self._fastest(task, configs))
             self.close()
         self._graph_for(task)
 
@@ -86,7 +89,7 @@ class CudaDevice(Device):
             self._graph.close()
             self._graph = None
 
-    def graph(self, task: Task, shape: tiers.Shape | None = None) -> TaskGraph:
+    def graph(self, task: Task, config: tiers.TileConfig | None = None) -> TaskGraph:
         """A graph of this task's size, for whoever wants several at work; close it.
 
         Raises TaskTooLarge before it allocates anything.
@@ -105,8 +108,8 @@ class CudaDevice(Device):
                     number_2=max(free, 0) / 2**30,
                 )
             )
-        shape = shape or self._shape(layout.padded(task.n))
-        return TaskGraph(self._kernels, self.card, task, shape, checked=self._checked)
+        config = config or self._config(layout.padded(task.n))
+        return TaskGraph(self._kernels, self.card, task, config, checked=self._checked)
 
     def _graph_for(self, task: Task) -> TaskGraph:
         if self._graph is None or not self._graph.fits(task):
@@ -114,27 +117,27 @@ class CudaDevice(Device):
             self._graph = self.graph(task)
         return self._graph
 
-    def _shape(self, size: int) -> tiers.Shape:
+    def _config(self, size: int) -> tiers.TileConfig:
         """What the product looks like for a result whose longer side has this padded size."""
-        shapes = self.tier.shapes(size, self.card.capability)
-        tuned = self._tuned.find(size, shapes) if tuning.wanted() else None
-        return tuned or shapes[0]
+        configs = self.tier.configs(size, self.card.capability)
+        tuned = self._tuned.find(size, configs) if tuning.wanted() else None
+        return tuned or configs[0]
 
-    def _fastest(self, task: Task, shapes: Sequence[tiers.Shape]) -> tiers.Shape:
-        """By whole tasks, one iteration long: a shape that hashes leaves saves a kernel elsewhere."""
+    def _fastest(self, task: Task, configs: Sequence[tiers.TileConfig]) -> tiers.TileConfig:
+        """By whole tasks, one iteration long: one that hashes leaves saves a kernel elsewhere."""
         once = Task(task.seed, task.n)
         opened: list[TaskGraph] = []
 
-        def measure(shape: tiers.Shape) -> Any:
+        def measure(config: tiers.TileConfig) -> Any:
             self.close()
-            graph = self.graph(once, shape)
+            graph = self.graph(once, config)
             opened.append(graph)
             return lambda: graph.device_seconds(once.seed)
 
         try:
-            return tuning.fastest(shapes, measure)
+            return tuning.fastest(configs, measure)
         except TaskTooLarge:  # no room for several at a time: the size is tuned by what is known
-            return shapes[0]
+            return configs[0]
         finally:
             for graph in opened:
                 graph.close()

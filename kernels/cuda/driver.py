@@ -1,4 +1,4 @@
-"""What a device needs of the CUDA driver, and one place that looks at its answers.
+"""Memory, streams and graphs of the CUDA driver, and one place that looks at its answers.
 
     stream, buffer = Stream(), DeviceBuffer(1 << 20)
     stream.clear(buffer.address, 1 << 18)
@@ -8,23 +8,16 @@ allocations only: managed memory can hang a card that runs out of it.
 """
 
 import ctypes
-import importlib.metadata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from contextlib import contextmanager
 from gettext import gettext as _
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from cuda.bindings import driver as cu
-from numba import cuda
-from numba.cuda import types
 from numpy.typing import NDArray
 
-from kernels.cards import ordinal
-from kernels.cuda.cubin_cache import Binaries, Binary
-from kernels.errors import DeviceFault, DeviceUnavailable, TaskTooLarge
+from kernels.errors import DeviceFault, TaskTooLarge
 
 STICKY = frozenset(
     {
@@ -55,91 +48,6 @@ def check(answer: tuple[Any, ...]) -> Any:
     if not values:
         return None
     return values[0] if len(values) == 1 else tuple(values)
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What the program needs to know about a GPU."""
-
-    index: int
-    name: str
-    uuid: str
-    capability: tuple[int, int]
-    multiprocessors: int
-    shared_bytes_a_block: int
-    clock_khz: int
-
-    @classmethod
-    def select(cls, index: int) -> Self:
-        """Make the card's primary context current. Raises DeviceUnavailable."""
-        try:
-            count = len(cuda.gpus)
-            require_driver(driver_version(), importlib.metadata.version("cuda-bindings"))
-            if ordinal(index) >= count:
-                raise DeviceUnavailable(
-                    _("there is no GPU {index}: this machine shows {count}").format(
-                        index=index, count=count
-                    ),
-                    advice=_("nvidia-smi -L lists them; CUDA_VISIBLE_DEVICES may hide some."),
-                )
-            cuda.select_device(ordinal(index))
-        except (cuda.cudadrv.error.CudaSupportError, cuda.cudadrv.driver.CudaAPIError) as error:
-            raise DeviceUnavailable(
-                _("CUDA cannot start: {value}").format(value=" ".join(str(error).split())[:200]),
-                advice=_(
-                    "Install the NVIDIA driver (nvidia-smi must work), or use the device cpu."
-                ),
-            ) from error
-        device = check(cu.cuCtxGetDevice())
-        attribute = cu.CUdevice_attribute
-        return cls(
-            index=index,
-            name=check(cu.cuDeviceGetName(128, device)).split(b"\0")[0].decode(),
-            uuid=bytes(check(cu.cuDeviceGetUuid(device)).bytes).hex(),
-            capability=_capability(),
-            multiprocessors=_ask(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
-            shared_bytes_a_block=_ask(
-                attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-            ),
-            clock_khz=_ask(attribute.CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
-        )
-
-
-def require_driver(driver: int, packages: str) -> None:
-    """Raise DeviceUnavailable where the driver is older than the packages' CUDA.
-
-    `driver`: the CUDA version that it can run, 13000 for 13.0; `packages`: version of cuda-bindings.
-    """
-    wanted = int(packages.partition(".")[0])
-    can = f"{driver // 1000}.{driver % 1000 // 10}"
-    if driver // 1000 < wanted:
-        raise DeviceUnavailable(
-            _(
-                "the NVIDIA driver can run CUDA {can}, and the installed packages are for"
-                " CUDA {wanted}"
-            ).format(can=can, wanted=wanted),
-            advice=_(
-                "Update the driver, or install the packages for it: make setup CUDA={number}."
-            ).format(number=driver // 1000),
-        )
-
-
-def _ask(which: Any) -> int:
-    """An attribute of the current device."""
-    return int(check(cu.cuDeviceGetAttribute(which, check(cu.cuCtxGetDevice()))))
-
-
-def _capability() -> tuple[int, int]:
-    attribute = cu.CUdevice_attribute
-    return (
-        _ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
-        _ask(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
-    )
-
-
-def driver_version() -> int:
-    """The CUDA version that the driver can run, 13000 for 13.0."""
-    return int(check(cu.cuDriverGetVersion()))
 
 
 def free_memory() -> int:
@@ -318,91 +226,8 @@ class Graph:
             self.executable = None
 
 
-class Compiled:
-    """A numba kernel compiled for the current card, launched by the driver itself.
-
-    numba's own launch takes some 20 us of Python; `cuLaunchKernelEx` takes clusters as well.
-    """
-
-    def __init__(
-        self,
-        kernel: Any,
-        arguments: int,
-        *,
-        shared_bytes: int = 0,
-        cluster: int = 1,
-        key: str | None = None,
-    ) -> None:
-        """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not.
-
-        `key` names the kernel among those that are kept as files (`cubin_cache.py`); None keeps none.
-        """
-        self._code = _loaded(kernel, arguments, key)
-        self._function = cu.CUfunction(int(self._code))
-        self._kinds = (ctypes.c_longlong,) * arguments
-        self._config = cu.CUlaunchConfig()
-        self._config.sharedMemBytes = shared_bytes
-        self._config.blockDimY = self._config.blockDimZ = 1
-        which = cu.CUfunction_attribute
-        self._set(which.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes)
-        # Kernels that split a multiprocessor's memory in different ways do not run on it together:
-        # so all take as much of it as shared memory as the product needs.
-        self._set(which.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)
-        if cluster > 1:
-            attribute = cu.CUlaunchAttribute()
-            attribute.id = cu.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
-            attribute.value.clusterDim.x = cluster
-            attribute.value.clusterDim.y = attribute.value.clusterDim.z = 1
-            self._config.attrs = [attribute]
-            self._config.numAttrs = 1
-
-    def _set(self, attribute: Any, value: int) -> None:
-        device = check(cu.cuCtxGetDevice())
-        check(cu.cuKernelSetAttribute(attribute, value, self._code, device))
-
-    @property
-    def registers(self) -> int:
-        """32-bit registers a thread."""
-        device = check(cu.cuCtxGetDevice())
-        attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_NUM_REGS
-        return int(check(cu.cuKernelGetAttribute(attribute, self._code, device)))
-
-    def __call__(
-        self, stream: Stream, grid: tuple[int, ...], threads: int, *arguments: int
-    ) -> None:
-        """Launch it."""
-        config = self._config
-        config.gridDimX, config.gridDimY, config.gridDimZ = (*grid, 1, 1)[:3]
-        config.blockDimX = threads
-        config.hStream = stream._handle
-        check(cu.cuLaunchKernelEx(config, self._function, (arguments, self._kinds), 0))
-
-
 def timed(stream: Stream, work: Callable[[], None]) -> float:
     """Seconds that `work` takes on the device."""
     first = stream.record()
     work()
     return stream.record().seconds_since(first)
-
-
-def _loaded(kernel: Any, arguments: int, key: str | None) -> Any:
-    """The kernel on the card: out of a file, or compiled, and then kept as one."""
-    kept = _binaries(_capability(), driver_version())
-    if key is not None and (binary := kept.find(key)) is not None:
-        with suppress(DeviceFault):  # a file that this driver does not take is compiled again
-            return _load(binary)
-    kernel.compile((types.int64,) * arguments)
-    (overload,) = kernel.overloads.values()
-    handle = overload._codelibrary.get_cufunc().handle
-    if key is not None:
-        library = overload._codelibrary
-        kept.keep(key, Binary(library._entry_name, bytes(library.get_cubin().code)))
-    return cu.CUkernel(int(handle))
-
-
-def _load(binary: Binary) -> Any:
-    library = check(cu.cuLibraryLoadData(binary.code, [], [], 0, [], [], 0))
-    return check(cu.cuLibraryGetKernel(library, binary.name.encode()))
-
-
-_binaries = cache(Binaries)

@@ -164,7 +164,28 @@ unsigned_divide = operation(
 )
 """Quotient of two numbers that are not negative: numba's // would be a call."""
 
+
+def zeros(count: int) -> Any:
+    """Return an operation `zeros(count)()`: a tuple of `count` zeros that stay in registers."""
+    return operation(tuple_of(count), [], lambda code: [code.const(0)] * count)
+
+
+def _shared_base(code: Code, array: Any) -> Any:
+    address = code.address_of(array)
+    text = "{ .reg .u64 s; cvta.to.shared.u64 s, $1; cvt.u32.u64 $0, s; }"
+    (start,) = code.asm(text, 1, [address])
+    return code.asm("add.u32 $0, $1, 1023; and.b32 $0, $0, 0xfffffc00;", 1, [start])
+
+
+shared_base = operation(I32, [None], _shared_base)
+"""shared_base(array): the array's first multiple of 1,024 bytes, as an address in shared memory.
+
+The swizzle counts address bits, so a tile must start at such a multiple: ask for 1,023 bytes more.
+"""
+ALIGNMENT_BYTES = 1024
+
 __all__ = [
+    "ALIGNMENT_BYTES",
     "BUFFER",
     "SIMULATED",
     "add32",
@@ -180,6 +201,7 @@ __all__ = [
     "mul32",
     "multiply_wide",
     "rotate_right",
+    "shared_base",
     "shift_right",
     "store",
     "store4",
@@ -187,4 +209,5 @@ __all__ = [
     "swap_bytes",
     "unsigned_divide",
     "xor3",
+    "zeros",
 ]

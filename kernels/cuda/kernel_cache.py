@@ -1,68 +1,73 @@
-"""Every kernel of a card, compiled once and kept: those of the product by tier, shape and output."""
+"""Every kernel of a card, compiled once and kept: the product's by tier, output and tile
+configuration.
+"""
 
 from typing import Any
 
 from kernels.cuda import check as freivalds
 from kernels.cuda import expand, gather, pack
 from kernels.cuda.commit.plan import TABLES
-from kernels.cuda.driver import Compiled, DeviceBuffer
-from kernels.cuda.product.epilogue import Built
-from kernels.cuda.product.tiers import Shape, Tier
+from kernels.cuda.compiled_kernel import CompiledKernel
+from kernels.cuda.driver import DeviceBuffer
+from kernels.cuda.launch import KernelSpec
+from kernels.cuda.product.tiers import Tier, TileConfig
 
-Product = tuple[Built, Compiled]
+Product = tuple[KernelSpec, CompiledKernel]
 
 
-class Kernels:
+class KernelCache:
     """The compiled kernels of the current card. Compiling one takes about a second."""
 
     def __init__(self, tier: Tier) -> None:
         self._tier = tier
         self._products: dict[Any, Product] = {}
-        self._commit: dict[Any, Compiled] = {}
-        self._others: dict[str, Compiled] = {}
-        self.expand = Compiled(expand.expand_kernel, 12, key="expand")
-        self.project = Compiled(freivalds.project_kernel, 5, key="project")
-        self.subtract = Compiled(freivalds.subtract_kernel, 5, key="subtract")
-        self.verdict = Compiled(freivalds.verdict_kernel, 4, key="verdict")
-        self.gather = Compiled(gather.gather_kernel, 4, key="gather")
+        self._commit: dict[Any, CompiledKernel] = {}
+        self._others: dict[str, CompiledKernel] = {}
+        self.expand = CompiledKernel(expand.expand_kernel, 12, key="expand")
+        self.project = CompiledKernel(freivalds.project_kernel, 5, key="project")
+        self.subtract = CompiledKernel(freivalds.subtract_kernel, 5, key="subtract")
+        self.verdict = CompiledKernel(freivalds.verdict_kernel, 4, key="verdict")
+        self.gather = CompiledKernel(gather.gather_kernel, 4, key="gather")
         self.tables = DeviceBuffer(TABLES.nbytes)
         self.tables.from_host(TABLES)
 
-    def product(self, output: str, checked: bool, shape: Shape, *, leaves: bool = False) -> Product:
-        """The product kernel of the card's tier in this shape."""
-        key = (output, checked, shape, leaves)
+    def product(
+        self, output: str, checked: bool, config: TileConfig, *, leaves: bool = False
+    ) -> Product:
+        """The product kernel of the card's tier with this tile configuration."""
+        key = (output, checked, config, leaves)
         if key not in self._products:
             options = {"leaves": True} if leaves else {}
-            built = self._tier.build(output, checked, shape, **options)
+            spec = self._tier.build(output, checked, config, **options)
             self._products[key] = (
-                built,
-                Compiled(
-                    built.kernel,
-                    built.arguments,
-                    shared_bytes=built.shared_bytes,
-                    cluster=built.cluster,
+                spec,
+                CompiledKernel(
+                    spec.kernel,
+                    spec.arguments,
+                    shared_bytes=spec.shared_bytes,
+                    cluster=spec.cluster,
                     key=f"{self._tier.name} {key}",
                 ),
             )
         return self._products[key]
 
-    def commit(self, kernel: Any, arguments: int) -> Compiled:
+    def commit(self, kernel: Any, arguments: int) -> CompiledKernel:
         """A kernel of the commitment."""
         if kernel not in self._commit:
-            self._commit[kernel] = Compiled(kernel, arguments, key=kernel.py_func.__name__)
+            self._commit[kernel] = CompiledKernel(kernel, arguments, key=kernel.py_func.__name__)
         return self._commit[kernel]
 
     @property
-    def weights(self) -> Compiled:
+    def weights(self) -> CompiledKernel:
         """For the customers' matrices only: a task's weights are made beside its operands."""
         return self._other("weights", freivalds.weights_kernel, 4)
 
     @property
-    def pack(self) -> Compiled:
+    def pack(self) -> CompiledKernel:
         """Puts the customers' matrices into tiles."""
         return self._other("pack", pack.pack_kernel, 6)
 
-    def _other(self, name: str, kernel: Any, arguments: int) -> Compiled:
+    def _other(self, name: str, kernel: Any, arguments: int) -> CompiledKernel:
         if name not in self._others:
-            self._others[name] = Compiled(kernel, arguments, key=name)
+            self._others[name] = CompiledKernel(kernel, arguments, key=name)
         return self._others[name]

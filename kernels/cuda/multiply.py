@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from kernels.cuda import check as freivalds
 from kernels.cuda import pack
-from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream, free_memory
-from kernels.cuda.kernel_cache import Kernels
+from kernels.cuda.card import Card
+from kernels.cuda.compiled_kernel import CompiledKernel
+from kernels.cuda.driver import DeviceBuffer, Stream, free_memory
+from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.layout import PAD, TILE, padded
 from kernels.cuda.philox import words_of
-from kernels.cuda.product.tiers import Shape
+from kernels.cuda.product.tiers import TileConfig
 from kernels.errors import DeviceFault, TaskTooLarge
 
 _RESERVE = 256 * 2**20
@@ -38,7 +40,7 @@ class _Sizes:
 
 
 def multiply(
-    kernels: Kernels, card: Card, shape: Shape, A: NDArray[np.int8], B: NDArray[np.int8]
+    kernels: KernelCache, card: Card, config: TileConfig, A: NDArray[np.int8], B: NDArray[np.int8]
 ) -> NDArray[np.int32]:
     """C, m x n, of A, m x k, and B, n x k. Raises TaskTooLarge before it allocates, DeviceFault."""
     (m, k), n = A.shape, B.shape[0]
@@ -64,7 +66,7 @@ def multiply(
                 number_2=max(room + fixed, 0) / 2**30,
             )
         )
-    with _Work(kernels, card, shape, _Sizes(m, n, k, N, K, band)) as work:
+    with _Work(kernels, card, config, _Sizes(m, n, k, N, K, band)) as work:
         C = np.empty((m, n), np.int32)
         work.load_b(np.ascontiguousarray(B))
         for first in range(0, m, band):
@@ -76,9 +78,9 @@ def multiply(
 class _Work:
     """Buffers of one product. Close it, or use it as a context manager."""
 
-    def __init__(self, kernels: Kernels, card: Card, shape: Shape, sizes: _Sizes) -> None:
+    def __init__(self, kernels: KernelCache, card: Card, config: TileConfig, sizes: _Sizes) -> None:
         self._kernels, self._card, self._s = kernels, card, sizes
-        self._product = kernels.product("int32", True, shape)
+        self._product = kernels.product("int32", True, config)
         s = sizes
         self._stream = Stream()
         self._buffers: list[DeviceBuffer] = []
@@ -120,11 +122,11 @@ class _Work:
         stream.clear(self._sums.address, rows)
         stream.clear(self._verdict.address, 4)
         a, sums = self._a.address, self._sums.address
-        built, product = self._product
+        spec, product = self._product
         product(
             stream,
-            built.grid(rows, s.N, self._card.multiprocessors),
-            built.threads,
+            spec.grid(rows, s.N, self._card.multiprocessors),
+            spec.threads,
             a,
             self._b.address,
             self._c.address,
@@ -147,7 +149,7 @@ class _Work:
             )
         self._c.rows_to_host(out, 4 * s.N)
 
-    def _check(self, kernel: Compiled, rows: int, *buffers: int) -> None:
+    def _check(self, kernel: CompiledKernel, rows: int, *buffers: int) -> None:
         tiles = self._s.K // TILE
         count = tiles * (rows // 256)
         grid = freivalds.grid_for(count, self._card.multiprocessors)

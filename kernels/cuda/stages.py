@@ -9,10 +9,12 @@ from functools import partial
 
 from kernels.cuda import check as freivalds
 from kernels.cuda import expand, layout
+from kernels.cuda.card import Card
 from kernels.cuda.commit.plan import Launch, plan, plan_tree, tree_bytes
-from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
-from kernels.cuda.kernel_cache import Kernels
-from kernels.cuda.product.tiers import Shape
+from kernels.cuda.compiled_kernel import CompiledKernel
+from kernels.cuda.driver import DeviceBuffer, Stream
+from kernels.cuda.kernel_cache import KernelCache
+from kernels.cuda.product.tiers import TileConfig
 from kernels.task import Task
 
 SEED_WORDS = 7
@@ -32,10 +34,10 @@ class Stages:
 
     def __init__(
         self,
-        kernels: Kernels,
+        kernels: KernelCache,
         card: Card,
         task: Task,
-        shape: Shape,
+        config: TileConfig,
         output: int,
         *,
         checked: bool,
@@ -51,11 +53,11 @@ class Stages:
         # The check's weights, then u, then the rows' sums, then the ticket.
         self._vectors = DeviceBuffer(3 * 4 * P + 16)
         self.tree = DeviceBuffer(tree_bytes(task.n))
-        self._product = kernels.product("fold", checked, shape)
+        self._product = kernels.product("fold", checked, config)
         self._last_product = self._product
-        if shape.hashes_leaves:
-            self._last_product = kernels.product("fold", checked, shape, leaves=True)
-        launches = plan_tree(task.leaf_count) if shape.hashes_leaves else plan(task.n)
+        if config.hashes_leaves:
+            self._last_product = kernels.product("fold", checked, config, leaves=True)
+        launches = plan_tree(task.leaf_count) if config.hashes_leaves else plan(task.n)
         addresses = {
             "r": self._r[task.iterations % 2].address,
             "tree": self.tree.address,
@@ -83,14 +85,14 @@ class Stages:
         return (r, b, vectors, self.n, self._tiles, *words)
 
     def product(self, stream: Stream, t: int) -> None:
-        """Iteration t = 0, 1, ...; the last one hashes the leaves, too, where its shape can."""
-        built, kernel = self._product if t < self.iterations - 1 else self._last_product
+        """Iteration t = 0, 1, ...; the last one hashes the leaves, too, where its kernel can."""
+        spec, kernel = self._product if t < self.iterations - 1 else self._last_product
         P = self._P
         leaves = (self.tree.address, self.n, self._kernels.tables.address, 1)
         kernel(
             stream,
-            built.grid(P, P, self._card.multiprocessors),
-            built.threads,
+            spec.grid(P, P, self._card.multiprocessors),
+            spec.threads,
             self._r[t % 2].address,
             self._b.address,
             self._r[(t + 1) % 2].address,
@@ -99,7 +101,7 @@ class Stages:
             P,
             P,
             P,
-            *(leaves if built.leaves else ()),
+            *(leaves if spec.leaves else ()),
         )
 
     def commit(self, stream: Stream) -> None:
@@ -111,7 +113,7 @@ class Stages:
         """The same, launch by launch; the last one is a single block's."""
 
         def put(
-            stream: Stream, kernel: Compiled, launch: Launch, arguments: tuple[int, ...]
+            stream: Stream, kernel: CompiledKernel, launch: Launch, arguments: tuple[int, ...]
         ) -> None:
             kernel(stream, launch.grid, launch.threads, *arguments)
 
@@ -129,7 +131,7 @@ class Stages:
         """The check of iteration t: what R times u must be, off the sums of its product."""
         self._check(stream, self._kernels.subtract, self._r[t % 2].address, self._u, self._sums)
 
-    def _check(self, stream: Stream, kernel: Compiled, *buffers: int) -> None:
+    def _check(self, stream: Stream, kernel: CompiledKernel, *buffers: int) -> None:
         count = self._tiles * self._tiles // 2
         grid = freivalds.grid_for(count, self._card.multiprocessors)
         threads = freivalds.THREADS * freivalds.GROUPS

@@ -1,7 +1,7 @@
 """Tasks of one size as one CUDA graph, captured once and replayed: few launches, and one to the
 host.
 
-    graph = TaskGraph(kernels, card, task, shape)
+    graph = TaskGraph(kernels, card, task, config)
     graph.begin(seed)
     root = graph.finish()
 
@@ -21,10 +21,11 @@ from typing import Protocol
 import numpy as np
 
 from kernels.cuda import gather
-from kernels.cuda.driver import Card, Event, PinnedBuffer, Stream, timed
-from kernels.cuda.kernel_cache import Kernels
+from kernels.cuda.card import Card
+from kernels.cuda.driver import Event, PinnedBuffer, Stream, timed
+from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.philox import words_of
-from kernels.cuda.product.tiers import Shape
+from kernels.cuda.product.tiers import TileConfig
 from kernels.cuda.stages import Stages
 from kernels.digest import DIGEST_BYTES
 from kernels.errors import DeviceFault
@@ -47,12 +48,18 @@ class TaskGraph:
     """The graph, its streams and its buffers."""
 
     def __init__(
-        self, kernels: Kernels, card: Card, task: Task, shape: Shape, *, checked: bool = True
+        self,
+        kernels: KernelCache,
+        card: Card,
+        task: Task,
+        config: TileConfig,
+        *,
+        checked: bool = True,
     ) -> None:
         """`checked=False` leaves Freivalds' check out: to measure what it costs, and for nothing
         else.
         """
-        self.n, self.iterations, self.shape = task.n, task.iterations, shape
+        self.n, self.iterations, self.config = task.n, task.iterations, config
         self._checked = checked
         self._gather = kernels.gather
         # The task comes first: the check takes the room that it leaves.
@@ -60,7 +67,7 @@ class TaskGraph:
         self._host_out = PinnedBuffer(_OUTPUT_BYTES)
         self._host_places = PinnedBuffer(4 * _MOST_GATHERED)
         self._host_digests = PinnedBuffer(DIGEST_BYTES * _MOST_GATHERED)
-        self._stages = Stages(kernels, card, task, shape, self._host_out.address, checked=checked)
+        self._stages = Stages(kernels, card, task, config, self._host_out.address, checked=checked)
         self._ticket = 0
         self._borrower: weakref.ref[Borrower] | None = None
         self._put_on_streams()  # once without a graph: whatever is loaded lazily is loaded now

@@ -1,12 +1,12 @@
-"""The product's shape for a card and a size: measured at first use, kept in a file.
+"""The product's tile configuration for a card and a size: measured at first use, kept in a file.
 
-    shapes = TunedShapes.of(card, tier)
-    shape = shapes.find(4096) or shapes.keep(4096, tune(...))
+    configs = TunedConfigs.of(card, tier)
+    config = configs.find(4096) or configs.keep(4096, tune(...))
 
 The file is `tuned.json` in CPC_CACHE, or in `cpc-engine` below XDG_CACHE_HOME (~/.cache). Its
 entries say for which card, driver and packages they were measured; others are not looked at. A file
 that cannot be read is as good as none, one that cannot be written is a loss of seconds at the next
-start: neither stops anything. CPC_TUNE=0 (`--no-tune`) takes the shapes that bench/RESULTS.md was
+start: neither stops anything. CPC_TUNE=0 (`--no-tune`) takes those that bench/RESULTS.md was
 measured with.
 """
 
@@ -21,13 +21,13 @@ from statistics import median
 from typing import Any, Self
 
 from kernels.cache import cache_directory
-from kernels.cuda.product.tiers import Shape, Tier
+from kernels.cuda.product.tiers import Tier, TileConfig
 
 VERSION = 1
 """Of the file, and of the kernels: raised when old measurements say nothing about new kernels."""
 ROUNDS = 7
 LEAST_SIZE = 1024
-"""Smaller tasks are launches and waiting: no shape makes a difference."""
+"""Smaller tasks are launches and waiting: no configuration makes a difference."""
 _PACKAGES = ("numba", "numba-cuda", "llvmlite", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink")
 
 
@@ -41,7 +41,7 @@ def wanted() -> bool:
     return os.environ.get("CPC_TUNE", "1") != "0"
 
 
-class TunedShapes:
+class TunedConfigs:
     """What the file says of one card, driver, set of packages and tier."""
 
     def __init__(self, path: Path, key: str) -> None:
@@ -54,17 +54,17 @@ class TunedShapes:
         parts = [*card, *package_versions(), tier.name]
         return cls(cache_directory() / "tuned.json", ", ".join(parts))
 
-    def find(self, size: int, shapes: Sequence[Shape]) -> Shape | None:
-        """The shape kept for this padded size, if it is one of these."""
+    def find(self, size: int, configs: Sequence[TileConfig]) -> TileConfig | None:
+        """The configuration kept for this padded size, if it is one of these."""
         entry = self._read().get(self._key)
         name = entry.get(str(size)) if isinstance(entry, dict) else None
-        return next((shape for shape in shapes if shape.name == name), None)
+        return next((config for config in configs if config.name == name), None)
 
-    def keep(self, size: int, shape: Shape) -> None:
+    def keep(self, size: int, config: TileConfig) -> None:
         """Write it down: whole or not at all, beside what another process wrote meanwhile."""
         entries = self._read()
         entry = entries.get(self._key)
-        entries[self._key] = (entry if isinstance(entry, dict) else {}) | {str(size): shape.name}
+        entries[self._key] = (entry if isinstance(entry, dict) else {}) | {str(size): config.name}
         text = json.dumps({"version": VERSION, "shapes": entries}, indent=1, sort_keys=True)
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,25 +81,27 @@ class TunedShapes:
             return {}
         if not isinstance(content, dict) or content.get("version") != VERSION:
             return {}
-        shapes = content.get("shapes")
-        return shapes if isinstance(shapes, dict) else {}
+        configs = content.get("shapes")
+        return configs if isinstance(configs, dict) else {}
 
 
-def fastest(shapes: Sequence[Shape], measure: Callable[[Shape], Callable[[], float]]) -> Shape:
-    """The shape whose median of ROUNDS runs is least; they take turns. One shape is not measured.
+def fastest(
+    configs: Sequence[TileConfig], measure: Callable[[TileConfig], Callable[[], float]]
+) -> TileConfig:
+    """The configuration whose median of ROUNDS runs is least; they take turns. One is not measured.
 
-    `measure(shape)` makes it ready and gives what runs it once and says the seconds.
+    `measure(config)` makes it ready and gives what runs it once and says the seconds.
     """
-    if len(shapes) == 1:
-        return shapes[0]
-    runs = {shape: measure(shape) for shape in shapes}
-    seconds: dict[Shape, list[float]] = {shape: [] for shape in shapes}
+    if len(configs) == 1:
+        return configs[0]
+    runs = {config: measure(config) for config in configs}
+    seconds: dict[TileConfig, list[float]] = {config: [] for config in configs}
     for run in runs.values():
         run()
     for _ in range(ROUNDS):
-        for shape, run in runs.items():
-            seconds[shape].append(run())
-    return min(shapes, key=lambda shape: median(seconds[shape]))
+        for config, run in runs.items():
+            seconds[config].append(run())
+    return min(configs, key=lambda config: median(seconds[config]))
 
 
 def _version(package: str) -> str:

@@ -23,12 +23,12 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I16, I32, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
-from kernels.cpu.product.registers import Shape, load_columns, multiply_panel
+from kernels.cpu.product.registers import RegisterTile, load_columns, multiply_panel
 
-SHAPES = {
-    512: Shape(lanes=16, vectors=2, rows=(12, 12, 8)),
-    256: Shape(lanes=8, vectors=1, rows=(8,) * 4),
-    128: Shape(lanes=4, vectors=2, rows=(4,) * 8),
+TILES = {
+    512: RegisterTile(lanes=16, vectors=2, rows=(12, 12, 8)),
+    256: RegisterTile(lanes=8, vectors=1, rows=(8,) * 4),
+    128: RegisterTile(lanes=4, vectors=2, rows=(4,) * 8),
 }
 
 
@@ -58,8 +58,8 @@ def _dot(builder: Builder, lanes: int, sums: Value, x: Value, y: Value) -> Value
 
 def build(bits: int) -> Microkernel:
     """For vectors of 512, 256 or 128 bits."""
-    shape = SHAPES[bits]
-    lanes = shape.lanes
+    tile = TILES[bits]
+    lanes = tile.lanes
 
     @ir.inline
     def multiply(
@@ -70,19 +70,19 @@ def build(bits: int) -> Microkernel:
         def step(
             builder: Builder, rows: int, a: Value, b: Value, sums: Sequence[Value]
         ) -> list[Value]:
-            columns = [_split(builder, x, lanes) for x in load_columns(builder, shape, b)]
+            columns = [_split(builder, x, lanes) for x in load_columns(builder, tile, b)]
             results = list(sums)
             for i in range(rows):
                 for half in (0, 1):
                     place = ir.offset(builder, a, QUAD_BYTES * half + 4 * i)
                     pair = ir.broadcast(builder, ir.load(builder, I32, place, 4), lanes)
                     row = builder.bitcast(pair, ir.vector(I16, 2 * lanes))
-                    for j in range(shape.vectors):
-                        k = i * shape.vectors + j
+                    for j in range(tile.vectors):
+                        k = i * tile.vectors + j
                         results[k] = _dot(builder, lanes, results[k], row, columns[j][half])
             return results
 
-        multiply_panel(builder, shape, (a, b, c, quads, starts), 2 * QUAD_BYTES, step)
+        multiply_panel(builder, tile, (a, b, c, quads, starts), 2 * QUAD_BYTES, step)
 
     return Microkernel(multiply, make_pack, 2 * QUAD_BYTES, ir.no_operation, ir.no_operation)
 

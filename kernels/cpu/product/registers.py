@@ -16,7 +16,7 @@ from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RegisterTile:
     """How a panel is cut: `rows` sums to 32, and `vectors` * `lanes` divides 32."""
 
     lanes: int
@@ -28,20 +28,20 @@ Step = Callable[[Builder, int, Value, Value, Sequence[Value]], list[Value]]
 """step(builder, rows, a, b, sums) -> sums, for one quad; sums row by row."""
 
 
-def load_columns(builder: Builder, shape: Shape, b: Value) -> list[Value]:
+def load_columns(builder: Builder, tile: RegisterTile, b: Value) -> list[Value]:
     """One quad of B: `vectors` vectors of `lanes` int32."""
-    kind, width = ir.vector(I32, shape.lanes), 4 * shape.lanes
-    places = [ir.offset(builder, b, width * j) for j in range(shape.vectors)]
+    kind, width = ir.vector(I32, tile.lanes), 4 * tile.lanes
+    places = [ir.offset(builder, b, width * j) for j in range(tile.vectors)]
     return [ir.load(builder, kind, place, width) for place in places]
 
 
 def multiply_panel(
-    builder: Builder, shape: Shape, arguments: Sequence[Value], a_quad_bytes: int, step: Step
+    builder: Builder, tile: RegisterTile, arguments: Sequence[Value], a_quad_bytes: int, step: Step
 ) -> None:
     """Write the body of a microkernel: all groups of rows, all vectors of columns, all of k."""
     a, b, c, quads, starts = arguments
-    vector = ir.vector(I32, shape.lanes)
-    width = 4 * shape.lanes
+    vector = ir.vector(I32, tile.lanes)
+    width = 4 * tile.lanes
     fresh = builder.icmp_unsigned("!=", starts, I64(0))
 
     def group(first: int, rows: int, turn: Value) -> None:
@@ -50,7 +50,7 @@ def multiply_panel(
         c_row = builder.add(c, builder.mul(row, I64(QUAD_BYTES)))
 
         def columns(turn: Value, _: Sequence[Value]) -> list[Value]:
-            left = builder.mul(turn, I64(shape.vectors * width))
+            left = builder.mul(turn, I64(tile.vectors * width))
             b_here, c_here, start = (builder.add(x, left) for x in (b, c_row, starts))
 
             def places(i: int, j: int) -> Value:
@@ -59,7 +59,7 @@ def multiply_panel(
             def begin() -> list[Value]:
                 first_row = [
                     ir.load(builder, vector, ir.offset(builder, start, width * j), width)
-                    for j in range(shape.vectors)
+                    for j in range(tile.vectors)
                 ]
                 return first_row * rows
 
@@ -67,7 +67,7 @@ def multiply_panel(
                 return [
                     ir.load(builder, vector, places(i, j), width)
                     for i in range(rows)
-                    for j in range(shape.vectors)
+                    for j in range(tile.vectors)
                 ]
 
             def one_quad(_: Value, carried: Sequence[Value]) -> list[Value]:
@@ -82,13 +82,13 @@ def multiply_panel(
             sums = ir.choose(builder, fresh, begin, go_on)
             _, _, *sums = ir.loop(builder, quads, [a_here, b_here, *sums], one_quad)
             for number, value in enumerate(sums):
-                ir.store(builder, value, places(*divmod(number, shape.vectors)), width)
+                ir.store(builder, value, places(*divmod(number, tile.vectors)), width)
             return []
 
-        ir.loop(builder, I64(PANEL // (shape.vectors * shape.lanes)), [], columns)
+        ir.loop(builder, I64(PANEL // (tile.vectors * tile.lanes)), [], columns)
 
     first = 0
-    for rows, alike in groupby(shape.rows):
+    for rows, alike in groupby(tile.rows):
         count = len(list(alike))
 
         def groups(

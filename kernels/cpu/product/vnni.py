@@ -23,12 +23,12 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I8, I32, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
-from kernels.cpu.product.registers import Shape, load_columns, multiply_panel
+from kernels.cpu.product.registers import RegisterTile, load_columns, multiply_panel
 
 FEATURES_512 = frozenset({"avx512f", "avx512bw", "avx512vnni"})
 FEATURES_256 = frozenset({"avx2", "avxvnni"})
-SHAPE_512 = Shape(lanes=16, vectors=2, rows=(11, 11, 10))
-SHAPE_256 = Shape(lanes=8, vectors=2, rows=(6,) * 4 + (4,) * 2)
+TILE_512 = RegisterTile(lanes=16, vectors=2, rows=(11, 11, 10))
+TILE_256 = RegisterTile(lanes=8, vectors=2, rows=(6,) * 4 + (4,) * 2)
 FLIP = 0x80808080 - 2**32
 """Adds 128 to each of four int8, as an int32."""
 
@@ -39,8 +39,8 @@ def _dot(builder: Builder, lanes: int, sums: Value, unsigned: Value, signed: Val
     return ir.call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", kind, sums, a, b)
 
 
-def _build(shape: Shape) -> Microkernel:
-    lanes, width = shape.lanes, 4 * shape.lanes
+def _build(tile: RegisterTile) -> Microkernel:
+    lanes, width = tile.lanes, 4 * tile.lanes
 
     @ir.inline
     def multiply(
@@ -51,17 +51,17 @@ def _build(shape: Shape) -> Microkernel:
         def step(
             builder: Builder, rows: int, a: Value, b: Value, sums: Sequence[Value]
         ) -> list[Value]:
-            columns = load_columns(builder, shape, b)
+            columns = load_columns(builder, tile, b)
             results = []
             for i in range(rows):
                 quad = ir.load(builder, I32, ir.offset(builder, a, 4 * i), 4)
                 row = ir.broadcast(builder, quad, lanes)
-                for j in range(shape.vectors):
-                    before = sums[i * shape.vectors + j]
+                for j in range(tile.vectors):
+                    before = sums[i * tile.vectors + j]
                     results.append(_dot(builder, lanes, before, row, columns[j]))
             return results
 
-        multiply_panel(builder, shape, (a, b, c, quads, starts), QUAD_BYTES, step)
+        multiply_panel(builder, tile, (a, b, c, quads, starts), QUAD_BYTES, step)
 
     @ir.inline
     def sum_quads(builder: Builder, b: Value, quads: Value, starts: Value) -> None:
@@ -92,9 +92,9 @@ def make_pack(_jit: Jit, pack_quads: Any) -> Callable[[Any, int, Any], None]:
 
 def build_512() -> Microkernel:
     """AVX512_VNNI: 16 lanes and 32 registers; 22 sums, two vectors of B, a row of A."""
-    return _build(SHAPE_512)
+    return _build(TILE_512)
 
 
 def build_256() -> Microkernel:
     """AVX-VNNI, for CPUs without AVX-512: 8 lanes and 16 registers, 6 x 2 sums."""
-    return _build(SHAPE_256)
+    return _build(TILE_256)

@@ -5,8 +5,8 @@ The kernel is that of `simt.py`; only the scalar product of two words is another
 
 from functools import cache
 
-from kernels.cuda.product.epilogue import Built
-from kernels.cuda.product.simt import Shape, scalar_product, with_dot4
+from kernels.cuda.launch import KernelSpec
+from kernels.cuda.product.simt import SimtConfig, scalar_product, with_dot4
 from kernels.cuda.ptx import I32, U32, instruction
 
 NAME = "dp4a"
@@ -16,7 +16,10 @@ dp4a = instruction("dp4a.s32.s32 $0, $1, $2, $3;", I32, [U32, U32, I32], meaning
 """dp4a(x, y, total): total plus the scalar product of four int8 in x and four in y (PTX ISA, dp4a)."""
 
 
+LARGE = SimtConfig(2)
+
+
 @cache
-def build(output: str = "fold", checked: bool = False, shape: Shape = Shape(2)) -> Built:  # noqa: B008
+def build(output: str = "fold", checked: bool = False, config: SimtConfig = LARGE) -> KernelSpec:
     """The kernel, with the options of `simt.build`."""
-    return with_dot4(dp4a, output, checked, shape.quads)
+    return with_dot4(dp4a, output, checked, config.quads)

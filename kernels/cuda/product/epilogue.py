@@ -1,4 +1,4 @@
-"""What the tiers of the product share: how a kernel is described, and the epilogue on the tensor cores.
+"""The epilogue on the tensor cores: what happens to the accumulators of a warp.
 
 The fold of section 3 of the specification, R = int8((C XOR (C >> 8)) AND 0xFF), looks at the two low
 bytes of C only: it is their exclusive or. `fold4` does four of them in five instructions.
@@ -23,92 +23,18 @@ columns 8b + 2t + e for b = 0 ... 7 and e = 0, 1, belongs to the columns 16t ...
 order: one 16-byte chunk of R, one vector store.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from numba import cuda, int32
 
-from kernels.cuda.intrinsics import BUFFER, unsigned_divide
+from kernels.cuda.intrinsics import BUFFER
 from kernels.cuda.layout import TILE, TILE_BYTES
-from kernels.cuda.ptx import I32, I64, SIMULATED, U32, Code, operation, tuple_of, word
+from kernels.cuda.ptx import I32, I64, U32, Code, operation, tuple_of, word
 
 GROUP_COLUMNS = 64
 GROUP_REGISTERS = 32
 """Items of the tuple for 16 rows by 64 columns."""
-
-
-@dataclass(frozen=True)
-class Built:
-    """A product kernel and how it is launched.
-
-    C, M x N, is A, M x K, times the transpose of B, N x K; all three are padded sizes, multiples of
-    256. The kernel's arguments, all int64: a, b, out, weights, sums (buffers), M, N, K; and where
-    it `leaves` (hashes R's leaves beside the product) also tree, n, tables and 1, as
-    `commit.leaves` takes them. `shared_bytes` is dynamic shared memory. `grid(M, N,
-    multiprocessors)` is the launch's grid.
-    """
-
-    kernel: Any
-    threads: int
-    shared_bytes: int
-    grid: Callable[[int, int, int], tuple[int, ...]]
-    cluster: int = 1
-    """Blocks a cluster (Hopper); the grid is a multiple of it."""
-    leaves: bool = False
-
-    @property
-    def arguments(self) -> int:
-        """How many the kernel takes."""
-        return 12 if self.leaves else 8
-
-
-def jit(threads: int, blocks: int = 1) -> Any:
-    """cuda.jit for kernels with this many threads, `blocks` of which share a multiprocessor.
-
-    The compiler gives a thread the registers that this leaves it. (The simulator knows no such thing.)
-    """
-    return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
-
-
-def grid_of_blocks(rows: int, columns: int) -> Callable[[int, int, int], tuple[int, ...]]:
-    """One block of threads for every `rows` x `columns` of C, in one dimension (see `raster`)."""
-    return lambda M, N, _multiprocessors: ((M // rows) * (N // columns),)
-
-
-@cuda.jit(device=True)
-def raster(number: Any, rows: Any, columns: Any, group: Any) -> Any:
-    """Row and column of tile `number`, where the product has `rows` x `columns` tiles.
-
-    Tiles are counted down the columns of a band of `group` rows, then in the next band: those that
-    are computed at the same time lie together and share their operands in the L2 cache.
-    """
-    in_band = int32(group * columns)
-    band = unsigned_divide(number, in_band)
-    within = int32(number - band * in_band)
-    height = min(int32(rows - band * group), int32(group))
-    column = unsigned_divide(within, height)
-    return int32(band * group + within - column * height), column
-
-
-def zeros(count: int) -> Any:
-    """An operation `zeros(count)()`: a tuple of `count` zeros."""
-    return operation(tuple_of(count), [], lambda code: [code.const(0)] * count)
-
-
-def _shared_base(code: Code, array: Any) -> Any:
-    address = code.address_of(array)
-    text = "{ .reg .u64 s; cvta.to.shared.u64 s, $1; cvt.u32.u64 $0, s; }"
-    (start,) = code.asm(text, 1, [address])
-    return code.asm("add.u32 $0, $1, 1023; and.b32 $0, $0, 0xfffffc00;", 1, [start])
-
-
-shared_base = operation(I32, [None], _shared_base)
-"""shared_base(array): the array's first multiple of 1,024 bytes, as an address in shared memory.
-
-The swizzle counts address bits, so a tile must start at such a multiple: ask for 1,023 bytes more.
-"""
-ALIGNMENT_BYTES = 1024
 
 
 # ---------------------------------------------------------------------------------------------------

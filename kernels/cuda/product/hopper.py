@@ -3,7 +3,7 @@ products.
 
 PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions" and "Parallel
 Synchronization and Communication Instructions: mbarrier". Addresses of shared memory are 32-bit
-numbers in the shared window (`fold.shared_base`).
+numbers in the shared window (`intrinsics.shared_base`).
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ from numba import cuda, int32, int64
 
 from kernels.cuda.commit.leaves import first_block, hash_leaf
 from kernels.cuda.commit.sha256 import LEAF_PADDING_AT, copy_constants, store_digest
-from kernels.cuda.product.epilogue import raster
+from kernels.cuda.launch import raster
 from kernels.cuda.product.hopper import barrier_arrive, barrier_init, barrier_wait
 from kernels.cuda.ptx import instruction
 

@@ -19,38 +19,28 @@ from typing import Any
 
 from numba import cuda, int8, int32, int64
 
-from kernels.cuda.intrinsics import unsigned_divide
+from kernels.cuda.intrinsics import ALIGNMENT_BYTES, shared_base, zeros
+from kernels.cuda.launch import KernelSpec, grid_of_blocks, jit
 from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
 from kernels.cuda.product import turing
-from kernels.cuda.product.epilogue import (
-    ALIGNMENT_BYTES,
-    Built,
-    grid_of_blocks,
-    jit,
-    raster,
-    shared_base,
-    zeros,
-)
 from kernels.cuda.product.warp import (
     ACCUMULATORS,
     COLUMNS,
     epilogue_of,
     fetch_stage,
-    fragment_addresses,
     load_matrices,
     multiply,
+    places_of,
 )
 from kernels.cuda.ptx import instruction
 
 NAME = "mma"
 LEAST_CAPABILITY = (7, 5)
 """With the path for Turing, which no card here could try."""
-BAND = 8
-"""Rows of blocks that are computed together (see `raster`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class MmaConfig:
     """A block's rows of C, 128 or 256 (it has as many threads), and its stages of shared memory.
 
     A stage takes (rows + 128) * 128 bytes: 3 of the smaller blocks fit every card from 8.0 on, 4 of the
@@ -62,17 +52,17 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """As the cache file of tuned shapes and the tables of the bench call it."""
+        """What the file of tuned configurations and the tables of bench/ call it."""
         return f"{self.rows}x{COLUMNS}-{self.stages}"
 
     hashes_leaves = False
 
 
-SMALL, LARGE, FOR_TURING = Shape(), Shape(rows=256, stages=4), Shape(stages=0)
+SMALL, LARGE, FOR_TURING = MmaConfig(), MmaConfig(rows=256, stages=4), MmaConfig(stages=0)
 
 
-def shapes_for(capability: tuple[int, int]) -> tuple[Shape, ...]:
-    """The shapes that a card can run, the one that is taken untuned first."""
+def configs_for(capability: tuple[int, int]) -> tuple[MmaConfig, ...]:
+    """The configurations that a card can run, the one that is taken untuned first."""
     if capability < (8, 0):
         return (FOR_TURING,)
     if capability in ((8, 0), (9, 0), (10, 0)):
@@ -81,9 +71,9 @@ def shapes_for(capability: tuple[int, int]) -> tuple[Shape, ...]:
 
 
 @cache
-def build(output: str = "fold", checked: bool = False, shape: Shape = SMALL) -> Built:
-    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major). See `Built`."""
-    rows, stages = shape.rows, shape.stages
+def build(output: str = "fold", checked: bool = False, config: MmaConfig = SMALL) -> KernelSpec:
+    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major). See `KernelSpec`."""
+    rows, stages = config.rows, config.stages
     if output not in ("fold", "int32") or rows not in (128, 256) or stages not in (0, 3, 4):
         raise ValueError(f"no such product: {output!r}, {rows} rows, {stages} stages")
     if stages:
@@ -91,7 +81,7 @@ def build(output: str = "fold", checked: bool = False, shape: Shape = SMALL) -> 
     else:
         kernel = turing.plain(output, checked, rows)
     shared_bytes = max(stages, 1) * (rows + COLUMNS) * TILE + ALIGNMENT_BYTES
-    return Built(kernel, rows, shared_bytes, grid_of_blocks(rows, COLUMNS))
+    return KernelSpec(kernel, rows, shared_bytes, grid_of_blocks(rows, COLUMNS))
 
 
 commit = instruction("cp.async.commit_group;", None, [], memory=True)
@@ -106,6 +96,7 @@ def _wait(pending: int) -> Any:
 def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
     epilogue = epilogue_of(output, checked)
     zero = zeros(ACCUMULATORS)
+    places = places_of(rows)
     fetch = fetch_stage(rows, asynchronous=True)
     wait = _wait(stages - 2)
     bytes_a = rows * TILE
@@ -115,22 +106,9 @@ def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
     @jit(rows)
     def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any) -> None:
         shared = shared_base(cuda.shared.array(0, int8))
-        thread = int32(cuda.threadIdx.x)
-        lane, warp = int32(thread & 31), int32(thread >> 5)
-        tiles = int32(K >> 7)
-        down, across = unsigned_divide(int32(M), int32(rows)), int32(N >> 7)
-        i, j = raster(int32(cuda.blockIdx.x), down, across, int32(BAND))
-
-        # What this thread copies. A block of 256 rows has two tiles of A, one below the other.
-        source_a = a + int64(i) * tiles * bytes_a + thread * 16
-        source_b = b + int64(j >> 1) * tiles * B_TILE_BYTES + (j & 1) * TILE_BYTES + thread * 16
+        lane, tiles = int32(cuda.threadIdx.x & 31), int32(K >> 7)
+        row, group, source_a, source_b, copies, from_a, from_b = places(shared, a, b, M, N, tiles)
         below = int64(tiles) * TILE_BYTES
-        copies = shared + thread * 16
-
-        # What this warp computes: rows and columns in the block.
-        row, column = int32((warp >> 1) << 6), int32((warp & 1) << 6)
-        from_a, from_b = fragment_addresses(shared, lane, row, column)
-        from_b += bytes_a
 
         for stage in range(ahead):
             if stage < tiles:
@@ -168,6 +146,6 @@ def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
             a0, b0 = load_matrices(int32(from_a + reads)), load_matrices(int32(from_b + reads))
             accumulators = multiply(accumulators, a1, b1)
 
-        epilogue(out, weights, sums, N, i * rows + row, j * 2 + (warp & 1), lane, accumulators)
+        epilogue(out, weights, sums, N, row, group, lane, accumulators)
 
     return kernel

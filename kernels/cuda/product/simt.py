@@ -38,22 +38,23 @@ from kernels.cuda.intrinsics import (
     store4,
     unsigned_divide,
 )
+from kernels.cuda.launch import KernelSpec, grid_of_blocks, jit, raster
 from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
-from kernels.cuda.product.epilogue import Built, fold4, grid_of_blocks, jit, raster
+from kernels.cuda.product.epilogue import fold4
 
 NAME = "simt"
 LEAST_CAPABILITY = (5, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class SimtConfig:
     """A block's square of C: its side in quads, 1 or 2."""
 
     quads: int = 1
 
     @property
     def name(self) -> str:
-        """As the cache file of tuned shapes and the tables of the bench call it."""
+        """What the file of tuned configurations and the tables of bench/ call it."""
         return f"{QUAD * self.quads}x{QUAD * self.quads}"
 
     hashes_leaves = False
@@ -95,15 +96,17 @@ dot4 = scalar_product if SIMULATED else dot4_on_gpu
 
 
 @cache
-def build(output: str = "fold", checked: bool = False, shape: Shape = Shape()) -> Built:
-    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major). See `Built`.
+def build(
+    output: str = "fold", checked: bool = False, config: SimtConfig = SimtConfig()
+) -> KernelSpec:
+    """The kernel; `output` is "fold" (R, tiles of int8) or "int32" (C, row-major). See `KernelSpec`.
 
     `checked`: the row sums of Freivalds' check too.
     """
-    return with_dot4(dot4, output, checked, shape.quads)
+    return with_dot4(dot4, output, checked, config.quads)
 
 
-def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
+def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> KernelSpec:
     """The kernel made of this scalar product of words."""
     if output not in ("fold", "int32") or quads not in (1, 2):
         raise ValueError(f"no such product: {output!r}, {quads} quads")
@@ -202,4 +205,4 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> Built:
             if thread < side:
                 atomic_add(sums, int64(i0 + thread) * 4, row_sums[thread])
 
-    return Built(kernel, THREADS, 0, grid_of_blocks(side, side))
+    return KernelSpec(kernel, THREADS, 0, grid_of_blocks(side, side))

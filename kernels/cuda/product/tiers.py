@@ -1,7 +1,7 @@
-"""The tiers of the product, best first: which of them a card can run, and in what shapes.
+"""The tiers of the product, best first: which a card can run, and with what tile configurations.
 
 tier = choose(card.capability)            # or by_name("mma", card.capability)
-built = tier.build("fold", True, tier.shapes(4096, card.capability)[0])
+spec = tier.build("fold", True, tier.configs(4096, card.capability)[0])
 """
 
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any, Protocol
 
+from kernels.cuda.launch import KernelSpec
 from kernels.cuda.product import dp4a, mma, simt, wgmma
-from kernels.cuda.product.epilogue import Built
 from kernels.errors import DeviceUnavailable, KernelError
 
 Capability = tuple[int, int]
 
 
-class Shape(Protocol):
+class TileConfig(Protocol):
     """How a tier cuts C up: its own frozen dataclass. `hashes_leaves`: it can hash R's leaves, too."""
 
     @property
@@ -32,16 +32,16 @@ class Shape(Protocol):
 class Tier:
     """One way to multiply.
 
-    `shapes(size, capability)`: those worth a try where the result's longer side is `size` (padded);
-    what is taken untuned comes first. `build(output, checked, shape)` gives the kernel, with
-    `leaves=True` one that hashes R's leaves where the shape can.
+    `configs(size, capability)`: those worth a try where the result's longer side is `size` (padded);
+    what is taken untuned comes first. `build(output, checked, config)` gives the kernel, with
+    `leaves=True` one that hashes R's leaves where the configuration can.
     """
 
     name: str
     least: Capability
     only_major: int | None
-    shapes: Callable[[int, Capability], tuple[Any, ...]]
-    build: Callable[..., Built]
+    configs: Callable[[int, Capability], tuple[Any, ...]]
+    build: Callable[..., KernelSpec]
 
     def runs_on(self, capability: Capability) -> bool:
         """Whether a card of this compute capability can run it."""
@@ -54,22 +54,24 @@ TIERS = (
         wgmma.NAME,
         wgmma.LEAST_CAPABILITY,
         wgmma.ONLY_MAJOR,
-        lambda size, _card: wgmma.shapes_for(size),
+        lambda size, _card: wgmma.configs_for(size),
         wgmma.build,
     ),
-    Tier(mma.NAME, mma.LEAST_CAPABILITY, None, lambda _size, card: mma.shapes_for(card), mma.build),
+    Tier(
+        mma.NAME, mma.LEAST_CAPABILITY, None, lambda _size, card: mma.configs_for(card), mma.build
+    ),
     Tier(
         dp4a.NAME,
         dp4a.LEAST_CAPABILITY,
         None,
-        lambda _size, _card: (simt.Shape(2), simt.Shape(1)),
+        lambda _size, _card: (simt.SimtConfig(2), simt.SimtConfig(1)),
         dp4a.build,
     ),
     Tier(
         simt.NAME,
         simt.LEAST_CAPABILITY,
         None,
-        lambda _size, _card: (simt.Shape(1), simt.Shape(2)),
+        lambda _size, _card: (simt.SimtConfig(1), simt.SimtConfig(2)),
         simt.build,
     ),
 )

@@ -25,7 +25,9 @@ from typing import Any
 
 from numba import cuda, int32, int64
 
-from kernels.cuda.layout import TILE, TILE_BYTES
+from kernels.cuda.intrinsics import unsigned_divide
+from kernels.cuda.launch import raster
+from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES
 from kernels.cuda.product.epilogue import (
     GROUP_COLUMNS,
     add_row_sums,
@@ -42,6 +44,8 @@ BLOCKS = 4
 ACCUMULATORS = BLOCKS * 8 * 4
 FRAGMENTS = 16
 """Registers of an operand for 32 entries of 64 rows: 4 blocks of A, or 8 of B, a lane."""
+BAND = 8
+"""Rows of blocks that are computed together (see `raster`)."""
 
 
 def _load_matrices(code: Code, address: Any) -> Any:
@@ -132,6 +136,32 @@ def fragment_addresses(shared: Any, lane: Any, row_a: Any, row_b: Any) -> Any:
     row, chunk = r + ((matrix >> 1) << 3), matrix & 1
     from_b = shared + ((row_b + row) << 7) + ((chunk ^ r) << 4)
     return int32(from_a), int32(from_b)
+
+
+def places_of(rows: int) -> Any:
+    """A device function: where a thread of a block of `rows` x 128 entries of C reads and writes."""
+    bytes_a = rows * TILE
+
+    @cuda.jit(device=True)
+    def places(shared: Any, a: Any, b: Any, M: Any, N: Any, tiles: Any) -> Any:
+        """The warp's first row and its group of 64 columns of C, as `epilogue_of` takes them; what
+        this thread copies of the first tiles of A and B, and to where in a stage, as `fetch_stage`
+        takes them (a block of 256 rows has two tiles of A, one below the other); what its ldmatrix
+        read in a stage, as `load_matrices` takes it.
+        """
+        thread = int32(cuda.threadIdx.x)
+        lane, warp = int32(thread & 31), int32(thread >> 5)
+        down, across = unsigned_divide(int32(M), int32(rows)), int32(N >> 7)
+        i, j = raster(int32(cuda.blockIdx.x), down, across, int32(BAND))
+        source_a = a + int64(i) * tiles * bytes_a + thread * 16
+        source_b = b + int64(j >> 1) * tiles * B_TILE_BYTES + (j & 1) * TILE_BYTES + thread * 16
+        row, column = int32((warp >> 1) << 6), int32((warp & 1) << 6)
+        from_a, from_b = fragment_addresses(shared, lane, row, column)
+        copies = int32(shared + thread * 16)
+        row, group = i * rows + row, j * 2 + (warp & 1)
+        return row, group, source_a, source_b, copies, from_a, from_b + bytes_a
+
+    return places
 
 
 def fetch_stage(rows: int, asynchronous: bool) -> Any:

@@ -24,19 +24,10 @@ from typing import Any
 
 from numba import cuda, int8, int32, int64
 
-from kernels.cuda.intrinsics import load, unsigned_divide
+from kernels.cuda.intrinsics import ALIGNMENT_BYTES, load, shared_base, unsigned_divide, zeros
+from kernels.cuda.launch import KernelSpec, raster
 from kernels.cuda.product import leaf_warps
-from kernels.cuda.product.epilogue import (
-    ALIGNMENT_BYTES,
-    Built,
-    add_row_sums,
-    first_chunk,
-    fold_rows,
-    raster,
-    shared_base,
-    store_rows,
-    zeros,
-)
+from kernels.cuda.product.epilogue import add_row_sums, first_chunk, fold_rows, store_rows
 from kernels.cuda.product.hopper import (
     DESCRIPTOR,
     barrier_arrive,
@@ -63,7 +54,7 @@ ONLY_MAJOR = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class WgmmaConfig:
     """A tile of C and its ring. `warpgroups` 1 or 2 of 64 rows, `columns` 128 or 256.
 
     `cluster` 2: two neighbouring blocks, one below the other, share their tile of B.
@@ -77,7 +68,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """As the cache file of tuned shapes and the tables of the bench call it."""
+        """What the file of tuned configurations and the tables of bench/ call it."""
         pair = "-pairs" if self.cluster == 2 else ""
         return f"{self.rows}x{self.columns}-{self.stages}-band{self.band}{pair}"
 
@@ -92,14 +83,14 @@ class Shape:
         return self.rows == 128 and self.columns == 256
 
 
-LARGE = Shape()
-LARGE_IN_PAIRS = Shape(cluster=2)
-SMALL = Shape(warpgroups=1, columns=128, stages=8)
-NARROW = Shape(columns=128, stages=6)
+LARGE = WgmmaConfig()
+LARGE_IN_PAIRS = WgmmaConfig(cluster=2)
+SMALL = WgmmaConfig(warpgroups=1, columns=128, stages=8)
+NARROW = WgmmaConfig(columns=128, stages=6)
 
 
-def shapes_for(size: int) -> tuple[Shape, ...]:
-    """The shapes worth a try for a result of this padded size, what is taken untuned first.
+def configs_for(size: int) -> tuple[WgmmaConfig, ...]:
+    """The configurations worth a try for a result of this padded size, what is taken untuned first.
 
     Smaller tiles where a larger one would leave multiprocessors idle (bench/RESULTS.md).
     """
@@ -108,28 +99,33 @@ def shapes_for(size: int) -> tuple[Shape, ...]:
     if size <= 2048:
         return LARGE, NARROW, SMALL
     if size <= 4096:
-        return LARGE, LARGE_IN_PAIRS, Shape(band=16)
-    return LARGE_IN_PAIRS, LARGE, Shape(band=16, cluster=2)
+        return LARGE, LARGE_IN_PAIRS, WgmmaConfig(band=16)
+    return LARGE_IN_PAIRS, LARGE, WgmmaConfig(band=16, cluster=2)
 
 
 @cache
 def build(
     output: str = "fold",
     checked: bool = False,
-    shape: Shape = LARGE,
+    config: WgmmaConfig = LARGE,
     *,
     leaves: bool = False,
     faulty: bool = False,
-) -> Built:
-    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major); see `Built`.
+) -> KernelSpec:
+    """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major); see `KernelSpec`.
 
     `leaves`: hash R's leaves, too. `faulty`, for tests of the check: the four words behind the weights
     name a tile, a thread, one of its accumulators, and bits to flip there when the tile is done.
     """
-    if leaves and not (shape.hashes_leaves and output == "fold"):
-        raise ValueError(f"no such product: leaves with {output!r}, {shape.name}")
-    warpgroups, columns, stages, band = shape.warpgroups, shape.columns, shape.stages, shape.band
-    rows = shape.rows
+    if leaves and not (config.hashes_leaves and output == "fold"):
+        raise ValueError(f"no such product: leaves with {output!r}, {config.name}")
+    warpgroups, columns, stages, band = (
+        config.warpgroups,
+        config.columns,
+        config.stages,
+        config.band,
+    )
+    rows = config.rows
     multiplying = 4 * warpgroups
     threads = 32 * (multiplying + 1 + (leaf_warps.WARPS if leaves else 0))
     a_bytes, b_bytes = rows * 128, columns * 128
@@ -139,8 +135,8 @@ def build(
     groups = columns // 64
     # Tiles of A have 128 rows, tiles of B 256: a smaller tile of C takes half of one.
     a_halves, b_halves = 128 // rows - 1, 256 // columns - 1
-    paired = shape.cluster == 2
-    pairs = shape.cluster - 1  # as a shift
+    paired = config.cluster == 2
+    pairs = config.cluster - 1  # as a shift
     half_bytes = b_bytes // 2
     folded, row_major = output == "fold", output == "int32"
 
@@ -330,11 +326,11 @@ def build(
         return (min((M // rows) * (N // columns), multiprocessors >> pairs << pairs),)
 
     kernel = multiplies_and_hashes if leaves else multiplies
-    return Built(
+    return KernelSpec(
         cuda.jit(launch_bounds=(threads, 1))(kernel),
         threads,
         leaves_at + (leaf_warps.SHARED_BYTES if leaves else 0) + ALIGNMENT_BYTES,
         grid,
-        shape.cluster,
+        config.cluster,
         leaves,
     )

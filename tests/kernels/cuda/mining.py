@@ -38,7 +38,8 @@ def notes():
 def start_faulty_kernel(kind):
     from numba import cuda, int64, uint32
 
-    from kernels.cuda.driver import Compiled, Stream
+    from kernels.cuda.compiled_kernel import CompiledKernel
+    from kernels.cuda.driver import Stream
     from kernels.cuda.intrinsics import load, store
 
     @cuda.jit
@@ -52,7 +53,7 @@ def start_faulty_kernel(kind):
             store(int64(address), int64(4), uint32(1))
 
     if kind == "illegal address":
-        Compiled(writes_to_nowhere, 1)(Stream(), (1,), 32, 1 << 20)
+        CompiledKernel(writes_to_nowhere, 1)(Stream(), (1,), 32, 1 << 20)
     else:
         from kernels.cuda.driver import DeviceBuffer
 
@@ -60,7 +61,7 @@ def start_faulty_kernel(kind):
         stream.clear(flag.address, 4)
         stream.wait()
         # On every multiprocessor, with all its threads: nothing else comes to run.
-        Compiled(never_ends, 1)(stream, (4096,), 1024, flag.address)
+        CompiledKernel(never_ends, 1)(stream, (4096,), 1024, flag.address)
 
 
 class Faulty:

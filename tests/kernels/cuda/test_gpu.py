@@ -25,8 +25,10 @@ if not cuda.is_available():
 from kernels.check import check_leaves, check_proof
 from kernels.cuda import check as freivalds
 from kernels.cuda import driver, expand, layout, tuning
+from kernels.cuda.card import Card
+from kernels.cuda.compiled_kernel import CompiledKernel
 from kernels.cuda.device import CudaDevice
-from kernels.cuda.driver import Card, Compiled, DeviceBuffer, Stream
+from kernels.cuda.driver import DeviceBuffer, Stream
 from kernels.cuda.philox import words_of
 from kernels.cuda.product import wgmma
 from kernels.cuda.product.tiers import TIERS
@@ -63,11 +65,11 @@ def test_expansion(n):
     vectors, weights = DeviceBuffer(12 * P + 16), DeviceBuffer(4 * P)
     vectors.from_host(np.full(12 * P + 16, 0x55, np.uint8))
     stream = Stream()
-    kernel = Compiled(expand.expand_kernel, 12)
+    kernel = CompiledKernel(expand.expand_kernel, 12)
     addresses = (x.address for x in (a, b, vectors))
     words = words_of(bytes(range(48)))
     kernel(stream, (tiles, 2 * tiles + 1), 256, *addresses, n, tiles, *words, 77)
-    Compiled(freivalds.weights_kernel, 4)(
+    CompiledKernel(freivalds.weights_kernel, 4)(
         stream, (-(-P // 1024),), 256, weights.address, *words[4:], P
     )
     stream.wait()
@@ -87,22 +89,24 @@ def test_expansion(n):
     )
 
 
-SHAPES = [
-    pytest.param(tier, shape, id=f"{tier.name}-{shape.name}")
+CONFIGS = [
+    pytest.param(tier, config, id=f"{tier.name}-{config.name}")
     for tier in TIERS
     if tier.runs_on(CARD.capability)
-    for shape in dict.fromkeys(
-        shape for size in (1024, 2048, 4096, 8192) for shape in tier.shapes(size, CARD.capability)
+    for config in dict.fromkeys(
+        config
+        for size in (1024, 2048, 4096, 8192)
+        for config in tier.configs(size, CARD.capability)
     )
 ]
 
 
-@pytest.mark.parametrize(("tier", "shape"), SHAPES)
+@pytest.mark.parametrize(("tier", "config"), CONFIGS)
 @pytest.mark.parametrize(
     ("n", "kind"),
     [(1, "random"), (257, "random"), (512, "least"), (1300, "extreme"), (2304, "random")],
 )
-def test_product_of_every_shape(tier, shape, kind, n):
+def test_product_of_every_config(tier, config, kind, n):
     """R, C as int32, and both sides of the check."""
     P = layout.padded(n)
     tiles = P // 128
@@ -119,11 +123,13 @@ def test_product_of_every_shape(tier, shape, kind, n):
     stream = Stream()
 
     def multiply(output, checked, out):
-        built = tier.build(output, checked, shape)
-        kernel = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes, cluster=built.cluster)
-        grid = built.grid(P, P, CARD.multiprocessors)
+        spec = tier.build(output, checked, config)
+        kernel = CompiledKernel(
+            spec.kernel, 8, shared_bytes=spec.shared_bytes, cluster=spec.cluster
+        )
+        grid = spec.grid(P, P, CARD.multiprocessors)
         addresses = (x.address for x in (a, b, out, w, sums))
-        kernel(stream, grid, built.threads, *addresses, P, P, P)
+        kernel(stream, grid, spec.threads, *addresses, P, P, P)
         stream.wait()
 
     multiply("fold", False, r)
@@ -134,26 +140,26 @@ def test_product_of_every_shape(tier, shape, kind, n):
     for buffer in (u, sums, verdict):
         stream.clear(buffer.address, buffer.size // 4)
     grid_w, count = (-(-P // 1024),), tiles * tiles // 2
-    Compiled(freivalds.weights_kernel, 4)(stream, grid_w, 256, w.address, 3, 4, P)
+    CompiledKernel(freivalds.weights_kernel, 4)(stream, grid_w, 256, w.address, 3, 4, P)
     grid = freivalds.grid_for(count, CARD.multiprocessors)
     threads = freivalds.THREADS * freivalds.GROUPS
-    project = Compiled(freivalds.project_kernel, 5)
+    project = CompiledKernel(freivalds.project_kernel, 5)
     project(stream, grid, threads, b.address, w.address, u.address, tiles, count)
     multiply("fold", True, r)
     np.testing.assert_array_equal(layout.from_tiles(r.to_host(np.int8), offsets, n), fold(C))
     weights = w.to_host(np.uint32)[:n].astype(np.uint64)
     expected = (C.astype(np.uint64) * weights[None, :]).sum(axis=1).astype(np.uint32)
     np.testing.assert_array_equal(sums.to_host(np.uint32)[:n], expected)
-    subtract = Compiled(freivalds.subtract_kernel, 5)
+    subtract = CompiledKernel(freivalds.subtract_kernel, 5)
     subtract(stream, grid, threads, a.address, u.address, sums.address, tiles, count)
-    Compiled(freivalds.verdict_kernel, 4)(
+    CompiledKernel(freivalds.verdict_kernel, 4)(
         stream, (1,), freivalds.VERDICT_THREADS, sums.address, P, verdict.address, ticket.address
     )
     stream.wait()
     assert not sums.to_host(np.uint32).any()
     assert verdict.to_host(np.uint32)[0] == 7
     sums.from_host(np.array([0, 0, 1], np.uint32))
-    Compiled(freivalds.verdict_kernel, 4)(
+    CompiledKernel(freivalds.verdict_kernel, 4)(
         stream, (1,), freivalds.VERDICT_THREADS, sums.address, P, verdict.address, ticket.address
     )
     stream.wait()
@@ -269,10 +275,10 @@ def test_the_check_finds_every_fault_that_changes_the_result():
     ticket.from_host(np.array([7], np.uint32))
     a.from_host(layout.to_tiles(A, offsets))
     b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
-    built = wgmma.build("fold", True, wgmma.SMALL, faulty=True)
-    product = Compiled(built.kernel, 8, shared_bytes=built.shared_bytes)
+    spec = wgmma.build("fold", True, wgmma.SMALL, faulty=True)
+    product = CompiledKernel(spec.kernel, 8, shared_bytes=spec.shared_bytes)
     make_weights, project, subtract, judge = (
-        Compiled(kernel, count)
+        CompiledKernel(kernel, count)
         for kernel, count in (
             (freivalds.weights_kernel, 4),
             (freivalds.project_kernel, 5),
@@ -294,9 +300,9 @@ def test_the_check_finds_every_fault_that_changes_the_result():
             stream.clear(vector.address, P)
         check_grid = freivalds.grid_for(tiles * tiles // 2, CARD.multiprocessors)
         project(stream, check_grid, 1024, b.address, w.address, u.address, tiles, tiles**2 // 2)
-        grid = built.grid(P, P, CARD.multiprocessors)
+        grid = spec.grid(P, P, CARD.multiprocessors)
         operands_of = (x.address for x in (a, b, r, w, sums))
-        product(stream, grid, built.threads, *operands_of, P, P, P)
+        product(stream, grid, spec.threads, *operands_of, P, P, P)
         subtract(stream, check_grid, 1024, a.address, u.address, sums.address, tiles, tiles**2 // 2)
         threads = freivalds.VERDICT_THREADS
         judge(stream, (1,), threads, sums.address, P, verdict.address, ticket.address)

@@ -11,9 +11,8 @@ from numba import config
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs the CUDA simulator: NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
-from kernels.cuda import layout
-from kernels.cuda.product import dp4a, simt
-from kernels.cuda.product import epilogue as fold
+from kernels.cuda import launch, layout
+from kernels.cuda.product import dp4a, epilogue, simt
 
 UNTOUCHED = 0x5A5A5A5A
 WORST = -128
@@ -35,8 +34,8 @@ def matrices(n):
 def check(monkeypatch, tier, n, output, checked, squares=None, **options):
     P = layout.padded(n)
     A, B = matrices(n)
-    built = tier.build(output, checked, **options)
-    (count,) = built.grid(P, P, 1)
+    spec = tier.build(output, checked, **options)
+    (count,) = spec.grid(P, P, 1)
     side = P // int(count**0.5)
     if squares is None:
         squares = [divmod(number, P // side) for number in range(count)]
@@ -51,7 +50,7 @@ def check(monkeypatch, tier, n, output, checked, squares=None, **options):
     weights = generator.integers(0, 2**32, P, dtype=np.uint32)
     before = generator.integers(0, 2**32, P, dtype=np.uint32)
     sums = before.copy()
-    built.kernel[len(squares), built.threads](a, b, out, weights, sums, P, P, P)
+    spec.kernel[len(squares), spec.threads](a, b, out, weights, sums, P, P, P)
 
     C = np.zeros((P, P), np.int64)
     C[:n, :n] = A.astype(np.int64) @ B.T.astype(np.int64)
@@ -93,18 +92,18 @@ def test_several_tiles_of_a_and_of_b(monkeypatch):
 
 
 def test_simt_in_larger_squares(monkeypatch):
-    check(monkeypatch, simt, 256, "int32", False, [(1, 0)], shape=simt.Shape(2))
+    check(monkeypatch, simt, 256, "int32", False, [(1, 0)], config=simt.SimtConfig(2))
 
 
 def test_dp4a_in_smaller_squares(monkeypatch):
-    check(monkeypatch, dp4a, 300, "fold", True, [(4, 4)], shape=simt.Shape(1))
+    check(monkeypatch, dp4a, 300, "fold", True, [(4, 4)], config=simt.SimtConfig(1))
 
 
 def test_no_other_product():
     with pytest.raises(ValueError, match="no such product"):
         simt.build("int8")
     with pytest.raises(ValueError, match="no such product"):
-        dp4a.build(shape=simt.Shape(3))
+        dp4a.build(config=simt.SimtConfig(3))
 
 
 def test_dot4_as_the_gpu_computes_it():
@@ -121,12 +120,12 @@ def test_fold4():
     C = np.random.default_rng(5).integers(-(2**31), 2**31, (64, 4))
     for four in C:
         want = ((four ^ (four >> 8)) & 0xFF).astype(np.uint8).view(np.uint32)[0]
-        assert fold.fold4(*four.astype(np.int32)) == want
+        assert epilogue.fold4(*four.astype(np.int32)) == want
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (4, 4), (8, 8), (20, 20), (3, 6), (9, 5)])
 def test_raster_visits_every_tile_once(rows, columns):
-    visited = [fold.raster.py_func(k, rows, columns, 8) for k in range(rows * columns)]
+    visited = [launch.raster.py_func(k, rows, columns, 8) for k in range(rows * columns)]
     assert sorted((int(i), int(j)) for i, j in visited) == [
         (i, j) for i in range(rows) for j in range(columns)
     ]

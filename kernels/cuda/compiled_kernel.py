@@ -1,0 +1,97 @@
+"""A numba kernel compiled for the current card, or loaded from the cubin cache, and its launch."""
+
+import ctypes
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from cuda.bindings import driver as cu
+from numba.cuda import types
+
+from kernels.cuda.card import capability, driver_version
+from kernels.cuda.cubin_cache import Cubin, CubinCache
+from kernels.cuda.driver import Stream, check
+from kernels.errors import DeviceFault
+
+
+class CompiledKernel:
+    """A numba kernel compiled for the current card, launched by the driver itself.
+
+    numba's own launch takes some 20 us of Python; `cuLaunchKernelEx` takes clusters as well.
+    """
+
+    def __init__(
+        self,
+        kernel: Any,
+        arguments: int,
+        *,
+        shared_bytes: int = 0,
+        cluster: int = 1,
+        key: str | None = None,
+    ) -> None:
+        """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not.
+
+        `key` names the kernel among those that are kept as files (`cubin_cache.py`); None keeps none.
+        """
+        self._code = _loaded(kernel, arguments, key)
+        self._function = cu.CUfunction(int(self._code))
+        self._kinds = (ctypes.c_longlong,) * arguments
+        self._config = cu.CUlaunchConfig()
+        self._config.sharedMemBytes = shared_bytes
+        self._config.blockDimY = self._config.blockDimZ = 1
+        which = cu.CUfunction_attribute
+        self._set(which.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes)
+        # Kernels that split a multiprocessor's memory in different ways do not run on it together:
+        # so all take as much of it as shared memory as the product needs.
+        self._set(which.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)
+        if cluster > 1:
+            attribute = cu.CUlaunchAttribute()
+            attribute.id = cu.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+            attribute.value.clusterDim.x = cluster
+            attribute.value.clusterDim.y = attribute.value.clusterDim.z = 1
+            self._config.attrs = [attribute]
+            self._config.numAttrs = 1
+
+    def _set(self, attribute: Any, value: int) -> None:
+        device = check(cu.cuCtxGetDevice())
+        check(cu.cuKernelSetAttribute(attribute, value, self._code, device))
+
+    @property
+    def registers(self) -> int:
+        """32-bit registers a thread."""
+        device = check(cu.cuCtxGetDevice())
+        attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_NUM_REGS
+        return int(check(cu.cuKernelGetAttribute(attribute, self._code, device)))
+
+    def __call__(
+        self, stream: Stream, grid: tuple[int, ...], threads: int, *arguments: int
+    ) -> None:
+        """Launch it."""
+        config = self._config
+        config.gridDimX, config.gridDimY, config.gridDimZ = (*grid, 1, 1)[:3]
+        config.blockDimX = threads
+        config.hStream = stream._handle
+        check(cu.cuLaunchKernelEx(config, self._function, (arguments, self._kinds), 0))
+
+
+def _loaded(kernel: Any, arguments: int, key: str | None) -> Any:
+    """The kernel on the card: out of a file, or compiled, and then kept as one."""
+    kept = _cubins(capability(), driver_version())
+    if key is not None and (cubin := kept.find(key)) is not None:
+        with suppress(DeviceFault):  # a file that this driver does not take is compiled again
+            return _load(cubin)
+    kernel.compile((types.int64,) * arguments)
+    (overload,) = kernel.overloads.values()
+    handle = overload._codelibrary.get_cufunc().handle
+    if key is not None:
+        library = overload._codelibrary
+        kept.keep(key, Cubin(library._entry_name, bytes(library.get_cubin().code)))
+    return cu.CUkernel(int(handle))
+
+
+def _load(cubin: Cubin) -> Any:
+    library = check(cu.cuLibraryLoadData(cubin.code, [], [], 0, [], [], 0))
+    return check(cu.cuLibraryGetKernel(library, cubin.name.encode()))
+
+
+_cubins = cache(CubinCache)
