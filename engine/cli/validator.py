@@ -1,6 +1,6 @@
 """`cpc-engine validator`: run a validator, and look after its customers, workers and money."""
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.validator.payouts import Payment
-    from engine.validator.store.database import Books
+    from engine.validator.store.database import Store
 
 app = typer.Typer(
     help=_("Run a PoC validator with its task market, and pay its workers."),
@@ -46,11 +46,11 @@ Directory = Annotated[
     typer.Option(
         "--directory",
         envvar="CPC_VALIDATOR",
-        help=_("Where the validator keeps its books. [validator in CPC_STATE]"),
+        help=_("Directory of the validator's database. [validator in CPC_STATE]"),
     ),
 ]
 Name = Annotated[str, typer.Argument(help=_("The customer's name."))]
-Why = Annotated[str, typer.Option("--why", help=_("What the books say of it."))]
+Why = Annotated[str, typer.Option("--why", help=_("Reason, stored with the booking."))]
 
 
 @app.command()
@@ -150,8 +150,8 @@ def policy(directory: Directory = None, json: Json = False) -> None:
     """What the policy catches, and what laziness brings: the arithmetic of docs/market.md."""
     from engine.validator.policy.deterrence import table
 
-    with _books(directory) as books:
-        rows = table(books.policy)
+    with _store(directory) as store:
+        rows = table(store.policy)
     if json:
         say_json(rows)
         return
@@ -171,26 +171,26 @@ def add_customer(
     from node_client.networks import parse_cpc
 
     units = None if credit is None else parse_cpc(credit)
-    with _books(directory) as books:
-        token = books.customers.add(name)
+    with _store(directory) as store:
+        token = store.customers.add(name)
         if units is not None:
-            books.customers.deposit(name, units, "at the beginning")
+            store.customers.deposit(name, units, "at the beginning")
     _say_token(name, token, json)
 
 
 @customers.command()
 def renew(name: Name, directory: Directory = None, json: Json = False) -> None:
     """Another token in place of a customer's old one."""
-    with _books(directory) as books:
-        token = books.customers.renew(name)
+    with _store(directory) as store:
+        token = store.customers.renew(name)
     _say_token(name, token, json)
 
 
 @customers.command()
 def revoke(name: Name, directory: Directory = None) -> None:
     """Take a customer's token away; what it posted is carried out."""
-    with _books(directory) as books:
-        books.customers.revoke(name)
+    with _store(directory) as store:
+        store.customers.revoke(name)
     say(_("{name} has no token any more.").format(name=name))
 
 
@@ -221,8 +221,8 @@ def list_customers(directory: Directory = None, json: Json = False) -> None:
     """Every customer with its credit."""
     from node_client.networks import format_cpc
 
-    with _books(directory) as books:
-        found = books.customers.all()
+    with _store(directory) as store:
+        found = store.customers.all()
     if json:
         say_json(
             [
@@ -242,18 +242,18 @@ def list_workers(directory: Directory = None, json: Json = False) -> None:
     """Every worker: reputation, what is withheld, and who is out."""
     from node_client.networks import format_cpc
 
-    with _books(directory) as books:
-        due = books.rewards.due()
+    with _store(directory) as store:
+        due = store.rewards.due()
         rows = [
             {
                 "address": one.address,
                 "proven": one.proven,
-                "score": round(books.workers.score(one), 3),
-                "withheld": format_cpc(books.rewards.withheld(one.address)),
+                "score": round(store.workers.score(one), 3),
+                "withheld": format_cpc(store.rewards.withheld(one.address)),
                 "due": format_cpc(due.get(one.address, 0)),
-                "out": one.out_reason,
+                "out": one.ban_reason,
             }
-            for one in books.workers.all()
+            for one in store.workers.all()
         ]
     if json:
         say_json(rows)
@@ -274,8 +274,8 @@ def pardon(
     directory: Directory = None,
 ) -> None:
     """Let a worker in again that was put out; what it forfeited stays so."""
-    with _books(directory) as books:
-        books.workers.pardon(address)
+    with _store(directory) as store:
+        store.workers.pardon(address)
     say(_("{address} may work again.").format(address=address))
 
 
@@ -308,9 +308,9 @@ def payouts(
     from node_client.networks import parse_cpc
 
     units = parse_cpc(least)
-    with _books(directory) as books:
+    with _store(directory) as store:
         if not pay:
-            _say_plan(plan_payouts(books, least=units), json)
+            _say_plan(plan_payouts(store, least=units), json)
             return
         from engine.node.preflight import look_at_chain
         from engine.runtime.database import lock_file
@@ -320,16 +320,16 @@ def payouts(
         client = connect(context, node)
         chain = look_at_chain(client)
         lock = lock_file(
-            books.database.path.with_suffix(".payouts.lock"),
-            _("another process pays out of these books"),
+            store.database.path.with_suffix(".payouts.lock"),
+            _("another process makes payouts from this database"),
             _("Wait until it has ended."),
         )
         with lock:
-            plan = plan_payouts(books, least=units)
+            plan = plan_payouts(store, least=units)
             _say_plan(plan, json)
             tell = say if not json else (lambda _line: None)
             payer = Payer(
-                books, client, key, chain.network, chain=chain.genesis, depth=depth, tell=tell
+                store, client, key, chain.network, chain=chain.genesis, depth=depth, tell=tell
             )
             done = payer.pay(plan, seconds=wait)
     if not done:
@@ -370,8 +370,8 @@ def _book(name: str, amount: str, why: str, directory: Path | None, *, incoming:
     from node_client.networks import format_cpc, parse_cpc
 
     units = parse_cpc(amount)
-    with _books(directory) as books:
-        change = books.customers.deposit if incoming else books.customers.withdraw
+    with _store(directory) as store:
+        change = store.customers.deposit if incoming else store.customers.withdraw
         credit = change(name, units, why)
     say(_("{name}: {credit} CPC").format(name=name, credit=format_cpc(credit)))
 
@@ -387,9 +387,9 @@ def _say_token(name: str, token: str, json: bool) -> None:
 
 
 @contextmanager
-def _books(directory: Path | None) -> "Iterator[Books]":
-    from engine.validator.server import books_path
-    from engine.validator.store.database import Books
+def _store(directory: Path | None) -> "Iterator[Store]":
+    from engine.validator.server import database_path
+    from engine.validator.store.database import Store
 
-    with closing(Books.open(books_path(directory))) as books:
-        yield books
+    with Store.open(database_path(directory)) as store:
+        yield store

@@ -3,11 +3,11 @@
 Read them in this order:
 
     policy/            what is checked how often, and why no cheat gains by it
-    store/             what survives a crash: customers, tasks, jobs, workers, rewards, transfers
+    store/             the database: customers, tasks, jobs, workers, rewards, transfers
     market/            the state machine: messages and a clock in, actions out
-    result_checker.py  checks, in processes of their own
+    result_checker.py  checks results in other processes
     job_kinds.py       the installed kinds of jobs, as the market needs them
-    service.py         carries the market's actions out
+    service.py         performs the market's actions
     worker_socket.py   WebSocket; http/ is HTTP
     server.py          the process around all of it
     payouts.py         transfers to the workers, planned and paid

@@ -1,17 +1,16 @@
-"""What workers are owed, as transfers: a plan that anybody may look at, and its payment, on command.
+"""What workers are owed, as transfers: a plan, and its payment on command.
 
-    plan = plan_payouts(books)                       # nothing is written
-    Payer(books, client, key, network).pay(plan)     # signed, written down, sent, followed to the end
+    plan = plan_payouts(store)                       # nothing is written
+    Payer(store, client, key, network).pay(plan)     # signed, stored, sent, followed until final
 
-A worker is owed its rewards that are no longer withheld, less every transfer that was ever written
-down for it and not lost. So nothing is paid twice: a transfer is in the books before its bytes leave
-this machine, the same bytes are sent until a block holds them, and only when a block that is deep
-enough spent its nonce otherwise is it lost, and what it was for is owed again. A run that was cut off
-is taken up by the next.
+A worker is owed its rewards that are no longer withheld, less every transfer that was ever stored for
+it and not lost. So nothing is paid twice: a transfer is stored before its bytes leave this machine, and
+the same bytes are sent until a block includes them. Only when a final block has spent its nonce
+otherwise is it lost, and its amount owed again. The next run continues one that was interrupted.
 
-An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`), and only an
-amount of one digit and zeros never can. So what is owed is paid in such parts, rounded down to
-`DECIMALS`; what is left is paid with the next.
+An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`); only an
+amount of one digit and zeros never has two readings. So what is owed is paid in such parts, rounded
+down to `DECIMALS`; the rest is paid with the next.
 """
 
 import json
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import SetupError
-from engine.validator.store.database import Books
+from engine.validator.store.database import Store
 from engine.validator.store.transfers import Transfer, Transfers
 from node_client.ambiguity import one_digit_parts, sign_safely
 from node_client.errors import (
@@ -44,18 +43,18 @@ SEND_AGAIN_BLOCKS = 2
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What one worker gets, in units, and the transfers that make it up."""
+    """What one worker gets, in units, and the transfers that add up to it."""
 
     worker_address: str
     units: int
     parts: tuple[int, ...]
 
 
-def plan_payouts(books: Books, *, least: int = 1) -> list[Payment]:
-    """Who is to get what, by address; nobody who is owed less than `least` units."""
+def plan_payouts(store: Store, *, least: int = 1) -> list[Payment]:
+    """Return what to pay, by address; nothing to workers that are owed less than `least` units."""
     grain = UNITS_PER_CPC // 10**DECIMALS
     plan: list[Payment] = []
-    for worker, owed in sorted(books.rewards.due().items()):
+    for worker, owed in sorted(store.rewards.due().items()):
         units = owed // grain * grain
         if units > 0 and owed >= least:
             plan.append(Payment(worker, units, tuple(one_digit_parts(units))))
@@ -67,7 +66,7 @@ class Payer:
 
     def __init__(
         self,
-        books: Books,
+        store: Store,
         client: NodeClient,
         key: PrivateKey,
         network: Network,
@@ -79,9 +78,9 @@ class Payer:
     ) -> None:
         """`chain`: hash of its first block. `depth`: blocks on top until a transfer is final.
 
-        Raises SetupError where these books pay on another chain.
+        Raises SetupError where this database pays on another chain.
         """
-        self._transfers = Transfers(books.database, books.clock)
+        self._transfers = Transfers(store.database, store.clock)
         self._client = client
         self._key = key
         self._network = network
@@ -92,18 +91,18 @@ class Payer:
         if (other := self._transfers.pin(chain)) is not None:
             raise SetupError(
                 _(
-                    "these books pay on the chain that began with {other}, and the node is on {chain}"
+                    "this database pays on the chain that began with {other}; the node is on {chain}"
                 ).format(other=other[:16], chain=chain[:16]),
                 advice=_("Point --node at a node of that chain."),
             )
 
     def pay(self, plan: list[Payment], *, seconds: float = 3600.0) -> bool:
-        """Write the plan down and carry it out; also what earlier runs left.
+        """Store the plan and carry it out, together with what earlier runs left.
 
-        Gives whether everything is final; False where time ran out, and then another run goes on.
-        Raises InsufficientBalance before anything is written, and the node's errors.
+        Return whether everything is final; False if time ran out, and another run will go on.
+        Raises InsufficientBalance before anything is stored, and the node's errors.
         """
-        self._demand_funds(plan)
+        self._require_funds(plan)
         self._transfers.plan([(one.worker_address, part) for one in plan for part in one.parts])
         until = time.monotonic() + seconds
         while self.step():
@@ -113,7 +112,7 @@ class Payer:
         return True
 
     def step(self) -> bool:
-        """Look at the chain, sign and send what is due. Gives whether something is still open."""
+        """Look at the chain, sign and send what is due. Return whether a transfer is still open."""
         tip = self._client.status().height
         for transfer in self._transfers.in_state("signed"):
             self._follow(transfer, tip)
@@ -126,7 +125,7 @@ class Payer:
         return bool(self._transfers.in_state("signed") or self._transfers.in_state("planned"))
 
     def _follow(self, transfer: Transfer, tip: int) -> None:
-        """Is it in a block? Did another transaction take its nonce?"""
+        """Look for the block that includes it, or that spends its nonce otherwise."""
         if transfer.included_height is not None:
             if tip - transfer.included_height < self._depth:
                 return
@@ -153,7 +152,7 @@ class Payer:
                     note = f"another transaction of the account took the nonce in block {height}"
                     self._transfers.set_lost(transfer.id, note)
                     self._tell(
-                        _("{units} CPC to {worker}: {note}; it is owed still").format(
+                        _("{units} CPC to {worker}: {note}; it is still owed").format(
                             units=format_cpc(transfer.units),
                             worker=transfer.worker_address,
                             note=note,
@@ -164,11 +163,11 @@ class Payer:
                 self._transfers.set_scanned(transfer.id, height)
 
     def _taker(self, transfer: Transfer, height: int) -> str | None:
-        """Whose transaction in that block has the transfer's account and nonce: "ours", "foreign"."""
+        """Return whose transaction in that block has the nonce: "ours", "foreign" or None."""
         mine = transfer.transaction
         for tx in self._client.block(height).txs:
             if (tx.from_address, tx.nonce) == (mine.from_address, mine.nonce):
-                # The hash alone is not enough: another reading of the digits has the same one.
+                # The hash is not enough: another reading of the digits has the same one.
                 return "ours" if tx.to_json() == mine.to_json() else "foreign"
         return None
 
@@ -209,14 +208,14 @@ class Payer:
         try:
             self._client.send(transfer.transaction)
         except (AlreadyInPool, NonceTooLow):
-            pass  # it waits, or is in a block that was not read yet: the blocks will tell
+            pass  # it waits, or is in a block that was not read yet
         except (NodeUnreachable, BadAnswer) as error:
             if isinstance(error, NodeUnreachable) and error.nothing_sent:
                 raise
             return  # it may have arrived; the same bytes are sent again
         self._sent_at[transfer.id] = tip
 
-    def _demand_funds(self, plan: list[Payment]) -> None:
+    def _require_funds(self, plan: list[Payment]) -> None:
         waiting = self._transfers.in_state("planned")
         amounts = [part for one in plan for part in one.parts] + [one.units for one in waiting]
         fees = len(amounts) * BASE_GAS[TxType.TRANSFER] * self._network.min_gas_price

@@ -1,10 +1,10 @@
-"""Looks at results, in processes of their own: nothing here keeps a customer or a worker waiting.
+"""Checks results in other processes, so that no customer or worker waits for a check.
 
-    finding = await inspector.inspect(job, payload, "leaves", siblings)
+    finding = await checker.check(job, payload, "leaves", siblings)
 
-What is cheap (the claim, the drawn leaves) runs in a small pool of processes that is made anew when
-one of them dies or hangs; a full computation goes to the supervised children of `engine/pool/pool.py`,
-on whatever device the validator has. Memory and time are bounded by what a task may ask for at all.
+Cheap checks (the claim, the drawn leaves) run in a small pool of processes, replaced when one of them
+dies or hangs; a full computation goes to the supervised children of `engine/pool/pool.py`, on the
+validator's devices. The limits of tasks bound memory and time.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from engine.pool.messages import Computed, Done
 from engine.runtime.child_entry import die_with_parent
 from engine.runtime.errors import JobGivenUp
 from engine.validator.job_kinds import InstalledKinds
-from engine.validator.market.actions import Finding, What
+from engine.validator.market.actions import CheckKind, Finding
 from engine.validator.store.jobs import JobRow
 from kernels.data import Data
 from kernels.errors import InvalidProof, KernelError, WrongResult
@@ -31,11 +31,11 @@ from kernels.work import Outcome
 
 PATIENCE_SECONDS = 60.0
 SLOWEST_RATE = 2e8
-"""Multiply-adds a second, with which every inspection is reckoned to end."""
+"""Multiply-adds per second that every check is expected to reach."""
 
 
-class Inspector:
-    """Carries out `actions.Inspect`. Close it when nothing is inspected any more."""
+class ResultChecker:
+    """Performs `actions.CheckResult`. Close it when nothing is checked any more."""
 
     def __init__(
         self, kinds: InstalledKinds, blobs: BlobCache, desk: Desk, *, processes: int = 1
@@ -46,18 +46,18 @@ class Inspector:
         self._processes = processes
         self._pool = self._new_pool()
 
-    async def inspect(
-        self, row: JobRow, payload: dict[str, Any], what: What, siblings: bytes
+    async def check(
+        self, row: JobRow, payload: dict[str, Any], kind: CheckKind, siblings: bytes
     ) -> Finding:
-        """What the inspection of a result comes to; it does not raise, whatever goes wrong.
+        """Check a result. Does not raise, whatever goes wrong.
 
-        A disk that is full, or a slip of a plug-in's, must not leave a result without a verdict.
+        A full disk or a plug-in's bug must not leave a result without a verdict.
         """
         try:
             job = await asyncio.to_thread(self._kinds.job, payload)
-            if what == "full":
+            if kind == "full":
                 return await self._compute(row, job)
-            return await self._look(row, job, what, siblings)
+            return await self._check_cheaply(row, job, kind, siblings)
         except (JobRefused, BlobError, JobGivenUp) as error:
             return Finding(None, str(error))
         except Exception as error:  # noqa: BLE001 - see above
@@ -67,15 +67,17 @@ class Inspector:
         """End the processes."""
         _end(self._pool)
 
-    async def _look(self, row: JobRow, job: Job, what: What, siblings: bytes) -> Finding:
+    async def _check_cheaply(
+        self, row: JobRow, job: Job, kind: CheckKind, siblings: bytes
+    ) -> Finding:
         assert row.result_hash is not None
         data = None
-        if what == "claim" and row.data is not None and row.data_size is not None:
+        if kind == "claim" and row.data is not None and row.data_size is not None:
             data = self._blobs.data(BlobRef(row.data, row.data_size))
-        look = self._pool.submit(
-            look_at,
+        future = self._pool.submit(
+            run_check,
             job,
-            what,
+            kind,
             bytes.fromhex(row.result_hash),
             row.proof,
             data,
@@ -84,7 +86,7 @@ class Inspector:
         )
         patience = PATIENCE_SECONDS + job.cost / SLOWEST_RATE
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(look), patience)
+            return await asyncio.wait_for(asyncio.wrap_future(future), patience)
         except TimeoutError:
             self._renew_pool()
             return Finding(None, f"the check took more than {patience:.0f} s")
@@ -93,7 +95,7 @@ class Inspector:
             return Finding(None, "the process that checked it died")
 
     async def _compute(self, row: JobRow, job: Job) -> Finding:
-        # However long the line is: who supervises the device sees whether it hangs.
+        # No time limit, however long the queue is: the supervisor sees whether the device hangs.
         future: Future[Computed | Done] = self._desk.submit(job, name=row.job_id)
         done = await asyncio.wrap_future(future)
         assert isinstance(done, Done)
@@ -105,7 +107,7 @@ class Inspector:
         found = outcome.result_hash.hex()
         if found == row.result_hash:
             return Finding(True, result_hash=found, data=data)
-        # The reason is told to the worker, whose accomplice may have the next try: without the result.
+        # The worker gets this reason, and an accomplice may try next: it must not show the result.
         return Finding(
             False, f"computed again on {done.device}, the result is another one", found, data
         )
@@ -114,28 +116,28 @@ class Inspector:
         return ProcessPoolExecutor(
             self._processes,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=die_with_parent,  # else `kill -9` of the validator leaves them behind
+            initializer=die_with_parent,  # else they outlive a validator that gets `kill -9`
             initargs=(os.getpid(),),
         )
 
     def _renew_pool(self) -> None:
-        """Another pool; whoever waits at the old one is told that it broke."""
+        """Replace the pool; futures of the old one raise BrokenProcessPool."""
         old, self._pool = self._pool, self._new_pool()
         _end(old)
 
 
-def look_at(
+def run_check(
     job: Job,
-    what: What,
+    kind: CheckKind,
     result_hash: bytes,
     proof: str | None,
     data: Data | None,
     leaves: tuple[int, ...],
     siblings: bytes,
 ) -> Finding:
-    """One cheap check; runs in the pool, and in tests by itself."""
+    """Do one cheap check; runs in the pool."""
     check: Callable[[], None]
-    if what == "claim":
+    if kind == "claim":
         content = None if data is None else data.read()
         check = lambda: job.check(Outcome(result_hash, proof, content))  # noqa: E731
     else:
@@ -144,7 +146,7 @@ def look_at(
         check()
     except (InvalidProof, WrongResult) as error:
         return Finding(False, str(error))
-    except KernelError as error:  # no room, or an input that is gone: nothing is known
+    except KernelError as error:  # no memory, or an input is gone: nothing is known
         return Finding(None, str(error))
     return Finding(True)
 

@@ -1,15 +1,14 @@
-"""The validator as a process: the files it uses, the device it checks with, the port it listens at.
+"""The validator as a process: its files, the devices it checks with, the port it listens at.
 
     serve(ServeRequest(port=8080), Policy(), PlainReporter())     # until SIGTERM or Ctrl-C
 
-One directory holds everything: `validator.sqlite` and the bytes of models, inputs and results in
-`blobs/`. One process serves it at a time; `customers`, `workers` and `payouts` may run beside it.
+One directory holds everything: `validator.sqlite`, and in `blobs/` the bytes of models, inputs and
+results. One process at a time serves it; `customers`, `workers` and `payouts` may run beside it.
 """
 
 import asyncio
 import resource
 import socket
-from contextlib import closing
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -33,22 +32,22 @@ from engine.validator.http.routes import create_app
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.market import Address, Market
 from engine.validator.policy.audit_policy import Policy
-from engine.validator.result_checker import Inspector
+from engine.validator.result_checker import ResultChecker
 from engine.validator.service import Service
-from engine.validator.store.database import Books
+from engine.validator.store.database import Store
 from kernels.devices import chosen_devices
 
 PING_SECONDS = 20.0
 STOP_SECONDS = 5
 MOST_CONNECTIONS = 1024
-"""Of workers and customers together, where the process may have twice as many open files."""
+"""Of workers and customers together; at most half of the process's file descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeRequest:
     """What the operator asked for.
 
-    `public_url`: as workers dial it, where that is not what this process itself listens at.
+    `public_url`: as workers dial it, where that is not the address this process listens at.
     """
 
     chain_id: str
@@ -67,36 +66,36 @@ class ServeRequest:
     tls_key: Path | None = None
 
 
-def books_path(directory: Path | None) -> Path:
-    """Where the validator's database is."""
+def database_path(directory: Path | None) -> Path:
+    """Return the path of the validator's database."""
     return (directory or state_directory() / "validator") / "validator.sqlite"
 
 
 def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
-    """Serve until asked to end. Raises the wings' errors."""
-    path = books_path(request.directory)
+    """Serve until asked to end. Raises errors of engine, kernels and node_client."""
+    path = database_path(request.directory)
     lock = lock_file(
         path.with_suffix(".lock"),
-        _("another validator works with {path}").format(path=path),
+        _("another validator uses {path}").format(path=path),
         _("Stop it first, or give this one another directory with --directory."),
     )
     with (
         lock,
         listen_at(request.host, request.port, "--port") as listening,
-        closing(Books.open(path, policy)) as books,
+        Store.open(path, policy) as store,
     ):
         blobs = BlobCache(path.parent / "blobs", request.blob_bytes)
         kinds = InstalledKinds(load_kinds(request.kinds), request.job_limits, blobs)
         address = Address(request.chain_id, _public_url(request, listening))
         setup = Setup(threads=request.threads)
         with WorkshopThread(chosen_devices(request.devices), report, setup=setup) as shop:
-            inspector = Inspector(kinds, blobs, shop.desk)
+            checker = ResultChecker(kinds, blobs, shop.desk)
             try:
-                market = Market(books, kinds, address, guests=request.guests)
-                service = Service(market, inspector, blobs, books, report)
+                market = Market(store, kinds, address, guests=request.guests)
+                service = Service(market, checker, blobs, store, report)
                 _serve(request, service, kinds, listening, address, report, shop)
             finally:
-                inspector.close()
+                checker.close()
         if shop.error is not None:
             raise shop.error
 
@@ -116,7 +115,7 @@ def _serve(
         host, port = listening.getsockname()[:2]
         report(ValidatorStarted(address.chain_id, address.url, f"{host}:{port}"))
         try:
-            await service.run(stopping, lambda: shop.is_alive())
+            await service.run(stopping, shop.is_alive)
         except Exception as error:  # noqa: BLE001 - raised again when the server has ended
             failure.append(error)
             stop()
@@ -158,9 +157,9 @@ def _public_url(request: ServeRequest, listening: socket.socket) -> str:
     scheme = "wss" if request.tls_certificate is not None else "ws"
     if request.host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         raise BadInput(
-            _("workers sign the address that they dial, and {host} is none").format(
-                host=request.host or '""'
-            ),
+            _(
+                "workers sign the address that they dial, and {host} is not one they can dial"
+            ).format(host=request.host or '""'),
             advice=_("Say how workers reach this machine: --public-url wss://HOST/worker"),
         )
     host = f"[{request.host}]" if ":" in request.host else request.host

@@ -1,10 +1,10 @@
-"""The market at work: carries its actions out, on one event loop, and brings it what comes back.
+"""Performs the market's actions on one event loop, and brings back what comes of them.
 
-    service = Service(market, inspector, blobs, books, kinds, report)
-    await service.run(stopping)          # restores, then looks at the clock until it is asked to end
+    service = Service(market, checker, blobs, store, report)
+    await service.run(stopping)          # restores, then ticks until it is asked to end
 
-Nothing here waits for a worker: what is to be sent goes into the connection's own bounded queue, and
-whoever does not read is hung up on. What takes time is a task of its own, and its end an event.
+Nothing here waits for a worker: what is to be sent goes into the connection's bounded outbox, and a
+worker that does not read is disconnected. What takes time runs as a task of its own.
 """
 
 import asyncio
@@ -20,11 +20,18 @@ from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
 from engine.poc_protocol.frames import Frame, ProtocolError
 from engine.poc_protocol.outbox import Outbox
 from engine.runtime.errors import NoDevice
-from engine.validator.market.actions import Action, Closed, FetchData, HangUp, Inspect, Send, Tell
+from engine.validator.market.actions import (
+    Action,
+    CheckResult,
+    Closed,
+    FetchData,
+    HangUp,
+    Send,
+)
 from engine.validator.market.market import Market
-from engine.validator.result_checker import Inspector
-from engine.validator.store.database import Books
-from engine.validator.store.requirements import Facts
+from engine.validator.result_checker import ResultChecker
+from engine.validator.store.database import Store
+from engine.validator.store.requirements import Requirements
 from engine.validator.store.tasks import TaskRow
 
 TICK_SECONDS = 0.25
@@ -39,18 +46,18 @@ class Service:
     def __init__(
         self,
         market: Market,
-        inspector: Inspector,
+        checker: ResultChecker,
         blobs: BlobCache,
-        books: Books,
+        store: Store,
         report: Reporter,
     ) -> None:
         self.market = market
         self.blobs = blobs
-        self.books = books
-        self._inspector = inspector
+        self.store = store
+        self._checker = checker
         self._report = report
         self._outboxes: dict[int, Outbox] = {}
-        self._links = itertools.count(1)
+        self._connection_ids = itertools.count(1)
         self._running: set[asyncio.Task[None]] = set()
         self._died: BaseException | None = None
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
@@ -58,13 +65,13 @@ class Service:
     async def run(
         self, stopping: asyncio.Event, can_compute: Callable[[], bool] = lambda: True
     ) -> None:
-        """Take up what was open, and look at the clock until the end. Raises DatabaseError, and
-        what else a task beside it died of: a verdict that never comes would hold a reward for ever.
+        """Resume what was open, and tick until the end. Raises DatabaseError, or what a task died of:
+        a verdict that never comes would hold a reward for ever.
 
-        Without a device that computes results again no verdict could be given: raises NoDevice.
+        Raises NoDevice where no device is left to check results with.
         """
-        for task in self.books.tasks.open():
-            self.blobs.hold(_refs(task.facts))
+        for task in self.store.tasks.open():
+            self.blobs.hold(_refs(task.requirements))
         self.perform(self.market.restore())
         while not stopping.is_set():
             if not can_compute():
@@ -81,58 +88,63 @@ class Service:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def post(
-        self, customer: str, payload: dict[str, Any], facts: Facts, reward: int, deadline: float
+        self,
+        customer: str,
+        payload: dict[str, Any],
+        requirements: Requirements,
+        reward: int,
+        deadline: float,
     ) -> TaskRow:
         """Take a customer's task. Raises NoCredit."""
-        self.blobs.hold(_refs(facts))
+        self.blobs.hold(_refs(requirements))
         try:
-            task, actions = self.market.post(customer, payload, facts, reward, deadline)
+            task, actions = self.market.post(customer, payload, requirements, reward, deadline)
         except BaseException:
-            self.blobs.release(_refs(facts))
+            self.blobs.release(_refs(requirements))
             raise
         self.perform(actions)
         return task
 
     def enter(self, outbox: Outbox, fetch: Callable[[FetchData], Coroutine[Any, Any, bool]]) -> int:
-        """A worker has connected. `fetch` gets the data of a result from it."""
-        link = next(self._links)
-        self._outboxes[link] = outbox
-        self._fetch[link] = fetch
-        self.perform(self.market.connected(link))
-        return link
+        """Take a worker that has connected. `fetch` gets the data of a result from it."""
+        connection = next(self._connection_ids)
+        self._outboxes[connection] = outbox
+        self._fetch[connection] = fetch
+        self.perform(self.market.connected(connection))
+        return connection
 
-    def leave(self, link: int) -> None:
-        """It is gone."""
-        del self._outboxes[link], self._fetch[link]
-        self.perform(self.market.left(link))
+    def leave(self, connection: int) -> None:
+        """Take note that it is gone."""
+        del self._outboxes[connection], self._fetch[connection]
+        self.perform(self.market.left(connection))
 
-    def hear(self, link: int, frame: Frame) -> None:
-        """It said something."""
-        self.perform(self.market.heard(link, frame))
+    def hear(self, connection: int, frame: Frame) -> None:
+        """Pass its frame on to the market."""
+        self.perform(self.market.heard(connection, frame))
 
-    def refuse(self, link: int, code: RefusalCode) -> None:
-        """It said something that cannot be used, and names no job."""
-        if (outbox := self._outboxes.get(link)) is not None:
+    def refuse(self, connection: int, code: RefusalCode) -> None:
+        """Answer a frame that cannot be used and names no job."""
+        if (outbox := self._outboxes.get(connection)) is not None:
             outbox.put(ProtocolError(code=code))
 
     def perform(self, actions: list[Action]) -> None:
-        """Carry out what the market decided."""
+        """Perform what the market decided."""
         for action in actions:
             match action:
-                case Send(link, frame):
-                    if (outbox := self._outboxes.get(link)) is not None:
+                case Send(connection, frame):
+                    if (outbox := self._outboxes.get(connection)) is not None:
                         outbox.put(frame)
-                case HangUp(link, reason):
-                    if (outbox := self._outboxes.get(link)) is not None:
+                case HangUp(connection, reason):
+                    if (outbox := self._outboxes.get(connection)) is not None:
                         outbox.close(reason)
                 case FetchData():
                     self._start(self._bring(action))
-                case Inspect():
-                    self._start(self._look(action))
+                case CheckResult():
+                    self._start(self._check(action))
                 case Closed(task_id):
-                    self.blobs.release(_refs(self.books.tasks.existing(task_id).facts))
-                case Tell(event):
-                    self._report(event)
+                    self.blobs.release(_refs(self.store.tasks.existing(task_id).requirements))
+                case _:
+                    self._report(action)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -145,19 +157,19 @@ class Service:
             self._died = self._died or task.exception()
 
     async def _bring(self, wanted: FetchData) -> None:
-        fetch = self._fetch.get(wanted.link)
+        fetch = self._fetch.get(wanted.connection)
         complete = fetch is not None and await fetch(wanted)
         self.perform(self.market.fetched(wanted.job_id, complete=complete))
 
-    async def _look(self, inspect: Inspect) -> None:
-        job = self.books.jobs.find(inspect.job_id)
+    async def _check(self, wanted: CheckResult) -> None:
+        job = self.store.jobs.find(wanted.job_id)
         if job is None:
             return
-        finding = await self._inspector.inspect(
-            job, self.books.jobs.payload(job.job_id), inspect.what, inspect.siblings
+        finding = await self._checker.check(
+            job, self.store.jobs.payload(job.job_id), wanted.kind, wanted.siblings
         )
-        self.perform(self.market.found(inspect.job_id, inspect.what, finding))
+        self.perform(self.market.checked(wanted.job_id, wanted.kind, finding))
 
 
-def _refs(facts: Facts) -> list[BlobRef]:
-    return [BlobRef(sha256, size) for sha256, size in facts.blobs]
+def _refs(requirements: Requirements) -> list[BlobRef]:
+    return [BlobRef(sha256, size) for sha256, size in requirements.blobs]

@@ -1,8 +1,8 @@
-"""A worker's WebSocket: text in, frames to the market, frames out; bytes of blobs both ways.
+"""A worker's WebSocket: frames to and from the market; bytes of blobs both ways.
 
-One coroutine reads, another writes, and the connection lives as long as both. A frame that cannot be
-used is answered with a `protocol_error` and the connection lives on, one of more than 32 MiB excepted.
-A worker that says too much is hung up on.
+One coroutine reads, another writes, and the connection lasts as long as both. A frame that cannot be
+used is answered with a `protocol_error`, and the connection stays, unless it has more than 32 MiB. A
+worker that sends too many frames is disconnected.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES, Service
 FRAMES_A_SECOND = 50.0
 FRAMES_AT_ONCE = 500.0
 CHUNK_PATIENCE = 30.0
-"""Seconds that a worker has for each chunk of its result."""
+"""Seconds for each chunk of a worker's result."""
 POLICY_VIOLATION = 1008
 
 
@@ -39,7 +39,7 @@ class WorkerSocket:
     """One connection of a worker."""
 
     def __init__(self, socket: WebSocket, service: Service, most_data: int) -> None:
-        """`most_data`: bytes that a result may have."""
+        """`most_data`: the most bytes of a result's data."""
         self._socket = socket
         self._service = service
         self._most_data = most_data
@@ -48,12 +48,12 @@ class WorkerSocket:
         self._inline: dict[str, bytes] = {}
         self._chunks: dict[tuple[str, str], asyncio.Queue[BlobChunk]] = {}
         self._outbox = Outbox(frames=OUTBOX_FRAMES, size=OUTBOX_BYTES)
-        self._link = 0
+        self._connection = 0
 
     async def serve(self) -> None:
-        """Until one of the two has enough."""
+        """Serve until either side closes."""
         await self._socket.accept()
-        self._link = self._service.enter(self._outbox, self._fetch)
+        self._connection = self._service.enter(self._outbox, self._fetch)
         writer = asyncio.create_task(self._write())
         reader = asyncio.create_task(self._read())
         try:
@@ -62,7 +62,7 @@ class WorkerSocket:
             for task in (writer, reader):
                 task.cancel()
             await asyncio.gather(writer, reader, return_exceptions=True)
-            self._service.leave(self._link)
+            self._service.leave(self._connection)
 
     async def _write(self) -> None:
         with suppress(RuntimeError, WebSocketDisconnect):  # it is gone, as the reader will find
@@ -76,34 +76,34 @@ class WorkerSocket:
                 return
             text = message.get("text")
             if self._frame_rate.take() > 0:
-                self._outbox.close("it says too much")
+                self._outbox.close("it sends too many frames")
                 await asyncio.sleep(CHUNK_PATIENCE)  # until the writer has closed
                 return
-            self._hear(self._decoder.decode(message.get("bytes") or b"" if text is None else text))
-            await asyncio.sleep(0)  # a worker that floods takes turns with the others
+            self._take(self._decoder.decode(message.get("bytes") or b"" if text is None else text))
+            await asyncio.sleep(0)  # a worker that floods must not starve the others
 
-    def _hear(self, said: Frame | Refusal | None) -> None:
-        match said:
+    def _take(self, frame: Frame | Refusal | None) -> None:
+        match frame:
             case None:
                 return
             case Refusal(code, job_id):
                 if job_id is None:
-                    self._service.refuse(self._link, code)
+                    self._service.refuse(self._connection, code)
             case BlobRequest():
-                self._give(said)
+                self._send_blob(frame)
             case BlobChunk():
-                queue = self._chunks.get((said.job_id, said.sha256))
-                if queue is not None and not queue.full():  # each is asked for by itself
-                    queue.put_nowait(said)
+                queue = self._chunks.get((frame.job_id, frame.sha256))
+                if queue is not None and not queue.full():  # one is asked for at a time
+                    queue.put_nowait(frame)
             case _:
-                if isinstance(said, JobResult):
-                    self._keep_inline(said)
-                self._service.hear(self._link, said)
+                if isinstance(frame, JobResult):
+                    self._keep_inline(frame)
+                self._service.hear(self._connection, frame)
 
-    def _give(self, asked: BlobRequest) -> None:
-        """Bytes that a job of this worker's names."""
+    def _send_blob(self, asked: BlobRequest) -> None:
+        """Send bytes that a job of this worker names."""
         data = None
-        size = self._service.market.size_for(self._link, asked.job_id, asked.sha256)
+        size = self._service.market.size_for(self._connection, asked.job_id, asked.sha256)
         if size is not None:
             with suppress(BlobError):
                 part = self._service.blobs.read(
@@ -114,7 +114,7 @@ class WorkerSocket:
         self._outbox.put(chunk)
 
     def _keep_inline(self, result: JobResult) -> None:
-        """Data that came in the result itself: the market asks for it before the next frame is read."""
+        """Keep data that came in the result itself, for the market's FetchData that follows at once."""
         self._inline.clear()
         if result.data is not None and result.data.inline is not None:
             with suppress(binascii.Error, ValueError):
@@ -123,13 +123,13 @@ class WorkerSocket:
                     self._inline[result.job_id] = content
 
     async def _fetch(self, wanted: FetchData) -> bool:
-        """The data of a result into the cache. False where it is not to be had, or is another one."""
+        """Fetch a result's data into the cache. Return False if it does not come, or does not fit."""
         if wanted.size > self._most_data:
             return False
         inline = self._inline.pop(wanted.job_id, None)
         try:
             receiving = self._service.blobs.receive(BlobRef(wanted.sha256, wanted.size))
-        except (EngineError, OSError):  # no room in the cache, or on the disk
+        except (EngineError, OSError):  # no room in the cache or on the disk
             return False
         try:
             if inline is not None:

@@ -2,8 +2,8 @@
 
 Read them in this order:
 
-    routes.py      what can be asked; schemas.py are its bodies
-    handlers.py    what is done
+    routes.py      the routes; schemas.py has their bodies
+    handlers.py    what the routes do
     body_limit.py  how large a body may be
     client.py      a customer's end
 """

@@ -1,4 +1,4 @@
-"""Refuses a body that is too long, before it is in memory: with 413, a stranger's with 401."""
+"""Refuses a body that is too long before it is in memory: with 413, or 401 without a token."""
 
 import contextlib
 import json
@@ -8,18 +8,18 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STRANGER_BYTES = 64 * 2**10
-"""The most that is read, and parsed, of a body before its sender's token is looked at."""
+ANONYMOUS_BYTES = 64 * 2**10
+"""The longest body that is read and parsed without a customer's token."""
 
 
 class _TooLong(Exception):
-    """More came than may."""
+    """The body is longer than allowed."""
 
 
 class BodyLimit:
     """ASGI middleware: JSON bodies up to `most` bytes, blobs (PUT /blobs/...) up to `most_blob`.
 
-    What is longer than STRANGER_BYTES comes with a token that `knows` says yes to.
+    What is longer than ANONYMOUS_BYTES needs a token for which `knows` is true.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class BodyLimit:
         self._knows = knows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting."""
+        """Pass the request on, counting its bytes."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         most = self._most_blob if scope["path"].startswith("/blobs/") else self._most
-        allowed = min(most, STRANGER_BYTES)
+        allowed = min(most, ANONYMOUS_BYTES)
         came, begun = _declared(headers), False
         may_be_long = came > allowed or "transfer-encoding" in headers
         if may_be_long and self._is_known(headers):

@@ -4,8 +4,7 @@
     posted = market.post("synthetic", payload, reward="10", deadline=time.time() + 3600)
     task = market.task(posted["task_id"])
 
-Answers are bounded in size and time. Everything that is raised is a MarketError, or what a person got
-wrong (BadInput).
+Answers are bounded in size and time. What is raised is a MarketError, MarketRefused, or BadInput.
 """
 
 import json
@@ -24,14 +23,14 @@ _PIECE = 2**16
 
 
 class MarketError(EngineError):
-    """The market cannot be reached, or answers something that is none."""
+    """The market cannot be reached, or its answer is not a market's."""
 
     exit_code = 3
     advice = _("Check the market's address (--market) and that the validator runs.")
 
 
-class Refused(EngineError):
-    """The market said no. `status` is HTTP's."""
+class MarketRefused(EngineError):
+    """The market refused a request. `status` is HTTP's."""
 
     exit_code = 3
 
@@ -41,13 +40,13 @@ class Refused(EngineError):
 
 
 class MarketClient:
-    """See the module. Close it, or let it go."""
+    """See the module."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        """Raises BadInput for an address that is none."""
+        """Raises BadInput for an invalid address or token."""
         if not url.startswith(("http://", "https://")):
             raise BadInput(
-                _("{url!r} is no market's address").format(url=url[:80]),
+                _("{url!r} is not an HTTP address").format(url=url[:80]),
                 advice=_("It looks like http://localhost:8080"),
             )
         self.url = url.rstrip("/")
@@ -55,13 +54,13 @@ class MarketClient:
         self._session.headers["user-agent"] = "cpc-engine"
         if token is not None:
             if not (token.isascii() and token.isprintable()) or " " in token:
-                raise BadInput(_("the token is none: it is one word, cpc_..."))
+                raise BadInput(_("the token is not valid: it is one word, cpc_..."))
             self._session.headers["authorization"] = f"Bearer {token}"
 
     def post(
         self, challenge_type: str, payload: dict[str, Any], *, reward: str, deadline: float
     ) -> dict[str, Any]:
-        """Post a task; gives its `task_id`, `status` and `created_at`."""
+        """Post a task; return its `task_id`, `status` and `created_at`."""
         task = {
             "challenge_type": challenge_type,
             "payload": payload,
@@ -71,26 +70,26 @@ class MarketClient:
         return self._json("POST", "/tasks", body=json.dumps(task).encode())
 
     def task(self, task_id: str) -> dict[str, Any]:
-        """One task."""
+        """Return one task."""
         return self._json("GET", f"/tasks/{quote(task_id, safe='')}")
 
     def tasks(self, **filters: Any) -> dict[str, Any]:
-        """Some tasks: `status`, `challenge_type`, `limit`, `offset`."""
+        """Return tasks; filters: `status`, `challenge_type`, `limit`, `offset`."""
         given = {name: value for name, value in filters.items() if value is not None}
         return self._json("GET", f"/tasks?{urlencode(given)}")
 
     def data(self, task_id: str) -> bytes:
-        """The bytes of a closed task's result."""
+        """Return the bytes of a closed task's result."""
         return self._exchange(
             "GET", f"/tasks/{quote(task_id, safe='')}/data", most=2**30, retried=True
         )
 
     def put_blob(self, sha256: str, content: bytes) -> None:
-        """Hand in bytes that a payload names."""
+        """Upload bytes that a payload names."""
         self._json("PUT", f"/blobs/{sha256}", body=content, kind="application/octet-stream")
 
     def account(self) -> dict[str, Any]:
-        """The customer's own account."""
+        """Return the customer's own account."""
         return self._json("GET", "/account")
 
     def _json(
@@ -104,7 +103,7 @@ class MarketClient:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise MarketError(_("{url} answers what is no market's").format(url=self.url))
+            raise MarketError(_("{url} does not answer as a market does").format(url=self.url))
         return value
 
     def _exchange(
@@ -134,20 +133,22 @@ class MarketClient:
                 break
             except requests.RequestException as error:
                 if attempt == 0 and retried:
-                    continue  # a connection that was kept alive may be gone
+                    continue  # a kept-alive connection may be gone
                 raise MarketError(
                     _("no answer from {url}: {error}").format(url=self.url, error=_reason(error))
                 ) from None
         if 200 <= status < 300:
             return content
-        raise Refused(status, _detail(content) or f"HTTP {status}", advice=_ADVICE.get(status))
+        raise MarketRefused(
+            status, _detail(content) or f"HTTP {status}", advice=_ADVICE.get(status)
+        )
 
 
 _ADVICE = {
-    401: _("Give your token: --token-file FILE, or CPC_TOKEN. The operator hands it out."),
+    401: _("Give your token: --token-file FILE, or CPC_TOKEN. The validator's operator issues it."),
     402: _("Post with a smaller --reward, or ask the validator's operator for credit."),
     404: _("Look at what there is: cpc-engine tasks list"),
-    429: _("Wait a little, and try again."),
+    429: _("Wait a little and try again."),
 }
 
 
@@ -171,7 +172,7 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _detail(content: bytes) -> str:
-    """The complaint's sentence, or nothing."""
+    """Return the sentence of an error, or nothing."""
     try:
         detail = json.loads(content)["detail"]
     except (ValueError, KeyError, TypeError):

@@ -1,9 +1,9 @@
-"""What the HTTP routes do: tokens, rates, tasks in, results out. `routes.py` names the routes."""
+"""What the routes of `routes.py` do: tokens, rate limits, tasks in, results out."""
 
 import asyncio
 import hashlib
 import json
-from collections import Counter as Tally
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
 from engine.poc_protocol.frames import FROM_VALIDATOR, Job, encode
 from engine.poc_protocol.rate_limit import RateLimiter
-from engine.validator.http import schemas as messages
+from engine.validator.http import schemas
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
 from engine.validator.store.customers import NoCredit
@@ -29,7 +29,7 @@ from node_client.networks import format_cpc, parse_cpc
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """How much is taken. Rates in requests a second, by customer or else by the asker's address."""
+    """Limits of the HTTP server. Rates: requests per second, per customer or else per address."""
 
     body: int = MAX_FRAME_BYTES
     posts: float = 20.0
@@ -41,8 +41,8 @@ class HttpLimits:
     workers_an_address: int = 32
 
 
-class Counter:
-    """See the module. Every method is for the event loop."""
+class Handlers:
+    """See the module. Not thread-safe: for the event loop."""
 
     def __init__(self, service: Service, kinds: InstalledKinds, limits: HttpLimits) -> None:
         self._service = service
@@ -50,15 +50,15 @@ class Counter:
         self._limits = limits
         self._posts = RateLimiter(limits.posts, limits.posts_at_once)
         self._reads = RateLimiter(limits.reads, limits.reads_at_once)
-        self._workers: Tally[str] = Tally()
+        self._workers: Counter[str] = Counter()
 
     def customer(self, request: Request, bearer: HTTPAuthorizationCredentials | None) -> str:
-        """Whose token this is. Raises 401, or 429: also for those who try tokens out."""
+        """Return whose token this is. Raises 401, or 429, also for those who guess tokens."""
         name = None
         if bearer is not None:
-            name = self._service.books.customers.by_token(bearer.credentials)
+            name = self._service.store.customers.by_token(bearer.credentials)
         if name is None:
-            self.meter_reads(request)
+            self.limit_reads(request)
             raise HTTPException(
                 401,
                 "a customer's token is needed: Authorization: Bearer cpc_...",
@@ -67,22 +67,22 @@ class Counter:
         _demand(self._posts.take(name))
         return name
 
-    def meter_reads(self, request: Request) -> None:
-        """Raises 429 where this address asks too often."""
+    def limit_reads(self, request: Request) -> None:
+        """Raise 429 where this address asks too often."""
         _demand(self._reads.take(_address(request)))
 
-    async def post(self, customer: str, task: messages.NewTask) -> TaskRow:
+    async def post(self, customer: str, task: schemas.NewTask) -> TaskRow:
         """Take a task, or raise what is wrong with it."""
-        if task.deadline <= self._service.books.clock():
+        if task.deadline <= self._service.store.clock():
             raise HTTPException(409, "the deadline has passed")
         payload = dict(task.payload)
         if payload.setdefault("challenge_type", task.challenge_type) != task.challenge_type:
             raise HTTPException(422, "the payload names another challenge_type than the task")
         try:
             reward = parse_cpc(task.reward)
-            facts = await asyncio.to_thread(self._kinds.facts, payload)
+            requirements = await asyncio.to_thread(self._kinds.requirements, payload)
             await asyncio.to_thread(_check_frame, payload)
-            return self._service.post(customer, payload, facts, reward, task.deadline)
+            return self._service.post(customer, payload, requirements, reward, task.deadline)
         except (JobRefused, InvalidData) as error:
             raise HTTPException(422, str(error)) from None
         except MissingBlob as error:
@@ -91,29 +91,29 @@ class Counter:
             raise HTTPException(402, str(error)) from None
 
     def task(self, task_id: str) -> TaskRow:
-        """The task, or 404."""
-        task = self._service.books.tasks.task(task_id)
+        """Return the task. Raises 404."""
+        task = self._service.store.tasks.task(task_id)
         if task is None:
             raise HTTPException(404, "there is no such task")
         return task
 
     def data(self, task: TaskRow) -> StreamingResponse:
-        """The bytes of a task's result. Raises 404 where it has none, 409 where it is open."""
+        """Return the bytes of a task's result. Raises 404 where it has none, 409 where it is open."""
         if task.is_open:
             raise HTTPException(409, "the task is not closed yet")
-        job = None if task.job_id is None else self._service.books.jobs.find(task.job_id)
+        job = None if task.job_id is None else self._service.store.jobs.find(task.job_id)
         if job is None or job.data is None or job.data_size is None:
             raise HTTPException(404, "this task's result has no data besides its hash")
         ref = BlobRef(job.data, job.data_size)
         if not self._service.blobs.has(ref):
-            raise HTTPException(404, "the data was not fetched in time, and is not kept any more")
+            raise HTTPException(404, "the data was not fetched in time and is no longer stored")
         return StreamingResponse(
             self._parts(ref),
             media_type="application/octet-stream",
             headers={"content-length": str(ref.size)},
         )
 
-    async def keep(self, sha256: str, request: Request) -> messages.Blob:
+    async def keep(self, sha256: str, request: Request) -> schemas.Blob:
         """Bytes for a payload to name. Raises 422 where they have another hash, 507 without room."""
         content = await request.body()
         if await asyncio.to_thread(_sha256, content) != sha256:
@@ -122,15 +122,15 @@ class Counter:
             ref = await asyncio.to_thread(self._service.blobs.put, content)
         except CacheFull as error:
             raise HTTPException(507, str(error)) from None
-        return messages.Blob(sha256=ref.sha256, size=ref.size)
+        return schemas.Blob(sha256=ref.sha256, size=ref.size)
 
-    def account(self, name: str) -> messages.Account:
-        """A customer's own account."""
-        credit = self._service.books.customers.credit(name)
-        return messages.Account(name=name, credit=format_cpc(credit))
+    def account(self, name: str) -> schemas.CustomerAccount:
+        """Return a customer's own account."""
+        credit = self._service.store.customers.credit(name)
+        return schemas.CustomerAccount(name=name, credit=format_cpc(credit))
 
-    async def let_in(self, socket: WebSocket) -> None:
-        """A worker's connection, unless there are too many."""
+    async def serve_worker(self, socket: WebSocket) -> None:
+        """Serve a worker's connection, unless there are too many."""
         address = _address(socket)
         full = self._workers.total() >= self._limits.workers
         if full or self._workers[address] >= self._limits.workers_an_address:
@@ -150,14 +150,14 @@ class Counter:
 
 
 def _check_frame(payload: dict[str, object]) -> None:
-    """Whether a worker would take a frame with this payload: depth, size, and that it is JSON."""
+    """Raise 422 for a payload whose frame no worker would take: too deep, too large, not JSON."""
     try:
         json.dumps(payload, ensure_ascii=False).encode()  # a lone surrogate cannot be
         text = encode(Job(job_id="0" * 32, task_id="0" * 36, payload=payload, deadline=0.0))
     except (ValueError, RecursionError) as error:
-        raise HTTPException(422, f"the payload is not to be sent: {error}") from None
+        raise HTTPException(422, f"the payload cannot be sent: {error}") from None
     if isinstance(refusal := Decoder(FROM_VALIDATOR).decode(text), Refusal):
-        raise HTTPException(422, f"the payload is not to be sent: {refusal.detail}")
+        raise HTTPException(422, f"the payload cannot be sent: {refusal.detail}")
 
 
 def _demand(wait: float) -> None:

@@ -1,9 +1,9 @@
-"""The market over HTTP, and the workers' door: an ASGI application.
+"""The market over HTTP, and the WebSocket of workers: an ASGI application.
 
     app = create_app(service, kinds, HttpLimits())      # /docs shows it, /openapi.json describes it
 
-Anybody may look at tasks; posting, bytes in and bytes out are for customers, by their token. A body
-is parsed no deeper, and taken no longer, than a worker would take it, and a stranger's is short.
+Anybody may look at tasks; posting tasks and transferring bytes needs a customer's token. A body may be
+as long and as deeply nested as a worker would take it, and without a token it must be short.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from engine import __version__
-from engine.validator.http import schemas as messages
+from engine.validator.http import schemas
 from engine.validator.http.body_limit import BodyLimit
-from engine.validator.http.handlers import Counter, HttpLimits
+from engine.validator.http.handlers import Handlers, HttpLimits
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
 
-MOST_FAULTS = 10
-"""Of a request's shape that are told."""
+MOST_ERRORS = 10
+"""Errors in a request's fields that are listed."""
 
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="token", description="A customer's token, cpc_..."
@@ -43,35 +43,35 @@ def create_app(
     *,
     run: Callable[[asyncio.Event], Awaitable[None]] | None = None,
 ) -> FastAPI:
-    """The application. `run` is what goes on beside it from its start to its end: `service.run`."""
+    """Return the application. `run` runs beside it from start to end, by default `service.run`."""
     app = FastAPI(
         title="ComputeChain task market",
         version=__version__,
         description=__doc__,
-        lifespan=_beside(run or service.run),
-        responses={429: {"model": messages.Complaint, "description": "Too many requests"}},
+        lifespan=_lifespan_of(run or service.run),
+        responses={429: {"model": schemas.Complaint, "description": "Too many requests"}},
     )
-    counter = Counter(service, kinds, limits)
+    handlers = Handlers(service, kinds, limits)
     app.add_middleware(
         BodyLimit,
         most=limits.body,
         most_blob=kinds.limits.data_bytes,
-        knows=lambda token: service.books.customers.by_token(token) is not None,
+        knows=lambda token: service.store.customers.by_token(token) is not None,
     )
-    app.add_exception_handler(RequestValidationError, _refuse_shape)
+    app.add_exception_handler(RequestValidationError, _refuse_fields)
     app.add_exception_handler(405, _refuse_method)
     refused: dict[int | str, dict[str, Any]] = {
-        status: {"model": messages.Complaint, "description": why}
+        status: {"model": schemas.Complaint, "description": why}
         for status, why in {
-            400: "The body is no JSON",
+            400: "The body is not valid JSON",
             401: "No valid token",
             402: "The customer's credit does not cover the reward",
             403: "Another customer's",
-            404: "There is none",
-            409: "It cannot be done as things stand",
+            404: "Not found",
+            409: "Not possible in the present state",
             413: "The body is too long",
             422: "Not a valid request",
-            507: "There is no room for it",
+            507: "No room for it",
         }.items()
     }
 
@@ -81,17 +81,17 @@ def create_app(
     @app.post(
         "/tasks",
         status_code=201,
-        response_model=messages.Posted,
+        response_model=schemas.Posted,
         responses=may(400, 401, 402, 409, 413, 422),
     )
     async def post_task(
-        task: messages.NewTask, request: Request, response: Response, bearer: Bearer
-    ) -> messages.Posted:
+        task: schemas.NewTask, request: Request, response: Response, bearer: Bearer
+    ) -> schemas.Posted:
         """Post a task. The reward is taken from the customer's credit."""
-        customer = counter.customer(request, bearer)
-        posted = await counter.post(customer, task)
+        customer = handlers.customer(request, bearer)
+        posted = await handlers.post(customer, task)
         response.headers["location"] = f"/tasks/{posted.task_id}"
-        return messages.Posted(
+        return schemas.Posted(
             task_id=posted.task_id,
             status=posted.status,
             created_at=posted.created_at,
@@ -99,20 +99,20 @@ def create_app(
 
     @app.get(
         "/tasks",
-        response_model=messages.TaskList,
+        response_model=schemas.TaskList,
         responses=may(422),
         openapi_extra=_OPTIONAL_TOKEN,
     )
     async def list_tasks(
-        query: Annotated[messages.Query, Query()], request: Request
-    ) -> messages.TaskList:
+        query: Annotated[schemas.Query, Query()], request: Request
+    ) -> schemas.TaskList:
         """Tasks, the newest first."""
-        counter.meter_reads(request)
-        page = service.books.tasks.page(
+        handlers.limit_reads(request)
+        page = service.store.tasks.page(
             query.status or None, query.challenge_type or None, query.limit, query.offset
         )
-        return messages.TaskList(
-            tasks=[messages.show(service.books, task) for task in page.tasks],
+        return schemas.TaskList(
+            tasks=[schemas.show(service.store, task) for task in page.tasks],
             total=page.total,
             limit=query.limit,
             offset=query.offset,
@@ -120,16 +120,16 @@ def create_app(
 
     @app.get(
         "/tasks/{task_id}",
-        response_model=messages.TaskView,
+        response_model=schemas.TaskView,
         responses=may(401, 404, 422),
         openapi_extra=_OPTIONAL_TOKEN,
     )
-    async def get_task(task_id: TaskId, request: Request, bearer: Bearer) -> messages.TaskView:
+    async def get_task(task_id: TaskId, request: Request, bearer: Bearer) -> schemas.TaskView:
         """One task, with its result once it is closed; payload and data are for its customer."""
-        counter.meter_reads(request)
-        customer = None if bearer is None else counter.customer(request, bearer)
-        task = counter.task(task_id)
-        return messages.show(service.books, task, to_customer=task.customer == customer)
+        handlers.limit_reads(request)
+        customer = None if bearer is None else handlers.customer(request, bearer)
+        task = handlers.task(task_id)
+        return schemas.show(service.store, task, to_customer=task.customer == customer)
 
     @app.get(
         "/tasks/{task_id}/data",
@@ -139,15 +139,15 @@ def create_app(
     )
     async def get_data(task_id: TaskId, request: Request, bearer: Bearer) -> StreamingResponse:
         """The result's own bytes, for the task's customer."""
-        customer = counter.customer(request, bearer)
-        task = counter.task(task_id)
+        customer = handlers.customer(request, bearer)
+        task = handlers.task(task_id)
         if task.customer != customer:
             raise HTTPException(403, "this is another customer's task")
-        return counter.data(task)
+        return handlers.data(task)
 
     @app.put(
         "/blobs/{sha256}",
-        response_model=messages.Blob,
+        response_model=schemas.Blob,
         responses=may(401, 409, 413, 422, 507),
         openapi_extra={
             "requestBody": {
@@ -156,24 +156,24 @@ def create_app(
             }
         },
     )
-    async def put_blob(sha256: Sha256, request: Request, bearer: Bearer) -> messages.Blob:
+    async def put_blob(sha256: Sha256, request: Request, bearer: Bearer) -> schemas.Blob:
         """Hand in bytes that a payload will name by their SHA-256: a model, a matrix, an image."""
-        counter.customer(request, bearer)
-        return await counter.keep(sha256, request)
+        handlers.customer(request, bearer)
+        return await handlers.keep(sha256, request)
 
-    @app.get("/account", response_model=messages.Account, responses=may(401))
-    async def account(request: Request, bearer: Bearer) -> messages.Account:
+    @app.get("/account", response_model=schemas.CustomerAccount, responses=may(401))
+    async def account(request: Request, bearer: Bearer) -> schemas.CustomerAccount:
         """The customer's own account."""
-        return counter.account(counter.customer(request, bearer))
+        return handlers.account(handlers.customer(request, bearer))
 
     @app.websocket("/worker")
     async def worker(socket: WebSocket) -> None:
-        await counter.let_in(socket)
+        await handlers.serve_worker(socket)
 
     return app
 
 
-def _beside(run: Callable[[asyncio.Event], Awaitable[None]]) -> Callable[[FastAPI], Any]:
+def _lifespan_of(run: Callable[[asyncio.Event], Awaitable[None]]) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stopping = asyncio.Event()
@@ -187,21 +187,21 @@ def _beside(run: Callable[[asyncio.Event], Awaitable[None]]) -> Callable[[FastAP
     return lifespan
 
 
-async def _refuse_shape(_request: Request, error: Exception) -> Response:
-    """422 with what is wrong and where; the input is not repeated, not all of it being JSON."""
+async def _refuse_fields(_request: Request, error: Exception) -> Response:
+    """Answer 422 with what is wrong and where; without the input, which may not be JSON."""
     assert isinstance(error, RequestValidationError)
-    faults = [
-        messages.Fault(type=one["type"], loc=[str(part) for part in one["loc"]], msg=one["msg"])
-        for one in error.errors()[:MOST_FAULTS]
+    errors = [
+        schemas.FieldError(type=one["type"], loc=[str(part) for part in one["loc"]], msg=one["msg"])
+        for one in error.errors()[:MOST_ERRORS]
     ]
-    told = "; ".join(f"{'.'.join(fault.loc[1:]) or 'request'}: {fault.msg}" for fault in faults)
-    complaint = messages.Complaint(detail=told, errors=faults)
-    status = 400 if any(fault.type == "json_invalid" for fault in faults) else 422
+    detail = "; ".join(f"{'.'.join(one.loc[1:]) or 'request'}: {one.msg}" for one in errors)
+    complaint = schemas.Complaint(detail=detail, errors=errors)
+    status = 400 if any(one.type == "json_invalid" for one in errors) else 422
     return JSONResponse(complaint.model_dump(), status)
 
 
 async def _refuse_method(request: Request, _error: Exception) -> Response:
-    """405, with every method that the path has: Starlette names those of one route only."""
+    """Answer 405 with every method of the path: Starlette names those of one route only."""
     allowed = {
         method
         for route in request.app.routes

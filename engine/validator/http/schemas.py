@@ -1,10 +1,10 @@
-"""What goes in and out over HTTP, as PROTOCOL.md has it; amounts are decimal strings of CPC."""
+"""Bodies of requests and answers, as in PROTOCOL.md; amounts are decimal strings of CPC."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.validator.store.database import Books
+from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.tasks import TaskRow
 from node_client.networks import format_cpc
@@ -12,7 +12,7 @@ from node_client.networks import format_cpc
 Status = Literal["pending", "in_progress", "completed", "failed"]
 LARGEST_OFFSET = 2**53
 LATEST = 4_102_444_800
-"""The year 2100: no deadline lies beyond it."""
+"""The year 2100, the latest deadline."""
 
 Cpc = Annotated[
     str,
@@ -55,9 +55,9 @@ class Data(BaseModel):
 
 
 class Result(BaseModel):
-    """What a closed task came to.
+    """The result of a closed task.
 
-    `job_payload`: what the worker was given, where that is not the task's payload: its own seed.
+    `job_payload`: what the worker was given, where it differs from the task's payload by its seed.
     """
 
     result_hash: Digest
@@ -84,7 +84,7 @@ class TaskView(BaseModel):
 
 
 class TaskList(BaseModel):
-    """Some of the tasks, the newest first, and how many there are."""
+    """Some of the tasks, newest first, and how many there are."""
 
     tasks: list[TaskView]
     total: int
@@ -92,7 +92,7 @@ class TaskList(BaseModel):
     offset: int
 
 
-class Account(BaseModel):
+class CustomerAccount(BaseModel):
     """A customer's own account."""
 
     name: str
@@ -100,14 +100,14 @@ class Account(BaseModel):
 
 
 class Blob(BaseModel):
-    """Bytes that were kept, by their name."""
+    """Stored bytes, by their SHA-256."""
 
     sha256: Digest
     size: int
 
 
-class Fault(BaseModel):
-    """One thing that is wrong with a request's shape."""
+class FieldError(BaseModel):
+    """An error in one field of a request."""
 
     type: str
     loc: list[str]
@@ -115,14 +115,14 @@ class Fault(BaseModel):
 
 
 class Complaint(BaseModel):
-    """Why a request was refused, in a sentence; `errors` where its shape is wrong."""
+    """Why a request was refused, in a sentence; `errors` where fields are wrong."""
 
     detail: str
-    errors: list[Fault] | None = None
+    errors: list[FieldError] | None = None
 
 
 class Query(BaseModel):
-    """Which tasks to list. `?status=` filters by nothing."""
+    """Which tasks to list. An empty `?status=` does not filter."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -132,16 +132,16 @@ class Query(BaseModel):
     offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET)] = 0
 
 
-def show(books: Books, task: TaskRow, *, to_customer: bool = False) -> TaskView:
-    """A task for whoever asks. A result is there once the task is closed, and not before.
+def show(store: Store, task: TaskRow, *, to_customer: bool = False) -> TaskView:
+    """Return a task as it may be shown. Its result is shown once it is closed.
 
-    `to_customer`: to the one whose task it is, who may see what went in and what came out.
+    `to_customer`: to its own customer, who may also see payload and data.
     """
     result = None
     if task.status == "completed" and task.job_id is not None:
-        job = books.jobs.find(task.job_id)
+        job = store.jobs.find(task.job_id)
         assert job is not None
-        result = _result(books, task, job, with_data=to_customer)
+        result = _result(store, task, job, with_data=to_customer)
     return TaskView(
         task_id=task.task_id,
         challenge_type=task.challenge_type,
@@ -150,12 +150,12 @@ def show(books: Books, task: TaskRow, *, to_customer: bool = False) -> TaskView:
         deadline=task.deadline,
         created_at=task.created_at,
         reason=task.reason,
-        payload=books.tasks.payload(task.task_id) if to_customer else None,
+        payload=store.tasks.payload(task.task_id) if to_customer else None,
         result=result,
     )
 
 
-def _result(books: Books, task: TaskRow, job: JobRow, *, with_data: bool) -> Result:
+def _result(store: Store, task: TaskRow, job: JobRow, *, with_data: bool) -> Result:
     assert job.result_hash is not None
     data = None
     if with_data and job.data is not None and job.data_size is not None:
@@ -166,6 +166,6 @@ def _result(books: Books, task: TaskRow, job: JobRow, *, with_data: bool) -> Res
         completed_at=task.closed_at or 0.0,
         job_id=job.job_id,
         proof=job.proof,
-        job_payload=books.jobs.payload(job.job_id) if task.facts.own_seed else None,
+        job_payload=store.jobs.payload(job.job_id) if task.requirements.own_seed else None,
         data=data,
     )

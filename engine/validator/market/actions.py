@@ -1,4 +1,4 @@
-"""What the market wants done: it decides, others carry it out, and come back with what they found."""
+"""What the market decides: actions that `service.py` performs, reporting back what comes of them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 from engine.monitor.events.validator import ValidatorEvent
 from engine.poc_protocol.frames import Frame
 
-What = Literal["claim", "leaves", "full"]
+CheckKind = Literal["claim", "leaves", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """Send this frame over the connection."""
 
-    link: int
+    connection: int
     frame: Frame
 
 
@@ -21,7 +21,7 @@ class Send:
 class HangUp:
     """Close the connection."""
 
-    link: int
+    connection: int
     reason: str
 
 
@@ -29,48 +29,42 @@ class HangUp:
 class FetchData:
     """Ask the worker for the bytes of its result; then call `Market.fetched`."""
 
-    link: int
+    connection: int
     job_id: str
     sha256: str
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class Inspect:
-    """Check a result, without keeping anybody waiting; then call `Market.found`.
+class CheckResult:
+    """Check a result in the background; then call `Market.checked`.
 
-    `claim`: what came with the hash, cheaply. `leaves`: those drawn, with `siblings`. `full`: compute
-    the whole job again.
+    `claim`: proof and data, cheaply. `leaves`: those drawn, with `siblings`. `full`: compute the whole
+    job again.
     """
 
     job_id: str
-    what: What
+    kind: CheckKind
     siblings: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A task has ended: nobody needs its inputs any more."""
+    """A task has ended: its inputs are no longer needed."""
 
     task_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Report this to the operator."""
-
-    event: ValidatorEvent
-
-
-Action = Send | HangUp | FetchData | Inspect | Closed | Tell
+Action = Send | HangUp | FetchData | CheckResult | Closed | ValidatorEvent
+"""An event is reported to the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an inspection came to.
+    """The outcome of a check.
 
-    `right` is None where it could not be carried out. `result_hash` and `data` (the SHA-256 and size
-    of bytes that are kept) are those of a full computation.
+    `right` is None where it could not be done. `result_hash` and `data` (SHA-256 and size of stored
+    bytes) are those of a full computation.
     """
 
     right: bool | None

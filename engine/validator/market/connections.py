@@ -1,4 +1,4 @@
-"""Connections of workers: who is at the other end, as far as it was shown, and which jobs it has."""
+"""Connections of workers: who is at the other end, as far as proven, and which jobs it has."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from engine.poc_protocol.frames import Capabilities
 GUEST_CAPABILITIES = Capabilities(
     kinds=("synthetic",), devices=(), matrix_size=2048, iterations=4, product=2**33, jobs=1
 )
-"""What is asked of a worker that knows only the guide's two messages: one small job at a time."""
+"""For a worker that knows only the guide's two messages: one small job at a time."""
 
 
 @dataclass(slots=True)
-class Link:
-    """One connection. `address`: the worker's, once it said hello.
+class Connection:
+    """One connection. `address`: the worker's, once it signed a hello.
 
-    `guest`: it never did, and works without a name. `rests_until`: it said that it was busy.
+    `guest`: it never did, and works without a proven address. `rests_until`: it said that it was busy.
     """
 
     id: int
@@ -29,40 +29,40 @@ class Link:
     rests_until: float = 0.0
 
 
-class Links:
+class Connections:
     """The open connections."""
 
     def __init__(self) -> None:
-        self._links: dict[int, Link] = {}
+        self._connections: dict[int, Connection] = {}
 
-    def __iter__(self) -> Iterator[Link]:
-        return iter(list(self._links.values()))
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._connections.values()))
 
     def __len__(self) -> int:
-        return len(self._links)
+        return len(self._connections)
 
-    def add(self, link: Link) -> None:
-        """A new one."""
-        self._links[link.id] = link
+    def add(self, connection: Connection) -> None:
+        """Add a new one."""
+        self._connections[connection.id] = connection
 
-    def remove(self, link_id: int) -> Link | None:
-        """It is gone."""
-        return self._links.pop(link_id, None)
+    def remove(self, connection_id: int) -> Connection | None:
+        """Remove it, and return it if it was there."""
+        return self._connections.pop(connection_id, None)
 
-    def find(self, link_id: int) -> Link | None:
-        """The connection of that number."""
-        return self._links.get(link_id)
+    def find(self, connection_id: int) -> Connection | None:
+        """Return the connection with this id."""
+        return self._connections.get(connection_id)
 
-    def of_job(self, job_id: str) -> Link | None:
-        """The connection that a job is at home on, if it is open."""
-        return next((link for link in self._links.values() if job_id in link.jobs), None)
+    def of_job(self, job_id: str) -> Connection | None:
+        """Return the open connection that a job was sent on."""
+        return next((one for one in self if job_id in one.jobs), None)
 
-    def of_worker(self, address: str) -> Link | None:
-        """A connection on which this worker has said hello, the newest."""
-        found = [link for link in self._links.values() if link.address == address]
+    def of_worker(self, address: str) -> Connection | None:
+        """Return the newest connection on which this worker signed a hello."""
+        found = [one for one in self if one.address == address]
         return found[-1] if found else None
 
     def take_job(self, job_id: str) -> None:
-        """The job is nobody's any more."""
-        for link in self._links.values():
-            link.jobs.discard(job_id)
+        """Remove an ended job from its connection."""
+        for connection in self:
+            connection.jobs.discard(job_id)

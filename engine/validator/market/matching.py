@@ -1,10 +1,10 @@
-"""Which worker gets a task: the one with the best name that can do it, and has a hand free.
+"""Which worker gets a task: among those that can do it and are free, one with the best reputation.
 
     best = choose(need, candidates, chance)
 
-Capability: the kind of job and its size, as the worker stated them. Deadline: with the speed that was
-measured of it, it must be likely to end in time. Reputation: the best score wins, and those within
-`ABOUT_EQUAL` of it draw lots, so that one worker more is not a worker without work.
+Capability: the kind of job and its size, as the worker stated them. Deadline: at its measured speed it
+must be likely to end in time. Reputation: one is drawn from those within `ABOUT_EQUAL` of the best
+score, so that every good worker gets work.
 """
 
 import random
@@ -12,29 +12,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.poc_protocol.frames import Capabilities
+from engine.validator.store.requirements import Requirements
 
 ABOUT_EQUAL = 0.1
 CAUTION = 2.0
-"""A worker is expected to take so many times as long as it did before."""
+"""A worker is expected to take this many times as long as it did before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a task asks for. `matrix_size` and `iterations` are 0 where the kind has none."""
+    """What a task requires, and the seconds until its deadline."""
 
-    challenge_type: str
-    cost: int
-    matrix_size: int = 0
-    iterations: int = 0
+    task: Requirements
     seconds: float = float("inf")
-    """Until its deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A connected worker. `busy`: jobs that it has from here; `rate` in multiply-adds a second."""
+    """A connected worker. `busy`: jobs that it has now; `rate`: multiply-adds per second."""
 
-    link: int
+    connection: int
     capabilities: Capabilities
     busy: int
     score: float
@@ -42,19 +39,20 @@ class Candidate:
 
 
 def can_do(need: Need, candidate: Candidate) -> bool:
-    """Whether the worker takes such a job, has a hand free, and is likely to end in time."""
-    able = candidate.capabilities
-    if need.challenge_type not in able.kinds or candidate.busy >= able.jobs:
-        return False
-    if need.matrix_size > able.matrix_size or need.iterations > able.iterations:
-        return False
-    if need.cost > able.product:
-        return False
-    return candidate.rate is None or CAUTION * need.cost <= candidate.rate * need.seconds
+    """Whether the worker takes such a job, is free, and is likely to end in time."""
+    able, task = candidate.capabilities, need.task
+    return (
+        task.challenge_type in able.kinds
+        and candidate.busy < able.jobs
+        and task.matrix_size <= able.matrix_size
+        and task.iterations <= able.iterations
+        and task.cost <= able.product
+        and (candidate.rate is None or CAUTION * task.cost <= candidate.rate * need.seconds)
+    )
 
 
 def choose(need: Need, candidates: Iterable[Candidate], chance: random.Random) -> Candidate | None:
-    """The worker for this task; None where none can do it now."""
+    """Return a worker for this task; None where none can do it now."""
     able = [candidate for candidate in candidates if can_do(need, candidate)]
     if not able:
         return None

@@ -1,11 +1,11 @@
-"""Customers: their tokens, of which only the SHA-256 is kept, and their credit, in units.
+"""Customers: their tokens, stored only as SHA-256, and their credit, in units.
 
-    token = customers.add("alice")       # shown once, and never again
+    token = customers.add("alice")       # shown only once
     customers.deposit("alice", parse_cpc("100"), "transaction 51f0...")
     customers.by_token(token)            # "alice"
 
-A token has 256 bits of the system's randomness, so that a plain hash of it gives nothing away. What
-a task's reward comes from is the credit: posting takes it, and a task that fails gives it back.
+A token has 256 bits of the system's randomness, so a plain hash of it gives nothing away. Posting a
+task takes its reward from the credit, and a task that fails gives it back.
 """
 
 import hashlib
@@ -41,12 +41,12 @@ class Customers:
         self._clock = clock
 
     def add(self, name: str) -> str:
-        """Make a customer, and give the token. Raises BadInput."""
+        """Add a customer and return its token. Raises BadInput."""
         if not _NAME.fullmatch(name):
             raise BadInput(
-                _("{name!r} is no name: use up to 64 letters, digits, dots and dashes").format(
-                    name=name[:80]
-                )
+                _(
+                    "{name!r} is not a valid name: use up to 64 letters, digits, dots and dashes"
+                ).format(name=name[:80])
             )
         token = _new_token()
         with self._database.write() as db:
@@ -56,7 +56,7 @@ class Customers:
             )
         if done.rowcount == 0:
             raise BadInput(
-                _("there is a customer {name} already").format(name=name),
+                _("customer {name} exists already").format(name=name),
                 advice=_("A new token for it: cpc-engine validator customers renew {name}").format(
                     name=name
                 ),
@@ -64,41 +64,41 @@ class Customers:
         return token
 
     def renew(self, name: str) -> str:
-        """Another token in place of the old one. Raises BadInput."""
+        """Return a new token, which replaces the old one. Raises BadInput."""
         token = _new_token()
         self._set_token(name, _hash(token))
         return token
 
     def revoke(self, name: str) -> None:
-        """Take the token away; what the customer posted is carried out. Raises BadInput."""
+        """Revoke the token; tasks that were posted go on. Raises BadInput."""
         self._set_token(name, None)
 
     def by_token(self, token: str) -> str | None:
-        """The customer's name."""
+        """Return the name of the customer with this token."""
         rows = self._database.read(
             "SELECT name FROM customers WHERE token_sha256 = ?", _hash(token)
         )
         return rows[0]["name"] if rows else None
 
     def credit(self, name: str) -> int:
-        """What the customer has, in units. Raises BadInput."""
+        """Return the customer's credit, in units. Raises BadInput."""
         rows = self._database.read("SELECT credit FROM customers WHERE name = ?", name)
         if not rows:
             raise _no_customer(name)
         return int(rows[0]["credit"])
 
     def deposit(self, name: str, units: int, why: str) -> int:
-        """Add to the credit, and give what it is now. Raises BadInput."""
+        """Add to the credit and return the new credit. Raises BadInput."""
         with self._database.write() as db:
             return _book(db, name, units, self._clock(), why, None)
 
     def withdraw(self, name: str, units: int, why: str) -> int:
-        """Take from the credit what is there, and give the rest. Raises BadInput."""
+        """Take from the credit and return the new credit. Raises BadInput, NoCredit."""
         with self._database.write() as db:
             return _book(db, name, -units, self._clock(), why, None)
 
     def all(self) -> list[Customer]:
-        """Every customer, by name."""
+        """Return every customer, by name."""
         rows = self._database.read("SELECT * FROM customers ORDER BY name")
         return [
             Customer(row["name"], int(row["credit"]), row["token_sha256"] is not None)
@@ -106,11 +106,11 @@ class Customers:
         ]
 
     def pay_escrow(self, db: sqlite3.Connection, name: str, units: int, task_id: str) -> None:
-        """Within a transaction: a task takes its reward. Raises NoCredit."""
+        """Take a task's reward from the credit, within a transaction. Raises NoCredit."""
         _book(db, name, -units, self._clock(), "reward", task_id)
 
     def refund(self, db: sqlite3.Connection, name: str, units: int, why: str, task_id: str) -> None:
-        """Within a transaction: a reward comes back."""
+        """Give a reward back, within a transaction."""
         _book(db, name, units, self._clock(), why, task_id)
 
     def _set_token(self, name: str, token_sha256: str | None) -> None:
@@ -123,7 +123,7 @@ class Customers:
 
 
 class NoCredit(BadInput):
-    """The credit does not cover what is asked of it."""
+    """The credit does not cover the amount."""
 
 
 def _book(
@@ -151,7 +151,7 @@ def _book(
 def _no_customer(name: str) -> BadInput:
     return BadInput(
         _("there is no customer {name!r}").format(name=name[:80]),
-        advice=_("Make one: cpc-engine validator customers add NAME"),
+        advice=_("Add one: cpc-engine validator customers add NAME"),
     )
 
 

@@ -1,7 +1,7 @@
-"""Everything that the validator keeps on disk, in one file.
+"""Everything that the validator keeps on disk, in one SQLite file.
 
-with closing(Books.open(path, Policy())) as books:
-books.customers, books.tasks, books.workers, books.rewards
+with Store.open(path, Policy()) as store:
+    store.customers, store.tasks, store.jobs, store.workers, store.rewards
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
+from engine.runtime.closing import Closing
 from engine.runtime.database import Database
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.customers import Customers
@@ -21,8 +22,8 @@ from engine.validator.store.tasks import Tasks
 from engine.validator.store.workers import Workers
 
 
-class Books:
-    """The database, and a view of it for each thing that is kept. Close it."""
+class Store(Closing):
+    """The database, and a view of it for each thing that is stored."""
 
     def __init__(
         self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
@@ -40,7 +41,7 @@ class Books:
     def open(
         cls, path: Path, policy: Policy | None = None, clock: Callable[[], float] = time.time
     ) -> Self:
-        """Open the file, or make it, with this policy or else that of the last `serve`.
+        """Open the file, or make it, with this policy, else the stored one of the last `serve`.
 
         Raises DatabaseError.
         """

@@ -1,4 +1,4 @@
-"""Jobs in the validator's database: one worker's attempt at a task each; see `schema.py`."""
+"""Jobs in the validator's database, each one worker's attempt at a task; see `schema.py`."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ class JobRow:
     """One worker's attempt at a task.
 
     `leaves`: drawn after the commitment. `full`: who checks the whole result, `none`, `self` or
-    `second`. `data`: SHA-256 of the result's bytes, once they are here.
+    `second` (worker). `data`: SHA-256 of the result's bytes, once they are here.
     """
 
     job_id: str
@@ -47,7 +47,7 @@ _COLUMNS = ", ".join(JobRow.__dataclass_fields__)
 
 
 class Jobs:
-    """What belongs together is written in one transaction by `Market` and `Verdicts`."""
+    """Jobs; `Market` and `Verdicts` write what belongs together in one transaction."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
@@ -64,9 +64,9 @@ class Jobs:
         nonce: str,
         lease: float,
     ) -> JobRow:
-        """A job goes out to a worker (None: a guest), with a lease of so many seconds.
+        """Add a job that goes out to a worker (None: a guest), with a lease in seconds.
 
-        `own_payload`: where it is not the task's.
+        `own_payload`: the job's, where it is not the task's.
         """
         now = self._clock()
         with self._database.write() as db:
@@ -89,12 +89,12 @@ class Jobs:
         return self._existing(job_id)
 
     def find(self, job_id: str) -> JobRow | None:
-        """The job of that id."""
+        """Return the job with this id."""
         found = self._find("WHERE job_id = ?", job_id)
         return found[0] if found else None
 
     def payload(self, job_id: str) -> dict[str, Any]:
-        """What the worker was given."""
+        """Return the payload that the worker was given."""
         rows = self._database.read(
             "SELECT coalesce(j.payload, t.payload) AS payload FROM jobs j JOIN tasks t"
             " ON t.task_id = j.task_id WHERE j.job_id = ?",
@@ -104,15 +104,15 @@ class Jobs:
         return payload
 
     def late(self) -> list[JobRow]:
-        """Jobs that are out, and whose lease has ended."""
+        """Return jobs that are out and whose lease has ended."""
         return self._find("WHERE state = 'out' AND lease_until <= ?", self._clock())
 
     def of_task(self, task_id: str) -> list[JobRow]:
-        """Every job of a task, in the order in which they were sent."""
+        """Return every job of a task, in the order in which they were sent."""
         return self._find("WHERE task_id = ? ORDER BY rowid", task_id)
 
     def open(self) -> list[JobRow]:
-        """Jobs without a verdict."""
+        """Return jobs without a verdict."""
         return self._find("WHERE state IN ('out', 'committed')")
 
     def commit(
@@ -127,7 +127,7 @@ class Jobs:
         full: str,
         data: tuple[str, int] | None,
     ) -> JobRow:
-        """The worker's commitment, and with it what was drawn to check it."""
+        """Record the worker's commitment, together with what was drawn to check it."""
         sha256, size = data or (None, None)
         with self._database.write() as db:
             db.execute(
@@ -150,13 +150,13 @@ class Jobs:
         return self._existing(job_id)
 
     def set_data(self, db: sqlite3.Connection, job_id: str, sha256: str, size: int) -> None:
-        """Within a transaction: the result's bytes, as they were computed here."""
+        """Record the result's bytes as computed here, within a transaction."""
         db.execute(
             "UPDATE jobs SET data = ?, data_size = ? WHERE job_id = ?", (sha256, size, job_id)
         )
 
     def send_again(self, job_id: str, nonce: str, lease: float) -> None:
-        """The worker is back, on a connection with another nonce, and the lease begins anew."""
+        """Record a new nonce and lease: the worker is back on another connection."""
         with self._database.write() as db:
             db.execute(
                 "UPDATE jobs SET lease_until = ?, nonce = ? WHERE job_id = ? AND state = 'out'",
@@ -164,7 +164,7 @@ class Jobs:
             )
 
     def end(self, db: sqlite3.Connection, job_id: str, state: str, reason: str) -> bool:
-        """Within a transaction: the job's one end. False where it has ended before."""
+        """End the job, within a transaction. Return False if it has ended before."""
         done = db.execute(
             "UPDATE jobs SET state = ?, reason = ?, ended_at = ? WHERE job_id = ?"
             " AND state IN ('out', 'committed')",
@@ -178,7 +178,7 @@ class Jobs:
         return found
 
     def _find(self, rest: str, *values: Any) -> list[JobRow]:
-        """`rest` is SQL of this file's own."""
+        """Select jobs; `rest` is SQL from this file."""
         rows = self._database.read(f"SELECT {_COLUMNS} FROM jobs {rest}", *values)  # noqa: S608
         return [_job(row) for row in rows]
 

@@ -1,8 +1,8 @@
 """Rewards: booked when a job is accepted, withheld for a time, then due. Units of 10^-18 CPC.
 
-Until it is due a reward is at stake: whoever is caught cheating forfeits what is withheld, and each
-customer gets back what it had paid. Only an address that once said hello is paid: before that nobody
-has shown that it is theirs.
+Until a reward is due it is at stake: a worker caught cheating forfeits what is withheld, and each
+customer gets its payment back. Only an address that once signed a hello is paid, as only then its
+owner has shown to have its key.
 
     credit + rewards of open tasks + rewards booked and not forfeited = what customers paid in
 """
@@ -34,7 +34,7 @@ class Rewards:
     def book(
         self, db: sqlite3.Connection, job_id: str, worker: str, customer: str, units: int
     ) -> None:
-        """Within a transaction: an accepted job has earned this."""
+        """Book what an accepted job has earned, within a transaction."""
         db.execute(
             "INSERT INTO rewards (job_id, worker_address, customer, units, booked_at)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -42,7 +42,7 @@ class Rewards:
         )
 
     def withheld(self, worker: str) -> int:
-        """Units that the worker would lose now."""
+        """Return the units that the worker would lose now."""
         return _total(
             self._database.read(
                 "SELECT units FROM rewards WHERE worker_address = ? AND booked_at > ?"
@@ -53,7 +53,7 @@ class Rewards:
         )
 
     def forfeit(self, db: sqlite3.Connection, worker: str) -> int:
-        """Within a transaction: take back what is withheld. Gives how much that was."""
+        """Take back what is withheld, within a transaction, and return how much that was."""
         rows = db.execute(
             "UPDATE rewards SET forfeited_at = ? WHERE worker_address = ? AND booked_at > ?"
             " AND forfeited_at IS NULL RETURNING job_id, customer, units",
@@ -67,7 +67,7 @@ class Rewards:
         return _total(rows)
 
     def due(self) -> dict[str, int]:
-        """What each proven worker is owed: rewards no longer withheld, less transfers."""
+        """Return what each proven worker is owed: rewards no longer withheld, less transfers."""
         owed: dict[str, int] = {}
         earned = self._database.read(
             "SELECT r.worker_address, r.units FROM rewards r JOIN workers w"

@@ -1,7 +1,7 @@
-"""Transfers to workers in the validator's database, each written down before it is acted on.
+"""Transfers to workers in the validator's database, each written ahead of what is done.
 
 planned --> signed --> final
-               '--> lost: another transaction took its nonce, and it can get into no block any more
+               '--> lost: another transaction took its nonce, so no block can include it
 """
 
 import json
@@ -15,7 +15,7 @@ from node_client.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer. `scanned_height`: up to there no block spends its nonce, for good."""
+    """A transfer. `scanned_height`: no final block up to there spends its nonce."""
 
     id: int
     worker_address: str
@@ -31,7 +31,7 @@ class Transfer:
 
     @property
     def transaction(self) -> Transaction:
-        """The signed bytes."""
+        """The signed transaction."""
         assert self.body is not None
         return Transaction.model_validate(json.loads(self.body))
 
@@ -44,14 +44,14 @@ class Transfers:
         self._clock = clock
 
     def pin(self, chain: str) -> str | None:
-        """Bind these books to a chain; gives the other one where they are bound already."""
+        """Bind the database to a chain; return the other chain if it is bound already."""
         with self._database.write() as db:
             db.execute("INSERT OR IGNORE INTO meta VALUES ('payout_chain', ?)", (chain,))
             row = db.execute("SELECT value FROM meta WHERE key = 'payout_chain'").fetchone()
         return None if row["value"] == chain else str(row["value"])
 
     def plan(self, amounts: Iterable[tuple[str, int]]) -> None:
-        """Transfers of so many units to these workers, all of them or none."""
+        """Add planned transfers of (worker, units), all of them or none."""
         with self._database.write() as db:
             db.executemany(
                 "INSERT INTO transfers (worker_address, units, state, planned_at)"
@@ -60,7 +60,7 @@ class Transfers:
             )
 
     def in_state(self, state: str) -> list[Transfer]:
-        """Transfers in that state, in the order in which they were planned."""
+        """Return the transfers in this state, in the order in which they were planned."""
         rows = self._database.read("SELECT * FROM transfers WHERE state = ? ORDER BY id", state)
         return [
             Transfer(
@@ -80,7 +80,7 @@ class Transfers:
         ]
 
     def next_nonce(self, address: str) -> int:
-        """The first above every nonce that a signed transfer of this account has."""
+        """Return the nonce after those of all signed transfers of this account."""
         nonces = [
             transfer.transaction.nonce
             for transfer in self.in_state("signed")
@@ -89,7 +89,7 @@ class Transfers:
         return max(nonces, default=-1) + 1
 
     def set_signed(self, transfer: int, body: str, tx_hash: str, nonce: int, tip: int) -> None:
-        """The signed bytes, before they are sent anywhere."""
+        """Record the signed bytes, before they are sent."""
         self._set(
             transfer,
             "state = 'signed', body = ?, tx_hash = ?, nonce = ?, signed_height = ?,"
@@ -98,24 +98,24 @@ class Transfers:
         )
 
     def set_scanned(self, transfer: int, height: int) -> None:
-        """The blocks up to this one, too deep to change, do not spend its nonce."""
+        """Record that no block up to this one, all final, spends its nonce."""
         self._set(transfer, "scanned_height = ?", (height,))
 
     def set_included(self, transfer: int, height: int | None, *, scanned: int) -> None:
-        """A block holds it (None: it was rolled back)."""
+        """Record the block that includes it (None: it was rolled back)."""
         self._set(transfer, "included_height = ?, scanned_height = ?", (height, scanned))
 
     def set_final(self, transfer: int) -> None:
-        """The block that holds it is deep enough."""
+        """Record that the block that includes it is deep enough."""
         self._set(transfer, "state = 'final'", ())
 
     def set_lost(self, transfer: int, note: str) -> None:
-        """It can get into no block any more; what it was for is owed again."""
+        """Record that no block can include it; its amount is owed again."""
         self._set(transfer, "state = 'lost', note = ?", (note,))
 
     def _set(self, transfer: int, what: str, values: tuple[object, ...]) -> None:
         with self._database.write() as db:
             db.execute(
-                f"UPDATE transfers SET {what} WHERE id = ?",  # noqa: S608 - this file's own words
+                f"UPDATE transfers SET {what} WHERE id = ?",  # noqa: S608 - SQL from this file
                 (*values, transfer),
             )

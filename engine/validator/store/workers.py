@@ -1,6 +1,6 @@
-"""Workers as the validator knows them: proven or not, how they stand, who is out.
+"""Workers as the validator knows them: proven or not, their reputation, who is banned.
 
-A worker is its address. `proven`: it once said hello, so that the address is known to be its own.
+A worker is its address. `proven`: it once signed a hello, so the address is known to be its own.
 """
 
 import sqlite3
@@ -12,24 +12,24 @@ from gettext import gettext as _
 from engine.runtime.database import Database
 from engine.runtime.errors import BadInput
 from engine.validator.policy.audit_policy import Policy
-from engine.validator.store.reputation import Standing
+from engine.validator.store.reputation import Reputation
 
 RATE_WEIGHT = 0.2
-"""How much the newest job counts in a worker's measured speed."""
+"""Weight of the newest job in a worker's measured speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker. `rate` in multiply-adds a second, from sending a job to its result."""
+    """A worker. `rate`: multiply-adds per second, from sending a job to its result."""
 
     address: str
     proven: bool
-    standing: Standing
+    reputation: Reputation
     rate: float | None
     first_seen: float
     last_seen: float
-    out_at: float | None
-    out_reason: str | None
+    banned_at: float | None
+    ban_reason: str | None
 
 
 class Workers:
@@ -43,21 +43,21 @@ class Workers:
         self._clock = clock
 
     def find(self, address: str) -> Worker | None:
-        """The worker, if it was ever seen."""
+        """Return the worker, if it was ever seen."""
         rows = self._database.read("SELECT * FROM workers WHERE address = ?", address)
         return _worker(rows[0]) if rows else None
 
     def all(self) -> list[Worker]:
-        """Every worker, the last seen first."""
+        """Return every worker, the last seen first."""
         rows = self._database.read("SELECT * FROM workers ORDER BY last_seen DESC")
         return [_worker(row) for row in rows]
 
     def score(self, worker: Worker) -> float:
-        """Its reputation now, 0 to 1."""
-        return worker.standing.score(self._clock(), half_life=self._policy.half_life)
+        """Return its reputation now, 0 to 1."""
+        return worker.reputation.score(self._clock(), half_life=self._policy.half_life)
 
     def saw(self, address: str, *, proven: bool) -> Worker:
-        """The worker was here. Gives what is known of it."""
+        """Record that the worker is here, and return what is known of it."""
         now = self._clock()
         with self._database.write() as db:
             db.execute(
@@ -70,7 +70,7 @@ class Workers:
         return _worker(row)
 
     def credit(self, address: str, *, rate: float) -> None:
-        """A job of it was accepted, done at this speed."""
+        """Record that a job of it was accepted, done at this speed."""
         with self._database.write() as db:
             known = self.find(address)
             if known is None:
@@ -80,17 +80,17 @@ class Workers:
                 "UPDATE workers SET rate = ? WHERE address = ?",
                 (before + RATE_WEIGHT * (rate - before), address),
             )
-            self._set_standing(known, good=1.0)
+            self._set_reputation(known, good=1.0)
 
     def blame(self, address: str, weight: float) -> None:
-        """It let a job down."""
+        """Record that it failed a job."""
         with self._database.write():
             known = self.find(address)
             if known is not None:
-                self._set_standing(known, bad=weight)
+                self._set_reputation(known, bad=weight)
 
-    def put_out(self, address: str, reason: str) -> None:
-        """It cheated: no job any more, until somebody pardons it."""
+    def ban(self, address: str, reason: str) -> None:
+        """Ban it for cheating: no more jobs until it is pardoned."""
         with self._database.write() as db:
             db.execute(
                 "UPDATE workers SET out_at = ?, out_reason = ? WHERE address = ? AND out_at IS NULL",
@@ -98,7 +98,7 @@ class Workers:
             )
 
     def pardon(self, address: str) -> None:
-        """Let it in again; what it forfeited stays so. Raises BadInput."""
+        """Lift the ban; what it forfeited stays forfeited. Raises BadInput."""
         with self._database.write() as db:
             done = db.execute(
                 "UPDATE workers SET out_at = NULL, out_reason = NULL WHERE address = ?"
@@ -106,16 +106,16 @@ class Workers:
                 (address,),
             )
         if done.rowcount == 0:
-            raise BadInput(_("no worker {address!r} is out").format(address=address[:80]))
+            raise BadInput(_("no worker {address!r} is banned").format(address=address[:80]))
 
-    def _set_standing(self, known: Worker, *, good: float = 0.0, bad: float = 0.0) -> None:
-        standing = known.standing.after(
+    def _set_reputation(self, known: Worker, *, good: float = 0.0, bad: float = 0.0) -> None:
+        reputation = known.reputation.after(
             now=self._clock(), half_life=self._policy.half_life, good=good, bad=bad
         )
         with self._database.write() as db:
             db.execute(
                 "UPDATE workers SET good = ?, bad = ?, standing_at = ? WHERE address = ?",
-                (standing.good, standing.bad, standing.at, known.address),
+                (reputation.good, reputation.bad, reputation.at, known.address),
             )
 
 
@@ -123,7 +123,7 @@ def _worker(row: sqlite3.Row) -> Worker:
     return Worker(
         row["address"],
         bool(row["proven"]),
-        Standing(row["good"], row["bad"], row["standing_at"]),
+        Reputation(row["good"], row["bad"], row["standing_at"]),
         row["rate"],
         row["first_seen"],
         row["last_seen"],

@@ -1,4 +1,4 @@
-"""A market with workers that live in the test: real books, real checks, no network and no clock.
+"""A market with workers that live in the test: real store, real checks, no network and no clock.
 
 The workers compute with numpy and sign with real keys; what they do wrong is one small class each.
 """
@@ -23,11 +23,18 @@ from engine.poc_protocol.frames import (
     Verdict,
 )
 from engine.validator.job_kinds import InstalledKinds
-from engine.validator.market.actions import Closed, FetchData, Finding, HangUp, Inspect, Send, Tell
+from engine.validator.market.actions import (
+    CheckResult,
+    Closed,
+    FetchData,
+    Finding,
+    HangUp,
+    Send,
+)
 from engine.validator.market.market import Address, Market
 from engine.validator.policy.audit_policy import Policy
-from engine.validator.result_checker import look_at
-from engine.validator.store.database import Books
+from engine.validator.result_checker import run_check
+from engine.validator.store.database import Store
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
 
@@ -60,7 +67,7 @@ class Worker:
 
     arena: "Arena"
     key: PrivateKey
-    link: int
+    connection: int
     capabilities: Capabilities = CAPABILITIES
     nonce: str = ""
     url: str = URL
@@ -143,13 +150,13 @@ class Arena:
 
     def __init__(self, path, *, policy=None, seed=1, clock=None, patience=None, guests=True):
         self.clock = clock or Clock()
-        self.books = Books.open(path / "validator.sqlite", policy or Policy(), self.clock)
+        self.store = Store.open(path / "validator.sqlite", policy or Policy(), self.clock)
         self.device = open_device("reference")
         self.kinds = InstalledKinds(
             load_kinds(), JobLimits(), BlobCache(path / "blobs", max_bytes=2**24)
         )
         self.market = Market(
-            self.books,
+            self.store,
             self.kinds,
             Address(CHAIN, URL),
             chance=random.Random(seed),
@@ -162,43 +169,45 @@ class Arena:
         self.perform(self.market.restore())
 
     def close(self):
-        self.books.close()
+        self.store.close()
         self.device.close()
 
     def join(self, kind=Worker, key=None, **more):
         """A worker comes."""
-        link = max(self.workers, default=0) + 1
-        worker = kind(self, key or PrivateKey.generate(), link, **more)
-        self.workers[link] = worker
-        self.perform(self.market.connected(link))
+        connection = max(self.workers, default=0) + 1
+        worker = kind(self, key or PrivateKey.generate(), connection, **more)
+        self.workers[connection] = worker
+        self.perform(self.market.connected(connection))
         return worker
 
     def leave(self, worker):
         """A worker's connection is cut."""
-        del self.workers[worker.link]
-        self.perform(self.market.left(worker.link))
+        del self.workers[worker.connection]
+        self.perform(self.market.left(worker.connection))
 
     def post(self, payload=None, reward=1000, seconds=3600.0, customer="alice"):
         """A customer posts a task; gives its id."""
-        if customer not in [one.name for one in self.books.customers.all()]:
-            self.books.customers.add(customer)
-            self.books.customers.deposit(customer, 10**9, "test")
+        if customer not in [one.name for one in self.store.customers.all()]:
+            self.store.customers.add(customer)
+            self.store.customers.deposit(customer, 10**9, "test")
         payload = payload or {
             "challenge_type": "synthetic",
             "seed": f"{len(self.told):02x}",
             "matrix_size": 64,
         }
-        facts = self.kinds.facts(payload)
-        task, actions = self.market.post(customer, payload, facts, reward, self.clock() + seconds)
+        requirements = self.kinds.requirements(payload)
+        task, actions = self.market.post(
+            customer, payload, requirements, reward, self.clock() + seconds
+        )
         self.perform(actions)
         return task.task_id
 
     def task(self, task_id):
-        return self.books.tasks.existing(task_id)
+        return self.store.tasks.existing(task_id)
 
     def task_result(self, task_id):
         """The result hash of a completed task."""
-        return self.books.jobs.find(self.task(task_id).job_id).result_hash
+        return self.store.jobs.find(self.task(task_id).job_id).result_hash
 
     def pass_time(self, seconds):
         self.clock.now += seconds
@@ -213,35 +222,35 @@ class Arena:
 
     def hear(self, worker, frames):
         for frame in frames:
-            self.perform(self.market.heard(worker.link, frame))
+            self.perform(self.market.heard(worker.connection, frame))
 
     def perform(self, actions):
         for action in actions:
             match action:
-                case Send(link, frame):
-                    if (worker := self.workers.get(link)) is not None:
+                case Send(connection, frame):
+                    if (worker := self.workers.get(connection)) is not None:
                         self.hear(worker, worker.take(frame))
-                case HangUp(link, reason):
-                    if (worker := self.workers.get(link)) is not None:
+                case HangUp(connection, reason):
+                    if (worker := self.workers.get(connection)) is not None:
                         worker.closed = reason
                         self.leave(worker)
-                case Inspect(job_id, what, siblings):
+                case CheckResult(job_id, kind, siblings):
                     self.perform(
-                        self.market.found(job_id, what, self.inspect(job_id, what, siblings))
+                        self.market.checked(job_id, kind, self.check(job_id, kind, siblings))
                     )
-                case FetchData(_link, job_id):
+                case FetchData(_connection, job_id):
                     self.perform(self.market.fetched(job_id, complete=False))
-                case Tell(event):
-                    self.told.append((event.event, event.fields()))
                 case Closed():
                     pass
+                case event:
+                    self.told.append((event.event, event.fields()))
 
-    def inspect(self, job_id, what, siblings):
-        row = self.books.jobs.find(job_id)
-        job = self.kinds.job(self.books.jobs.payload(job_id))
+    def check(self, job_id, kind, siblings):
+        row = self.store.jobs.find(job_id)
+        job = self.kinds.job(self.store.jobs.payload(job_id))
         result_hash = bytes.fromhex(row.result_hash)
-        if what != "full":
-            return look_at(job, what, result_hash, row.proof, None, row.leaves, siblings)
+        if kind != "full":
+            return run_check(job, kind, result_hash, row.proof, None, row.leaves, siblings)
         self.full_checks += 1
         found = job.run(self.device).result_hash.hex()
         return Finding(found == row.result_hash, "it is another", found)

@@ -263,7 +263,7 @@ def try_cheat(name, trials, seed=0):
     with tempfile.TemporaryDirectory() as directory:
         # One attempt a task: what is refused must not be offered to anybody else.
         arena = Arena(Path(directory), policy=POLICY, seed=seed, patience=Patience(attempts=1))
-        arena.books.database._db.execute("PRAGMA synchronous = OFF")  # thousands of small writes
+        arena.store.database._db.execute("PRAGMA synchronous = OFF")  # thousands of small writes
         for trial in range(trials):
             caught += _one_trial(arena, kind, trial)
         arena.close()
@@ -286,8 +286,8 @@ def _one_trial(arena, kind, trial):
         assert arena.task(task).status == "pending"
         arena.pass_time(7200)  # past its deadline
     else:
-        known = arena.books.workers.find(key.address)
-        caught = known.out_at is not None
+        known = arena.store.workers.find(key.address)
+        caught = known.banned_at is not None
         assert caught != (arena.task(task).status == "completed")
     if cheat.closed is None:
         arena.leave(cheat)

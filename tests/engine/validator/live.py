@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
 
 import requests
 from websockets.exceptions import ConnectionClosed
@@ -20,7 +19,7 @@ from engine.jobs.registry import load_kinds
 from engine.poc_protocol.decoder import Decoder
 from engine.poc_protocol.frames import FROM_VALIDATOR, encode
 from engine.validator.job_kinds import InstalledKinds
-from engine.validator.store.database import Books
+from engine.validator.store.database import Store
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
 from tests.engine.validator.arena import Worker
@@ -66,7 +65,7 @@ class LiveValidator:
             try:
                 requests.get(f"{self.http}/tasks", timeout=1)
                 return self
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 assert self.process.poll() is None, self.log()
                 time.sleep(0.1)
         raise AssertionError(self.log())
@@ -84,13 +83,13 @@ class LiveValidator:
     def log(self):
         return (self.directory / "log").read_text()
 
-    def books(self):
-        return closing(Books.open(self.directory / "validator.sqlite"))
+    def store(self):
+        return Store.open(self.directory / "validator.sqlite")
 
     def customer(self, name="alice", units=10**21):
-        with self.books() as books:
-            token = books.customers.add(name)
-            books.customers.deposit(name, units, "test")
+        with self.store() as store:
+            token = store.customers.add(name)
+            store.customers.deposit(name, units, "test")
         return {"authorization": f"Bearer {token}"}
 
     def post(self, headers, payload, reward="1.5", seconds=600.0):

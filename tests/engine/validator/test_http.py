@@ -35,10 +35,10 @@ class Shop:
 
     def __init__(self, path, limits=PLENTY):
         self.arena = Arena(path)
-        self.token = self.arena.books.customers.add("alice")
-        self.arena.books.customers.deposit("alice", 10**20, "test")
+        self.token = self.arena.store.customers.add("alice")
+        self.arena.store.customers.deposit("alice", 10**20, "test")
         cache = self.arena.kinds._blobs
-        service = Service(self.arena.market, None, cache, self.arena.books, self._report)
+        service = Service(self.arena.market, None, cache, self.arena.store, self._report)
         service.perform = self.arena.perform  # its workers live in the arena
         self.app = create_app(service, self.arena.kinds, limits, run=self._run)
         self.http = TestClient(self.app)
@@ -111,7 +111,7 @@ def test_a_result_shows_only_when_the_task_is_closed(shop):
     task = shop.http.get(where).json()
     assert task["status"] == "in_progress"
     assert task["result"] is None
-    committed = shop.arena.books.jobs.open()[0].result_hash
+    committed = shop.arena.store.jobs.open()[0].result_hash
     assert committed not in shop.http.get("/tasks").text
 
 
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_said_and_nothing_is_taken(shop, changes, status):
     )
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
-    assert shop.arena.books.customers.credit("alice") == 10**20
+    assert shop.arena.store.customers.credit("alice") == 10**20
     assert shop.http.get("/tasks").json()["total"] == 0
 
 
@@ -193,18 +193,18 @@ def test_tokens(shop):
         answer = shop.post(headers=headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
-    assert shop.token not in Path(shop.arena.books.database.path).read_bytes().decode("latin-1")
-    new = shop.arena.books.customers.renew("alice")
+    assert shop.token not in Path(shop.arena.store.database.path).read_bytes().decode("latin-1")
+    new = shop.arena.store.customers.renew("alice")
     assert shop.post().status_code == 401
     assert shop.post(headers={"authorization": f"Bearer {new}"}).status_code == 201
-    shop.arena.books.customers.revoke("alice")
+    shop.arena.store.customers.revoke("alice")
     assert shop.post(headers={"authorization": f"Bearer {new}"}).status_code == 401
 
 
 def test_another_customers_data_is_not_to_be_had(shop):
     shop = shop()
     where = shop.post().headers["location"]
-    token = shop.arena.books.customers.add("bob")
+    token = shop.arena.store.customers.add("bob")
     bob = {"authorization": f"Bearer {token}"}
     assert shop.http.get(f"{where}/data", headers=bob).status_code == 403
     assert shop.http.get(f"{where}/data").status_code == 401
@@ -221,7 +221,7 @@ def test_what_a_result_holds_is_its_customers_to_know(shop):
     shop = shop()
     shop.arena.join(Honest)
     where = shop.post(challenge_type="matmul", payload=MATMUL).headers["location"]
-    bob = {"authorization": f"Bearer {shop.arena.books.customers.add('bob')}"}
+    bob = {"authorization": f"Bearer {shop.arena.store.customers.add('bob')}"}
     mine = shop.http.get(where, headers=shop.headers).json()
     assert mine["status"] == "completed"
     assert mine["result"]["data"] == {"sha256": "cd" * 32, "size": 64 * 64 * 4}

@@ -54,8 +54,8 @@ class ShyLiar(Shy):
 class Guest:
     """Knows the guide's two messages, and nothing else."""
 
-    def __init__(self, arena, key, link, right=True):
-        self.arena, self.key, self.link, self.right = arena, key, link, right
+    def __init__(self, arena, key, connection, right=True):
+        self.arena, self.key, self.connection, self.right = arena, key, connection, right
         self.frames, self.closed = [], None
 
     def take(self, frame):
@@ -79,14 +79,14 @@ def test_a_task_is_done_checked_closed_and_paid(arena):
     posted = arena.post(reward=1000)
     task = arena.task(posted)
     assert task.status == "completed"
-    (job,) = arena.books.jobs.of_task(posted)
+    (job,) = arena.store.jobs.of_task(posted)
     assert job.state == "accepted"
     assert len(job.leaves) == 32
     assert [verdict.accepted for verdict in worker.verdicts] == [True]
-    assert arena.books.rewards.withheld(worker.key.address) == 1000
-    assert arena.books.customers.credit("alice") == 10**9 - 1000
+    assert arena.store.rewards.withheld(worker.key.address) == 1000
+    assert arena.store.customers.credit("alice") == 10**9 - 1000
     # Anybody can compute it again, from what the task says.
-    seed = bytes.fromhex(own_seed(arena.books.tasks.payload(posted)["seed"], job.job_id))
+    seed = bytes.fromhex(own_seed(arena.store.tasks.payload(posted)["seed"], job.job_id))
     assert arena.device.compute(Task(seed, 64)).root.hex() == job.result_hash
 
 
@@ -127,8 +127,8 @@ def test_without_credit_nothing_is_posted(arena):
     arena = arena()
     with pytest.raises(NoCredit):
         arena.post(reward=10**9 + 1)
-    assert arena.books.tasks.page(None, None, 10, 0).total == 0
-    assert arena.books.customers.credit("alice") == 10**9
+    assert arena.store.tasks.page(None, None, 10, 0).total == 0
+    assert arena.store.customers.credit("alice") == 10**9
 
 
 def test_a_silent_worker_loses_the_task_to_another(arena):
@@ -141,7 +141,7 @@ def test_a_silent_worker_loses_the_task_to_another(arena):
     arena.pass_time(2)
     assert arena.task(posted).status == "completed"
     assert len(sleeper.cancelled) == 1
-    book = arena.books.workers
+    book = arena.store.workers
     assert (
         book.score(book.find(sleeper.key.address)) < 0.5 < book.score(book.find(worker.key.address))
     )
@@ -178,7 +178,7 @@ def test_a_task_fails_at_its_deadline_and_the_reward_comes_back(arena):
     arena.pass_time(41)
     assert {arena.task(task).status for task in tasks} == {"failed"}
     assert arena.task(tasks[0]).reason == "its deadline passed"
-    assert arena.books.customers.credit("alice") == 10**9
+    assert arena.store.customers.credit("alice") == 10**9
     assert sorted(sleeper.cancelled) == sorted(sleeper.jobs)
 
 
@@ -214,7 +214,7 @@ def test_silence_after_the_commitment_is_no_way_out(arena):
     assert arena.full_checks == 0
     arena.pass_time(61)
     assert arena.full_checks == 1
-    assert "is out" in arena.market_says(liar.key)
+    assert "is banned" in arena.market_says(liar.key)
     assert arena.task(posted).status == "pending"
 
 
@@ -225,7 +225,7 @@ def test_who_crashes_after_an_honest_commitment_is_accepted_all_the_same(arena):
     arena.leave(worker)
     arena.pass_time(61)
     assert arena.task(posted).status == "completed"
-    assert arena.books.rewards.withheld(worker.key.address) == 1000
+    assert arena.store.rewards.withheld(worker.key.address) == 1000
 
 
 def test_a_cut_between_commitment_and_opening_costs_nothing(arena):
@@ -239,22 +239,22 @@ def test_a_cut_between_commitment_and_opening_costs_nothing(arena):
     assert arena.full_checks == 0
 
 
-def test_who_is_caught_is_out_and_forfeits(arena):
+def test_who_is_caught_is_banned_and_forfeits(arena):
     arena = arena(policy=NO_CHANCE)
     worker = arena.join()
     for _ in range(3):
         arena.post(reward=1000)
-    assert arena.books.rewards.withheld(worker.key.address) == 3000
+    assert arena.store.rewards.withheld(worker.key.address) == 3000
     arena.leave(worker)
     liar = arena.join(Liar, key=worker.key)
     posted = arena.post(reward=500)
     assert liar.closed
-    assert arena.books.rewards.withheld(worker.key.address) == 0
-    assert arena.books.customers.credit("alice") == 10**9 - 500  # the open task's
+    assert arena.store.rewards.withheld(worker.key.address) == 0
+    assert arena.store.customers.credit("alice") == 10**9 - 500  # the open task's
     assert arena.task(posted).status == "pending"
     again = arena.join(key=worker.key)
-    assert "out" in again.closed
-    arena.books.workers.pardon(worker.key.address)
+    assert "banned" in again.closed
+    arena.store.workers.pardon(worker.key.address)
     arena.join(key=worker.key)
     arena.pass_time(31)  # it has tried this very task before
     assert arena.task(posted).status == "completed"
@@ -282,12 +282,12 @@ def test_a_guest_is_served_and_computed_again_in_full(arena):
     assert set(guest.frames) == {"challenge", "job"}  # nothing that it does not know
     # It is paid once the address has said hello, and not before.
     arena.pass_time(2 * 86_400)
-    assert arena.books.rewards.due() == {}
+    assert arena.store.rewards.due() == {}
     arena.join(Sleeper, key=key)
-    assert arena.books.rewards.due() == {key.address: 1000}
+    assert arena.store.rewards.due() == {key.address: 1000}
 
 
-def test_a_guest_that_lies_puts_nobody_out(arena):
+def test_a_guest_that_lies_gets_nobody_banned(arena):
     arena = arena()
     victim = arena.join(Sleeper)
     guest = arena.join(Guest, key=victim.key, right=False)
@@ -296,7 +296,7 @@ def test_a_guest_that_lies_puts_nobody_out(arena):
     arena.post()
     arena.pass_time(4)
     assert guest.closed
-    assert arena.books.workers.find(victim.key.address).out_at is None
+    assert arena.store.workers.find(victim.key.address).banned_at is None
 
 
 def test_without_guests_only_who_says_hello_gets_work(arena):
@@ -329,7 +329,7 @@ def test_a_result_whose_signature_does_not_fit_is_none(arena):
     arena.join(Careless)
     posted = arena.post()
     assert arena.task(posted).status == "pending"
-    assert "signature" in arena.books.jobs.of_task(posted)[0].reason
+    assert "signature" in arena.store.jobs.of_task(posted)[0].reason
 
 
 def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
@@ -337,7 +337,7 @@ def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
     sleeper, shy = first.join(Sleeper), first.join(Shy)
     tasks = [first.post() for _ in range(4)]
     waiting = first.post()
-    states = {job.state for task in tasks for job in first.books.jobs.of_task(task)}
+    states = {job.state for task in tasks for job in first.store.jobs.of_task(task)}
     assert states == {"out", "committed"}
     second = Arena(tmp_path, policy=NO_CHANCE, clock=first.clock)  # nobody said goodbye
     try:
@@ -345,9 +345,9 @@ def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
         second.join(key=sleeper.key)
         second.join(key=shy.key)
         assert {second.task(task).status for task in [*tasks, waiting]} == {"completed"}
-        assert second.books.tasks.counts() == {"completed": 5}
+        assert second.store.tasks.counts() == {"completed": 5}
         for task in tasks:
-            assert [job.state for job in second.books.jobs.of_task(task)] == ["accepted"]
+            assert [job.state for job in second.store.jobs.of_task(task)] == ["accepted"]
     finally:
         second.close()
 
@@ -376,15 +376,15 @@ def test_a_result_that_is_said_again_is_fetched_once_a_connection(arena):
     one.post(MATMUL)
     ((job, _),) = worker.jobs.values()
     said = worker.result(job, "ab" * 32, None)
-    first = one.market.heard(worker.link, said)
-    again = [one.market.heard(worker.link, said) for _ in range(3)]
+    first = one.market.heard(worker.connection, said)
+    again = [one.market.heard(worker.connection, said) for _ in range(3)]
     assert [type(action) for action in first] == [FetchData]
     assert again == [[], [], []]
     one.join(Sleeper)  # so that the next connection has another number
     one.leave(worker)
     back = one.join(Bearer, key=worker.key)
     ((job, _),) = back.jobs.values()
-    assert [type(action) for action in one.market.heard(back.link, said)] == [FetchData]
+    assert [type(action) for action in one.market.heard(back.connection, said)] == [FetchData]
 
 
 def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):

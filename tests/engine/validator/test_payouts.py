@@ -46,7 +46,7 @@ def key(devnet):
 
 def payer(arena, devnet, key, **more):
     return Payer(
-        arena.books,
+        arena.store,
         NodeClient([devnet.url]),
         key,
         NETWORKS["devnet"],
@@ -67,8 +67,8 @@ def earn(arena, units, worker=None):
 @pytest.fixture
 def rich(arena):
     one = arena()
-    one.books.customers.add("alice")
-    one.books.customers.deposit("alice", 10**24, "test")
+    one.store.customers.add("alice")
+    one.store.customers.deposit("alice", 10**24, "test")
     return one
 
 
@@ -80,32 +80,32 @@ def test_a_reward_is_due_when_it_is_no_longer_withheld(rich):
     worker = rich.join(Worker)
     rich.post(reward=3 * CPC)
     rich.pass_time(DAY - 1)
-    assert plan_payouts(rich.books) == []
+    assert plan_payouts(rich.store) == []
     rich.pass_time(2)
-    (payment,) = plan_payouts(rich.books)
+    (payment,) = plan_payouts(rich.store)
     assert (payment.worker_address, payment.units) == (worker.key.address, 3 * CPC)
 
 
 def test_the_plan_adds_up_and_leaves_dust_for_later(rich):
     earn(rich, 1_234_567_890_123_456_789)
-    (payment,) = plan_payouts(rich.books)
+    (payment,) = plan_payouts(rich.store)
     assert payment.units == 1_234_567_000_000_000_000
     assert sum(payment.parts) == payment.units
     assert all(len(str(part).rstrip("0")) == 1 for part in payment.parts)
-    assert plan_payouts(rich.books, least=2 * CPC) == []
+    assert plan_payouts(rich.store, least=2 * CPC) == []
 
 
 def test_what_is_owed_arrives_and_is_owed_no_more(rich, devnet, key):
     worker = earn(rich, 25 * CPC // 10)
     lines = []
-    assert payer(rich, devnet, key, tell=lines.append).pay(plan_payouts(rich.books))
+    assert payer(rich, devnet, key, tell=lines.append).pay(plan_payouts(rich.store))
     assert balance(devnet, worker) == 25 * CPC // 10
     assert len(lines) == 2
-    assert plan_payouts(rich.books) == []
-    assert payer(rich, devnet, key).pay(plan_payouts(rich.books))  # once more: nothing happens
+    assert plan_payouts(rich.store) == []
+    assert payer(rich, devnet, key).pay(plan_payouts(rich.store))  # once more: nothing happens
     assert balance(devnet, worker) == 25 * CPC // 10
     earn(rich, CPC, worker)
-    assert payer(rich, devnet, key).pay(plan_payouts(rich.books))
+    assert payer(rich, devnet, key).pay(plan_payouts(rich.store))
     assert balance(devnet, worker) == 35 * CPC // 10
 
 
@@ -138,9 +138,9 @@ def test_a_run_that_is_cut_off_anywhere_is_taken_up(rich, devnet, key):
         one = payer(rich, devnet, key)
         one._client = CutOff([devnet.url], where)
         with pytest.raises(Cut):
-            one.pay(plan_payouts(rich.books))
-        assert plan_payouts(rich.books) == []
-        assert payer(rich, devnet, key).pay(plan_payouts(rich.books))
+            one.pay(plan_payouts(rich.store))
+        assert plan_payouts(rich.store) == []
+        assert payer(rich, devnet, key).pay(plan_payouts(rich.store))
         assert balance(devnet, worker) == total
 
 
@@ -150,36 +150,36 @@ def test_a_nonce_that_another_took_is_owed_again_and_paid_once(rich, devnet, key
     sent = []
     one._client = NodeClient([devnet.url])
     one._client.send = sent.append  # signed and written down, but it never arrives
-    assert not one.pay(plan_payouts(rich.books), seconds=0)
-    (signed,) = Transfers(rich.books.database).in_state("signed")
+    assert not one.pay(plan_payouts(rich.store), seconds=0)
+    (signed,) = Transfers(rich.store.database).in_state("signed")
     foreign = signed.transaction.model_copy(update={"to_address": key.address, "amount": 1})
     NodeClient([devnet.url]).send(foreign.signed_by(key))
     again = payer(rich, devnet, key)
-    assert again.pay(plan_payouts(rich.books))
-    (lost,) = Transfers(rich.books.database).in_state("lost")
+    assert again.pay(plan_payouts(rich.store))
+    (lost,) = Transfers(rich.store.database).in_state("lost")
     assert lost.id == signed.id
     assert balance(devnet, worker) == 0
-    assert payer(rich, devnet, key).pay(plan_payouts(rich.books))
+    assert payer(rich, devnet, key).pay(plan_payouts(rich.store))
     assert balance(devnet, worker) == 5 * CPC
 
 
 def test_too_little_money_and_another_chain_are_said_before_anything_is_written(rich, devnet, key):
     earn(rich, 500 * CPC)
-    plan = plan_payouts(rich.books)
+    plan = plan_payouts(rich.store)
     with pytest.raises(InsufficientBalance) as caught:
         payer(rich, devnet, key).pay(plan)
     assert "500" in caught.value.advice
-    assert plan_payouts(rich.books) == plan
+    assert plan_payouts(rich.store) == plan
     with pytest.raises(SetupError):
-        Payer(rich.books, NodeClient([devnet.url]), key, NETWORKS["devnet"], chain="ab" * 32)
+        Payer(rich.store, NodeClient([devnet.url]), key, NETWORKS["devnet"], chain="ab" * 32)
 
 
 def test_who_is_caught_keeps_what_was_due_and_loses_the_rest(rich):
     worker = earn(rich, 2 * CPC)
     rich.post(reward=CPC)
-    with rich.books.database.write() as db:
-        assert rich.books.rewards.forfeit(db, worker.key.address) == CPC
+    with rich.store.database.write() as db:
+        assert rich.store.rewards.forfeit(db, worker.key.address) == CPC
     rich.pass_time(2 * DAY)
-    (payment,) = plan_payouts(rich.books)
+    (payment,) = plan_payouts(rich.store)
     assert payment.units == 2 * CPC
-    assert rich.books.customers.credit("alice") == 10**24 - 2 * CPC
+    assert rich.store.customers.credit("alice") == 10**24 - 2 * CPC

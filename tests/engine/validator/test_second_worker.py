@@ -1,4 +1,4 @@
-"""Two workers on one job: what agrees is shared, what does not is computed, and who lied is out."""
+"""Two workers on one job: what agrees is shared, what does not is computed, and the liar is banned."""
 
 import base64
 
@@ -50,7 +50,7 @@ def pair(arena, first, second):
     other = arena.join(second, capabilities=ONE_AT_A_TIME)
     # By lot or by name, the first must be the first: give it the better name.
     for _ in range(30):
-        arena.books.workers.credit(one.key.address, rate=1e9)
+        arena.store.workers.credit(one.key.address, rate=1e9)
     return one, other
 
 
@@ -59,15 +59,15 @@ def test_who_agrees_shares_the_reward(arena):
     one, other = pair(arena, Multiplier, Multiplier)
     task = arena.task(arena.post(PRODUCT, reward=1001))
     assert task.status == "completed"
-    held = [arena.books.rewards.withheld(worker.key.address) for worker in (one, other)]
+    held = [arena.store.rewards.withheld(worker.key.address) for worker in (one, other)]
     assert held == [501, 500]
     assert arena.full_checks == 0
-    roles = {job.role: job.state for job in arena.books.jobs.of_task(task.task_id)}
+    roles = {job.role: job.state for job in arena.store.jobs.of_task(task.task_id)}
     assert roles == {"first": "accepted", "second": "accepted"}
 
 
 @pytest.mark.parametrize(("first", "second"), [(Multiplier, Liar), (Liar, Multiplier)])
-def test_who_is_alone_in_the_wrong_is_out(arena, first, second):
+def test_who_is_alone_in_the_wrong_is_banned(arena, first, second):
     # Openings tell on a liar that is first; that is another test's.
     arena = arena(policy=ALWAYS)
     honest_first = first is Multiplier
@@ -79,11 +79,11 @@ def test_who_is_alone_in_the_wrong_is_out(arena, first, second):
         arena.pass_time(61)
     liar, honest = (other, one) if honest_first else (one, other)
     arena.pass_time(31)
-    assert arena.books.workers.find(liar.key.address).out_at is not None
-    assert arena.books.workers.find(honest.key.address).out_at is None
+    assert arena.store.workers.find(liar.key.address).banned_at is not None
+    assert arena.store.workers.find(honest.key.address).banned_at is None
     assert arena.task(task_id).status == "completed"
-    assert arena.books.rewards.withheld(liar.key.address) == 0
-    assert arena.books.rewards.withheld(honest.key.address) == 1000
+    assert arena.store.rewards.withheld(liar.key.address) == 0
+    assert arena.store.rewards.withheld(honest.key.address) == 1000
 
 
 def test_a_second_worker_that_is_silent_holds_nobody_up(arena):
@@ -94,7 +94,7 @@ def test_a_second_worker_that_is_silent_holds_nobody_up(arena):
     arena.pass_time(62)
     assert arena.task(task_id).status == "completed"
     assert arena.full_checks == 1
-    assert arena.books.rewards.withheld(one.key.address) == 1000
+    assert arena.store.rewards.withheld(one.key.address) == 1000
     assert other.cancelled
 
 
@@ -110,13 +110,13 @@ def test_a_second_worker_whose_first_was_refused_is_checked_by_itself(arena):
     arena = arena(policy=ALWAYS)
     one, other = pair(arena, Multiplier, Sleeper)
     task_id = arena.post(PRODUCT, reward=1000)
-    first, second = arena.books.jobs.of_task(task_id)
+    first, second = arena.store.jobs.of_task(task_id)
     job = one.jobs[first.job_id][0]
     arena.hear(one, [one.result(job, "cd" * 32, None)])  # another result, after the commitment
-    assert arena.books.workers.find(one.key.address).out_at is not None
+    assert arena.store.workers.find(one.key.address).banned_at is not None
     late = other.jobs[second.job_id][0]
     frames = Multiplier.work(other, late)
     arena.hear(other, frames)
     assert arena.full_checks == 1
     assert arena.task(task_id).status == "completed"
-    assert arena.books.rewards.withheld(other.key.address) == 1000
+    assert arena.store.rewards.withheld(other.key.address) == 1000

@@ -51,14 +51,14 @@ def test_kill_dash_nine_loses_no_task_and_pays_none_twice(validator, tmp_path):
     for worker in workers:
         worker.stop()
     assert "Traceback" not in validator.log()
-    with validator.books() as books:
+    with validator.store() as store:
         for task_id in posted:
-            accepted = [job for job in books.jobs.of_task(task_id) if job.state == "accepted"]
+            accepted = [job for job in store.jobs.of_task(task_id) if job.state == "accepted"]
             assert len(accepted) == 1
-        held = sum(books.rewards.withheld(worker.key.address) for worker in workers)
+        held = sum(store.rewards.withheld(worker.key.address) for worker in workers)
         assert held == 24 * 15 * 10**17
-        assert books.customers.credit("alice") == 10**21 - held
-        assert not any(one.out_at for one in books.workers.all())
+        assert store.customers.credit("alice") == 10**21 - held
+        assert not any(one.banned_at for one in store.workers.all())
 
 
 def test_the_guides_own_client_talks_to_it(validator):

@@ -8,7 +8,7 @@ import pytest
 
 from engine.pool.messages import Done
 from engine.runtime.errors import BadInput
-from engine.validator.result_checker import Inspector
+from engine.validator.result_checker import ResultChecker
 from engine.validator.service import Service
 from kernels.work import Outcome
 from tests.engine.validator.test_market import MATMUL, Bearer
@@ -38,20 +38,20 @@ def committed(one):
     worker = one.join(Bearer)
     task_id = one.post(MATMUL)
     ((job, _),) = worker.jobs.values()
-    one.market.heard(worker.link, worker.result(job, "ab" * 32, None))
-    return task_id, one.books.jobs.find(job.job_id)
+    one.market.heard(worker.connection, worker.result(job, "ab" * 32, None))
+    return task_id, one.store.jobs.find(job.job_id)
 
 
 @pytest.mark.parametrize("error", [BadInput("no room"), OSError(errno.ENOSPC, "no room")])
 def test_a_full_disk_is_a_finding_and_no_silence(arena, error):
     one = arena()
     _task, row = committed(one)
-    inspector = Inspector(one.kinds, FullDisk(error), Computed())
+    checker = ResultChecker(one.kinds, FullDisk(error), Computed())
     try:
-        payload = one.books.jobs.payload(row.job_id)
-        finding = asyncio.run(inspector.inspect(row, payload, "full", b""))
+        payload = one.store.jobs.payload(row.job_id)
+        finding = asyncio.run(checker.check(row, payload, "full", b""))
     finally:
-        inspector.close()
+        checker.close()
     assert finding.right is None
     assert "no room" in finding.reason
 
@@ -59,12 +59,12 @@ def test_a_full_disk_is_a_finding_and_no_silence(arena, error):
 def test_a_cheat_is_not_told_the_right_result(arena):
     one = arena()
     _task, row = committed(one)
-    inspector = Inspector(one.kinds, one.kinds._blobs, Computed())
+    checker = ResultChecker(one.kinds, one.kinds._blobs, Computed())
     try:
-        payload = one.books.jobs.payload(row.job_id)
-        finding = asyncio.run(inspector.inspect(row, payload, "full", b""))
+        payload = one.store.jobs.payload(row.job_id)
+        finding = asyncio.run(checker.check(row, payload, "full", b""))
     finally:
-        inspector.close()
+        checker.close()
     assert finding.right is False
     assert finding.result_hash == bytes(32).hex()
     assert finding.result_hash not in finding.reason
@@ -73,7 +73,7 @@ def test_a_cheat_is_not_told_the_right_result(arena):
 def test_what_dies_beside_the_loop_ends_the_service(arena):
     one = arena()
 
-    service = Service(one.market, None, one.kinds._blobs, one.books, lambda event: None)
+    service = Service(one.market, None, one.kinds._blobs, one.store, lambda event: None)
 
     async def run():
         async def die():

@@ -14,8 +14,9 @@ from engine.poc_protocol.rate_limit import RateLimiter
 from engine.runtime.database import lock_file
 from engine.validator.market.matching import Candidate, Need, can_do, choose
 from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES
-from engine.validator.store.database import Books
-from engine.validator.store.reputation import Standing
+from engine.validator.store.database import Store
+from engine.validator.store.reputation import Reputation
+from engine.validator.store.requirements import Requirements
 from tests.engine.validator.arena import CAPABILITIES, Clock
 
 WEEK = 7 * 86_400.0
@@ -24,7 +25,7 @@ deeds = st.floats(0, 100, allow_nan=False)
 
 @given(good=deeds, bad=deeds, later=st.floats(0, 1e9))
 def test_a_score_fades_towards_a_half_and_never_past_it(good, bad, later):
-    standing = Standing().after(now=0.0, half_life=WEEK, good=good, bad=bad)
+    standing = Reputation().after(now=0.0, half_life=WEEK, good=good, bad=bad)
     now, then = standing.score(0.0, half_life=WEEK), standing.score(later, half_life=WEEK)
     assert 0 < now < 1
     assert abs(then - 0.5) <= abs(now - 0.5) + 1e-12
@@ -32,7 +33,7 @@ def test_a_score_fades_towards_a_half_and_never_past_it(good, bad, later):
 
 
 def test_a_bad_name_recovers_by_waiting_and_faster_by_working():
-    bad = Standing().after(now=0.0, half_life=WEEK, bad=10)
+    bad = Reputation().after(now=0.0, half_life=WEEK, bad=10)
     assert bad.score(0.0, half_life=WEEK) < 0.1
     assert bad.score(5 * WEEK, half_life=WEEK) > 0.4
     working = bad
@@ -42,17 +43,17 @@ def test_a_bad_name_recovers_by_waiting_and_faster_by_working():
 
 
 def test_a_clock_that_is_set_back_makes_no_deed_young_again():
-    standing = Standing().after(now=10 * WEEK, half_life=WEEK, bad=8)
+    standing = Reputation().after(now=10 * WEEK, half_life=WEEK, bad=8)
     assert standing.after(now=0.0, half_life=WEEK).bad == 8
     assert standing.score(0.0, half_life=WEEK) == standing.score(10 * WEEK, half_life=WEEK)
 
 
-def candidate(link=1, busy=0, score=0.5, rate=None, **able):
-    return Candidate(link, CAPABILITIES.model_copy(update=able), busy, score, rate)
+def candidate(connection=1, busy=0, score=0.5, rate=None, **able):
+    return Candidate(connection, CAPABILITIES.model_copy(update=able), busy, score, rate)
 
 
 def test_who_is_likely_to_be_late_is_not_asked():
-    need = Need("synthetic", cost=10**9, matrix_size=1000, iterations=1, seconds=10)
+    need = Need(Requirements("synthetic", 10**9, 0, matrix_size=1000, iterations=1), seconds=10)
     assert can_do(need, candidate(rate=None))
     assert can_do(need, candidate(rate=2.1e8))
     assert not can_do(need, candidate(rate=1.9e8))
@@ -61,9 +62,9 @@ def test_who_is_likely_to_be_late_is_not_asked():
 
 
 def test_the_best_name_wins_and_equals_draw_lots():
-    need, chance = Need("synthetic", cost=1), random.Random(3)
+    need, chance = Need(Requirements("synthetic", 1, 0)), random.Random(3)
     some = [candidate(1, score=0.9), candidate(2, score=0.85), candidate(3, score=0.5)]
-    chosen = {choose(need, some, chance).link for _ in range(50)}
+    chosen = {choose(need, some, chance).connection for _ in range(50)}
     assert chosen == {1, 2}
     assert choose(need, [candidate(kinds=())], chance) is None
 
@@ -119,16 +120,16 @@ def test_what_waits_for_a_worker_is_bounded_in_frames():
     assert outbox.reason
 
 
-def test_the_books_are_for_their_owners_eyes(tmp_path):
+def test_the_store_are_for_their_owners_eyes(tmp_path):
     path = tmp_path / "made" / "validator.sqlite"
-    books = Books.open(path)
-    books.customers.add("alice")
+    store = Store.open(path)
+    store.customers.add("alice")
     try:
         assert path.parent.stat().st_mode & 0o077 == 0
         files = list(path.parent.iterdir())
         assert len(files) == 3  # with the log and its index
         assert all(file.stat().st_mode & 0o077 == 0 for file in files)
     finally:
-        books.close()
+        store.close()
     with lock_file(tmp_path / "first" / "x.lock", "", ""):
         assert (tmp_path / "first").stat().st_mode & 0o077 == 0

@@ -2,7 +2,7 @@
 
 import time
 
-from engine.validator.http.client import MarketClient, MarketError, Refused
+from engine.validator.http.client import MarketClient, MarketError, MarketRefused
 from tests.engine.poc_worker.soak.parties import wait_for
 
 DEADLINE_SECONDS = 3600
@@ -56,7 +56,7 @@ class Customer:
             lost = [task for task in newest if task["task_id"] not in self.posted]
             self.posted |= {task["task_id"]: payload for task in lost}
             return bool(lost)
-        except Refused as error:
+        except MarketRefused as error:
             if error.status != TOO_MANY:
                 raise
             return False
@@ -71,7 +71,7 @@ class Customer:
                 return (question(*arguments, **more),)
             except MarketError:
                 return None
-            except Refused as error:
+            except MarketRefused as error:
                 if error.status != TOO_MANY:
                     raise
                 time.sleep(1)
