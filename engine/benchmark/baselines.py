@@ -1,4 +1,4 @@
-"""What our figures are set beside: other libraries' products and pipelines, and the datasheet's peak.
+"""Baselines: the same work by other libraries, and the datasheet's peak.
 
     turns, left_out = start(contenders("cpu", threads=2), Task(bytes(range(32)), 1024))
     turns[0].take()                      # one timed run
@@ -26,20 +26,20 @@ from kernels.task import Task
 
 PRODUCT, TASK = "product", "task"
 LONGEST_RUN = 10.0
-"""Seconds: a contender on the CPU whose single run would take longer is left out."""
+"""Seconds. A CPU baseline whose single run would take longer is left out."""
 LONGEST_TURNS = 60.0
-"""Seconds that one contender may take in all; after that its earlier runs must do."""
+"""Seconds that one baseline may take in all; after that its earlier runs are used."""
 _TURN_SECONDS, _MOST_RUNS = 0.1, 10
-"""A turn is one run, or, where runs are short, as many as fit: a lone one says little."""
+"""Seconds of a turn: one run, or as many short ones as fit, since a single one says little."""
 _PROBE_SIZE, _PROBES, _PROBE_PAUSE = 1024, 4, 0.1
-"""A small run's size, how many there are, of which the fastest counts, and seconds before each."""
+"""Size and number of the small runs, of which the fastest counts, and the pause before each."""
 _AHEAD_CYCLES = 1_000_000
-"""The GPU is kept busy this long (half a millisecond) while torch puts its kernels in the queue."""
+"""Cycles (half a millisecond) that keep the GPU busy while torch enqueues its kernels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A card's dense int8 peak in 10^12 operations a second, and where the figure is from."""
+    """A card's dense int8 peak in 10^12 operations a second, with its source."""
 
     tops: float
     source: str
@@ -58,11 +58,11 @@ _PEAKS: tuple[tuple[frozenset[str], Peak], ...] = tuple(
     )
 )
 _OTHER_CARDS = frozenset({"MIG", "NVL", "GRID", "Laptop", "D"})
-"""Words of parts, and of cards with a like name, whose peak is another one."""
+"""Words in the names of parts and of similarly named cards, whose peak differs."""
 
 
 def peak(card: str) -> Peak | None:
-    """The peak of a card by the driver's name for it, or None where it is not known."""
+    """Return a card's peak by the driver's name for it, or None."""
     words = set(card.replace("-", " ").split())
     if words & _OTHER_CARDS:
         return None
@@ -70,11 +70,11 @@ def peak(card: str) -> Peak | None:
 
 
 class Runner(ABC):
-    """Something to time. Made for one task; what it needs is allocated when it is made."""
+    """Something to time, made for one task. It allocates what it needs when it is made."""
 
     @abstractmethod
     def run(self) -> dict[str, float]:
-        """Run once. Gives seconds by stage."""
+        """Run once. Return seconds by stage."""
 
     def close(self) -> None:
         """Give threads and memory back."""
@@ -87,19 +87,19 @@ class _Make(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """What may run beside us. `why_not` is empty where it can run at all."""
+    """A baseline that may run. `why_not` is empty if it can."""
 
     name: str
     stages: tuple[str, ...]
     make: _Make
     why_not: str = ""
     slow: bool = True
-    """Whether a small run is made first, to see how long one of the task's size would take."""
+    """Whether a small run is made first, to estimate the time at the task's size."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A contender that did not run, with a short reason."""
+    """A baseline that did not run, with a short reason."""
 
     name: str
     stages: tuple[str, ...]
@@ -107,7 +107,7 @@ class LeftOut:
 
 
 class Turn:
-    """A contender at work, with what its runs took."""
+    """A running baseline, with the times of its runs."""
 
     def __init__(self, name: str, stages: Sequence[str], runner: Runner) -> None:
         self.name, self.stages = name, tuple(stages)
@@ -117,7 +117,7 @@ class Turn:
         self._spent = 0.0
 
     def take(self) -> None:
-        """Run again, unless it has had its time."""
+        """Run again, unless its time is used up."""
         if self._spent > LONGEST_TURNS:
             return
         started = time.perf_counter()
@@ -130,11 +130,11 @@ class Turn:
         self._spent += time.perf_counter() - started
 
     def medians(self) -> dict[str, float]:
-        """Median seconds by stage."""
+        """Return median seconds by stage."""
         return {stage: median(values) for stage, values in self._seconds.items()}
 
     def fastest(self) -> dict[str, float]:
-        """Seconds of the fastest run by stage: far below the median where something disturbed."""
+        """Return the fastest run's seconds by stage: far below the median if something disturbed."""
         return {stage: min(values) for stage, values in self._seconds.items()}
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Turn:
 
 
 def contenders(device: str, threads: int | None = None) -> list[Contender]:
-    """What there is to set beside a device, by its name. `threads` is for torch on the CPU."""
+    """Return the baselines for a device, by its name. `threads` is for torch on the CPU."""
     on_gpu = device.startswith("cuda")
     torch = _missing("torch")
     cupy = _missing("cupy") if on_gpu else _("needs a GPU")
@@ -166,7 +166,7 @@ def contenders(device: str, threads: int | None = None) -> list[Contender]:
 
 
 def start(candidates: Sequence[Contender], task: Task) -> tuple[list[Turn], list[LeftOut]]:
-    """Make and warm up whoever can run; the others come with their reasons."""
+    """Make and warm up the baselines that can run; return the others with their reasons."""
     turns: list[Turn] = []
     left_out: list[LeftOut] = []
     for candidate in candidates:
@@ -184,7 +184,7 @@ def start(candidates: Sequence[Contender], task: Task) -> tuple[list[Turn], list
 
 
 def reason(error: Exception) -> str:
-    """A foreign error in one short line."""
+    """Return another library's error as one short line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 100 else text[:97] + "..."
 
@@ -198,7 +198,7 @@ def _missing(package: str) -> str:
 
 
 def _too_slow(candidate: Contender, task: Task) -> str:
-    """Why it would take too long, by a run at a size that is soon done, or nothing."""
+    """Return why it would take too long, estimated from a small run, or an empty string."""
     small = Task(task.seed, min(task.n, _PROBE_SIZE))
     if not candidate.slow or task.multiply_adds <= small.multiply_adds:
         return ""
@@ -224,14 +224,14 @@ def _clocked(runner: Runner) -> float:
 
 
 class _Numpy(Runner):
-    """The reference: the same task, the product through float64 and BLAS."""
+    """The reference in numpy: the same task, its product in float64 by BLAS."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._device = open_device("reference")
 
     def run(self) -> dict[str, float]:
-        """Seconds of each stage, and of the whole task by the clock."""
+        """Return seconds of each stage, and of the whole task by the clock."""
         started = time.perf_counter()
         stages = self._device.profile(self._task)
         return stages | {TASK: time.perf_counter() - started}
@@ -242,7 +242,7 @@ class _Numpy(Runner):
 
 
 class _TorchProduct(Runner):
-    """torch._int_mm of random int8, B transposed as ours is; `fold` adds the fold in torch's way."""
+    """torch._int_mm of random int8, B transposed like ours; `fold` adds the fold in torch."""
 
     def __init__(self, device: str, threads: int | None, fold: bool, task: Task) -> None:
         torch = self._torch = importlib.import_module("torch")
@@ -259,7 +259,7 @@ class _TorchProduct(Runner):
         self._b = b.t()
 
     def run(self) -> dict[str, float]:
-        """Seconds of the task's products: on the GPU by its own events, its queue never empty."""
+        """Return seconds of the task's products; on the GPU by its events, with a full queue."""
         if self._on_gpu:
             return {PRODUCT: _by_events(self._torch, self._multiply)}
         started = time.perf_counter()
@@ -274,11 +274,11 @@ class _TorchProduct(Runner):
 
 
 class _TritonProduct(Runner):
-    """The product in Triton, int32 out; its first run chooses a tile."""
+    """The product in Triton with int32 output; its first run selects a tile."""
 
     def __init__(self, device: str, task: Task) -> None:
         if task.n % 256:
-            raise ValueError(_("it is written for sizes that 256 divides"))
+            raise ValueError(_("it needs a size that is a multiple of 256"))
         torch = self._torch = importlib.import_module("torch")
         self._multiply = importlib.import_module("engine.benchmark.triton_matmul").multiply
         torch.cuda.set_device(device)
@@ -290,7 +290,7 @@ class _TritonProduct(Runner):
         self._iterations = task.iterations
 
     def run(self) -> dict[str, float]:
-        """Seconds of the task's products by events."""
+        """Return seconds of the task's products, by events."""
         return {PRODUCT: _by_events(self._torch, self._products)}
 
     def _products(self) -> None:
@@ -310,7 +310,7 @@ def _by_events(torch: Any, work: Callable[[], None]) -> float:
 
 
 class _Guide(Runner):
-    """The chain's guide: random float64 operands, dot, the bytes to the host, SHA-256. Once."""
+    """The pipeline of the chain's guide: random float64 operands, dot, copy to the host, SHA-256."""
 
     def __init__(self, device: str, task: Task) -> None:
         self._cupy = importlib.import_module("cupy")
@@ -318,7 +318,7 @@ class _Guide(Runner):
         self._task = task
 
     def run(self) -> dict[str, float]:
-        """Seconds by the clock, seed to hash."""
+        """Return seconds by the clock, seed to hash."""
         cupy, n = self._cupy, self._task.n
         with cupy.cuda.Device(self._index):
             started = time.perf_counter()

@@ -1,6 +1,6 @@
-"""A chart of bars, as SVG in plain Python, or as PNG where matplotlib is installed.
+"""Draw bar charts: SVG in plain Python, or PNG with matplotlib.
 
-    check_path(Path("bench.svg"))        # before the work: BadInput where it could not be written
+    check_path(Path("bench.svg"))        # before the work: BadInput if it could not be written
     write(Path("bench.svg"), Chart("title", [Panel("product", [Bar("ours", 1.0, "1 ms")])], []))
 
 Each panel has a scale of its own, which begins at zero: a bar may be too short to see beside one
@@ -20,13 +20,13 @@ from xml.sax.saxutils import escape
 from engine.runtime.errors import BadInput
 
 _WIDTH, _BAR, _STEP, _MARGIN = 880, 18, 28, 24
-_CHARACTER, _BOLD = 7.6, 9.0  # pixels a letter of 13 pixels takes, at most, in the mean
+_CHARACTER, _BOLD = 7.6, 9.0  # upper bounds of a letter's mean width at 13 pixels
 _OURS, _THEIRS, _TEXT, _SOFT = "#1666b0", "#a9b4c0", "#1c2733", "#5b6875"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: `length` in any unit, at least 0, the same one all over the panel."""
+    """A bar. `length` is at least 0, in the unit of its panel."""
 
     label: str
     length: float
@@ -36,7 +36,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Bars that share a scale. `title` says what is drawn, and which way is better."""
+    """Bars with a common scale. `title` says what is drawn, and which direction is better."""
 
     title: str
     bars: Sequence[Bar]
@@ -44,7 +44,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A title, panels below one another, and footnotes."""
+    """A title, panels one below the other, and footnotes."""
 
     title: str
     panels: Sequence[Panel]
@@ -52,7 +52,7 @@ class Chart:
 
 
 def check_path(path: Path) -> None:
-    """Raise BadInput where `write` could not write this file; nothing is written."""
+    """Raise BadInput if `write` could not write this file. Write nothing."""
     if path.suffix.lower() not in (".svg", ".png"):
         raise BadInput(
             _("a chart is written as .svg or .png, and {path} is neither").format(path=path)
@@ -60,7 +60,7 @@ def check_path(path: Path) -> None:
     if path.suffix.lower() == ".png" and importlib.util.find_spec("matplotlib") is None:
         raise BadInput(
             _("a chart as PNG needs matplotlib, which is not installed"),
-            advice=_("Write it as SVG, which needs nothing: --chart {with_suffix}").format(
+            advice=_("Write it as SVG, which needs no package: --chart {with_suffix}").format(
                 with_suffix=path.with_suffix(".svg")
             ),
         )
@@ -81,7 +81,7 @@ def check_path(path: Path) -> None:
 
 
 def write(path: Path, chart: Chart) -> None:
-    """Write the chart as its suffix says. Raises BadInput where that fails."""
+    """Write the chart in the format of the suffix. Raise BadInput if that fails."""
     try:
         if path.suffix.lower() == ".png":
             _write_png(path, chart)
@@ -96,7 +96,7 @@ def write(path: Path, chart: Chart) -> None:
 
 
 def svg(chart: Chart) -> str:
-    """The chart as an SVG document."""
+    """Return the chart as an SVG document."""
     bars = [bar for panel in chart.panels for bar in panel.bars]
     left = _MARGIN + max((_pixels(bar.label, bar) for bar in bars), default=0) + 10
     right = max((_pixels(bar.text, bar) for bar in bars), default=0) + 8 + _MARGIN
@@ -163,7 +163,7 @@ def _pixels(text: str, bar: Bar) -> int:
 
 
 def _write_png(path: Path, chart: Chart) -> None:
-    """The same panels, drawn by matplotlib."""
+    """Draw the same panels with matplotlib."""
     figure_class = importlib.import_module("matplotlib.figure").Figure
     rows = [max(1, len(panel.bars)) for panel in chart.panels]
     notes = [line for note in chart.notes for line in textwrap.wrap(note, 120)]

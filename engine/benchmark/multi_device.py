@@ -1,4 +1,4 @@
-"""Tasks a second of several devices at once, beside each of them alone, in one run.
+"""Measure tasks a second of several devices together and of each alone, in one run.
 
     report = measure_rig(["cuda:0", "cuda:1"], Task(bytes(range(32)), 4096))
     report.share_of_linear      # 1.0: together they do what they do alone, added up
@@ -26,14 +26,14 @@ from kernels.known_answer import known_answer_test
 from kernels.task import Task
 
 SECONDS = 2.0
-"""Of a device's work at a time."""
+"""Seconds of a device's work per turn."""
 _START_SECONDS = 300.0
-"""Kernels may have to be compiled."""
+"""Seconds until a child is ready: it may have to compile kernels."""
 
 
 @dataclass(frozen=True, slots=True)
 class RigReport:
-    """Tasks a second by device, and `total` of all together."""
+    """Tasks a second by device, and `total` for all together."""
 
     size: int
     iterations: int
@@ -44,14 +44,14 @@ class RigReport:
     share_of_linear: float
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
+        """Return a plain dictionary."""
         return asdict(self)
 
 
 def measure_rig(
     devices: Sequence[str], task: Task, *, threads: int | None = None, turns: int = 3
 ) -> RigReport:
-    """Measure the devices, at least one. Raises SetupError for one that does not start or fails."""
+    """Measure one or more devices. Raise SetupError for one that does not start or fails."""
     alone: dict[str, list[float]] = {device: [] for device in devices}
     together: dict[str, list[float]] = {device: [] for device in devices}
     with _workers(devices, task, threads) as lines:
@@ -105,7 +105,7 @@ def _workers(
 
 
 def _rates(lines: dict[str, Connection], devices: Sequence[str]) -> dict[str, float]:
-    """Tasks a second of these devices, working at the same time."""
+    """Return tasks a second of these devices, working at the same time."""
     for device in devices:
         lines[device].send(SECONDS)
     return {device: _hear(device, lines[device], 60 * SECONDS) for device in devices}

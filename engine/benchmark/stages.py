@@ -1,4 +1,4 @@
-"""Times the stages of a task, and what else is installed beside them, in one run.
+"""Time the stages of a task, and the installed baselines beside them, in one run.
 
     report = run_bench(1024, 1, repeat=5)
     report.product_tops
@@ -42,14 +42,14 @@ STAGES = {
     "commit": "commit",
     TASK: _("whole task"),
 }
-"""Every stage, in the order of tables, with its name for people."""
+"""Every stage, in the order of tables, with its printed name."""
 
 _SEED = bytes(range(32))
 _PAUSE = 0.25
-"""Seconds between turns on the CPU. The threads of BLAS and OpenMP wait by spinning, and whoever
-comes next would pay for it: with 0.05 s torch was seen to take 20 times as long as alone."""
+"""Seconds between turns on the CPU. The threads of BLAS and OpenMP spin while they wait, which slows
+the next one down: with 0.05 s torch took 20 times as long as alone."""
 _DISTURBED = 1.5
-"""A median this many times the fastest run is told of."""
+"""A median this many times the fastest run is reported."""
 _PACKAGES = ("numpy", "numba", "numba-cuda", "torch", "triton", "cupy")
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was measured, on what. `peak_*` is the card's dense int8 peak, None where unknown."""
+    """What was measured, and on what. `peak_*` is the card's dense int8 peak, or None."""
 
     device: str
     card: dict[str, Any] | None
@@ -93,11 +93,11 @@ class Report:
     notes: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
+        """Return a plain dictionary."""
         return asdict(self)
 
     def title(self) -> str:
-        """Device and task in a line."""
+        """Return device and task as one line."""
         parts = [self.device]
         if self.card is not None:
             parts.append(self.card["name"])
@@ -119,7 +119,7 @@ def run_bench(
     tier: str | None = None,
     compare: bool = True,
 ) -> Report:
-    """Time one task in `repeat` turns after a warm-up. Raises KernelError as `open_device` does."""
+    """Time one task in `repeat` turns after a warm-up. Raise KernelError as `open_device` does."""
     task = Task(_SEED, size, iterations)
     with open_device(device, threads, tier) as opened:
         known_answer_test(opened)
@@ -131,7 +131,7 @@ def run_bench(
 def measure(
     device: Device, task: Task, *, repeat: int, contenders: Sequence[Contender] = ()
 ) -> Report:
-    """Time an open device, and the contenders that can run, in turns."""
+    """Time an open device and the baselines that can run, in turns."""
     ours = Turn(OURS, tuple(STAGES), _Ours(device, task))
     _Ours(device, task).run()
     turns, left_out = start(contenders, task)
@@ -156,7 +156,7 @@ class _Ours(Runner):
         self._device, self._task = device, task
 
     def run(self) -> dict[str, float]:
-        """The stages by the device's own account, and then a whole task by the clock."""
+        """Return the stages as the device measures them, and a whole task by the clock."""
         stages = self._device.profile(self._task)
         started = time.perf_counter()
         self._device.compute(self._task)
@@ -215,7 +215,7 @@ def _tops(task: Task, seconds: float) -> float:
 
 
 def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
-    """What a reader must know to take the comparison for what it is."""
+    """Return what a reader must know to judge the comparison."""
     ran = {row.name for row in rows if row.seconds is not None}
     notes = []
     if on_gpu:
@@ -264,16 +264,16 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
     if disturbed:
         notes.append(
             _(
-                "Take with care: the median of {names} is more than {DISTURBED:g} times the"
-                " fastest run. Something else used this machine; run it again when that is"
-                " over."
+                "Use with care: the median of {names} is more than {DISTURBED:g} times the"
+                " fastest run. Something else used this machine: run it again when it is"
+                " idle."
             ).format(names=", ".join(disturbed), DISTURBED=_DISTURBED)
         )
     return notes
 
 
 def _tier(device: Device) -> str | None:
-    """How the device multiplies, by name, where it knows several ways."""
+    """Return the name of the device's tier, if it has several."""
     tier = getattr(device, "tier", None)
     name: str | None = getattr(tier, "name", tier)
     return name
@@ -285,7 +285,7 @@ def _threads(device: Device) -> int | None:
 
 
 def _versions() -> dict[str, str | None]:
-    """Versions of what was measured and of what it stands on; None where not installed."""
+    """Return versions of the measured packages and of what they need; None if not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in _PACKAGES:
         wheels = ("cupy", "cupy-cuda13x", "cupy-cuda12x") if package == "cupy" else (package,)
@@ -301,7 +301,7 @@ def _version(distribution: str) -> str | None:
 
 
 def _processor() -> str:
-    """The CPU's name, or its architecture where the system does not say."""
+    """Return the CPU's name, or its architecture if the name is unknown."""
     try:
         for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""The same int8 product written in Triton, which tunes a few tiles and writes int32: a contender only.
+"""The same int8 product in Triton, with a few autotuned tiles and int32 output: a baseline only.
 
 Imported where torch and triton are installed; nothing else of this program needs them.
 """

@@ -1,6 +1,6 @@
-"""What stands between a machine and its first confirmed result, each finding with its fix.
+"""What a machine lacks for its first confirmed result; each finding comes with its fix.
 
-`machine.py` looks at Python, packages, memory and ports, `gpus.py` at driver, CUDA packages and GPUs,
-`device_test.py` computes on a device in a process of its own, `account.py` looks at key, node and
-chain. Every function gives `Check`s and raises nothing: on a broken machine, all of them still speak.
+`machine.py` checks Python, packages, memory and ports, `gpus.py` driver, CUDA packages and GPUs,
+`account.py` key, node and chain; `device_test.py` computes on a device in a process of its own. Every
+function returns `Check`s and raises nothing, so a broken machine still gets a full report.
 """

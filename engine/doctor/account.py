@@ -1,4 +1,4 @@
-"""Key, nodes, network, clock and balance: everything between the account and the chain."""
+"""Check key, nodes, network, clock and balance."""
 
 import stat
 import time
@@ -27,7 +27,7 @@ SLOW_NODE_SECONDS = 2.0
 def check_key(
     name: str, directory: Path | None, passphrase_file: Path | None
 ) -> tuple[str | None, list[Check]]:
-    """The account's address, None where there is no key, and what was found of its files."""
+    """Return the account's address (None without a key) and the findings about its files."""
     try:
         info = Keystore(directory).info(name)
     except KeyNotFound as error:
@@ -65,7 +65,7 @@ def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
 
 
 def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None) -> list[Check]:
-    """Each node, then what the first good one says of the chain and of the account."""
+    """Check each node, then chain and account by the first node that answers."""
     checks: list[Check] = []
     chain: Chain | None = None
     good: NodeClient | None = None
@@ -77,7 +77,7 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
     if good is None or chain is None:
         return checks + _not_looked_at(address)
     for at, check in enumerate(checks):
-        if check.state == "fail":  # another one answers, and is taken in its place
+        if check.state == "fail":  # another node answers and is used instead
             checks[at] = Check("node", "warn", check.found, check.fix)
     price = chain.network.min_gas_price if gas_price is None else gas_price
     checks += [check_network(chain), check_clock(chain), check_gas_price(chain.network, price)]
@@ -99,11 +99,11 @@ def _look_at(url: str) -> tuple[Check, NodeClient | None, Chain | None]:
     seconds = time.monotonic() - started
     found = _("{url} answers, {seconds:.2f} s").format(url=client.urls[0], seconds=seconds)
     if seconds > SLOW_NODE_SECONDS:
-        fix = _("Take a nearer node, or look at the network: blocks do not wait.")
+        fix = _("Use a nearer node, or check the network: blocks do not wait.")
         return Check("node", "warn", found, fix), client, chain
     return Check("node", "ok", found), client, chain
 
 
 def _not_looked_at(address: str | None) -> list[Check]:
     names = ["network", "clock", "gas price", *(["balance"] if address else [])]
-    return [Check(name, "skip", _("not looked at: no node answers")) for name in names]
+    return [Check(name, "skip", _("not checked: no node answers")) for name in names]

@@ -1,7 +1,7 @@
-"""Does a device compute right? Asked in a process of its own, which may hang or die.
+"""Test that a device computes right, in a process of its own, which may hang or crash.
 
 check = check_device("cuda:0")
-python -m engine.doctor.device_test cuda:0    # what that runs: one line of JSON, and nothing of a key
+python -m engine.doctor.device_test cuda:0    # what that runs: prints one line of JSON, sees no key
 """
 
 import json
@@ -20,7 +20,7 @@ _LAST_WORDS = 200
 
 
 def check_device(device: str, patience: float = PATIENCE_SECONDS) -> Check:
-    """Run the known-answer test in a child."""
+    """Run the known-answer test in a child process and wait at most `patience` seconds."""
     environment = {name: text for name, text in os.environ.items() if name != "CPC_PASSPHRASE"}
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter, and a name that was checked
@@ -39,7 +39,7 @@ def check_device(device: str, patience: float = PATIENCE_SECONDS) -> Check:
             _("{device} gave no answer within {seconds:.0f} s").format(
                 device=device, seconds=patience
             ),
-            _("Restart the machine; if it hangs again, look at the driver and the card's power."),
+            _("Restart the machine; if it hangs again, check the driver and the card's power."),
         )
     except OSError as error:
         return Check("device", "fail", f"{device}: {error}", _("Free memory and processes."))
@@ -58,7 +58,7 @@ def _read(device: str, done: "subprocess.CompletedProcess[str]") -> Check:
             _("{device}: the test's process ended with {ending}: {last}").format(
                 device=device, ending=ending, last=last
             ),
-            _("Install again (make setup); where it stays so, report it with this line."),
+            _("Install again (make setup). If that does not help, report it with this line."),
         )
     if "error" in said:
         return Check("device", "fail", f"{device}: {said['error']}", said["advice"])
@@ -78,7 +78,7 @@ def _describe(code: int) -> str:
 
 
 def main(device: str) -> dict[str, Any]:
-    """What the child has to say."""
+    """Return what the child prints: seconds and tier, or error and advice."""
     from kernels.devices import open_device
     from kernels.errors import KernelError
     from kernels.known_answer import known_answer_test
@@ -95,7 +95,7 @@ def main(device: str) -> dict[str, Any]:
 
 
 def _how(device: Any) -> str:
-    """The card and its tier, or the CPU's threads."""
+    """Return the card and its tier, or the number of CPU threads."""
     card, tier = getattr(device, "card", None), getattr(device, "tier", None)
     if card is not None and tier is not None:
         return _("{card}, tier {tier}").format(card=card.name, tier=tier.name)

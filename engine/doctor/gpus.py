@@ -1,6 +1,6 @@
-"""NVIDIA driver, CUDA packages and cards, by NVML and the packages' metadata.
+"""Check NVIDIA driver, CUDA packages and cards, through NVML and the packages' metadata.
 
-Nothing here makes a CUDA context: whoever looks must not take a card from those who compute.
+Nothing here makes a CUDA context: a check must not take memory or time from a card that computes.
 """
 
 import os
@@ -19,7 +19,7 @@ _NVIDIA, _DISPLAY = "0x10de", "0x03"
 
 
 def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> list[Check]:
-    """Driver, packages and each card. `wanted`: a GPU was asked for by name, so it must be there."""
+    """Check driver, packages and each card. `wanted`: a GPU was named, so it must exist."""
     present = _cards_on_the_bus(pci)
     try:
         library = import_module("pynvml") if nvml is None else nvml
@@ -36,19 +36,17 @@ def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> 
             Check(
                 "driver",
                 "fail",
-                _("a GPU was asked for, and this machine shows none ({reason})").format(
+                _("a GPU was asked for, and this machine has none ({reason})").format(
                     reason=reason
                 ),
-                _(
-                    "Use --device cpu, or see that nvidia-smi works here; containers need --gpus all."
-                ),
+                _("Use --device cpu, or make nvidia-smi work here; containers need --gpus all."),
             )
         ]
-    found = _("an NVIDIA card is there, and its driver does not answer ({reason})").format(
+    found = _("there is an NVIDIA card, but its driver does not answer ({reason})").format(
         reason=reason
     )
     if Path("/sys/module/nouveau").exists():
-        found = _("an NVIDIA card is there, and nouveau holds it in place of NVIDIA's driver")
+        found = _("there is an NVIDIA card, but nouveau uses it instead of NVIDIA's driver")
     fix = _("Install NVIDIA's driver (on Ubuntu: sudo ubuntu-drivers install) and restart.")
     return [Check("driver", "fail" if wanted else "warn", found, fix)]
 
@@ -92,14 +90,14 @@ def _look(nvml: Any) -> list[Check]:
         found = _("CUDA_VISIBLE_DEVICES={value} hides some of the cards, {count} in all").format(
             value=hidden, count=count
         )
-        checks.append(Check("cards", "warn", found, _("Unset it where every card is to compute.")))
+        checks.append(Check("cards", "warn", found, _("Unset it to use every card.")))
     for index in range(count):
         checks.append(_check_card(nvml, index))
     return checks
 
 
 def check_cuda_packages(driver_major: int) -> Check:
-    """Whether numba-cuda is there, and made for a CUDA that the driver knows."""
+    """Check that numba-cuda is installed and made for a CUDA version that the driver supports."""
     fix = _(
         "Install them: make setup CUDA={major}, or pipx install 'cpc-engine[cuda{major}]'"
     ).format(major=min(max(driver_major, 12), 13))
@@ -134,7 +132,7 @@ def _check_card(nvml: Any, index: int) -> Check:
             name,
             "fail",
             _("does not answer: {reason}").format(reason=error),
-            _("Look into dmesg for Xid messages; restart the machine; look at power and cables."),
+            _("Look for Xid messages in dmesg; restart the machine; check power and cables."),
         )
     found = _(
         "{model}, compute capability {major}.{minor}, {free:.1f} of {total:.1f} GiB free, {heat} °C"

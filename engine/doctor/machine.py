@@ -1,4 +1,4 @@
-"""Python, packages, memory and ports of this machine."""
+"""Check Python, packages, memory and ports of this machine."""
 
 import struct
 import sys
@@ -12,22 +12,22 @@ from engine.runtime.packages import advice, other_owners
 
 LEAST_PYTHON = (3, 12)
 PACKAGES = ("numba", "llvmlite", "numpy")
-"""What the kernels run on; everything else this program could not have started without."""
+"""What the kernels need. Without the other packages this program could not have started."""
 LEAST_FREE_MEMORY = 1 << 30
 
 
 def check_python() -> Check:
-    """Version and kind of the interpreter."""
+    """Check the interpreter's version and build."""
     version = ".".join(map(str, sys.version_info[:3]))
-    fix = _("Make the environment with another one: make PYTHON=/path/to/python3.12 setup")
+    fix = _("Make the environment with another Python: make PYTHON=/path/to/python3.12 setup")
     if sys.version_info < LEAST_PYTHON:
         return Check(
-            "python", "fail", _("{version}; 3.12 is the least").format(version=version), fix
+            "python", "fail", _("{version}; 3.12 or newer is needed").format(version=version), fix
         )
     if struct.calcsize("P") < 8:
-        return Check("python", "fail", _("{version} for 32 bits").format(version=version), fix)
+        return Check("python", "fail", _("{version}, a 32-bit build").format(version=version), fix)
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        found = _("{version} without the GIL, which Numba does not know").format(version=version)
+        found = _("{version} without the GIL, which Numba does not support").format(version=version)
         return Check("python", "warn", found, fix)
     return Check("python", "ok", version)
 
@@ -55,7 +55,7 @@ def check_packages() -> Check:
 
 
 def check_memory(needed: int) -> Check:
-    """Whether a task of the configured size fits; `needed` in bytes, on the CPU."""
+    """Check that a task of the configured size fits; `needed` is its bytes on the CPU."""
     import psutil
 
     free = psutil.virtual_memory().available
@@ -63,17 +63,19 @@ def check_memory(needed: int) -> Check:
         free=free / 2**30, needed=needed / 2**30
     )
     if free < needed:
-        return Check("memory", "fail", found, _("Free memory, or take a smaller --size."))
+        return Check("memory", "fail", found, _("Free memory, or use a smaller --size."))
     if free < needed + LEAST_FREE_MEMORY:
-        return Check("memory", "warn", found, _("Free memory: little is left beside the task."))
+        return Check(
+            "memory", "warn", found, _("Free memory: the task leaves little for other programs.")
+        )
     return Check("memory", "ok", found)
 
 
 def check_port(address: str) -> Check:
-    """Whether this program can listen at HOST:PORT."""
+    """Check that this program can listen at HOST:PORT."""
     try:
         listen_at(*parse_address(address)).close()
     except BadInput as error:
-        fix = _("An engine may run here already: cpc-engine status. Else use another port.")
+        fix = _("An engine may be running here: see cpc-engine status. Otherwise use another port.")
         return Check("port", "warn", str(error), fix)
     return Check("port", "ok", _("{address} is free").format(address=address))

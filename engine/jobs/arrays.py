@@ -1,4 +1,4 @@
-"""Arrays from a person's own .npy files. Nothing of this kind ever comes over the wire."""
+"""Read arrays from the user's own .npy files. Data from the network never comes this way."""
 
 from gettext import gettext as _
 from pathlib import Path
@@ -10,14 +10,14 @@ from engine.runtime.errors import BadInput
 
 
 def load_array(path: Path) -> npt.NDArray[np.integer]:
-    """A whole array of integers, not empty. Raises BadInput; never unpickles anything."""
+    """Return a non-empty array of integers. Raise BadInput. Nothing is unpickled."""
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise BadInput(_("there is no file {path}").format(path=path)) from error
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(
-            _("{path} is no .npy file of numbers: {error}").format(path=path, error=error),
+            _("{path} is not a .npy file of numbers: {error}").format(path=path, error=error),
             advice=_("Write it with numpy.save(path, array)."),
         ) from error
     if not isinstance(array, np.ndarray) or array.size == 0 or array.dtype.kind not in "iu":
@@ -28,7 +28,7 @@ def load_array(path: Path) -> npt.NDArray[np.integer]:
 
 
 def load_matrix(path: Path) -> npt.NDArray[np.int8]:
-    """A matrix whose entries all are int8, of whatever integer type. Raises BadInput."""
+    """Return an int8 matrix from a file of any integer type. Raise BadInput."""
     array = load_array(path)
     if array.ndim != 2:
         raise BadInput(

@@ -1,12 +1,12 @@
-"""Data by content: named by SHA-256 and size, kept in a bounded directory, fetched in chunks.
+"""Content-addressed data: named by SHA-256 and size, cached in a bounded directory, fetched in chunks.
 
     cache = BlobCache(directory, max_bytes=1 << 30)
     receiving = cache.receive(ref)               # from a peer, in order
-    receiving.add(receiving.next_offset, chunk)  # until .complete: the hash is checked first
-    with cache.holding([ref]):                   # in use: it is not thrown out
+    receiving.add(receiving.next_offset, chunk)  # until .complete, when the hash is verified
+    with cache.holding([ref]):                   # in use: not evicted
         cache.data(ref)
 
-Several threads may use one cache; one process a directory.
+Several threads may share a cache; a directory belongs to one process.
 """
 
 import hashlib
@@ -26,19 +26,19 @@ from engine.runtime.errors import BadInput, EngineError
 from kernels.data import Data
 
 CHUNK_BYTES = 1 << 20
-"""Most bytes that one chunk on the wire has."""
+"""The largest chunk on the wire."""
 CARRIED_BYTES = 32 << 10
-"""Data up to this size travels with the work: less than a pipe holds."""
+"""Data up to this size is sent with the work: less than a pipe's buffer."""
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 _PART = ".part"
 
 
 class BlobError(EngineError):
-    """A blob that is not to be had, or is not what it should be."""
+    """A blob that is missing or has the wrong content."""
 
 
 class MissingBlob(BlobError):
-    """Data that is not here: fetch it first."""
+    """Data that is not in the cache: fetch it first."""
 
     def __init__(self, ref: "BlobRef") -> None:
         super().__init__(_("the data {sha256} is not here").format(sha256=ref.sha256))
@@ -46,11 +46,11 @@ class MissingBlob(BlobError):
 
 
 class WrongBlob(BlobError):
-    """What came is not what was asked for."""
+    """Received data does not match its name or order."""
 
 
 class CacheFull(BlobError):
-    """There is no room: everything in the cache is in use, or the blob is larger than all of it."""
+    """No room: everything in the cache is in use, or the blob is larger than the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +68,23 @@ class BlobRef:
 
     @classmethod
     def of(cls, content: bytes) -> "BlobRef":
-        """The name of these bytes."""
+        """Return the name of these bytes."""
         return cls(hashlib.sha256(content).hexdigest(), len(content))
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in payloads and messages."""
+        """Return the form used in payloads and messages."""
         return {"sha256": self.sha256, "size": self.size}
 
 
 class Blobs(Protocol):
-    """Where parsing finds data by name."""
+    """A source of data by name, for parsing."""
 
     def data(self, ref: BlobRef) -> Data:
-        """The data, for a piece of work. Raises MissingBlob."""
+        """Return the data for a piece of work. Raise MissingBlob."""
 
 
 class NoBlobs:
-    """No data at all: for payloads that carry theirs."""
+    """An empty source, for payloads with inline data only."""
 
     def data(self, ref: BlobRef) -> Data:
         """Raise MissingBlob."""
@@ -92,10 +92,10 @@ class NoBlobs:
 
 
 class BlobCache:
-    """A directory of blobs, each a file with its SHA-256 for a name, at most so many bytes in all."""
+    """A directory of blobs, one file each, named by SHA-256, `max_bytes` in all."""
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
-        """Raises BadInput where the directory cannot be used."""
+        """Raise BadInput if the directory cannot be used."""
         self._directory = directory
         self._max_bytes = max_bytes
         self._held: Counter[str] = Counter()
@@ -110,18 +110,18 @@ class BlobCache:
                 _("the cache directory {directory} cannot be used: {error}").format(
                     directory=directory, error=error.strerror
                 ),
-                advice=_("Name another directory, or mend its permissions."),
+                advice=_("Name another directory, or fix its permissions."),
             ) from error
 
     def has(self, ref: BlobRef) -> bool:
-        """Whether it is here, with that size."""
+        """Return whether the blob is here with that size."""
         try:
             return self._path(ref).stat().st_size == ref.size
         except OSError:
             return False
 
     def data(self, ref: BlobRef) -> Data:
-        """The data for a piece of work, which checks the hash when it reads. Raises MissingBlob."""
+        """Return the data for work, which verifies the hash when it reads. Raise MissingBlob."""
         if ref.size <= CARRIED_BYTES:
             return Data.of_bytes(self.read(ref, 0, ref.size))
         if not self.has(ref):
@@ -130,7 +130,7 @@ class BlobCache:
         return Data.of_file(self._path(ref), bytes.fromhex(ref.sha256), ref.size)
 
     def read(self, ref: BlobRef, offset: int, length: int) -> bytes:
-        """A part of a blob, to be sent: at most CHUNK_BYTES of it. Raises MissingBlob."""
+        """Return part of a blob, at most CHUNK_BYTES. Raise MissingBlob."""
         if not self.has(ref):
             raise MissingBlob(ref)
         try:
@@ -141,7 +141,7 @@ class BlobCache:
             raise MissingBlob(ref) from None
 
     def put(self, content: bytes) -> BlobRef:
-        """Keep these bytes. Raises CacheFull, or BadInput where the disk does not take them."""
+        """Store these bytes. Raise CacheFull, or BadInput if they cannot be written."""
         ref = BlobRef.of(content)
         if not self.has(ref):
             receiving = self.receive(ref)
@@ -151,7 +151,7 @@ class BlobCache:
         return ref
 
     def receive(self, ref: BlobRef) -> "Receiving":
-        """Begin to take a blob in. Room for it is made first. Raises CacheFull."""
+        """Start to receive a blob, after making room for it. Raise CacheFull."""
         with self._lock:
             self._make_room(ref.size)
             self._reserved += ref.size
@@ -163,7 +163,7 @@ class BlobCache:
 
     @contextmanager
     def holding(self, refs: Iterable[BlobRef]) -> Iterator[None]:
-        """While this lasts, these are not thrown out."""
+        """Keep these blobs from eviction within the context."""
         refs = tuple(refs)
         self.hold(refs)
         try:
@@ -172,12 +172,12 @@ class BlobCache:
             self.release(refs)
 
     def hold(self, refs: Iterable[BlobRef]) -> None:
-        """Do not throw these out until they are released as often."""
+        """Keep these blobs from eviction until each hold is released."""
         with self._lock:
             self._held.update(ref.sha256 for ref in refs)
 
     def release(self, refs: Iterable[BlobRef]) -> None:
-        """End one hold of each of these."""
+        """Release one hold on each of these blobs."""
         with self._lock:
             self._held.subtract(ref.sha256 for ref in refs)
             self._held = +self._held
@@ -194,7 +194,7 @@ class BlobCache:
             self._reserved -= size
 
     def _make_room(self, size: int) -> None:
-        """Throw out the longest unused until so many bytes fit."""
+        """Evict the least recently used blobs until `size` bytes fit."""
         entries = sorted(
             (status.st_mtime_ns, status.st_size, path)
             for path in self._directory.iterdir()
@@ -217,7 +217,7 @@ class BlobCache:
 
 
 class Receiving:
-    """A blob on its way in, chunk by chunk and in order; it counts when its hash was found right."""
+    """A blob that is being received, chunk by chunk in order; usable once its hash is verified."""
 
     def __init__(self, cache: BlobCache, ref: BlobRef) -> None:
         self.ref = ref
@@ -233,10 +233,10 @@ class Receiving:
             self.add(0, b"")
 
     def add(self, offset: int, chunk: bytes) -> None:
-        """The next chunk. Raises WrongBlob, and then this is over; BadInput where the disk is full."""
+        """Add the next chunk. Raise WrongBlob, which ends this, or BadInput if the disk is full."""
         try:
             if self._closed or offset != self.next_offset:
-                raise WrongBlob(_("a chunk of data came out of turn"))
+                raise WrongBlob(_("a chunk of data came out of order"))
             if len(chunk) > self.ref.size - self.next_offset or (not chunk and self.ref.size):
                 raise WrongBlob(_("a chunk of data is empty, or goes beyond the end"))
             self._file.write(chunk)
@@ -255,7 +255,7 @@ class Receiving:
             raise
 
     def abandon(self) -> None:
-        """Throw away what has come. Doing so twice is no error."""
+        """Discard what was received. It may be called twice."""
         if not self._closed:
             self._closed = True
             with suppress(OSError):
@@ -265,7 +265,7 @@ class Receiving:
 
     def _finish(self) -> None:
         if self._hash.hexdigest() != self.ref.sha256:
-            raise WrongBlob(_("the data that came does not have the hash that was asked for"))
+            raise WrongBlob(_("the received data does not have the requested hash"))
         self._file.close()
         self._part.replace(self._cache._path(self.ref))
         self.complete = True

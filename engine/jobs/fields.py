@@ -1,4 +1,4 @@
-"""Fields of a payload, read with one sentence for each thing that can be wrong with them."""
+"""Read a payload's fields; each possible error has a sentence of its own."""
 
 import base64
 import binascii
@@ -11,11 +11,11 @@ from engine.runtime.errors import BadInput
 from kernels.data import Data
 
 INLINE_BYTES = 8 << 20
-"""Most bytes of data that a payload carries itself: a frame has 16 MiB, base64 takes 4/3."""
+"""The most inline data in a payload: a frame has 16 MiB, and base64 takes 4/3."""
 
 
 def check_known(payload: Payload, known: Collection[str]) -> None:
-    """Raise InvalidPayload for a field that this kind does not have: it might change the result."""
+    """Raise InvalidPayload for an unknown field, because it might change the result."""
     for name in payload:
         if name != "challenge_type" and name not in known:
             raise InvalidPayload(_("there is no field {name}").format(name=repr(name)[:60]))
@@ -24,7 +24,7 @@ def check_known(payload: Payload, known: Collection[str]) -> None:
 def whole_number(
     payload: Payload, name: str, *, most: int, allowed: int, default: int | None = None
 ) -> int:
-    """A whole number from 1 to `most`. Raises TooLarge beyond `allowed`, which is the worker's own."""
+    """Return an integer from 1 to `most`. Raise TooLarge above `allowed`, the worker's own limit."""
     value = payload.get(name, default)
     if type(value) is not int or not 1 <= value <= most:
         raise InvalidPayload(
@@ -40,7 +40,7 @@ def whole_number(
 
 
 def flag(payload: Payload, name: str, *, default: bool) -> bool:
-    """A boolean."""
+    """Return a boolean. Raise InvalidPayload."""
     value = payload.get(name, default)
     if type(value) is not bool:
         raise InvalidPayload(_("{name} must be true or false").format(name=name))
@@ -48,7 +48,7 @@ def flag(payload: Payload, name: str, *, default: bool) -> bool:
 
 
 def named_blob(payload: Payload, name: str, limits: JobLimits) -> BlobRef | None:
-    """The blob that field `name` names, or None where the field carries its data itself."""
+    """Return the blob that the field names, or None if its data is inline."""
     source = payload.get(name)
     if isinstance(source, dict) and set(source) == {"inline"}:
         return None
@@ -67,7 +67,7 @@ def named_blob(payload: Payload, name: str, limits: JobLimits) -> BlobRef | None
 
 
 def data_of(payload: Payload, name: str, limits: JobLimits, blobs: Blobs) -> Data:
-    """The data of a field. Raises MissingBlob where it is named and not here."""
+    """Return the data of a field. Raise MissingBlob for a named blob that is not here."""
     ref = named_blob(payload, name, limits)
     if ref is not None:
         return blobs.data(ref)
@@ -81,11 +81,13 @@ def data_of(payload: Payload, name: str, limits: JobLimits, blobs: Blobs) -> Dat
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidPayload(_("{name}: inline data is no base64").format(name=name)) from error
+        raise InvalidPayload(
+            _("{name}: inline data is not valid base64").format(name=name)
+        ) from error
     limits.check_data(name, len(content))
     return Data.of_bytes(content)
 
 
 def carry(content: bytes) -> dict[str, str]:
-    """A field that carries these bytes itself."""
+    """Return a field with these bytes inline."""
     return {"inline": base64.b64encode(content).decode("ascii")}

@@ -1,4 +1,4 @@
-"""`inference`: samples through an integer-only network, both named by content (docs/jobs.md)."""
+"""`inference`: samples through an integer-only network (docs/jobs.md)."""
 
 from gettext import gettext as _
 from pathlib import Path
@@ -22,7 +22,7 @@ from kernels.work.inference import InferenceWork
 FIELDS = ("model", "input", "batch", "return_data")
 MAX_BATCH = 65_536
 SHOWN = 20
-"""Samples that are told one by one."""
+"""Samples that are explained one by one."""
 
 
 class Inference:
@@ -31,14 +31,14 @@ class Inference:
     name = "inference"
 
     def blobs(self, payload: Payload, limits: JobLimits) -> tuple[BlobRef, ...]:
-        """Model and input, where they are named."""
+        """Return model and input, if they are named."""
         check_known(payload, FIELDS)
         _batch(payload)
         refs = (named_blob(payload, name, limits) for name in ("model", "input"))
         return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
-        """The work: the model is read and checked, and what it costs is reckoned."""
+        """Return the work, after reading and checking the model and estimating the cost."""
         check_known(payload, FIELDS)
         batch, returns_data = _batch(payload), flag(payload, "return_data", default=True)
         model, samples = (data_of(payload, name, limits, blobs) for name in ("model", "input"))
@@ -50,15 +50,15 @@ class Inference:
         return work
 
     def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:
-        """Which class each sample is: "this is a 7", where the model names its classes."""
+        """Return the class of each sample, by name where the model has names: "this is a 7"."""
         if data is None:
             return _("the outputs of {batch} samples").format(batch=payload.get("batch", 1))
         try:
             network = decode_network(data_of(payload, "model", JobLimits(), blobs).read())
         except MissingBlob:
-            return _(
-                "{size} bytes of outputs; the model is not here to tell what they mean"
-            ).format(size=len(data))
+            return _("{size} bytes of outputs; the model that explains them is not here").format(
+                size=len(data)
+            )
         classes = classify(network, decode(network, data))
         said = [_("this is a {label}").format(label=label) for label in classes[:SHOWN]]
         if len(classes) > SHOWN:
@@ -73,17 +73,17 @@ def build_payload(
     return_data: bool = True,
     blobs: BlobCache | None = None,
 ) -> dict[str, Any]:
-    """A payload from a model file and a .npy file of one image or many; `blobs` takes both, if given.
+    """Return a payload from a model file and a .npy file of images, stored in `blobs` if given.
 
-    `model` may be "digits", our own, and `image` "digits:N", the N-th of its test images. A .npy file
-    holds int8, as the network takes it, or the model's own pixels, unsigned. Raises BadInput.
+    `model` may be "digits", the built-in one, and `image` "digits:N", its N-th test image. A .npy file
+    holds int8, the network's input, or the model's own pixels, unsigned. Raise BadInput.
     """
     content = digits.model_bytes() if model == digits.NAME else _read_model(Path(model))
     try:
         network = decode_network(content)
     except InvalidNetwork as error:
         raise BadInput(
-            _("{model} is no network: {error}").format(model=model, error=error)
+            _("{model} is not a valid network: {error}").format(model=model, error=error)
         ) from error
     samples = _load_samples(network, image)
     model_field, input_field = (
@@ -100,13 +100,13 @@ def build_payload(
 
 
 def decode(network: Network, data: bytes) -> npt.NDArray[np.int32]:
-    """The outputs, a row a sample, from a result's data."""
+    """Return the outputs, one row per sample, from a result's data."""
     rows = len(data) // (network.columns * network.entry_bytes)
     return MatrixForm(rows, network.columns, network.entry_bytes).entries(data).astype(np.int32)
 
 
 def classify(network: Network, outputs: npt.NDArray[np.int32]) -> list[str]:
-    """The class of each sample, by its label where the model has labels."""
+    """Return the class of each sample, by its label where the model has labels."""
     best = outputs[:, 0] if network.entry_bytes == 4 else outputs.argmax(axis=1)
     labels = network.about.get("labels")
     known = labels if isinstance(labels, list) else []
@@ -132,7 +132,7 @@ def _load_samples(network: Network, image: Path | str) -> npt.NDArray[np.int8]:
 
 
 def _load_images(network: Network, path: Path) -> npt.NDArray[np.integer]:
-    """One image or many, with or without the axis of a single channel."""
+    """Return N x H x W x C from one image or many, with or without the channel axis."""
     array = load_array(path)
     shape = network.input_shape
     for whole in (shape, shape[:-1] if shape[-1] == 1 else shape):
@@ -144,22 +144,20 @@ def _load_images(network: Network, path: Path) -> npt.NDArray[np.integer]:
 
 
 def quantise_pixels(network: Network, pixels: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
-    """int8 from the model's own pixels: times * pixel + plus, as the model says."""
+    """Return int8 from the model's own pixels: times * pixel + plus, as the model defines."""
     said = network.about.get("pixels")
     if not isinstance(said, dict) or any(
         type(said.get(name)) is not int or abs(said[name]) > 1 << 16
         for name in ("most", "times", "plus")
     ):
-        raise BadInput(
-            _("the model does not say how pixels become its int8 input: give it int8 itself")
-        )
+        raise BadInput(_("the model does not define how pixels become its int8 input: give int8"))
     if pixels.min() < 0 or pixels.max() > said["most"]:
         raise BadInput(
             _("the model's pixels are whole numbers from 0 to {most}").format(most=said["most"])
         )
     scaled = pixels.astype(np.int64) * said["times"] + said["plus"]
     if scaled.min() < -128 or scaled.max() > 127:
-        raise BadInput(_("the model's own rule takes these pixels beyond int8"))
+        raise BadInput(_("by the model's own rule these pixels do not fit int8"))
     return np.asarray(scaled, np.int8)
 
 

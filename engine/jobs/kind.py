@@ -1,4 +1,4 @@
-"""What a kind of job is, what a parsed job can do, and how a payload is refused.
+"""Interfaces of a kind of job and of a parsed job, and how a payload is refused.
 
 JobRefused
 ├── InvalidPayload   invalid_payload  malformed, or it contradicts itself
@@ -19,7 +19,7 @@ Payload = Mapping[str, Any]
 
 
 class JobRefused(EngineError):
-    """A payload that will not be worked on. `code` is the wire's."""
+    """A payload that is refused. `code` is the protocol's."""
 
     code = "invalid_payload"
 
@@ -42,7 +42,7 @@ class Unsupported(JobRefused):
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """The most that one job may ask for."""
+    """Upper bounds for one job."""
 
     matrix_size: int = 16_384
     """Longest side of a matrix."""
@@ -52,7 +52,7 @@ class JobLimits:
     data_bytes: int = 64 << 20
     """Each input, and the result: bytes."""
     memory_bytes: int = 4 << 30
-    """What the work takes while it runs, as it reckons itself."""
+    """What the work needs while it runs, by its own estimate."""
 
     def check_cost(self, multiply_adds: int) -> None:
         """Raise TooLarge for more multiply-adds than one job may take."""
@@ -83,33 +83,33 @@ class JobLimits:
 
 
 class Job(DeviceWork, Protocol):
-    """Parsed work. Worker and validator parse the same payload, and get an equal value."""
+    """Parsed work. Worker and validator parse the same payload and get equal values."""
 
     @property
     def leaf_count(self) -> int:
-        """Leaves of the result's tree that a validator may have opened."""
+        """Return the number of leaves of the result's tree."""
 
     @property
     def returns_data(self) -> bool:
-        """Whether `Outcome.data` goes back with the result."""
+        """Return whether `Outcome.data` is sent with the result."""
 
     def opening(self, result_hash: bytes, leaves: Sequence[int]) -> DeviceWork:
-        """The worker's answer to `open`: work whose outcome's data are the siblings."""
+        """Return the work that answers `open`: its outcome's data are the siblings."""
 
     def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
-        """The validator's look at leaves that it drew. Raises InvalidProof or WrongResult."""
+        """Check leaves that the validator drew. Raise InvalidProof or WrongResult."""
 
 
 class JobKind(Protocol):
-    """A plug-in: one `challenge_type`, from payload to job, and from result to words."""
+    """A plug-in for one `challenge_type`: parses payloads, and explains results to people."""
 
     name: str
 
     def blobs(self, payload: Payload, limits: JobLimits) -> tuple[BlobRef, ...]:
-        """Data that the payload names and does not carry. Raises JobRefused."""
+        """Return the blobs that the payload names. Raise JobRefused."""
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
-        """The job. Raises JobRefused, or MissingBlob for data that is not in `blobs`."""
+        """Return the job. Raise JobRefused, or MissingBlob for data that is not in `blobs`."""
 
     def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:
-        """A result in words, for people. `data` is the result's, where it came along."""
+        """Return the result in words. `data` is the result's data, if it was sent."""

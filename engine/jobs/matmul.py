@@ -26,14 +26,14 @@ class MatMul:
     name = "matmul"
 
     def blobs(self, payload: Payload, limits: JobLimits) -> tuple[BlobRef, ...]:
-        """A and B, where they are named."""
+        """Return A and B, if they are named."""
         check_known(payload, FIELDS)
         _sides(payload, limits)
         refs = (named_blob(payload, name, limits) for name in ("a", "b"))
         return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
-        """The product."""
+        """Return the product as work."""
         check_known(payload, FIELDS)
         m, k, n = _sides(payload, limits)
         returns_data = flag(payload, "return_data", default=True)
@@ -44,7 +44,7 @@ class MatMul:
             raise InvalidPayload(str(error)) from error
 
     def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:  # noqa: ARG002
-        """Shape and a corner of the product."""
+        """Return the shape and a corner of the product."""
         m, k, n = (payload.get(side) for side in ("m", "k", "n"))
         said = _("the {m} x {n} product of {m} x {k} and {k} x {n}").format(m=m, k=k, n=n)
         if data is None:
@@ -56,9 +56,9 @@ class MatMul:
 def build_payload(
     a: Path, b: Path, *, return_data: bool = True, blobs: BlobCache | None = None
 ) -> dict[str, Any]:
-    """A payload from two .npy files of int8 matrices; with `blobs` they are put there and named.
+    """Return a payload from two .npy files of int8 matrices, stored in `blobs` if given.
 
-    Raises BadInput with the mend where a file is none, or the two have no product.
+    Raise BadInput for a file that is not a matrix, or two that have no product.
     """
     A, B = load_matrix(a), load_matrix(b)
     if A.shape[1] != B.shape[0]:
@@ -82,7 +82,7 @@ def build_payload(
 
 
 def decode(payload: Payload, data: bytes) -> npt.NDArray[np.int32]:
-    """The product, m x n, from a result's data."""
+    """Return the product, m x n, from a result's data."""
     form = MatrixForm(payload["m"], payload["n"], entry_bytes=4)
     return form.entries(data).astype(np.int32)
 
@@ -92,7 +92,7 @@ def _text(M: npt.NDArray[np.integer]) -> str:
 
 
 def _sides(payload: Payload, limits: JobLimits) -> tuple[int, int, int]:
-    """m, k and n; what they cost and bring is looked at before any data is fetched."""
+    """Return m, k and n. Cost and size are checked here, before any data is fetched."""
     m, n = (
         whole_number(payload, side, most=MAX_SIDE, allowed=limits.matrix_size)
         for side in ("m", "n")

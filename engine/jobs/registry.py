@@ -1,7 +1,7 @@
-"""Which kinds of jobs there are: entry points of the group `cpc_engine.jobs`.
+"""The installed kinds of jobs: entry points of the group `cpc_engine.jobs`.
 
-Our own kinds are registered as any other package's would be. Others' code is not even imported
-unless the operator enables the kind by its name, and cannot take one of our names.
+The built-in kinds are registered like those of any other package. Code of other packages is imported
+only if the operator enables the kind by name, and it cannot take the name of a built-in kind.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,10 +19,10 @@ Kinds = Mapping[str, JobKind]
 
 
 def load_kinds(enabled: Iterable[str] = ()) -> dict[str, JobKind]:
-    """Our kinds, and those of other packages that are enabled, by their names.
+    """Return the built-in kinds and the enabled ones of other packages, by name.
 
-    Raises BadInput for an enabled kind that is not installed or cannot be loaded, SetupError where
-    our own are missing.
+    Raise BadInput for an enabled kind that is not installed or cannot be loaded, SetupError if the
+    built-in ones are missing.
     """
     found = entry_points(group=GROUP)
     chosen = {point.name: point for point in found if _is_ours(point)}
@@ -47,13 +47,13 @@ def load_kinds(enabled: Iterable[str] = ()) -> dict[str, JobKind]:
 
 
 def needed_blobs(kinds: Kinds, payload: object, limits: JobLimits) -> tuple[BlobRef, ...]:
-    """Data to be fetched before `parse_job`. Raises JobRefused."""
+    """Return the blobs to fetch before `parse_job`. Raise JobRefused."""
     kind, fields = _kind_of(kinds, payload)
     return kind.blobs(fields, limits)
 
 
 def parse_job(kinds: Kinds, payload: object, limits: JobLimits, blobs: Blobs) -> Job:
-    """The payload's job. Raises JobRefused, or MissingBlob for data that was not fetched."""
+    """Return the payload's job. Raise JobRefused, or MissingBlob for data that was not fetched."""
     kind, fields = _kind_of(kinds, payload)
     job = kind.parse(fields, limits, blobs)
     limits.check_cost(job.cost)

@@ -1,6 +1,6 @@
 """`synthetic`: matrix_mult_v1 with a validator's own seed (PROTOCOL.md, Payloads).
 
-Fields that are not known are let be: the guide's own validators send this kind, and may send more.
+Unknown fields are ignored: the guide's own validators send this kind and may add fields.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ class Synthetic:
     name = "synthetic"
 
     def blobs(self, payload: Payload, limits: JobLimits) -> tuple[BlobRef, ...]:  # noqa: ARG002
-        """None."""
+        """Return nothing: a seed is not a blob."""
         return ()
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:  # noqa: ARG002
-        """The task, with a proof of 16 openings."""
+        """Return the task, with a proof of 16 openings."""
         size = whole_number(payload, "matrix_size", most=MAX_SIZE, allowed=limits.matrix_size)
         iterations = whole_number(
             payload, "iterations", most=MAX_ITERATIONS, allowed=limits.iterations, default=1
@@ -41,7 +41,7 @@ class Synthetic:
             raise InvalidPayload(str(error)) from error
 
     def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:  # noqa: ARG002
-        """There is nothing to see in it."""
+        """Return a sentence: a hash cannot be explained."""
         return _("a synthetic task: its result is its hash")
 
 

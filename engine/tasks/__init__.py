@@ -2,7 +2,7 @@
 
 Read them in this order:
 
-    derivation.py    from a block's hash and an address to seed and task id
+    derivation.py    derives seed and task id from a block's hash and an address
     verification.py  checks a result, or every result of a block
     defaults.py      the network's sizes
 """

@@ -1,6 +1,6 @@
-"""Numbers that the network sets for a block's task, and this program for its proofs.
+"""The network's numbers for a block's task, and this program's defaults for proofs.
 
-Apart from `derivation.py`, so that the command line's help needs nothing else.
+A file of its own, so that the command line's help imports nothing else.
 """
 
 DEFAULT_SIZE = 1024

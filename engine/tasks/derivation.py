@@ -1,4 +1,4 @@
-"""Tasks from blocks: seed and id, as section 1 of the specification derives them.
+"""Derive a block's tasks: seed and id, by section 1 of the specification.
 
     task = BlockTask.derive(block_hash, address, index=0, size=1024, iterations=1)
     task.task_id, task.task.seed
@@ -43,7 +43,7 @@ class BlockTask:
         size: int = DEFAULT_SIZE,
         iterations: int = DEFAULT_ITERATIONS,
     ) -> Self:
-        """Derive it. Raises BadInput, InvalidAddress or InvalidTask."""
+        """Derive the task. Raise BadInput, InvalidAddress or InvalidTask."""
         check_hash(block_hash, _("block hash"))
         check_address(worker_address)
         if not 0 <= index < MAX_TASKS_PER_BLOCK:
@@ -61,29 +61,29 @@ class BlockTask:
 
 
 def derive_seed(block_hash: str, worker_address: str, index: int) -> bytes:
-    """SHA-256 over block hash and address, and ":index" for every index but the first; 32 bytes."""
+    """Return 32 bytes: SHA-256 of block hash, address and, unless the index is 0, ":index"."""
     suffix = f":{index}" if index else ""
     return hashlib.sha256(f"{block_hash}{worker_address}{suffix}".encode("ascii")).digest()
 
 
 def derive_task_id(block_hash: str, worker_address: str, index: int) -> str:
-    """UUIDv5 of the task, hyphenated, lower case."""
+    """Return the task's UUIDv5, hyphenated, in lower case."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"cpc:task:{block_hash}:{worker_address}:{index}"))
 
 
 def check_hash(text: str, what: str) -> str:
-    """Give 64 lower-case hex digits back, or raise BadInput."""
+    """Return the text if it is 64 lower-case hex digits. Raise BadInput otherwise."""
     if not _HASH.fullmatch(text):
         raise BadInput(
-            _("{text!r} is no {what}: it must be 64 lower-case hex digits, without 0x").format(
-                text=text[:80], what=what
-            )
+            _(
+                "{text!r} is not a valid {what}: it must be 64 lower-case hex digits, without 0x"
+            ).format(text=text[:80], what=what)
         )
     return text
 
 
 def check_task_id(text: str) -> str:
-    """Give a lower-case hyphenated UUID back, or raise BadInput."""
+    """Return the text if it is a lower-case hyphenated UUID. Raise BadInput otherwise."""
     try:
         valid = str(uuid.UUID(text)) == text
     except ValueError:
@@ -91,7 +91,7 @@ def check_task_id(text: str) -> str:
     if not valid:
         raise BadInput(
             _(
-                "{text!r} is no task id: it must be a UUID in lower case with hyphens, such"
+                "{text!r} is not a valid task id: it must be a UUID in lower case with hyphens, such"
                 " as 550e8400-e29b-41d4-a716-446655440000"
             ).format(text=text[:80])
         )

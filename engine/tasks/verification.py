@@ -1,4 +1,4 @@
-"""Checks results: one given by its parts, or every result that a block holds.
+"""Check results: a single one, or every result that a block holds.
 
     verify_block(client, height, size=1024, iterations=1, least_openings=16)
 
@@ -29,12 +29,12 @@ from node_client.rpc import NodeClient
 from node_client.transaction import ComputeResult, TxType
 
 ENTRIES_WORTH_COMPILING = 100_000_000
-"""numpy makes and multiplies some 300 million entries of B a second; loading Numba takes 0.3 s."""
+"""numpy expands and multiplies some 300 million entries of B a second; loading Numba takes 0.3 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One result's verdict. `task_height` is the height of the block that its task comes from."""
+    """The verdict on a result. `task_height` is the height of the block that its task comes from."""
 
     tx_hash: str
     worker_address: str
@@ -46,15 +46,15 @@ class Verdict:
     reason: str
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
+        """Return a plain dictionary."""
         return asdict(self)
 
 
 def worth_compiling(size: int, iterations: int, openings: int) -> bool:
-    """Whether the CPU's compiled operations save more on one proof than it takes to load Numba.
+    """Return whether compiled operations save more on one proof than loading Numba costs.
 
-    Entries of B that are made decide it: all of B for each iteration but the last, where it is 256
-    rows for each leaf.
+    The entries of B to expand decide: all of B for each iteration but the last, and 256 rows per
+    leaf for the last.
     """
     last = min(openings * LEAF_BYTES, size) * size
     return (iterations - 1) * size**2 + last > ENTRIES_WORTH_COMPILING
@@ -71,8 +71,8 @@ def verify_result(
 ) -> None:
     """Raise WrongClaim unless the result is right.
 
-    The proof is checked always, and must open `least_openings` leaves (all, where the result has
-    fewer); `operations` compute them. With a `device` the whole result is computed again, too.
+    The proof must open `least_openings` leaves, or all where the result has fewer; `operations`
+    compute them. With a `device` the whole result is computed again, and the proof may be empty.
     """
     try:
         root = bytes.fromhex(result_hash)
@@ -96,7 +96,7 @@ def verify_block(
     device: Device | None = None,
     operations: Operations = REFERENCE,
 ) -> list[Verdict]:
-    """Verdicts on every SUBMIT_RESULT of the block at `height`, in block order."""
+    """Return a verdict on each SUBMIT_RESULT of the block at `height`, in block order."""
     block = client.block(height)
     past = _Past(client, block)
     verdicts: list[Verdict] = []
@@ -152,7 +152,7 @@ class _Found:
 
 
 class _Past:
-    """The blocks before one, fetched as far back as is asked, each checked against its child."""
+    """The blocks before one, fetched as far back as needed, each checked against its successor."""
 
     def __init__(self, client: NodeClient, block: Block) -> None:
         self._client = client
@@ -161,7 +161,7 @@ class _Past:
         self._oldest = block
 
     def find_task(self, result: ComputeResult) -> _Found:
-        """The block and index that give this task id. Raises WrongClaim."""
+        """Return the block and index that give this task id. Raise WrongClaim if there are none."""
         for depth in range(TASK_LIFETIME_BLOCKS):
             if depth == len(self._hashes) and not self._step_back():
                 break

@@ -21,19 +21,19 @@ _HERE = files(__package__)
 
 
 def model_bytes() -> bytes:
-    """The model's file."""
+    """Return the model's file."""
     return _HERE.joinpath(MODEL_FILE).read_bytes()
 
 
 @cache
 def test_set() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Images, 360 x 8 x 8 x 1 of 0 to 16, and the digit that each one is."""
+    """Return the images, 360 x 8 x 8 x 1 of 0 to 16, and their digits."""
     with _HERE.joinpath(TEST_FILE).open("rb") as file, np.load(file, allow_pickle=False) as kept:
         return kept["images"][..., np.newaxis], kept["labels"]
 
 
 def test_image(number: str) -> npt.NDArray[np.uint8]:
-    """One test image, 8 x 8 x 1, by its number as text. Raises BadInput."""
+    """Return a test image, 8 x 8 x 1, by its number as text. Raise BadInput."""
     images, _labels = test_set()
     if not number.isascii() or not number.isdigit() or int(number[:9]) >= len(images):
         raise BadInput(

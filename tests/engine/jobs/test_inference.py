@@ -203,7 +203,7 @@ def test_images_that_are_none(tmp_path, network, monkeypatch):
     with pytest.raises(BadInput, match="cannot be read"):
         build_payload(tmp_path / "none", "digits:0")
     (tmp_path / "bad").write_bytes(b"bad")
-    with pytest.raises(BadInput, match="no network"):
+    with pytest.raises(BadInput, match="not a valid network"):
         build_payload(tmp_path / "bad", "digits:0")
 
 

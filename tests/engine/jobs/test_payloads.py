@@ -195,7 +195,7 @@ def test_files_that_are_none(tmp_path):
             build_payload(good, path, return_data=False)
     for content in (b"", b"text", good.read_bytes()[:-1], good.read_bytes()[:9]):
         (tmp_path / "bad.npy").write_bytes(content)
-        with pytest.raises(BadInput, match=r"no \.npy file"):
+        with pytest.raises(BadInput, match=r"not a \.npy file"):
             load_matrix(tmp_path / "bad.npy")
     np.save(tmp_path / "deep.npy", np.ones((2, 2, 2), np.int8))
     np.save(tmp_path / "empty.npy", np.ones((0, 2), np.int8))
