@@ -9,10 +9,10 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from engine.runtime.i18n import asked_language, bear_any_letter, speak
+    from engine.runtime.i18n import asked_language, replace_unencodable, speak
     from engine.runtime.packages import why_hidden
 
-    bear_any_letter()
+    replace_unencodable()
     speak(asked_language(sys.argv[1:]))  # before the import: help texts are made by it
     if (reason := why_hidden()) is not None:  # before anything imports what it would not be
         print(reason, file=sys.stderr)  # noqa: T201

@@ -49,7 +49,7 @@ def asked_language(arguments: Sequence[str]) -> str | None:
     return given if given in LANGUAGES else None
 
 
-def bear_any_letter() -> None:
+def replace_unencodable() -> None:
     """Show question marks for letters that the terminal's encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

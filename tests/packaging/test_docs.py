@@ -116,3 +116,18 @@ def test_the_messages_in_the_troubleshooting_table_are_those_of_the_program():
         messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
         assert len(messages) >= 3
         assert [message for message in messages if message not in sources] == []
+
+
+def test_every_python_file_that_a_page_names_is_there():
+    there = [
+        f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.py") if ".venv" not in path.parts
+    ]
+    pages = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 20
+    lost = [each for each in named if not any(path.endswith(f"/{each[1]}") for path in there)]
+    assert sorted(lost) == []
