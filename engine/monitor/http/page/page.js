@@ -1,4 +1,4 @@
-// The live view in a browser. Asks /status every two seconds and /history every ten, draws both.
+// The live view in a browser. Asks for /status every two seconds and /history every ten, and draws both.
 "use strict";
 
 const TEXTS = JSON.parse(document.body.dataset.texts);
@@ -13,7 +13,7 @@ const EVENT_TONES = {
 const byId = (id) => document.getElementById(id);
 let shown = null;  // the newest /status
 
-// What is asked
+// Requests
 
 function token() {
   const fromLink = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -56,10 +56,10 @@ async function look() {
 async function lookBack() {
   try {
     drawCharts(await ask("history"));
-  } catch { /* `look` tells of it */ }
+  } catch { /* `look` reports it */ }
 }
 
-// What is shown
+// Status
 
 function make(tag, className = "", ...children) {
   const node = document.createElement(tag);
@@ -68,9 +68,10 @@ function make(tag, className = "", ...children) {
   return node;
 }
 
-function seconds(value) {
-  return value < 1 ? `${(1000 * value).toFixed(0)} ms` : `${value.toFixed(1)} s`;
-}
+const seconds = (value) => (value < 1 ? `${(1000 * value).toFixed(0)} ms` : `${value.toFixed(1)} s`);
+const clock = (at) => new Date(1000 * at).toLocaleTimeString(document.documentElement.lang, { hour12: false });
+const sub = (text) => (text ? make("span", "sub", text) : "");
+const colour = (index) => `var(--s${index % 8})`;
 
 function duration(value) {
   const whole = Math.max(0, Math.floor(value));
@@ -92,10 +93,6 @@ function money(cpc, most = 11) {
   if (cpc === null) return NOTHING;
   const [whole, decimals = ""] = cpc.split(".");
   return decimals.length > most ? `${whole}.${decimals.slice(0, most)}…` : cpc;
-}
-
-function clock(at) {
-  return new Date(1000 * at).toLocaleTimeString(document.documentElement.lang, { hour12: false });
 }
 
 function sum(devices) {
@@ -169,10 +166,14 @@ function devices(list) {
   byId("devices").replaceChildren(make("table", "", head, body));
 }
 
-function deviceRow(device, index, names) {
+function labelled(colour, name) {
   const dot = make("span", "dot");
-  dot.style.color = colour(index);
-  const name = make("td", "name", make("span", "", dot, device.name));
+  dot.style.color = colour;
+  return make("span", "", dot, name);
+}
+
+function deviceRow(device, index, names) {
+  const name = make("td", "name", labelled(colour(index), device.name));
   const state = make("td", TONES[device.state] ?? "warn", make("span", "", TEXTS.states[device.state], sub(device.reason)));
   if (device.card) name.firstChild.append(sub(device.card));
   const gib = (bytes) => (bytes / 2 ** 30).toFixed(1);
@@ -192,16 +193,8 @@ function deviceRow(device, index, names) {
   return make("tr", "", name, state, ...cells);
 }
 
-function sub(text) {
-  return text ? make("span", "sub", text) : "";
-}
-
 function eventRow(event) {
   return make("li", "", make("time", "", clock(event.at)), make("span", EVENT_TONES[event.event] ?? "", event.line));
-}
-
-function colour(index) {
-  return `var(--s${index % 8})`;
 }
 
 // Charts
@@ -237,9 +230,10 @@ function groupByMinute(hour) {
   return counts;
 }
 
-function svg(tag, attributes) {
+function svg(tag, attributes, text = "") {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.textContent = text;
   return node;
 }
 
@@ -251,15 +245,12 @@ function frame(most, format) {
   const x = (ago) => PLOT.width - PLOT.right - (ago / HOUR) * (PLOT.width - PLOT.left - PLOT.right);
   for (const part of [0, 0.5, 1]) {
     root.append(svg("line", { class: "grid", x1: PLOT.left, x2: PLOT.width - PLOT.right, y1: y(part * most), y2: y(part * most) }));
-    const label = svg("text", { x: PLOT.left - 6, y: y(part * most) + 4, "text-anchor": "end" });
-    label.textContent = format(part * most);
-    root.append(label);
+    root.append(svg("text", { x: PLOT.left - 6, y: y(part * most) + 4, "text-anchor": "end" }, format(part * most)));
   }
   for (const minutes of PLOT.width < 400 ? [60, 30, 0] : [60, 45, 30, 15, 0]) {
     const anchor = minutes === 60 ? "start" : minutes === 0 ? "end" : "middle";
-    const label = svg("text", { x: x(60 * minutes), y: PLOT.height - 4, "text-anchor": anchor });
-    label.textContent = minutes ? `−${minutes} ${TEXTS.min}` : TEXTS.now;
-    root.append(label);
+    const text = minutes ? `−${minutes} ${TEXTS.min}` : TEXTS.now;
+    root.append(svg("text", { x: x(60 * minutes), y: PLOT.height - 4, "text-anchor": anchor }, text));
   }
   return { root, x, y };
 }
@@ -294,7 +285,7 @@ function chart(title, unit, at, lines, format) {
   root.setAttribute("aria-label", `${title}: ${newest} ${unit}`);
   const readout = make("output", "", `${newest} ${unit}`);
   const box = make("div", "card chart", make("h3", "", title, readout), root);
-  if (lines.length > 1) box.append(make("div", "legend", ...lines.map(legend)));
+  if (lines.length > 1) box.append(make("div", "legend", ...lines.map((line) => labelled(line.colour, line.name))));
   followPointer(root, at, lines, x, (index) => {
     readout.textContent = index === null ? `${newest} ${unit}`
       : `${clock(at[index])}  ${lines.map((line) => (line.values[index] === null ? NOTHING : format(line.values[index]))).slice(0, 4).join(" · ")} ${unit}`;
@@ -335,13 +326,7 @@ function bars(title, counts) {
   return make("div", "card chart", make("h3", "", title, make("output", "", text)), root);
 }
 
-function legend(line) {
-  const dot = make("span", "dot");
-  dot.style.color = line.colour;
-  return make("span", "", dot, line.name);
-}
-
-// How it goes on
+// Events and timers
 
 byId("pause").addEventListener("click", () => order("pause"));
 byId("resume").addEventListener("click", () => order("resume"));
@@ -353,12 +338,10 @@ byId("login").addEventListener("submit", (event) => {
 });
 
 function every(seconds, action) {
-  action();
   setInterval(() => { if (!document.hidden) action(); }, 1000 * seconds);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) action(); });
 }
 
 window.addEventListener("resize", () => { if (drawn) drawCharts(drawn); });
-look().then(() => every(10, lookBack));
-setInterval(() => { if (!document.hidden) look(); }, 2000);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+look().then(() => { lookBack(); every(10, lookBack); });
+every(2, look);
