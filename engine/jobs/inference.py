@@ -10,7 +10,7 @@ import numpy.typing as npt
 from engine.jobs.arrays import load_array
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs, MissingBlob
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
-from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
+from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.jobs.models import digits
 from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
@@ -37,7 +37,7 @@ class Inference:
         refs = (named_blob(payload, name, limits) for name in ("model", "input"))
         return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
 
-    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
+    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:
         """Return the work, after reading and checking the model and estimating the cost."""
         check_known(payload, FIELDS)
         batch, returns_data = _batch(payload), flag(payload, "return_data", default=True)

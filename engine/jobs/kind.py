@@ -82,7 +82,7 @@ class JobLimits:
             )
 
 
-class Job(DeviceWork, Protocol):
+class JobWork(DeviceWork, Protocol):
     """Parsed work. Worker and validator parse the same payload and get equal values."""
 
     @property
@@ -108,7 +108,7 @@ class JobKind(Protocol):
     def blobs(self, payload: Payload, limits: JobLimits) -> tuple[BlobRef, ...]:
         """Return the blobs that the payload names. Raise JobRefused."""
 
-    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
+    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:
         """Return the job. Raise JobRefused, or MissingBlob for data that is not in `blobs`."""
 
     def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:

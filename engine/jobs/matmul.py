@@ -10,7 +10,7 @@ import numpy.typing as npt
 from engine.jobs.arrays import load_matrix
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
-from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
+from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
 from kernels.errors import InvalidTask
@@ -32,7 +32,7 @@ class MatMul:
         refs = (named_blob(payload, name, limits) for name in ("a", "b"))
         return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
 
-    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:
+    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:
         """Return the product as work."""
         check_known(payload, FIELDS)
         m, k, n = _sides(payload, limits)

@@ -9,7 +9,7 @@ from gettext import gettext as _
 from importlib.metadata import EntryPoint, entry_points
 
 from engine.jobs.blobs import BlobRef, Blobs
-from engine.jobs.kind import InvalidPayload, Job, JobKind, JobLimits, Payload, Unsupported
+from engine.jobs.kind import InvalidPayload, JobKind, JobLimits, JobWork, Payload, Unsupported
 from engine.runtime.errors import BadInput, SetupError
 
 GROUP = "cpc_engine.jobs"
@@ -52,7 +52,7 @@ def needed_blobs(kinds: Kinds, payload: object, limits: JobLimits) -> tuple[Blob
     return kind.blobs(fields, limits)
 
 
-def parse_job(kinds: Kinds, payload: object, limits: JobLimits, blobs: Blobs) -> Job:
+def parse_job(kinds: Kinds, payload: object, limits: JobLimits, blobs: Blobs) -> JobWork:
     """Return the payload's job. Raise JobRefused, or MissingBlob for data that was not fetched."""
     kind, fields = _kind_of(kinds, payload)
     job = kind.parse(fields, limits, blobs)

@@ -9,7 +9,7 @@ from gettext import gettext as _
 
 from engine.jobs.blobs import BlobRef, Blobs
 from engine.jobs.fields import whole_number
-from engine.jobs.kind import InvalidPayload, Job, JobLimits, Payload
+from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.tasks.defaults import DEFAULT_OPENINGS
 from kernels.errors import InvalidTask
 from kernels.task import MAX_ITERATIONS, MAX_SIZE, SEED_BYTES, Task
@@ -28,7 +28,7 @@ class Synthetic:
         """Return nothing: a seed is not a blob."""
         return ()
 
-    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> Job:  # noqa: ARG002
+    def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:  # noqa: ARG002
         """Return the task, with a proof of 16 openings."""
         size = whole_number(payload, "matrix_size", most=MAX_SIZE, allowed=limits.matrix_size)
         iterations = whole_number(

@@ -126,7 +126,7 @@ class Capabilities(Model):
 # From the validator to the worker
 
 
-class Job(Frame):
+class JobRequest(Frame):
     """(guide) Work. `deadline`, ours, is in Unix seconds."""
 
     kind = "job"
@@ -236,7 +236,7 @@ class ProtocolError(Frame):
     code: RefusalCode
 
 
-class Opening(Frame):
+class OpenedLeaves(Frame):
     """The siblings of the leaves asked for, in the proof's order, as hex."""
 
     kind = "opening"
@@ -271,11 +271,11 @@ class BlobChunk(Frame):
     data: Annotated[str, StringConstraints(max_length=_base64_length(CHUNK_BYTES))] | None
 
 
-FromValidator = Job | Challenge | Open | Cancel | Verdict | BlobRequest | BlobChunk
-FromWorker = Hello | JobResult | JobError | ProtocolError | Opening | BlobRequest | BlobChunk
+FromValidator = JobRequest | Challenge | Open | Cancel | Verdict | BlobRequest | BlobChunk
+FromWorker = Hello | JobResult | JobError | ProtocolError | OpenedLeaves | BlobRequest | BlobChunk
 
 FROM_VALIDATOR: tuple[type[Frame], ...] = (
-    Job,
+    JobRequest,
     Challenge,
     Open,
     Cancel,
@@ -288,7 +288,7 @@ FROM_WORKER: tuple[type[Frame], ...] = (
     JobResult,
     JobError,
     ProtocolError,
-    Opening,
+    OpenedLeaves,
     BlobRequest,
     BlobChunk,
 )

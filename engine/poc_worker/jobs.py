@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from engine.jobs.blobs import BlobRef
-from engine.jobs.kind import Job, JobRefused
+from engine.jobs.kind import JobRefused, JobWork
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import OPEN_SECONDS, ErrorCode
 from engine.poc_worker.job_ledger import Offer, Result
@@ -34,14 +34,14 @@ class Assignment:
     `size`: bytes of the frame. `refs`: blobs that it needs.
     """
 
-    frame: frames.Job
+    frame: frames.JobRequest
     offer: Offer
     size: int
     connection: int
     result: Result | None = None
     task: "asyncio.Task[None] | None" = None
     refs: tuple[BlobRef, ...] = ()
-    job: Job | None = None
+    job: JobWork | None = None
     """The payload, read; None as long as the ledger has the answer."""
     opens: int = 0
     answered_at: float = 0.0

@@ -83,7 +83,9 @@ class Aftermath:
         assert isinstance(done, Done)
         if connection == self._voice.connection and self._voice.greeted:
             siblings = (done.outcome.data or b"").hex()
-            self._voice.say(frames.Opening(job_id=offer.job_id, leaves=leaves, siblings=siblings))
+            self._voice.say(
+                frames.OpenedLeaves(job_id=offer.job_id, leaves=leaves, siblings=siblings)
+            )
 
     def give_data(self, request: frames.BlobRequest) -> None:
         """Send a part of the result's data, or say that it is not to be had."""

@@ -74,7 +74,7 @@ class Session:
                 self.voice.refuse_frame(read)
             case frames.Challenge():
                 self.voice.answer(read)
-            case frames.Job():
+            case frames.JobRequest():
                 self._on_job(read, size)
             case frames.Cancel():
                 self._on_cancel(read)
@@ -87,7 +87,7 @@ class Session:
             case frames.Verdict():
                 self._on_verdict(read)
 
-    def _on_job(self, frame: frames.Job, size: int) -> None:
+    def _on_job(self, frame: frames.JobRequest, size: int) -> None:
         kind = frame.payload.get("challenge_type")
         offer = Offer(
             self._url,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.jobs.blobs import BlobCache
-from engine.jobs.kind import Job, JobKind, JobLimits
+from engine.jobs.kind import JobKind, JobLimits, JobWork
 from engine.jobs.registry import needed_blobs, parse_job
 from engine.validator.store.requirements import Requirements
 
@@ -47,7 +47,7 @@ class InstalledKinds:
             blobs=tuple((ref.sha256, ref.size) for ref in refs),
         )
 
-    def job(self, payload: dict[str, Any]) -> Job:
+    def job(self, payload: dict[str, Any]) -> JobWork:
         """Parse a payload. Raises what `requirements` raises."""
         return parse_job(self._kinds, payload, self.limits, self._blobs)
 

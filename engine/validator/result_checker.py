@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from engine.jobs.blobs import BlobCache, BlobError, BlobRef
-from engine.jobs.kind import Job, JobRefused
+from engine.jobs.kind import JobRefused, JobWork
 from engine.pool.executor import Desk
 from engine.pool.messages import Computed, Done
 from engine.runtime.child_entry import die_with_parent
@@ -68,7 +68,7 @@ class ResultChecker:
         _end(self._pool)
 
     async def _check_cheaply(
-        self, row: JobRow, job: Job, kind: CheckKind, siblings: bytes
+        self, row: JobRow, job: JobWork, kind: CheckKind, siblings: bytes
     ) -> Finding:
         assert row.result_hash is not None
         data = None
@@ -94,7 +94,7 @@ class ResultChecker:
             self._renew_pool()
             return Finding(None, "the process that checked it died")
 
-    async def _compute(self, row: JobRow, job: Job) -> Finding:
+    async def _compute(self, row: JobRow, job: JobWork) -> Finding:
         # No time limit, however long the queue is: the supervisor sees whether the device hangs.
         future: Future[Computed | Done] = self._desk.submit(job, name=row.job_id)
         done = await asyncio.wrap_future(future)
@@ -127,7 +127,7 @@ class ResultChecker:
 
 
 def run_check(
-    job: Job,
+    job: JobWork,
     kind: CheckKind,
     result_hash: bytes,
     proof: str | None,

@@ -15,7 +15,7 @@ from engine.jobs.blobs import CHUNK_BYTES, BlobRef, CacheFull, MissingBlob
 from engine.jobs.kind import JobRefused
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
-from engine.poc_protocol.frames import FROM_VALIDATOR, Job, encode
+from engine.poc_protocol.frames import FROM_VALIDATOR, JobRequest, encode
 from engine.poc_protocol.rate_limit import RateLimiter
 from engine.validator.http import schemas
 from engine.validator.job_kinds import InstalledKinds
@@ -153,7 +153,7 @@ def _check_frame(payload: dict[str, object]) -> None:
     """Raise 422 for a payload whose frame no worker would take: too deep, too large, not JSON."""
     try:
         json.dumps(payload, ensure_ascii=False).encode()  # a lone surrogate cannot be
-        text = encode(Job(job_id="0" * 32, task_id="0" * 36, payload=payload, deadline=0.0))
+        text = encode(JobRequest(job_id="0" * 32, task_id="0" * 36, payload=payload, deadline=0.0))
     except (ValueError, RecursionError) as error:
         raise HTTPException(422, f"the payload cannot be sent: {error}") from None
     if isinstance(refusal := Decoder(FROM_VALIDATOR).decode(text), Refusal):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.poc_protocol.frames import Job
+from engine.poc_protocol.frames import JobRequest
 from engine.validator.market.actions import Action, Send
 from engine.validator.market.connections import Connection, Connections
 from engine.validator.market.matching import Candidate, Need, choose
@@ -165,5 +165,7 @@ class Dispatch:
 
 
 def _send(connection: Connection, job: JobRow, task: TaskRow, payload: dict[str, Any]) -> Send:
-    frame = Job(job_id=job.job_id, task_id=job.task_id, payload=payload, deadline=task.deadline)
+    frame = JobRequest(
+        job_id=job.job_id, task_id=job.task_id, payload=payload, deadline=task.deadline
+    )
     return Send(connection.id, frame)

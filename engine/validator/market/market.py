@@ -33,7 +33,7 @@ from engine.poc_protocol.frames import (
     Hello,
     JobError,
     JobResult,
-    Opening,
+    OpenedLeaves,
     Verdict,
 )
 from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send
@@ -160,7 +160,7 @@ class Market:
                 actions = self._verdicts.result(connection, job, frame)
             case JobError():
                 actions = self._on_error(connection, job, frame)
-            case Opening():
+            case OpenedLeaves():
                 actions = self._verdicts.opening(job, frame)
             case _:
                 return []

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from engine.monitor.events.validator import MarketJobEscalated, MarketJobUnchecked
 from engine.poc_protocol.constants import OPEN_SECONDS
 from engine.poc_protocol.digests import is_signed_by, result_digest
-from engine.poc_protocol.frames import JobResult, Open, Opening
+from engine.poc_protocol.frames import JobResult, Open, OpenedLeaves
 from engine.validator.market.actions import (
     Action,
     CheckResult,
@@ -93,7 +93,7 @@ class Verdicts:
             return self.escalate(job, "it sent no data")
         return self._go_on(job)
 
-    def opening(self, job: JobRow, frame: Opening) -> list[Action]:
+    def opening(self, job: JobRow, frame: OpenedLeaves) -> list[Action]:
         """Take the opening of the leaves that a worker was asked for."""
         review = self._reviews.get(job.job_id)
         if review is None or review.stage != "opening":

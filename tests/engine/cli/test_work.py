@@ -109,7 +109,10 @@ def test_results_are_sent_to_the_chain_when_their_validator_has_accepted_them(
     accepted, refused = str(uuid.uuid4()), str(uuid.uuid4())
     derived = str(uuid.uuid5(uuid.NAMESPACE_URL, "cpc:task:of a block"))
     for n, task_id in enumerate((refused, derived, "no uuid", accepted)):
-        send(connection, frames.Job(job_id=f"j{n}", task_id=task_id, payload=synthetic(size=16)))
+        send(
+            connection,
+            frames.JobRequest(job_id=f"j{n}", task_id=task_id, payload=synthetic(size=16)),
+        )
         assert receive(connection, timeout=60)["result_hash"] == root_of(16)
         send(connection, frames.Verdict(job_id=f"j{n}", accepted=task_id != refused))
     wait_for(events, "job_not_submitted")
@@ -125,7 +128,9 @@ def test_mine_works_for_a_validator_beside_the_blocks(cli, validator, devnet, ke
         connection, _ = validator.accept()  # one that knows the guide's messages only
         for n in range(4):
             task_id = str(uuid.uuid4())
-            send(connection, frames.Job(job_id=f"j{n}", task_id=task_id, payload=synthetic()))
+            send(
+                connection, frames.JobRequest(job_id=f"j{n}", task_id=task_id, payload=synthetic())
+            )
             answers.append((task_id, receive(connection, timeout=60)["result_hash"]))
 
     thread = threading.Thread(target=validate)

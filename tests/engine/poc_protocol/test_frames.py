@@ -18,8 +18,10 @@ CAPABILITIES = frames.Capabilities(
     kinds=("synthetic",), devices=("cpu",), matrix_size=1024, iterations=4, product=2**40, jobs=2
 )
 SAMPLES = [
-    frames.Job(job_id="j", task_id="t", payload={"challenge_type": "synthetic", "x": [1, 2.5]}),
-    frames.Job(job_id="j", task_id="t", payload={}, deadline=1.5e9),
+    frames.JobRequest(
+        job_id="j", task_id="t", payload={"challenge_type": "synthetic", "x": [1, 2.5]}
+    ),
+    frames.JobRequest(job_id="j", task_id="t", payload={}, deadline=1.5e9),
     frames.Challenge(protocol=1, chain_id="cpc-devnet-1", nonce=HASH),
     frames.Open(job_id="j", leaves=(3, 1)),
     frames.Cancel(job_id="j"),
@@ -37,7 +39,7 @@ SAMPLES = [
     ),
     frames.JobError(job_id="j", worker_address="cpc1x", code="busy", message="later"),
     frames.ProtocolError(code="not_json"),
-    frames.Opening(job_id="j", leaves=(3, 1), siblings=HASH),
+    frames.OpenedLeaves(job_id="j", leaves=(3, 1), siblings=HASH),
     frames.BlobRequest(job_id="j", sha256=HASH, offset=0, length=9),
     frames.BlobChunk(job_id="j", sha256=HASH, offset=0, data="AAAA"),
     frames.BlobChunk(job_id="j", sha256=HASH, offset=0, data=None),

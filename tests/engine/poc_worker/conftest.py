@@ -92,7 +92,7 @@ def synthetic(size=32, seed=b"\1" * 31 + b"\2", **more):
 
 def job(job_id="job-1", payload=None, **more):
     payload = synthetic() if payload is None else payload
-    return frames.Job(job_id=job_id, task_id="task", payload=payload, **more)
+    return frames.JobRequest(job_id=job_id, task_id="task", payload=payload, **more)
 
 
 def wait_until(true, patience=20):

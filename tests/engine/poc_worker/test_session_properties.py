@@ -38,7 +38,7 @@ PAYLOADS = st.one_of(
 LEAVES = st.lists(st.integers(0, 120), min_size=1, max_size=40, unique=True)
 CAME = st.one_of(
     st.builds(
-        frames.Job,
+        frames.JobRequest,
         job_id=JOBS,
         task_id=st.sampled_from(["t", "u"]),
         payload=PAYLOADS,

@@ -15,11 +15,11 @@ from engine.poc_protocol.frames import (
     Capabilities,
     Challenge,
     Hello,
-    Job,
     JobError,
+    JobRequest,
     JobResult,
     Open,
-    Opening,
+    OpenedLeaves,
     Verdict,
 )
 from engine.validator.job_kinds import InstalledKinds
@@ -83,7 +83,7 @@ class Worker:
             case Challenge():
                 self.nonce = frame.nonce
                 return self.hello()
-            case Job():
+            case JobRequest():
                 return self.work(frame) if self.awake else []
             case Open():
                 return self.open(frame) if self.awake else []
@@ -137,7 +137,7 @@ class Worker:
     def open(self, asked):
         _job, commitment = self.jobs[asked.job_id]
         siblings = commitment.siblings(asked.leaves).hex()
-        return [Opening(job_id=asked.job_id, leaves=asked.leaves, siblings=siblings)]
+        return [OpenedLeaves(job_id=asked.job_id, leaves=asked.leaves, siblings=siblings)]
 
     def error(self, job, code):
         return JobError(

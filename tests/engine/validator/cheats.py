@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.poc_protocol.frames import Opening
+from engine.poc_protocol.frames import OpenedLeaves
 from engine.validator.market.dispatch import Patience
 from engine.validator.policy.audit_policy import Policy
 from kernels.commit.tree import check_siblings_length, level_sizes, sibling_places
@@ -166,7 +166,7 @@ class ChangedAfterwards(Cheat):
 
     def open(self, asked):
         siblings = self.late.siblings(asked.leaves).hex()
-        return [Opening(job_id=asked.job_id, leaves=asked.leaves, siblings=siblings)]
+        return [OpenedLeaves(job_id=asked.job_id, leaves=asked.leaves, siblings=siblings)]
 
     @staticmethod
     def expected(leaves):
