@@ -13,7 +13,7 @@ Nothing in here knows a kernel, and nothing in here imports numba.
 from node_client import passphrase as passphrase  # isort: skip
 
 from node_client.address import address_from_public_key, check_address, is_address
-from node_client.ambiguity import other_readings, sign_safely
+from node_client.ambiguity import colliding_transactions, sign_safely
 from node_client.block import Block, BlockHeader
 from node_client.errors import NodeClientError
 from node_client.keys import PrivateKey, verify_digest
@@ -41,9 +41,9 @@ __all__ = [
     "TxType",
     "address_from_public_key",
     "check_address",
+    "colliding_transactions",
     "format_cpc",
     "is_address",
-    "other_readings",
     "parse_cpc",
     "sign_safely",
     "verify_digest",

@@ -56,7 +56,7 @@ _HEX = re.compile(r"([0-9a-f]{2})*", re.ASCII)
 _DIGITS_AT_END = re.compile(r"[0-9]*\Z", re.ASCII)
 
 
-class _Reading(NamedTuple):
+class _Split(NamedTuple):
     """One way to cut the digits. `taken`: how many of them stand at the end of to_address."""
 
     taken: int
@@ -67,7 +67,9 @@ class _Reading(NamedTuple):
     gas_limit: int
 
 
-def other_readings(tx: Transaction, *, first_unspent: int, min_gas_price: int) -> list[Transaction]:
+def colliding_transactions(
+    tx: Transaction, *, first_unspent: int, min_gas_price: int
+) -> list[Transaction]:
     """Every other transaction that `tx`'s signature fits and that the node would take.
 
     `first_unspent`: the account's confirmed nonce. `min_gas_price` in units a gas. What counts is
@@ -85,7 +87,7 @@ def other_readings(tx: Transaction, *, first_unspent: int, min_gas_price: int) -
                 "gas_limit": reading.gas_limit,
             }
         )
-        for reading in _readings(tx, first_unspent, min_gas_price)
+        for reading in _splits(tx, first_unspent, min_gas_price)
     ]
 
 
@@ -176,11 +178,11 @@ def _fees(least: int, most: int) -> Iterator[int]:
 
 
 def _is_ambiguous(tx: Transaction, limits: _Limits) -> bool:
-    readings = _readings(tx, limits.first_unspent, limits.min_gas_price)
+    readings = _splits(tx, limits.first_unspent, limits.min_gas_price)
     return any(not (limits.accept_harmless and _is_harmless(r, tx)) for r in readings)
 
 
-def _is_harmless(reading: _Reading, tx: Transaction) -> bool:
+def _is_harmless(reading: _Split, tx: Transaction) -> bool:
     cost = tx.amount + tx.base_gas * tx.gas_price
     its_cost = reading.amount + tx.base_gas * reading.gas_price
     return reading.nonce == tx.nonce and its_cost <= cost
@@ -195,11 +197,11 @@ def _text_of(tx: Transaction) -> tuple[str, str]:
     return to[: own_digits.start()], own_digits.group() + numbers
 
 
-def _readings(tx: Transaction, first_unspent: int, min_gas_price: int) -> Iterator[_Reading]:
+def _splits(tx: Transaction, first_unspent: int, min_gas_price: int) -> Iterator[_Split]:
     """Cut the digits from the right: limit, price, nonce, fee, amount; each prunes the next."""
     head, digits = _text_of(tx)
     own_taken = len(tx.to_address or "") - len(head)
-    own = _Reading(own_taken, tx.amount, tx.fee, tx.nonce, tx.gas_price, tx.gas_limit)
+    own = _Split(own_taken, tx.amount, tx.fee, tx.nonce, tx.gas_price, tx.gas_limit)
     last_nonce = tx.nonce + UNREACHABLE_NONCES
     end = len(digits)
     base_length = len(str(tx.base_gas))
@@ -241,7 +243,7 @@ def _readings(tx: Transaction, first_unspent: int, min_gas_price: int) -> Iterat
                         if taken != own_taken and nonce == tx.nonce:
                             continue
                         amount = int(digits[taken:fee_at])
-                        found = _Reading(taken, amount, fee, nonce, gas_price, gas_limit)
+                        found = _Split(taken, amount, fee, nonce, gas_price, gas_limit)
                         if found != own:
                             yield found
 

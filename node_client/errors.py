@@ -16,7 +16,7 @@
     │   ├── NodeNotReady       HTTP 503
     │   ├── NotFound           HTTP 404
     │   ├── WrongChain         the node serves another chain than the one that was pinned
-    │   └── BadAnswer          garbage, half a body, too long, a redirect, a wrong hash
+    │   └── BadResponse        garbage, half a body, too long, a redirect, a wrong hash
     └── Refused                `/tx/send` said no
         ├── InsufficientBalance
         ├── GasPriceTooLow
@@ -135,7 +135,7 @@ class WrongChain(NodeError):
     )
 
 
-class BadAnswer(NodeError):
+class BadResponse(NodeError):
     """The node answered something that is no valid answer to the question."""
 
     advice = _("Check that the URL is a ComputeChain node's; if it is, use another one.")

@@ -14,7 +14,7 @@ from node_client.errors import NodeError
 from node_client.transport import HttpNode
 
 
-class Nodes:
+class NodeSet:
     """The nodes of one chain, for several threads."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Nodes:
                 self._highest = height
                 self._rose_at = self._clock()
 
-    def look_for_a_higher_one(self) -> None:
+    def find_higher_node(self) -> None:
         """Where no new block was seen for too long, go on with the highest of the other nodes."""
         with self._lock:
             if len(self._nodes) < 2 or self._clock() - self._rose_at < self._stale_after:

@@ -7,7 +7,7 @@
 (UTF-8 of the NFC form) through scrypt, and address and public key are authenticated with it. Only
 bytes and values in here; `keystore` has the directory.
 
-What goes wrong with a file is returned as a `Fault`, not raised: an exception would carry the
+What goes wrong with a file is returned as a `KeyFileProblem`, not raised: an exception would carry the
 frames that hold the secret, and JSONDecodeError even the whole text, into a traceback.
 
 created_at: ISO-8601 in UTC, as cpc-cli writes it; a number (Unix seconds) or anything else that is
@@ -29,7 +29,7 @@ from Crypto.Cipher import AES
 from node_client.address import address_from_public_key
 from node_client.errors import InvalidKey, KeystoreError
 from node_client.keys import PrivateKey
-from node_client.secret import Hidden
+from node_client.secret import Secret
 
 LARGEST_FILE = 16_384
 """Bytes; a key file has about 500, and cpc-cli reads no more than this either."""
@@ -51,7 +51,7 @@ class ScryptCost:
     r: int = 8
     p: int = 1
 
-    def is_bearable(self) -> bool:
+    def is_acceptable(self) -> bool:
         """Whether the parameters are valid, and cost no more than a person would wait for."""
         positive = self.n > 1 and self.n & (self.n - 1) == 0 and self.r > 0 and self.p > 0
         return (
@@ -63,7 +63,7 @@ class ScryptCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class KeyFileProblem:
     """Why a key file cannot be used, in words that quote nothing of it."""
 
     kind: Literal["broken", "passphrase"]
@@ -71,7 +71,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class EncryptedKey:
     """The `crypto` part of an encrypted file."""
 
     cost: ScryptCost
@@ -83,33 +83,33 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyFile:
-    """A parsed key file. Exactly one of `key` and `sealed` is there."""
+    """A parsed key file. Exactly one of `key` and `encrypted_key` is there."""
 
     name: str
     address: str
     public_key: str
     created_at: str
     key: PrivateKey | None = None
-    sealed: Sealed | None = None
+    encrypted_key: EncryptedKey | None = None
 
-    def unseal(self, passphrase: Hidden[str]) -> PrivateKey | Fault:
+    def decrypt(self, passphrase: Secret[str]) -> PrivateKey | KeyFileProblem:
         """The key in the clear, or through the passphrase."""
         if self.key is not None:
             return self.key
-        assert self.sealed is not None
-        sealed = self.sealed
-        cipher = _cipher(passphrase, sealed.cost, sealed.salt, sealed.nonce, self._bound())
+        assert self.encrypted_key is not None
+        box = self.encrypted_key
+        associated_data = _associated_data(self.address, self.public_key)
+        cipher = _cipher(passphrase, box.cost, box.salt, box.nonce, associated_data)
         try:
-            secret = cipher.decrypt_and_verify(sealed.ciphertext, sealed.tag)
+            secret = cipher.decrypt_and_verify(box.ciphertext, box.tag)
         except ValueError:
-            return Fault("passphrase", _("the passphrase is wrong, or the file was changed"))
+            return KeyFileProblem(
+                "passphrase", _("the passphrase is wrong, or the file was changed")
+            )
         key = _key_from(secret)
         if key is None or key.public_key != self.public_key:
-            return Fault("broken", _("its private key does not belong to its address"))
+            return KeyFileProblem("broken", _("its private key does not belong to its address"))
         return key
-
-    def _bound(self) -> bytes:
-        return _bound(self.address, self.public_key)
 
     def __repr__(self) -> str:
         return f"KeyFile({self.address})"
@@ -118,7 +118,7 @@ class KeyFile:
         raise TypeError("a key file does not leave its process")
 
 
-def clear_document(name: str, key: PrivateKey, created_at: str) -> Hidden[bytes]:
+def plaintext_document(name: str, key: PrivateKey, created_at: str) -> Secret[bytes]:
     """A file's bytes, with the private key in the clear."""
     return _document(
         {
@@ -131,16 +131,16 @@ def clear_document(name: str, key: PrivateKey, created_at: str) -> Hidden[bytes]
     )
 
 
-def sealed_document(
-    name: str, key: PrivateKey, created_at: str, passphrase: Hidden[str], cost: ScryptCost
-) -> Hidden[bytes]:
+def encrypted_document(
+    name: str, key: PrivateKey, created_at: str, passphrase: Secret[str], cost: ScryptCost
+) -> Secret[bytes]:
     """A file's bytes, with the private key encrypted; decrypted once again before they are given.
 
     Takes a third of a second and 128 MiB, twice, with the usual cost.
     """
     salt, nonce = os.urandom(32), os.urandom(12)
-    bound = _bound(key.address, key.public_key)
-    cipher = _cipher(passphrase, cost, salt, nonce, bound)
+    associated_data = _associated_data(key.address, key.public_key)
+    cipher = _cipher(passphrase, cost, salt, nonce, associated_data)
     ciphertext, tag = cipher.encrypt_and_digest(bytes.fromhex(key.secret_hex()))
     document = _document(
         {
@@ -161,8 +161,8 @@ def sealed_document(
             },
         }
     )
-    again = parse(document.show())
-    opened = again.unseal(passphrase) if isinstance(again, KeyFile) else again
+    again = parse(document.reveal())
+    opened = again.decrypt(passphrase) if isinstance(again, KeyFile) else again
     if not isinstance(opened, PrivateKey) or opened.public_key != key.public_key:
         raise KeystoreError(
             _("the encrypted key could not be decrypted again; nothing was written")
@@ -170,30 +170,30 @@ def sealed_document(
     return document
 
 
-def parse(raw: bytes) -> KeyFile | Fault:
+def parse(raw: bytes) -> KeyFile | KeyFileProblem:
     """Read a file's bytes, and check that its parts belong together."""
     try:
         fields = json.loads(raw.decode())
     except (ValueError, RecursionError):
-        return Fault("broken", _("it is no JSON"))
+        return KeyFileProblem("broken", _("it is no JSON"))
     if not isinstance(fields, dict):
-        return Fault("broken", _("it is no JSON object"))
+        return KeyFileProblem("broken", _("it is no JSON object"))
     name, address, public_key = (fields.get(part) for part in ("name", "address", "public_key"))
     if not (isinstance(name, str) and isinstance(address, str) and isinstance(public_key, str)):
-        return Fault("broken", _("name, address or public_key is missing"))
+        return KeyFileProblem("broken", _("name, address or public_key is missing"))
     if not _belongs(public_key, address):
-        return Fault("broken", _("its address does not belong to its public key"))
+        return KeyFileProblem("broken", _("its address does not belong to its public key"))
     created_at = _time_of(fields.get("created_at"))
     if "crypto" in fields:
-        sealed = _sealed_of(fields["crypto"])
-        if isinstance(sealed, Fault):
-            return sealed
-        return KeyFile(name, address, public_key.lower(), created_at, sealed=sealed)
+        encrypted_key = _encrypted_key_of(fields["crypto"])
+        if isinstance(encrypted_key, KeyFileProblem):
+            return encrypted_key
+        return KeyFile(name, address, public_key.lower(), created_at, encrypted_key=encrypted_key)
     key = _key_of(fields.get("private_key"))
     if key is None:
-        return Fault("broken", _("its private_key is no secp256k1 key of 64 hex digits"))
+        return KeyFileProblem("broken", _("its private_key is no secp256k1 key of 64 hex digits"))
     if key.public_key != public_key.lower() or key.address != address:
-        return Fault("broken", _("its private key does not belong to its address"))
+        return KeyFileProblem("broken", _("its private key does not belong to its address"))
     return KeyFile(name, address, key.public_key, created_at, key=key)
 
 
@@ -202,15 +202,15 @@ def now_text() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _document(fields: dict[str, Any]) -> Hidden[bytes]:
-    return Hidden(json.dumps(fields, indent=2).encode() + b"\n")
+def _document(fields: dict[str, Any]) -> Secret[bytes]:
+    return Secret(json.dumps(fields, indent=2).encode() + b"\n")
 
 
 def _cipher(
-    passphrase: Hidden[str], cost: ScryptCost, salt: bytes, nonce: bytes, bound: bytes
+    passphrase: Secret[str], cost: ScryptCost, salt: bytes, nonce: bytes, associated_data: bytes
 ) -> Any:
     secret = hashlib.scrypt(
-        unicodedata.normalize("NFC", passphrase.show()).encode("utf-8", "surrogatepass"),
+        unicodedata.normalize("NFC", passphrase.reveal()).encode("utf-8", "surrogatepass"),
         salt=salt,
         n=cost.n,
         r=cost.r,
@@ -219,11 +219,11 @@ def _cipher(
         dklen=32,
     )
     cipher = AES.new(secret, AES.MODE_GCM, nonce=nonce, mac_len=16)
-    cipher.update(bound)
+    cipher.update(associated_data)
     return cipher
 
 
-def _bound(address: str, public_key: str) -> bytes:
+def _associated_data(address: str, public_key: str) -> bytes:
     return f"cpc-engine key 1|{address}|{public_key}".encode()
 
 
@@ -259,8 +259,10 @@ def _key_from(secret: bytes) -> PrivateKey | None:
         return None
 
 
-def _sealed_of(value: Any) -> Sealed | Fault:
-    unknown = Fault("broken", _("its crypto part is of a kind that this version does not know"))
+def _encrypted_key_of(value: Any) -> EncryptedKey | KeyFileProblem:
+    unknown = KeyFileProblem(
+        "broken", _("its crypto part is of a kind that this version does not know")
+    )
     if not isinstance(value, dict):
         return unknown
     if (value.get("kdf"), value.get("cipher")) != ("scrypt", _CIPHER):
@@ -269,8 +271,10 @@ def _sealed_of(value: Any) -> Sealed | Fault:
     if type(n) is not int or type(r) is not int or type(p) is not int:
         return unknown
     cost = ScryptCost(n, r, p)
-    if not cost.is_bearable():
-        return Fault("broken", _("its scrypt parameters are invalid, or ask for too much memory"))
+    if not cost.is_acceptable():
+        return KeyFileProblem(
+            "broken", _("its scrypt parameters are invalid, or ask for too much memory")
+        )
     parts = [
         _bytes_of(value.get(part), size)
         for part, size in (("salt", 32), ("nonce", 12), ("ciphertext", 32), ("tag", 16))
@@ -278,7 +282,7 @@ def _sealed_of(value: Any) -> Sealed | Fault:
     salt, nonce, ciphertext, tag = parts
     if salt is None or nonce is None or ciphertext is None or tag is None:
         return unknown
-    return Sealed(cost, salt, nonce, ciphertext, tag)
+    return EncryptedKey(cost, salt, nonce, ciphertext, tag)
 
 
 def _bytes_of(value: Any, size: int) -> bytes | None:

@@ -25,16 +25,16 @@ from typing import Any
 from node_client.errors import KeyExists, KeyNotFound, KeystoreError, WrongPassphrase
 from node_client.keyfile import (
     LARGEST_FILE,
-    Fault,
     KeyFile,
+    KeyFileProblem,
     ScryptCost,
-    clear_document,
+    encrypted_document,
     now_text,
     parse,
-    sealed_document,
+    plaintext_document,
 )
 from node_client.keys import PrivateKey
-from node_client.secret import Hidden
+from node_client.secret import Secret
 
 ENVIRONMENT = "CPC_KEYS"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -100,7 +100,7 @@ class Keystore:
             found.address,
             found.public_key,
             found.created_at,
-            encrypted=found.sealed is not None,
+            encrypted=found.encrypted_key is not None,
             path=str(path),
             warnings=tuple(self._warnings(path)),
         )
@@ -118,10 +118,10 @@ class Keystore:
         del passphrase  # so that no traceback with locals shows it
         return self._add(name, key, hidden)
 
-    def _add(self, name: str, key: PrivateKey, passphrase: Hidden[str] | None) -> KeyInfo:
+    def _add(self, name: str, key: PrivateKey, passphrase: Secret[str] | None) -> KeyInfo:
         path = self._path(name)
         self._refuse_existing(name)
-        with self._told(path):
+        with self._os_errors_explained(path):
             self._make_directory()
             _write_new(path, self._document(name, key, now_text(), passphrase))
         return self.info(name)
@@ -139,7 +139,7 @@ class Keystore:
                 _("key '{name}' is encrypted, and there is no passphrase").format(name=name),
                 advice=_("Use --passphrase-file, or CPC_PASSPHRASE."),
             )
-        opened = found.unseal(Hidden(passphrase()))
+        opened = found.decrypt(Secret(passphrase()))
         if isinstance(opened, PrivateKey):
             return opened
         raise self._error(name, opened)
@@ -150,26 +150,26 @@ class Keystore:
         The old file's bytes are overwritten as well as can be: copies that a file system, a
         snapshot or a backup keeps are out of reach.
         """
-        hidden = Hidden(passphrase)
+        hidden = Secret(passphrase)
         del passphrase
         path = self._path(name)
         found = self._read(name)
         if found.key is None:
             raise KeystoreError(_("key '{name}' is encrypted already").format(name=name))
-        with self._told(path), path.open("r+b") as old:
+        with self._os_errors_explained(path), path.open("r+b") as old:
             document = self._document(name, found.key, found.created_at or now_text(), hidden)
             _replace(path, document)
             _blank(old.fileno())
         return self.info(name)
 
     def _document(
-        self, name: str, key: PrivateKey, created_at: str, passphrase: Hidden[str] | None
-    ) -> Hidden[bytes]:
+        self, name: str, key: PrivateKey, created_at: str, passphrase: Secret[str] | None
+    ) -> Secret[bytes]:
         if passphrase is None:
-            return clear_document(name, key, created_at)
-        if not passphrase.show():
+            return plaintext_document(name, key, created_at)
+        if not passphrase.reveal():
             raise KeystoreError(_("the passphrase is empty"))
-        return sealed_document(name, key, created_at, passphrase, self._cost)
+        return encrypted_document(name, key, created_at, passphrase, self._cost)
 
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
@@ -194,26 +194,26 @@ class Keystore:
 
     def _read(self, name: str) -> KeyFile:
         path = self._path(name)
-        with self._told(path):
+        with self._os_errors_explained(path):
             found = _parse_file(path)
-        if isinstance(found, Fault):
+        if isinstance(found, KeyFileProblem):
             raise self._error(name, found)
         return found
 
-    def _error(self, name: str, fault: Fault) -> KeystoreError:
-        if fault.kind == "passphrase":
+    def _error(self, name: str, problem: KeyFileProblem) -> KeystoreError:
+        if problem.kind == "passphrase":
             return WrongPassphrase(
-                _("key '{name}' was not opened: {reason}").format(name=name, reason=fault.reason)
+                _("key '{name}' was not opened: {reason}").format(name=name, reason=problem.reason)
             )
         return KeystoreError(
             _("the key file {path} cannot be used: {reason}").format(
-                path=self._path(name), reason=fault.reason
+                path=self._path(name), reason=problem.reason
             ),
             advice=_("Restore it from a backup, or make another key."),
         )
 
     @contextlib.contextmanager
-    def _told(self, path: Path) -> Iterator[None]:
+    def _os_errors_explained(self, path: Path) -> Iterator[None]:
         """Tell of a failing file system in the keystore's own terms."""
         try:
             yield
@@ -254,8 +254,8 @@ class Keystore:
             self.directory.mkdir(mode=0o700)
 
 
-def _hide(passphrase: str | None) -> Hidden[str] | None:
-    return None if passphrase is None else Hidden(passphrase)
+def _hide(passphrase: str | None) -> Secret[str] | None:
+    return None if passphrase is None else Secret(passphrase)
 
 
 def _directory(given: Path | None) -> Path:
@@ -283,19 +283,19 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _parse_file(path: Path) -> KeyFile | Fault:
+def _parse_file(path: Path) -> KeyFile | KeyFileProblem:
     # O_NONBLOCK: a FIFO in place of the file must not hold us before its type is known.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Fault("broken", _("it is no regular file"))
+            return KeyFileProblem("broken", _("it is no regular file"))
         raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
-        return Fault("broken", _("it is too large for a key file"))
+        return KeyFileProblem("broken", _("it is too large for a key file"))
     return parse(raw)
 
 
-def _write_new(path: Path, document: Hidden[bytes]) -> None:
+def _write_new(path: Path, document: Secret[bytes]) -> None:
     """Write a file that is not there yet. Raises FileExistsError."""
     with _temporary(path, document) as temporary:
         try:
@@ -309,23 +309,23 @@ def _write_new(path: Path, document: Hidden[bytes]) -> None:
     _sync_directory(path.parent)
 
 
-def _replace(path: Path, document: Hidden[bytes]) -> None:
+def _replace(path: Path, document: Secret[bytes]) -> None:
     with _temporary(path, document) as temporary:
         temporary.replace(path)
     _sync_directory(path.parent)
 
 
 @contextlib.contextmanager
-def _temporary(path: Path, document: Hidden[bytes]) -> Iterator[Path]:
+def _temporary(path: Path, document: Secret[bytes]) -> Iterator[Path]:
     """A synced file in the same directory that holds `document`; gone afterwards."""
     temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(document.show())
+            file.write(document.reveal())
             file.flush()
             os.fsync(file.fileno())
-        if temporary.read_bytes() != document.show():
+        if temporary.read_bytes() != document.reveal():
             raise OSError(errno.EIO, _("the file system gave other bytes back than were written"))
         yield temporary
     finally:

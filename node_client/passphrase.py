@@ -15,13 +15,13 @@ from gettext import gettext as _
 from pathlib import Path
 
 from node_client.errors import KeystoreError
-from node_client.secret import Hidden
+from node_client.secret import Secret
 
 ENVIRONMENT = "CPC_PASSPHRASE"
 LONGEST = 4096
 """Bytes of a passphrase."""
 
-_at_the_start = Hidden(os.environ.pop(ENVIRONMENT, None))
+_at_the_start = Secret(os.environ.pop(ENVIRONMENT, None))
 
 
 def passphrase_source(file: Path | None = None) -> Callable[[], str]:
@@ -39,7 +39,7 @@ def passphrase_source(file: Path | None = None) -> Callable[[], str]:
 
 def is_in_environment() -> bool:
     """Whether CPC_PASSPHRASE is, or was when the program started."""
-    return bool(os.environ.get(ENVIRONMENT) or _at_the_start.show())
+    return bool(os.environ.get(ENVIRONMENT) or _at_the_start.reveal())
 
 
 def new_passphrase(file: Path | None = None) -> str:
@@ -61,7 +61,7 @@ def new_passphrase(file: Path | None = None) -> str:
 
 def _taken_from_environment() -> str | None:
     now = os.environ.pop(ENVIRONMENT, None)
-    return _at_the_start.show() if now is None else now
+    return _at_the_start.reveal() if now is None else now
 
 
 def _from_file(file: Path) -> str:

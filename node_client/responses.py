@@ -19,11 +19,11 @@ Counter = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class NodeStatus(_Answer):
+class NodeStatus(_Response):
     """GET /status: the tip's height and hash, the network's name, ..."""
 
     height: Counter
@@ -33,7 +33,7 @@ class NodeStatus(_Answer):
     epoch: Counter
 
 
-class BalanceAnswer(_Answer):
+class BalanceResponse(_Response):
     """GET /balance/A. The balance is a string, since it may not fit a JSON reader's integers."""
 
     address: StrictStr
@@ -41,7 +41,7 @@ class BalanceAnswer(_Answer):
     nonce: Counter
 
 
-class NonceAnswer(_Answer):
+class NonceResponse(_Response):
     """GET /nonce/A."""
 
     address: StrictStr
@@ -49,7 +49,7 @@ class NonceAnswer(_Answer):
     pending: StrictBool
 
 
-class SendAnswer(_Answer):
+class SendResponse(_Response):
     """POST /tx/send, which answers 200 whether it took the transaction or not."""
 
     tx_hash: Hash
@@ -57,7 +57,7 @@ class SendAnswer(_Answer):
     error: StrictStr | None = None
 
 
-class Receipt(_Answer):
+class Receipt(_Response):
     """GET /tx/HASH/receipt. Seen to stay `pending` for ever: only a block proves a transaction."""
 
     tx_hash: Hash

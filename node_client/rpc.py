@@ -16,7 +16,6 @@ node or the way to it did, Refused for what the node says no to. One client may 
 threads.
 """
 
-import json
 import math
 import random
 import time
@@ -30,30 +29,20 @@ from node_client.address import check_address
 from node_client.block import Block
 from node_client.errors import (
     AlreadyInPool,
-    BadAnswer,
+    BadResponse,
     InvalidData,
-    Malformed,
     NodeClientError,
     NodeError,
-    NodeNotReady,
     NodeUnreachable,
     NotFound,
     Refused,
     WrongChain,
 )
-from node_client.failover import Nodes
-from node_client.refusals import refusal, shorten
-from node_client.responses import (
-    BalanceAnswer,
-    NodeStatus,
-    NonceAnswer,
-    Receipt,
-    SendAnswer,
-    parse_json,
-    reason_of,
-)
+from node_client.failover import NodeSet
+from node_client.queries import check_echo, get, get_block, post_transaction
+from node_client.responses import BalanceResponse, NodeStatus, NonceResponse, Receipt
 from node_client.transaction import Transaction
-from node_client.transport import SMALL_BODY, HttpAnswer, HttpNode
+from node_client.transport import HttpNode
 
 MAX_BLOCK_BODY = 8 * 2**20
 """Bound, in bytes, of a block's JSON. A full block has 500 results of 13.5 KB at most, with the
@@ -110,10 +99,10 @@ class NodeClient:
         """
         if isinstance(urls, str) or not urls:
             raise InvalidData(_("at least one node's URL is needed, in a list"))
-        self._nodes = Nodes(
+        self._nodes = NodeSet(
             [HttpNode(url, timeout=timeout, total=total) for url in urls],
             vet=self._vet,
-            height=self._height_of,
+            height=lambda node: _status(node).height,
             stale_after=stale_after,
         )
         self._retries = retries or Retries()
@@ -142,8 +131,8 @@ class NodeClient:
 
     def status(self) -> NodeStatus:
         """The tip's height and hash, and what else the node says of itself."""
-        self._nodes.look_for_a_higher_one()
-        status = self._ask("/status", NodeStatus.model_validate)
+        self._nodes.find_higher_node()
+        status = self._ask(_status)
         self._nodes.saw(status.height)
         return status
 
@@ -151,13 +140,12 @@ class NodeClient:
         """The block at `height`: its roots fit what it holds, its signature its proposer.
 
         Who may propose is not known here: a hash that came another way (`expected_hash`, or the
-        next block's `prev_hash`) is what ties a block to the chain. Raises NotFound, or BadAnswer.
+        next block's `prev_hash`) is what ties a block to the chain. Raises NotFound, or BadResponse.
         """
         _check_height(height)
-        parse = partial(_parsed_block, height)
-        block = self._ask(f"/block/{height}", parse, limit=self._max_block_body)
+        block = self._ask(partial(get_block, height=height, limit=self._max_block_body))
         if expected_hash is not None and block.hash() != expected_hash:
-            raise BadAnswer(
+            raise BadResponse(
                 _("{name}: block {height} has hash {hash}, not {expected_hash}").format(
                     name=self._nodes.current.name,
                     height=height,
@@ -172,7 +160,7 @@ class NodeClient:
         """Status and the block it names as the tip; asked for once more if the tip moved."""
         try:
             return self._status_and_block()
-        except (BadAnswer, NotFound):
+        except (BadResponse, NotFound):
             return self._status_and_block()
 
     def balance(self, address: str) -> Account:
@@ -180,24 +168,24 @@ class NodeClient:
         check_address(address)
 
         def parse(value: Any) -> Account:
-            answer = BalanceAnswer.model_validate(value)
-            _check_echo(answer.address, address)
+            answer = BalanceResponse.model_validate(value)
+            check_echo(answer.address, address)
             return Account(address, int(answer.balance), answer.nonce)
 
-        return self._ask(f"/balance/{address}", parse)
+        return self._ask(partial(get, path=f"/balance/{address}", parse=parse))
 
     def nonce(self, address: str, pending: bool = True) -> int:
         """The next free nonce, waiting transactions counted in; else the confirmed one."""
         check_address(address)
 
         def parse(value: Any) -> int:
-            answer = NonceAnswer.model_validate(value)
-            _check_echo(answer.address, address)
-            _check_echo(answer.pending, pending)
+            answer = NonceResponse.model_validate(value)
+            check_echo(answer.address, address)
+            check_echo(answer.pending, pending)
             return answer.nonce
 
         query = "" if pending else "?pending=false"
-        return self._ask(f"/nonce/{address}{query}", parse)
+        return self._ask(partial(get, path=f"/nonce/{address}{query}", parse=parse))
 
     def receipt(self, tx_hash: str) -> Receipt:
         """What the node says of a transaction; only a block proves it. Raises NotFound."""
@@ -206,16 +194,16 @@ class NodeClient:
 
         def parse(value: Any) -> Receipt:
             answer = Receipt.model_validate(value)
-            _check_echo(answer.tx_hash, tx_hash)
+            check_echo(answer.tx_hash, tx_hash)
             return answer
 
-        return self._ask(f"/tx/{tx_hash}/receipt", parse)
+        return self._ask(partial(get, path=f"/tx/{tx_hash}/receipt", parse=parse))
 
     def send(self, tx: Transaction) -> str:
         """Hand a signed transaction in and give its hash. `received` is no promise: see NODE.md.
 
         Raises Refused (AlreadyInPool, which is as good as a success, among them), or NodeError. A
-        NodeUnreachable whose `nothing_sent` is False, and a BadAnswer, leave it open whether the
+        NodeUnreachable whose `nothing_sent` is False, and a BadResponse, leave it open whether the
         transaction arrived; the same bytes can be sent again.
         """
         failure: NodeError | None = None
@@ -223,7 +211,7 @@ class NodeClient:
             node = self._nodes.current
             try:
                 return self._offer(tx, node)
-            except (NodeUnreachable, BadAnswer, WrongChain) as error:
+            except (NodeUnreachable, BadResponse, WrongChain) as error:
                 if not (isinstance(error, WrongChain) or _nothing_sent(error)):
                     error.advice = _(
                         "The transaction may have arrived: look for it in the next blocks, or send"
@@ -252,15 +240,14 @@ class NodeClient:
 
     def _offer(self, tx: Transaction, node: HttpNode) -> str:
         self._nodes.check(node)
-        body = json.dumps(tx.to_json(), separators=(",", ":")).encode()
-        answer = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
-        return _sent(answer, tx.hash(), node)
+        return post_transaction(node, tx)
 
     def _status_and_block(self) -> tuple[NodeStatus, Block]:
         status = self.status()
         return status, self.block(status.height, expected_hash=status.last_hash)
 
-    def _ask[T](self, path: str, parse: Callable[[Any], T], *, limit: int = SMALL_BODY) -> T:
+    def _ask[T](self, query: Callable[[HttpNode], T]) -> T:
+        """Put one question to the nodes in turn, in rounds with a pause in between."""
         failure: NodeError | None = None
         for done in range(self._retries.rounds):
             if done:
@@ -269,7 +256,7 @@ class NodeClient:
                 node = self._nodes.current
                 try:
                     self._nodes.check(node)
-                    return _asked(node, path, parse, limit)
+                    return query(node)
                 except NotFound:
                     raise
                 except NodeError as error:
@@ -285,8 +272,7 @@ class NodeClient:
             return
         for height in (0, 1):
             try:
-                parse = partial(_parsed_block, height)
-                found = _asked(node, f"/block/{height}", parse, self._max_block_body).hash()
+                found = get_block(node, height, limit=self._max_block_body).hash()
             except NotFound:
                 continue
             if found != self._genesis:
@@ -298,34 +284,9 @@ class NodeClient:
                 )
             return
 
-    def _height_of(self, node: HttpNode) -> int:
-        return _asked(node, "/status", NodeStatus.model_validate, SMALL_BODY).height
 
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """A 200's body, and who sent it."""
-
-    body: bytes
-    node: HttpNode
-
-
-def _checked(answer: HttpAnswer, node: HttpNode) -> _Said:
-    """Raise NodeNotReady, NotFound or BadAnswer for every status but 200."""
-    match answer.status:
-        case 200:
-            return _Said(answer.body, node)
-        case 503:
-            raise NodeNotReady(_("{name} is not ready (503)").format(name=node.name))
-        case 404:
-            raise NotFound(f"{node.name}: {_detail(answer) or _('not found')} (404)")
-        case status:
-            said = _detail(answer)
-            raise BadAnswer(
-                _("{name} answered {answer}").format(
-                    name=node.name, answer=f"{status}: {said}" if said else status
-                )
-            )
+def _status(node: HttpNode) -> NodeStatus:
+    return get(node, "/status", NodeStatus.model_validate)
 
 
 def _nothing_sent(error: NodeError) -> bool:
@@ -339,76 +300,6 @@ def _rank(failure: NodeClientError) -> int:
     return 1 if isinstance(failure, Refused) else 2
 
 
-def _asked[T](node: HttpNode, path: str, parse: Callable[[Any], T], limit: int) -> T:
-    return _parsed(_checked(node.exchange("GET", path, limit=limit), node), parse)
-
-
-def _parsed_block(height: int, value: Any) -> Block:
-    block = Block.model_validate(value)
-    if block.height != height:
-        raise ValueError(
-            _("it is block {found}, not {height}").format(found=block.height, height=height)
-        )
-    block.check()
-    unsigned_genesis = height == 0 and not block.pq_signature
-    if not unsigned_genesis and not block.signature_fits():
-        raise ValueError(_("its signature is not its proposer's"))
-    return block
-
-
-def _parsed[T](said: _Said, parse: Callable[[Any], T]) -> T:
-    try:
-        return parse(parse_json(said.body))
-    except (ValueError, RecursionError, InvalidData) as error:
-        reason = reason_of(error)
-    raise BadAnswer(
-        _("{name} gave a wrong answer: {reason}").format(name=said.node.name, reason=reason)
-    )
-
-
-def _sent(answer: HttpAnswer, tx_hash: str, node: HttpNode) -> str:
-    if answer.status in (400, 422):
-        raise Malformed(_detail(answer) or f"HTTP {answer.status}")
-    said = _parsed(_checked(answer, node), SendAnswer.model_validate)
-    if said.tx_hash != tx_hash:
-        raise BadAnswer(
-            _("{name} answered for another transaction, {tx_hash}").format(
-                name=node.name, tx_hash=said.tx_hash
-            )
-        )
-    if said.status == "rejected":
-        raise refusal(said.error or "")
-    return tx_hash
-
-
-def _detail(answer: HttpAnswer) -> str:
-    """The reason in an error's body, shortened: `detail` as FastAPI has it, else nothing."""
-    try:
-        detail = parse_json(answer.body)["detail"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return ""
-    if isinstance(detail, str):
-        return shorten(detail)
-    if not isinstance(detail, list):
-        return ""
-    return shorten("; ".join(_complaint(item) for item in detail[:5]))
-
-
-def _complaint(item: Any) -> str:
-    if not isinstance(item, dict):
-        return ""
-    where, what = item.get("loc"), item.get("msg")
-    place = ".".join(str(part)[:40] for part in where[:5]) if isinstance(where, list) else ""
-    return f"{place}: {what[:80]}" if isinstance(what, str) else place
-
-
 def _check_height(height: int) -> None:
     if not 0 <= height < 2**63:
         raise InvalidData(_("{height} is no height of a block").format(height=height))
-
-
-def _check_echo(said: object, asked: object) -> None:
-    if said != asked:
-        raise ValueError(
-            shorten(_("it is for {said!r}, not for {asked!r}").format(said=said, asked=asked))
-        )

@@ -1,13 +1,13 @@
 """A value that does not show in a traceback with locals, a log or a pickle.
 
->>> Hidden("correct horse")
-Hidden(...)
+>>> Secret("correct horse")
+Secret(...)
 """
 
 from typing import NoReturn
 
 
-class Hidden[T]:
+class Secret[T]:
     """Holds a passphrase, or a document with a key in it, where a frame would show it."""
 
     __slots__ = ("_value",)
@@ -15,12 +15,12 @@ class Hidden[T]:
     def __init__(self, value: T) -> None:
         self._value = value
 
-    def show(self) -> T:
+    def reveal(self) -> T:
         """The value; not to be given a name in a frame that may raise."""
         return self._value
 
     def __repr__(self) -> str:
-        return "Hidden(...)"
+        return "Secret(...)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret does not leave its process")

@@ -4,7 +4,7 @@
     answer = node.exchange("GET", "/status", limit=SMALL_BODY)
 
 Nothing is retried and no redirect is followed; a body is neither decompressed nor read past its
-bound; cookies are not kept. Everything that goes wrong on the way is NodeUnreachable or BadAnswer,
+bound; cookies are not kept. Everything that goes wrong on the way is NodeUnreachable or BadResponse,
 and names the node by a URL without its credentials.
 """
 
@@ -20,7 +20,7 @@ import requests
 import urllib3.exceptions
 
 from node_client.deadline import BoundedAdapter, Deadline
-from node_client.errors import BadAnswer, InvalidData, NodeError, NodeUnreachable
+from node_client.errors import BadResponse, InvalidData, NodeError, NodeUnreachable
 
 SMALL_BODY = 64 * 2**10
 """Bound, in bytes, of every answer but a block's: the node's have a few hundred bytes."""
@@ -29,7 +29,7 @@ _PIECE = 64 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpResponse:
     """A status code and a body of at most the bound's bytes."""
 
     status: int
@@ -59,8 +59,8 @@ class HttpNode:
 
     def exchange(
         self, method: str, path: str, *, limit: int, body: bytes | None = None
-    ) -> HttpAnswer:
-        """Send one request and read its answer. Raises NodeUnreachable or BadAnswer."""
+    ) -> HttpResponse:
+        """Send one request and read its answer. Raises NodeUnreachable or BadResponse."""
         outcome = self._exchange(method, path, limit, body)
         if isinstance(outcome, NodeError):
             raise outcome  # here, where no exception of requests can hang on to it
@@ -72,7 +72,7 @@ class HttpNode:
 
     def _exchange(
         self, method: str, path: str, limit: int, body: bytes | None
-    ) -> HttpAnswer | NodeError:
+    ) -> HttpResponse | NodeError:
         headers = {} if body is None else {"Content-Type": "application/json"}
         with Deadline(self._total) as deadline:
             try:
@@ -98,16 +98,16 @@ class HttpNode:
 
     def _read(
         self, response: requests.Response, limit: int, deadline: Deadline
-    ) -> HttpAnswer | NodeError:
+    ) -> HttpResponse | NodeError:
         status = response.status_code
         if 300 <= status < 400:
-            return BadAnswer(
+            return BadResponse(
                 _("{name} answered with a redirect ({status}), and none is followed").format(
                     name=self.name, status=status
                 )
             )
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return BadAnswer(
+            return BadResponse(
                 _("{name} sent a compressed answer, which was not asked for").format(name=self.name)
             )
         # What came with an error is only looked at for a reason: its beginning is enough.
@@ -122,12 +122,12 @@ class HttpNode:
             if size > limit:
                 if may_be_cut:
                     break
-                return BadAnswer(
+                return BadResponse(
                     _("{name} sent more than {limit} bytes, too long for such an answer").format(
                         name=self.name, limit=limit
                     )
                 )
-        return HttpAnswer(status, b"".join(pieces)[:limit])
+        return HttpResponse(status, b"".join(pieces)[:limit])
 
     def _failure(self, error: Exception) -> NodeError:
         """The same in our own words."""
@@ -147,13 +147,13 @@ class HttpNode:
                 _("no answer within {timeout:g} s").format(timeout=self._timeout[1])
             )
         if _is_among(causes, urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
-            return BadAnswer(
+            return BadResponse(
                 _("{name} sent a part of an answer, and no more").format(name=self.name)
             )
         # RemoteDisconnected is a bad status line, too: no answer at all, rather than a wrong one.
         if _is_among(causes, ConnectionError, requests.exceptions.ProxyError):
             return self._unreachable(_strerror(causes) or _("it broke the connection off"))
-        return BadAnswer(_("{name} answered something that is no HTTP").format(name=self.name))
+        return BadResponse(_("{name} answered something that is no HTTP").format(name=self.name))
 
     def _unreachable(self, reason: str, *, nothing_sent: bool = False) -> NodeUnreachable:
         return NodeUnreachable(

@@ -39,7 +39,7 @@ from engine.txmgr.signer import Signer
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,
-    BadAnswer,
+    BadResponse,
     FeeTooLow,
     GasLimitTooLow,
     GasPriceTooLow,
@@ -279,7 +279,7 @@ class Sender(threading.Thread):
                 if error.nothing_sent:
                     raise
                 return error
-            except BadAnswer as error:
+            except BadResponse as error:
                 return error
         return trouble
 

@@ -26,7 +26,7 @@ from node_client.ambiguity import one_digit_parts, sign_safely
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,
-    BadAnswer,
+    BadResponse,
     InsufficientBalance,
     NodeUnreachable,
     NonceTooLow,
@@ -209,7 +209,7 @@ class Payer:
             self._client.send(transfer.transaction)
         except (AlreadyInPool, NonceTooLow):
             pass  # it waits, or is in a block that was not read yet
-        except (NodeUnreachable, BadAnswer) as error:
+        except (NodeUnreachable, BadResponse) as error:
             if isinstance(error, NodeUnreachable) and error.nothing_sent:
                 raise
             return  # it may have arrived; the same bytes are sent again

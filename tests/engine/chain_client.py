@@ -4,7 +4,7 @@ Blocks are not checked again (that costs milliseconds each, and `tests/node_clie
 node refuses is refused word for word.
 """
 
-from node_client.errors import BadAnswer, NodeUnreachable, NotFound
+from node_client.errors import BadResponse, NodeUnreachable, NotFound
 from node_client.refusals import refusal
 from node_client.rpc import Account, NodeStatus
 
@@ -37,7 +37,7 @@ class ChainClient:
         if block is None:
             raise NotFound("Block not found")
         if expected_hash not in (None, block.hash()):
-            raise BadAnswer(f"block {height} has another hash")
+            raise BadResponse(f"block {height} has another hash")
         return block
 
     def balance(self, address):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from node_client.ambiguity import one_digit_parts, other_readings, sign_safely
+from node_client.ambiguity import colliding_transactions, one_digit_parts, sign_safely
 from node_client.errors import AmbiguousTransaction, InvalidAddress, InvalidTransaction
 from node_client.keys import PrivateKey
 from node_client.transaction import BASE_GAS, Transaction, TxType
@@ -87,10 +87,10 @@ class TestTheAttack:
         )
         assert forged.signature_fits()
         assert forged.hash() == signed.hash()
-        found = other_readings(signed, first_unspent=4, min_gas_price=LEAST)
+        found = colliding_transactions(signed, first_unspent=4, min_gas_price=LEAST)
         assert forged in found
         assert all(reading.signature_fits() for reading in found)
-        assert forged not in other_readings(signed, first_unspent=32, min_gas_price=LEAST)
+        assert forged not in colliding_transactions(signed, first_unspent=32, min_gas_price=LEAST)
 
     def test_no_fee_mends_it_and_the_advice_does(self, draft: Draft, key: PrivateKey) -> None:
         unsigned = draft("TRANSFER", amount=5 * 10**18, nonce=3, gas_price=GPRICE)
@@ -113,10 +113,10 @@ class TestTheAttack:
         unsigned = draft("TRANSFER", to_address=receiver, nonce=7)
         least = 21_000_000
         plain = unsigned.model_copy(update={"fee": least}).signed_by(keys[0])
-        assert other_readings(plain, first_unspent=7, min_gas_price=1000)
+        assert colliding_transactions(plain, first_unspent=7, min_gas_price=1000)
         signed = sign_safely(unsigned, keys[0], first_unspent=7, min_gas_price=1000)
         assert signed.fee > least
-        assert not other_readings(signed, first_unspent=7, min_gas_price=1000)
+        assert not colliding_transactions(signed, first_unspent=7, min_gas_price=1000)
 
 
 numbers = st.one_of(
@@ -222,7 +222,7 @@ class TestSignSafely:
         self, digits: str, fee: int, nonce: int, price: int, draft: Draft, key: PrivateKey
     ) -> None:
         tx = draft("TRANSFER", amount=int(digits), fee=fee, nonce=nonce, gas_price=price)
-        found = other_readings(tx, first_unspent=0, min_gas_price=1000)
+        found = colliding_transactions(tx, first_unspent=0, min_gas_price=1000)
         assert as_tuples(found) == set(found_in(tx, 0, 1000))
         assert all(reading.signing_text() == tx.signing_text() for reading in found[:50])
 
@@ -255,7 +255,9 @@ class TestSignSafely:
     def test_results_need_no_change_of_fee(self, price: int, draft: Draft, key: PrivateKey) -> None:
         for nonce in [*range(300), *range(300, 10**6, 9973)]:
             tx = draft(nonce=nonce, gas_price=price, fee=80_000 * price)
-            assert not other_readings(tx, first_unspent=nonce, min_gas_price=min(price, LEAST))
+            assert not colliding_transactions(
+                tx, first_unspent=nonce, min_gas_price=min(price, LEAST)
+            )
 
     def test_a_lower_nonce_that_is_not_spent_yet_is_waited_for(
         self, draft: Draft, key: PrivateKey

@@ -7,7 +7,7 @@ import pytest
 from node_client.ambiguity import sign_safely
 from node_client.devnet import DevnetServer
 from node_client.errors import AlreadyInPool, InvalidSignature, NodeUnreachable, WrongChain
-from node_client.failover import Nodes
+from node_client.failover import NodeSet
 from node_client.keys import PrivateKey
 from node_client.networks import UNITS_PER_CPC
 from node_client.rpc import NodeClient, Retries
@@ -103,12 +103,14 @@ def test_a_lonely_or_unreachable_choice_changes_nothing():
         raise NodeUnreachable("gone")
 
     clock = iter(range(100))
-    both = Nodes(["a", "b"], vet=lambda _: None, height=height, stale_after=0, clock=clock.__next__)
+    both = NodeSet(
+        ["a", "b"], vet=lambda _: None, height=height, stale_after=0, clock=clock.__next__
+    )
     both.saw(5)
-    both.look_for_a_higher_one()
+    both.find_higher_node()
     assert (both.current, asked) == ("a", ["a", "b"])
-    one = Nodes(["a"], vet=lambda _: None, height=height, stale_after=0, clock=clock.__next__)
-    one.look_for_a_higher_one()
+    one = NodeSet(["a"], vet=lambda _: None, height=height, stale_after=0, clock=clock.__next__)
+    one.find_higher_node()
     assert len(asked) == 2
 
 

@@ -25,7 +25,7 @@ from node_client.errors import (
 from node_client.keyfile import MOST_MEMORY, ScryptCost
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
-from node_client.secret import Hidden
+from node_client.secret import Secret
 
 PASSPHRASE = "correct horse battery ё"
 CHEAP = ScryptCost(n=2**4)
@@ -322,7 +322,7 @@ class TestEncryption:
             store.load("worker", lambda: PASSPHRASE)
 
     def test_the_bound_lets_ours_through(self) -> None:
-        assert ScryptCost().is_bearable()
+        assert ScryptCost().is_acceptable()
         assert 128 * ScryptCost().n * ScryptCost().r <= MOST_MEMORY
 
 
@@ -456,7 +456,7 @@ class TestSecrecy:
         assert key.secret_hex() in full_traceback(caught.value)
 
     def test_repr_pickle_and_json(self, store: Keystore, key: PrivateKey) -> None:
-        for thing in (key, Hidden(key.secret_hex())):
+        for thing in (key, Secret(key.secret_hex())):
             assert key.secret_hex() not in repr(thing) + str(thing) + f"{[thing]}"
             with pytest.raises(TypeError):
                 pickle.dumps(thing)

@@ -27,7 +27,7 @@ from engine.txmgr.manager import (
 )
 from node_client.devnet import Chain, Faults
 from node_client.devnet.state import Account
-from node_client.errors import BadAnswer, WrongChain
+from node_client.errors import BadResponse, WrongChain
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, Transaction, TxType
@@ -175,7 +175,7 @@ def test_trouble_is_told_once_until_it_passes(tmp_path):
 def test_a_node_that_takes_questions_but_no_transactions_is_told_of(rig):
     def refuse(name):
         if name == "send":
-            raise BadAnswer("http://devnet answered 500")
+            raise BadResponse("http://devnet answered 500")
 
     rig.answer_tip()
     rig.client.before = refuse

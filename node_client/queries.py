@@ -1,0 +1,128 @@
+"""One request to one node, and its response, checked.
+
+    status = get(node, "/status", NodeStatus.model_validate)
+    block = get_block(node, 17, limit=2**20)
+    tx_hash = post_transaction(node, signed)
+
+A response is never believed as it is: it is bounded (`transport.py`), read strictly (`responses.py`),
+and must be for what was asked. Everything raised is a NodeError, or Refused. Which node to ask, and
+how often, is `rpc.py`'s to say.
+"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from gettext import gettext as _
+from typing import Any
+
+from node_client.block import Block
+from node_client.errors import BadResponse, InvalidData, Malformed, NodeNotReady, NotFound
+from node_client.refusals import refusal, shorten
+from node_client.responses import SendResponse, parse_json, reason_of
+from node_client.transaction import Transaction
+from node_client.transport import SMALL_BODY, HttpNode, HttpResponse
+
+
+def get[T](node: HttpNode, path: str, parse: Callable[[Any], T], *, limit: int = SMALL_BODY) -> T:
+    """Ask for `path`, and return what `parse` makes of the JSON of at most `limit` bytes.
+
+    `parse` raises ValueError or InvalidData for JSON that is no answer. Raises NodeError.
+    """
+    return _parsed(_ok_body(node.exchange("GET", path, limit=limit), node), node, parse)
+
+
+def get_block(node: HttpNode, height: int, *, limit: int) -> Block:
+    """Return the block at `height`: its roots fit what it holds, its signature its proposer.
+
+    `limit` in bytes of JSON. Raises NodeError, NotFound among them.
+    """
+    return get(node, f"/block/{height}", partial(_parsed_block, height), limit=limit)
+
+
+def post_transaction(node: HttpNode, tx: Transaction) -> str:
+    """Hand a signed transaction in, once, and return its hash. Raises Refused or NodeError."""
+    body = json.dumps(tx.to_json(), separators=(",", ":")).encode()
+    response = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
+    if response.status in (400, 422):
+        raise Malformed(_detail(response) or f"HTTP {response.status}")
+    said = _parsed(_ok_body(response, node), node, SendResponse.model_validate)
+    tx_hash = tx.hash()
+    if said.tx_hash != tx_hash:
+        raise BadResponse(
+            _("{name} answered for another transaction, {tx_hash}").format(
+                name=node.name, tx_hash=said.tx_hash
+            )
+        )
+    if said.status == "rejected":
+        raise refusal(said.error or "")
+    return tx_hash
+
+
+def check_echo(said: object, asked: object) -> None:
+    """Raise ValueError where the response is for something else than what was asked."""
+    if said != asked:
+        raise ValueError(
+            shorten(_("it is for {said!r}, not for {asked!r}").format(said=said, asked=asked))
+        )
+
+
+def _ok_body(response: HttpResponse, node: HttpNode) -> bytes:
+    """Return a 200's body. Raises NodeNotReady, NotFound or BadResponse for every other status."""
+    match response.status:
+        case 200:
+            return response.body
+        case 503:
+            raise NodeNotReady(_("{name} is not ready (503)").format(name=node.name))
+        case 404:
+            raise NotFound(f"{node.name}: {_detail(response) or _('not found')} (404)")
+        case status:
+            said = _detail(response)
+            raise BadResponse(
+                _("{name} answered {answer}").format(
+                    name=node.name, answer=f"{status}: {said}" if said else status
+                )
+            )
+
+
+def _parsed[T](body: bytes, node: HttpNode, parse: Callable[[Any], T]) -> T:
+    try:
+        return parse(parse_json(body))
+    except (ValueError, RecursionError, InvalidData) as error:
+        reason = reason_of(error)
+    raise BadResponse(
+        _("{name} gave a wrong answer: {reason}").format(name=node.name, reason=reason)
+    )
+
+
+def _parsed_block(height: int, value: Any) -> Block:
+    block = Block.model_validate(value)
+    if block.height != height:
+        raise ValueError(
+            _("it is block {found}, not {height}").format(found=block.height, height=height)
+        )
+    block.check()
+    unsigned_genesis = height == 0 and not block.pq_signature
+    if not unsigned_genesis and not block.signature_fits():
+        raise ValueError(_("its signature is not its proposer's"))
+    return block
+
+
+def _detail(response: HttpResponse) -> str:
+    """The reason in an error's body, shortened: `detail` as FastAPI has it, else nothing."""
+    try:
+        detail = parse_json(response.body)["detail"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""
+    if isinstance(detail, str):
+        return shorten(detail)
+    if not isinstance(detail, list):
+        return ""
+    return shorten("; ".join(_complaint(item) for item in detail[:5]))
+
+
+def _complaint(item: Any) -> str:
+    if not isinstance(item, dict):
+        return ""
+    where, what = item.get("loc"), item.get("msg")
+    place = ".".join(str(part)[:40] for part in where[:5]) if isinstance(where, list) else ""
+    return f"{place}: {what[:80]}" if isinstance(what, str) else place
