@@ -10,7 +10,7 @@ guide's are left out where they have no value.
 
 import json
 from gettext import gettext as _
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -274,24 +274,8 @@ class BlobChunk(Frame):
 FromValidator = JobRequest | Challenge | Open | Cancel | Verdict | BlobRequest | BlobChunk
 FromWorker = Hello | JobResult | JobError | ProtocolError | OpenedLeaves | BlobRequest | BlobChunk
 
-FROM_VALIDATOR: tuple[type[Frame], ...] = (
-    JobRequest,
-    Challenge,
-    Open,
-    Cancel,
-    Verdict,
-    BlobRequest,
-    BlobChunk,
-)
-FROM_WORKER: tuple[type[Frame], ...] = (
-    Hello,
-    JobResult,
-    JobError,
-    ProtocolError,
-    OpenedLeaves,
-    BlobRequest,
-    BlobChunk,
-)
+FROM_VALIDATOR: tuple[type[Frame], ...] = get_args(FromValidator)
+FROM_WORKER: tuple[type[Frame], ...] = get_args(FromWorker)
 
 
 def encode(frame: Frame) -> str:

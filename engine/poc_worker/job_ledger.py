@@ -11,12 +11,12 @@ as long as it is known. One ledger belongs to one account. The newest `KEPT` job
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.database import Database, lock_file
+from engine.runtime.database import Database, from_row, lock_file, update
 
 SCHEMA_VERSION = 1
 
@@ -94,10 +94,8 @@ class JobLedger:
         if not rows:
             return None
         row = rows[0]
-        offer = Offer(**{name: row[name] for name in Offer.__dataclass_fields__})
-        result = None
-        if row["result_hash"] is not None:
-            result = Result(**{name: row[name] for name in Result.__dataclass_fields__})
+        offer = from_row(Offer, row)
+        result = None if row["result_hash"] is None else from_row(Result, row)
         accepted = None if row["accepted"] is None else bool(row["accepted"])
         return Known(offer, result, accepted)
 
@@ -108,31 +106,14 @@ class JobLedger:
                 "INSERT INTO jobs (url, job_id, task_id, kind, payload_digest, taken_at)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url, job_id)"
                 " DO UPDATE SET error = NULL, error_message = NULL",
-                (
-                    offer.url,
-                    offer.job_id,
-                    offer.task_id,
-                    offer.kind,
-                    offer.payload_digest,
-                    time.time(),
-                ),
+                (*astuple(offer), time.time()),
             )
             if done.lastrowid is not None and done.lastrowid % _PRUNE_EVERY == 0:
                 self.prune()
 
     def record_result(self, url: str, job_id: str, result: Result) -> None:
         """The checked result, before anything is signed or sent."""
-        self._set(
-            url,
-            job_id,
-            result_hash=result.result_hash,
-            proof=result.proof,
-            data_sha256=result.data_sha256,
-            data_size=result.data_size,
-            device=result.device,
-            seconds=result.seconds,
-            computed_at=time.time(),
-        )
+        self._set(url, job_id, **asdict(result), computed_at=time.time())
 
     def record_error(self, url: str, job_id: str, code: str, message: str) -> None:
         """Why there is no result this time; the same job may come again."""
@@ -152,12 +133,8 @@ class JobLedger:
         return dict(row)
 
     def _set(self, url: str, job_id: str, **values: Any) -> None:
-        names = ", ".join(f"{name} = ?" for name in values)
         with self._database.write() as db:
-            db.execute(
-                f"UPDATE jobs SET {names} WHERE url = ? AND job_id = ?",  # noqa: S608 - own names
-                (*values.values(), url, job_id),
-            )
+            update(db, "jobs", "url = ? AND job_id = ?", url, job_id, **values)
 
     def prune(self) -> None:
         """Forget what is older than the newest `KEPT`."""

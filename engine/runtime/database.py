@@ -12,8 +12,9 @@ one file; a process that must be the only one takes `lock_file` first.
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from gettext import gettext as _
 from pathlib import Path
 from typing import IO, Any, Self
@@ -114,6 +115,25 @@ class Database(Closing):
     def _undo(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
+    """Insert a row; table and columns are named in this program's source."""
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+
+
+def update(db: sqlite3.Connection, table: str, where: str, *keys: Any, **values: Any) -> int:
+    """Set columns of the rows `where`, SQL whose parameters are `keys`; return how many there are."""
+    names = ", ".join(f"{name} = ?" for name in values)
+    done = db.execute(f"UPDATE {table} SET {names} WHERE {where}", (*values.values(), *keys))  # noqa: S608
+    return done.rowcount
+
+
+def from_row[T](kind: Callable[..., T], row: sqlite3.Row, **converted: Any) -> T:
+    """Return the dataclass `kind` with the row's columns for its fields, some of them converted."""
+    names = (field.name for field in fields(kind) if field.name not in converted)  # type: ignore[arg-type]
+    return kind(**{name: row[name] for name in names}, **converted)
 
 
 def _make_private(directory: Path) -> None:

@@ -201,15 +201,11 @@ class Verdicts:
             full = "second" if self._chance.random() < share else "self"
         return self._store.jobs.commit(
             job.job_id,
-            worker=worker,
-            result_hash=frame.result_hash,
-            proof=frame.proof,
-            signature=frame.signature,
-            leaves=tuple(sorted(self._chance.sample(range(requirements.leaves), count))),
+            worker,
+            frame,
+            leaves=sorted(self._chance.sample(range(requirements.leaves), count)),
             full=full,
-            data=(frame.data.sha256, frame.data.size)
-            if frame.data and requirements.returns_data
-            else None,
+            with_data=requirements.returns_data,
         )
 
     def _again(self, connection: Connection, job: JobRow, frame: JobResult) -> list[Action]:

@@ -12,13 +12,12 @@ import hashlib
 import re
 import secrets
 import sqlite3
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from engine.runtime.database import Database
+from engine.runtime.database import insert, update
 from engine.runtime.errors import BadInput
+from engine.validator.store.table import Table
 from node_client.networks import format_cpc
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,12 +32,8 @@ class Customer:
     active: bool
 
 
-class Customers:
+class Customers(Table):
     """Customers in the validator's database."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
-        self._clock = clock
 
     def add(self, name: str) -> str:
         """Add a customer and return its token. Raises BadInput."""
@@ -115,10 +110,8 @@ class Customers:
 
     def _set_token(self, name: str, token_sha256: str | None) -> None:
         with self._database.write() as db:
-            done = db.execute(
-                "UPDATE customers SET token_sha256 = ? WHERE name = ?", (token_sha256, name)
-            )
-        if done.rowcount == 0:
+            changed = update(db, "customers", "name = ?", name, token_sha256=token_sha256)
+        if changed == 0:
             raise _no_customer(name)
 
 
@@ -140,11 +133,8 @@ def _book(
             ),
             advice=_("The validator's operator adds to it: cpc-engine validator customers deposit"),
         )
-    db.execute("UPDATE customers SET credit = ? WHERE name = ?", (str(credit), name))
-    db.execute(
-        "INSERT INTO bookings (customer, units, at, why, task_id) VALUES (?, ?, ?, ?, ?)",
-        (name, str(units), at, why, task_id),
-    )
+    update(db, "customers", "name = ?", name, credit=str(credit))
+    insert(db, "bookings", customer=name, units=str(units), at=at, why=why, task_id=task_id)
     return credit
 
 

@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.runtime.database import Database
+from engine.poc_protocol.frames import JobResult
+from engine.runtime.database import from_row, insert, update
+from engine.validator.store.table import Table
 from engine.validator.store.tasks import to_text
 
 
@@ -46,12 +47,8 @@ class JobRow:
 _COLUMNS = ", ".join(JobRow.__dataclass_fields__)
 
 
-class Jobs:
+class Jobs(Table):
     """Jobs; `Market` and `Verdicts` write what belongs together in one transaction."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
-        self._clock = clock
 
     def send(
         self,
@@ -70,22 +67,21 @@ class Jobs:
         """
         now = self._clock()
         with self._database.write() as db:
-            db.execute(
-                "INSERT INTO jobs (job_id, task_id, role, worker_address, guest, payload, state,"
-                " sent_at, lease_until, nonce) VALUES (?, ?, ?, ?, ?, ?, 'out', ?, ?, ?)",
-                (
-                    job_id,
-                    task_id,
-                    role,
-                    worker,
-                    worker is None,
-                    None if own_payload is None else to_text(own_payload),
-                    now,
-                    now + lease,
-                    nonce,
-                ),
+            insert(
+                db,
+                "jobs",
+                job_id=job_id,
+                task_id=task_id,
+                role=role,
+                worker_address=worker,
+                guest=worker is None,
+                payload=None if own_payload is None else to_text(own_payload),
+                state="out",
+                sent_at=now,
+                lease_until=now + lease,
+                nonce=nonce,
             )
-            db.execute("UPDATE tasks SET status = 'in_progress' WHERE task_id = ?", (task_id,))
+            update(db, "tasks", "task_id = ?", task_id, status="in_progress")
         return self._existing(job_id)
 
     def find(self, job_id: str) -> JobRow | None:
@@ -118,59 +114,53 @@ class Jobs:
     def commit(
         self,
         job_id: str,
-        *,
         worker: str,
-        result_hash: str,
-        proof: str | None,
-        signature: str | None,
-        leaves: tuple[int, ...],
+        result: JobResult,
+        *,
+        leaves: Sequence[int],
         full: str,
-        data: tuple[str, int] | None,
+        with_data: bool,
     ) -> JobRow:
         """Record the worker's commitment, together with what was drawn to check it."""
-        sha256, size = data or (None, None)
+        data = result.data if with_data else None
         with self._database.write() as db:
-            db.execute(
-                "UPDATE jobs SET state = 'committed', worker_address = ?, result_hash = ?,"
-                " proof = ?, signature = ?, committed_at = ?, leaves = ?, full = ?, data = ?,"
-                " data_size = ? WHERE job_id = ? AND state = 'out'",
-                (
-                    worker,
-                    result_hash,
-                    proof,
-                    signature,
-                    self._clock(),
-                    json.dumps(leaves),
-                    full,
-                    sha256,
-                    size,
-                    job_id,
-                ),
+            update(
+                db,
+                "jobs",
+                "job_id = ? AND state = 'out'",
+                job_id,
+                state="committed",
+                worker_address=worker,
+                result_hash=result.result_hash,
+                proof=result.proof,
+                signature=result.signature,
+                committed_at=self._clock(),
+                leaves=json.dumps(leaves),
+                full=full,
+                data=data and data.sha256,
+                data_size=data and data.size,
             )
         return self._existing(job_id)
 
     def set_data(self, db: sqlite3.Connection, job_id: str, sha256: str, size: int) -> None:
         """Record the result's bytes as computed here, within a transaction."""
-        db.execute(
-            "UPDATE jobs SET data = ?, data_size = ? WHERE job_id = ?", (sha256, size, job_id)
-        )
+        update(db, "jobs", "job_id = ?", job_id, data=sha256, data_size=size)
 
     def send_again(self, job_id: str, nonce: str, lease: float) -> None:
         """Record a new nonce and lease: the worker is back on another connection."""
         with self._database.write() as db:
-            db.execute(
-                "UPDATE jobs SET lease_until = ?, nonce = ? WHERE job_id = ? AND state = 'out'",
-                (self._clock() + lease, nonce, job_id),
+            until = self._clock() + lease
+            update(
+                db, "jobs", "job_id = ? AND state = 'out'", job_id, lease_until=until, nonce=nonce
             )
 
     def end(self, db: sqlite3.Connection, job_id: str, state: str, reason: str) -> bool:
         """End the job, within a transaction. Return False if it has ended before."""
-        done = db.execute(
-            "UPDATE jobs SET state = ?, reason = ?, ended_at = ? WHERE job_id = ?"
-            " AND state IN ('out', 'committed')",
-            (state, reason or None, self._clock(), job_id),
+        is_open, now = "job_id = ? AND state IN ('out', 'committed')", self._clock()
+        ended = update(
+            db, "jobs", is_open, job_id, state=state, reason=reason or None, ended_at=now
         )
-        return done.rowcount == 1
+        return ended == 1
 
     def _existing(self, job_id: str) -> JobRow:
         found = self.find(job_id)
@@ -184,11 +174,5 @@ class Jobs:
 
 
 def _job(row: sqlite3.Row) -> JobRow:
-    values = {name: row[name] for name in JobRow.__dataclass_fields__}
-    return JobRow(
-        **values
-        | {
-            "leaves": tuple(json.loads(values["leaves"] or "[]")),
-            "guest": bool(values["guest"]),
-        }
-    )
+    leaves = tuple(json.loads(row["leaves"] or "[]"))
+    return from_row(JobRow, row, leaves=leaves, guest=bool(row["guest"]))

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from engine.runtime.database import Database
+from engine.runtime.database import Database, insert
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.customers import Customers
 
@@ -35,11 +35,8 @@ class Rewards:
         self, db: sqlite3.Connection, job_id: str, worker: str, customer: str, units: int
     ) -> None:
         """Book what an accepted job has earned, within a transaction."""
-        db.execute(
-            "INSERT INTO rewards (job_id, worker_address, customer, units, booked_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (job_id, worker, customer, str(units), self._clock()),
-        )
+        reward = {"customer": customer, "units": str(units), "booked_at": self._clock()}
+        insert(db, "rewards", job_id=job_id, worker_address=worker, **reward)
 
     def withheld(self, worker: str) -> int:
         """Return the units that the worker would lose now."""

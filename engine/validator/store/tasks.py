@@ -5,14 +5,13 @@ A payload may have megabytes, so it is read only where it is needed.
 
 import json
 import sqlite3
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.runtime.database import Database
+from engine.runtime.database import from_row, insert, update
 from engine.validator.store.requirements import Requirements
+from engine.validator.store.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,8 @@ class TaskPage:
 _COLUMNS = ", ".join(TaskRow.__dataclass_fields__).replace("requirements", "facts AS requirements")
 
 
-class Tasks:
+class Tasks(Table):
     """Tasks; `Market` and `Verdicts` write what belongs together in one transaction."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
-        self._clock = clock
 
     def add(
         self,
@@ -67,19 +62,18 @@ class Tasks:
     ) -> TaskRow:
         """Add a task, pending."""
         with self._database.write() as db:
-            db.execute(
-                "INSERT INTO tasks (task_id, customer, challenge_type, payload, facts, reward,"
-                " deadline, created_at, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
-                (
-                    task_id,
-                    customer,
-                    requirements.challenge_type,
-                    to_text(payload),
-                    to_text(requirements.to_json()),
-                    str(reward),
-                    deadline,
-                    self._clock(),
-                ),
+            insert(
+                db,
+                "tasks",
+                task_id=task_id,
+                customer=customer,
+                challenge_type=requirements.challenge_type,
+                payload=to_text(payload),
+                facts=to_text(requirements.to_json()),
+                reward=str(reward),
+                deadline=deadline,
+                created_at=self._clock(),
+                status="pending",
             )
         return self.existing(task_id)
 
@@ -140,12 +134,9 @@ class Tasks:
         self, db: sqlite3.Connection, task_id: str, status: str, *, job_id: str | None, reason: str
     ) -> bool:
         """End the task, within a transaction. Return False if it has ended before."""
-        done = db.execute(
-            "UPDATE tasks SET status = ?, job_id = ?, reason = ?, closed_at = ? WHERE task_id = ?"
-            " AND status IN ('pending', 'in_progress')",
-            (status, job_id, reason or None, self._clock(), task_id),
-        )
-        return done.rowcount == 1
+        end = {"status": status, "job_id": job_id, "reason": reason or None}
+        is_open = "task_id = ? AND status IN ('pending', 'in_progress')"
+        return update(db, "tasks", is_open, task_id, closed_at=self._clock(), **end) == 1
 
     def reopen(self, db: sqlite3.Connection, task_id: str, *, failed_attempt: bool) -> None:
         """Make it pending again, within a transaction, unless another job of it is open."""
@@ -173,6 +164,5 @@ def to_text(payload: dict[str, Any]) -> str:
 
 
 def _task(row: sqlite3.Row) -> TaskRow:
-    values = dict(row)
-    requirements = Requirements.from_json(json.loads(values["requirements"]))
-    return TaskRow(**values | {"requirements": requirements, "reward": int(values["reward"])})
+    requirements = Requirements.from_json(json.loads(row["requirements"]))
+    return from_row(TaskRow, row, requirements=requirements, reward=int(row["reward"]))

@@ -5,11 +5,12 @@ planned --> signed --> final
 """
 
 import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from engine.runtime.database import Database
+from engine.runtime.database import from_row, insert, update
+from engine.validator.store.table import Table
 from node_client.transaction import Transaction
 
 
@@ -36,12 +37,8 @@ class Transfer:
         return Transaction.model_validate(json.loads(self.body))
 
 
-class Transfers:
+class Transfers(Table):
     """Transfers in the validator's database."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
-        self._clock = clock
 
     def pin(self, chain: str) -> str | None:
         """Bind the database to a chain; return the other chain if it is bound already."""
@@ -53,28 +50,20 @@ class Transfers:
     def plan(self, amounts: Iterable[tuple[str, int]]) -> None:
         """Add planned transfers of (worker, units), all of them or none."""
         with self._database.write() as db:
-            db.executemany(
-                "INSERT INTO transfers (worker_address, units, state, planned_at)"
-                " VALUES (?, ?, 'planned', ?)",
-                [(worker, str(units), self._clock()) for worker, units in amounts],
-            )
+            for worker, units in amounts:
+                planned = {"state": "planned", "planned_at": self._clock()}
+                insert(db, "transfers", worker_address=worker, units=str(units), **planned)
 
     def in_state(self, state: str) -> list[Transfer]:
         """Return the transfers in this state, in the order in which they were planned."""
         rows = self._database.read("SELECT * FROM transfers WHERE state = ? ORDER BY id", state)
         return [
-            Transfer(
-                row["id"],
-                row["worker_address"],
-                int(row["units"]),
-                row["state"],
-                row["body"],
-                row["tx_hash"],
-                row["nonce"],
-                row["signed_height"] or 0,
-                row["scanned_height"] or 0,
-                row["included_height"],
-                row["note"],
+            from_row(
+                Transfer,
+                row,
+                units=int(row["units"]),
+                signed_height=row["signed_height"] or 0,
+                scanned_height=row["scanned_height"] or 0,
             )
             for row in rows
         ]
@@ -90,32 +79,25 @@ class Transfers:
 
     def set_signed(self, transfer: int, body: str, tx_hash: str, nonce: int, tip: int) -> None:
         """Record the signed bytes, before they are sent."""
-        self._set(
-            transfer,
-            "state = 'signed', body = ?, tx_hash = ?, nonce = ?, signed_height = ?,"
-            " scanned_height = ?",
-            (body, tx_hash, nonce, tip, tip),
-        )
+        signed = {"body": body, "tx_hash": tx_hash, "nonce": nonce, "signed_height": tip}
+        self._set(transfer, state="signed", scanned_height=tip, **signed)
 
     def set_scanned(self, transfer: int, height: int) -> None:
         """Record that no block up to this one, all final, spends its nonce."""
-        self._set(transfer, "scanned_height = ?", (height,))
+        self._set(transfer, scanned_height=height)
 
     def set_included(self, transfer: int, height: int | None, *, scanned: int) -> None:
         """Record the block that includes it (None: it was rolled back)."""
-        self._set(transfer, "included_height = ?, scanned_height = ?", (height, scanned))
+        self._set(transfer, included_height=height, scanned_height=scanned)
 
     def set_final(self, transfer: int) -> None:
         """Record that the block that includes it is deep enough."""
-        self._set(transfer, "state = 'final'", ())
+        self._set(transfer, state="final")
 
     def set_lost(self, transfer: int, note: str) -> None:
         """Record that no block can include it; its amount is owed again."""
-        self._set(transfer, "state = 'lost', note = ?", (note,))
+        self._set(transfer, state="lost", note=note)
 
-    def _set(self, transfer: int, what: str, values: tuple[object, ...]) -> None:
+    def _set(self, transfer: int, **values: Any) -> None:
         with self._database.write() as db:
-            db.execute(
-                f"UPDATE transfers SET {what} WHERE id = ?",  # noqa: S608 - SQL from this file
-                (*values, transfer),
-            )
+            update(db, "transfers", "id = ?", transfer, **values)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from engine.runtime.database import Database
+from engine.runtime.database import Database, from_row, update
 from engine.runtime.errors import BadInput
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.reputation import Reputation
@@ -76,10 +76,8 @@ class Workers:
             if known is None:
                 return
             before = known.rate or rate
-            db.execute(
-                "UPDATE workers SET rate = ? WHERE address = ?",
-                (before + RATE_WEIGHT * (rate - before), address),
-            )
+            now = before + RATE_WEIGHT * (rate - before)
+            update(db, "workers", "address = ?", address, rate=now)
             self._set_reputation(known, good=1.0)
 
     def blame(self, address: str, weight: float) -> None:
@@ -92,41 +90,32 @@ class Workers:
     def ban(self, address: str, reason: str) -> None:
         """Ban it for cheating: no more jobs until it is pardoned."""
         with self._database.write() as db:
-            db.execute(
-                "UPDATE workers SET out_at = ?, out_reason = ? WHERE address = ? AND out_at IS NULL",
-                (self._clock(), reason, address),
-            )
+            new, now = "address = ? AND out_at IS NULL", self._clock()
+            update(db, "workers", new, address, out_at=now, out_reason=reason)
 
     def pardon(self, address: str) -> None:
         """Lift the ban; what it forfeited stays forfeited. Raises BadInput."""
         with self._database.write() as db:
-            done = db.execute(
-                "UPDATE workers SET out_at = NULL, out_reason = NULL WHERE address = ?"
-                " AND out_at IS NOT NULL",
-                (address,),
-            )
-        if done.rowcount == 0:
+            banned = "address = ? AND out_at IS NOT NULL"
+            pardoned = update(db, "workers", banned, address, out_at=None, out_reason=None)
+        if pardoned == 0:
             raise BadInput(_("no worker {address!r} is banned").format(address=address[:80]))
 
     def _set_reputation(self, known: Worker, *, good: float = 0.0, bad: float = 0.0) -> None:
-        reputation = known.reputation.after(
+        new = known.reputation.after(
             now=self._clock(), half_life=self._policy.half_life, good=good, bad=bad
         )
+        values = {"good": new.good, "bad": new.bad, "standing_at": new.at}
         with self._database.write() as db:
-            db.execute(
-                "UPDATE workers SET good = ?, bad = ?, standing_at = ? WHERE address = ?",
-                (reputation.good, reputation.bad, reputation.at, known.address),
-            )
+            update(db, "workers", "address = ?", known.address, **values)
 
 
 def _worker(row: sqlite3.Row) -> Worker:
-    return Worker(
-        row["address"],
-        bool(row["proven"]),
-        Reputation(row["good"], row["bad"], row["standing_at"]),
-        row["rate"],
-        row["first_seen"],
-        row["last_seen"],
-        row["out_at"],
-        row["out_reason"],
+    return from_row(
+        Worker,
+        row,
+        proven=bool(row["proven"]),
+        reputation=Reputation(row["good"], row["bad"], row["standing_at"]),
+        banned_at=row["out_at"],
+        ban_reason=row["out_reason"],
     )
