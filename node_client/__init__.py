@@ -1,12 +1,32 @@
 """The chain's side of cpc-engine: keys, transactions, blocks, the RPC client and a devnet.
 
-    client = NodeClient(["http://localhost:8000"])
-    key = Keystore().load("worker")
-    account = client.balance(key.address)
-    draft = Transaction(tx_type=TxType.TRANSFER, from_address=key.address, ...)
-    client.send(sign_safely(draft, key, first_unspent=account.nonce, min_gas_price=1_000))
+Read a block and send a transaction in five lines, here to a devnet in this process:
 
-Nothing in here knows a kernel, and nothing in here imports numba.
+    >>> from node_client import NodeClient, Transaction, sign_safely
+    >>> from node_client.devnet import DevnetServer
+    >>> devnet = DevnetServer(block_time=0.2).start()
+    >>> key, client = devnet.faucet, NodeClient([devnet.url])  # or Keystore().load("worker")
+    >>> status, block = client.latest_block()
+    >>> draft = Transaction(
+    ...     tx_type="TRANSFER", from_address=key.address, to_address=key.address, amount=10**18,
+    ...     nonce=client.nonce(key.address), gas_price=1_000, gas_limit=21_000,
+    ... )
+    >>> confirmed = client.balance(key.address).nonce
+    >>> signed = sign_safely(draft, key, first_unspent=confirmed, min_gas_price=1_000)
+    >>> client.send(signed) == signed.hash()
+    True
+    >>> devnet.stop()
+
+It imports neither `kernels` nor numba. Read in this order:
+
+    address, keys, networks              what signs, and units
+    transaction, ambiguity, merkle, block    what is signed; signatures that fit two texts; blocks
+    secret, keyfile, keystore, passphrase    private keys on disk
+    deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
+    queries, failover, rpc               one question, several nodes, the client
+    devnet                               a chain of one node, with faults, for tests and first steps
+
+Every error is in the tree at the top of `errors`.
 """
 
 # First: a library below starts a process when it is imported, and none inherits the passphrase.

@@ -3,7 +3,7 @@
     >>> key = PrivateKey.generate()
     >>> verify_digest(key.public_key, bytes(32), key.sign_digest(bytes(32)))
     True
-    >>> key
+    >>> key  # doctest: +ELLIPSIS
     PrivateKey(cpc1...)
 
 A PrivateKey never shows its secret: not in `repr`, not in a pickle, so that it cannot reach a log,

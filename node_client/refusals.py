@@ -1,9 +1,8 @@
 """The node's words for a refusal, as exceptions of the tree in `errors`.
 
->>> refusal("gas_price 999 < min 1000")
-GasPriceTooLow('the node refused the transaction: gas_price 999 < min 1000')
->>> _.least
-1000
+>>> refused = refusal("gas_price 999 < min 1000")
+>>> refused, refused.least
+(GasPriceTooLow('the node refused the transaction: gas_price 999 < min 1000'), 1000)
 
 The words are those recorded in `tests/vectors/rpc.json`; anything else is an UnknownRefusal, so
 that a new version of the node is never mistaken for a success.

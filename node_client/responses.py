@@ -1,10 +1,11 @@
-"""What the node's answers must look like, and how their JSON is read.
+"""What the node's responses must look like, and how their JSON is read.
 
->>> NodeStatus.model_validate(parse_json(body))
+>>> NonceResponse.model_validate(parse_json(b'{"address": "cpc1...", "nonce": 3, "pending": true}'))
+NonceResponse(address='cpc1...', nonce=3, pending=True)
 
-A node is a stranger: a body is bounded before it gets here, and then read strictly. Integers are
+A node is not trusted: a body is bounded before it gets here, and then read strictly. Integers are
 integers, hashes hex, a balance a string of digits; NaN, deep nesting and numbers of thousands of
-digits are no JSON here. Every failure is a ValueError with a reason of one line.
+digits are not accepted as JSON. Every failure is a ValueError with a reason of one line.
 """
 
 import json
