@@ -1,15 +1,20 @@
 """Fixtures that every wing's tests share."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.processes import adopt_orphans, end_leftovers, own_children
+
 if TYPE_CHECKING:
     from kernels.device import Device
 
+GRACE_SECONDS = 20.0
+"""For processes that a test has ended and that are not gone yet."""
 VECTORS = Path(__file__).parent / "vectors"
 
 
@@ -40,6 +45,24 @@ def reference() -> "Iterator[Device]":
 
     with open_device("reference") as device:
         yield device
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what is compiled for this CPU: tests with a HOME of their own would compile it again."""
+    os.environ["CPC_CACHE"] = str(config.cache.mkdir("cpc-engine"))
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """Fail a test after which a process still runs that it, or something that it started, started.
+
+    Shared fixtures of a wider scope are set up before this one, so what they started may stay.
+    """
+    adopt_orphans()
+    before = own_children()
+    yield
+    left = end_leftovers(before, grace=GRACE_SECONDS)
+    assert left == [], "processes left over"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,10 +1,17 @@
-"""Waiting for other processes, and ending them."""
+"""Starting other processes, waiting for what they do, and ending them with all that they started."""
 
 import contextlib
+import ctypes
+import os
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
+
+ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+"""`cpc-engine` of this source tree."""
 
 PATIENCE_SECONDS = 90.0
 """How long a test waits for what is to happen: long, since a busy machine takes its time."""
@@ -46,6 +53,16 @@ def command_line(process):
         return ""
 
 
+@contextlib.contextmanager
+def started(command, **options):
+    """A process from `subprocess.Popen`; it and all that it started are gone after the body."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            end(process)
+
+
 def end(*processes):
     """SIGKILL for each, and for everything that it started; wait for those that are our own."""
     for process in processes:
@@ -57,3 +74,46 @@ def end(*processes):
     for process in processes:
         if isinstance(process, subprocess.Popen):
             process.wait()
+
+
+def adopt_orphans():
+    """Have Linux make descendants whose parent dies children of this process, so that they are seen."""
+    if sys.platform == "linux":
+        pr_set_child_subreaper = 36  # <linux/prctl.h>
+        ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1)
+
+
+def own_children():
+    """Process ids of this process's children, multiprocessing's resource tracker apart."""
+    try:  # some 50 microseconds, where looking at every process takes milliseconds
+        listed = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
+    except OSError:
+        listed = []
+    if not listed:
+        listed = [" ".join(str(child.pid) for child in psutil.Process().children())]
+    return {int(pid) for text in listed for pid in text.split() if not _is_tracker(int(pid))}
+
+
+def _is_tracker(pid):
+    try:
+        return "resource_tracker" in command_line(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def end_leftovers(before, *, grace):
+    """Give command lines of children that came after `before` and still run; end and reap them.
+
+    `grace`: seconds for those that are about to end, as after a signal.
+    """
+    deadline = time.monotonic() + grace
+    while running := [pid for pid in own_children() - before if not is_gone(pid)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    told = [f"{pid}: {command_line(psutil.Process(pid))[-200:]}" for pid in running]
+    end(*(psutil.Process(pid) for pid in running))
+    for pid in own_children() - before:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    return told

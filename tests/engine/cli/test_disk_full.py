@@ -17,7 +17,7 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_nothing_is_lost(home, dev
     )
     assert full.returncode == 2, full.stdout[-500:] + full.stderr
     assert "could not be written" in full.stderr
-    assert "Free the disk" in full.stderr
+    assert "Free space on the disk" in full.stderr
     assert "Traceback" not in full.stderr
     signed = {line.split()[-1] for line in full.stdout.splitlines() if ": signed with" in line}
     assert signed
