@@ -17,6 +17,10 @@ def main() -> None:
     if (reason := why_hidden()) is not None:  # before anything imports what it would not be
         print(reason, file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
-    from engine.cli.app import run
+    try:
+        from engine.cli.app import run
 
-    raise SystemExit(run())
+        code = run()
+    except KeyboardInterrupt:  # while the program was still being loaded
+        code = 130
+    raise SystemExit(code)

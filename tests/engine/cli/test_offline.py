@@ -3,13 +3,15 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import time
 
+import psutil
 import pytest
 
-_ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS, started, wait_until
+
 ADDRESS = "cpc1ce0nn835fsmg45evmeefnpfufkv8shh6z9adsj"
 HASH = "fb47ed7641c7535550259544c6858f8b298b4ca9856d2fc8151d66027fa9fc7c"
 
@@ -202,15 +204,21 @@ def test_a_reader_that_stops_reading_is_no_error():
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_ends_compute_without_a_traceback():
-    child = subprocess.Popen(
-        [*_ENGINE, "compute", "--seed", HASH, "--size", "20000", "--device", "reference"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(2)
-    child.send_signal(2)
-    _, errors = child.communicate(timeout=60)
+def is_loading(process):
+    return any("numpy" in file.path for file in process.memory_maps())
+
+
+def is_computing(process):
+    return process.memory_info().rss > 300 * 2**20  # its matrices have 400 MB each
+
+
+@pytest.mark.parametrize("moment", [is_loading, is_computing])
+def test_ctrl_c_ends_compute_without_a_traceback(moment):
+    command = [*ENGINE, "compute", "--seed", HASH, "--size", "20000", "--device", "reference"]
+    with started(command, stderr=subprocess.PIPE, text=True) as child:
+        wait_until(lambda: moment(psutil.Process(child.pid)), moment.__name__, every=0.005)
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=PATIENCE_SECONDS)
     assert "Traceback" not in errors
     assert child.returncode == 130
 
@@ -232,7 +240,7 @@ def test_a_tier_that_this_cpu_lacks_ends_in_a_sentence():
     """In a process whose CPU has no AVX-512, as far as it is told."""
     told = dict(os.environ, NUMBA_CPU_FEATURES="+sse2")
     command = [
-        *_ENGINE,
+        *ENGINE,
         "compute",
         "--device",
         "cpu",
@@ -242,7 +250,7 @@ def test_a_tier_that_this_cpu_lacks_ends_in_a_sentence():
         "0" * 63 + "1",
     ]
     refused = subprocess.run(
-        command, env=told, capture_output=True, text=True, timeout=60, check=False
+        command, env=told, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert refused.returncode == 4
     assert "avx512vnni does not run here: this CPU has no avx512bw" in refused.stderr

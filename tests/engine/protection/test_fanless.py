@@ -21,6 +21,7 @@ from node_client.rpc import NodeClient
 from tests.engine.logs import Log
 from tests.engine.pool.villains import cpu_in_disguise
 from tests.engine.protection.fake_nvml import Machine
+from tests.processes import wait_until
 
 KEY = PrivateKey(bytes(31) + b"\x2c")
 THRESHOLDS = Thresholds(pause_above=80, resume_below=70)
@@ -30,19 +31,35 @@ NOISE = (0.0, 2.5, -2.5, 1.0, -1.0)
 
 
 class FanlessCard:
-    """Its temperature, and every one that was read."""
+    """Its temperature, and every one that was read.
+
+    It changes slowly, next to how soon the engine acts: until what a reading calls for has been done,
+    there is no next reading, however long a busy machine takes over it.
+    """
 
     def __init__(self, log):
         self._log = log
         self._heat = 60.0
         self.read = []
+        self.over = False
 
     def __call__(self):
-        paused = len(self._log.all("paused")) > len(self._log.all("resumed"))
-        self._heat += -DEGREES_A_LOOK if paused else DEGREES_A_LOOK
+        wait_until(self._was_acted_on, "the engine to act on a temperature")
+        self._heat += -DEGREES_A_LOOK if self._paused else DEGREES_A_LOOK
         temperature = self._heat + NOISE[len(self.read) % len(NOISE)]
         self.read.append(temperature)
         return temperature
+
+    @property
+    def _paused(self):
+        return len(self._log.all("paused")) > len(self._log.all("resumed"))
+
+    def _was_acted_on(self):
+        if self.over or not self.read:
+            return True
+        if self._paused:
+            return self.read[-1] >= THRESHOLDS.resume_below
+        return self.read[-1] <= THRESHOLDS.pause_above
 
 
 @contextlib.contextmanager
@@ -74,7 +91,9 @@ def test_a_fanless_card_pauses_and_resumes_without_flapping(tmp_path, monkeypatc
     machine = Machine(monkeypatch)
     card = machine.cards[0].temperature = FanlessCard(log)
     with mining(log, tmp_path, ("cuda:0",), Protection(THRESHOLDS, look_seconds=0.05)) as ledger:
-        log.wait("resumed", 3, seconds=60)
+        log.wait("resumed", 3)
+        log.wait("computed", 4)
+        card.over = True
         reasons = {row["skipped"] for row in ledger._read("SELECT skipped FROM blocks")}
     story = [event for event, _ in log.events if event in ("paused", "resumed")]
     assert story[:6] == ["paused", "resumed"] * 3

@@ -1,11 +1,11 @@
 """A validator as a process of its own, and workers that dial it, so that either can be killed."""
 
+import contextlib
 import json
 import os
 import queue
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -23,6 +23,7 @@ from engine.validator.store.database import Store
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
 from tests.engine.validator.arena import Worker
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
 
 CHAIN = "cpc-test-1"
 
@@ -52,23 +53,20 @@ class LiveValidator:
     def start(self):
         self.process = subprocess.Popen(
             [
-                sys.executable, "-c", "from engine.cli import main; main()",
-                "validator", "serve", "--port", str(self.port), "--chain-id", CHAIN,
+                *ENGINE, "validator", "serve", "--port", str(self.port), "--chain-id", CHAIN,
                 "--directory", str(self.directory), "--device", "reference", "--json", *self.options,
             ],
             stdout=(self.directory / "log").open("a"),
             stderr=subprocess.STDOUT,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                requests.get(f"{self.http}/tasks", timeout=1)
-                return self
-            except (requests.ConnectionError, requests.Timeout):
-                assert self.process.poll() is None, self.log()
-                time.sleep(0.1)
-        raise AssertionError(self.log())
+        wait_until(self._answers, lambda: f"the validator to answer: {self.log()[-2000:]}")
+
+    def _answers(self):
+        assert self.process.poll() is None, self.log()[-2000:]
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"{self.http}/tasks", timeout=PATIENCE_SECONDS).ok
+        return False
 
     def kill(self):
         """kill -9, and its children die with it."""
@@ -76,9 +74,13 @@ class LiveValidator:
         self.process.wait()
 
     def stop(self):
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        try:
             self.process.terminate()
-            assert self.process.wait(30) == 0, self.log()
+            assert self.process.wait(PATIENCE_SECONDS) == 0, self.log()[-2000:]
+        finally:
+            end(self.process)
 
     def log(self):
         return (self.directory / "log").read_text()
@@ -96,7 +98,7 @@ class LiveValidator:
         answer = requests.post(
             f"{self.http}/tasks",
             headers=headers,
-            timeout=20,
+            timeout=PATIENCE_SECONDS,
             json={
                 "challenge_type": payload["challenge_type"],
                 "payload": payload,
@@ -108,9 +110,8 @@ class LiveValidator:
         return answer.json()["task_id"]
 
     def total(self, status=""):
-        return requests.get(f"{self.http}/tasks?status={status}&limit=1", timeout=20).json()[
-            "total"
-        ]
+        url = f"{self.http}/tasks?status={status}&limit=1"
+        return requests.get(url, timeout=PATIENCE_SECONDS).json()["total"]
 
 
 class LiveWorker(threading.Thread):
@@ -150,7 +151,7 @@ class LiveWorker(threading.Thread):
                     self.connections += 1
                     self._talk(connection)
             except (OSError, ConnectionClosed, TimeoutError):
-                time.sleep(0.1)
+                self.stopping.wait(0.1)
 
     def _talk(self, connection):
         decoder = Decoder(FROM_VALIDATOR)
@@ -167,15 +168,8 @@ class LiveWorker(threading.Thread):
 
     def stop(self):
         self.stopping.set()
-        self.join(10)
+        self.join(PATIENCE_SECONDS)
         self.device.close()
-
-
-def wait_until(true, seconds=60.0, what=""):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
 
 
 def events(log):
