@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 
+@dataclass_transform(frozen_default=True)
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """Something that happened; a subclass is a frozen dataclass by itself.
 
     `event` is its name in JSON, an interface; `template` makes the line that people read, and is
     empty where nobody reads a line for each of them.
@@ -15,6 +16,9 @@ class Event:
 
     event: ClassVar[str]
     template: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
     def fields(self) -> dict[str, Any]:
         """Return the fields, as they are in JSON."""

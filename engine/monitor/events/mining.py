@@ -1,7 +1,6 @@
 """Events of the mining loop and its head watcher."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from gettext import gettext as _
 from gettext import ngettext
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class BlockSeen(Event):
     """A new tip. `seen_at` in Unix seconds, `block_time` in seconds."""
 
@@ -30,7 +28,6 @@ class BlockSeen(Event):
         return template.format(height=self.height, hash=show(self.hash), tasks=self.tasks)
 
 
-@dataclass(frozen=True)
 class BlocksMissed(Event):
     event, template = "gap", _("skipped blocks {first} to {last}: {reason}")
     first: int
@@ -38,7 +35,6 @@ class BlocksMissed(Event):
     reason: str
 
 
-@dataclass(frozen=True)
 class BlockSkipped(Event):
     """Told once for each task of the block that is not answered."""
 
@@ -47,7 +43,6 @@ class BlockSkipped(Event):
     reason: str
 
 
-@dataclass(frozen=True)
 class TaskComputed(Event):
     """A checked result is in the ledger. `latency`: seconds since its block was seen."""
 
@@ -65,7 +60,6 @@ class TaskComputed(Event):
     latency: float
 
 
-@dataclass(frozen=True)
 class NodeTrouble(Event):
     event, template = "node_trouble", _("node: {message}. {advice}")
     message: str
@@ -76,7 +70,6 @@ class NodeWell(Event):
     event, template = "node_well", _("node: answers again")
 
 
-@dataclass(frozen=True)
 class LedgerTotals(Event):
     """What the ledger holds: `fees` in units, blocks, and results by state."""
 

@@ -1,27 +1,22 @@
 """Events of work for PoC validators, each named by its URL."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class _OfValidator(Event):
     url: str
 
 
-@dataclass(frozen=True)
 class _WithReason(_OfValidator):
     reason: str
 
 
-@dataclass(frozen=True)
 class _OfJob(_OfValidator):
     job_id: str
 
 
-@dataclass(frozen=True)
 class _JobWithReason(_OfJob):
     reason: str
 
@@ -30,7 +25,6 @@ class ValidatorUp(_OfValidator):
     event, template = "validator_up", "{url}: connected"
 
 
-@dataclass(frozen=True)
 class ValidatorDown(_WithReason):
     """A connection ended; what its decoder did not know or refused is counted."""
 
@@ -46,13 +40,11 @@ class ValidatorRefused(_WithReason):
     event, template = "validator_refused", _("{url}: no hello is said, {reason}")
 
 
-@dataclass(frozen=True)
 class ValidatorBug(_OfValidator):
     event, template = "validator_bug", _("{url}: a bug of this program, which goes on: {detail}")
     detail: str
 
 
-@dataclass(frozen=True)
 class HelloSaid(_OfValidator):
     event, template = "hello", _("{url}: hello said, for the chain {chain_id}")
     chain_id: str
@@ -62,7 +54,6 @@ class FrameRefused(_WithReason):
     event, template = "frame_refused", _("{url}: a frame was refused: {reason}")
 
 
-@dataclass(frozen=True)
 class JobTaken(_OfJob):
     """`cost` in multiply-adds."""
 
@@ -71,7 +62,6 @@ class JobTaken(_OfJob):
     cost: int
 
 
-@dataclass(frozen=True)
 class JobDone(_OfJob):
     event = "job_done"
     template = _("{url}: job {job_id}: {result_hash:.16} on {device} in {seconds:.3f} s, {fate}")
@@ -81,7 +71,6 @@ class JobDone(_OfJob):
     fate: str
 
 
-@dataclass(frozen=True)
 class JobDeclined(_OfJob):
     event, template = "job_declined", _("{url}: job {job_id}: {code}, {message}")
     code: str

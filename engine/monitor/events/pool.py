@@ -1,22 +1,18 @@
 """Events of the pool: devices, their child processes, and a farm's machines."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class _OfDevice(Event):
     device: str
 
 
-@dataclass(frozen=True)
 class _WithReason(_OfDevice):
     reason: str
 
 
-@dataclass(frozen=True)
 class DeviceState(_OfDevice):
     """A device is in another state: starting, idle, busy, opening, checking, backoff or out."""
 
@@ -25,7 +21,6 @@ class DeviceState(_OfDevice):
     reason: str
 
 
-@dataclass(frozen=True)
 class DeviceReady(_OfDevice):
     event = "ready"
     template = _("{device} passed its known-answer test after {seconds:.1f} s and takes work")
@@ -52,13 +47,11 @@ class DeviceLeft(_WithReason):
     event, template = "device_left", _("{device}: left, {reason}")
 
 
-@dataclass(frozen=True)
 class FarmConnected(Event):
     event, template = "farm_connected", _("the Ray cluster at {address} answers")
     address: str
 
 
-@dataclass(frozen=True)
 class FarmUnreachable(Event):
     event = "farm_unreachable"
     template = _("the Ray cluster does not answer: {reason}. Its results so far are kept")

@@ -1,12 +1,10 @@
 """Events of protection: sensors and pauses."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class PauseAsked(Event):
     """The operator asked for a pause, or for its end."""
 
@@ -14,20 +12,17 @@ class PauseAsked(Event):
     paused: bool
 
 
-@dataclass(frozen=True)
 class DevicesPaused(Event):
     event, template = "paused", _("{devices}: paused, {reason}")
     devices: str
     reason: str
 
 
-@dataclass(frozen=True)
 class DevicesResumed(Event):
     event, template = "resumed", _("{devices}: takes work again")
     devices: str
 
 
-@dataclass(frozen=True)
 class GpuFault(Event):
     """A GPU's driver told of an error that it lives through."""
 
@@ -36,7 +31,6 @@ class GpuFault(Event):
     message: str
 
 
-@dataclass(frozen=True)
 class DeviceReading(Event):
     """What a device's sensors say, None where one is missing.
 

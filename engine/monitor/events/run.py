@@ -1,13 +1,11 @@
 """Events of the program around its work: start, end, settings, a sandbox's money."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any
 
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class MiningStarted(Event):
     """`block_time` in seconds."""
 
@@ -25,7 +23,6 @@ class MiningStarted(Event):
     ledger: str
 
 
-@dataclass(frozen=True)
 class WorkStarted(Event):
     event, template = "working", _("working for {validators} as {address} with {devices}")
     validators: str
@@ -33,7 +30,6 @@ class WorkStarted(Event):
     devices: str
 
 
-@dataclass(frozen=True)
 class Warned(Event):
     """Something is not as it should be, and the run goes on."""
 
@@ -47,27 +43,23 @@ class Warned(Event):
         return super().fields() | {"mend": self.fix}
 
 
-@dataclass(frozen=True)
 class DevnetStarted(Event):
     event, template = "devnet", _("embedded devnet at {url}, a block every {block_time} s")
     url: str
     block_time: float
 
 
-@dataclass(frozen=True)
 class AccountFunded(Event):
     event, template = "funded", _("made a key, address {address}, and funded it with {cpc} CPC")
     address: str
     cpc: str
 
 
-@dataclass(frozen=True)
 class HttpListening(Event):
     event, template = "http", _("watch it at {url}")
     url: str
 
 
-@dataclass(frozen=True)
 class _Setting(Event):
     name: str
     value: object
@@ -85,7 +77,6 @@ class SettingsSame(Event):
     event, template = "settings_same", _("the configuration was read again, and says the same")
 
 
-@dataclass(frozen=True)
 class SettingsRefused(Event):
     event = "settings_refused"
     template = _("the configuration was read again and is refused: {message}. {advice}")

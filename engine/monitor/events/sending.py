@@ -1,12 +1,10 @@
 """Events of the sender: what becomes of results on the chain."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class ResultSigned(Event):
     """The result's transaction is in the ledger; it is sent after that."""
 
@@ -17,7 +15,6 @@ class ResultSigned(Event):
     nonce: int
 
 
-@dataclass(frozen=True)
 class ResultRepriced(Event):
     """Another transaction at the same nonce is in the ledger."""
 
@@ -28,7 +25,6 @@ class ResultRepriced(Event):
     gas_price: int
 
 
-@dataclass(frozen=True)
 class ResultConfirmed(Event):
     """The block that holds the result is deep enough. `fee` in units."""
 
@@ -41,21 +37,18 @@ class ResultConfirmed(Event):
     fee: int
 
 
-@dataclass(frozen=True)
 class ResultGivenUp(Event):
     event, template = "given_up", _("task {task_id}: given up, {reason}")
     task_id: str
     reason: str
 
 
-@dataclass(frozen=True)
 class ChainRolledBack(Event):
     event, template = "rolled_back", _("the chain rolled back blocks {first} to {last}")
     first: int
     last: int
 
 
-@dataclass(frozen=True)
 class SenderTrouble(Event):
     """Something keeps results from being sent; told once for each kind until it passes."""
 
@@ -64,7 +57,6 @@ class SenderTrouble(Event):
     advice: str
 
 
-@dataclass(frozen=True)
 class BalanceChanged(Event):
     """The account has so many units."""
 

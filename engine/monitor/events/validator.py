@@ -1,29 +1,24 @@
 """Events of the reference validator."""
 
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.base import Event
 
 
-@dataclass(frozen=True)
 class _OfWorker(Event):
     worker: str
 
 
-@dataclass(frozen=True)
 class _OfJob(Event):
     task_id: str
     job_id: str
     worker: str
 
 
-@dataclass(frozen=True)
 class _JobWithReason(_OfJob):
     reason: str
 
 
-@dataclass(frozen=True)
 class ValidatorStarted(Event):
     event = "validator"
     template = _(
@@ -34,7 +29,6 @@ class ValidatorStarted(Event):
     http: str
 
 
-@dataclass(frozen=True)
 class WorkerCame(_OfWorker):
     event, template = "worker_came", _("worker {worker}: here, version {version}")
     version: str
@@ -53,12 +47,11 @@ class MarketJobAccepted(_OfJob):
     event, template = "job_accepted", _("task {task_id}: completed by {worker}")
 
 
-@dataclass(frozen=True)
 class MarketJobRefused(_JobWithReason):
     """A result is wrong. `forfeited`: units withheld from its worker."""
 
     event = "job_refused"
-    template = _("task {task_id}: WRONG result of {worker}, who is out: {reason}")
+    template = _("task {task_id}: WRONG result of {worker}, now banned: {reason}")
     forfeited: int
 
 
@@ -74,7 +67,6 @@ class MarketJobUnchecked(_JobWithReason):
     event, template = "not_inspected", _("task {task_id}: could not be checked here: {reason}")
 
 
-@dataclass(frozen=True)
 class MarketTaskFailed(Event):
     event, template = "task_failed", _("task {task_id}: failed, {reason}")
     task_id: str
