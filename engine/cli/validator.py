@@ -147,7 +147,7 @@ def serve(
 
 @app.command()
 def policy(directory: Directory = None, json: Json = False) -> None:
-    """What the policy catches, and what laziness brings: the arithmetic of docs/market.md."""
+    """Show what the policy catches, and the most that a cheat can gain: see docs/market.md."""
     from engine.validator.policy.deterrence import table
 
     with _store(directory) as store:
@@ -239,7 +239,7 @@ def list_customers(directory: Directory = None, json: Json = False) -> None:
 
 @workers.command("list")
 def list_workers(directory: Directory = None, json: Json = False) -> None:
-    """Every worker: reputation, what is withheld, and who is out."""
+    """List every worker: reputation, what is withheld, and who is banned."""
     from node_client.networks import format_cpc
 
     with _store(directory) as store:
@@ -259,7 +259,7 @@ def list_workers(directory: Directory = None, json: Json = False) -> None:
         say_json(rows)
         return
     for row in rows:
-        state = _("  OUT: {reason}").format(reason=row["out"]) if row["out"] else ""
+        state = _("  BANNED: {reason}").format(reason=row["out"]) if row["out"] else ""
         say(
             f"{row['address']} {row['score']:.3f} "
             + _("withheld {withheld} CPC, due {due} CPC").format(**row)

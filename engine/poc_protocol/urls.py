@@ -22,10 +22,10 @@ def check_validator_url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise BadInput(_("{url!r} is no URL: {error}").format(url=shown, error=error)) from None
+        raise BadInput(_("{url!r} is not a URL: {error}").format(url=shown, error=error)) from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise BadInput(
-            _("{url!r} is no validator's address").format(url=shown),
+            _("{url!r} is not a validator's address").format(url=shown),
             advice=_("It looks like wss://HOST/worker, or ws://localhost:8080/worker."),
         )
     extras = parts.username or parts.password or parts.fragment

@@ -1,6 +1,6 @@
-"""Gets the blobs that a payload names from the validator that named them, chunk by chunk.
+"""Fetches the blobs that a payload names from its validator, chunk by chunk.
 
-The worker asks, so no more comes than it wants; what arrives counts only when its SHA-256 is right.
+The worker asks for each chunk, so no more comes than it wants. A blob counts once its SHA-256 is right.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ CHUNK_SECONDS = 60.0
 
 
 class FetchFailed(BlobError):
-    """The validator does not give the data that it named."""
+    """The validator does not send the data that its payload names."""
 
 
 class Fetcher:
@@ -33,7 +33,7 @@ class Fetcher:
         self._asked: dict[tuple[str, str, int], asyncio.Future[BlobChunk]] = {}
 
     async def fetch(self, job_id: str, ref: BlobRef) -> None:
-        """Have the blob in the cache. Raises BlobError."""
+        """Fetch the blob into the cache, if it is not there. Raises BlobError."""
         self._users[ref.sha256] += 1
         try:
             async with self._locks[ref.sha256]:  # two jobs with one model fetch it once
@@ -61,11 +61,11 @@ class Fetcher:
             BlobRequest(job_id=job_id, sha256=ref.sha256, offset=offset, length=length)
         )
         if chunk.data is None:
-            raise FetchFailed(_("the validator does not have the data that it names"))
+            raise FetchFailed(_("the validator does not have the data that its payload names"))
         try:
             data = base64.b64decode(chunk.data, validate=True)
         except (binascii.Error, ValueError):
-            raise FetchFailed(_("a chunk of data is no base64")) from None
+            raise FetchFailed(_("a chunk of data is not valid base64")) from None
         receiving.add(offset, data)
 
     async def _ask_for(self, request: BlobRequest) -> BlobChunk:
@@ -79,18 +79,18 @@ class Fetcher:
         except TimeoutError:
             if not patience.expired():
                 raise  # the job's own deadline
-            raise FetchFailed(_("the data that the payload names did not come")) from None
+            raise FetchFailed(_("the data that the payload names did not arrive in time")) from None
         finally:
             self._asked.pop(key, None)
 
     def take(self, chunk: BlobChunk) -> None:
-        """A chunk came; one that nobody asked for is let be."""
+        """Take a chunk that came; ignore one that was not asked for."""
         future = self._asked.get((chunk.job_id, chunk.sha256, chunk.offset))
         if future is not None and not future.done():
             future.set_result(chunk)
 
     def lost(self) -> None:
-        """The connection is gone, and with it what was asked for."""
+        """Fail every fetch: the connection is gone."""
         for future in self._asked.values():
             if not future.done():
-                future.set_exception(FetchFailed(_("the connection was cut")))
+                future.set_exception(FetchFailed(_("the connection was lost")))

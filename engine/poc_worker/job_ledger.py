@@ -1,11 +1,11 @@
-"""What was asked of this worker by validators, and what it answered: on disk before it is said.
+"""Jobs of validators and this worker's answers, on disk before an answer is sent.
 
     with open_job_ledger(path) as ledger:
         ledger.record_taken(Offer(url, job_id, task_id, "synthetic", payload_digest))
         ledger.record_result(url, job_id, result)
 
-A job is known by (validator's URL, job_id), and bound to its task and the digest of its payload for
-as long as it is known. One ledger belongs to one account. The newest `KEPT` jobs are kept.
+A job is identified by (validator's URL, job_id), and bound to its task and the digest of its payload
+while it is kept. A ledger belongs to one account. The newest `KEPT` jobs are kept.
 """
 
 import time
@@ -37,7 +37,7 @@ _PRUNE_EVERY = 1000
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A job as it came. `payload_digest`: 32 bytes, `digests.payload_digest`."""
+    """A job as it was received. `payload_digest`: 32 bytes, `digests.payload_digest`."""
 
     url: str
     job_id: str
@@ -48,7 +48,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a device made of it, checked. `data_size` bytes with `data_sha256` go with it, if any."""
+    """A checked result. `data_size` bytes with the SHA-256 `data_sha256` belong to it, if any."""
 
     result_hash: str
     proof: str | None
@@ -60,7 +60,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A job that came before, and its result, where there is one."""
+    """A job that was received before, and its result, if there is one."""
 
     offer: Offer
     result: Result | None
@@ -70,10 +70,10 @@ class Known:
 
 @contextmanager
 def open_job_ledger(path: Path) -> "Iterator[JobLedger]":
-    """Open or make the file. Raises BadInput where another process has it, DatabaseError."""
+    """Open or make the file. Raises BadInput if another process has it, DatabaseError."""
     lock = lock_file(
         path.with_name(path.name + ".lock"),
-        _("another cpc-engine works for validators with {path}").format(path=path),
+        _("another cpc-engine uses {path}").format(path=path),
         _("Stop it first, or give this one another account with --from."),
     )
     with lock, Database.open(path, SCHEMA, version=SCHEMA_VERSION) as database:
@@ -83,13 +83,13 @@ def open_job_ledger(path: Path) -> "Iterator[JobLedger]":
 
 
 class JobLedger:
-    """See the module. Every method raises DatabaseError where the disk fails."""
+    """See the module. Every method raises DatabaseError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, url: str, job_id: str) -> Known | None:
-        """What is known of a job."""
+        """Return what is known of a job."""
         rows = self._database.read("SELECT * FROM jobs WHERE url = ? AND job_id = ?", url, job_id)
         if not rows:
             return None
@@ -100,7 +100,7 @@ class JobLedger:
         return Known(offer, result, accepted)
 
     def record_taken(self, offer: Offer) -> None:
-        """The job is at work from now on; it may have been before."""
+        """Record that work on the job begins; it may have begun before."""
         with self._database.write() as db:
             done = db.execute(
                 "INSERT INTO jobs (url, job_id, task_id, kind, payload_digest, taken_at)"
@@ -112,19 +112,19 @@ class JobLedger:
                 self.prune()
 
     def record_result(self, url: str, job_id: str, result: Result) -> None:
-        """The checked result, before anything is signed or sent."""
+        """Record the checked result, before it is signed or sent."""
         self._set(url, job_id, **asdict(result), computed_at=time.time())
 
     def record_error(self, url: str, job_id: str, code: str, message: str) -> None:
-        """Why there is no result this time; the same job may come again."""
+        """Record why there is no result; the same job may come again."""
         self._set(url, job_id, error=code, error_message=message)
 
     def record_verdict(self, url: str, job_id: str, *, accepted: bool, reason: str) -> None:
-        """The validator's word."""
+        """Record the validator's verdict."""
         self._set(url, job_id, accepted=accepted, reason=reason, verdict_at=time.time())
 
     def counts(self) -> dict[str, int]:
-        """How many jobs were taken, computed, and found right or wrong by their validators."""
+        """Count jobs: taken, computed, accepted and rejected by their validators."""
         row = self._database.read(
             "SELECT count(*) AS taken, count(result_hash) AS computed,"
             " coalesce(sum(accepted), 0) AS accepted,"
@@ -137,6 +137,6 @@ class JobLedger:
             update(db, "jobs", "url = ? AND job_id = ?", url, job_id, **values)
 
     def prune(self) -> None:
-        """Forget what is older than the newest `KEPT`."""
+        """Delete all but the newest `KEPT` jobs."""
         with self._database.write() as db:
             db.execute("DELETE FROM jobs WHERE id <= (SELECT max(id) FROM jobs) - ?", (KEPT,))

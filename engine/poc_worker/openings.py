@@ -1,7 +1,7 @@
-"""What a validator may ask about a job that was answered: leaves of its tree, and its data.
+"""What a validator may ask for after a job's result: leaves of its tree, and its data.
 
-For 60 s or until the verdict, and four openings. An opening is work for a device, which has the tree
-still, most of the time, or else computes the job again (`kernels/work/committed.py`).
+For 60 s or until the verdict, and at most four openings. An opening is work for a device, which mostly
+still has the tree, or else computes the job again (`kernels/work/committed.py`).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from engine.pool.messages import Done
 from engine.runtime.errors import JobGivenUp
 
 OPENING_PRIORITY = 2
-"""Before the jobs, which come before the blocks: an opening is worth something for 60 s only."""
+"""Before jobs, which come before blocks: an opening is of use for 60 s only."""
 
 
 class Aftermath:
@@ -34,23 +34,23 @@ class Aftermath:
         self._shelf = Shelf(self._let_go)
 
     def begin(self, assignment: Assignment) -> None:
-        """This job's answer goes out now."""
+        """Keep the job open: its result is being sent."""
         self._place.blobs.hold(_refs(assignment))
         self._shelf.put(assignment)
 
     def end(self, job_id: str) -> None:
-        """The verdict came."""
+        """Forget the job: its verdict came."""
         self._shelf.drop(job_id)
 
     def tick(self) -> None:
-        """Let go of those whose time is over."""
+        """Forget jobs whose time is over."""
         self._shelf.drop_old()
 
     def open(self, request: frames.Open) -> None:
-        """Open leaves, or say why not."""
+        """Open leaves, or refuse with the reason."""
         assignment = self._shelf.get(request.job_id)
         if assignment is None:
-            message = _("there is no result of it that can be opened now")
+            message = _("this job has no result that can be opened now")
             self._voice.refuse(request.job_id, "expired", message)
         elif assignment.opens == MAX_OPENS:
             message = _("it was opened four times already")
@@ -88,7 +88,7 @@ class Aftermath:
             )
 
     def give_data(self, request: frames.BlobRequest) -> None:
-        """Send a part of the result's data, or say that it is not to be had."""
+        """Send a part of the result's data, or that it is not available."""
         if not self._voice.greeted:
             return
         assignment = self._shelf.get(request.job_id)
@@ -110,7 +110,7 @@ class Aftermath:
 
 
 def _refs(assignment: Assignment) -> tuple[BlobRef, ...]:
-    """Data that the job was made of, and what it came to."""
+    """Return the blobs of the job's inputs and of its result."""
     assert assignment.result is not None
     ref = data_ref(assignment.result)
     return assignment.refs if ref is None else (*assignment.refs, ref)

@@ -1,11 +1,11 @@
-"""A running engine seen from outside: over HTTP, and over a socket of this machine's user.
+"""A running engine over HTTP: on a port, and on a socket of this machine's user.
 
 Read them in this order:
 
-    routes.py            what can be asked
+    routes.py            the routes
     server.py            listens: TCP (--http) and the user's socket
-    auth.py              who may ask, and who may order
-    connection_limit.py  at most so many connections
+    auth.py              who may read, and who may control
+    connection_limit.py  limits connections in number and silence
     health.py            /healthz; metrics.py is /metrics; static.py serves page/
     control_client.py    the other end of the socket: status, pause, resume
 """

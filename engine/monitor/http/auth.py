@@ -1,13 +1,13 @@
-"""Who may ask a running engine what over HTTP: a pure decision, and the ASGI layer that enforces it.
+"""Who may send which request to a running engine: a pure decision, and the middleware that enforces it.
 
-Three dangers, all of them from web pages that the operator happens to look at:
+Three threats, two of them from web pages that the operator happens to look at:
 
 * a page posts to http://127.0.0.1:9180 (CSRF): a POST needs a header that no page may add to
-  another's request unasked, and its Origin, where the browser says one, must be ours
-* a name of the attacker's suddenly means 127.0.0.1 (DNS rebinding): without a token only the names
-  of this machine are answered to
-* somebody in the network: an address beyond this machine is not opened without a token, which every
-  request but those for the page itself and for /healthz must bear
+  a request to another site, and its Origin, if the browser sends one, must be ours
+* a name of the attacker's resolves to 127.0.0.1 (DNS rebinding): without a token only the names
+  of this machine are accepted in Host
+* anyone in the network: a port that other machines reach is not opened without a token, which every
+  request must carry but those for the page itself and for /healthz
 
 Source: OWASP Cross-Site Request Forgery Prevention Cheat Sheet; RFC 6750 (bearer tokens).
 """
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OUR_HEADER = "x-cpc-engine"
 OPEN_PATHS = frozenset({"/", "/page.css", "/page.js", "/icon.svg", "/healthz"})
-"""Nothing of the engine's state is in them, but that it is well."""
+"""They tell nothing of the engine's state but whether it is healthy."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -34,33 +34,35 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""Every answer's: the page loads nothing from elsewhere and is shown in no other page's frame."""
+"""Of every response: the page loads nothing from other hosts and is shown in no frame."""
 _NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HttpRefusal:
     """An HTTP status and a sentence."""
 
     status: int
     detail: str
 
 
-def judge(method: str, path: str, headers: Mapping[str, str], token: str | None) -> Refusal | None:
-    """Why this request is refused; None where it is not. Names of headers are in lower case."""
+def judge(
+    method: str, path: str, headers: Mapping[str, str], token: str | None
+) -> HttpRefusal | None:
+    """Return why this request is refused, None if it is not. Names of headers are in lower case."""
     host = headers.get("host", "")
     if token is None and _name_in(host) not in _NAMES_OF_THIS_MACHINE:
-        return Refusal(421, _("Ask for 127.0.0.1 or localhost: other names need a token."))
+        return HttpRefusal(421, _("Ask for 127.0.0.1 or localhost: other names need a token."))
     if method not in ("GET", "HEAD"):
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return Refusal(403, _("Another site's page may not ask for this."))
+            return HttpRefusal(403, _("Another site's page may not ask for this."))
         if OUR_HEADER not in headers:
-            return Refusal(403, _("Send the header X-CPC-Engine: 1 with this."))
+            return HttpRefusal(403, _("Send the header X-CPC-Engine: 1 with this."))
     if token is not None and path not in OPEN_PATHS:
         given = headers.get("authorization", "").removeprefix("Bearer ").strip()
         if not hmac.compare_digest(given.encode(), token.encode()):
-            return Refusal(401, _("Send the token: Authorization: Bearer TOKEN."))
+            return HttpRefusal(401, _("Send the token: Authorization: Bearer TOKEN."))
     return None
 
 
@@ -72,14 +74,14 @@ def _name_in(host: str) -> str:
 
 
 class Guard:
-    """Stands before an application and lets nothing through that `judge` refuses."""
+    """Middleware that passes no request on that `judge` refuses."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or pass it on."""
+        """Refuse the request, or pass it on."""
 
         async def harden(message: Message) -> None:
             if message["type"] == "http.response.start":

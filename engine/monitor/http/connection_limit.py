@@ -1,9 +1,9 @@
-"""No more connections than so many, and none that keeps its place without asking for anything.
+"""Limits the number of connections, and closes those that stay silent.
 
     uvicorn.Config(app, http=at_most(64))
 
-uvicorn by itself takes every connection that the system gives it, and waits for a request, or for the
-rest of one, for ever. Connections that have become WebSockets count, and are uvicorn's pings' affair.
+uvicorn by itself accepts every connection, and waits for a request, or the rest of one, for ever.
+WebSockets count as connections; uvicorn's pings close the silent ones.
 """
 
 import asyncio
@@ -13,51 +13,51 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SILENCE_SECONDS = 20.0
-"""For the whole head of a request; then for each next piece of its body."""
+"""For the whole head of a request; then for each further piece of its body."""
 
 
 def at_most(connections: int, silence: float = SILENCE_SECONDS) -> type[H11Protocol]:
-    """The protocol of a server with so many connections at the same time: others are cut off."""
+    """Return a protocol for uvicorn that closes connections beyond this many at once."""
 
-    class Few(H11Protocol):
-        _look: asyncio.TimerHandle | None = None
+    class Limited(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             if len(self.connections) > connections:
                 transport.abort()
             else:
-                self._wait_for_peer()
+                self._start_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._wait_no_more()
+            self._stop_timer()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             if self.conn.their_state is h11.SEND_BODY:
-                self._wait_for_peer()
+                self._start_timer()
             super().data_received(data)
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
-            self._wait_no_more()
+            self._stop_timer()
             super().handle_websocket_upgrade(event)
 
         def on_response_complete(self) -> None:
-            self._wait_for_peer()
+            self._start_timer()
             super().on_response_complete()
 
-        def _wait_for_peer(self) -> None:
-            self._wait_no_more()
-            self._look = self.loop.call_later(silence, self._end_silence)
+        def _start_timer(self) -> None:
+            self._stop_timer()
+            self._timer = self.loop.call_later(silence, self._end_silence)
 
-        def _wait_no_more(self) -> None:
-            if self._look is not None:
-                self._look.cancel()
-                self._look = None
+        def _stop_timer(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
         def _end_silence(self) -> None:
-            # Who has said everything waits for this server, however long the answer takes.
+            # A peer whose request is complete waits for the response, however long it takes.
             if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
                 self.transport.abort()
 
-    return Few
+    return Limited

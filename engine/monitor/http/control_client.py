@@ -1,4 +1,4 @@
-"""Asks running engines of this user, over their sockets.
+"""Client of this user's running engines, over their sockets.
 
 for engine in running_engines():
     print(engine.status().address)
@@ -36,23 +36,23 @@ class _Connection(http.client.HTTPConnection):
 
 
 class RunningEngine:
-    """One engine, known by its socket."""
+    """One engine, identified by its socket."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def status(self) -> Snapshot:
-        """Its state. Raises OSError where nobody listens, BadInput for an answer of another kind."""
+        """Return its state. Raises OSError if nothing listens, BadInput for another version."""
         try:
             return Snapshot.model_validate(self._ask("GET", "/status"))
         except ValidationError as error:
             raise BadInput(
-                _("the running engine is of another version than this program"),
-                advice=_("Start it again, so that both are the same."),
+                _("the running engine has another version than this program"),
+                advice=_("Restart it, so that both have the same version."),
             ) from error
 
     def order(self, word: str) -> None:
-        """Ask it to "pause" or to "resume"."""
+        """Ask it to "pause" or to "resume". Raises OSError, BadInput."""
         self._ask("POST", f"/{word}")
 
     def _ask(self, method: str, path: str) -> Any:
@@ -63,7 +63,7 @@ class RunningEngine:
             body = answer.read()
             if answer.status >= 400:
                 raise BadInput(
-                    _("the running engine refuses: {status} {reason}").format(
+                    _("the running engine refused: {status} {reason}").format(
                         status=answer.status, reason=answer.reason
                     )
                 )
@@ -75,7 +75,7 @@ class RunningEngine:
 
 
 def running_engines() -> list[tuple[RunningEngine, Snapshot]]:
-    """Every engine of this user that answers; sockets that a kill -9 left behind are removed."""
+    """Return this user's engines that answer; remove sockets that a kill -9 left behind."""
     found = []
     for path in sorted(sockets_directory().glob("*.sock")):
         engine = RunningEngine(path)

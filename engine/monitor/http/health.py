@@ -1,4 +1,4 @@
-"""Whether a running engine does what it is for: what a container's or a load balancer's probe asks."""
+"""Health of a running engine, for the probes of containers and load balancers."""
 
 from gettext import gettext as _
 
@@ -7,22 +7,22 @@ from pydantic import BaseModel, Field
 from engine.monitor.snapshot import Snapshot
 
 PULSE_SECONDS = 15.0
-"""The mining loop shows life every second; a busy machine may hold it up."""
+"""The mining loop reports a pulse every second; a busy machine may delay it."""
 
 
 class Health(BaseModel):
-    """Healthy where there are no reasons against it."""
+    """Healthy if there are no reasons against it."""
 
     healthy: bool
-    reasons: list[str] = Field(description="what is wrong, one sentence each")
+    reasons: list[str] = Field(description="what is wrong, a sentence each")
 
 
 def health(seen: Snapshot) -> Health:
-    """The mining loop is alive, a device is in service (paused ones are), the node answers."""
+    """Check that the loop is alive, a device is in service (paused or not), and the node answers."""
     reasons = []
     since = seen.now - (seen.started_at if seen.pulse_at is None else seen.pulse_at)
     if since > PULSE_SECONDS:
-        reasons.append(_("the mining loop has stood still for {n:.0f} s").format(n=since))
+        reasons.append(_("the mining loop has made no progress for {n:.0f} s").format(n=since))
     if not seen.in_service:
         reasons.append(_("no device is in service"))
     if not seen.chain.node_answers:

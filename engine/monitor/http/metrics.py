@@ -4,8 +4,8 @@ registry = CollectorRegistry()
 registry.register(Metrics(board))
 generate_latest(registry)
 
-What only ever grows within a run is a counter; what the ledger has in all can shrink when the chain
-rolls blocks back, and is a gauge. Sensors that a device lacks are left out.
+Values that only grow within a run are counters. Totals of the ledger are gauges, as they can shrink
+when the chain rolls blocks back. Sensors that a device lacks are left out.
 
 Source: https://prometheus.io/docs/practices/naming/
 """
@@ -39,17 +39,17 @@ _SENSORS: tuple[tuple[str, str, str], ...] = (
 
 
 class Metrics(Collector):
-    """Collects from a board."""
+    """Collects from a monitor."""
 
     def __init__(self, board: Monitor) -> None:
         self._board = board
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering does not collect."""
+        """Return nothing, so that registering does not collect."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric at this moment."""
+        """Return every metric as of now."""
         seen = self._board.snapshot()
         yield from _engine(seen)
         yield from _chain(seen)

@@ -1,7 +1,7 @@
 """The routes of a running engine.
 
 app = create_app(board, control)    # an ASGI application
-app = Guard(app, token)             # for anybody but this machine's own user
+app = Guard(app, token)             # for a port; the user's own socket needs no token
 
 /openapi.json describes them.
 """
@@ -28,7 +28,7 @@ class Asked(BaseModel):
 
 
 def create_app(board: Monitor, control: Control) -> FastAPI:
-    """The routes; whoever may not use them is another layer's business."""
+    """Return the application; `auth.py` decides who may use it."""
     app = FastAPI(
         title="cpc-engine",
         version=__version__,
@@ -42,36 +42,36 @@ def create_app(board: Monitor, control: Control) -> FastAPI:
 
     @app.get("/status")
     async def status() -> Snapshot:
-        """Everything that is to be seen at this moment."""
+        """Return the engine's state."""
         return board.snapshot()
 
     @app.get("/history")
     async def history() -> HistoryView:
-        """The last hour in steps of ten seconds."""
+        """Return the last hour in steps of ten seconds."""
         return board.history()
 
     @app.get("/healthz", responses={503: {"model": Health}})
     async def healthz(response: Response) -> Health:
-        """200 where the loop is alive, a device in service and the node answers; 503 else."""
+        """Answer 200 if the loop is alive, a device is in service and the node answers; else 503."""
         found = health(board.snapshot())
         response.status_code = 200 if found.healthy else 503
         return found
 
     @app.get("/metrics", response_class=Response)
     async def metrics(request: Request) -> Response:
-        """Metrics for Prometheus, as text or as OpenMetrics."""
+        """Return metrics for Prometheus, as text or as OpenMetrics."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
 
     @app.post("/pause", status_code=202)
     async def pause() -> Asked:
-        """Give no device work until /resume."""
+        """Assign no work to any device until /resume."""
         control.pause()
         return Asked(asked="pause")
 
     @app.post("/resume", status_code=202)
     async def resume() -> Asked:
-        """End what /pause began. Heat, battery and quiet hours may go on to pause."""
+        """End what /pause began. Heat, battery and quiet hours may still pause devices."""
         control.resume()
         return Asked(asked="resume")
 

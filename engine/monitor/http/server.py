@@ -31,40 +31,40 @@ if TYPE_CHECKING:
 
 START_SECONDS = 10.0
 LEAST_TOKEN = 16
-"""Characters of a token: fewer could be tried out."""
+"""Characters of a token: shorter ones could be guessed."""
 MOST_CONNECTIONS = 64
-"""Each takes a file descriptor of the process that mines, also where it never asks for anything."""
+"""Each takes a file descriptor of the mining process, even if it never sends a request."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Address and port of a text like 127.0.0.1:9180 or [::1]:9180. Raises BadInput."""
+    """Return address and port of a text like 127.0.0.1:9180 or [::1]:9180. Raises BadInput."""
     host, colon, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise BadInput(
-            _("{text!r} is no address with a port").format(text=text[:60]),
+            _("{text!r} is not an address with a port").format(text=text[:60]),
             advice=_("Write it as 127.0.0.1:9180."),
         )
     try:
         ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         raise BadInput(
-            _("{host!r} is no IP address").format(host=host[:60]),
+            _("{host!r} is not an IP address").format(host=host[:60]),
             advice=_("Write it as 127.0.0.1:9180, or 0.0.0.0:9180 for every network."),
         ) from None
     return host, int(port)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Return whether only this machine reaches the address."""
     return host == "localhost" or ip_address(host).is_loopback
 
 
 def check_token(host: str, token: str | None) -> None:
-    """Raise BadInput where the address needs a token, or the token is a weak one."""
+    """Raise BadInput if the address needs a token, or the token is weak."""
     if token is None and not is_loopback(host):
         raise BadInput(
-            _("{host} can be reached from elsewhere, and there is no token").format(host=host),
+            _("other machines can reach {host}, and there is no token").format(host=host),
             advice=_("Put one in a file, --http-token-file FILE: openssl rand -hex 24 > FILE"),
         )
     if token is not None and (len(token) < LEAST_TOKEN or not token.isascii()):
@@ -134,13 +134,13 @@ def new_server(app: Any, connections: int, **settings: Any) -> "uvicorn.Server":
 
 
 def sockets_directory() -> Path:
-    """Where running engines have their sockets."""
+    """Return the directory of the running engines' sockets."""
     return state_directory() / "running"
 
 
 @contextmanager
 def user_socket() -> Iterator[socket.socket]:
-    """A listening socket that only this user can reach, gone afterwards. Raises OSError."""
+    """Listen on a socket that only this user can reach; remove it at the end. Raises OSError."""
     directory = sockets_directory()
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -157,10 +157,10 @@ def user_socket() -> Iterator[socket.socket]:
 
 
 class ServerThread(Closing):
-    """Serves an ASGI application on a listening socket while it is open, in a thread."""
+    """Serves an ASGI application on a listening socket, in a thread, until it is closed."""
 
     def __init__(self, listening: socket.socket, make_app: Callable[[], Any], name: str) -> None:
-        """`make_app` is called in the thread: what it imports holds up nobody."""
+        """`make_app` is called in the thread, so that its imports delay nothing else."""
         self._listening = listening
         self._make_app = make_app
         self._server: Any = None
@@ -180,7 +180,7 @@ class ServerThread(Closing):
         self._listening.close()
 
     def wait(self) -> None:
-        """Until requests are answered, or START_SECONDS are over."""
+        """Wait until requests are answered, or START_SECONDS have passed."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and not (self._server and self._server.started):
             time.sleep(0.01)
@@ -207,7 +207,7 @@ def engine_servers(
 ) -> Iterator[Callable[[Control], AbstractContextManager[object]]]:
     """Give what serves a running engine's control, at `address` and on the user's socket.
 
-    The port is taken at once, so that one that cannot be had is told before anything else begins.
+    The port is taken at once, so that an error about it comes before anything else begins.
     Raises BadInput.
     """
     report: Reporter = monitor

@@ -1,4 +1,4 @@
-"""The page: three files of this package, the texts put in. Nothing comes from another host."""
+"""The page: files of this package with translated texts. Nothing is loaded from another host."""
 
 import html
 import json
@@ -19,7 +19,7 @@ _TYPES = {
 
 
 class Page:
-    """Answers requests for the page's files; read once."""
+    """Answers requests for the page's files, which are read once."""
 
     def __init__(self) -> None:
         directory = resources.files("engine.monitor.http") / "page"
@@ -31,7 +31,7 @@ class Page:
         self._files[""] = (_fill(template), "text/html")
 
     def answer(self, name: str) -> Response:
-        """The file, or 404."""
+        """Return the file, or 404."""
         found = self._files.get(name)
         if found is None:
             return PlainTextResponse(_("There is no such page."), 404)

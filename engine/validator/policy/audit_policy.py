@@ -1,4 +1,4 @@
-"""What is checked how often, and why no cheat gains by it. Arithmetic only: no clock, no chance.
+"""What is checked how often, and why no cheat gains by it. Arithmetic only: no clock, no randomness.
 
     policy = Policy()
     q = policy.full_probability(reward, withheld, openable=False)
@@ -7,17 +7,17 @@
 Three checks stand behind a verdict.
 
 * Openings. Where a result is a tree of leaves (`synthetic`), the validator draws `openings` of them
-  itself, after the commitment, each set of leaves equally likely, so that nothing about them can be
-  ground out beforehand. A result with `wrong` of `leaves` wrong is missed with probability
+  itself, after the commitment, each set of leaves equally likely, so a worker cannot search for a
+  result that passes. A result with `wrong` of `leaves` wrong is missed with probability
   C(leaves - wrong, openings) / C(leaves, openings): none of the wrong ones is drawn.
 * The whole result computed again, by the validator or by a second worker, with probability `q`.
-* Where the result itself is there, a check of its own that is far cheaper and misses nothing worth
-  naming: Freivalds' for a product (`engine/jobs`). Then q counts as 1.
+* Where the result itself is sent, a far cheaper check whose error is negligible: Freivalds' for a
+  product (`engine/jobs`). Then q counts as 1.
 
-Rewards are withheld for `hold_seconds`. Who is caught loses every reward that is still withheld, W,
-besides that of the job, r, and is out. A check with probability q takes q * (W + r) from a cheat on
-average. So q is chosen from what is at stake (the inspection game; Becker, "Crime and Punishment",
-1968):
+Rewards are withheld for `hold_seconds`. A worker that is caught loses every reward that is still
+withheld, W, besides that of the job, r, and is banned. A check with probability q costs a cheat
+q * (W + r) on average. So q is chosen from what is at stake (the inspection game; Becker, "Crime and
+Punishment", 1968):
 
     q = min(1, max(least_full, margin * r / (W + r)))
 
@@ -31,9 +31,9 @@ where D(f) is the probability of being caught. It is never above zero:
 * with openings, D(f) >= f (one leaf alone is hit with probability f), so it is at most f * (c - r);
 * without, every cheat is as visible as the largest, f = 1, and q * (W + r) >= min(margin, 1) * r.
 
-A newcomer, or whoever was away until nothing is withheld, has W = 0, hence q = 1 where there are no
-openings: a new name buys nothing. A worker that commits and then does not open is computed again in
-full, so that playing dead is no way out. `deterrence.py` searches all strategies over many jobs.
+A newcomer, or a worker that was away until nothing is withheld, has W = 0, hence q = 1 where there are
+no openings: a new identity gains nothing. The result of a worker that commits and then does not open
+is computed again in full, so silence gains nothing. `deterrence.py` searches all strategies.
 """
 
 from dataclasses import dataclass
@@ -45,25 +45,25 @@ from engine.runtime.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How much is checked. Raises BadInput where the numbers do not keep a cheat from gaining."""
+    """How much is checked. Raises BadInput for numbers with which a cheat could gain."""
 
     openings: int = 32
     """Leaves drawn after the commitment, where the result has leaves (all, if it has fewer)."""
     least_full: float = 1 / 32
     """At least this share of the results is checked in full, whatever is withheld."""
     margin: float = 2.0
-    """How many times what a cheat can gain he stands to lose, on average."""
+    """A cheat's expected loss, divided by what it can gain."""
     second_worker: float = 0.25
-    """Share of the full checks for which a second worker computes the job, instead of this machine.
+    """Share of the full checks that a second worker computes, instead of this machine.
 
-    Two workers may be one person, so this leaves 1 - second_worker of the margin.
+    Two workers may belong to one person, so this leaves 1 - second_worker of the margin.
     """
     hold_seconds: float = 86_400.0
     """How long a reward is withheld after its job was accepted."""
     half_life: float = 7 * 86_400.0
-    """Seconds until reputation, good or bad, counts half."""
+    """Seconds until good and bad outcomes count half."""
     least_score: float = 0.2
-    """Workers with less get no task until they have recovered."""
+    """Workers with a lower score get no task until they have recovered."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.openings <= 1024:
@@ -97,7 +97,7 @@ class Policy:
             raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
 
     def full_probability(self, reward: int, withheld: int, *, openable: bool) -> float:
-        """q: how likely the whole result is checked. `reward` and `withheld` in the same units."""
+        """Return q, the probability of a full check. `reward` and `withheld` in the same units."""
         if openable:
             return self.least_full
         if reward <= 0:
@@ -105,29 +105,29 @@ class Policy:
         return min(1.0, max(self.least_full, self.margin * (reward / (withheld + reward))))
 
     def second_probability(self, q: float, *, openable: bool) -> float:
-        """How likely a full check is left to a second worker.
+        """Return the probability that a second worker does a full check.
 
-        Never where q has to be 1, that is where too little is withheld to deter.
+        0 where q has to be 1, that is, where too little is withheld to deter.
         """
         return 0.0 if q >= 1 and not openable else self.second_worker
 
     def openings_of(self, leaves: int) -> int:
-        """How many of a result's leaves are drawn."""
+        """Return how many of a result's leaves are drawn."""
         return min(self.openings, leaves)
 
     def catch_by_openings(self, leaves: int, wrong: int) -> float:
-        """Probability that a draw hits one of the wrong leaves."""
+        """Return the probability that a draw hits one of the wrong leaves."""
         return 1 - comb(leaves - wrong, self.openings_of(leaves)) / comb(
             leaves, self.openings_of(leaves)
         )
 
     def catch(self, *, leaves: int, wrong: int, q: float) -> float:
-        """Probability that a result with so many wrong leaves is caught, one way or the other."""
+        """Return the probability that a result with this many wrong leaves is caught by any check."""
         return 1 - (1 - q) * (1 - self.catch_by_openings(leaves, wrong))
 
     def catch_unopened(self, q: float, *, colluding: float = 0.0) -> float:
-        """Probability that a wrong result without leaves is caught.
+        """Return the probability that a wrong result without leaves is caught.
 
-        `colluding`: the share of the workers that would confirm it, were they the second one.
+        `colluding`: share of the workers that would confirm it as the second worker.
         """
         return q * (1 - self.second_probability(q, openable=False) * colluding)

@@ -1,11 +1,11 @@
-"""A search over what a lazy worker can do, job after job: what is the best that laziness brings?
+"""The best that a cheat can gain, by a search over all its strategies, job after job.
 
-    best = laziness(Policy(), Game(jobs=200))   # in rewards of one job; below zero
+    best = best_cheat(Policy(), Game(jobs=200))   # in rewards of one job; below zero
 
 The model gives the worker every advantage: it knows the policy and what of its rewards is withheld,
-chooses before each job which share of the work it leaves out, may pause until everything withheld is
-paid, and whoever is caught is back at once under a new name, which costs nothing. Work costs `cost`
-rewards a job. What it can not do is see a draw before it committed.
+chooses before each job which share of the work to leave out, may pause until everything withheld is
+paid, and after it was caught is back at once under a new identity, at no cost. Work costs `cost`
+rewards per job. The one thing it cannot do is see a draw before its commitment.
 
 Backward induction over the jobs that are left (Bellman), with two values for each state: the most
 that can be made, and the most that can be made if at least one result is to be wrong.
@@ -20,7 +20,7 @@ from engine.validator.policy.audit_policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """What is played. Amounts in rewards of one job.
+    """The game. Amounts in rewards of one job.
 
     `leaves`: of a result, 0 where it has none. `hold`: jobs within the time that rewards are held.
     `colluding`: share of the workers that are the cheat's own.
@@ -33,8 +33,8 @@ class Game:
     colluding: float = 0.5
 
 
-def laziness(policy: Policy, game: Game) -> float:
-    """The best profit of any strategy with a wrong result in it, less the honest worker's profit."""
+def best_cheat(policy: Policy, game: Game) -> float:
+    """Return the best profit of any strategy with a wrong result, less the honest worker's profit."""
     gambles = [
         [(share, _caught(policy, game, share, held)) for share in _shares(game)]
         for held in range(game.hold + 1)
@@ -63,7 +63,7 @@ def _one_job_earlier(
 
 
 def _shares(game: Game) -> list[float]:
-    """The shares of the work that can be left out: whole leaves, or a little to all of it."""
+    """Return the shares of the work that can be left out: whole leaves, or 5 % to all of it."""
     if game.leaves:
         return [wrong / game.leaves for wrong in range(1, game.leaves + 1)]
     return [i / 20 for i in range(1, 21)]
@@ -78,10 +78,10 @@ def _caught(policy: Policy, game: Game, share: float, held: int) -> float:
 
 
 def table(policy: Policy, *, leaves: int = 256, cost: float = 0.9) -> list[dict[str, Any]]:
-    """The policy in figures: how often each cheat is caught, and what the best strategy brings."""
+    """Return the policy in figures: how often each cheat is caught, and the best strategy's gain."""
     rows: list[dict[str, Any]] = []
     q = policy.full_probability(1, 100, openable=True)
-    best = laziness(policy, Game(jobs=200, cost=cost, leaves=leaves))
+    best = best_cheat(policy, Game(jobs=200, cost=cost, leaves=leaves))
     for name, wrong in (
         (_("all leaves wrong (random hash, another's result)"), leaves),
         (_("half of the leaves wrong"), leaves // 2),
@@ -90,7 +90,7 @@ def table(policy: Policy, *, leaves: int = 256, cost: float = 0.9) -> list[dict[
     ):
         caught = policy.catch(leaves=leaves, wrong=wrong, q=q)
         rows.append({"cheat": name, "caught": caught, "best": best})
-    best = laziness(policy, Game(jobs=200, cost=cost))
+    best = best_cheat(policy, Game(jobs=200, cost=cost))
     for name, withheld in (
         (_("no leaves, a newcomer"), 0),
         (_("no leaves, 20 rewards withheld"), 20),

@@ -82,8 +82,8 @@ def test_a_socket_that_a_kill_left_behind_is_removed(home, cli):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--http 9180", "no address with a port"),
-        ("--http example.org:80", "no IP address"),
+        ("--http 9180", "not an address with a port"),
+        ("--http example.org:80", "not an IP address"),
         ("--http 0.0.0.0:0", "there is no token"),
         ("--http 127.0.0.1:0 --http-token-file missing", "cannot be read"),
         ("--http 0.0.0.0:0 --http-token-file short", "too short"),

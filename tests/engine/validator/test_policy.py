@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.runtime.errors import BadInput
 from engine.validator.policy.audit_policy import Policy
-from engine.validator.policy.deterrence import Game, laziness, table
+from engine.validator.policy.deterrence import Game, best_cheat, table
 
 shares = st.floats(0, 1, allow_nan=False)
 
@@ -76,7 +76,7 @@ def test_the_best_of_all_lazy_strategies_loses(leaves, hold, cost, colluding, op
     """Bellman's best over 60 jobs, with pauses and new names for nothing: below honest work."""
     policy = Policy(openings=openings, margin=margin, second_worker=(1 - 1 / margin) / 2)
     game = Game(jobs=60, hold=hold, cost=cost, leaves=leaves, colluding=colluding)
-    assert laziness(policy, game) < 0
+    assert best_cheat(policy, game) < 0
 
 
 def test_the_search_finds_what_a_bad_policy_lets_pass():
@@ -86,7 +86,7 @@ def test_the_search_finds_what_a_bad_policy_lets_pass():
         def full_probability(self, reward, withheld, *, openable):
             return 0.05
 
-    assert laziness(Careless(), Game(jobs=60, hold=3)) > 5
+    assert best_cheat(Careless(), Game(jobs=60, hold=3)) > 5
 
 
 def test_a_newcomer_is_checked_in_full_and_trust_is_earned():

@@ -125,7 +125,7 @@ def test_health():
     projection = story.tell(Projection(story.START), [*story.two_cards(), Pulse()])
     assert health(projection.snapshot(story.START + 1)).healthy
     stuck = health(projection.snapshot(story.START + PULSE_SECONDS + 1))
-    assert stuck.reasons == ["the mining loop has stood still for 16 s"]
+    assert stuck.reasons == ["the mining loop has made no progress for 16 s"]
     out = [story.device(name, "out", "Xid 79") for name in ("cuda:0", "cuda:1")]
     story.tell(projection, [*out, NodeTrouble("refused", "")])
     assert health(projection.snapshot(story.START)).reasons == [
