@@ -1,11 +1,12 @@
 """Every error of this wing, as one tree.
 
     KernelError
-    ├── InvalidTask          a seed, a size or a number of iterations that the rules exclude
+    ├── InvalidTask          a seed, a size, operands or other input that the rules exclude
+    ├── InvalidNetwork       a file that is not a network, or one that cannot be computed exactly
     ├── TaskTooLarge         a task that does not fit into this machine's memory
     ├── InvalidProof         malformed: nothing was computed
-    ├── WrongResult          well formed, and not what the seed gives
-    ├── DeviceUnavailable    no such device here
+    ├── WrongResult          well formed, but not what the seed gives
+    ├── DeviceUnavailable    the device is not on this machine, or cannot be used
     └── DeviceFault          the device failed while it worked
 
 `advice` says what a person can do about the error; it may be empty.
@@ -26,7 +27,15 @@ class KernelError(Exception):
 
 
 class InvalidTask(KernelError):
-    """A seed, a size or a number of iterations that the rules exclude."""
+    """A seed, a size, operands or other input that the rules exclude; nothing was computed."""
+
+    advice = _("Correct what the message names.")
+
+
+class InvalidNetwork(KernelError):
+    """A file that is not a network, or a network that cannot be computed exactly."""
+
+    advice = _("Export the network again; docs/jobs.md describes the format.")
 
 
 class TaskTooLarge(KernelError):
@@ -38,17 +47,25 @@ class TaskTooLarge(KernelError):
 class InvalidProof(KernelError):
     """Malformed: alphabet, header, length, or how many leaves it opens. Nothing was computed."""
 
+    advice = _("Get the proof again: it was changed on its way, or it is for another task.")
+
 
 class WrongResult(KernelError):
     """Well formed, but the seed gives another result."""
+
+    advice = _("Do not use this result, nor others of the device that computed it.")
 
 
 class DeviceUnavailable(KernelError):
     """The device is not on this machine, or this version cannot use it."""
 
+    advice = _("cpc-engine doctor shows which devices can be used, and why others cannot.")
+
 
 class DeviceFault(KernelError):
-    """The device failed while it worked; `sticky` when its process must end (a poisoned context)."""
+    """The device failed while it worked; `sticky`: its process must end (the CUDA context is lost)."""
+
+    advice = _("Check the device: driver, clocks, temperature and memory errors.")
 
     def __init__(self, message: str, *, sticky: bool = False, advice: str | None = None) -> None:
         super().__init__(message, advice=advice)

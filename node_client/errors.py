@@ -50,13 +50,19 @@ class NodeClientError(Exception):
 class InvalidData(NodeClientError):
     """A value is not what it claims to be; nothing was sent."""
 
+    advice = _("Correct what the message names.")
+
 
 class InvalidAddress(InvalidData):
     """Not a bech32 address of the expected prefix."""
 
+    advice = _("Copy the whole address again: its checksum finds any slip.")
+
 
 class InvalidKey(InvalidData):
     """Not a secp256k1 key."""
+
+    advice = _("Copy the whole key again, or make a new one: cpc-engine keys add NAME.")
 
 
 class InvalidTransaction(InvalidData):
@@ -80,17 +86,25 @@ class AmbiguousTransaction(InvalidTransaction):
 class InvalidBlock(InvalidData):
     """A block whose own roots, hash or signature contradict it."""
 
+    advice = _("Do not trust the node that sent it: use another one.")
+
 
 class KeystoreError(NodeClientError):
     """A key file cannot be read or written."""
+
+    advice = _("Correct what the message names.")
 
 
 class KeyNotFound(KeystoreError):
     """There is no key of that name."""
 
+    advice = _("cpc-engine keys list shows the names.")
+
 
 class KeyExists(KeystoreError):
     """A key of that name is there already, and is never overwritten."""
+
+    advice = _("Choose another name.")
 
 
 class WrongPassphrase(KeystoreError):
@@ -101,6 +115,8 @@ class WrongPassphrase(KeystoreError):
 
 class NodeError(NodeClientError):
     """The node, or the way to it, failed."""
+
+    advice = _("Try again, or use another node.")
 
 
 class NodeUnreachable(NodeError):
@@ -147,6 +163,8 @@ class Refused(NodeClientError):
     `reason` holds its own words; `given` and `least` the numbers that stand in them, if any: what
     the transaction has, and the least that the node takes.
     """
+
+    advice = _("Correct what the node names, and send the transaction again.")
 
     def __init__(
         self,

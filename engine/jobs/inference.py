@@ -14,8 +14,7 @@ from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.jobs.models import digits
 from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
-from kernels.errors import InvalidTask
-from kernels.network.layers import InvalidNetwork
+from kernels.errors import InvalidNetwork, InvalidTask
 from kernels.network.model import Network, decode_network
 from kernels.work.inference import InferenceWork
 

@@ -39,13 +39,13 @@ def _forward(network: Network, batch: Activations, device: Device) -> npt.NDArra
     for layer in network.layers:
         match layer:
             case Dense():
-                x = do.rescale(device.multiply(x, layer.weights), layer.folded)
+                x = do.rescale(device.multiply(x, layer.weights), layer.zero_absorbed)
             case Conv2D():
                 rows = do.patches(x, layer.window, layer.input_zero)
                 weights = layer.weights.reshape(len(layer.weights), -1)
                 sums = device.multiply(rows, weights)
                 places = layer.window.positions(x.shape[1], x.shape[2])
-                x = do.rescale(sums, layer.folded).reshape(len(x), *places, len(weights))
+                x = do.rescale(sums, layer.zero_absorbed).reshape(len(x), *places, len(weights))
             case Pool():
                 x = pool(x, layer)
             case Flatten():

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kernels.errors import KernelError
+from kernels.errors import InvalidNetwork
 from kernels.network import Rescale, Window
 from kernels.product import MAX_SUM_LENGTH
 
@@ -17,10 +17,6 @@ Shape = tuple[int, ...]
 LEAST_MULTIPLIER = 1 << 30
 MOST_SHIFT = 31
 _INT32 = 1 << 31
-
-
-class InvalidNetwork(KernelError):
-    """A file that is no network, or a network that cannot be computed exactly."""
 
 
 class Layer(Protocol):
@@ -43,12 +39,12 @@ class Weighted:
     weights: npt.NDArray[np.int8]
     input_zero: int
     rescale: Rescale
-    folded: Rescale = field(init=False)
+    zero_absorbed: Rescale = field(init=False)
     """The rescaling for sums of x * w alone: the zero point is taken into the bias."""
 
     def __post_init__(self) -> None:
-        folded = _check_and_fold(self.weights, self.input_zero, self.rescale)
-        object.__setattr__(self, "folded", folded)
+        zero_absorbed = _check_and_absorb_zero(self.weights, self.input_zero, self.rescale)
+        object.__setattr__(self, "zero_absorbed", zero_absorbed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +156,9 @@ class ArgMax:
         return 12
 
 
-def _check_and_fold(weights: npt.NDArray[np.int8], input_zero: int, rescale: Rescale) -> Rescale:
+def _check_and_absorb_zero(
+    weights: npt.NDArray[np.int8], input_zero: int, rescale: Rescale
+) -> Rescale:
     """sum((x - zero) * w) + bias = sum(x * w) + (bias - zero * sum(w)): the latter's rescaling.
 
     Raises InvalidNetwork unless every sum that can come out fits int32.

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from kernels.errors import InvalidNetwork
 from kernels.network import Rescale, Window
 from kernels.network.layers import (
     ArgMax,
     Conv2D,
     Dense,
     Flatten,
-    InvalidNetwork,
     Layer,
     Pool,
     Shape,

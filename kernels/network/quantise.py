@@ -14,8 +14,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from kernels.errors import InvalidNetwork
 from kernels.network import Rescale, Window
-from kernels.network.layers import Conv2D, Dense, InvalidNetwork
+from kernels.network.layers import Conv2D, Dense
 
 Floats = npt.NDArray[np.floating]
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.network.layers import InvalidNetwork
+from kernels.errors import InvalidNetwork
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_TENSORS = 4096

@@ -53,3 +53,4 @@ def test_every_error_is_in_the_tree_and_drawn_in_it() -> None:
     }
     assert all(issubclass(kind, errors.NodeClientError) for kind in classes.values())
     assert all(name in (errors.__doc__ or "") for name in classes)
+    assert all(kind.advice for kind in classes.values() if kind is not errors.NodeClientError)

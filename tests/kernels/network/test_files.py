@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.network.layers import InvalidNetwork
+from kernels.errors import InvalidNetwork
 from kernels.network.model import METADATA_KEY, decode_network, encode_network
 from kernels.network.reference import forward
 from kernels.network.safetensors import decode, encode

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from kernels.errors import InvalidNetwork
 from kernels.network import Rescale, Window, cpu, fast, reference
-from kernels.network.layers import ArgMax, Conv2D, Dense, Flatten, InvalidNetwork, Pool
+from kernels.network.layers import ArgMax, Conv2D, Dense, Flatten, Pool
 from kernels.network.model import Network
 from kernels.network.quantise import Scale, as_multiplier
 from tests.kernels.network import oracle
