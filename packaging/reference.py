@@ -48,7 +48,7 @@ class Sheet:
                 continue
             is_set = isinstance(parameter, TyperOption) and parameter in settable
             variable = variable_of(parameter) if is_set else ""
-            text = re.sub(r"\s*\[env var: [^\]]*\]", "", record[1])
+            text = re.sub(r"\s*\[env var: [^;\]]*\]|env var: [^;\]]*; ", "", record[1])
             self.rows.append((record[0].strip(), " ".join(text.split()), variable))
 
 

@@ -31,9 +31,10 @@ from engine.cli import (
 from engine.cli.config import command as config
 from engine.cli.config import command_tree as tree
 from engine.cli.config import global_options as everywhere
+from engine.cli.config.groups import with_options
 from engine.cli.config.usage_errors import tell_usage
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
-from engine.cli.options import Nodes
+from engine.cli.options import NodeOptions
 
 app = typer.Typer(
     name="cpc-engine",
@@ -68,18 +69,17 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback(help=_("The Proof-of-Compute worker of ComputeChain: mines, computes, verifies."))
+@with_options
 def common(
-    context: typer.Context,
-    node: Nodes = None,
-    version: Annotated[  # noqa: ARG001
+    _node: NodeOptions,
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help=_("Print the version.")
         ),
     ] = False,
 ) -> None:
-    """What stands before a command's name."""
-    context.obj = {"node": node}
+    """Options before a command's name; `NodeOptions.urls` looks --node up there."""
 
 
 @cache

@@ -3,96 +3,71 @@
 cpc-engine bench --size 4096 --chart bench.svg
 """
 
+from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from engine.cli.options import (
-    Iterations,
-    Json,
-    NoTune,
-    Size,
-    Threads,
-    Tier,
-    say,
-    say_json,
-    tune_unless,
-)
-from engine.tasks.defaults import DEFAULT_ITERATIONS
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, TierOptions, say, say_json
+from engine.pool.options import DeviceOptions, TuningOptions
+from engine.runtime.settings import setting
+from engine.tasks.options import MatrixOptions
 
 if TYPE_CHECKING:
     from engine.benchmark.chart import Chart
     from engine.benchmark.stages import Report, Row
 
+LARGE = MatrixOptions(size=4096)
 
-def bench(
-    size: Size = 4096,
-    iterations: Iterations = DEFAULT_ITERATIONS,
-    repeat: Annotated[int, typer.Option(min=1, max=1000, help=_("Turns; the median counts."))] = 5,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device",
-            help=_(
-                "auto, cpu, reference or cuda:N; several times: tasks a second, together and alone."
-            ),
-        ),
-    ] = None,
-    tier: Tier = None,
-    threads: Threads = None,
-    no_tune: NoTune = False,
-    compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare/--no-compare",
-            help=_("Time numpy, torch, Triton and cupy, too, where installed."),
-        ),
-    ] = True,
-    json: Json = False,
-    chart: Annotated[
-        Path | None, typer.Option("--chart", help=_("Draw the result into this .svg or .png file."))
-    ] = None,
-) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(TierOptions, TuningOptions, DeviceOptions):
+    """What is timed, on what, and how often."""
+
+    device: tuple[str, ...] = setting(
+        ("auto",),
+        _("auto, cpu, reference or cuda:N; several times: tasks a second, together and alone."),
+    )
+    repeat: int = setting(5, _("Repetitions; the median counts."), least=1, most=1000)
+    compare: bool = setting(True, _("Time numpy, torch, Triton and cupy, too, where installed."))
+    chart: Path | None = setting(None, _("Draw the result into this .svg or .png file."))
+
+
+@with_options
+def bench(matrix: MatrixOptions = LARGE, *, options: BenchOptions, json: Json = False) -> None:
     """Time each stage of a task; a multiply-add counts as two operations."""
     from engine.benchmark.chart import check_path, write
     from engine.benchmark.stages import run_bench
     from kernels.devices import check_device_name, chosen_devices
 
-    tune_unless(no_tune)
-    if device is not None and len(device) > 1:
-        for name in device:
+    options.apply()
+    if len(options.device) > 1:
+        for name in options.device:
             check_device_name(name)
-        _bench_rig(chosen_devices(device), size, iterations, threads, repeat, json=json)
+        _bench_rig(chosen_devices(options.device), matrix, options, json=json)
         return
-    if chart is not None:
-        check_path(chart)
+    if options.chart is not None:
+        check_path(options.chart)
     report = run_bench(
-        size,
-        iterations,
-        repeat=repeat,
-        device=device[0] if device else "auto",
-        threads=threads,
-        tier=tier,
-        compare=compare,
+        matrix.size,
+        matrix.iterations,
+        repeat=options.repeat,
+        device=options.device[0],
+        threads=options.threads,
+        tier=options.tier,
+        compare=options.compare,
     )
     if json:
         say_json(report.to_json())
     else:
-        _say_report(report, compare=compare)
-    if chart is not None:
-        write(chart, draw(report))
+        _say_report(report, compare=options.compare)
+    if options.chart is not None:
+        write(options.chart, draw(report))
 
 
 def _bench_rig(
-    devices: tuple[str, ...],
-    size: int,
-    iterations: int,
-    threads: int | None,
-    turns: int,
-    *,
-    json: bool,
+    devices: tuple[str, ...], matrix: MatrixOptions, options: BenchOptions, *, json: bool
 ) -> None:
     from engine.benchmark.multi_device import measure_rig
     from engine.runtime.errors import BadInput
@@ -100,12 +75,13 @@ def _bench_rig(
 
     if len(set(devices)) < len(devices):
         raise BadInput(_("a device is named twice: each gets one child"))
-    task = Task(bytes(range(32)), size, iterations)
-    report = measure_rig(devices, task, threads=threads, turns=turns)
+    task = Task(bytes(range(32)), matrix.size, matrix.iterations)
+    report = measure_rig(devices, task, threads=options.threads, turns=options.repeat)
     if json:
         say_json(report.to_json())
         return
-    say(_("n = {size}, tasks a second; medians of {turns}").format(size=size, turns=turns))
+    said = _("n = {size}, tasks a second; medians of {turns}")
+    say(said.format(size=matrix.size, turns=options.repeat))
     say(f"{_('device'):<12} {_('alone'):>10} {_('together'):>10}")
     for device, alone in report.alone.items():
         say(f"{device:<12} {alone:>10.1f} {report.together[device]:>10.1f}")

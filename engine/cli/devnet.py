@@ -2,82 +2,75 @@
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from gettext import gettext as _
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from engine.cli.options import KeysDirectory, PassphraseFile, keystore, load_key, say
+from engine.cli.config.groups import with_options
+from engine.cli.options import KeyFiles, say
+from engine.runtime.settings import setting
 
 if TYPE_CHECKING:
     from node_client.devnet.chaos import Fault
     from node_client.keys import PrivateKey
 
 
-def devnet(
-    port: Annotated[int, typer.Option(min=0, max=65535, help=_("Port; 0: any free one."))] = 8000,
-    host: Annotated[str, typer.Option(help=_("Address to listen at."))] = "127.0.0.1",
-    block_time: Annotated[float, typer.Option(min=0.2, help=_("Seconds a block."))] = 5.0,
-    faucet: Annotated[
-        str, typer.Option(help=_("Name of the key that owns the coins; made where there is none."))
-    ] = "faucet",
-    fault_routes: Annotated[
-        bool, typer.Option("--fault-routes", help=_("Serve /devnet/faults/..., for tests."))
-    ] = False,
-    chaos: Annotated[
-        bool, typer.Option("--chaos", help=_("Misbehave at random, to see what a client bears."))
-    ] = False,
-    chaos_seed: Annotated[
-        int, typer.Option(help=_("With --chaos: the same seed gives the same faults."))
-    ] = 1,
-    chaos_every: Annotated[
-        float, typer.Option(min=0.1, help=_("With --chaos: seconds from fault to fault."))
-    ] = 5.0,
-    chaos_kind: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=_("With --chaos: only this kind; several times for several. [every kind]")
-        ),
-    ] = None,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class DevnetOptions:
+    """The devnet, and the faults it is to have."""
+
+    port: int = setting(8000, _("Port; 0: any free one."), least=0, most=65535)
+    host: str = setting("127.0.0.1", _("Address to listen at."))
+    block_time: float = setting(5.0, _("Seconds per block."), least=0.2)
+    faucet: str = setting(
+        "faucet", _("Name of the key that owns the coins; made if there is none.")
+    )
+    fault_routes: bool = setting(False, _("Serve /devnet/faults/..., for tests."))
+    chaos: bool = setting(False, _("Misbehave at random, to test a client."))
+    chaos_seed: int = setting(1, _("With --chaos: the same seed gives the same faults."))
+    chaos_every: float = setting(5.0, _("With --chaos: seconds between faults."), least=0.1)
+    chaos_kind: tuple[str, ...] = setting(
+        (), _("With --chaos: only this kind; several times for several. [every kind]")
+    )
+
+
+@with_options
+def devnet(options: DevnetOptions, files: KeyFiles) -> None:
     """Run a devnet node: real blocks and rules, coins for nothing, gone when it ends."""
     from node_client.devnet import DevnetServer
     from node_client.devnet.chaos import KINDS, Chaos
 
-    key = _faucet_key(faucet, keys_dir, passphrase_file)
     server = DevnetServer(
-        block_time=block_time, port=port, host=host, faucet=key, fault_routes=fault_routes
+        block_time=options.block_time,
+        port=options.port,
+        host=options.host,
+        faucet=_faucet_key(options.faucet, files),
+        fault_routes=options.fault_routes,
     )
-
     with ExitStack() as stack:
-        if chaos:
-            kinds = tuple(chaos_kind or KINDS)
+        if options.chaos:
+            kinds = options.chaos_kind or tuple(KINDS)
             mischief = Chaos(
                 server.chain,
                 server.faults,
-                seed=chaos_seed,
-                every=chaos_every,
+                seed=options.chaos_seed,
+                every=options.chaos_every,
                 kinds=kinds,
                 tell=_tell,
             )
         stack.enter_context(server)
-        say(
-            _("Devnet at {url}, a block every {block_time:g} s, faucet key '{faucet}'").format(
-                url=server.url, block_time=block_time, faucet=faucet
-            )
-        )
-        say(
-            _("Fund a worker: cpc-engine tx send ADDRESS 100 --from {faucet} --node {url}").format(
-                faucet=faucet, url=server.url
-            )
-        )
-        if chaos:
+        said = _("Devnet at {url}, a block every {block_time:g} s, faucet key '{faucet}'")
+        say(said.format(url=server.url, block_time=options.block_time, faucet=options.faucet))
+        said = _("Fund a worker: cpc-engine tx send ADDRESS 100 --from {faucet} --node {url}")
+        say(said.format(faucet=options.faucet, url=server.url))
+        if options.chaos:
             stack.enter_context(mischief)
             said = _("Chaos with seed {seed}, a fault every {every:g} s: {kinds}")
-            say(said.format(seed=chaos_seed, every=chaos_every, kinds=", ".join(kinds)))
+            say(
+                said.format(
+                    seed=options.chaos_seed, every=options.chaos_every, kinds=", ".join(kinds)
+                )
+            )
         server.serve_forever()
 
 
@@ -91,11 +84,11 @@ def _tell(fault: "Fault") -> None:
     say(f"{time.strftime('%H:%M:%S')} {what}")
 
 
-def _faucet_key(name: str, keys_dir: Path | None, passphrase_file: Path | None) -> "PrivateKey":
+def _faucet_key(name: str, files: KeyFiles) -> "PrivateKey":
     from node_client.errors import KeyNotFound
 
     try:
-        return load_key(name, keys_dir, passphrase_file)
+        return files.load_key(name)
     except KeyNotFound:
-        keystore(keys_dir).create(name)
-        return load_key(name, keys_dir, passphrase_file)
+        files.keystore().create(name)
+        return files.load_key(name)

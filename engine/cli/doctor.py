@@ -1,5 +1,6 @@
 """`cpc-engine doctor`: what stands between this machine and a confirmed result, with the fix."""
 
+from collections.abc import Sequence
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,18 +9,10 @@ import typer
 
 from engine.cli.config.effective import settings_for
 from engine.cli.config.global_options import settings_error, settings_of
+from engine.cli.config.groups import with_options
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_NODE
-from engine.cli.options import (
-    Devices,
-    Json,
-    KeysDirectory,
-    Nodes,
-    WorkerKey,
-    node_urls,
-    say,
-    say_json,
-    was_typed,
-)
+from engine.cli.options import Json, NodeOptions, WorkerKey, say, say_json, was_set, was_typed
+from engine.pool.options import DeviceOptions
 
 if TYPE_CHECKING:
     from engine.node.preflight import Check
@@ -28,26 +21,26 @@ _MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL", "skip": "-   "}
 _OF_THE_DEVICE = {"device", "driver", "cuda packages", "packages", "memory"}
 
 
+@with_options
 def doctor(
     context: typer.Context,
-    name: WorkerKey = "worker",
-    device: Devices = None,
-    keys_dir: KeysDirectory = None,
-    node: Nodes = None,
+    key: WorkerKey,
+    devices: DeviceOptions,
+    nodes: NodeOptions,
     json: Json = False,
 ) -> None:
     """Check everything that mining needs, as `mine` would find it. Exit code 0: nothing failed."""
     mining = settings_for(context, "mine")
-    if not was_typed(context, "name"):
-        name = mining["from"]
+    if not was_typed(context, "node"):
+        nodes = NodeOptions(node=tuple(mining["node"]))
     checks = [
         *_machine(context, mining),
-        *_devices(device or mining["device"] or ["auto"]),
+        *_devices(devices.device if was_set(context, "device") else mining["device"]),
         *_account(
-            name,
-            keys_dir or mining["keys-dir"],
-            mining["passphrase-file"],
-            node_urls(context, node if was_typed(context, "node") else mining["node"]),
+            key.from_ if was_typed(context, "from_") else mining["from"],
+            key.keys_dir or mining["keys-dir"],
+            key.passphrase_file or mining["passphrase-file"],
+            nodes.urls(context),
             mining["gas-price"],
         ),
     ]
@@ -116,7 +109,7 @@ def _configuration(context: typer.Context) -> "Check":
     return Check("configuration", "ok", str(path))
 
 
-def _devices(asked: list[str]) -> "list[Check]":
+def _devices(asked: Sequence[str]) -> "list[Check]":
     from engine.doctor.device_test import check_device
     from engine.doctor.gpus import check_cards
     from engine.node.preflight import Check

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Json, KeysDirectory, PassphraseFile, keystore, say, say_json
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, KeyFiles, KeysDirectory, say, say_json
 
 app = typer.Typer(
     help=_("Make, import and show keys."), no_args_is_help=True, rich_markup_mode=None
@@ -19,21 +20,18 @@ Encrypted = Annotated[
 
 
 @app.command()
-def add(
-    name: Name,
-    encrypt: Encrypted = False,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
-    json: Json = False,
-) -> None:
+@with_options
+def add(name: Name, files: KeyFiles, encrypt: Encrypted = False, json: Json = False) -> None:
     """Make a new key."""
-    info = keystore(keys_dir).create(name, _new_passphrase(encrypt, passphrase_file))
+    info = files.keystore().create(name, files.new_passphrase(encrypt))
     _tell(_("Key '{name}' created."), name, info.address, info.public_key, json)
 
 
 @app.command("import")
+@with_options
 def import_(
     name: Name,
+    files: KeyFiles,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -41,22 +39,21 @@ def import_(
         ),
     ] = None,
     encrypt: Encrypted = False,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
     json: Json = False,
 ) -> None:
     """Import a private key: never as an argument, which every user of the machine could read."""
     from node_client.keys import PrivateKey
 
     key = PrivateKey.from_hex(_read_secret(key_file))
-    info = keystore(keys_dir).add(name, key, _new_passphrase(encrypt, passphrase_file))
+    info = files.keystore().add(name, key, files.new_passphrase(encrypt))
     _tell(_("Key '{name}' imported."), name, info.address, info.public_key, json)
 
 
 @app.command("list")
-def list_(keys_dir: KeysDirectory = None, json: Json = False) -> None:
+@with_options
+def list_(files: KeysDirectory, json: Json = False) -> None:
     """List the keys."""
-    entries = keystore(keys_dir).entries()
+    entries = files.keystore().entries()
     if json:
         say_json([entry.to_json() for entry in entries])
         return
@@ -69,23 +66,24 @@ def list_(keys_dir: KeysDirectory = None, json: Json = False) -> None:
 
 
 @app.command()
-def show(name: Name, keys_dir: KeysDirectory = None, json: Json = False) -> None:  # noqa: ARG001
+@with_options
+def show(name: Name, files: KeysDirectory, json: Json = False) -> None:  # noqa: ARG001
     """Show a key's public parts, as JSON."""
-    info = keystore(keys_dir).info(name)
+    info = files.keystore().info(name)
     say_json(info.to_json())
     for warning in info.warnings:
         typer.echo(_("warning: {warning}").format(warning=warning), err=True)
 
 
 @app.command()
+@with_options
 def encrypt(
     name: Name,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
+    files: KeyFiles,
     json: Json = False,
 ) -> None:
     """Encrypt a key file that is in the clear. cpc-cli cannot read it afterwards."""
-    info = keystore(keys_dir).encrypt(name, _new_passphrase(True, passphrase_file) or "")
+    info = files.keystore().encrypt(name, files.new_passphrase(True) or "")
     if json:
         say_json(info.to_json())
         return
@@ -99,14 +97,6 @@ def _tell(done: str, name: str, address: str, public_key: str, json: bool) -> No
     say(done.format(name=name))
     say(f"Address: {address}")  # these two as cpc-cli has them, for scripts, in every language
     say(f"Pubkey:  {public_key}")
-
-
-def _new_passphrase(wanted: bool, file: Path | None) -> str | None:
-    if not wanted:
-        return None
-    from node_client.passphrase import new_passphrase
-
-    return new_passphrase(file)
 
 
 def _read_secret(file: Path | None) -> str:
@@ -123,7 +113,7 @@ def _read_secret(file: Path | None) -> str:
         with file.open(encoding="ascii") as lines:
             return lines.readline().strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _("it is no text")
+        reason = error.strerror if isinstance(error, OSError) else _("it is not text")
         raise BadInput(
             _("the key file {file} cannot be read: {reason}").format(file=file, reason=reason)
         ) from None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.options import Json, Nodes, connect, say, say_json
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_json
 
 if TYPE_CHECKING:
     from node_client.block import Block
@@ -15,9 +16,10 @@ app = typer.Typer(help=_("Ask the chain."), no_args_is_help=True, rich_markup_mo
 
 
 @app.command()
-def status(context: typer.Context, node: Nodes = None, json: Json = False) -> None:
+@with_options
+def status(context: typer.Context, nodes: NodeOptions, json: Json = False) -> None:
     """Height, newest block and network of the node."""
-    answer = connect(context, node).status().model_dump()
+    answer = nodes.connect(context).status().model_dump()
     if json:
         say_json(answer)
         return
@@ -26,10 +28,11 @@ def status(context: typer.Context, node: Nodes = None, json: Json = False) -> No
 
 
 @app.command()
+@with_options
 def balance(
     context: typer.Context,
+    nodes: NodeOptions,
     address: Annotated[str, typer.Argument(help=_("An address, or the name of a key."))],
-    node: Nodes = None,
     json: Json = False,
 ) -> None:
     """Balance and confirmed nonce of an account."""
@@ -37,10 +40,8 @@ def balance(
     from node_client.networks import format_cpc
 
     if not is_address(address) and not address.startswith("cpc1"):
-        from engine.cli.options import keystore
-
-        address = keystore(None).info(address).address
-    account = connect(context, node).balance(check_address(address))
+        address = KeysDirectory().keystore().info(address).address
+    account = nodes.connect(context).balance(check_address(address))
     if json:
         say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
         return
@@ -52,24 +53,26 @@ def balance(
 
 
 @app.command()
+@with_options
 def block(
     context: typer.Context,
+    nodes: NodeOptions,
     height: Annotated[int, typer.Argument(min=0, help=_("Height of the block."))],
-    node: Nodes = None,
     json: Json = False,  # noqa: ARG001
 ) -> None:
     """A block as the node has it, checked: hash, roots and proposer's signature. Always JSON."""
-    found = connect(context, node).block(height)
+    found = nodes.connect(context).block(height)
     say_json(found.model_dump(mode="json") | {"hash": found.hash()})
 
 
 @app.command()
+@with_options
 def results(
     context: typer.Context,
+    nodes: NodeOptions,
     last: Annotated[int, typer.Option(min=1, help=_("How many blocks to look at."))] = 20,
     height: Annotated[int | None, typer.Option(min=0, help=_("Only this block."))] = None,
     address: Annotated[str | None, typer.Option(help=_("Only this worker."))] = None,
-    node: Nodes = None,
     json: Json = False,
 ) -> None:
     """Results that the newest blocks hold, oldest first."""
@@ -77,7 +80,7 @@ def results(
 
     if address is not None:
         check_address(address)
-    client = connect(context, node)
+    client = nodes.connect(context)
     tip = client.status().height if height is None else height
     first = max(0, tip - last + 1) if height is None else height
     found: list[dict[str, Any]] = []

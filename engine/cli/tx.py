@@ -1,20 +1,15 @@
 """`cpc-engine tx`: transactions by hand."""
 
+from dataclasses import dataclass
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import (
-    Json,
-    KeysDirectory,
-    Nodes,
-    PassphraseFile,
-    connect,
-    load_key,
-    say,
-    say_json,
-)
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, KeyFiles, NodeOptions, say, say_json
+from engine.runtime.settings import setting
+from engine.txmgr.options import GasOptions
 
 if TYPE_CHECKING:
     from node_client.keys import PrivateKey
@@ -24,25 +19,25 @@ if TYPE_CHECKING:
 app = typer.Typer(help=_("Send transactions."), no_args_is_help=True, rich_markup_mode=None)
 
 From = Annotated[str, typer.Option("--from", help=_("Name of the key that pays."))]
-GasPrice = Annotated[
-    int | None, typer.Option("--gas-price", help=_("Units a gas. [the network's least]"))
-]
-Wait = Annotated[
-    float, typer.Option("--wait", help=_("Seconds to wait until a block holds it; 0: do not."))
-]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceOptions(GasOptions):
+    """What a transaction may cost, and how long its block is waited for."""
+
+    wait: float = setting(0.0, _("Seconds to wait until it is in a block; 0: do not wait."))
 
 
 @app.command()
+@with_options
 def send(
     context: typer.Context,
     to: Annotated[str, typer.Argument(help=_("Receiver's address."))],
     amount: Annotated[str, typer.Argument(help=_("Amount in CPC, such as 100 or 0.5."))],
     from_: From,
-    gas_price: GasPrice = None,
-    wait: Wait = 0.0,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
-    node: Nodes = None,
+    price: PriceOptions,
+    files: KeyFiles,
+    nodes: NodeOptions,
     json: Json = False,
 ) -> None:
     """Send coins."""
@@ -52,17 +47,18 @@ def send(
 
     check_address(to)
     units = parse_cpc(amount)
-    key = load_key(from_, keys_dir, passphrase_file)
-    client = connect(context, node)
+    key = files.load_key(from_)
+    client = nodes.connect(context)
     draft = Transaction(
         tx_type=TxType.TRANSFER, from_address=key.address, to_address=to, amount=units, nonce=0
     )
-    tx = _sign_and_send(client, key, draft, gas_price)
+    tx = _sign_and_send(client, key, draft, price.gas_price)
     said = _("Sent {amount} CPC to {to}.").format(amount=format_cpc(units), to=to)
-    _finish(client, tx, said, wait, json)
+    _finish(client, tx, said, price.wait, json)
 
 
 @app.command("submit-result")
+@with_options
 def submit_result(
     context: typer.Context,
     task_id: Annotated[str, typer.Option(help=_("UUID of the task."))],
@@ -70,13 +66,11 @@ def submit_result(
         str, typer.Option(help=_("Result, 64 hex digits; 0x in front is dropped."))
     ],
     from_: From,
+    price: PriceOptions,
+    files: KeyFiles,
+    nodes: NodeOptions,
     proof: Annotated[str, typer.Option(help=_("Proof, in hex."))] = "",
     index: Annotated[int, typer.Option(min=0, max=15, help=_("Index of the block's task."))] = 0,
-    gas_price: GasPrice = None,
-    wait: Wait = 0.0,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
-    node: Nodes = None,
     json: Json = False,
 ) -> None:
     """Send the result of a task."""
@@ -90,7 +84,7 @@ def submit_result(
     )  # as the guide has it
     if not _is_hex(proof):
         raise BadInput(_("the proof is not lower-case hex: two digits a byte, without 0x"))
-    key = load_key(from_, keys_dir, passphrase_file)
+    key = files.load_key(from_)
     payload = ComputeResult(
         task_id=task_id,
         worker_address=key.address,
@@ -106,9 +100,15 @@ def submit_result(
         nonce=0,
         payload=payload.model_dump(),
     )
-    client = connect(context, node)
-    tx = _sign_and_send(client, key, draft, gas_price)
-    _finish(client, tx, _("Sent the result of task {task_id}.").format(task_id=task_id), wait, json)
+    client = nodes.connect(context)
+    tx = _sign_and_send(client, key, draft, price.gas_price)
+    _finish(
+        client,
+        tx,
+        _("Sent the result of task {task_id}.").format(task_id=task_id),
+        price.wait,
+        json,
+    )
 
 
 def _is_hex(text: str) -> bool:

@@ -1,23 +1,19 @@
 """`cpc-engine validator`: run a validator, and look after its customers, workers and money."""
 
+import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from gettext import gettext as _
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import (
-    Json,
-    KeysDirectory,
-    Nodes,
-    PassphraseFile,
-    Threads,
-    connect,
-    load_key,
-    say,
-    say_json,
-)
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, KeyFiles, NodeOptions, say, say_json
+from engine.pool.options import PoolOptions
+from engine.runtime.settings import setting
+from engine.txmgr.options import FinalityOptions
+from engine.validator.options import DirectoryOptions, PolicyOptions, ServeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,118 +35,55 @@ workers = typer.Typer(
 app.add_typer(customers, name="customers")
 app.add_typer(workers, name="workers")
 
-DEFAULT_CHAIN = "cpc-devnet-1"
-
-Directory = Annotated[
-    Path | None,
-    typer.Option(
-        "--directory",
-        envvar="CPC_VALIDATOR",
-        help=_("Directory of the validator's database. [validator in CPC_STATE]"),
-    ),
-]
 Name = Annotated[str, typer.Argument(help=_("The customer's name."))]
 Why = Annotated[str, typer.Option("--why", help=_("Reason, stored with the booking."))]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckingOptions(PoolOptions):
+    """What results are computed again on."""
+
+    device: tuple[str, ...] = setting(
+        ("auto",), _("What results are computed again on: auto, cpu, cuda:N.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayoutOptions(FinalityOptions, KeyFiles):
+    """Which key pays, how much, and how long finality is waited for."""
+
+    pay: bool = setting(False, _("Pay, instead of showing the plan."))
+    from_: str = setting("validator", _("Name of the key that pays."))
+    least: str = setting("0.000001", _("Leave out workers that are owed less CPC than this."))
+    wait: float = setting(3600.0, _("Seconds to wait until all transfers are final."), least=0)
+
+
 @app.command()
+@with_options
 def serve(
-    host: Annotated[str, typer.Option(help=_("Address to listen at."))] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help=_("Port; 0: any free one."))] = 8080,
-    public_url: Annotated[
-        str | None,
-        typer.Option(help=_("How workers dial it, which they sign: wss://HOST/worker.")),
-    ] = None,
-    chain_id: Annotated[
-        str, typer.Option(help=_("The chain that workers sign for."))
-    ] = DEFAULT_CHAIN,
-    device: Annotated[
-        list[str] | None,
-        typer.Option("--device", help=_("What results are computed again on: auto, cpu, cuda:N.")),
-    ] = None,
-    threads: Threads = None,
-    openings: Annotated[
-        int, typer.Option(min=1, max=1024, help=_("Leaves drawn after each commitment."))
-    ] = 32,
-    least_full: Annotated[
-        float, typer.Option(min=0, max=1, help=_("Least share of the results computed again."))
-    ] = 1 / 32,
-    margin: Annotated[
-        float, typer.Option(min=1, help=_("How many times what a cheat gains it stands to lose."))
-    ] = 2.0,
-    second_worker: Annotated[
-        float, typer.Option(min=0, max=1, help=_("Share of those left to a second worker."))
-    ] = 0.25,
-    hold_hours: Annotated[
-        float, typer.Option(min=0.001, help=_("How long rewards are withheld."))
-    ] = 24.0,
-    guests: Annotated[
-        bool, typer.Option("--guests/--no-guests", help=_("Work for those who say no hello."))
-    ] = True,
-    enable: Annotated[
-        list[str] | None, typer.Option(help=_("A kind of job of another package, by its name."))
-    ] = None,
-    most_cost: Annotated[
-        int | None, typer.Option(min=1, help=_("Multiply-adds that one task may take."))
-    ] = None,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(help=_("PEM file, for wss and https without a proxy."))
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help=_("The certificate's key, PEM."))] = None,
-    directory: Directory = None,
+    options: ServeOptions,
+    pool: CheckingOptions,
+    audit: PolicyOptions,
     json: Json = False,
 ) -> None:
     """Serve workers over WebSocket and customers over HTTP, until Ctrl-C."""
-    import os
-    from dataclasses import replace
-
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from engine.jobs.kind import JobLimits
     from engine.monitor.reporter import JsonReporter, PlainReporter
-    from engine.runtime.errors import BadInput
-    from engine.validator.policy.audit_policy import Policy
-    from engine.validator.server import ServeRequest
     from engine.validator.server import serve as run
-    from kernels.devices import check_device_name
 
-    if (tls_certificate is None) != (tls_key is None):
-        raise BadInput(_("--tls-certificate and --tls-key are given together or not at all"))
-    for file in (tls_certificate, tls_key):
-        if file is not None and not file.is_file():
-            raise BadInput(_("there is no file {file}").format(file=file))
-    for name in device or []:
-        check_device_name(name)
-    policy = Policy(
-        openings=openings,
-        least_full=least_full,
-        margin=margin,
-        second_worker=second_worker,
-        hold_seconds=hold_hours * 3600,
-    )
-    limits = JobLimits()
-    request = ServeRequest(
-        chain_id=chain_id,
-        directory=directory,
-        host=host,
-        port=port,
-        public_url=public_url,
-        devices=tuple(device or ["auto"]),
-        threads=threads,
-        guests=guests,
-        kinds=tuple(enable or []),
-        job_limits=replace(limits, multiply_adds=most_cost or limits.multiply_adds),
-        tls_certificate=tls_certificate,
-        tls_key=tls_key,
-    )
-    run(request, policy, JsonReporter() if json else PlainReporter())
+    options.check()
+    pool.apply()
+    pool.check()
+    run(options, pool, audit.policy(), JsonReporter() if json else PlainReporter())
 
 
 @app.command()
-def policy(directory: Directory = None, json: Json = False) -> None:
+@with_options
+def policy(files: DirectoryOptions, json: Json = False) -> None:
     """Show what the policy catches, and the most that a cheat can gain: see docs/market.md."""
     from engine.validator.policy.deterrence import table
 
-    with _store(directory) as store:
+    with _store(files) as store:
         rows = table(store.policy)
     if json:
         say_json(rows)
@@ -161,17 +94,18 @@ def policy(directory: Directory = None, json: Json = False) -> None:
 
 
 @customers.command("add")
+@with_options
 def add_customer(
+    files: DirectoryOptions,
     name: Name,
     credit: Annotated[str | None, typer.Option(help=_("CPC to begin with."))] = None,
-    directory: Directory = None,
     json: Json = False,
 ) -> None:
     """Make a customer, and print its token: it is shown this once."""
     from node_client.networks import parse_cpc
 
     units = None if credit is None else parse_cpc(credit)
-    with _store(directory) as store:
+    with _store(files) as store:
         token = store.customers.add(name)
         if units is not None:
             store.customers.deposit(name, units, "at the beginning")
@@ -179,49 +113,54 @@ def add_customer(
 
 
 @customers.command()
-def renew(name: Name, directory: Directory = None, json: Json = False) -> None:
+@with_options
+def renew(name: Name, files: DirectoryOptions, json: Json = False) -> None:
     """Another token in place of a customer's old one."""
-    with _store(directory) as store:
+    with _store(files) as store:
         token = store.customers.renew(name)
     _say_token(name, token, json)
 
 
 @customers.command()
-def revoke(name: Name, directory: Directory = None) -> None:
+@with_options
+def revoke(name: Name, files: DirectoryOptions) -> None:
     """Take a customer's token away; what it posted is carried out."""
-    with _store(directory) as store:
+    with _store(files) as store:
         store.customers.revoke(name)
     say(_("{name} has no token any more.").format(name=name))
 
 
 @customers.command()
+@with_options
 def deposit(
+    files: DirectoryOptions,
     name: Name,
     amount: Annotated[str, typer.Argument(help=_("CPC that came in."))],
     why: Why = "",
-    directory: Directory = None,
 ) -> None:
     """Add to a customer's credit, once its payment has arrived."""
-    _book(name, amount, why, directory, incoming=True)
+    _book(name, amount, why, files, incoming=True)
 
 
 @customers.command()
+@with_options
 def withdraw(
+    files: DirectoryOptions,
     name: Name,
     amount: Annotated[str, typer.Argument(help=_("CPC that went back."))],
     why: Why = "",
-    directory: Directory = None,
 ) -> None:
     """Take from a customer's credit, once it was paid back."""
-    _book(name, amount, why, directory, incoming=False)
+    _book(name, amount, why, files, incoming=False)
 
 
 @customers.command("list")
-def list_customers(directory: Directory = None, json: Json = False) -> None:
+@with_options
+def list_customers(files: DirectoryOptions, json: Json = False) -> None:
     """Every customer with its credit."""
     from node_client.networks import format_cpc
 
-    with _store(directory) as store:
+    with _store(files) as store:
         found = store.customers.all()
     if json:
         say_json(
@@ -238,11 +177,12 @@ def list_customers(directory: Directory = None, json: Json = False) -> None:
 
 
 @workers.command("list")
-def list_workers(directory: Directory = None, json: Json = False) -> None:
+@with_options
+def list_workers(files: DirectoryOptions, json: Json = False) -> None:
     """List every worker: reputation, what is withheld, and who is banned."""
     from node_client.networks import format_cpc
 
-    with _store(directory) as store:
+    with _store(files) as store:
         due = store.rewards.due()
         rows = [
             {
@@ -269,55 +209,41 @@ def list_workers(directory: Directory = None, json: Json = False) -> None:
 
 
 @workers.command()
+@with_options
 def pardon(
     address: Annotated[str, typer.Argument(help=_("The worker's address."))],
-    directory: Directory = None,
+    files: DirectoryOptions,
 ) -> None:
     """Let a worker in again that was put out; what it forfeited stays so."""
-    with _store(directory) as store:
+    with _store(files) as store:
         store.workers.pardon(address)
     say(_("{address} may work again.").format(address=address))
 
 
 @app.command()
+@with_options
 def payouts(
     context: typer.Context,
-    pay: Annotated[
-        bool, typer.Option("--pay", help=_("Pay, in place of showing the plan."))
-    ] = False,
-    from_: Annotated[
-        str, typer.Option("--from", help=_("Name of the key that pays."))
-    ] = "validator",
-    least: Annotated[
-        str, typer.Option(help=_("Leave out whoever is owed less CPC than this."))
-    ] = "0.000001",
-    depth: Annotated[
-        int, typer.Option(min=0, max=100, help=_("Blocks on top until a transfer is final."))
-    ] = 6,
-    wait: Annotated[
-        float, typer.Option(min=0, help=_("Seconds to wait until all of them are final."))
-    ] = 3600.0,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
-    node: Nodes = None,
-    directory: Directory = None,
+    options: PayoutOptions,
+    nodes: NodeOptions,
+    files: DirectoryOptions,
     json: Json = False,
 ) -> None:
     """What workers are owed, as transfers; with --pay they are sent. Nothing is paid twice."""
     from engine.validator.payouts import plan_payouts
     from node_client.networks import parse_cpc
 
-    units = parse_cpc(least)
-    with _store(directory) as store:
-        if not pay:
+    units = parse_cpc(options.least)
+    with _store(files) as store:
+        if not options.pay:
             _say_plan(plan_payouts(store, least=units), json)
             return
         from engine.node.preflight import look_at_chain
         from engine.runtime.database import lock_file
         from engine.validator.payouts import Payer
 
-        key = load_key(from_, keys_dir, passphrase_file)
-        client = connect(context, node)
+        key = options.load_key(options.from_)
+        client = nodes.connect(context)
         chain = look_at_chain(client)
         lock = lock_file(
             store.database.path.with_suffix(".payouts.lock"),
@@ -329,9 +255,15 @@ def payouts(
             _say_plan(plan, json)
             tell = say if not json else (lambda _line: None)
             payer = Payer(
-                store, client, key, chain.network, chain=chain.genesis, depth=depth, tell=tell
+                store,
+                client,
+                key,
+                chain.network,
+                chain=chain.genesis,
+                depth=options.depth,
+                tell=tell,
             )
-            done = payer.pay(plan, seconds=wait)
+            done = payer.pay(plan, seconds=options.wait)
     if not done:
         say(_("Not everything is final yet: the same command goes on where this one ended."))
         raise typer.Exit(3)
@@ -366,11 +298,11 @@ def _say_plan(plan: "list[Payment]", json: bool) -> None:
     )
 
 
-def _book(name: str, amount: str, why: str, directory: Path | None, *, incoming: bool) -> None:
+def _book(name: str, amount: str, why: str, files: DirectoryOptions, *, incoming: bool) -> None:
     from node_client.networks import format_cpc, parse_cpc
 
     units = parse_cpc(amount)
-    with _store(directory) as store:
+    with _store(files) as store:
         change = store.customers.deposit if incoming else store.customers.withdraw
         credit = change(name, units, why)
     say(_("{name}: {credit} CPC").format(name=name, credit=format_cpc(credit)))
@@ -387,9 +319,8 @@ def _say_token(name: str, token: str, json: bool) -> None:
 
 
 @contextmanager
-def _store(directory: Path | None) -> "Iterator[Store]":
-    from engine.validator.server import database_path
+def _store(files: DirectoryOptions) -> "Iterator[Store]":
     from engine.validator.store.database import Store
 
-    with Store.open(database_path(directory)) as store:
+    with Store.open(files.database()) as store:
         yield store

@@ -2,59 +2,24 @@
 
 import os
 from gettext import gettext as _
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from engine.cli.options import (
-    Devices,
-    Json,
-    KeysDirectory,
-    Nodes,
-    PassphraseFile,
-    Threads,
-    WorkerKey,
-    load_key,
-    node_urls,
-    say,
-)
-from engine.cli.validators import (
-    DEFAULT_SUBMIT_MOST,
-    JobKinds,
-    Jobs,
-    MaxIterations,
-    MaxProduct,
-    MaxSize,
-    Submit,
-    SubmitMost,
-    Validators,
-    validators_request,
-)
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, NodeOptions, WorkerKey, say
+from engine.poc_worker.options import ValidatorsOptions
+from engine.pool.options import PoolOptions
+from engine.txmgr.options import SendingOptions
 
 
+@with_options
 def work(
     context: typer.Context,
-    validator: Validators = None,
-    from_: WorkerKey = "worker",
-    device: Devices = None,
-    threads: Threads = None,
-    job_kind: JobKinds = None,
-    jobs: Jobs = None,
-    max_size: MaxSize = None,
-    max_iterations: MaxIterations = None,
-    max_product: MaxProduct = None,
-    submit: Submit = False,
-    submit_most: SubmitMost = DEFAULT_SUBMIT_MOST,
-    gas_price: Annotated[
-        int | None, typer.Option(help=_("Units a gas, with --submit. [the network's least]"))
-    ] = None,
-    ledger: Annotated[
-        Path | None, typer.Option(help=_("Ledger of what is submitted. [in CPC_STATE]"))
-    ] = None,
-    passphrase_file: PassphraseFile = None,
-    keys_dir: KeysDirectory = None,
-    node: Nodes = None,
+    validators: ValidatorsOptions,
+    key: WorkerKey,
+    pool: PoolOptions,
+    sending: SendingOptions,
+    nodes: NodeOptions,
     json: Json = False,
 ) -> None:
     """Take jobs from PoC validators and answer each with a checked result."""
@@ -63,37 +28,28 @@ def work(
     from engine.monitor.reporter import JsonReporter, PlainReporter, Reporter
     from engine.node.alone import WorkRequest, work_on
     from engine.runtime.errors import BadInput
-    from kernels.devices import check_device_name
 
-    for name in device or []:
-        check_device_name(name)
-    request = validators_request(
-        validator,
-        job_kind,
-        jobs,
-        max_size,
-        max_iterations,
-        max_product,
-        submit_most if submit else 0,
-    )
-    if request is None:
+    pool.apply()
+    pool.check()
+    jobs = validators.request()
+    if jobs is None:
         raise BadInput(
             _("there is no validator to work for"),
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
     report: Reporter = JsonReporter() if json else PlainReporter()
-    summary = work_on(
-        WorkRequest(
-            validators=request,
-            urls=tuple(node_urls(context, node)),
-            devices=tuple(device or ["auto"]),
-            threads=threads,
-            gas_price=gas_price,
-            ledger=ledger,
-        ),
-        load_key(from_, keys_dir, passphrase_file),
-        report,
+    request = WorkRequest(
+        validators=jobs,
+        urls=tuple(nodes.urls(context)),
+        devices=pool.device,
+        threads=pool.threads,
+        gas_price=sending.gas_price,
+        max_gas_price=sending.max_gas_price,
+        depth=sending.depth,
+        ledger=sending.ledger,
+        limits=pool.limits(),
     )
+    summary = work_on(request, key.load(), report)
     if json:
         JsonReporter().print("work_summary", summary.to_json())
     else:

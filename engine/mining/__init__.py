@@ -5,4 +5,5 @@ Read them in this order:
     loop.py          see a block, derive, compute, write down, send
     head_watcher.py  the thread that asks the node for new tips; grid.py says when
     config.py        what a run is asked for, and what it did
+    options.py       its settings
 """

@@ -9,4 +9,5 @@ Read them in this order:
     formatting.py  words and numbers
     terminal/      the live view
     http/          page, metrics, health, control
+    options.py     its settings
 """

@@ -5,4 +5,5 @@ Read them in this order:
     node.py       `mine`: checks, ledger, pool, watcher, sender, put together
     preflight.py  what must be right before anything starts
     sandbox.py    a devnet with a funded key, for a first try
+    options.py    the sandbox's settings
 """

@@ -47,6 +47,8 @@ class WorkRequest:
     devices: tuple[str, ...] = ("auto",)
     threads: int | None = None
     gas_price: int | None = None
+    max_gas_price: int | None = None
+    depth: int = 6
     ledger: Path | None = None
     limits: Limits | None = None
 
@@ -150,7 +152,7 @@ class _Run:
         with Ledger.open(
             path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
         ) as ledger:
-            settings = SenderSettings(network, price)
+            settings = SenderSettings(network, price, request.depth, request.max_gas_price)
             sender = Sender(
                 pinned_client(urls, chain), ledger, key, settings, self._report, self._failed
             )

@@ -10,4 +10,5 @@ Read them in this order:
     job_ledger.py    which job was answered with what; survives a crash
     blob_fetcher.py  fetches large inputs
     submission.py    sends a validator's result to the chain, too
+    options.py       its settings
 """

@@ -12,4 +12,5 @@ Read them in this order:
     pool.py            all of it together; executor.py is where other threads hand work in
     limits.py          deadlines, restarts, memory
     ray/               children on other machines
+    options.py         its settings
 """

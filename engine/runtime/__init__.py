@@ -4,6 +4,7 @@ Read them in this order:
 
     database.py     SQLite files: locked, versioned, written ahead
     errors.py       the engine's tree of errors
+    settings.py     how a setting is declared: once, as a field of a dataclass
     closing.py      `with` for whatever has `close()`
     paths.py        where state lies
     signals.py      SIGTERM, SIGINT and SIGHUP

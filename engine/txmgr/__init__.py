@@ -6,4 +6,5 @@ Read them in this order:
     signer.py     makes and signs a transaction
     manager.py    the thread: one sender per account, in nonce order
     inclusion.py  scans blocks for what is ours
+    options.py    its settings
 """

@@ -11,4 +11,5 @@ Read them in this order:
     worker_socket.py   WebSocket; http/ is HTTP
     server.py          the process around all of it
     payouts.py         transfers to the workers, planned and paid
+    options.py         its settings
 """

@@ -1,6 +1,6 @@
 """The validator as a process: its files, the devices it checks with, the port it listens at.
 
-    serve(ServeRequest(port=8080), Policy(), PlainReporter())     # until SIGTERM or Ctrl-C
+    serve(ServeOptions(port=8080), PoolOptions(), Policy(), PlainReporter())  # until SIGTERM, Ctrl-C
 
 One directory holds everything: `validator.sqlite`, and in `blobs/` the bytes of models, inputs and
 results. One process at a time serves it; `customers`, `workers` and `payouts` may run beside it.
@@ -9,9 +9,8 @@ results. One process at a time serves it; `customers`, `workers` and `payouts` m
 import asyncio
 import resource
 import socket
-from dataclasses import dataclass, field
+from dataclasses import replace
 from gettext import gettext as _
-from pathlib import Path
 
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
@@ -22,15 +21,16 @@ from engine.monitor.http.server import listen_at, new_server
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.pool.messages import Setup
+from engine.pool.options import PoolOptions
 from engine.pool.pool import WorkshopThread
 from engine.runtime.database import lock_file
 from engine.runtime.errors import BadInput
-from engine.runtime.paths import state_directory
 from engine.runtime.signals import stop_on_signals
 from engine.validator.http.handlers import HttpLimits
 from engine.validator.http.routes import create_app
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.market import Address, Market
+from engine.validator.options import ServeOptions
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.result_checker import ResultChecker
 from engine.validator.service import Service
@@ -39,41 +39,14 @@ from kernels.devices import chosen_devices
 
 PING_SECONDS = 20.0
 STOP_SECONDS = 5
+BLOB_BYTES = 20 * 2**30
 MOST_CONNECTIONS = 1024
 """Of workers and customers together; at most half of the process's file descriptors."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServeRequest:
-    """What the operator asked for.
-
-    `public_url`: as workers dial it, where that is not the address this process listens at.
-    """
-
-    chain_id: str
-    directory: Path | None = None
-    host: str = "127.0.0.1"
-    port: int = 8080
-    public_url: str | None = None
-    devices: tuple[str, ...] = ("auto",)
-    threads: int | None = None
-    guests: bool = True
-    kinds: tuple[str, ...] = ()
-    job_limits: JobLimits = field(default_factory=JobLimits)
-    http_limits: HttpLimits = field(default_factory=HttpLimits)
-    blob_bytes: int = 20 * 2**30
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-
-
-def database_path(directory: Path | None) -> Path:
-    """Return the path of the validator's database."""
-    return (directory or state_directory() / "validator") / "validator.sqlite"
-
-
-def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
+def serve(options: ServeOptions, pool: PoolOptions, policy: Policy, report: Reporter) -> None:
     """Serve until asked to end. Raises errors of engine, kernels and node_client."""
-    path = database_path(request.directory)
+    path = options.database()
     lock = lock_file(
         path.with_suffix(".lock"),
         _("another validator uses {path}").format(path=path),
@@ -81,19 +54,23 @@ def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
     )
     with (
         lock,
-        listen_at(request.host, request.port, "--port") as listening,
+        listen_at(options.host, options.port, "--port") as listening,
         Store.open(path, policy) as store,
     ):
-        blobs = BlobCache(path.parent / "blobs", request.blob_bytes)
-        kinds = InstalledKinds(load_kinds(request.kinds), request.job_limits, blobs)
-        address = Address(request.chain_id, _public_url(request, listening))
-        setup = Setup(threads=request.threads)
-        with WorkshopThread(chosen_devices(request.devices), report, setup=setup) as shop:
+        blobs = BlobCache(path.parent / "blobs", BLOB_BYTES)
+        usual = JobLimits()
+        limits = replace(usual, multiply_adds=options.most_cost or usual.multiply_adds)
+        kinds = InstalledKinds(load_kinds(options.enable), limits, blobs)
+        address = Address(options.chain_id, _public_url(options, listening))
+        setup = Setup(threads=pool.threads)
+        with WorkshopThread(
+            chosen_devices(pool.device), report, setup=setup, limits=pool.limits()
+        ) as shop:
             checker = ResultChecker(kinds, blobs, shop.desk)
             try:
-                market = Market(store, kinds, address, guests=request.guests)
+                market = Market(store, kinds, address, guests=options.guests)
                 service = Service(market, checker, blobs, store, report)
-                _serve(request, service, kinds, listening, address, report, shop)
+                _serve(options, service, kinds, listening, address, report, shop)
             finally:
                 checker.close()
         if shop.error is not None:
@@ -101,7 +78,7 @@ def serve(request: ServeRequest, policy: Policy, report: Reporter) -> None:
 
 
 def _serve(
-    request: ServeRequest,
+    options: ServeOptions,
     service: Service,
     kinds: InstalledKinds,
     listening: socket.socket,
@@ -121,7 +98,7 @@ def _serve(
             stop()
 
     server = new_server(
-        create_app(service, kinds, request.http_limits, run=run),
+        create_app(service, kinds, HttpLimits(), run=run),
         _most_connections(),
         ws="websockets-sansio",
         ws_max_size=2 * MAX_FRAME_BYTES,  # longer ones end the connection, instead of a refusal
@@ -130,8 +107,8 @@ def _serve(
         ws_ping_timeout=PING_SECONDS,
         log_level="error",
         timeout_graceful_shutdown=STOP_SECONDS,
-        ssl_certfile=request.tls_certificate,
-        ssl_keyfile=request.tls_key,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
     )
 
     def stop() -> None:
@@ -149,18 +126,18 @@ def _most_connections() -> int:
     return MOST_CONNECTIONS if files < 0 else min(MOST_CONNECTIONS, files // 2)
 
 
-def _public_url(request: ServeRequest, listening: socket.socket) -> str:
-    if request.public_url is not None:
+def _public_url(options: ServeOptions, listening: socket.socket) -> str:
+    if options.public_url is not None:
         from engine.poc_protocol.urls import check_validator_url
 
-        return check_validator_url(request.public_url)
-    scheme = "wss" if request.tls_certificate is not None else "ws"
-    if request.host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return check_validator_url(options.public_url)
+    scheme = "wss" if options.tls_certificate is not None else "ws"
+    if options.host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         raise BadInput(
             _(
                 "workers sign the address that they dial, and {host} is not one they can dial"
-            ).format(host=request.host or '""'),
+            ).format(host=options.host or '""'),
             advice=_("Say how workers reach this machine: --public-url wss://HOST/worker"),
         )
-    host = f"[{request.host}]" if ":" in request.host else request.host
+    host = f"[{options.host}]" if ":" in options.host else options.host
     return f"{scheme}://{host}:{listening.getsockname()[1]}/worker"

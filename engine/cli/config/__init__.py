@@ -2,6 +2,7 @@
 
 Read them in this order:
 
+    groups.py          a command takes whole dataclasses of settings, not single options
     command_tree.py    every option of every command, by its name in the file and the environment
     settings.py        engine.toml, read and checked against the tree
     global_options.py  options that hold before any command

@@ -7,11 +7,11 @@ for path, command in walk(program):
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from gettext import gettext as _
+from typing import Any
 
 import typer
-from typer._click.core import Context
-from typer._click.formatting import HelpFormatter
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 type Path = tuple[str, ...]
@@ -33,16 +33,13 @@ _TYPERS_OWN = {
 """Help texts that Typer has in English alone."""
 
 
-class _Formatter(HelpFormatter):
-    """Help in the user's language, where Typer has no words for it."""
+class _Context(typer.Context):
+    """Has the help's first line in the user's language, where Typer has no words for it."""
 
-    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """The first lines of the help."""
-        super().write_usage(prog, args, _("Usage: ") if prefix is None else prefix)
-
-
-class _Context(Context):
-    formatter_class = _Formatter
+    def make_formatter(self) -> Any:
+        formatter = super().make_formatter()
+        formatter.write_usage = partial(formatter.write_usage, prefix=_("Usage: "))  # type: ignore[method-assign]
+        return formatter
 
 
 def _speak(command: TyperCommand | TyperGroup) -> None:

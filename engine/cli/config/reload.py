@@ -1,6 +1,6 @@
 """SIGHUP: the configuration is read again, and what can change in a running engine changes.
 
-    mine_on(request, key, report, reread_on_hangup(context, report, LIVE, live_of))
+    mine_on(request, key, report, reread_on_hangup(context, report, live_of))
 
 Of a terminal that was closed, SIGHUP means the end, and an orderly one.
 """
@@ -9,7 +9,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,25 +19,26 @@ from typer.exceptions import TyperException
 
 from engine.cli.config import command_tree as tree
 from engine.cli.config.global_options import path_of, settings_of
+from engine.cli.config.groups import Groups, groups_of, made_of
 from engine.cli.config.settings import find_file, read_settings
 from engine.monitor.events.run import SettingChanged, SettingsRefused, SettingsSame, SettingWaits
 from engine.monitor.reporter import Reporter
 from engine.runtime.errors import BadInput
+from engine.runtime.settings import declared
 
 if TYPE_CHECKING:
     from engine.mining.live import Live
     from engine.mining.loop import Miner
     from engine.node.node import Attend
 
-type LiveOf = Callable[[Mapping[str, Any]], "Live"]
+type LiveOf = Callable[[Groups], "Live"]
 
 
-def reread_on_hangup(
-    context: typer.Context, report: Reporter, live: Collection[str], live_of: LiveOf
-) -> "Attend":
-    """For `mine_on`. `live` names the parameters that may change; `live_of` makes them of all.
+def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) -> "Attend":
+    """Return what reads the settings again on SIGHUP while the engine runs.
 
-    `live_of` may raise BadInput: then nothing changes.
+    `live_of` makes of the command's groups what the engine takes over; where it raises BadInput,
+    nothing changes.
     """
 
     @contextmanager
@@ -53,7 +54,7 @@ def reread_on_hangup(
                 if terminal and not os.isatty(0):
                     miner.stop()
                 else:
-                    reread(context, report, live, lambda values: miner.change(live_of(values)))
+                    reread(context, report, lambda groups: miner.change(live_of(groups)))
 
         thread = threading.Thread(target=listen, name="reread", daemon=True)
         thread.start()
@@ -71,16 +72,18 @@ def reread_on_hangup(
 def reread(
     context: typer.Context,
     report: Reporter,
-    live: Collection[str],
-    change: Callable[[Mapping[str, Any]], None],
+    change: Callable[[Groups], None],
 ) -> None:
-    """Read the file, tell what is another value now, and hand all values on for the live ones."""
+    """Read the file, report what has changed, and hand the groups on where a live setting has."""
+    groups = groups_of(context.command.callback)
+    live = {field.name for group in groups.values() for field, told in declared(group) if told.live}
     try:
         values = _values_now(context)
         changed = [name for name, value in values.items() if value != context.params[name]]
         now = {name: values[name] for name in changed if name in live}
         if now:
-            change(context.params | now)
+            params = context.params | now
+            change({name: made_of(type(group), params) for name, group in groups.items()})
             context.params.update(now)
     except (BadInput, TyperException) as error:
         report(SettingsRefused(str(error), getattr(error, "advice", "")))
@@ -96,7 +99,7 @@ def reread(
 
 
 def _values_now(context: typer.Context) -> dict[str, Any]:
-    """Each setting that the file or a default may decide, as it would be now."""
+    """Return each setting that the file or a default decides, as it would be now."""
     program = context.find_root().command
     assert isinstance(program, TyperGroup)
     settings = read_settings(settings_of(context).path or find_file(None), program)

@@ -1,0 +1,22 @@
+"""What is shown of a running engine, and where."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+
+from engine.runtime.settings import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorOptions:
+    """Monitoring: the terminal, the page and the metrics."""
+
+    http: str | None = setting(
+        None,
+        _("Serve a page, /status and /metrics there: 127.0.0.1:9180. [off]"),
+        metavar="ADDRESS:PORT",
+    )
+    http_token_file: Path | None = setting(
+        None, _("File with the token that --http asks for; needed beyond this machine.")
+    )
+    plain: bool = setting(False, _("Print lines instead of the live view."))

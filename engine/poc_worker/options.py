@@ -1,0 +1,56 @@
+"""For which validators jobs are computed, and which jobs are accepted."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import TYPE_CHECKING
+
+from engine.runtime.settings import setting
+
+if TYPE_CHECKING:
+    from engine.poc_worker.config import ValidatorsRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidatorsOptions:
+    """Jobs of PoC validators."""
+
+    validator: tuple[str, ...] = setting(
+        (),
+        _("PoC validator to take jobs from: wss://HOST/worker; several times for several."),
+        metavar="URL",
+    )
+    job_kind: tuple[str, ...] = setting(
+        (), _("Take only this kind of job. [all that are built in]")
+    )
+    jobs: int | None = setting(
+        None, _("Jobs of one validator at once. [2 per device]"), least=1, most=1024
+    )
+    max_size: int | None = setting(None, _("Largest matrix size of a job."), least=1)
+    max_iterations: int | None = setting(None, _("Most iterations of a job."), least=1)
+    max_product: int | None = setting(None, _("Most multiply-adds of a job."), least=1)
+    submit: bool = setting(False, _("Also send the jobs' results to the chain, for a fee."))
+    submit_most: int = setting(60, _("Results of jobs sent to the chain per hour."), least=1)
+
+    def request(self) -> "ValidatorsRequest | None":
+        """Return what was asked for; None without a validator. Raises BadInput."""
+        from engine.poc_worker.config import ValidatorsRequest
+        from engine.runtime.errors import BadInput
+
+        if not self.validator:
+            if self.submit:
+                raise BadInput(
+                    _("--submit sends results of validators' jobs, and no validator is named"),
+                    advice=_("Name one: --validator wss://HOST/worker"),
+                )
+            return None
+        request = ValidatorsRequest(
+            validators=self.validator,
+            kinds=tuple(dict.fromkeys(self.job_kind)),
+            jobs=self.jobs,
+            max_size=self.max_size,
+            max_iterations=self.max_iterations,
+            max_product=self.max_product,
+            submit_most=self.submit_most if self.submit else 0,
+        )
+        request.check()
+        return request

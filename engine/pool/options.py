@@ -1,0 +1,64 @@
+"""What computes: devices, CPU threads, and the memory of the worker processes."""
+
+import os
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import TYPE_CHECKING
+
+from engine.runtime.settings import setting
+
+if TYPE_CHECKING:
+    from engine.pool.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadOptions:
+    """The CPU's threads."""
+
+    threads: int | None = setting(None, _("CPU threads. [all cores]"), least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """The devices."""
+
+    device: tuple[str, ...] = setting(
+        ("auto",), _("auto, cpu, reference or cuda:N; several times for several.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningOptions(ThreadOptions):
+    """Threads, and whether GPUs are tuned."""
+
+    no_tune: bool = setting(
+        False, _("Use a card's usual tile shapes instead of measuring which are fastest.")
+    )
+
+    def apply(self) -> None:
+        """Tell this process and its children whether GPUs may be tuned (`kernels.cuda.tuning`)."""
+        if self.no_tune:
+            os.environ["CPC_TUNE"] = "0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions(TuningOptions, DeviceOptions):
+    """Devices: what computes, and how much memory it may take."""
+
+    child_memory: str | None = setting(
+        None,
+        _("Memory at which a worker process is replaced, such as 4G. [most of this machine's]"),
+    )
+
+    def check(self) -> None:
+        """Raise the error of a name that no device has."""
+        from kernels.devices import check_device_name
+
+        for name in self.device:
+            check_device_name(name)
+
+    def limits(self) -> "Limits":
+        """Return the limits of a child. Raises BadInput."""
+        from engine.pool.limits import Limits, memory_limit
+
+        return Limits(memory=memory_limit(self.child_memory))

@@ -1,0 +1,84 @@
+"""How the validator is served, and how much it checks."""
+
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+
+from engine.runtime.errors import BadInput
+from engine.runtime.settings import setting
+from engine.validator.policy.audit_policy import Policy
+
+_USUAL = Policy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryOptions:
+    """Where the validator's files are."""
+
+    directory: Path | None = setting(
+        None,
+        _("The validator's files: database, inputs and results. [validator in CPC_STATE]"),
+        variable="CPC_VALIDATOR",
+    )
+
+    def database(self) -> Path:
+        """Return the path of the validator's database."""
+        from engine.runtime.paths import state_directory
+
+        return (self.directory or state_directory() / "validator") / "validator.sqlite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(DirectoryOptions):
+    """Serving: addresses, TLS, and which jobs are accepted."""
+
+    host: str = setting("127.0.0.1", _("Address to listen at."))
+    port: int = setting(8080, _("Port; 0: any free one."), least=0, most=65535)
+    public_url: str | None = setting(
+        None, _("How workers reach it, which they sign: wss://HOST/worker. [the address above]")
+    )
+    chain_id: str = setting("cpc-devnet-1", _("The chain that workers sign for."))
+    guests: bool = setting(True, _("Serve workers that send no hello."))
+    enable: tuple[str, ...] = setting((), _("A kind of job of another package, by its name."))
+    most_cost: int | None = setting(None, _("Multiply-adds that one task may take."), least=1)
+    tls_certificate: Path | None = setting(None, _("PEM file, for wss and https without a proxy."))
+    tls_key: Path | None = setting(None, _("The certificate's key, PEM."))
+
+    def check(self) -> None:
+        """Raise BadInput for files that do not fit or do not exist."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise BadInput(_("--tls-certificate and --tls-key are given together or not at all"))
+        for file in (self.tls_certificate, self.tls_key):
+            if file is not None and not file.is_file():
+                raise BadInput(_("there is no file {file}").format(file=file))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptions:
+    """Auditing: how much is checked, and how long rewards are withheld."""
+
+    openings: int = setting(
+        _USUAL.openings, _("Leaves drawn after each commitment."), least=1, most=1024
+    )
+    least_full: float = setting(
+        _USUAL.least_full, _("Least share of the results computed again."), least=0, most=1
+    )
+    margin: float = setting(
+        _USUAL.margin, _("How many times its gain a cheating worker stands to lose."), least=1
+    )
+    second_worker: float = setting(
+        _USUAL.second_worker, _("Share of those left to a second worker."), least=0, most=1
+    )
+    hold_hours: float = setting(
+        _USUAL.hold_seconds / 3600, _("Hours for which rewards are withheld."), least=0.001
+    )
+
+    def policy(self) -> Policy:
+        """Return the policy. Raises BadInput where cheating would gain by it."""
+        return Policy(
+            openings=self.openings,
+            least_full=self.least_full,
+            margin=self.margin,
+            second_worker=self.second_worker,
+            hold_seconds=self.hold_hours * 3600,
+        )
