@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -64,29 +65,25 @@ def check_path(path: Path) -> None:
                 with_suffix=path.with_suffix(".svg")
             ),
         )
-    try:
+    with _writing(path):
         target = path if path.exists() else path.parent
         if path.is_dir() or not path.parent.is_dir() or not os.access(target, os.W_OK):
-            raise BadInput(
-                _("the chart {path} cannot be written: no such directory, or no right to").format(
-                    path=path
-                )
-            )
-    except OSError as error:
-        raise BadInput(
-            _("the chart {path} cannot be written: {strerror}").format(
-                path=path, strerror=error.strerror
-            )
-        ) from error
+            raise PermissionError(0, _("no such directory, or no permission"))
 
 
 def write(path: Path, chart: Chart) -> None:
     """Write the chart in the format of the suffix. Raise BadInput if that fails."""
-    try:
+    with _writing(path):
         if path.suffix.lower() == ".png":
             _write_png(path, chart)
         else:
             path.write_text(svg(chart), encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BadInput(
             _("the chart {path} cannot be written: {strerror}").format(

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from gettext import gettext as _
 
 from engine.jobs.blobs import BlobRef, Blobs
@@ -64,6 +64,12 @@ def named_blob(payload: Payload, name: str, limits: JobLimits) -> BlobRef | None
             name=name
         )
     )
+
+
+def named_blobs(payload: Payload, names: Iterable[str], limits: JobLimits) -> tuple[BlobRef, ...]:
+    """Return the blobs that these fields name, each once."""
+    refs = (named_blob(payload, name, limits) for name in names)
+    return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
 
 
 def data_of(payload: Payload, name: str, limits: JobLimits, blobs: Blobs) -> Data:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.jobs.arrays import load_array
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs, MissingBlob
-from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
+from engine.jobs.fields import carry, check_known, data_of, flag, named_blobs, whole_number
 from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.jobs.models import digits
 from engine.runtime.errors import BadInput
@@ -33,8 +33,7 @@ class Inference:
         """Return model and input, if they are named."""
         check_known(payload, FIELDS)
         _batch(payload)
-        refs = (named_blob(payload, name, limits) for name in ("model", "input"))
-        return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
+        return named_blobs(payload, ("model", "input"), limits)
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:
         """Return the work, after reading and checking the model and estimating the cost."""

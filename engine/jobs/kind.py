@@ -56,30 +56,24 @@ class JobLimits:
 
     def check_cost(self, multiply_adds: int) -> None:
         """Raise TooLarge for more multiply-adds than one job may take."""
-        if multiply_adds > self.multiply_adds:
-            raise TooLarge(
-                _("the job takes {cost} multiply-adds, and {most} is the most here").format(
-                    cost=multiply_adds, most=self.multiply_adds
-                )
-            )
+        sentence = _("the job takes {size} multiply-adds, and {most} is the most here")
+        _check(sentence, multiply_adds, self.multiply_adds)
 
     def check_data(self, what: str, size: int) -> None:
         """Raise TooLarge for more bytes than one input or result may have."""
-        if size > self.data_bytes:
-            raise TooLarge(
-                _("{what} has {size} bytes, and {most} is the most here").format(
-                    what=what, size=size, most=self.data_bytes
-                )
-            )
+        _check(
+            _("{what} has {size} bytes, and {most} is the most here"), size, self.data_bytes, what
+        )
 
     def check_memory(self, size: int) -> None:
         """Raise TooLarge for more memory than one job may take."""
-        if size > self.memory_bytes:
-            raise TooLarge(
-                _("the job takes {size} bytes of memory, and {most} is the most here").format(
-                    size=size, most=self.memory_bytes
-                )
-            )
+        sentence = _("the job takes {size} bytes of memory, and {most} is the most here")
+        _check(sentence, size, self.memory_bytes)
+
+
+def _check(sentence: str, size: int, most: int, what: str = "") -> None:
+    if size > most:
+        raise TooLarge(sentence.format(size=size, most=most, what=what))
 
 
 class JobWork(DeviceWork, Protocol):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.jobs.arrays import load_matrix
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs
-from engine.jobs.fields import carry, check_known, data_of, flag, named_blob, whole_number
+from engine.jobs.fields import carry, check_known, data_of, flag, named_blobs, whole_number
 from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
@@ -29,8 +29,7 @@ class MatMul:
         """Return A and B, if they are named."""
         check_known(payload, FIELDS)
         _sides(payload, limits)
-        refs = (named_blob(payload, name, limits) for name in ("a", "b"))
-        return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
+        return named_blobs(payload, ("a", "b"), limits)
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:
         """Return the product as work."""

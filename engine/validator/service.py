@@ -32,7 +32,7 @@ from engine.validator.market.market import Market
 from engine.validator.result_checker import ResultChecker
 from engine.validator.store.database import Store
 from engine.validator.store.requirements import Requirements
-from engine.validator.store.tasks import TaskRow
+from engine.validator.store.tasks import TaskDraft, TaskRow
 
 TICK_SECONDS = 0.25
 OUTBOX_FRAMES = 64
@@ -87,20 +87,13 @@ class Service:
             work.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def post(
-        self,
-        customer: str,
-        payload: dict[str, Any],
-        requirements: Requirements,
-        reward: int,
-        deadline: float,
-    ) -> TaskRow:
+    def post(self, draft: TaskDraft) -> TaskRow:
         """Take a customer's task. Raises NoCredit."""
-        self.blobs.hold(_refs(requirements))
+        self.blobs.hold(_refs(draft.requirements))
         try:
-            task, actions = self.market.post(customer, payload, requirements, reward, deadline)
+            task, actions = self.market.post(draft)
         except BaseException:
-            self.blobs.release(_refs(requirements))
+            self.blobs.release(_refs(draft.requirements))
             raise
         self.perform(actions)
         return task

@@ -21,7 +21,7 @@ from engine.validator.http import schemas
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
 from engine.validator.store.customers import NoCredit
-from engine.validator.store.tasks import TaskRow
+from engine.validator.store.tasks import TaskDraft, TaskRow
 from engine.validator.worker_socket import WorkerSocket
 from node_client.errors import InvalidData
 from node_client.networks import format_cpc, parse_cpc
@@ -82,7 +82,9 @@ class Handlers:
             reward = parse_cpc(task.reward)
             requirements = await asyncio.to_thread(self._kinds.requirements, payload)
             await asyncio.to_thread(_check_frame, payload)
-            return self._service.post(customer, payload, requirements, reward, task.deadline)
+            return self._service.post(
+                TaskDraft(customer, payload, requirements, reward, task.deadline)
+            )
         except (JobRefused, InvalidData) as error:
             raise HTTPException(422, str(error)) from None
         except MissingBlob as error:

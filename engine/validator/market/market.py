@@ -21,7 +21,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any
 
 from engine.monitor.events.validator import HelloRefused, MarketTaskFailed, WorkerCame, WorkerGone
 from engine.poc_protocol.constants import PROTOCOL
@@ -43,7 +42,7 @@ from engine.validator.market.verdicts import SILENT, Verdicts
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.requirements import Kinds, Requirements
-from engine.validator.store.tasks import TaskRow, new_task_id
+from engine.validator.store.tasks import TaskDraft, TaskRow, new_task_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +97,12 @@ class Market:
 
     # Customers
 
-    def post(
-        self,
-        customer: str,
-        payload: dict[str, Any],
-        requirements: Requirements,
-        reward: int,
-        deadline: float,
-    ) -> tuple[TaskRow, list[Action]]:
-        """Add a task, its reward taken from the credit. Raises NoCredit.
-
-        `requirements` are the payload's.
-        """
+    def post(self, draft: TaskDraft) -> tuple[TaskRow, list[Action]]:
+        """Add a task, its reward taken from the credit. Raises NoCredit."""
         task_id = new_task_id()
         with self._store.database.write() as db:
-            self._store.customers.pay_escrow(db, customer, reward, task_id)
-            task = self._store.tasks.add(task_id, customer, payload, requirements, reward, deadline)
+            self._store.customers.pay_escrow(db, draft.customer, draft.reward, task_id)
+            task = self._store.tasks.add(task_id, draft)
         return task, self._offer()
 
     # Workers

@@ -15,6 +15,17 @@ from engine.validator.store.table import Table
 
 
 @dataclass(frozen=True, slots=True)
+class TaskDraft:
+    """A task as its customer posts it; `requirements` are the payload's."""
+
+    customer: str
+    payload: dict[str, Any]
+    requirements: Requirements
+    reward: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRow:
     """A customer's task. `reward` in units of 10^-18 CPC, times in Unix seconds."""
 
@@ -51,27 +62,19 @@ _COLUMNS = ", ".join(TaskRow.__dataclass_fields__).replace("requirements", "fact
 class Tasks(Table):
     """Tasks; `Market` and `Verdicts` write what belongs together in one transaction."""
 
-    def add(
-        self,
-        task_id: str,
-        customer: str,
-        payload: dict[str, Any],
-        requirements: Requirements,
-        reward: int,
-        deadline: float,
-    ) -> TaskRow:
+    def add(self, task_id: str, draft: TaskDraft) -> TaskRow:
         """Add a task, pending."""
         with self._database.write() as db:
             insert(
                 db,
                 "tasks",
                 task_id=task_id,
-                customer=customer,
-                challenge_type=requirements.challenge_type,
-                payload=to_text(payload),
-                facts=to_text(requirements.to_json()),
-                reward=str(reward),
-                deadline=deadline,
+                customer=draft.customer,
+                challenge_type=draft.requirements.challenge_type,
+                payload=to_text(draft.payload),
+                facts=to_text(draft.requirements.to_json()),
+                reward=str(draft.reward),
+                deadline=draft.deadline,
                 created_at=self._clock(),
                 status="pending",
             )

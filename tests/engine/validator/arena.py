@@ -35,6 +35,7 @@ from engine.validator.market.market import Address, Market
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.result_checker import run_check
 from engine.validator.store.database import Store
+from engine.validator.store.tasks import TaskDraft
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
 
@@ -196,9 +197,8 @@ class Arena:
             "matrix_size": 64,
         }
         requirements = self.kinds.requirements(payload)
-        task, actions = self.market.post(
-            customer, payload, requirements, reward, self.clock() + seconds
-        )
+        draft = TaskDraft(customer, payload, requirements, reward, self.clock() + seconds)
+        task, actions = self.market.post(draft)
         self.perform(actions)
         return task.task_id
 
