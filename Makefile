@@ -11,7 +11,7 @@ CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: mine test soak gpu-test setup lint messages reference docs wheel bench lock clean
+.PHONY: mine test test-all soak gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -20,10 +20,14 @@ help:  ## Say what can be made
 mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and print a summary
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
-test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and test on the CPU, CUDA kernels in the simulator
+test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 	$(BIN)/python packaging/try_wheel.py
+
+test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves out: longer soaks, farm, larger simulations
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 soak: $(DEV_STAMP)  ## Shoot at a mine for ten minutes, and see that nothing is lost or wrong
 	$(BIN)/python -m tests.engine.node.soak

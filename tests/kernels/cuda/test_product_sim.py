@@ -71,6 +71,7 @@ def check(monkeypatch, tier, n, output, checked, squares=None, **options):
     np.testing.assert_array_equal(sums, before + added if checked else before)
 
 
+@pytest.mark.slow
 def test_the_whole_product(monkeypatch):
     check(monkeypatch, dp4a, 256, "fold", True)
 
@@ -81,11 +82,12 @@ def test_small_matrices(monkeypatch, n):
     check(monkeypatch, simt, n, "int32", True, [(0, 1)])
 
 
-@pytest.mark.parametrize("output", ["fold", "int32"])
+@pytest.mark.parametrize("output", ["fold", pytest.param("int32", marks=pytest.mark.slow)])
 def test_a_size_that_is_no_multiple_of_anything(monkeypatch, output):
     check(monkeypatch, simt, 130, output, output == "fold", [(0, 2), (2, 0), (2, 2), (3, 1)])
 
 
+@pytest.mark.slow
 def test_several_tiles_of_a_and_of_b(monkeypatch):
     check(monkeypatch, simt, 300, "fold", False, [(0, 0), (1, 3), (4, 2), (7, 4)])
     check(monkeypatch, dp4a, 300, "int32", True, [(1, 2)])

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.engine.node.soak.program import DEVICES
+from tests.processes import PATIENCE_SECONDS, end, is_gone, spawned_children, wait_until
 
 PAUSE_BEFORE_RESTART = 0.5
 """Seconds, in place of systemd's RestartSec."""
@@ -26,7 +27,7 @@ class Life:
 
 
 class Engine:
-    """The program, started again whenever it ended."""
+    """The program, started again whenever it ended; a context manager, which leaves nothing running."""
 
     def __init__(self, directory, url):
         self.url = url
@@ -43,9 +44,32 @@ class Engine:
         self.exits = []  # exit codes, but for those of our own SIGKILLs
         self._ended_at = None
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.log.close()
+        end(*filter(None, [self.process]), *self.left_over())
+
+    def left_over(self):
+        """Every process that this engine ever started, and that still runs, its own included."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process):
+        try:
+            return (
+                process.pid != os.getpid()
+                and process.environ().get("CPC_SOAK") == self.environment["CPC_SOAK"]
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.Error:
+            return False
+
     def start(self, blocks=0):
+        # as a string: a module that was started with -m would be imported again by each child
+        program = "from tests.engine.node.soak.program import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.node.soak.program", self.url, str(blocks)],
+            [sys.executable, "-c", program, self.url, str(blocks)],
             env=self.environment,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -65,14 +89,7 @@ class Engine:
 
     def children(self):
         """Device children that live now."""
-        try:
-            return [
-                child
-                for child in psutil.Process(self.process.pid).children()
-                if "spawn_main" in " ".join(child.cmdline())
-            ]
-        except psutil.Error:
-            return []
+        return spawned_children(self.process.pid)
 
     def kill(self):
         """SIGKILL, and another one in its place at once. Its children must be gone by themselves."""
@@ -80,25 +97,25 @@ class Engine:
         self.process.kill()
         self.process.wait()
         self.start()
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert not alive, "children outlived their parent"
+        wait_until(
+            lambda: all(is_gone(child.pid) for child in children),
+            lambda: f"children to end with their parent: {[child.pid for child in children]}",
+        )
 
     def end(self):
         """SIGTERM; gives the seconds until it was gone."""
-        while self.process.poll() is not None:
-            time.sleep(0.1)
-            self.look()
+        wait_until(self._runs, "the engine to be started again")
         self._wait_for(lambda event: event["event"] == "block", since=self.lives[-1].born)
         asked = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=PATIENCE_SECONDS)
         assert code == 0, self.last_words()
         return time.monotonic() - asked
 
     def settle(self):
         """Answer one more block, and stay until every result is final or given up."""
         self.start(blocks=1)
-        code = self.process.wait(timeout=120)
+        code = self.process.wait(timeout=2 * PATIENCE_SECONDS)
         assert code == 0, self.last_words()
 
     def wait_for_block(self):
@@ -111,13 +128,18 @@ class Engine:
                 yield json.loads(line)
 
     def last_words(self):
-        return self.log_path.read_text(encoding="utf-8")[-4000:]
+        return self.log_path.read_text(encoding="utf-8")[-2000:]
 
-    def _wait_for(self, wanted, since=0.0, seconds=90.0):
-        deadline = time.monotonic() + seconds
-        while not any(event["time"] >= since and wanted(event) for event in self.events()):
-            assert time.monotonic() < deadline, self.last_words()
-            time.sleep(0.2)
+    def _runs(self):
+        self.look()
+        return self.process.poll() is None
+
+    def _wait_for(self, wanted, since=0.0):
+        wait_until(
+            lambda: any(event["time"] >= since and wanted(event) for event in self.events()),
+            lambda: f"an event: {self.last_words()}",
+            every=0.2,
+        )
 
     def _measure(self):
         life = self.lives[-1]

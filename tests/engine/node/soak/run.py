@@ -17,15 +17,29 @@ NODE_FAULTS = ("unavailable", "stall", "forget", "roll_back")
 LOOK_SECONDS = 0.1
 QUIET_SECONDS = 20.0
 """At the end nothing is done any more, so that the last process lives for a while."""
+LEAST_ANSWERED = 0.95
 
 
-def soak(directory, *, seconds, seed, node_every=4.0, process_every=5.0):
-    """Run it in `directory`; gives the judge, with figures and what does not hold."""
+def soak(
+    directory,
+    *,
+    seconds,
+    seed,
+    node_every=4.0,
+    process_every=5.0,
+    quiet=QUIET_SECONDS,
+    least_answered=LEAST_ANSWERED,
+    memory=True,
+):
+    """Run it in `directory`; gives the judge, with figures and what does not hold.
+
+    `node_every`, `process_every`: seconds from one fault to the next. `memory`: whether to look at that
+    of long lives, for which `quiet` must be long enough.
+    """
     directory = Path(directory)
     key = Keystore(directory / "keys").create("worker")
     server = DevnetServer(block_time=BLOCK_TIME, balances={key.address: 1000 * UNITS_PER_CPC})
-    with server:
-        engine = Engine(directory, server.url)
+    with server, Engine(directory, server.url) as engine:
         engine.start()
         engine.wait_for_block()
         started = time.monotonic()
@@ -33,7 +47,7 @@ def soak(directory, *, seconds, seed, node_every=4.0, process_every=5.0):
         saboteur = Saboteur(engine, directory, seed=seed, every=process_every)
         chaos = Chaos(server.chain, server.faults, seed=seed, every=node_every, kinds=NODE_FAULTS)
         with chaos:
-            _watch(engine, saboteur, until=started + seconds - QUIET_SECONDS)
+            _watch(engine, saboteur, until=started + seconds - quiet)
         _watch(engine, None, until=started + seconds)
         to_stop = engine.end()
         engine.settle()
@@ -55,11 +69,11 @@ def soak(directory, *, seconds, seed, node_every=4.0, process_every=5.0):
             if happened.fault.seconds
         ]
         events = list(engine.events())
-        judge.look_at_answers(events, saboteur.shots, outages)
+        judge.look_at_answers(events, saboteur.shots, outages, least=least_answered)
         judge.look_at_lies(events, saboteur.shots)
-        judge.look_at_lives(engine.lives)
-        judge.look_for_leftovers(engine.shared_memory)
-        engine.log.close()
+        if memory:
+            judge.look_at_lives(engine.lives)
+        judge.look_for_leftovers(engine.left_over(), engine.shared_memory)
     return judge
 
 

@@ -31,17 +31,31 @@ class Saboteur:
         self.every = every
         self.kinds = []
         self.shots = []
+        self.lies_found = 0
         self.next = time.monotonic() + self._pause()
 
     def look(self):
         if time.monotonic() < self.next or self.engine.process.poll() is not None:
             return
+        if not self._lie_is_over():
+            return  # what has not been told and found out yet could be lost with its child
         if not self.kinds:
             self.kinds = self.dice.sample(KINDS, len(KINDS))
         kind = self.kinds[0]
         if self._do(kind):
             self.kinds.pop(0)
             self.next = time.monotonic() + self._pause()
+
+    def _lie_is_over(self):
+        """Whether every lie that was ordered has been told, and found out."""
+        ordered = sum(shot.kind == "lie" for shot in self.shots)
+        if ordered == self.lies_found:
+            return True
+        self.lies_found = sum(
+            event["event"] == "child_killed" and "wrong result" in event["reason"]
+            for event in self.engine.events()
+        )
+        return ordered == self.lies_found
 
     def _pause(self):
         return self.dice.uniform(0.5, 1.5) * self.every
@@ -57,10 +71,16 @@ class Saboteur:
                 self.shots.append(Shot(now, kind))
                 (self.directory / kind).touch()
             case "kill_child" | "stop_child":
-                children = self.engine.children()
+                # One stopped while Python itself starts can outlive its parent: `child_entry.py`
+                # says why. So only those that have begun.
+                children = {
+                    child.pid: child
+                    for child in self.engine.children()
+                    if self._device_of(child.pid)
+                }
                 if not children:
                     return False
-                victim = self.dice.choice(sorted(children, key=lambda child: child.pid))
+                victim = children[self.dice.choice(sorted(children))]
                 self.shots.append(Shot(now, kind, self._device_of(victim.pid)))
                 number = signal.SIGKILL if kind == "kill_child" else signal.SIGSTOP
                 try:

@@ -2,12 +2,11 @@
 
 import json
 import queue
+import signal
 import subprocess
-import sys
 import threading
-import time
 
-ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS, end
 
 
 class Mining:
@@ -24,23 +23,32 @@ class Mining:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        end(self.process)
 
-    def wait_for(self, fits, patience=60.0):
-        deadline = time.monotonic() + patience
+    def wait_for(self, fits, *, since=None):
+        """The first event that fits, of those from number `since` on [those not read yet].
+
+        However long it takes, as long as there are events: mining goes on until it is ended.
+        """
+        seen = len(self.events) if since is None else since
         while True:
-            left = deadline - time.monotonic()
-            assert left > 0, self.events[-20:]
+            for event in self.events[seen:]:
+                if fits(event):
+                    return event
+            seen = len(self.events)
             try:
-                line = self._lines.get(timeout=left)
+                line = self._lines.get(timeout=PATIENCE_SECONDS)
             except queue.Empty:
-                continue
-            assert line is not None, self.events[-20:]
+                line = None
+            assert line is not None, f"no more events after {str(self.events[-5:])[-1500:]}"
             self.events.append(json.loads(line))
-            if fits(self.events[-1]):
-                return self.events[-1]
+
+    def finish(self):
+        """SIGTERM; gives the summary."""
+        self.process.send_signal(signal.SIGTERM)
+        summary = self.wait_for(lambda event: event["event"] == "summary")
+        assert self.process.wait(timeout=PATIENCE_SECONDS) == 0
+        return summary
 
     def of(self, name):
         return [event for event in self.events if event["event"] == name]

@@ -6,6 +6,8 @@ import os
 
 from ray.cluster_utils import Cluster
 
+from tests.processes import PATIENCE_SECONDS
+
 logging.getLogger("ray").setLevel(logging.ERROR)
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -28,7 +30,9 @@ class Raylets:
         return self._cluster.address
 
     def add(self):
-        return self._cluster.add_node(num_cpus=1, wait=True)
+        machine = self._cluster.add_node(num_cpus=1, wait=False)
+        self._cluster.wait_for_nodes(timeout=PATIENCE_SECONDS)
+        return machine
 
     def kill(self, machine):
         """As a power cut would: nothing is said good-bye to."""

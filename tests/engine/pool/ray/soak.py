@@ -11,6 +11,7 @@ from collections import Counter
 
 from tests.engine.pool.ray.mining import Mining
 from tests.engine.pool.ray.raylets import Raylets
+from tests.processes import PATIENCE_SECONDS
 
 MACHINES = 4
 
@@ -28,10 +29,8 @@ def soak(blocks, block_time, tasks_per_block, size):
             half = len(mining.events)
             farm.kill(machines[0])
             farm.add()
-            summary = mining.wait_for(
-                lambda event: event["event"] == "summary", patience=60 + 2 * blocks * block_time
-            )
-            assert mining.process.wait(timeout=20) == 0
+            summary = mining.wait_for(lambda event: event["event"] == "summary")
+            assert mining.process.wait(timeout=PATIENCE_SECONDS) == 0
     return judge(mining, summary, half)
 
 

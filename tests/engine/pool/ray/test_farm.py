@@ -4,11 +4,11 @@ import subprocess
 import sys
 from collections import Counter
 
-import psutil
 import pytest
 
-from tests.engine.pool.ray.mining import ENGINE, Mining
+from tests.engine.pool.ray.mining import Mining
 from tests.engine.pool.ray.raylets import Raylets
+from tests.processes import ENGINE, PATIENCE_SECONDS, spawned_children
 
 
 def named(name, **fields):
@@ -16,48 +16,44 @@ def named(name, **fields):
     return lambda event: event["event"] == name and fields.items() <= event.items()
 
 
-def gateway_of(pid):
-    (gateway,) = (
-        child
-        for child in psutil.Process(pid).children()
-        if "spawn_main" in " ".join(child.cmdline())
-    )
-    return gateway
-
-
+@pytest.mark.slow
+@pytest.mark.first
 def test_a_farm_answers_blocks_while_machines_and_the_gateway_come_and_go():
     arguments = ["--block-time", "0.5", "--tasks-per-block", "auto", "--size", "256"]
     with Raylets() as farm:
         first, _ = farm.add(), farm.add()
-        with Mining(farm.address, "--blocks", "40", *arguments) as mining:
+        with Mining(farm.address, *arguments) as mining:
             devices = {mining.wait_for(named("ready"))["device"] for _ in range(2)}
             assert len(devices) == 2
-            while len({event["device"] for event in mining.of("computed")}) < 2:
-                mining.wait_for(named("computed"))
+            for device in devices:
+                mining.wait_for(named("computed", device=device), since=0)
 
+            before = len(mining.events)
             farm.kill(first)
             farm.add()
-            newcomer = mining.wait_for(named("device_joined"))["device"]
-            mining.wait_for(named("computed", device=newcomer))
-            (lost,) = devices - {
-                event["device"] for event in mining.events[-8:] if "device" in event
-            }
+            newcomer = mining.wait_for(named("device_joined"), since=before)["device"]
+            assert newcomer not in devices
+            assert mining.wait_for(named("device_left"), since=before)["device"] in devices
+            mining.wait_for(named("computed", device=newcomer), since=before)
 
-            gateway_of(mining.process.pid).kill()
+            (gateway,) = spawned_children(mining.process.pid)
+            gateway.kill()
             mining.wait_for(named("farm_unreachable"))
             mining.wait_for(named("computed"))
-            summary = mining.wait_for(named("summary"))
-            assert mining.process.wait(timeout=20) == 0
+            computed = {event["task_id"] for event in mining.of("computed")}
+            for task_id in computed:
+                mining.wait_for(named("confirmed", task_id=task_id), since=0)
+            summary = mining.finish()
 
-    assert lost in {event["device"] for event in mining.of("device_left")}
     assert not mining.of("out_of_service")
     results = summary["results"]
-    assert {result["state"] for result in results} == {"final"}
+    assert {result["state"] for result in results if result["task_id"] in computed} == {"final"}
     assert max(Counter(result["task_id"] for result in results).values()) == 1
-    assert summary["blocks_seen"] == 40
+    assert summary["blocks_seen"] == len(mining.of("block"))
     answered = {result["height"] for result in results}
     skipped = {event["height"] for event in mining.of("skipped")}
-    assert answered | skipped == {event["height"] for event in mining.of("block")}
+    asked = {event["height"] for event in mining.of("block")}
+    assert answered | skipped >= asked - {max(asked)}  # the last may be at work when it is ended
     assert {result["device"] for result in results} >= {newcomer}
 
 
@@ -70,7 +66,7 @@ def test_a_cluster_that_is_not_there_is_told_in_a_sentence(address, reason):
         [*ENGINE, "mine", "--devnet", "--ray", address],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=2 * PATIENCE_SECONDS,
     )
     assert ended.returncode == 2
     assert f"{address} cannot be reached" in ended.stderr
@@ -89,7 +85,7 @@ def test_without_the_extra_the_mend_is_named_and_nothing_else_needs_ray():
         [sys.executable, "-c", program, "mine", "--devnet", "--ray", "auto"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=2 * PATIENCE_SECONDS,
     )
     assert ended.returncode == 2
     assert "cpc-engine[ray]" in ended.stderr
