@@ -1,1 +1,1 @@
-"""Models that come with the program: `digits`, and the script that made it."""
+"""Models that come with the program: `digits`."""

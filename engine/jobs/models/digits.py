@@ -1,8 +1,8 @@
 """The model `digits` and its test images: handwritten digits, 8 x 8 pixels of 0 to 16.
 
 The images are scikit-learn's copy of the UCI repository's "Optical Recognition of Handwritten Digits"
-(E. Alpaydin and C. Kaynak, 1998; CC BY 4.0). `train_digits.py` trained the model on 1,437 of them;
-the other 360, which it never saw, are here as test images.
+(E. Alpaydin and C. Kaynak, 1998; CC BY 4.0). `tests/engine/jobs/train_digits.py` trained the model on
+1,437 of them; the other 360, which it never saw, are here as test images.
 """
 
 from functools import cache

@@ -7,7 +7,7 @@ from engine.jobs import inference
 from engine.jobs.blobs import BlobRef, MissingBlob, NoBlobs
 from engine.jobs.inference import build_payload, classify, decode, quantise_pixels
 from engine.jobs.kind import InvalidPayload, JobLimits, TooLarge
-from engine.jobs.models import digits, train_digits
+from engine.jobs.models import digits
 from engine.jobs.registry import needed_blobs, parse_job
 from engine.runtime.errors import BadInput
 from kernels.errors import InvalidProof, WrongResult
@@ -15,6 +15,7 @@ from kernels.network import fast, reference
 from kernels.network.model import decode_network, encode_network
 from kernels.work import Outcome
 from tests.conftest import VECTORS
+from tests.engine.jobs import train_digits
 
 WITHIN = 0.01
 

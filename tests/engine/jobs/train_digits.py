@@ -1,6 +1,6 @@
 """How the model `digits` was made: trained in floating point with numpy, then quantised.
 
-    python -m engine.jobs.models.train_digits OUTPUT_DIRECTORY
+    python -m tests.engine.jobs.train_digits OUTPUT_DIRECTORY
 
 writes digits.safetensors, digits_test.npz and digits_float.npz (weights and ranges before they were
 quantised: from these the same model file comes out on every machine, while training itself may
