@@ -17,7 +17,7 @@ from engine.tasks.defaults import DEFAULT_OPENINGS
 from engine.tasks.options import MatrixOptions
 
 if TYPE_CHECKING:
-    from engine.tasks.verification import Verdict
+    from engine.tasks.verification import ResultVerdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def verify(
         _tell_result(claim.result_hash, reason, json)
 
 
-def _tell_block(height: int, verdicts: "list[Verdict]", json: bool) -> None:
+def _tell_block(height: int, verdicts: "list[ResultVerdict]", json: bool) -> None:
     wrong = sum(not verdict.right for verdict in verdicts)
     if json:
         results = [verdict.to_json() for verdict in verdicts]

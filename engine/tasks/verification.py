@@ -33,7 +33,7 @@ ENTRIES_WORTH_COMPILING = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ResultVerdict:
     """The verdict on a result. `task_height` is the height of the block that its task comes from."""
 
     tx_hash: str
@@ -95,11 +95,11 @@ def verify_block(
     least_openings: int,
     device: Device | None = None,
     operations: Operations = REFERENCE,
-) -> list[Verdict]:
+) -> list[ResultVerdict]:
     """Return a verdict on each SUBMIT_RESULT of the block at `height`, in block order."""
     block = client.block(height)
     past = _Past(client, block)
-    verdicts: list[Verdict] = []
+    verdicts: list[ResultVerdict] = []
     for tx in block.txs:
         if tx.tx_type is not TxType.SUBMIT_RESULT:
             continue
@@ -130,7 +130,7 @@ def verify_block(
         except (WrongClaim, InvalidTransaction) as error:
             reason = str(error)
         verdicts.append(
-            Verdict(
+            ResultVerdict(
                 tx_hash=tx.hash(),
                 worker_address=tx.from_address,
                 task_id=result.task_id if result else "",

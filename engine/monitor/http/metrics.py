@@ -10,8 +10,8 @@ when the chain rolls blocks back. Sensors that a device lacks are left out.
 Source: https://prometheus.io/docs/practices/naming/
 """
 
-from collections.abc import Iterable
-from typing import get_args
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -36,6 +36,30 @@ _SENSORS: tuple[tuple[str, str, str], ...] = (
     ("utilization", "utilization_ratio", "Part of the time in which the device was busy."),
     ("fan", "fan_speed_ratio", "Speed of the device's fan, 1 for the fastest."),
 )
+_COUNTERS = (
+    ("tasks", "Tasks computed and checked.", "tasks"),
+    ("operations", "Operations, two a multiply-add.", "operations"),
+    ("compute_seconds", "Time computing.", "compute_seconds"),
+    ("restarts", "Children lost or replaced.", "restarts"),
+)
+_GAUGES: tuple[tuple[str, str, Callable[[Snapshot], Any]], ...] = (
+    ("start_time_seconds", "When the engine was started, in Unix time.", lambda s: s.started_at),
+    ("healthy", "1 where /healthz says so, else 0.", lambda s: health(s).healthy),
+    ("paused", "1 while every device is paused, else 0.", lambda s: s.state == "paused"),
+    ("node_up", "1 while the node answers, else 0.", lambda s: s.chain.node_answers),
+    ("chain_height", "Height of the newest block.", lambda s: s.chain.height),
+    (
+        "chain_block_time_seconds",
+        "Time between two blocks, as measured.",
+        lambda s: s.chain.block_time,
+    ),
+    (
+        "last_block_timestamp_seconds",
+        "When the newest block was seen, in Unix time.",
+        lambda s: s.chain.last_block_at,
+    ),
+    ("balance_cpc", "Balance of the account, in CPC.", lambda s: s.balance),
+)
 
 
 class Metrics(Collector):
@@ -52,7 +76,6 @@ class Metrics(Collector):
         """Return every metric as of now."""
         seen = self._board.snapshot()
         yield from _engine(seen)
-        yield from _chain(seen)
         yield from _run(seen)
         yield from _ledger(seen)
         yield from _devices(seen.devices)
@@ -68,26 +91,9 @@ class Metrics(Collector):
 def _engine(seen: Snapshot) -> Iterable[Metric]:
     about = {"version": seen.version, "address": seen.address, "chain_id": seen.chain.chain_id}
     yield InfoMetricFamily(_PREFIX.rstrip("_"), "What runs here.", value=about)
-    yield _gauge(
-        "start_time_seconds", "When the engine was started, in Unix time.", seen.started_at
-    )
-    yield _gauge("healthy", "1 where /healthz says so, else 0.", health(seen).healthy)
-    yield _gauge("paused", "1 while every device is paused, else 0.", seen.state == "paused")
-
-
-def _chain(seen: Snapshot) -> Iterable[Metric]:
-    chain = seen.chain
-    yield _gauge("node_up", "1 while the node answers, else 0.", chain.node_answers)
-    if chain.height is not None:
-        yield _gauge("chain_height", "Height of the newest block.", chain.height)
-    if chain.block_time is not None:
-        text = "Time between two blocks, as measured."
-        yield _gauge("chain_block_time_seconds", text, chain.block_time)
-    if chain.last_block_at is not None:
-        text = "When the newest block was seen, in Unix time."
-        yield _gauge("last_block_timestamp_seconds", text, chain.last_block_at)
-    if seen.balance is not None:
-        yield _gauge("balance_cpc", "Balance of the account, in CPC.", float(seen.balance))
+    for name, text, value_of in _GAUGES:
+        if (value := value_of(seen)) is not None:
+            yield GaugeMetricFamily(_PREFIX + name, text, value=float(value))
 
 
 def _run(seen: Snapshot) -> Iterable[Metric]:
@@ -113,20 +119,16 @@ def _ledger(seen: Snapshot) -> Iterable[Metric]:
 
 
 def _devices(devices: list[DeviceView]) -> Iterable[Metric]:
-    tasks = _counter("device_tasks", "Tasks computed and checked.", "device")
-    operations = _counter("device_operations", "Operations, two a multiply-add.", "device")
-    seconds = _counter("device_compute_seconds", "Time computing.", "device")
-    restarts = _counter("device_restarts", "Children lost or replaced.", "device")
+    for name, text, field in _COUNTERS:
+        counter = _counter(f"device_{name}", text, "device")
+        for device in devices:
+            counter.add_metric([device.name], getattr(device, field))
+        yield counter
     states = _labelled("device_state", "1 for the state that it is in.", "device", "state")
     for device in devices:
-        label = [device.name]
-        tasks.add_metric(label, device.tasks)
-        operations.add_metric(label, device.operations)
-        seconds.add_metric(label, device.compute_seconds)
-        restarts.add_metric(label, device.restarts)
         for state in get_args(DeviceState):
             states.add_metric([device.name, state], device.state == state)
-    yield from (tasks, operations, seconds, restarts, states)
+    yield states
     energy = _counter("device_energy_joules", "Energy since the driver was loaded.", "device")
     for device in devices:
         if device.energy is not None:
@@ -140,10 +142,6 @@ def _devices(devices: list[DeviceView]) -> Iterable[Metric]:
                 sensor.add_metric([device.name], value)
         if sensor.samples:
             yield sensor
-
-
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(_PREFIX + name, text, value=float(value))
 
 
 def _labelled(name: str, text: str, *labels: str) -> GaugeMetricFamily:

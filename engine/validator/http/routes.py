@@ -104,7 +104,7 @@ def create_app(
         openapi_extra=_OPTIONAL_TOKEN,
     )
     async def list_tasks(
-        query: Annotated[schemas.Query, Query()], request: Request
+        query: Annotated[schemas.TaskQuery, Query()], request: Request
     ) -> schemas.TaskList:
         """Tasks, the newest first."""
         handlers.limit_reads(request)

@@ -47,14 +47,14 @@ class Posted(BaseModel):
     created_at: float
 
 
-class Data(BaseModel):
-    """The result's own bytes: GET /tasks/ID/data."""
+class Blob(BaseModel):
+    """Stored bytes, by their SHA-256; a result's own are at GET /tasks/ID/data."""
 
     sha256: Digest
     size: int
 
 
-class Result(BaseModel):
+class TaskResult(BaseModel):
     """The result of a closed task.
 
     `job_payload`: what the worker was given, where it differs from the task's payload by its seed.
@@ -66,7 +66,7 @@ class Result(BaseModel):
     job_id: str
     proof: str | None
     job_payload: dict[str, Any] | None
-    data: Data | None
+    data: Blob | None
 
 
 class TaskView(BaseModel):
@@ -80,7 +80,7 @@ class TaskView(BaseModel):
     created_at: float
     reason: str | None
     payload: dict[str, Any] | None
-    result: Result | None
+    result: TaskResult | None
 
 
 class TaskList(BaseModel):
@@ -99,13 +99,6 @@ class CustomerAccount(BaseModel):
     credit: str
 
 
-class Blob(BaseModel):
-    """Stored bytes, by their SHA-256."""
-
-    sha256: Digest
-    size: int
-
-
 class FieldError(BaseModel):
     """An error in one field of a request."""
 
@@ -121,7 +114,7 @@ class Complaint(BaseModel):
     errors: list[FieldError] | None = None
 
 
-class Query(BaseModel):
+class TaskQuery(BaseModel):
     """Which tasks to list. An empty `?status=` does not filter."""
 
     model_config = ConfigDict(extra="ignore")
@@ -155,12 +148,12 @@ def show(store: Store, task: TaskRow, *, to_customer: bool = False) -> TaskView:
     )
 
 
-def _result(store: Store, task: TaskRow, job: JobRow, *, with_data: bool) -> Result:
+def _result(store: Store, task: TaskRow, job: JobRow, *, with_data: bool) -> TaskResult:
     assert job.result_hash is not None
     data = None
     if with_data and job.data is not None and job.data_size is not None:
-        data = Data(sha256=job.data, size=job.data_size)
-    return Result(
+        data = Blob(sha256=job.data, size=job.data_size)
+    return TaskResult(
         result_hash=job.result_hash,
         worker_address=job.worker_address or "",
         completed_at=task.closed_at or 0.0,

@@ -19,7 +19,7 @@ RATE_WEIGHT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class WorkerRow:
     """A worker. `rate`: multiply-adds per second, from sending a job to its result."""
 
     address: str
@@ -42,21 +42,21 @@ class Workers:
         self._policy = policy
         self._clock = clock
 
-    def find(self, address: str) -> Worker | None:
+    def find(self, address: str) -> WorkerRow | None:
         """Return the worker, if it was ever seen."""
         rows = self._database.read("SELECT * FROM workers WHERE address = ?", address)
         return _worker(rows[0]) if rows else None
 
-    def all(self) -> list[Worker]:
+    def all(self) -> list[WorkerRow]:
         """Return every worker, the last seen first."""
         rows = self._database.read("SELECT * FROM workers ORDER BY last_seen DESC")
         return [_worker(row) for row in rows]
 
-    def score(self, worker: Worker) -> float:
+    def score(self, worker: WorkerRow) -> float:
         """Return its reputation now, 0 to 1."""
         return worker.reputation.score(self._clock(), half_life=self._policy.half_life)
 
-    def saw(self, address: str, *, proven: bool) -> Worker:
+    def saw(self, address: str, *, proven: bool) -> WorkerRow:
         """Record that the worker is here, and return what is known of it."""
         now = self._clock()
         with self._database.write() as db:
@@ -101,7 +101,7 @@ class Workers:
         if pardoned == 0:
             raise BadInput(_("no worker {address!r} is banned").format(address=address[:80]))
 
-    def _set_reputation(self, known: Worker, *, good: float = 0.0, bad: float = 0.0) -> None:
+    def _set_reputation(self, known: WorkerRow, *, good: float = 0.0, bad: float = 0.0) -> None:
         new = known.reputation.after(
             now=self._clock(), half_life=self._policy.half_life, good=good, bad=bad
         )
@@ -110,9 +110,9 @@ class Workers:
             update(db, "workers", "address = ?", known.address, **values)
 
 
-def _worker(row: sqlite3.Row) -> Worker:
+def _worker(row: sqlite3.Row) -> WorkerRow:
     return from_row(
-        Worker,
+        WorkerRow,
         row,
         proven=bool(row["proven"]),
         reputation=Reputation(row["good"], row["bad"], row["standing_at"]),
