@@ -1,4 +1,4 @@
-"""Frames on their way to one peer: whoever sends one never waits for the network.
+"""Frames on their way to one peer; sending one never waits for the network.
 
 outbox = Outbox(frames=64, size=2**20)
 outbox.put(frame)                              # from the event loop's own thread

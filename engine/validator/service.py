@@ -98,7 +98,9 @@ class Service:
         self.perform(actions)
         return task
 
-    def enter(self, outbox: Outbox, fetch: Callable[[FetchData], Coroutine[Any, Any, bool]]) -> int:
+    def connected(
+        self, outbox: Outbox, fetch: Callable[[FetchData], Coroutine[Any, Any, bool]]
+    ) -> int:
         """Take a worker that has connected. `fetch` gets the data of a result from it."""
         connection = next(self._connection_ids)
         self._outboxes[connection] = outbox
@@ -106,14 +108,14 @@ class Service:
         self.perform(self.market.connected(connection))
         return connection
 
-    def leave(self, connection: int) -> None:
+    def disconnected(self, connection: int) -> None:
         """Take note that it is gone."""
         del self._outboxes[connection], self._fetch[connection]
-        self.perform(self.market.left(connection))
+        self.perform(self.market.disconnected(connection))
 
-    def hear(self, connection: int, frame: Frame) -> None:
+    def received(self, connection: int, frame: Frame) -> None:
         """Pass its frame on to the market."""
-        self.perform(self.market.heard(connection, frame))
+        self.perform(self.market.received(connection, frame))
 
     def refuse(self, connection: int, code: RefusalCode) -> None:
         """Answer a frame that cannot be used and names no job."""

@@ -53,7 +53,7 @@ class WorkerSocket:
     async def serve(self) -> None:
         """Serve until either side closes."""
         await self._socket.accept()
-        self._connection = self._service.enter(self._outbox, self._fetch)
+        self._connection = self._service.connected(self._outbox, self._fetch)
         writer = asyncio.create_task(self._write())
         reader = asyncio.create_task(self._read())
         try:
@@ -62,7 +62,7 @@ class WorkerSocket:
             for task in (writer, reader):
                 task.cancel()
             await asyncio.gather(writer, reader, return_exceptions=True)
-            self._service.leave(self._connection)
+            self._service.disconnected(self._connection)
 
     async def _write(self) -> None:
         with suppress(RuntimeError, WebSocketDisconnect):  # it is gone, as the reader will find
@@ -98,7 +98,7 @@ class WorkerSocket:
             case _:
                 if isinstance(frame, JobResult):
                     self._keep_inline(frame)
-                self._service.hear(self._connection, frame)
+                self._service.received(self._connection, frame)
 
     def _send_blob(self, asked: BlobRequest) -> None:
         """Send bytes that a job of this worker names."""

@@ -46,7 +46,7 @@ class HttpRefusal:
     detail: str
 
 
-def judge(
+def refusal_of(
     method: str, path: str, headers: Mapping[str, str], token: str | None
 ) -> HttpRefusal | None:
     """Return why this request is refused, None if it is not. Names of headers are in lower case."""
@@ -73,8 +73,8 @@ def _name_in(host: str) -> str:
         return ""
 
 
-class Guard:
-    """Middleware that passes no request on that `judge` refuses."""
+class AuthMiddleware:
+    """Middleware that passes no request on that `refusal_of` refuses."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
@@ -91,7 +91,7 @@ class Guard:
         app = self._app
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refusal = judge(scope["method"], scope["path"], headers, self._token)
+            refusal = refusal_of(scope["method"], scope["path"], headers, self._token)
             if refusal is not None:
                 challenge = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None
                 app = JSONResponse({"detail": refusal.detail}, refusal.status, challenge)

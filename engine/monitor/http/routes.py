@@ -1,7 +1,7 @@
 """The routes of a running engine.
 
 app = create_app(board, control)    # an ASGI application
-app = Guard(app, token)             # for a port; the user's own socket needs no token
+app = AuthMiddleware(app, token)             # for a port; the user's own socket needs no token
 
 /openapi.json describes them.
 """

@@ -225,9 +225,9 @@ def engine_servers(
                 return create_app(monitor, control)
 
             def make_guarded() -> Any:
-                from engine.monitor.http.auth import Guard
+                from engine.monitor.http.auth import AuthMiddleware
 
-                return Guard(make_app(), token)
+                return AuthMiddleware(make_app(), token)
 
             with ExitStack() as opened:
                 try:

@@ -2,7 +2,7 @@
 
     app = create_app(service, kinds, HttpLimits())      # /docs shows it, /openapi.json describes it
 
-Anybody may look at tasks; posting tasks and transferring bytes needs a customer's token. A body may be
+Anyone may look at tasks; posting tasks and transferring bytes needs a customer's token. A body may be
 as long and as deeply nested as a worker would take it, and without a token it must be short.
 """
 

@@ -2,7 +2,7 @@
 
     market = Market(store, kinds, Address("cpc-devnet-1", "ws://127.0.0.1:8080/worker"))
     actions = market.connected(1)               # [Send(1, Challenge(...))]
-    actions = market.heard(1, hello)            # and then jobs for it
+    actions = market.received(1, hello)            # and then jobs for it
     actions = market.tick()                     # a few times a second
 
 Its only I/O is the database's; `service.py` performs the actions. Read from top to bottom, it tells
@@ -114,7 +114,7 @@ class Market:
         challenge = Challenge(protocol=PROTOCOL, chain_id=self._address.chain_id, nonce=nonce)
         return [Send(connection_id, challenge)]
 
-    def left(self, connection_id: int) -> list[Action]:
+    def disconnected(self, connection_id: int) -> list[Action]:
         """Take note that a connection is gone."""
         connection = self.connections.remove(connection_id)
         actions: list[Action] = []
@@ -133,7 +133,7 @@ class Market:
             actions += self._send_again(connection.address)
         return actions + self._offer()
 
-    def heard(self, connection_id: int, frame: Frame) -> list[Action]:
+    def received(self, connection_id: int, frame: Frame) -> list[Action]:
         """Act on a worker's frame."""
         connection = self.connections.find(connection_id)
         if connection is None:
@@ -195,7 +195,7 @@ class Market:
         if not is_signed_by(hello.pub_key, hello.worker_address, digest, hello.signature):
             reason = "the hello's signature does not fit this validator's URL"
             return [HelloRefused(hello.worker_address), HangUp(connection.id, reason)]
-        worker = self._store.workers.saw(hello.worker_address, proven=True)
+        worker = self._store.workers.record_seen(hello.worker_address, proven=True)
         if worker.banned_at is not None:
             return [HangUp(connection.id, f"this worker is banned: {worker.ban_reason}")]
         connection.address, connection.public_key = hello.worker_address, hello.pub_key

@@ -44,9 +44,9 @@ class Settlement:
                     store.workers.credit(job.worker_address, rate=task.requirements.cost / seconds)
         actions: list[Action] = [Closed(first.task_id)]
         for job in jobs:
-            actions += self.say(job, accepted=True, reason="")
+            actions += self.send_verdict(job, accepted=True, reason="")
             self._forget_job(job)
-            actions.append(MarketJobAccepted(*named(job)))
+            actions.append(MarketJobAccepted(*names_of(job)))
         return actions
 
     def refuse(self, job: JobRow, reason: str) -> list[Action]:
@@ -60,8 +60,8 @@ class Settlement:
             if not job.guest and job.worker_address:
                 store.workers.ban(job.worker_address, reason)
                 forfeited = store.rewards.forfeit(db, job.worker_address)
-        actions: list[Action] = [MarketJobRefused(*named(job), one_line(reason), forfeited)]
-        actions += self.say(job, accepted=False, reason=reason)
+        actions: list[Action] = [MarketJobRefused(*names_of(job), one_line(reason), forfeited)]
+        actions += self.send_verdict(job, accepted=False, reason=reason)
         connection = self._connections.of_job(job.job_id)
         self._forget_job(job)
         for other in self._connections:
@@ -82,9 +82,9 @@ class Settlement:
             if blame and job.worker_address and not job.guest:
                 store.workers.blame(job.worker_address, blame)
         self._forget_job(job)
-        return [MarketJobDropped(*named(job), one_line(reason))]
+        return [MarketJobDropped(*names_of(job), one_line(reason))]
 
-    def say(self, job: JobRow, *, accepted: bool, reason: str) -> list[Action]:
+    def send_verdict(self, job: JobRow, *, accepted: bool, reason: str) -> list[Action]:
         """Send the verdict, to a worker that knows what one is."""
         connection = self._connections.of_job(job.job_id)
         if connection is None or connection.guest:
@@ -103,6 +103,6 @@ def _shares(reward: int, count: int) -> list[int]:
     return [part + rest, *[part] * (count - 1)]
 
 
-def named(job: JobRow) -> tuple[str, str, str]:
+def names_of(job: JobRow) -> tuple[str, str, str]:
     """Return task, job and worker, as events name them."""
     return job.task_id, job.job_id, job.worker_address or "a guest"

@@ -27,7 +27,7 @@ from engine.validator.market.actions import (
     Send,
 )
 from engine.validator.market.connections import Connection, Connections
-from engine.validator.market.settlement import Settlement, named
+from engine.validator.market.settlement import Settlement, names_of
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.tasks import TaskRow
@@ -82,7 +82,7 @@ class Verdicts:
         if fault is not None:
             return self.drop(job, fault, blame=SILENT)
         worker = connection.address or frame.worker_address
-        known = self._store.workers.saw(worker, proven=connection.address is not None)
+        known = self._store.workers.record_seen(worker, proven=connection.address is not None)
         if known.banned_at is not None:
             return [*self.drop(job, "its worker is banned"), HangUp(connection.id, "banned")]
         job = self._draw(job, worker, frame)
@@ -156,7 +156,7 @@ class Verdicts:
             return []  # the worker has done all that was asked of it
         if job.worker_address and not job.guest:
             self._store.workers.blame(job.worker_address, LATE_PROOF)
-        return [MarketJobEscalated(*named(job), why), *self._compute(job)]
+        return [MarketJobEscalated(*names_of(job), why), *self._compute(job)]
 
     def resume(self, job: JobRow) -> list[Action]:
         """Compute a job committed before a restart: its worker may be gone."""
@@ -312,8 +312,8 @@ class Verdicts:
         actions: list[Action] = []
         other = self._partner(job)
         for one in [job, *([other] if other is not None and other.state == "committed" else [])]:
-            actions.append(MarketJobUnchecked(*named(one), reason))
-            actions += self._settlement.say(
+            actions.append(MarketJobUnchecked(*names_of(one), reason))
+            actions += self._settlement.send_verdict(
                 one, accepted=False, reason="the validator could not check it"
             )
             actions += self.drop(one, f"it could not be checked: {reason}")

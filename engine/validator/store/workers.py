@@ -56,7 +56,7 @@ class Workers:
         """Return its reputation now, 0 to 1."""
         return worker.reputation.score(self._clock(), half_life=self._policy.half_life)
 
-    def saw(self, address: str, *, proven: bool) -> WorkerRow:
+    def record_seen(self, address: str, *, proven: bool) -> WorkerRow:
         """Record that the worker is here, and return what is known of it."""
         now = self._clock()
         with self._database.write() as db:

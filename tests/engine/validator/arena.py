@@ -184,7 +184,7 @@ class Arena:
     def leave(self, worker):
         """A worker's connection is cut."""
         del self.workers[worker.connection]
-        self.perform(self.market.left(worker.connection))
+        self.perform(self.market.disconnected(worker.connection))
 
     def post(self, payload=None, reward=1000, seconds=3600.0, customer="alice"):
         """A customer posts a task; gives its id."""
@@ -222,7 +222,7 @@ class Arena:
 
     def hear(self, worker, frames):
         for frame in frames:
-            self.perform(self.market.heard(worker.connection, frame))
+            self.perform(self.market.received(worker.connection, frame))
 
     def perform(self, actions):
         for action in actions:

@@ -376,15 +376,15 @@ def test_a_result_that_is_said_again_is_fetched_once_a_connection(arena):
     one.post(MATMUL)
     ((job, _),) = worker.jobs.values()
     said = worker.result(job, "ab" * 32, None)
-    first = one.market.heard(worker.connection, said)
-    again = [one.market.heard(worker.connection, said) for _ in range(3)]
+    first = one.market.received(worker.connection, said)
+    again = [one.market.received(worker.connection, said) for _ in range(3)]
     assert [type(action) for action in first] == [FetchData]
     assert again == [[], [], []]
     one.join(Sleeper)  # so that the next connection has another number
     one.leave(worker)
     back = one.join(Bearer, key=worker.key)
     ((job, _),) = back.jobs.values()
-    assert [type(action) for action in one.market.heard(back.connection, said)] == [FetchData]
+    assert [type(action) for action in one.market.received(back.connection, said)] == [FetchData]
 
 
 def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):

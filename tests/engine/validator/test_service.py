@@ -38,7 +38,7 @@ def committed(one):
     worker = one.join(Bearer)
     task_id = one.post(MATMUL)
     ((job, _),) = worker.jobs.values()
-    one.market.heard(worker.connection, worker.result(job, "ab" * 32, None))
+    one.market.received(worker.connection, worker.result(job, "ab" * 32, None))
     return task_id, one.store.jobs.find(job.job_id)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 
 from engine.monitor.events.protection import DevicesPaused, DevicesResumed, PauseAsked
-from engine.monitor.http.auth import Guard
+from engine.monitor.http.auth import AuthMiddleware
 from engine.monitor.http.routes import create_app
 from engine.monitor.http.server import ServerThread, listen_at
 
@@ -32,7 +32,7 @@ def served(board, token=None):
     with listen_at("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         with ServerThread(
-            listening, lambda: Guard(create_app(board, orders), token), "test"
+            listening, lambda: AuthMiddleware(create_app(board, orders), token), "test"
         ) as server:
             server.wait()
             yield f"http://127.0.0.1:{port}", orders

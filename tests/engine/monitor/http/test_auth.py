@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.monitor.http.auth import judge
+from engine.monitor.http.auth import refusal_of
 from engine.monitor.http.server import check_token, parse_address
 from engine.runtime.errors import BadInput
 
@@ -12,7 +12,7 @@ OURS = {"host": "127.0.0.1:9180", "x-cpc-engine": "1"}
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9180", "localhost", "LOCALHOST:1", "[::1]:9180"])
 def test_names_of_this_machine_are_answered_to(host):
-    assert judge("GET", "/status", {"host": host}, None) is None
+    assert refusal_of("GET", "/status", {"host": host}, None) is None
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_names_of_this_machine_are_answered_to(host):
 )
 @pytest.mark.parametrize("path", ["/", "/status", "/healthz"])
 def test_a_name_that_was_rebound_is_not(host, path):
-    refusal = judge("GET", path, {"host": host}, None)
+    refusal = refusal_of("GET", path, {"host": host}, None)
     assert refusal is not None
     assert refusal.status == 421
 
@@ -36,15 +36,15 @@ def test_a_name_that_was_rebound_is_not(host, path):
     ],
 )
 def test_another_sites_page_may_not_post(extra):
-    refusal = judge("POST", "/pause", OURS | extra, None)
+    refusal = refusal_of("POST", "/pause", OURS | extra, None)
     assert refusal is not None
     assert refusal.status == 403
 
 
 def test_a_plain_form_may_not_post():
     """A browser that says no Origin still cannot add a header to a form's request."""
-    assert judge("POST", "/pause", {"host": OURS["host"]}, None).status == 403
-    assert judge("POST", "/pause", OURS | {"origin": "http://127.0.0.1:9180"}, None) is None
+    assert refusal_of("POST", "/pause", {"host": OURS["host"]}, None).status == 403
+    assert refusal_of("POST", "/pause", OURS | {"origin": "http://127.0.0.1:9180"}, None) is None
 
 
 @pytest.mark.parametrize("path", ["/status", "/history", "/metrics", "/openapi.json", "/x"])
@@ -53,17 +53,17 @@ def test_a_plain_form_may_not_post():
 )
 def test_without_the_token_nothing_is_told(path, given):
     headers = {"host": "rig.lan:9180"} | ({} if given is None else {"authorization": given})
-    assert judge("GET", path, headers, TOKEN).status == 401
+    assert refusal_of("GET", path, headers, TOKEN).status == 401
 
 
 def test_the_token_opens_and_the_page_itself_is_open():
     headers = OURS | {"host": "rig.lan:9180", "authorization": f"Bearer {TOKEN}"}
-    assert judge("GET", "/status", headers, TOKEN) is None
-    assert judge("POST", "/pause", headers, TOKEN) is None
+    assert refusal_of("GET", "/status", headers, TOKEN) is None
+    assert refusal_of("POST", "/pause", headers, TOKEN) is None
     for path in ("/", "/page.js", "/healthz"):
-        assert judge("GET", path, {"host": "rig.lan"}, TOKEN) is None
-    assert judge("POST", "/pause", OURS, TOKEN).status == 401
-    assert judge("POST", "/pause", headers | {"origin": "http://x"}, TOKEN).status == 403
+        assert refusal_of("GET", path, {"host": "rig.lan"}, TOKEN) is None
+    assert refusal_of("POST", "/pause", OURS, TOKEN).status == 401
+    assert refusal_of("POST", "/pause", headers | {"origin": "http://x"}, TOKEN).status == 403
 
 
 @pytest.mark.parametrize(
