@@ -1,4 +1,4 @@
-"""Where what was compiled and measured for this machine is kept between starts."""
+"""The directory of compiled kernels and tuned configurations, kept between starts."""
 
 import os
 from pathlib import Path

@@ -1,13 +1,12 @@
-"""Which card is cuda:N: numbered once, by UUID, and each child process left with its own card
-alone.
+"""Number the GPUs by UUID once, and leave each child process its own GPU only.
 
     number_cards()      # in the parent, before it starts children
     pin("cuda:1")       # in the child, before CUDA starts there
 
-CUDA and nvidia-smi may count cards in different orders, and a card that falls off the bus moves all
-the numbers behind it: a child that starts again by number could then share its neighbour's card. So
-the parent writes the UUIDs into CUDA_VISIBLE_DEVICES, which its children inherit, and a child keeps
-one of them. NVML makes no CUDA context, so that the parent may ask it.
+CUDA and nvidia-smi may number GPUs in different orders, and a GPU that falls off the bus shifts the
+numbers of those behind it: a child restarted by number could then share its neighbour's GPU. So the
+parent writes UUIDs into CUDA_VISIBLE_DEVICES, which its children inherit, and a child keeps one of
+them. NVML creates no CUDA context, so the parent may use it.
 """
 
 import importlib
@@ -50,7 +49,7 @@ def visible_cards() -> list[str] | None:
 
 
 def pin(device: str) -> None:
-    """Leave this process the card of the device "cuda:N" alone, if cards are named. Before CUDA starts.
+    """Hide every GPU but that of the device "cuda:N" from this process. Call it before CUDA starts.
 
     For other devices, and for a number beyond the cards, nothing is changed.
     """

@@ -1,4 +1,4 @@
-"""Is this the task's result? Three answers: by a proof, by leaves of one's own, by computing it.
+"""Verify a task's result: by its proof, by leaves that the verifier draws, or by computing it again.
 
     check_proof(task, root, proof, least_openings=16)
     check_leaves(task, root, leaves, siblings)

@@ -4,8 +4,8 @@
     data = Data.of_file(path, sha256, size)
     data.read()  # checked against the hash, each time
 
-Small input travels with the work. Large input stays in a file and only its name travels: what a
-parent puts into a pipe must never wait for a child that hangs.
+Small input travels with the work. Large input stays in a file and only its name travels: a parent's
+write into a pipe must never wait for a child that hangs.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""What a device is to the rest of the program: a task goes in, a commitment comes out.
+"""The interface of a device: a task goes in, a commitment comes out.
 
     with open_device("auto") as device:
         commitment = device.compute(task)
 
-A new kind of device is one class that computes, and one kind of `Commitment` that can say which
-digests stand at given places of its tree, wherever that tree lies.
+A new kind of device is a subclass of `Device`, and of `Commitment`, which reads digests from its tree,
+wherever that lies.
 """
 
 from abc import ABC, abstractmethod
@@ -37,7 +37,7 @@ class Commitment(ABC):
     def siblings(self, leaves: Sequence[int]) -> bytes:
         """Siblings of any distinct leaves, in the proof's order: for a verifier's own draw.
 
-        The order of `leaves` does not matter. Raises InvalidProof where they are none of the tree's.
+        The order of `leaves` does not matter. Raises InvalidProof for leaves beyond the tree.
         """
         check_leaf_positions(self.task.leaf_count, leaves)
         return self.digests(sibling_places(self.task.leaf_count, leaves))
@@ -75,14 +75,14 @@ class Device(ABC):
         """A B^T, int32, exact, from A, m x k, and B, n x k, both int8, k <= 65,536.
 
         Raises InvalidTask for any other operands, TaskTooLarge before it allocates anything. This
-        one is right on every device and fast on none: through numpy, on the host.
+        implementation is correct for every device and fast for none: numpy on the host.
         """
         return multiply_with(reference.multiply, A, B)
 
     def prepare(self, task: Task) -> None:
         """Make everything that a task of this size needs, so that the first one takes no longer.
 
-        Raises TaskTooLarge where there is no room for it.
+        Raises TaskTooLarge.
         """
         self.compute(Task(task.seed, task.n, min(task.iterations, 2)))
 
@@ -93,7 +93,7 @@ class Device(ABC):
         return OPERATIONS
 
     def close(self) -> None:
-        """Give threads and memory back. Closing twice is no error."""
+        """Release threads and memory. May be called twice."""
         return
 
     def __enter__(self) -> Self:

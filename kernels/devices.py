@@ -1,9 +1,9 @@
-"""The one place where a device is chosen by its name.
+"""Choose and open a device by its name.
 
     open_device("auto"), open_device("cpu", threads=4), open_device("cuda:0", tier="mma")
 
-What a device needs is imported when that device is opened, and not before: whoever only checks
-proofs never loads Numba.
+A device's packages are imported when it is opened, so a process that only checks proofs never loads
+Numba.
 """
 
 import importlib.util
@@ -41,11 +41,11 @@ def open_device(
 ) -> Device:
     """Open "auto", "cpu", "reference", "cuda" or "cuda:N". `threads` is for the CPU's kernels.
 
-    "auto" is the first GPU, or the CPU where there is none. `tier` forces how the device multiplies
+    "auto" is the first GPU, or the CPU without one. `tier` forces how the device multiplies
     (`kernels.cuda.product.tiers`, `kernels.cpu.product.tiers`). Without `threads` every core that
     this process may run on is used. `progress` is called while the CPU's kernels are compiled, the
     first time on a machine. Raises DeviceUnavailable for a device or a tier that is not there,
-    KernelError for a name that is none, or for less than one thread.
+    KernelError for an unknown name or less than one thread.
     """
     if threads is not None and threads < 1:
         raise KernelError(
@@ -77,7 +77,7 @@ def cpu_operations(tier: str | None = None, progress: Progress | None = None) ->
 
 
 def chosen_devices(asked: Sequence[str]) -> tuple[str, ...]:
-    """One name a device, each once: "auto" is every GPU that there is, or the CPU."""
+    """Return each device's name once; "auto" stands for every GPU of the machine, or else the CPU."""
     if "auto" not in asked:
         return tuple(asked)
     found = [name for name in available_devices() if name.startswith("cuda:")] or ["cpu"]
@@ -90,9 +90,9 @@ def check_device_name(name: str) -> None:
         _require_cuda()
     elif name not in ("auto", "cpu", "reference"):
         raise KernelError(
-            _(
-                "there is no device {name!r}: known are auto, cpu, reference, cuda and cuda:N"
-            ).format(name=name[:40]),
+            _("there is no device {name!r}: known are auto, cpu, reference, cuda and cuda:N").format(
+                name=name[:40]
+            ),
             advice=_("On this machine: {names}.").format(names=", ".join(available_devices())),
         )
 
@@ -100,8 +100,8 @@ def check_device_name(name: str) -> None:
 def count_gpus() -> int:
     """GPUs that the NVIDIA driver shows, 0 where driver or packages are missing.
 
-    Asks the driver's list of devices and no more: whoever asks gets no CUDA context, so a parent may
-    ask and leave the cards to its children.
+    Reads the driver's list of devices and creates no CUDA context, so a parent process may call it
+    and leave the GPUs to its children.
     """
     if importlib.util.find_spec("numba_cuda") is None:
         return 0
@@ -113,7 +113,7 @@ def count_gpus() -> int:
 
 
 def _count_by_nvidia_smi() -> int:
-    """For containers that do not show the driver's files."""
+    """Count GPUs with nvidia-smi, for containers that do not show the driver's files."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return 0
@@ -132,7 +132,7 @@ def usable_cores() -> int:
 
 
 def _require_cuda() -> None:
-    """Raise DeviceUnavailable, with the mend, where the packages are not there."""
+    """Raise DeviceUnavailable, with what to install, where the CUDA packages are missing."""
     if importlib.util.find_spec("numba_cuda") is None:
         raise DeviceUnavailable(
             _("CUDA needs the package numba-cuda, which is not installed"),

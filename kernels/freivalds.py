@@ -1,4 +1,4 @@
-"""Is C = A B? Freivalds' check (Mathematical Foundations of Computer Science 1979), modulo 2^64.
+"""Freivalds' check of C = A B (Mathematical Foundations of Computer Science 1979), modulo 2^64.
 
     C r == A (B r)  for random vectors r, drawn after C was committed to
 

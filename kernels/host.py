@@ -2,7 +2,7 @@
 
 R's row i depends on A's row i and on all of B, through every iteration. So B is expanded once, and
 then each thread takes a strip of rows, expands it out of A, multiplies it as often as the task
-says, hashes its leaves and forgets it: neither A nor R is ever held whole, and threads wait for one
+says, hashes its leaves and drops it: neither A nor R is ever held whole, and threads wait for one
 another only twice. The tree stays for openings; B's memory and the strips stay for the next task.
 
 Which operations run is a value (`kernels.operations`), so that the reference and the kernels for a
@@ -82,7 +82,7 @@ class HostDevice(Device):
         return self.operations.network
 
     def close(self) -> None:
-        """End the threads, and let go of their memory."""
+        """End the threads and release their memory."""
         self._team.close()
         self._b, self._thread = None, _Kept()
 

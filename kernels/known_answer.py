@@ -1,4 +1,4 @@
-"""Does this device compute right at all? Milliseconds, before it gets work.
+"""The known-answer test: does this device compute right? It takes milliseconds, before any work.
 
 Tasks and roots are the specification's own vectors: one entry, sizes around a leaf's 256, sizes
 that no block divides, k in one block of a kernel and in two, and up to 5 iterations.
@@ -39,5 +39,5 @@ def known_answer_test(device: Device) -> None:
                     "device {name} fails the known-answer test at size {n} with {iterations}"
                     " iterations"
                 ).format(name=device.name, n=task.n, iterations=task.iterations),
-                advice=_("Do not mine with it: look at its driver, its clocks and its memory."),
+                advice=_("Do not mine with it: check its driver, its clocks and its memory."),
             )

@@ -1,4 +1,4 @@
-"""How much memory a task may take: what it needs is compared before anything is allocated."""
+"""Compare what a task needs with the memory available, before anything is allocated."""
 
 import os
 from gettext import gettext as _
@@ -11,7 +11,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def available_memory() -> int:
-    """Bytes that can be had without swapping, or, where the system does not say, all it has."""
+    """Return the bytes available without swapping, or all memory if the system does not say."""
     try:
         for line in MEMINFO.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -75,7 +75,7 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
     levels = (leaf_count - 1).bit_length()
     longest = HEADER.size + min(leaf_count, MAX_OPENINGS) * levels * DIGEST_BYTES
     if not isinstance(proof, str) or len(proof) > 2 * longest:
-        raise InvalidProof(_("the proof is no text, or too long for any number of openings"))
+        raise InvalidProof(_("the proof is not text, or is too long for any number of openings"))
     if len(proof) % 2 or not _LOWER_HEX.fullmatch(proof):
         raise InvalidProof(_("a proof is lower-case hexadecimal, two digits a byte"))
     raw = bytes.fromhex(proof)

@@ -46,7 +46,7 @@ def operands(seed: bytes) -> tuple[Operand, Operand]:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A valid task: n x n operands from 32 bytes of seed. Raises InvalidTask where it is none."""
+    """A valid task: n x n operands from 32 bytes of seed. Raises InvalidTask for any other values."""
 
     seed: bytes
     n: int

@@ -1,11 +1,11 @@
-"""Threads that share out work in phases: no phase begins before everyone has ended the one before.
+"""A team of threads that works in phases, with a barrier between two phases.
 
     with Team(4) as team:
         team.run((expand, strips), (multiply, strips))
 
-Whoever is free takes the next item. A phase of a small task is shorter than it takes to wake a
-thread that sleeps (some 0.05 ms), so everyone who waits for the others looks again and again for a
-while before it goes to sleep; a thread is woken once a run, not once a phase.
+A free thread takes the next item. A phase of a small task is shorter than it takes to wake a sleeping
+thread (some 0.05 ms), so threads spin at a barrier for a while before they sleep; a thread is woken
+once per run, not once per phase.
 """
 
 import threading
@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 
 SPIN_SECONDS = 0.001
-"""How long a thread looks for the others before it sleeps."""
+"""How long a thread spins at a barrier before it sleeps."""
 
 type Phase = tuple[Callable[[Any], None], Iterable[Any]]
-"""What is done with every item, and the items. The work lets go of the GIL, or nothing is gained."""
+"""What is done with every item, and the items. Only work that releases the GIL gains anything."""
 
 
 class Team:
@@ -32,17 +32,17 @@ class Team:
     def run(self, *phases: Phase) -> None:
         """Do all of it. An error of any thread is raised here, and later phases are left out."""
         shared = [(work, iter(list(items))) for work, items in phases]
-        meetings = [_Meeting(self.threads) for _ in phases]
+        barriers = [_SpinBarrier(self.threads) for _ in phases]
         errors: list[BaseException] = []
 
         def take_part() -> None:
-            for (work, items), meeting in zip(shared, meetings, strict=True):
+            for (work, items), barrier in zip(shared, barriers, strict=True):
                 try:
-                    for item in items:  # a list's iterator gives each item once, whoever asks
+                    for item in items:  # a list's iterator gives each item to one thread
                         work(item)
                 except BaseException as error:  # noqa: BLE001 - raised by the calling thread
                     errors.append(error)
-                meeting.wait()
+                barrier.wait()
                 if errors:
                     return
 
@@ -53,7 +53,7 @@ class Team:
             raise errors[0]
 
     def close(self) -> None:
-        """End the threads. Closing twice is no error."""
+        """End the threads. May be called twice."""
         self._pool.shutdown()
 
     def __enter__(self) -> Self:
@@ -68,8 +68,8 @@ class Team:
         self.close()
 
 
-class _Meeting:
-    """Where a number of threads wait until all of them have come."""
+class _SpinBarrier:
+    """Used once: a number of threads wait until all of them have arrived."""
 
     def __init__(self, parties: int) -> None:
         self._missing = parties
@@ -77,7 +77,7 @@ class _Meeting:
         self._complete = threading.Event()
 
     def wait(self) -> None:
-        """Come, and wait for the others."""
+        """Arrive, and wait for the others."""
         with self._lock:
             self._missing -= 1
             if not self._missing:

@@ -56,7 +56,7 @@ def check_address(text: str, prefix: str = ACCOUNT_PREFIX) -> str:
     if not is_address(text, prefix):
         raise InvalidAddress(
             _(
-                "{text!r} is no address: it must be {prefix}1 and 38 lower-case letters and"
+                "{text!r} is not an address: it must be {prefix}1 and 38 lower-case letters and"
                 " digits, the last six of which are a checksum"
             ).format(text=text, prefix=prefix),
             advice=_("Copy the address again, whole; `cpc-engine keys list` shows your own."),

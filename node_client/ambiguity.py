@@ -1,4 +1,4 @@
-"""Other readings of a signed text, and a fee that leaves none.
+"""Transactions that share a signature, and a fee that rules them out.
 
 Nothing stands between the joined numbers of a transaction's text, so one signature can fit several
 transactions:
@@ -6,7 +6,7 @@ transactions:
     amount  5000000000000000000   fee 252000000000000  nonce 3   price 12000000000  limit 21000
     amount 50000000000000000002   fee  52000000000000  nonce 31  price  2000000000  limit 21000
 
-Whoever saw the first on the chain can send the second as soon as nonce 31 comes up. The node takes
+Anyone who saw the first on the chain can send the second as soon as nonce 31 is next. The node takes
 base gas * price whatever the fee is, so the fee can be changed until no other reading is left:
 
     signed = sign_safely(draft, key, first_unspent=account.nonce, min_gas_price=1_000)
@@ -113,8 +113,8 @@ def sign_safely(
     receiver gets less, but they never come on top of it.
 
     Raises InvalidTransaction for a draft that the node would refuse or drop, and
-    AmbiguousTransaction, with advice, where no fee helps; its `waiting_helps` says whether time
-    will mend it.
+    AmbiguousTransaction, with advice, where no fee helps; its `waiting_helps` says whether
+    waiting fixes it.
     """
     _check(draft, key, first_unspent, min_gas_price)
     draft = draft.model_copy(update={"pub_key": key.public_key})
@@ -307,7 +307,7 @@ def _check_result(draft: Transaction) -> None:
             _("the payload must hold the fields of a ComputeResult, no others")
         )
     if _UUID.fullmatch(result.task_id) is None:
-        raise InvalidTransaction(_("task_id is no UUID in lower-case hex with hyphens"))
+        raise InvalidTransaction(_("task_id is not a UUID in lower-case hex with hyphens"))
     if re.fullmatch(r"[0-9a-f]{64}", result.result_hash) is None:
         raise InvalidTransaction(_("result_hash is not 64 lower-case hex digits, without 0x"))
     if _HEX.fullmatch(result.proof) is None or _HEX.fullmatch(result.signature) is None:

@@ -79,7 +79,7 @@ class Block(BaseModel):
         return EMPTY_TX_ROOT if root is None else root.hex()
 
     def compute_root(self) -> str:
-        """Merkle root of the results that the block holds, "" where there is none."""
+        """Merkle root of the results that the block holds, "" without results."""
         root = merkle_root(
             [
                 bytes.fromhex(tx.compute_result().hash())

@@ -1,7 +1,7 @@
 """Every error of this wing, as one tree.
 
     NodeClientError
-    ├── InvalidData            a value that is no address, key, hash, amount, ...
+    ├── InvalidData            a value that is not a valid address, key, hash, amount, ...
     │   ├── InvalidAddress
     │   ├── InvalidKey
     │   ├── InvalidTransaction
@@ -17,7 +17,7 @@
     │   ├── NotFound           HTTP 404
     │   ├── WrongChain         the node serves another chain than the one that was pinned
     │   └── BadResponse        garbage, half a body, too long, a redirect, a wrong hash
-    └── Refused                `/tx/send` said no
+    └── Refused                the node rejected the transaction
         ├── InsufficientBalance
         ├── GasPriceTooLow
         ├── GasLimitTooLow
@@ -70,7 +70,7 @@ class InvalidTransaction(InvalidData):
 
 
 class AmbiguousTransaction(InvalidTransaction):
-    """The signed text has another reading that the node would take.
+    """The signed text fits another transaction that the node would accept.
 
     `waiting_helps`: only because nonces below the draft's own are not spent yet, so that the same
     draft passes once the transactions before it are in blocks.
@@ -110,7 +110,7 @@ class KeyExists(KeystoreError):
 class WrongPassphrase(KeystoreError):
     """The passphrase does not open the key file."""
 
-    advice = _("Try again; there is no way to recover a passphrase.")
+    advice = _("Try again; a passphrase cannot be recovered.")
 
 
 class NodeError(NodeClientError):
@@ -152,13 +152,13 @@ class WrongChain(NodeError):
 
 
 class BadResponse(NodeError):
-    """The node answered something that is no valid answer to the question."""
+    """The node's response is not a valid answer to the request."""
 
     advice = _("Check that the URL is a ComputeChain node's; if it is, use another one.")
 
 
 class Refused(NodeClientError):
-    """The node took the request and said no.
+    """The node received the transaction and rejected it.
 
     `reason` holds its own words; `given` and `least` the numbers that stand in them, if any: what
     the transaction has, and the least that the node takes.
@@ -225,7 +225,7 @@ class PublicKeyMismatch(Refused):
 
 
 class AlreadyInPool(Refused):
-    """This very transaction waits in the mempool already: as good as a success."""
+    """The same transaction is in the mempool already, which counts as success."""
 
     advice = _("Nothing to do: it waits for a block.")
 
@@ -237,7 +237,7 @@ class NonceTooLow(Refused):
 
 
 class Malformed(Refused):
-    """The body has the wrong shape (422), or broke the node (400)."""
+    """The node rejected the body's format (422), or failed on it (400)."""
 
     advice = _("Update cpc-engine: its idea of a transaction differs from the node's.")
 
@@ -245,4 +245,4 @@ class Malformed(Refused):
 class UnknownRefusal(Refused):
     """A reason that this program does not know."""
 
-    advice = _("Ask whoever runs the node what it means; cpc-engine may have to be updated.")
+    advice = _("Ask the node's operator what it means; cpc-engine may need an update.")

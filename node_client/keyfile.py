@@ -1,11 +1,11 @@
-"""One key file: what stands in it, in the clear (as cpc-cli writes it) or encrypted.
+"""The content of a key file, in plain text (as cpc-cli writes it) or encrypted.
 
     {"name", "address", "public_key", "private_key", "created_at"}
     {"name", "address", "public_key", "created_at", "crypto": {...}}
 
 `crypto` holds the 32 bytes of the private key under AES-256-GCM; its key comes from the passphrase
-(UTF-8 of the NFC form) through scrypt, and address and public key are authenticated with it. Only
-bytes and values in here; `keystore` has the directory.
+(UTF-8 of the NFC form) through scrypt, and address and public key are authenticated with it. This
+module handles bytes and values only; `keystore` has the directory.
 
 What goes wrong with a file is returned as a `KeyFileProblem`, not raised: an exception would carry the
 frames that hold the secret, and JSONDecodeError even the whole text, into a traceback.
@@ -52,7 +52,7 @@ class ScryptCost:
     p: int = 1
 
     def is_acceptable(self) -> bool:
-        """Whether the parameters are valid, and cost no more than a person would wait for."""
+        """Whether the parameters are valid, within MOST_MEMORY and MOST_WORK."""
         positive = self.n > 1 and self.n & (self.n - 1) == 0 and self.r > 0 and self.p > 0
         return (
             positive
@@ -64,7 +64,7 @@ class ScryptCost:
 
 @dataclass(frozen=True, slots=True)
 class KeyFileProblem:
-    """Why a key file cannot be used, in words that quote nothing of it."""
+    """Why a key file cannot be used. The reason quotes nothing of the file."""
 
     kind: Literal["broken", "passphrase"]
     reason: str
@@ -115,7 +115,7 @@ class KeyFile:
         return f"KeyFile({self.address})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key file does not leave its process")
+        raise TypeError("a key file cannot be pickled")
 
 
 def plaintext_document(name: str, key: PrivateKey, created_at: str) -> Secret[bytes]:
@@ -175,9 +175,9 @@ def parse(raw: bytes) -> KeyFile | KeyFileProblem:
     try:
         fields = json.loads(raw.decode())
     except (ValueError, RecursionError):
-        return KeyFileProblem("broken", _("it is no JSON"))
+        return KeyFileProblem("broken", _("it is not valid JSON"))
     if not isinstance(fields, dict):
-        return KeyFileProblem("broken", _("it is no JSON object"))
+        return KeyFileProblem("broken", _("it is not a JSON object"))
     name, address, public_key = (fields.get(part) for part in ("name", "address", "public_key"))
     if not (isinstance(name, str) and isinstance(address, str) and isinstance(public_key, str)):
         return KeyFileProblem("broken", _("name, address or public_key is missing"))
@@ -191,7 +191,9 @@ def parse(raw: bytes) -> KeyFile | KeyFileProblem:
         return KeyFile(name, address, public_key.lower(), created_at, encrypted_key=encrypted_key)
     key = _key_of(fields.get("private_key"))
     if key is None:
-        return KeyFileProblem("broken", _("its private_key is no secp256k1 key of 64 hex digits"))
+        return KeyFileProblem(
+            "broken", _("its private_key is not a secp256k1 key of 64 hex digits")
+        )
     if key.public_key != public_key.lower() or key.address != address:
         return KeyFileProblem("broken", _("its private key does not belong to its address"))
     return KeyFile(name, address, key.public_key, created_at, key=key)

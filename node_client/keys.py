@@ -76,7 +76,7 @@ class PrivateKey:
         return f"PrivateKey({self.address})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a private key does not leave its process")
+        raise TypeError("a private key cannot be pickled")
 
 
 def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
@@ -87,7 +87,7 @@ def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
     except (ValueError, BadSignatureError, BadDigestError, MalformedPointError, MalformedSignature):
         return False
     except TypeError:
-        # Whoever has the key can choose r so that the sum is the point at infinity, on which the
+        # The key's owner can choose r so that the sum is the point at infinity, on which the
         # library stumbles: it has no x.
         return False
 
@@ -108,6 +108,6 @@ def recovered_public_keys(digest: bytes, signature: str) -> list[str]:
         )
         return [key.to_string("compressed").hex() for key in keys]
     except (ValueError, AssertionError, MalformedPointError, SquareRootError):
-        return []  # r is no x of the curve, most likely
+        return []  # r is not an x coordinate of the curve, most likely
     except TypeError:
         return []  # the key would be the point at infinity

@@ -136,7 +136,7 @@ class Keystore:
             return found.key
         if passphrase is None:
             raise KeystoreError(
-                _("key '{name}' is encrypted, and there is no passphrase").format(name=name),
+                _("key '{name}' is encrypted, and no passphrase was given").format(name=name),
                 advice=_("Use --passphrase-file, or CPC_PASSPHRASE."),
             )
         opened = found.decrypt(Secret(passphrase()))
@@ -214,7 +214,7 @@ class Keystore:
 
     @contextlib.contextmanager
     def _os_errors_explained(self, path: Path) -> Iterator[None]:
-        """Tell of a failing file system in the keystore's own terms."""
+        """Raise the file system's errors as KeystoreErrors about this key."""
         try:
             yield
         except FileNotFoundError:
@@ -288,7 +288,7 @@ def _parse_file(path: Path) -> KeyFile | KeyFileProblem:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return KeyFileProblem("broken", _("it is no regular file"))
+            return KeyFileProblem("broken", _("it is not a regular file"))
         raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
         return KeyFileProblem("broken", _("it is too large for a key file"))
@@ -326,7 +326,7 @@ def _temporary(path: Path, document: Secret[bytes]) -> Iterator[Path]:
             file.flush()
             os.fsync(file.fileno())
         if temporary.read_bytes() != document.reveal():
-            raise OSError(errno.EIO, _("the file system gave other bytes back than were written"))
+            raise OSError(errno.EIO, _("the file system returned other bytes than were written"))
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

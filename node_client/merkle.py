@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes | None:
-    """Root of 32-byte leaves in order; one leaf is its own root; None where there is none."""
+    """Root of 32-byte leaves in order; one leaf is its own root; None without leaves."""
     if not leaves:
         return None
     level = list(leaves)

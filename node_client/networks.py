@@ -36,7 +36,7 @@ def parse_cpc(text: str) -> int:
     """Units in a decimal amount of CPC, such as "100" or "0.25". Exact; raises InvalidData."""
     wrong = InvalidData(
         _(
-            "{text!r} is no amount of CPC: write a positive decimal number with at most 18 decimals"
+            "{text!r} is not an amount of CPC: write a positive decimal number with at most 18 decimals"
         ).format(text=text),
     )
     if not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", text):

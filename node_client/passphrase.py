@@ -75,7 +75,7 @@ def _from_file(file: Path) -> str:
         raw = b""
     passphrase = _decoded(raw)
     if not reason and (passphrase is None or len(raw) > LONGEST):
-        reason = _("its first line is no UTF-8 text of at most {LONGEST} bytes").format(
+        reason = _("its first line is not UTF-8 text of at most {LONGEST} bytes").format(
             LONGEST=LONGEST
         )
     elif not reason and not passphrase:

@@ -26,7 +26,7 @@ from node_client.transport import SMALL_BODY, HttpNode, HttpResponse
 def get[T](node: HttpNode, path: str, parse: Callable[[Any], T], *, limit: int = SMALL_BODY) -> T:
     """Ask for `path`, and return what `parse` makes of the JSON of at most `limit` bytes.
 
-    `parse` raises ValueError or InvalidData for JSON that is no answer. Raises NodeError.
+    `parse` raises ValueError or InvalidData for JSON that is not a valid answer. Raises NodeError.
     """
     return _parsed(_ok_body(node.exchange("GET", path, limit=limit), node), node, parse)
 

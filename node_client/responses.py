@@ -72,10 +72,12 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError:
-        raise ValueError(_("it is no UTF-8")) from None
+        raise ValueError(_("it is not valid UTF-8")) from None
     except json.JSONDecodeError as error:
         raise ValueError(
-            _("it is no JSON ({msg} at character {pos})").format(msg=error.msg, pos=error.pos)
+            _("it is not valid JSON ({msg} at character {pos})").format(
+                msg=error.msg, pos=error.pos
+            )
         ) from None
     except RecursionError:
         raise ValueError(_("it is nested too deeply")) from None
@@ -93,4 +95,4 @@ def reason_of(error: Exception) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(_("{name} is no JSON").format(name=name))
+    raise ValueError(_("{name} is not valid JSON").format(name=name))

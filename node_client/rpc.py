@@ -1,4 +1,4 @@
-"""The RPC client: questions to one of several nodes, and answers that were checked.
+"""The RPC client: requests to one of several nodes, and checked responses.
 
     client = NodeClient(["http://localhost:8000"])
     status, tip = client.latest_block()
@@ -94,8 +94,8 @@ class NodeClient:
 
         `genesis`: hash of the chain's first block; a node that has another one raises WrongChain
         and is left. `stale_after`: seconds without a new block after which the highest node is
-        looked for. `sleep` is given the pauses between retries. Raises InvalidData for a URL that
-        is none.
+        looked for. `sleep` is given the pauses between retries. Raises InvalidData for an
+        invalid URL.
         """
         if isinstance(urls, str) or not urls:
             raise InvalidData(_("at least one node's URL is needed, in a list"))
@@ -200,9 +200,9 @@ class NodeClient:
         return self._ask(partial(get, path=f"/tx/{tx_hash}/receipt", parse=parse))
 
     def send(self, tx: Transaction) -> str:
-        """Hand a signed transaction in and give its hash. `received` is no promise: see NODE.md.
+        """Send a signed transaction and return its hash. `received` is not a promise: see NODE.md.
 
-        Raises Refused (AlreadyInPool, which is as good as a success, among them), or NodeError. A
+        Raises Refused (AlreadyInPool, which counts as success, among them), or NodeError. A
         NodeUnreachable whose `nothing_sent` is False, and a BadResponse, leave it open whether the
         transaction arrived; the same bytes can be sent again.
         """
@@ -302,4 +302,4 @@ def _rank(failure: NodeClientError) -> int:
 
 def _check_height(height: int) -> None:
     if not 0 <= height < 2**63:
-        raise InvalidData(_("{height} is no height of a block").format(height=height))
+        raise InvalidData(_("{height} is not a block height").format(height=height))

@@ -23,4 +23,4 @@ class Secret[T]:
         return "Secret(...)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret does not leave its process")
+        raise TypeError("a secret cannot be pickled")

@@ -124,13 +124,13 @@ class Transaction(BaseModel):
         return verify_digest(self.pub_key, self.digest(), self.signature)
 
     def compute_result(self) -> ComputeResult:
-        """The payload of a SUBMIT_RESULT. Raises InvalidTransaction where it is none."""
+        """The payload of a SUBMIT_RESULT. Raises InvalidTransaction if it is not one."""
         try:
             return ComputeResult.model_validate(self.payload)
         except ValueError:
             raise InvalidTransaction(
                 _(
-                    "the payload is no ComputeResult: task_id, worker_address, result_hash,"
+                    "the payload is not a ComputeResult: task_id, worker_address, result_hash,"
                     " proof and signature must be there as strings, nonce as an integer"
                 )
             ) from None

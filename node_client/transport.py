@@ -42,7 +42,7 @@ class HttpNode:
     def __init__(self, url: str, *, timeout: tuple[float, float], total: float) -> None:
         """`timeout`: seconds for a connection and for each read; `total`: for a whole exchange.
 
-        Raises InvalidData for a URL that is no http or https URL.
+        Raises InvalidData unless it is an http or https URL.
         """
         parts = _checked(url)
         self._base = urlunsplit(parts)
@@ -153,7 +153,7 @@ class HttpNode:
         # RemoteDisconnected is a bad status line, too: no answer at all, rather than a wrong one.
         if _is_among(causes, ConnectionError, requests.exceptions.ProxyError):
             return self._unreachable(_strerror(causes) or _("it broke the connection off"))
-        return BadResponse(_("{name} answered something that is no HTTP").format(name=self.name))
+        return BadResponse(_("{name} sent a response that is not HTTP").format(name=self.name))
 
     def _unreachable(self, reason: str, *, nothing_sent: bool = False) -> NodeUnreachable:
         return NodeUnreachable(
@@ -189,7 +189,7 @@ def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port  # raises where it is no port
+        _ = parts.port  # raises for an invalid port
     except ValueError:
         _refuse(url)
     if not fine or parts.query or parts.fragment or not url.isprintable() or " " in url:
@@ -200,7 +200,7 @@ def _checked(url: str) -> SplitResult:
 def _refuse(url: str) -> NoReturn:
     shown = url.rpartition("@")[2][:100]
     raise InvalidData(
-        _("{shown!r} is no URL of a node").format(shown=shown),
+        _("{shown!r} is not a node's URL").format(shown=shown),
         advice=_("Write it as http://HOST:PORT or https://HOST, such as http://localhost:8000."),
     ) from None
 

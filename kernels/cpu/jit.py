@@ -145,7 +145,7 @@ class _DiskCache(NullCache):  # type: ignore[misc]
         return CompileResult._rebuild(target_context, *pickle.loads(code))  # noqa: S301 - our own
 
     def save_overload(self, sig: Any, cres: Any) -> None:
-        """Write the file, whole or not at all; a disk that cannot be written is no error."""
+        """Write the file, whole or not at all; a disk that cannot be written is not an error."""
         if cres.library.has_dynamic_globals:
             raise AssertionError(f"{self._name} holds an address: it cannot be kept")
         code = dumps(cres._reduce())

@@ -90,7 +90,7 @@ class CudaDevice(Device):
             self._graph = None
 
     def graph(self, task: Task, config: tiers.TileConfig | None = None) -> TaskGraph:
-        """A graph of this task's size, for whoever wants several at work; close it.
+        """Return a graph of this task's size, for running several at a time; close it.
 
         Raises TaskTooLarge before it allocates anything.
         """

@@ -63,7 +63,7 @@ class DeviceBuffer:
         self.address = int(check(cu.cuMemAlloc(max(size, 16))))
 
     def close(self) -> None:
-        """Give it back. Closing twice is no error."""
+        """Release it. May be called twice."""
         if self.address:
             cu.cuMemFree(self.address)
             self.address = 0
@@ -112,7 +112,7 @@ class PinnedBuffer:
         self.array: NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
 
     def close(self) -> None:
-        """Give it back. Closing twice is no error."""
+        """Release it. May be called twice."""
         if self.address:
             cu.cuMemFreeHost(self.address)
             self.address = 0
@@ -219,7 +219,7 @@ class Graph:
         check(cu.cuGraphExecKernelNodeSetParams(self.executable, self._first, self._parameters))
 
     def close(self) -> None:
-        """Give it back. Closing twice is no error."""
+        """Release it. May be called twice."""
         if self.executable is not None:
             cu.cuGraphExecDestroy(self.executable)
             cu.cuGraphDestroy(self._graph)

@@ -1,4 +1,4 @@
-"""The one file that knows how machine instructions get into a numba.cuda kernel.
+"""Inline PTX in numba.cuda kernels; no other file knows how it is done.
 
     mul_hi = instruction("mul.hi.u32 $0, $1, $2;", U32, [U32, U32], meaning=lambda a, b: ...)
 
@@ -8,13 +8,12 @@
 
 numba.cuda lets an `intrinsic` emit LLVM code, and LLVM takes assembly text with a constraint string
 (LLVM Language Reference, "Inline Assembler Expressions"; PTX ISA for the instructions themselves).
-Whoever moves this project to another compiler (numba-cuda-mlir, numba-hip) rewrites this file
-alone: the kernels use `instruction` and `operation`, and inside an operation only what `Code`
-offers.
+To move to another compiler (numba-cuda-mlir, numba-hip), rewrite this file alone: kernels use
+`instruction` and `operation`, and inside an operation only what `Code` offers.
 
-Under the CUDA simulator (NUMBA_ENABLE_CUDASIM=1) there is no machine: an instruction that says what
-it means in Python is that Python function there, so that kernels made of such instructions run
-without a GPU; one that does not say it raises when it is called.
+Under the CUDA simulator (NUMBA_ENABLE_CUDASIM=1) an instruction with a `meaning` is that Python
+function, so kernels made of such instructions run without a GPU. One without raises when it is
+called.
 """
 
 from collections.abc import Callable, Sequence

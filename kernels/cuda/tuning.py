@@ -5,8 +5,8 @@
 
 The file is `tuned.json` in CPC_CACHE, or in `cpc-engine` below XDG_CACHE_HOME (~/.cache). Its
 entries say for which card, driver and packages they were measured; others are not looked at. A file
-that cannot be read is as good as none, one that cannot be written is a loss of seconds at the next
-start: neither stops anything. CPC_TUNE=0 (`--no-tune`) takes those that bench/RESULTS.md was
+that cannot be read counts as empty; one that cannot be written costs seconds at the next start.
+Neither is an error. CPC_TUNE=0 (`--no-tune`) takes those that bench/RESULTS.md was
 measured with.
 """
 

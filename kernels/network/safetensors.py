@@ -35,7 +35,7 @@ def decode(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata. Raises InvalidNetwork for anything that is not exactly such a file."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, len(content) - 8):
-        raise InvalidNetwork(_("this is no safetensors file: its header's length is wrong"))
+        raise InvalidNetwork(_("this is not a safetensors file: its header's length is wrong"))
     header = _read_json(content[8 : 8 + length])
     metadata = header.pop("__metadata__", {})
     if not _is_text_map(metadata):
@@ -98,15 +98,15 @@ def read_json_object(text: bytes | str, what: str) -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        raise InvalidNetwork(_("{what} is no JSON").format(what=what)) from error
+        raise InvalidNetwork(_("{what} is not valid JSON").format(what=what)) from error
     if not isinstance(value, dict):
-        raise InvalidNetwork(_("{what} is no JSON object").format(what=what))
+        raise InvalidNetwork(_("{what} is not a JSON object").format(what=what))
     return value
 
 
 def _read_json(text: bytes) -> dict[str, Any]:
     if not text.startswith(b"{"):
-        raise InvalidNetwork(_("this is no safetensors file: its header is no JSON object"))
+        raise InvalidNetwork(_("this is not a safetensors file: its header is not a JSON object"))
     return read_json_object(text, _("the header"))
 
 

@@ -1,10 +1,10 @@
-"""What a child can be given besides a chain's task: a piece of work that knows how to run itself.
+"""Work for a child process besides a chain's task: a value that knows how to run and how to be checked.
 
     outcome = work.run(device)  # in the child
     work.check(outcome)         # in the parent
 
-A `DeviceWork` is a frozen value that can be pickled: it goes to the child as it is. Whatever comes
-back is checked by the parent, which trusts no device.
+A `DeviceWork` is a frozen value that can be pickled, so it goes to the child as it is. The parent
+checks what comes back and trusts no device.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from kernels.device import Device
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the work came to."""
+    """The result of a piece of work."""
 
     result_hash: bytes
     """32 bytes: the commitment to the result."""
     proof: str | None = None
     """Lower-case hex, where this kind of work has a proof."""
     data: bytes | None = None
-    """The result itself, where somebody may want it."""
+    """The result itself, where it was asked for."""
 
 
 class DeviceWork(Protocol):
@@ -30,7 +30,7 @@ class DeviceWork(Protocol):
 
     @property
     def cost(self) -> int:
-        """Multiply-adds: what a deadline is reckoned from."""
+        """Multiply-adds: deadlines are calculated from it."""
 
     @property
     def bytes_needed(self) -> int:
@@ -40,4 +40,4 @@ class DeviceWork(Protocol):
         """Do it. Raises TaskTooLarge before anything is allocated, or another KernelError."""
 
     def check(self, outcome: Outcome) -> None:
-        """Raise WrongResult (or InvalidProof) where this outcome is none; far cheaper than `run`."""
+        """Raise WrongResult or InvalidProof for a wrong outcome; far cheaper than `run`."""

@@ -1,13 +1,13 @@
 """Work whose result is committed to by a tree, so that any leaf of it can be asked for later.
 
     outcome = work.run(device)
-    work.check(outcome)                                   # cheap, by whoever asked for the work
+    work.check(outcome)                                   # cheap, by the process that asked for it
     opening = Opening(work, outcome.result_hash, leaves)  # leaves drawn after the commitment
     work.check_leaves(outcome.result_hash, leaves, opening.run(device).data)
 
-The trees of a device's last results are kept (`KeptTrees`), so that an opening that comes soon costs
-next to nothing. Where the tree is gone, the device another, or the process a new one, the opening
-computes the work again: that costs the one who answers, never the one who asks.
+The trees of a device's last results are kept (`KeptTrees`), so an opening that is asked for soon costs
+almost nothing. If the tree is gone, or the device or process is another one, the opening computes the
+work again: the cost is the worker's, never the verifier's.
 """
 
 from abc import ABC, abstractmethod
@@ -105,7 +105,7 @@ class CommittedWork(ABC):
         return outcome
 
     def opening(self, result_hash: bytes, leaves: Sequence[int]) -> "Opening":
-        """The work of opening these leaves of a result that was handed in."""
+        """Return the work of opening these leaves of a result that was submitted."""
         return Opening(self, result_hash, tuple(leaves))
 
 
@@ -118,7 +118,7 @@ class Opening:
     leaves: tuple[int, ...]
 
     may_be_free: ClassVar[bool] = True
-    """Its cost is what it takes at most: nobody learns a device's pace from it."""
+    """Its cost is an upper bound: a device's speed cannot be measured by it."""
 
     @property
     def cost(self) -> int:
@@ -137,11 +137,11 @@ class Opening:
             return Outcome(self.result_hash, data=tree.siblings(self.leaves))
         outcome, tree = self.work.compute(device)
         if outcome.result_hash != self.result_hash:
-            raise WrongResult(_("computed again, the result is another one"))
+            raise WrongResult(_("computed again, the work has a different result"))
         return Outcome(self.result_hash, data=tree.siblings(self.leaves))
 
     def check(self, outcome: Outcome) -> None:
-        """Raise unless the siblings lead from the right leaves to the result that was handed in."""
+        """Raise unless the siblings lead from the right leaves to the result that was submitted."""
         if outcome.result_hash != self.result_hash or outcome.data is None:
-            raise WrongResult(_("the opening is not of the result that was handed in"))
+            raise WrongResult(_("the opening is not of the result that was submitted"))
         self.work.check_leaves(self.result_hash, self.leaves, outcome.data)

@@ -6,7 +6,7 @@
 
 Block `height` is due at genesis_time + height * block_time. Nothing here runs by itself: the
 server's thread calls `produce_if_due`, a test calls `produce`. All methods may be called from any
-thread. Blocks and receipts are kept in memory for ever: this is no node for months.
+thread. Blocks and receipts are kept in memory for ever: it is not meant to run for months.
 """
 
 import math
@@ -60,7 +60,7 @@ class Chain:
         Raises InvalidData.
         """
         if network not in NETWORKS:
-            raise InvalidData(f"{network!r} is no network: there are {', '.join(NETWORKS)}")
+            raise InvalidData(f"unknown network {network!r}: there are {', '.join(NETWORKS)}")
         if not (math.isfinite(block_time) and block_time > 0):
             raise InvalidData(f"a block time is a positive number of seconds, not {block_time}")
         self.chain_id = chain_id

@@ -90,7 +90,7 @@ def plan(
     """
     for kind in kinds:
         if kind not in KINDS:
-            raise InvalidData(f"{kind!r} is no fault: there are {', '.join(KINDS)}")
+            raise InvalidData(f"unknown fault {kind!r}: there are {', '.join(KINDS)}")
     if not kinds:
         raise InvalidData("chaos needs at least one kind of fault")
     dice = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret

@@ -89,7 +89,7 @@ class Faults:
         try:
             kind = Lie(kind)
         except ValueError:
-            raise InvalidData(f"{kind!r} is no lie: there are {', '.join(Lie)}") from None
+            raise InvalidData(f"unknown lie {kind!r}: there are {', '.join(Lie)}") from None
         with self._lock:
             self._lie, self._lie_times, self._lie_path = kind, times, path
 

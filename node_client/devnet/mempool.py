@@ -180,4 +180,4 @@ def _check_can_be_sent(tx: Transaction) -> None:
         json.dumps(tx.to_json(), ensure_ascii=False).encode()
         json.dumps(tx.payload, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise InvalidTransaction(f"a block with this payload is no JSON: {error}") from None
+        raise InvalidTransaction(f"a block with this payload is not valid JSON: {error}") from None

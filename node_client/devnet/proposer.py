@@ -1,7 +1,7 @@
 """The devnet's proposer: puts a block together and signs it.
 
 `pq_signature` is the proposer's ECDSA signature (r || s, hex) over the 32 bytes of the block's
-hash; all real blocks in `tests/vectors/blocks.json` bear that out (see Block.signature_fits).
+hash; all real blocks in `tests/vectors/blocks.json` confirm it (see Block.signature_fits).
 """
 
 from collections.abc import Sequence

@@ -184,7 +184,7 @@ class DevnetServer:
 
 
 class _AbruptServer(uvicorn.Server):
-    """Cuts its connections when it stops, instead of waiting for whoever is at the other end."""
+    """Cuts its connections when it stops, instead of waiting for its clients."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop serving."""

@@ -140,7 +140,7 @@ def _pipelined(output: str, checked: bool, rows: int, stages: int) -> Any:
             if reads == stages * stage_bytes:
                 reads = int32(0)
             # The next stage is there for this thread's copies, then for those of all. (After the last
-            # tile this reads what nobody uses.)
+            # tile this reads fragments that are not used.)
             wait()
             cuda.syncthreads()
             a0, b0 = load_matrices(int32(from_a + reads)), load_matrices(int32(from_b + reads))

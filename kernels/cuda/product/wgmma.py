@@ -150,7 +150,7 @@ def build(
 
     @cuda.jit(device=True)
     def give_back(barrier: Any) -> None:
-        """The buffer was read: tell whoever writes into it."""
+        """Tell the producer that the buffer was read."""
         if paired:
             barrier_arrive_at(barrier, int32(0))
             barrier_arrive_at(barrier, int32(1))
@@ -237,7 +237,7 @@ def build(
         rank = int32(0)
         if paired:
             rank = cluster_rank()
-            cluster_wait()  # nobody arrives at a barrier that is not set up
+            cluster_wait()  # no thread arrives at a barrier before it is set up
         tile = int32(cuda.blockIdx.x) >> pairs
         step = int32(cuda.gridDim.x) >> pairs
         tiles = int32(down * across)

@@ -90,8 +90,8 @@ def test_verify_sets_its_own_least_number_of_openings(cli, vectors):
         (f"verify --seed {HASH} --result-hash xyz --full", "64 lower-case hex"),
         ("keys show nobody", "nobody"),
         ("keys add ../evil", "name"),
-        ("tx send nowhere 1 --from nobody", "no address"),
-        (f"tx send --from nobody {ADDRESS} -- -5", "no amount"),
+        ("tx send nowhere 1 --from nobody", "not an address"),
+        (f"tx send --from nobody {ADDRESS} -- -5", "not an amount"),
         (f"tx send {ADDRESS} 1e400 --from nobody", "amount"),
         (f"tx submit-result --task-id 1 --result-hash {HASH} --from nobody", "UUID"),
         (
