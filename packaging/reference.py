@@ -1,9 +1,11 @@
-"""The reference of the commands, made from the commands: docs/commands.md and the man page.
+"""The reference, from the commands: docs/commands.md, the man page, tables in docs/configuration.md.
 
-python packaging/reference.py            # write both
-python packaging/reference.py --check    # 1 where one of them is not what the commands say
+python packaging/reference.py            # write all of them
+python packaging/reference.py --check    # 1 if one of them is not what the commands say
+python packaging/reference.py --only docs/configuration.md
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -16,10 +18,13 @@ from engine import __version__
 from engine.cli.app import program
 from engine.cli.config.command_tree import HELP_NAMES, options_of, variable_of, walk
 from engine.cli.config.command_tree import Path as Words
+from engine.cli.config.groups import flag_of, groups_of
+from engine.runtime.settings import Setting, declared
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "commands.md"
 MAN = ROOT / "packaging" / "man" / "cpc-engine.1"
+CONFIGURATION = ROOT / "docs" / "configuration.md"
 EXIT_CODES = {
     0: "Done.",
     1: "Checked and found wrong.",
@@ -153,10 +158,84 @@ def _roff(text: str) -> str:
     return "\\&" + escaped if escaped.startswith((".", "'")) else escaped
 
 
+def configuration(root: TyperGroup) -> str:
+    """Return docs/configuration.md with its tables made anew; all else of it is written by hand."""
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    for name, lines in (
+        ("variables", list(_variables(root))),
+        ("live", [f"* `{key}`" for key in _live(root)]),
+        ("settings", list(_settings(root))),
+    ):
+        begin, end = f"<!-- {name}: made by make reference -->", f"<!-- {name}: end -->"
+        before, _begin, rest = text.partition(begin)
+        _old, _end, after = rest.partition(end)
+        text = "\n".join([before + begin, "", *lines, "", end + after])
+    return text
+
+
+def _declared(root: TyperGroup) -> Iterator[tuple[Words, type, str, Setting, object]]:
+    """Yield each command's settings: its words, their group, key, declaration and default."""
+    for words, command in walk(root):
+        for group in groups_of(command.callback).values():
+            for field, told in declared(group):
+                key = flag_of(field, told).lstrip("-")
+                yield words, type(group), key, told, getattr(group, field.name)
+
+
+def _variables(root: TyperGroup) -> Iterator[str]:
+    yield from ("| Variable | Option | What it sets |", "| --- | --- | --- |")
+    own = {told.variable: (key, told) for _, _, key, told, _ in _declared(root) if told.variable}
+    for variable, (key, told) in own.items():
+        yield f"| `{variable}` | `--{key}` | {_cell(_plain(told.help))} |"
+
+
+def _live(root: TyperGroup) -> list[str]:
+    return [key for words, _, key, told, _ in _declared(root) if words == ("mine",) and told.live]
+
+
+def _settings(root: TyperGroup) -> Iterator[str]:
+    commands: dict[type, list[str]] = {}
+    groups: dict[type, dict[str, tuple[Setting, dict[str, str]]]] = {}
+    for words, group, key, told, default in _declared(root):
+        name = " ".join(words)
+        if name not in commands.setdefault(group, []):
+            commands[group].append(name)
+        _told, defaults = groups.setdefault(group, {}).setdefault(key, (told, {}))
+        defaults.setdefault(_shown(default), name)
+    for group, named in commands.items():
+        yield from ("", f"### {(group.__doc__ or '').splitlines()[0].rstrip('.')}", "")
+        yield from ("Commands: " + ", ".join(f"`{one}`" for one in named), "")
+        yield from ("| Key | Default | What it sets |", "| --- | --- | --- |")
+        for key, (told, defaults) in groups[group].items():
+            text, _bracket, otherwise = told.help.partition(" [")
+            usual, *others = defaults
+            shown = [f"`{usual}`" if usual else _plain(otherwise.rstrip("]"))]
+            shown += [f"{defaults[other]}: `{other}`" for other in others]
+            yield f"| `{key}` | {_cell('; '.join(shown))} | {_cell(_plain(text))} |"
+
+
+def _shown(default: object) -> str:
+    """Return the default as engine.toml has it; empty where it is none."""
+    match default:
+        case None | () | "":
+            return ""
+        case bool():
+            return str(default).lower()
+        case tuple():
+            return json.dumps(list(default))
+        case str():
+            return json.dumps(default)
+        case _:
+            return str(default)
+
+
 def main(arguments: list[str]) -> int:
-    """Write both, or say which is stale."""
+    """Write them, or say which is stale."""
     root = program()
-    made = {PAGE: page(root), MAN: man(root)}
+    made = {PAGE: page(root), MAN: man(root), CONFIGURATION: configuration(root)}
+    if "--only" in arguments:
+        only = ROOT / arguments[arguments.index("--only") + 1]
+        made = {only: made[only]}
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     if "--check" in arguments:
         for path in stale:

@@ -30,10 +30,10 @@ from engine.cli import (
 )
 from engine.cli.config import command as config
 from engine.cli.config import command_tree as tree
-from engine.cli.config import global_options as everywhere
+from engine.cli.config import global_options
 from engine.cli.config.groups import with_options
-from engine.cli.config.usage_errors import tell_usage
-from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, tell
+from engine.cli.config.usage_errors import print_usage_error
+from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, print_error
 from engine.cli.options import NodeOptions
 
 app = typer.Typer(
@@ -84,31 +84,31 @@ def common(
 
 @cache
 def program() -> TyperGroup:
-    """The whole program as a tree of commands."""
-    return tree.grow(app, everywhere.app)
+    """Return the whole program as a tree of commands."""
+    return tree.build_tree(app, global_options.app)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line; gives the exit code. No error leaves this as a traceback."""
+    """Run a command line and return the exit code. No error leaves this as a traceback."""
     try:
         code = program().main(args=arguments, prog_name="cpc-engine", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except TyperException as error:
-        tell_usage(error)
+        print_usage_error(error)
         return EXIT_BAD_INPUT
     except BrokenPipeError:
-        return _reader_is_gone()
+        return _reader_closed()
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer makes it exit code 1
-            return _reader_is_gone()
+            return _reader_closed()
         raise
-    except Exception as error:  # noqa: BLE001 - the last resort: a sentence in place of a traceback
-        return tell(error)
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
+        return print_error(error)
     return code if isinstance(code, int) else 0
 
 
-def _reader_is_gone() -> int:
-    """The reader, `head` say, has seen enough: no error, and nothing more to be written."""
+def _reader_closed() -> int:
+    """Stop writing: the reader, such as `head`, has closed the pipe, which is no error."""
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the exit
     return 0

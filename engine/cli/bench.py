@@ -1,4 +1,4 @@
-"""`cpc-engine bench`: each stage of a task timed, beside whatever else is installed.
+"""`cpc-engine bench`: time each stage of a task, beside other libraries that are installed.
 
 cpc-engine bench --size 4096 --chart bench.svg
 """
@@ -27,10 +27,10 @@ class BenchOptions(TierOptions, TuningOptions, DeviceOptions):
 
     device: tuple[str, ...] = setting(
         ("auto",),
-        _("auto, cpu, reference or cuda:N; several times: tasks a second, together and alone."),
+        _("auto, cpu, reference or cuda:N; several times: tasks per second, together and alone."),
     )
     repeat: int = setting(5, _("Repetitions; the median counts."), least=1, most=1000)
-    compare: bool = setting(True, _("Time numpy, torch, Triton and cupy, too, where installed."))
+    compare: bool = setting(True, _("Also time numpy, torch, Triton and cupy, where installed."))
     chart: Path | None = setting(None, _("Draw the result into this .svg or .png file."))
 
 
@@ -80,20 +80,20 @@ def _bench_rig(
     if json:
         say_json(report.to_json())
         return
-    said = _("n = {size}, tasks a second; medians of {turns}")
+    said = _("n = {size}, tasks per second; medians of {turns}")
     say(said.format(size=matrix.size, turns=options.repeat))
     say(f"{_('device'):<12} {_('alone'):>10} {_('together'):>10}")
     for device, alone in report.alone.items():
         say(f"{device:<12} {alone:>10.1f} {report.together[device]:>10.1f}")
     say(
-        _("together {total:.1f}, {share:.1%} of what they do alone").format(
+        _("together {total:.1f}, {share:.1%} of the sum alone").format(
             total=report.total, share=report.share_of_linear
         )
     )
 
 
 def draw(report: "Report") -> "Chart":
-    """The report as bars: where our time goes, and, where others ran, we beside them."""
+    """Return the report as bars: the time of our stages, and of ours beside others'."""
     from engine.benchmark.baselines import PRODUCT, TASK
     from engine.benchmark.chart import Bar, Chart, Panel
     from engine.benchmark.stages import OURS, STAGES
@@ -177,7 +177,7 @@ def _time(seconds: float) -> str:
 
 
 def _rate(tops: float | None) -> str:
-    """The rate, where there is one: below 1 TOPS in GOP/s."""
+    """Return the rate, if there is one: below 1 TOPS in GOP/s."""
     if tops is None:
         return ""
     return f"{tops:.1f} TOPS" if tops >= 1 else f"{1000 * tops:.3g} GOP/s"

@@ -1,4 +1,4 @@
-"""`cpc-engine pause`, `resume`, `status`: for an engine that runs, without a port."""
+"""`cpc-engine pause`, `resume`, `status`: control a running engine without a network port."""
 
 import time
 from gettext import gettext as _
@@ -19,7 +19,7 @@ Which = Annotated[
     typer.Option(
         "--engine",
         metavar="PID|ADDRESS",
-        help=_("Which one, where several run: its process id or the address it mines for."),
+        help=_("Which one, if several run: its process id or the address it mines for."),
     ),
 ]
 
@@ -28,7 +28,7 @@ def status(
     engine: Which = None,
     json: Json = False,
 ) -> None:
-    """What the running engine does: devices, chain, results, latest events."""
+    """Show what the running engine does: devices, chain, results, latest events."""
     found = _choose(engine)
     if json:
         say_json([seen.model_dump(mode="json") for _engine, seen in found])
@@ -43,12 +43,12 @@ def status(
 
 
 def pause(engine: Which = None) -> None:
-    """Give no device of the running engine work until `resume`; it goes on to watch the chain."""
+    """Assign no work to the running engine's devices until `resume`; it keeps watching the chain."""
     _order(engine, "pause", paused=True)
 
 
 def resume(engine: Which = None) -> None:
-    """End the pause that was asked for. Heat, battery and quiet hours may go on to pause."""
+    """End a requested pause. Heat, battery and quiet hours can still pause devices."""
     _order(engine, "resume", paused=False)
 
 
@@ -88,9 +88,11 @@ def _choose(wanted: str | None) -> "list[tuple[RunningEngine, Snapshot]]":
     if wanted is None:
         raise BadInput(
             _("no engine of this user runs on this machine"),
-            advice=_("Start one: cpc-engine mine. One of another user is asked as that user."),
+            advice=_(
+                "Start one: cpc-engine mine. To control another user's engine, run this as that user."
+            ),
         )
     raise BadInput(
         _("no engine {wanted} runs here").format(wanted=wanted[:80]),
-        advice=_("cpc-engine status shows those that do."),
+        advice=_("cpc-engine status lists those that run."),
     )

@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 post = typer.Typer(
-    help=_("Post a task, one command for each kind."), no_args_is_help=True, rich_markup_mode=None
+    help=_("Post a task; one command per kind."), no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(post, name="post")
 
@@ -80,7 +80,7 @@ class TaskAccount(AccountOptions):
 class PostOptions(TaskAccount):
     """What is paid for a task, and until when."""
 
-    reward: str = setting("1", _("What a right result is paid, in CPC."))
+    reward: str = setting("1", _("Reward for a correct result, in CPC."))
     within: str = setting("1h", _("Deadline: 90s, 10m, 2h, 1d, or a Unix time."))
 
 
@@ -92,7 +92,7 @@ def synthetic(
     seed: Annotated[str | None, typer.Option("--seed", help=_("In hex. [32 random bytes]"))] = None,
     json: Json = False,
 ) -> None:
-    """A task of the chain's own kind, matrix_mult_v1."""
+    """Post a task of the chain's own kind, matrix_mult_v1."""
     import secrets
 
     payload = {
@@ -110,11 +110,11 @@ def matmul(
     a: Annotated[Path, typer.Argument(help=_("A, m x k: a .npy file of int8."))],
     b: Annotated[Path, typer.Argument(help=_("B, k x n: a .npy file of int8."))],
     data: Annotated[
-        bool, typer.Option("--data/--no-data", help=_("Whether the product itself is wanted."))
+        bool, typer.Option("--data/--no-data", help=_("Whether to return the product itself."))
     ] = True,
     json: Json = False,
 ) -> None:
-    """The exact int32 product of two int8 matrices."""
+    """Post the exact int32 product of two int8 matrices."""
     from engine.jobs.matmul import build_payload
 
     def build(blobs: "BlobCache") -> dict[str, Any]:
@@ -127,16 +127,18 @@ def matmul(
 @with_options
 def inference(
     options: PostOptions,
-    model: Annotated[str, typer.Argument(help=_("A model file, or digits: the one we ship."))],
+    model: Annotated[
+        str, typer.Argument(help=_("A model file, or digits: the model that is included."))
+    ],
     image: Annotated[
         str, typer.Argument(help=_("A .npy file of one image or many, or digits:N, a test image."))
     ],
     data: Annotated[
-        bool, typer.Option("--data/--no-data", help=_("Whether the outputs themselves are wanted."))
+        bool, typer.Option("--data/--no-data", help=_("Whether to return the outputs themselves."))
     ] = True,
     json: Json = False,
 ) -> None:
-    """What a network says of images, in integers only: the same bits on every device."""
+    """Post the inference of a network in integers: the same bits on every device."""
     from engine.jobs.inference import build_payload
 
     def build(blobs: "BlobCache") -> dict[str, Any]:
@@ -149,10 +151,12 @@ def inference(
 @with_options
 def from_json(
     options: PostOptions,
-    file: Annotated[Path, typer.Argument(help=_("A file with the payload, challenge_type in it."))],
+    file: Annotated[
+        Path, typer.Argument(help=_("A file with the payload, including challenge_type."))
+    ],
     json: Json = False,
 ) -> None:
-    """Any kind of task, by its payload as JSON."""
+    """Post any kind of task, by its payload as JSON."""
     from json import loads
 
     from engine.runtime.errors import BadInput
@@ -175,11 +179,11 @@ def show(
     account: TaskAccount,
     task_id: Annotated[str, typer.Argument(help=_("The task's id."))],
     out: Annotated[
-        Path | None, typer.Option("--out", help=_("Write the result's own bytes to this file."))
+        Path | None, typer.Option("--out", help=_("Write the result's bytes to this file."))
     ] = None,
     json: Json = False,
 ) -> None:
-    """One task, and its result in words. Exit code 1: it failed, or its result is not right."""
+    """Show one task and explain its result. Exit code 1: it failed, or its result is wrong."""
     client = account.client()
     show_task(client, _when_closed(client, task_id, account.wait), out, json)
 
@@ -196,7 +200,7 @@ def list_(
     offset: Annotated[int, typer.Option(min=0, help=_("How many to skip."))] = 0,
     json: Json = False,
 ) -> None:
-    """The market's tasks, the newest first."""
+    """List the market's tasks, newest first."""
     page = market.client().tasks(status=status, challenge_type=kind, limit=limit, offset=offset)
     if json:
         say_json(page)
@@ -214,7 +218,7 @@ def list_(
 @app.command()
 @with_options
 def account(options: AccountOptions, json: Json = False) -> None:
-    """The customer's own account: what is left to post tasks with."""
+    """Show the customer's account: the credit that is left for tasks."""
     found = options.client().account()
     if json:
         say_json(found)

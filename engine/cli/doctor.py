@@ -91,7 +91,7 @@ def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
 
 
 def _bytes_of_a_task(size: int) -> int:
-    """B and the leaves' digests, which every host device holds."""
+    """Return the bytes of B and of the leaves' digests, which every host device holds."""
     return size * size + size * size // 4
 
 
@@ -104,7 +104,7 @@ def _configuration(context: typer.Context) -> "Check":
     if path is None:
         return Check("configuration", "ok", _("no file: defaults and environment"))
     if path.stat().st_mode & 0o022:
-        found = _("other users of this machine may change {path}").format(path=path)
+        found = _("other users of this machine can change {path}").format(path=path)
         return Check("configuration", "warn", found, f"chmod go-w {path}")
     return Check("configuration", "ok", str(path))
 

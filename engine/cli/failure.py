@@ -1,6 +1,6 @@
-"""Errors as a person sees them: one sentence, what to do about it, and an exit code.
+"""Errors as the user sees them: one sentence, what to do about it, and an exit code.
 
-0 done; 1 checked and found wrong; 2 bad input or set-up; 3 node unreachable or transaction refused;
+0 done; 1 checked and found wrong; 2 bad input or setup; 3 node unreachable or transaction refused;
 4 no device in service; 70 a bug in this program; 130 ended by Ctrl-C.
 """
 
@@ -17,19 +17,19 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 
-def tell(error: Exception) -> int:
-    """Print the error to stderr and give its exit code."""
+def print_error(error: Exception) -> int:
+    """Print the error to stderr and return its exit code."""
     code = _exit_code(error)
     if os.environ.get("CPC_DEBUG"):
         traceback.print_exception(error)
     if code == EXIT_BUG:
-        _say(_("error: {error}").format(error=f"{type(error).__name__}: {error}"))
-        _say(_("This is a bug in cpc-engine. CPC_DEBUG=1 shows where; please report it."))
+        _print(_("error: {error}").format(error=f"{type(error).__name__}: {error}"))
+        _print(_("This is a bug in cpc-engine. CPC_DEBUG=1 shows where; please report it."))
         return code
-    _say(_("error: {error}").format(error=error))
+    _print(_("error: {error}").format(error=error))
     advice = getattr(error, "advice", "")
     if advice:
-        _say(advice)
+        _print(advice)
     return code
 
 
@@ -53,5 +53,5 @@ def _exit_code(error: Exception) -> int:
             return EXIT_BUG
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201

@@ -107,18 +107,16 @@ def ask(offered: Answers, known: set[str]) -> Answers:
     if not can_ask() and len(known) < 3:
         raise BadInput(
             _("there is no terminal to ask at"),
-            advice=_(
-                "Say it with options: cpc-engine init --yes --node URL --from NAME --device auto"
-            ),
+            advice=_("Use options: cpc-engine init --yes --node URL --from NAME --device auto"),
         )
     node, key, devices = offered.node, offered.key, ",".join(offered.devices)
     if "node" not in known:
         node = typer.prompt(_("1. Which node? Its URL"), default=node)
     if "from_" not in known:
         names = ", ".join(KeysDirectory(keys_dir=offered.keys_dir).keystore().names())
-        there = _("there are: {names}").format(names=names) if names else _("there is none yet")
+        there = _("existing: {names}").format(names=names) if names else _("none exists yet")
         key = typer.prompt(
-            _("2. Which key? A new name makes one ({there})").format(there=there), default=key
+            _("2. Which key? A new name makes a new key ({there})").format(there=there), default=key
         )
     if "device" not in known:
         from kernels.devices import available_devices

@@ -1,7 +1,7 @@
 """A device for one command, with a bar on the terminal while the CPU's kernels are compiled.
 
-That happens once for a CPU and a version of this program, and takes some seconds; afterwards the
-machine code lies on disk. Where stderr is no terminal nothing is drawn.
+That happens once per CPU and version of this program, and takes some seconds; afterwards the machine
+code is on disk. Nothing is drawn if stderr is not a terminal.
 """
 
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_device_shown(name: str, threads: int | None, tier: str | None = None) -> "Device":
-    """`kernels.devices.open_device`, with the bar."""
+    """Call `kernels.devices.open_device` with the bar."""
     from kernels.devices import open_device
 
     with CompilationBar() as bar:
@@ -24,7 +24,7 @@ def open_device_shown(name: str, threads: int | None, tier: str | None = None) -
 
 
 def operations_shown(tier: str | None = None) -> "Operations":
-    """`kernels.devices.cpu_operations`, with the bar."""
+    """Call `kernels.devices.cpu_operations` with the bar."""
     from kernels.devices import cpu_operations
 
     with CompilationBar() as bar:
@@ -32,9 +32,9 @@ def operations_shown(tier: str | None = None) -> "Operations":
 
 
 class CompilationBar:
-    """Called with how many kernels are compiled and how many there are to compile; draws a bar.
+    """Draws a bar; called with the numbers of kernels compiled and to be compiled.
 
-    Nothing is imported or drawn before the first call, and what was drawn is wiped off in the end.
+    Nothing is imported or drawn before the first call, and the bar is removed at the end.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`cpc-engine query`: what the chain says."""
+"""`cpc-engine query`: read the chain."""
 
 from gettext import gettext as _
 from gettext import ngettext
@@ -12,13 +12,13 @@ from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_json
 if TYPE_CHECKING:
     from node_client.block import Block
 
-app = typer.Typer(help=_("Ask the chain."), no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help=_("Read the chain."), no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
 @with_options
 def status(context: typer.Context, nodes: NodeOptions, json: Json = False) -> None:
-    """Height, newest block and network of the node."""
+    """Show height, newest block and network of the node."""
     answer = nodes.connect(context).status().model_dump()
     if json:
         say_json(answer)
@@ -35,7 +35,7 @@ def balance(
     address: Annotated[str, typer.Argument(help=_("An address, or the name of a key."))],
     json: Json = False,
 ) -> None:
-    """Balance and confirmed nonce of an account."""
+    """Show balance and confirmed nonce of an account."""
     from node_client.address import check_address, is_address
     from node_client.networks import format_cpc
 
@@ -60,7 +60,7 @@ def block(
     height: Annotated[int, typer.Argument(min=0, help=_("Height of the block."))],
     json: Json = False,  # noqa: ARG001
 ) -> None:
-    """A block as the node has it, checked: hash, roots and proposer's signature. Always JSON."""
+    """Show a block as JSON, after checking its hash, roots and proposer's signature."""
     found = nodes.connect(context).block(height)
     say_json(found.model_dump(mode="json") | {"hash": found.hash()})
 
@@ -75,7 +75,7 @@ def results(
     address: Annotated[str | None, typer.Option(help=_("Only this worker."))] = None,
     json: Json = False,
 ) -> None:
-    """Results that the newest blocks hold, oldest first."""
+    """List the results in the newest blocks, oldest first."""
     from node_client.address import check_address
 
     if address is not None:

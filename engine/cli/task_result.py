@@ -29,7 +29,9 @@ def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, js
         if data is None:
             raise BadInput(
                 _("there are no bytes to write: the task is {status}").format(**task),
-                advice=_("A result's bytes are its customer's: --token-file FILE, or CPC_TOKEN."),
+                advice=_(
+                    "Only its customer gets a result's bytes: --token-file FILE, or CPC_TOKEN."
+                ),
             )
         out.write_bytes(data)
     if json:
@@ -81,7 +83,7 @@ def _explain(task: dict[str, Any], data: bytes | None) -> str:
                 job.check(outcome)
             except (InvalidProof, WrongResult) as error:
                 raise WrongClaim(
-                    _("the market's result is not right: {error}").format(error=error)
+                    _("the market's result is wrong: {error}").format(error=error)
                 ) from None
         return kinds[payload["challenge_type"]].explain(payload, data, blobs)
     return ""
@@ -93,7 +95,7 @@ def _check_sha256(data: bytes, sha256: str) -> None:
     from engine.runtime.errors import WrongClaim
 
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise WrongClaim(_("the data has another hash than the market says"))
+        raise WrongClaim(_("the data does not have the hash that the market gave"))
 
 
 def own_blobs() -> "BlobCache":

@@ -63,7 +63,7 @@ def submit_result(
     context: typer.Context,
     task_id: Annotated[str, typer.Option(help=_("UUID of the task."))],
     result_hash: Annotated[
-        str, typer.Option(help=_("Result, 64 hex digits; 0x in front is dropped."))
+        str, typer.Option(help=_("Result, 64 hex digits; a leading 0x is dropped."))
     ],
     from_: From,
     price: PriceOptions,
@@ -83,7 +83,7 @@ def submit_result(
         result_hash.removeprefix("0x"), _("result hash")
     )  # as the guide has it
     if not _is_hex(proof):
-        raise BadInput(_("the proof is not lower-case hex: two digits a byte, without 0x"))
+        raise BadInput(_("the proof is not lower-case hex: two digits per byte, without 0x"))
     key = files.load_key(from_)
     payload = ComputeResult(
         task_id=task_id,
@@ -143,8 +143,8 @@ def _sign_and_send(
         first_unspent=account.nonce,
         min_gas_price=chain.network.min_gas_price,
         spendable=account.balance,
-        # An amount of two digits or more always has a reading at its own nonce that pays less:
-        # whoever sends that one in its place gains nothing, and it costs the account no more.
+        # An amount of two digits or more always has a reading at its own nonce that pays less: to
+        # send that one instead gains nobody anything, and costs the account no more.
         accept_harmless=True,
     )
     try:
@@ -179,14 +179,14 @@ def _finish(client: "NodeClient", tx: "Transaction", said: str, wait: float, jso
     elif wait > 0:
         say(
             _(
-                "No block holds it yet; the node may drop it, so look again: cpc-engine"
+                "It is in no block yet, and the node may drop it; look again: cpc-engine"
                 " query results"
             )
         )
 
 
 def _wait_for(client: "NodeClient", tx: "Transaction", seconds: float) -> int | None:
-    """Height of the block that holds it: only a block proves a transaction."""
+    """Return the height of the block that contains it: only a block proves a transaction."""
     import time
 
     deadline = time.monotonic() + seconds

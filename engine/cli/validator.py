@@ -1,4 +1,4 @@
-"""`cpc-engine validator`: run a validator, and look after its customers, workers and money."""
+"""`cpc-engine validator`: run a validator, and manage its customers, workers and payouts."""
 
 import os
 from contextlib import contextmanager
@@ -27,10 +27,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 customers = typer.Typer(
-    help=_("Customers, their tokens and their credit."), no_args_is_help=True, rich_markup_mode=None
+    help=_("Manage customers, their tokens and their credit."),
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 workers = typer.Typer(
-    help=_("Workers and their reputation."), no_args_is_help=True, rich_markup_mode=None
+    help=_("Manage workers and their reputation."), no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(customers, name="customers")
 app.add_typer(workers, name="workers")
@@ -98,10 +100,10 @@ def policy(files: DirectoryOptions, json: Json = False) -> None:
 def add_customer(
     files: DirectoryOptions,
     name: Name,
-    credit: Annotated[str | None, typer.Option(help=_("CPC to begin with."))] = None,
+    credit: Annotated[str | None, typer.Option(help=_("Initial credit in CPC."))] = None,
     json: Json = False,
 ) -> None:
-    """Make a customer, and print its token: it is shown this once."""
+    """Create a customer and print its token, which is shown only once."""
     from node_client.networks import parse_cpc
 
     units = None if credit is None else parse_cpc(credit)
@@ -115,7 +117,7 @@ def add_customer(
 @customers.command()
 @with_options
 def renew(name: Name, files: DirectoryOptions, json: Json = False) -> None:
-    """Another token in place of a customer's old one."""
+    """Replace a customer's token with a new one."""
     with _store(files) as store:
         token = store.customers.renew(name)
     _say_token(name, token, json)
@@ -124,10 +126,10 @@ def renew(name: Name, files: DirectoryOptions, json: Json = False) -> None:
 @customers.command()
 @with_options
 def revoke(name: Name, files: DirectoryOptions) -> None:
-    """Take a customer's token away; what it posted is carried out."""
+    """Revoke a customer's token; its posted tasks are still computed."""
     with _store(files) as store:
         store.customers.revoke(name)
-    say(_("{name} has no token any more.").format(name=name))
+    say(_("{name} no longer has a token.").format(name=name))
 
 
 @customers.command()
@@ -135,10 +137,10 @@ def revoke(name: Name, files: DirectoryOptions) -> None:
 def deposit(
     files: DirectoryOptions,
     name: Name,
-    amount: Annotated[str, typer.Argument(help=_("CPC that came in."))],
+    amount: Annotated[str, typer.Argument(help=_("CPC received."))],
     why: Why = "",
 ) -> None:
-    """Add to a customer's credit, once its payment has arrived."""
+    """Add to a customer's credit, after its payment has arrived."""
     _book(name, amount, why, files, incoming=True)
 
 
@@ -147,17 +149,17 @@ def deposit(
 def withdraw(
     files: DirectoryOptions,
     name: Name,
-    amount: Annotated[str, typer.Argument(help=_("CPC that went back."))],
+    amount: Annotated[str, typer.Argument(help=_("CPC paid back."))],
     why: Why = "",
 ) -> None:
-    """Take from a customer's credit, once it was paid back."""
+    """Subtract from a customer's credit, after it was paid back."""
     _book(name, amount, why, files, incoming=False)
 
 
 @customers.command("list")
 @with_options
 def list_customers(files: DirectoryOptions, json: Json = False) -> None:
-    """Every customer with its credit."""
+    """List every customer with its credit."""
     from node_client.networks import format_cpc
 
     with _store(files) as store:
@@ -214,7 +216,7 @@ def pardon(
     address: Annotated[str, typer.Argument(help=_("The worker's address."))],
     files: DirectoryOptions,
 ) -> None:
-    """Let a worker in again that was put out; what it forfeited stays so."""
+    """Lift a worker's ban; what it forfeited stays forfeited."""
     with _store(files) as store:
         store.workers.pardon(address)
     say(_("{address} may work again.").format(address=address))
@@ -229,7 +231,7 @@ def payouts(
     files: DirectoryOptions,
     json: Json = False,
 ) -> None:
-    """What workers are owed, as transfers; with --pay they are sent. Nothing is paid twice."""
+    """Show what workers are owed, as transfers; --pay sends them. Nothing is paid twice."""
     from engine.validator.payouts import plan_payouts
     from node_client.networks import parse_cpc
 
@@ -265,7 +267,7 @@ def payouts(
             )
             done = payer.pay(plan, seconds=options.wait)
     if not done:
-        say(_("Not everything is final yet: the same command goes on where this one ended."))
+        say(_("Not everything is final yet: run the same command again to continue."))
         raise typer.Exit(3)
 
 
@@ -313,8 +315,8 @@ def _say_token(name: str, token: str, json: bool) -> None:
         say_json({"name": name, "token": token})
         return
     say(token)
-    # Apart from the token, which `> alice.token` then keeps by itself.
-    said = _("This is {name}'s token. It is not kept and will not be shown again.")
+    # On stderr, so that `> alice.token` stores the token only.
+    said = _("This is {name}'s token. It is not stored and will not be shown again.")
     typer.echo(said.format(name=name), err=True)
 
 

@@ -45,7 +45,7 @@ def verify(
     nodes: NodeOptions,
     json: Json = False,
 ) -> None:
-    """Check results. Exit code 0: all right; 1: one was found wrong."""
+    """Check results. Exit code 0: all are right; 1: one is wrong."""
     from engine.cli.opening import open_device_shown, operations_shown
     from engine.runtime.errors import BadInput, WrongClaim
     from engine.tasks.derivation import check_hash

@@ -34,7 +34,7 @@ def work(
     jobs = validators.request()
     if jobs is None:
         raise BadInput(
-            _("there is no validator to work for"),
+            _("no validator is named"),
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
     report: Reporter = JsonReporter() if json else PlainReporter()

@@ -11,6 +11,7 @@ import pytest
 import reference
 
 from engine.cli.app import program
+from engine.cli.config.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,10 +33,24 @@ def test_the_site_builds_without_a_warning(tmp_path):
         assert [sheet for sheet in sheets if "http" in sheet] == []
 
 
-@pytest.mark.parametrize("make", [reference.page, reference.man])
-def test_the_reference_is_what_the_commands_say(make):
-    path = {reference.page: reference.PAGE, reference.man: reference.MAN}[make]
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (reference.page, reference.PAGE),
+        (reference.man, reference.MAN),
+        (reference.configuration, reference.CONFIGURATION),
+    ],
+)
+def test_the_reference_is_what_the_commands_say(make, path):
     assert path.read_text(encoding="utf-8") == make(program()), "make reference"
+
+
+def test_the_example_of_the_configuration_is_a_valid_file(tmp_path):
+    text = reference.CONFIGURATION.read_text(encoding="utf-8")
+    (tmp_path / "engine.toml").write_text(text.partition("```toml\n")[2].partition("```")[0])
+    found = read_settings(tmp_path / "engine.toml", program())
+    assert found.of(("mine",))["tasks_per_block"] == "4"
+    assert found.of(("tx", "send"))["gas_price"] == 1000
 
 
 def shape(name):

@@ -23,14 +23,14 @@ def show(
         list[str] | None,
         typer.Argument(
             metavar="COMMAND...",
-            help=_("The command, with options of its own if you like. [default: mine]"),
+            help=_("The command, optionally with its options. [default: mine]"),
         ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Show every setting of a command and where its value comes from.
 
-    The command line stands over the environment, that over the file, that over the default.
+    Order of precedence: command line, environment, file, default.
     """
     program = context.find_root().command
     assert isinstance(program, TyperGroup)
@@ -79,7 +79,7 @@ def _plain(value: Any) -> Any:
 
 
 def _without_password(text: str) -> str:
-    """A URL may carry a password; it is not for a screen."""
+    """Return the URL without the password that it may contain."""
     scheme, colon, rest = text.partition("://")
     credentials, at, host = rest.rpartition("@")
     return f"{scheme}{colon}***@{host}" if colon and at and credentials else text

@@ -1,6 +1,6 @@
-"""The commands as a tree: what the configuration, the man page and the reference are made from.
+"""The commands as a tree: configuration, man page and reference are made from it.
 
-program = grow(app, everywhere)
+program = build_tree(app, global_options.app)
 for path, command in walk(program):
     print(" ".join(path), [key_of(option) for option in options_of(command)])
 """
@@ -20,8 +20,7 @@ type Path = tuple[str, ...]
 ENVIRONMENT_PREFIX = "CPC"
 HELP_NAMES = ["-h", "--help"]
 _NO_SETTINGS = frozenset({"config", "yes"})
-"""Parameters that say something about one call, which no file can say."""
-
+"""Parameters of a single call, which no file can set."""
 
 _TYPERS_OWN = {
     "Show this message and exit.": _("Show this message and exit."),
@@ -30,11 +29,11 @@ _TYPERS_OWN = {
         "Show completion for the current shell, to copy it or customize the installation."
     ),
 }
-"""Help texts that Typer has in English alone."""
+"""Help texts that Typer has in English only."""
 
 
 class _Context(typer.Context):
-    """Has the help's first line in the user's language, where Typer has no words for it."""
+    """Translates the help's first line, which Typer has in English only."""
 
     def make_formatter(self) -> Any:
         formatter = super().make_formatter()
@@ -42,8 +41,8 @@ class _Context(typer.Context):
         return formatter
 
 
-def _speak(command: TyperCommand | TyperGroup) -> None:
-    """Put into the user's language what Typer itself says in a command's help."""
+def _translate(command: TyperCommand | TyperGroup) -> None:
+    """Translate what Typer itself adds to a command's help."""
     command.context_class = _Context
     command.options_metavar = _("[OPTIONS]")
     if isinstance(command, TyperGroup):
@@ -54,34 +53,36 @@ def _speak(command: TyperCommand | TyperGroup) -> None:
             option.help = _TYPERS_OWN[option.help]
 
 
-def grow(app: typer.Typer, everywhere: typer.Typer) -> TyperGroup:
-    """The tree of `app`; every command takes the options of `everywhere`'s only command, too.
+def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
+    """Return the tree of `app`; every command also takes the options of `global_app`'s only command.
 
-    Each option that can be set gets its environment variable: the one that it was declared with, else
-    CPC_COMMAND_OPTION. What a command's docstring says becomes its help in the user's language.
+    Each setting gets its environment variable: the declared one, else CPC_COMMAND_OPTION. A command's
+    docstring becomes its help in the user's language.
     """
-    root, shared = typer.main.get_command(app), typer.main.get_command(everywhere)
+    root, shared = typer.main.get_command(app), typer.main.get_command(global_app)
     assert isinstance(root, TyperGroup)
     own = [option for option in shared.params if isinstance(option, TyperOption)]
     own = [option for option in own if not option.name.endswith("completion")]
     root.params += own
     for group in groups(root):
         group.help = translated(group.help)
-        _speak(group)
+        _translate(group)
     for path, command in walk(root):
         command.help = translated(command.help)
         for option in options_of(command):
             if option.envvar is None:
                 option.envvar = _variable(path, option)
-                option.show_envvar = False  # a rule needs no line in each help text
-        _speak(command)
+                option.show_envvar = (
+                    False  # the rule is in the documentation, not in each help text
+                )
+        _translate(command)
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
     return root
 
 
 def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperCommand]]:
-    """Every command that does something, with its path; groups only lead to them."""
+    """Yield every command with its path; groups only lead to commands."""
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
             yield from walk(command, (*path, name))
@@ -90,7 +91,7 @@ def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperComman
 
 
 def groups(root: TyperGroup) -> Iterator[TyperGroup]:
-    """The group and every group below it."""
+    """Yield the group and every group below it."""
     yield root
     for command in root.commands.values():
         if isinstance(command, TyperGroup):
@@ -98,19 +99,19 @@ def groups(root: TyperGroup) -> Iterator[TyperGroup]:
 
 
 def paragraphs(text: str | None) -> list[str]:
-    """A help text's paragraphs, each one line: what a catalogue has them by."""
+    """Return a help text's paragraphs, one line each: the keys of the message catalogue."""
     return [
         " ".join(one.split()) for one in re.split(r"\n\s*\n", (text or "").strip()) if one.strip()
     ]
 
 
 def translated(text: str | None) -> str:
-    """The help text in the user's language."""
+    """Return the help text in the user's language."""
     return "\n\n".join(_(paragraph) for paragraph in paragraphs(text))
 
 
 def options_of(command: TyperCommand) -> list[TyperOption]:
-    """The options that can be set: no --help, and none that is for a single call."""
+    """Return the options that can be set: not --help, and none that is for a single call."""
     found = [option for option in command.params if isinstance(option, TyperOption)]
     return [
         option
@@ -120,12 +121,12 @@ def options_of(command: TyperCommand) -> list[TyperOption]:
 
 
 def key_of(option: TyperOption) -> str:
-    """Name of the option in the configuration: its long form without hyphens in front."""
+    """Return the option's key in engine.toml: its long form without leading hyphens."""
     return max(option.opts, key=len).lstrip("-")
 
 
 def variable_of(option: TyperOption) -> str:
-    """The environment variable that sets the option."""
+    """Return the environment variable that sets the option."""
     return option.envvar if isinstance(option.envvar, str) else ""
 
 

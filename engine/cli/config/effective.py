@@ -1,4 +1,4 @@
-"""What a command would take, given nothing but this: each value with its origin.
+"""The settings that a command would use, each with the origin of its value.
 
 for setting in effective(context, ("mine",), command):
     print(setting.key, setting.value, setting.source)
@@ -34,9 +34,9 @@ def effective(
     command: TyperCommand,
     arguments: Sequence[str] = (),
 ) -> list[Setting]:
-    """Every setting of `command`, were it called with these arguments.
+    """Return every setting of `command` as if it were called with these arguments.
 
-    A value that the command would refuse is given as it is: whoever asks looks for it.
+    A value that the command would refuse is returned as it is: the caller may be looking for it.
     """
     settings = settings_of(context)
     at = context.find_root()
@@ -65,7 +65,7 @@ def effective(
 
 
 def settings_for(context: typer.Context, name: str) -> dict[str, Any]:
-    """The values that a command of this name would take, by key."""
+    """Return the values that the command of this name would use, by key."""
     program = context.find_root().command
     assert isinstance(program, TyperGroup)
     command = program.commands[name]

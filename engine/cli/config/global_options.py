@@ -1,6 +1,6 @@
 """Options that every command takes, before or after its name: --config and --lang.
 
-`tree.grow` puts them on. What stands in the configuration becomes a command's defaults here.
+`command_tree.build_tree` adds them. Here engine.toml becomes a command's defaults.
 """
 
 from gettext import gettext as _
@@ -17,8 +17,8 @@ app = typer.Typer()
 
 _SETTINGS = "cpc-engine.settings"
 _ERROR = "cpc-engine.settings-error"
-_BEAR_A_BROKEN_FILE = {"doctor"}
-"""They say what is wrong with it, or make another."""
+_RUN_WITH_A_BROKEN_FILE = {"doctor"}
+"""These report what is wrong with it."""
 
 
 def _configure(context: typer.Context, given: Path | None) -> Path | None:
@@ -33,7 +33,7 @@ def _configure(context: typer.Context, given: Path | None) -> Path | None:
     try:
         settings = read_settings(find_file(given or context.meta[BEFORE]), program)
     except BadInput as error:
-        if context.info_name not in _BEAR_A_BROKEN_FILE:
+        if context.info_name not in _RUN_WITH_A_BROKEN_FILE:
             raise
         context.meta[_ERROR] = error
         settings = Settings()
@@ -43,7 +43,7 @@ def _configure(context: typer.Context, given: Path | None) -> Path | None:
 
 
 @app.command()
-def everywhere(
+def global_options(
     config: Annotated[
         Path | None,
         typer.Option(
@@ -66,24 +66,24 @@ def everywhere(
         ),
     ] = None,
 ) -> None:
-    """Declares the options; nobody calls it."""
+    """Declare the options; this is never called."""
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """The configuration that this command line was given."""
+    """Return the configuration of this command line."""
     found = context.meta.get(_SETTINGS, Settings())
     assert isinstance(found, Settings)
     return found
 
 
 def settings_error(context: typer.Context) -> BadInput | None:
-    """What is wrong with the configuration, for the commands that bear it."""
+    """Return what is wrong with the configuration, for the commands that run regardless."""
     found = context.meta.get(_ERROR)
     return found if isinstance(found, BadInput) else None
 
 
 def path_of(context: typer.Context) -> tuple[str, ...]:
-    """The words that called this command, without the program's name."""
+    """Return the words that called this command, without the program's name."""
     names: list[str] = []
     at: typer.Context | None = context
     while at is not None and at.parent is not None:

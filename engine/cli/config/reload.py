@@ -1,8 +1,8 @@
-"""SIGHUP: the configuration is read again, and what can change in a running engine changes.
+"""SIGHUP: read the configuration again and change what a running engine can change.
 
     mine_on(request, key, report, reread_on_hangup(context, report, live_of))
 
-Of a terminal that was closed, SIGHUP means the end, and an orderly one.
+SIGHUP from a terminal that was closed means an orderly end.
 """
 
 import os
@@ -46,7 +46,7 @@ def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) 
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        hangups: queue.SimpleQueue[bool] = queue.SimpleQueue()  # whose put may interrupt itself
+        hangups: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put() is reentrant
         terminal = os.isatty(0)
 
         def listen() -> None:

@@ -3,13 +3,13 @@
     settings = read_settings(find_file(None), program)
     context.default_map = settings.of(("mine",))
 
-An option is declared once, at its command. This file finds it there by name, and Typer does the rest:
-the command line stands over the environment, that over the file, that over the default.
+A setting is declared once. This module finds the command's option of that name, and Typer does the
+rest: the command line takes precedence over the environment, that over the file, that over the default.
 
-    node = ["http://localhost:8000"]     # on top: for every command that has --node
+    node = ["http://localhost:8000"]     # at the top: for every command that has --node
 
     [mine]
-    tasks-per-block = 4                  # for this command alone; [tx.send] for one of a group
+    tasks-per-block = 4                  # for this command only; [tx.send] for one of a group
 """
 
 import difflib
@@ -32,49 +32,50 @@ from engine.runtime.errors import BadInput
 
 VARIABLE = "CPC_CONFIG"
 BEFORE = "cpc-engine.config-before"
-"""Where a context keeps the --config that stood before the command's name."""
+"""Key of a context's `meta`: the --config that was given before the command's name."""
 LARGEST_FILE = 1 << 20
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SECRET = re.compile(r"secret|passphrase|password|private|mnemonic|token")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the file says, by command and then by parameter. `path` is None where there is no file."""
+    """The file's values, by command and then by parameter. `path` is None if there is no file."""
 
     path: Path | None = None
     values: Mapping[tree.Path, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, command: tree.Path) -> dict[str, Any]:
-        """The values for a command, by the names of its parameters."""
+        """Return the values for a command, by the names of its parameters."""
         return dict(self.values.get(command, {}))
 
 
 def default_file() -> Path:
-    """`engine.toml`, beside the keys and the ledgers."""
+    """Return the path of `engine.toml`, beside the keys and the ledgers."""
     return Path("~/.computechain/engine.toml").expanduser()
 
 
 def find_file(given: Path | None) -> Path | None:
-    """The file that was named, else CPC_CONFIG, else the default where it is. Raises BadInput."""
+    """Return the file named, else CPC_CONFIG, else the default if it exists. Raises BadInput."""
     named = given or (Path(text) if (text := os.environ.get(VARIABLE)) else None)
     if named is not None:
         named = named.expanduser()
         if not named.exists():
             raise BadInput(
-                _("the configuration file {path} is not there").format(path=named),
-                advice=_("Name another with --config, or make it: cpc-engine init --config {path}")
+                _("the configuration file {path} does not exist").format(path=named),
+                advice=_("Name another with --config, or create it: cpc-engine init --config {path}")
                 .format(path=named),
             )  # fmt: skip
         return named
     try:
         default = default_file()
         return default if default.exists() else None
-    except (OSError, RuntimeError):  # no home, or none of ours
+    except (OSError, RuntimeError):  # no home directory, or one that we may not read
         return None
 
 
 def file_to_write(context: typer.Context, given: Path | None) -> Path:
-    """Where a new file goes: named on the command line, by CPC_CONFIG, or the default."""
+    """Return where a new file goes: named on the command line, by CPC_CONFIG, or the default."""
     named = given or context.meta.get(BEFORE) or os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else default_file()
 
@@ -88,8 +89,8 @@ def read_settings(path: Path | None, program: TyperGroup) -> Settings:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(
-            _("{path} is no TOML: {reason}").format(path=path, reason=error),
-            advice=_("Mend that line; text stands in quotes, a list in square brackets."),
+            _("{path} is not valid TOML: {reason}").format(path=path, reason=error),
+            advice=_("Fix that line: text goes in quotes, a list in square brackets."),
         ) from None
     reader = _Reader(path, text)
     reader.take(document, program, ())
@@ -106,7 +107,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except UnicodeDecodeError:
-        reason = _("it is no UTF-8 text")
+        reason = _("it is not UTF-8 text")
     raise BadInput(
         _("the configuration file {path} cannot be read: {reason}").format(path=path, reason=reason)
     )
@@ -116,7 +117,7 @@ type _Place = tuple[tree.Path, TyperCommand, TyperOption]
 
 
 class _Reader:
-    """Goes through the tables, from the top down, so that the nearer value stands over the farther."""
+    """Reads the tables from the top down, so that a command's own value replaces the general one."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.values: dict[tree.Path, dict[str, Any]] = {}
@@ -147,14 +148,14 @@ class _Reader:
             self.take(table[key], nested, (*where, key))
 
     def _give(self, key: str, value: Any, where: tree.Path, to: list[_Place]) -> None:
-        """Give the value to the commands whose option can take it; one of them must."""
+        """Give the value to the commands whose option accepts it; at least one must."""
         errors = []
         for path, command, option in to:
-            reason = _objection(value, command, option)
+            fitting = _fitting(value, option)
+            reason = _objection(fitting, command, option)
             if reason:
                 errors.append(reason)
                 continue
-            fitting = [value] if option.multiple and not isinstance(value, list) else value
             self.values.setdefault(path, {})[option.name] = fitting
         if len(errors) == len(to):
             raise self._error(key, where, errors[0])
@@ -171,7 +172,7 @@ class _Reader:
         }
         near = difflib.get_close_matches(key, [*sorted(options), *inner], 1, cutoff=0.5)
         if _SECRET.search(key.lower()):
-            advice = _("No secret belongs into this file: name a file that holds it, mode 600.")
+            advice = _("No secrets in this file: name a file that contains it, mode 600.")
         elif near:
             advice = _("Did you mean {name}?").format(name=near[0])
         else:
@@ -188,7 +189,7 @@ class _Reader:
         return BadInput(f"{place}: {name}: {reason}", advice=advice)
 
     def _line_of(self, key: str, where: tree.Path) -> int | None:
-        """Line of `key = ...` in its table; None where it is written in some other way."""
+        """Return the line of `key = ...` in its table; None where it is written in another way."""
         table = ""
         for number, line in enumerate(self._lines, 1):
             if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
@@ -202,12 +203,19 @@ class _Reader:
         return None
 
 
-def _objection(value: Any, command: TyperCommand, option: TyperOption) -> str:
-    """Why the option cannot take the value; empty where it can."""
-    annotation = option.type_descriptor.annotation
+def _fitting(value: Any, option: TyperOption) -> Any:
+    """Return one value as a list of one, and a number as text where the default is such a text."""
     if option.multiple and not isinstance(value, list):
-        value = [value]
-    if wanted := _mismatch(annotation, value):
+        return [value]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and isinstance(option.default, str) and _NUMBER.fullmatch(option.default):
+        return str(value)
+    return value
+
+
+def _objection(value: Any, command: TyperCommand, option: TyperOption) -> str:
+    """Return why the option does not accept the value; empty where it does."""
+    if wanted := _mismatch(option.type_descriptor.annotation, value):
         return wanted
     try:
         option.get_runtime_param().coerce(value, option, typer.Context(command))
@@ -217,7 +225,7 @@ def _objection(value: Any, command: TyperCommand, option: TyperOption) -> str:
 
 
 def _mismatch(annotation: Any, value: Any) -> str:
-    """Empty where the value is of the option's type; else what it must be. Never shows the value."""
+    """Return what the value must be; empty where it is of that type. Never contains the value."""
     if get_origin(annotation) is list:
         (item,) = get_args(annotation)
         return next((wrong for each in value if (wrong := _mismatch(item, each))), "")

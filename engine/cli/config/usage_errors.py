@@ -1,7 +1,7 @@
-"""What is wrong with a command line, in our own words: Typer's are in English alone.
+"""What is wrong with a command line, in our own words: Typer's are in English only.
 
 except TyperException as error:
-tell_usage(error)
+print_usage_error(error)
 """
 
 import sys
@@ -12,8 +12,8 @@ from typer.core import TyperArgument, TyperOption
 from typer.exceptions import TyperException
 
 
-def tell_usage(error: TyperException) -> None:
-    """Print the error to stderr, and how to get help; help itself where nothing else was asked."""
+def print_usage_error(error: TyperException) -> None:
+    """Print the error to stderr, and how to get help; the help itself for a bare group."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message(), file=sys.stderr)  # noqa: T201
@@ -25,7 +25,7 @@ def tell_usage(error: TyperException) -> None:
 
 
 def explain(error: TyperException) -> str:
-    """One sentence."""
+    """Return one sentence."""
     fields: Any = error
     match type(error).__name__:
         case "NoSuchOption":
@@ -43,7 +43,7 @@ def explain(error: TyperException) -> str:
             return f"{name_of(fields.param)}: {reason}"
         case _ if error.message.startswith("Got unexpected"):
             extra = error.message.partition("(s) (")[2].removesuffix(")")
-            return _("nothing more was expected: {extra}").format(extra=extra)
+            return _("unexpected argument: {extra}").format(extra=extra)
         case _:
             said, _dot, other = error.message.partition(". Did you mean ")
             return f"{said}; {_near([other.rstrip('?')])}" if other else said
@@ -54,14 +54,14 @@ def _near(names: list[str]) -> str:
 
 
 def name_of(parameter: TyperOption | TyperArgument) -> str:
-    """--size, or ADDRESS."""
+    """Return --size, or ADDRESS."""
     if isinstance(parameter, TyperOption):
         return max(parameter.opts, key=len)
     return parameter.name.upper()
 
 
 def wanted(parameter: TyperOption | TyperArgument) -> str:
-    """What a value must be; empty where Typer has more to say than the type."""
+    """Return what a value must be; empty where Typer knows more than the type."""
     annotation: Any = parameter.type_descriptor.annotation
     if get_origin(annotation) is list:
         (annotation,) = get_args(annotation)

@@ -94,7 +94,7 @@ def test_another_file_is_named_before_or_after_the_command_or_in_the_environment
         ("[mine]\nblocks = 0", "line 2: mine.blocks: "),
         ("[tx.send]\ngas-price = 1.5", "line 2: tx.send.gas-price: must be a whole number"),
         ("mine = 3", "line 1: mine: is a table"),
-        ("size = \nfrom = 'x'", "no TOML: Invalid value (at line 1"),
+        ("size = \nfrom = 'x'", "not valid TOML: Invalid value (at line 1"),
         ("size = 1\nsize = 2", "TOML"),
         ("version = true", "there is no such setting"),
         ("lang = 'ru'", "there is no such setting"),

@@ -10,7 +10,7 @@ from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
-from engine.cli.failure import tell
+from engine.cli.failure import print_error
 from engine.monitor.reporter import JsonReporter
 from engine.node.node import MineRequest, mine_on
 from engine.pool.limits import Limits
@@ -77,7 +77,7 @@ def main():
     try:
         mine_on(request, key, JsonReporter(), launch=partial(LocalProcesses, entry=child))
     except Exception as error:  # noqa: BLE001 - as the command line does
-        raise SystemExit(tell(error)) from None
+        raise SystemExit(print_error(error)) from None
 
 
 if __name__ == "__main__":
