@@ -90,9 +90,9 @@ def check_device_name(name: str) -> None:
         _require_cuda()
     elif name not in ("auto", "cpu", "reference"):
         raise KernelError(
-            _("there is no device {name!r}: known are auto, cpu, reference, cuda and cuda:N").format(
-                name=name[:40]
-            ),
+            _(
+                "there is no device {name!r}: known are auto, cpu, reference, cuda and cuda:N"
+            ).format(name=name[:40]),
             advice=_("On this machine: {names}.").format(names=", ".join(available_devices())),
         )
 
