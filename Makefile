@@ -29,7 +29,7 @@ test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves o
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m slow
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
-soak: $(DEV_STAMP)  ## Shoot at a mine for ten minutes, and see that nothing is lost or wrong
+soak: $(DEV_STAMP)  ## Inject faults into a miner for ten minutes, and check that nothing is lost or wrong
 	$(BIN)/python -m tests.engine.node.soak
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
