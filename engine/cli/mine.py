@@ -11,7 +11,6 @@ import typer
 
 from engine.cli import init
 from engine.cli.config.groups import Groups, with_options
-from engine.cli.config.reload import reread_on_hangup
 from engine.cli.options import Json, NodeOptions, WorkerKey, say, was_typed
 from engine.mining.options import MiningOptions
 from engine.monitor.options import MonitorOptions
@@ -47,6 +46,7 @@ def mine(
     """Mine: answer every block of the chain with a signed result."""
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from engine.cli.config.reload import reread_on_hangup
     from engine.monitor.http.server import engine_servers, parse_address, read_token
     from engine.monitor.reporter import JsonReporter, PlainReporter
     from engine.monitor.state import Monitor

@@ -35,6 +35,7 @@ from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger, LiveTransaction, Progress
+from engine.txmgr.options import FinalityOptions
 from engine.txmgr.signer import Signer
 from node_client.errors import (
     AlreadyInPool,
@@ -88,7 +89,7 @@ class SenderSettings:
 
     network: Network
     gas_price: int
-    depth: int = 6
+    depth: int = FinalityOptions.depth
     max_gas_price: int | None = None
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import SetupError
+from engine.txmgr.options import FinalityOptions
 from engine.validator.store.database import Store
 from engine.validator.store.transfers import Transfer, Transfers
 from node_client.ambiguity import one_digit_parts, sign_safely
@@ -72,7 +73,7 @@ class Payer:
         network: Network,
         *,
         chain: str,
-        depth: int = 6,
+        depth: int = FinalityOptions.depth,
         tell: Callable[[str], None] = lambda _line: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
