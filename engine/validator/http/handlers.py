@@ -1,4 +1,4 @@
-"""What the routes of `routes.py` do: tokens, rate limits, tasks in, results out."""
+"""The endpoints of `routes.py`: tokens, rate limits, tasks in, results out."""
 
 import asyncio
 import hashlib
@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import HTTPException, Request, WebSocket
+from fastapi import Depends, HTTPException, Path, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from engine.jobs.blobs import CHUNK_BYTES, BlobRef, CacheFull, MissingBlob
 from engine.jobs.kind import JobRefused
@@ -25,6 +26,13 @@ from engine.validator.store.tasks import TaskDraft, TaskRow
 from engine.validator.worker_socket import WorkerSocket
 from node_client.errors import InvalidData
 from node_client.networks import format_cpc, parse_cpc
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="token", description="A customer's token, cpc_..."
+)
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+TaskId = Annotated[str, Path(description="UUID of the task", max_length=64)]
+Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +50,110 @@ class HttpLimits:
 
 
 class Handlers:
-    """See the module. Not thread-safe: for the event loop."""
+    """See the module. For the event loop, which runs `async` endpoints only."""
 
     def __init__(self, service: Service, kinds: InstalledKinds, limits: HttpLimits) -> None:
         self._service = service
+        self._store = service.store
         self._kinds = kinds
         self._limits = limits
         self._posts = RateLimiter(limits.posts, limits.posts_at_once)
         self._reads = RateLimiter(limits.reads, limits.reads_at_once)
         self._workers: Counter[str] = Counter()
 
-    def customer(self, request: Request, bearer: HTTPAuthorizationCredentials | None) -> str:
+    async def post_task(
+        self, task: schemas.NewTask, request: Request, response: Response, bearer: Bearer
+    ) -> schemas.Posted:
+        """Post a task. The reward is taken from the customer's credit."""
+        posted = await self._post(self._customer(request, bearer), task)
+        response.headers["location"] = f"/tasks/{posted.task_id}"
+        return schemas.Posted(
+            task_id=posted.task_id, status=posted.status, created_at=posted.created_at
+        )
+
+    async def list_tasks(
+        self, query: Annotated[schemas.TaskQuery, Query()], request: Request
+    ) -> schemas.TaskList:
+        """Tasks, the newest first."""
+        self._limit_reads(request)
+        page = self._store.tasks.page(
+            query.status or None, query.challenge_type or None, query.limit, query.offset
+        )
+        return schemas.TaskList(
+            tasks=[schemas.show(self._store, task) for task in page.tasks],
+            total=page.total,
+            limit=query.limit,
+            offset=query.offset,
+        )
+
+    async def get_task(self, task_id: TaskId, request: Request, bearer: Bearer) -> schemas.TaskView:
+        """One task, with its result once it is closed; payload and data are for its customer."""
+        self._limit_reads(request)
+        customer = None if bearer is None else self._customer(request, bearer)
+        task = self._task(task_id)
+        return schemas.show(self._store, task, to_customer=task.customer == customer)
+
+    async def get_data(
+        self, task_id: TaskId, request: Request, bearer: Bearer
+    ) -> StreamingResponse:
+        """The result's own bytes, for the task's customer."""
+        customer = self._customer(request, bearer)
+        task = self._task(task_id)
+        if task.customer != customer:
+            raise HTTPException(403, "this is another customer's task")
+        if task.is_open:
+            raise HTTPException(409, "the task is not closed yet")
+        job = None if task.job_id is None else self._store.jobs.find(task.job_id)
+        if job is None or job.data is None or job.data_size is None:
+            raise HTTPException(404, "this task's result has no data besides its hash")
+        ref = BlobRef(job.data, job.data_size)
+        if not self._service.blobs.has(ref):
+            raise HTTPException(404, "the data was not fetched in time and is no longer stored")
+        return StreamingResponse(
+            self._parts(ref),
+            media_type="application/octet-stream",
+            headers={"content-length": str(ref.size)},
+        )
+
+    async def put_blob(self, sha256: Sha256, request: Request, bearer: Bearer) -> schemas.Blob:
+        """Upload bytes that a payload will name by their SHA-256: a model, a matrix, an image."""
+        self._customer(request, bearer)
+        content = await request.body()
+        if await asyncio.to_thread(_sha256, content) != sha256:
+            raise HTTPException(422, "the body has another SHA-256 than the path says")
+        try:
+            ref = await asyncio.to_thread(self._service.blobs.put, content)
+        except CacheFull as error:
+            raise HTTPException(507, str(error)) from None
+        return schemas.Blob(sha256=ref.sha256, size=ref.size)
+
+    async def account(self, request: Request, bearer: Bearer) -> schemas.CustomerAccount:
+        """The customer's own account."""
+        name = self._customer(request, bearer)
+        credit = self._store.customers.credit(name)
+        return schemas.CustomerAccount(name=name, credit=format_cpc(credit))
+
+    async def serve_worker(self, socket: WebSocket) -> None:
+        """Serve a worker's connection, unless there are too many."""
+        address = _address(socket)
+        full = self._workers.total() >= self._limits.workers
+        if full or self._workers[address] >= self._limits.workers_an_address:
+            await socket.close(1013, "there are too many connections: try again later")
+            return
+        self._workers[address] += 1
+        try:
+            await WorkerSocket(socket, self._service, self._kinds.limits.data_bytes).serve()
+        finally:
+            self._workers[address] -= 1
+            self._workers = +self._workers
+
+    def _customer(self, request: Request, bearer: Bearer) -> str:
         """Return whose token this is. Raises 401, or 429, also for those who guess tokens."""
         name = None
         if bearer is not None:
-            name = self._service.store.customers.by_token(bearer.credentials)
+            name = self._store.customers.by_token(bearer.credentials)
         if name is None:
-            self.limit_reads(request)
+            self._limit_reads(request)
             raise HTTPException(
                 401,
                 "a customer's token is needed: Authorization: Bearer cpc_...",
@@ -67,13 +162,13 @@ class Handlers:
         _demand(self._posts.take(name))
         return name
 
-    def limit_reads(self, request: Request) -> None:
+    def _limit_reads(self, request: Request) -> None:
         """Raise 429 where this address asks too often."""
         _demand(self._reads.take(_address(request)))
 
-    async def post(self, customer: str, task: schemas.NewTask) -> TaskRow:
+    async def _post(self, customer: str, task: schemas.NewTask) -> TaskRow:
         """Take a task, or raise what is wrong with it."""
-        if task.deadline <= self._service.store.clock():
+        if task.deadline <= self._store.clock():
             raise HTTPException(409, "the deadline has passed")
         payload = dict(task.payload)
         if payload.setdefault("challenge_type", task.challenge_type) != task.challenge_type:
@@ -92,58 +187,11 @@ class Handlers:
         except NoCredit as error:
             raise HTTPException(402, str(error)) from None
 
-    def task(self, task_id: str) -> TaskRow:
-        """Return the task. Raises 404."""
-        task = self._service.store.tasks.task(task_id)
+    def _task(self, task_id: str) -> TaskRow:
+        task = self._store.tasks.task(task_id)
         if task is None:
             raise HTTPException(404, "there is no such task")
         return task
-
-    def data(self, task: TaskRow) -> StreamingResponse:
-        """Return the bytes of a task's result. Raises 404 where it has none, 409 where it is open."""
-        if task.is_open:
-            raise HTTPException(409, "the task is not closed yet")
-        job = None if task.job_id is None else self._service.store.jobs.find(task.job_id)
-        if job is None or job.data is None or job.data_size is None:
-            raise HTTPException(404, "this task's result has no data besides its hash")
-        ref = BlobRef(job.data, job.data_size)
-        if not self._service.blobs.has(ref):
-            raise HTTPException(404, "the data was not fetched in time and is no longer stored")
-        return StreamingResponse(
-            self._parts(ref),
-            media_type="application/octet-stream",
-            headers={"content-length": str(ref.size)},
-        )
-
-    async def keep(self, sha256: str, request: Request) -> schemas.Blob:
-        """Bytes for a payload to name. Raises 422 where they have another hash, 507 without room."""
-        content = await request.body()
-        if await asyncio.to_thread(_sha256, content) != sha256:
-            raise HTTPException(422, "the body has another SHA-256 than the path says")
-        try:
-            ref = await asyncio.to_thread(self._service.blobs.put, content)
-        except CacheFull as error:
-            raise HTTPException(507, str(error)) from None
-        return schemas.Blob(sha256=ref.sha256, size=ref.size)
-
-    def account(self, name: str) -> schemas.CustomerAccount:
-        """Return a customer's own account."""
-        credit = self._service.store.customers.credit(name)
-        return schemas.CustomerAccount(name=name, credit=format_cpc(credit))
-
-    async def serve_worker(self, socket: WebSocket) -> None:
-        """Serve a worker's connection, unless there are too many."""
-        address = _address(socket)
-        full = self._workers.total() >= self._limits.workers
-        if full or self._workers[address] >= self._limits.workers_an_address:
-            await socket.close(1013, "there are too many connections: try again later")
-            return
-        self._workers[address] += 1
-        try:
-            await WorkerSocket(socket, self._service, self._kinds.limits.data_bytes).serve()
-        finally:
-            self._workers[address] -= 1
-            self._workers = +self._workers
 
     def _parts(self, ref: BlobRef) -> Iterator[bytes]:
         with self._service.blobs.holding([ref]):

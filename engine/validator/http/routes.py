@@ -9,12 +9,11 @@ as long and as deeply nested as a worker would take it, and without a token it m
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response, WebSocket
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from engine import __version__
 from engine.validator.http import schemas
@@ -26,14 +25,19 @@ from engine.validator.service import Service
 MOST_ERRORS = 10
 """Errors in a request's fields that are listed."""
 
-_bearer = HTTPBearer(
-    auto_error=False, scheme_name="token", description="A customer's token, cpc_..."
-)
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-TaskId = Annotated[str, Path(description="UUID of the task", max_length=64)]
-Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
-
 _OPTIONAL_TOKEN: dict[str, Any] = {"security": [{}, {"token": []}]}
+_BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string"}}}
+_REFUSALS = {
+    400: "The body is not valid JSON",
+    401: "No valid token",
+    402: "The customer's credit does not cover the reward",
+    403: "Another customer's",
+    404: "Not found",
+    409: "Not possible in the present state",
+    413: "The body is too long",
+    422: "Not a valid request",
+    507: "No room for it",
+}
 
 
 def create_app(
@@ -51,7 +55,6 @@ def create_app(
         lifespan=_lifespan_of(run or service.run),
         responses={429: {"model": schemas.Complaint, "description": "Too many requests"}},
     )
-    handlers = Handlers(service, kinds, limits)
     app.add_middleware(
         BodyLimit,
         most=limits.body,
@@ -60,117 +63,40 @@ def create_app(
     )
     app.add_exception_handler(RequestValidationError, _refuse_fields)
     app.add_exception_handler(405, _refuse_method)
-    refused: dict[int | str, dict[str, Any]] = {
-        status: {"model": schemas.Complaint, "description": why}
-        for status, why in {
-            400: "The body is not valid JSON",
-            401: "No valid token",
-            402: "The customer's credit does not cover the reward",
-            403: "Another customer's",
-            404: "Not found",
-            409: "Not possible in the present state",
-            413: "The body is too long",
-            422: "Not a valid request",
-            507: "No room for it",
-        }.items()
-    }
+    _add_routes(app, Handlers(service, kinds, limits))
+    return app
 
-    def may(*statuses: int) -> dict[int | str, dict[str, Any]]:
-        return {status: refused[status] for status in statuses}
 
-    @app.post(
-        "/tasks",
-        status_code=201,
-        response_model=schemas.Posted,
-        responses=may(400, 401, 402, 409, 413, 422),
-    )
-    async def post_task(
-        task: schemas.NewTask, request: Request, response: Response, bearer: Bearer
-    ) -> schemas.Posted:
-        """Post a task. The reward is taken from the customer's credit."""
-        customer = handlers.customer(request, bearer)
-        posted = await handlers.post(customer, task)
-        response.headers["location"] = f"/tasks/{posted.task_id}"
-        return schemas.Posted(
-            task_id=posted.task_id,
-            status=posted.status,
-            created_at=posted.created_at,
-        )
-
-    @app.get(
-        "/tasks",
-        response_model=schemas.TaskList,
-        responses=may(422),
-        openapi_extra=_OPTIONAL_TOKEN,
-    )
-    async def list_tasks(
-        query: Annotated[schemas.TaskQuery, Query()], request: Request
-    ) -> schemas.TaskList:
-        """Tasks, the newest first."""
-        handlers.limit_reads(request)
-        page = service.store.tasks.page(
-            query.status or None, query.challenge_type or None, query.limit, query.offset
-        )
-        return schemas.TaskList(
-            tasks=[schemas.show(service.store, task) for task in page.tasks],
-            total=page.total,
-            limit=query.limit,
-            offset=query.offset,
-        )
-
-    @app.get(
-        "/tasks/{task_id}",
-        response_model=schemas.TaskView,
-        responses=may(401, 404, 422),
-        openapi_extra=_OPTIONAL_TOKEN,
-    )
-    async def get_task(task_id: TaskId, request: Request, bearer: Bearer) -> schemas.TaskView:
-        """One task, with its result once it is closed; payload and data are for its customer."""
-        handlers.limit_reads(request)
-        customer = None if bearer is None else handlers.customer(request, bearer)
-        task = handlers.task(task_id)
-        return schemas.show(service.store, task, to_customer=task.customer == customer)
-
-    @app.get(
+def _add_routes(app: FastAPI, handlers: Handlers) -> None:
+    route, extra = app.add_api_route, _OPTIONAL_TOKEN
+    may_post = _refusals(400, 401, 402, 409, 413, 422)
+    route("/tasks", handlers.post_task, methods=["POST"], status_code=201, responses=may_post)
+    route("/tasks", handlers.list_tasks, responses=_refusals(422), openapi_extra=extra)
+    may_get = _refusals(401, 404, 422)
+    route("/tasks/{task_id}", handlers.get_task, responses=may_get, openapi_extra=extra)
+    route(
         "/tasks/{task_id}/data",
+        handlers.get_data,
         response_class=StreamingResponse,
-        responses=may(401, 403, 404, 409, 422)
+        responses=_refusals(401, 403, 404, 409, 422)
         | {200: {"content": {"application/octet-stream": {}}}},
     )
-    async def get_data(task_id: TaskId, request: Request, bearer: Bearer) -> StreamingResponse:
-        """The result's own bytes, for the task's customer."""
-        customer = handlers.customer(request, bearer)
-        task = handlers.task(task_id)
-        if task.customer != customer:
-            raise HTTPException(403, "this is another customer's task")
-        return handlers.data(task)
-
-    @app.put(
+    route(
         "/blobs/{sha256}",
-        response_model=schemas.Blob,
-        responses=may(401, 409, 413, 422, 507),
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-            }
-        },
+        handlers.put_blob,
+        methods=["PUT"],
+        responses=_refusals(401, 409, 413, 422, 507),
+        openapi_extra={"requestBody": {"required": True, "content": _BYTES}},
     )
-    async def put_blob(sha256: Sha256, request: Request, bearer: Bearer) -> schemas.Blob:
-        """Hand in bytes that a payload will name by their SHA-256: a model, a matrix, an image."""
-        handlers.customer(request, bearer)
-        return await handlers.keep(sha256, request)
+    route("/account", handlers.account, responses=_refusals(401))
+    app.add_api_websocket_route("/worker", handlers.serve_worker)
 
-    @app.get("/account", response_model=schemas.CustomerAccount, responses=may(401))
-    async def account(request: Request, bearer: Bearer) -> schemas.CustomerAccount:
-        """The customer's own account."""
-        return handlers.account(handlers.customer(request, bearer))
 
-    @app.websocket("/worker")
-    async def worker(socket: WebSocket) -> None:
-        await handlers.serve_worker(socket)
-
-    return app
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"model": schemas.Complaint, "description": _REFUSALS[status]}
+        for status in statuses
+    }
 
 
 def _lifespan_of(run: Callable[[asyncio.Event], Awaitable[None]]) -> Callable[[FastAPI], Any]:
