@@ -32,10 +32,10 @@ class Commitment(ABC):
 
     @abstractmethod
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
-        """The 32-byte digests at these places of the tree (level, position), joined in order."""
+        """Return the 32-byte digests at these places (level, position) of the tree, joined in order."""
 
     def siblings(self, leaves: Sequence[int]) -> bytes:
-        """Siblings of any distinct leaves, in the proof's order: for a verifier's own draw.
+        """Return the siblings of distinct leaves, joined in the proof's order.
 
         The order of `leaves` does not matter. Raises InvalidProof for leaves beyond the tree.
         """
@@ -43,13 +43,13 @@ class Commitment(ABC):
         return self.digests(sibling_places(self.task.leaf_count, leaves))
 
     def proof(self, k: int) -> str:
-        """The proof with k openings. Raises InvalidProof where k is out of range."""
+        """Return the proof with k openings, in hex. Raises InvalidProof where k is out of range."""
         leaves = draw_openings(self.root, self.task, k)
         return encode_proof(self.task, k, self.siblings(leaves))
 
 
 def multiply_with(multiply: Multiply, A: Matrix, B: Matrix, scratch_bytes: int = 0) -> Sums:
-    """A new A B^T, filled by `multiply`: operands and memory are checked before it is allocated."""
+    """Return a new A B^T, filled by `multiply`; checks operands and memory before it allocates."""
     m, n, _ = check_operands(A, B)
     require_bytes(f"a product of {m} x {n} sums", 4 * m * n + scratch_bytes)
     out = aligned((m, n), np.int32)
@@ -72,7 +72,7 @@ class Device(ABC):
         """Compute the task once for its times: seconds of "expand", "product" and "commit"."""
 
     def multiply(self, A: Matrix, B: Matrix) -> Sums:
-        """A B^T, int32, exact, from A, m x k, and B, n x k, both int8, k <= 65,536.
+        """Return the exact A B^T, m x n int32, from A, m x k, and B, n x k, both int8, k <= 65,536.
 
         Raises InvalidTask for any other operands, TaskTooLarge before it allocates anything. This
         implementation is correct for every device and fast for none: numpy on the host.
@@ -87,7 +87,7 @@ class Device(ABC):
         self.compute(Task(task.seed, task.n, min(task.iterations, 2)))
 
     def network_operations(self) -> NetworkOperations:
-        """What stands around the products of a network's layers: the host's, unless overridden."""
+        """Return what surrounds the products of a network's layers: the host's, unless overridden."""
         from kernels.network.cpu import OPERATIONS
 
         return OPERATIONS

@@ -29,7 +29,7 @@ _CUDA = re.compile(r"cuda(:[0-9]{1,3})?")
 
 
 def available_devices() -> list[str]:
-    """Names that `open_device` takes on this machine, the best first."""
+    """Return the names that `open_device` takes on this machine, the best first."""
     return [*(f"cuda:{index}" for index in range(count_gpus())), "cpu", "reference"]
 
 
@@ -67,7 +67,7 @@ def open_device(
 
 
 def cpu_operations(tier: str | None = None, progress: Progress | None = None) -> "Operations":
-    """The CPU's fast operations without a device, for a verifier (`kernels.check`); one thread.
+    """Return the CPU's fast operations without a device, for a verifier (`kernels.check`); one thread.
 
     Raises what `open_device` raises for the tier.
     """
@@ -98,7 +98,7 @@ def check_device_name(name: str) -> None:
 
 
 def count_gpus() -> int:
-    """GPUs that the NVIDIA driver shows, 0 where driver or packages are missing.
+    """Return how many GPUs the NVIDIA driver shows, 0 where driver or packages are missing.
 
     Reads the driver's list of devices and creates no CUDA context, so a parent process may call it
     and leave the GPUs to its children.
@@ -125,7 +125,7 @@ def _count_by_nvidia_smi() -> int:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, at least 1."""
+    """Return how many cores this process may run on, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

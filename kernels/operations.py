@@ -76,11 +76,11 @@ class Operations(ABC):
 
     @abstractmethod
     def empty_rows(self, m: int, n: int) -> Matrix:
-        """Room for m rows of n; as many rows and columns more as this implementation writes over."""
+        """Return room for m rows of n, and the rows and columns beyond that it writes over."""
 
     @abstractmethod
     def empty_b(self, p: int, n: int) -> RowsOfB:
-        """Room for p rows of B, of n entries."""
+        """Return room for p rows of B, of n entries."""
 
     @abstractmethod
     def expand_b(self, operand: Operand, first: int, B: RowsOfB) -> None:

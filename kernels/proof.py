@@ -30,12 +30,12 @@ class Opening(NamedTuple):
 
 
 def most_openings(task: Task) -> int:
-    """The most leaves that a proof may open."""
+    """Return how many leaves a proof may open at most."""
     return min(task.leaf_count, MAX_OPENINGS)
 
 
 def draw_openings(root: bytes, task: Task, k: int) -> tuple[int, ...]:
-    """The k distinct leaves that a 32-byte root draws, in the order drawn.
+    """Return the k distinct leaves that a 32-byte root draws, in the order drawn.
 
     Raises InvalidProof where k is out of range.
     """
@@ -58,12 +58,12 @@ def draw_openings(root: bytes, task: Task, k: int) -> tuple[int, ...]:
 
 
 def encode_proof(task: Task, k: int, siblings: bytes) -> str:
-    """A proof's hex."""
+    """Return the proof in hex. `siblings`: 32-byte digests, joined."""
     return (HEADER.pack(VERSION, task.n, task.iterations, k) + siblings).hex()
 
 
 def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> Opening:
-    """Leaves and siblings of a well-formed proof; whether they give the root is not looked at.
+    """Return leaves and siblings of a well-formed proof. Does not check that they give the root.
 
     `least_openings` is the verifier's own; where the tree has fewer leaves, all of them are enough.
     Raises InvalidProof, before anything that costs more than the drawing of the leaves.
@@ -107,9 +107,9 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
 
 
 def free_opening(task: Task, root: bytes, leaves: Sequence[int], siblings: bytes) -> Opening:
-    """A well-formed opening of leaves, one or more, that a verifier drew itself.
+    """Return a well-formed opening of leaves, one or more, that a verifier drew itself.
 
-    Whether they give the root is not looked at. Raises InvalidProof.
+    Whether they give the root is not checked here. Raises InvalidProof.
     """
     if len(root) != DIGEST_BYTES:
         raise InvalidProof(_("a root is 32 bytes"))

@@ -26,7 +26,7 @@ MAX_OPENINGS = 1024
 
 
 class Operand(NamedTuple):
-    """What tells one operand's random stream from another's: Philox's key, half its counter."""
+    """An operand's random stream: Philox's 64-bit key and the upper half of its 128-bit counter."""
 
     key0: int
     key1: int
@@ -78,11 +78,11 @@ class Task:
         return self.n**3 * self.iterations
 
     def leaf_place(self, leaf: int) -> tuple[int, int, int]:
-        """Row, first column and the column past the last of a leaf, 0 <= leaf < leaf_count."""
+        """Return a leaf's row, first column and the column past its last, 0 <= leaf < leaf_count."""
         return self.leaf_places([leaf])[leaf]
 
     def leaf_places(self, leaves: Iterable[int]) -> dict[int, tuple[int, int, int]]:
-        """The place of each of these leaves, by leaf (see `leaf_place`)."""
+        """Return the place of each of these leaves, by leaf (see `leaf_place`)."""
         per_row, n = self.leaves_per_row, self.n
         return {
             leaf: (

@@ -41,7 +41,7 @@ def address_from_public_key(public_key: str | bytes, prefix: str = ACCOUNT_PREFI
 
 
 def is_address(text: str, prefix: str = ACCOUNT_PREFIX) -> bool:
-    """Whether `text` is a lower-case bech32 address of 20 bytes with this prefix."""
+    """Return whether `text` is a lower-case bech32 address of 20 bytes with this prefix."""
     if not text.isascii() or text != text.lower():
         return False
     found, words = bech32.bech32_decode(text)

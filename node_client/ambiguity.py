@@ -70,7 +70,7 @@ class _Split(NamedTuple):
 def colliding_transactions(
     tx: Transaction, *, first_unspent: int, min_gas_price: int
 ) -> list[Transaction]:
-    """Every other transaction that `tx`'s signature fits and that the node would take.
+    """Return every other transaction that `tx`'s signature fits and that the node would accept.
 
     `first_unspent`: the account's confirmed nonce. `min_gas_price` in units a gas. What counts is
     said at the top of this file.
@@ -338,7 +338,7 @@ def _advice(draft: Transaction, limits: _Limits) -> str:
 
 
 def _round_prices(price: int) -> Iterator[int]:
-    """The next few prices of one digit and zeros from `price` on."""
+    """Yield the next few prices of one digit and zeros from `price` on."""
     magnitude = 10 ** (len(str(price)) - 1)
     first = -(-price // magnitude)
     for digit in range(first, first + 9):

@@ -41,7 +41,7 @@ class BlockHeader(BaseModel):
     gas_limit: NonNegative
 
     def hash(self) -> str:
-        """SHA-256 (hex) of the joined fields; the RPC does not send it."""
+        """Return the SHA-256 (hex) of the joined fields; the RPC does not send it."""
         text = (
             f"{self.height}{self.prev_hash}{self.timestamp}{self.chain_id}{self.proposer_address}"
             f"{self.round}{self.tx_root}{self.state_root}{self.compute_root}"
@@ -70,16 +70,16 @@ class Block(BaseModel):
         return self.header.height
 
     def hash(self) -> str:
-        """The block's hash, 64 hex digits."""
+        """Return the block's hash, 64 hex digits."""
         return self.header.hash()
 
     def tx_root(self) -> str:
-        """Merkle root of the transactions that the block holds."""
+        """Return the Merkle root of the transactions that the block holds."""
         root = merkle_root([tx.digest() for tx in self.txs])
         return EMPTY_TX_ROOT if root is None else root.hex()
 
     def compute_root(self) -> str:
-        """Merkle root of the results that the block holds, "" without results."""
+        """Return the Merkle root of the results that the block holds, "" without results."""
         root = merkle_root(
             [
                 bytes.fromhex(tx.compute_result().hash())
@@ -90,7 +90,7 @@ class Block(BaseModel):
         return EMPTY_COMPUTE_ROOT if root is None else root.hex()
 
     def signature_fits(self) -> bool:
-        """Whether the signature over the hash belongs to the proposer's address.
+        """Return whether the signature over the hash belongs to the proposer's address.
 
         The block carries no public key, so it is recovered from the signature (seen to hold for
         every block in `tests/vectors/blocks.json`; NODE.md does not state it).

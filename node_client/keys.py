@@ -60,11 +60,11 @@ class PrivateKey:
             del text
 
     def secret_hex(self) -> str:
-        """The secret itself, for a key file and nothing else."""
+        """Return the secret as 64 hex digits, for a key file only."""
         return bytes(self._signing.to_string()).hex()
 
     def sign_digest(self, digest: bytes) -> str:
-        """Signature of a 32-byte digest: r || s as 128 hex digits, s in the lower half."""
+        """Return the signature of a 32-byte digest: r || s as 128 hex digits, s in the lower half."""
         if len(digest) != 32:
             raise ValueError("a digest is 32 bytes")
         signature = self._signing.sign_digest_deterministic(
@@ -80,7 +80,7 @@ class PrivateKey:
 
 
 def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
-    """Whether `signature` (128 hex digits, low or high s) fits; False for anything malformed."""
+    """Return whether `signature` (128 hex digits, low or high s) fits; False for malformed input."""
     try:
         key = VerifyingKey.from_string(bytes.fromhex(public_key), curve=SECP256k1)
         return bool(key.verify_digest(bytes.fromhex(signature), digest, sigdecode=sigdecode_string))
@@ -93,7 +93,7 @@ def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
 
 
 def recovered_public_keys(digest: bytes, signature: str) -> list[str]:
-    """The public keys (compressed hex) that this signature fits: SEC 1 v2, section 4.1.6.
+    """Return the public keys (compressed hex) that this signature fits: SEC 1 v2, section 4.1.6.
 
     A block does not carry its proposer's key; only the key's address. Empty for a malformed
     signature, which a node may send on purpose.

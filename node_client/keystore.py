@@ -57,7 +57,7 @@ class KeyInfo:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
+        """Return a plain dictionary."""
         return asdict(self) | {"warnings": list(self.warnings)}
 
 
@@ -73,7 +73,7 @@ class Keystore:
         self._cost = cost or ScryptCost()
 
     def names(self) -> list[str]:
-        """The names of all keys, sorted; files of another kind are passed over."""
+        """Return the names of all keys, sorted; other files are ignored."""
         try:
             found = [path.name for path in self.directory.iterdir()]
         except (FileNotFoundError, NotADirectoryError):
@@ -88,11 +88,11 @@ class Keystore:
         return sorted(stem for stem in stems if _NAME.fullmatch(stem))
 
     def entries(self) -> list[KeyInfo]:
-        """What `info` says of every key; a broken file is there, too, with its reason."""
+        """Return `info` of every key; of a broken file, why it is broken."""
         return [self._entry(name) for name in self.names()]
 
     def info(self, name: str) -> KeyInfo:
-        """The public parts of a key. Asks for no passphrase."""
+        """Return the public parts of a key. Needs no passphrase."""
         path = self._path(name)
         found = self._read(name)
         return KeyInfo(
@@ -108,14 +108,14 @@ class Keystore:
     def create(self, name: str, passphrase: str | None = None) -> KeyInfo:
         """Make a new key, encrypted where a passphrase is given. Raises KeyExists."""
         hidden = _hide(passphrase)
-        del passphrase  # so that no traceback with locals shows it
+        del passphrase  # a traceback with locals must not show it
         self._refuse_existing(name)
         return self._add(name, PrivateKey.generate(), hidden)
 
     def add(self, name: str, key: PrivateKey, passphrase: str | None = None) -> KeyInfo:
         """Keep a key that was made elsewhere. Raises KeyExists."""
         hidden = _hide(passphrase)
-        del passphrase  # so that no traceback with locals shows it
+        del passphrase  # a traceback with locals must not show it
         return self._add(name, key, hidden)
 
     def _add(self, name: str, key: PrivateKey, passphrase: Secret[str] | None) -> KeyInfo:
@@ -127,7 +127,7 @@ class Keystore:
         return self.info(name)
 
     def load(self, name: str, passphrase: Callable[[], str] | None = None) -> PrivateKey:
-        """The private key. `passphrase` is asked only where the file is encrypted.
+        """Return the private key. `passphrase` is called only where the file is encrypted.
 
         Raises KeyNotFound, WrongPassphrase, or KeystoreError.
         """

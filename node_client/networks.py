@@ -1,4 +1,4 @@
-"""What is known of the three networks: block time, least gas price, base gas, the unit of money."""
+"""Constants of the three networks: block time, least gas price, base gas, the unit of money."""
 
 import re
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def parse_cpc(text: str) -> int:
 
 
 def format_cpc(units: int) -> str:
-    """A number of units as decimal CPC, without trailing zeros: 5 * 10^17 is "0.5"."""
+    """Return a number of units as decimal CPC, without trailing zeros: 5 * 10^17 is "0.5"."""
     sign = "-" if units < 0 else ""
     whole, rest = divmod(abs(units), UNITS_PER_CPC)
     decimals = f"{rest:018d}".rstrip("0")

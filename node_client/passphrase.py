@@ -25,7 +25,7 @@ _at_the_start = Secret(os.environ.pop(ENVIRONMENT, None))
 
 
 def passphrase_source(file: Path | None = None) -> Callable[[], str]:
-    """A function that gives the passphrase of an existing key when it is called.
+    """Return a function that returns the passphrase of an existing key.
 
     The environment is cleared at once, also where the function is never called.
     """
@@ -38,12 +38,12 @@ def passphrase_source(file: Path | None = None) -> Callable[[], str]:
 
 
 def is_in_environment() -> bool:
-    """Whether CPC_PASSPHRASE is, or was when the program started."""
+    """Return whether CPC_PASSPHRASE is set, or was when the program started."""
     return bool(os.environ.get(ENVIRONMENT) or _at_the_start.reveal())
 
 
 def new_passphrase(file: Path | None = None) -> str:
-    """A passphrase for a new key; a prompt asks for it twice. Raises KeystoreError."""
+    """Return a passphrase for a new key; a prompt asks for it twice. Raises KeystoreError."""
     from_environment = _taken_from_environment()
     if file is not None:
         passphrase = _from_file(file)

@@ -112,7 +112,7 @@ class NodeClient:
 
     @property
     def urls(self) -> list[str]:
-        """The nodes' URLs, fit to be shown: without user and password."""
+        """The nodes' URLs without user and password."""
         return [node.name for node in self._nodes]
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class NodeClient:
             node.close()
 
     def genesis(self) -> str | None:
-        """Hash of the first block that the node has, 0 or 1; None where it begins later."""
+        """Return the hash of the first block that the node has, 0 or 1; None where it begins later."""
         for height in (0, 1):
             try:
                 return self.block(height).hash()
@@ -130,14 +130,14 @@ class NodeClient:
         return None
 
     def status(self) -> NodeStatus:
-        """The tip's height and hash, and what else the node says of itself."""
+        """Return the tip's height and hash, and what else the node says of itself."""
         self._nodes.find_higher_node()
         status = self._ask(_status)
         self._nodes.saw(status.height)
         return status
 
     def block(self, height: int, *, expected_hash: str | None = None) -> Block:
-        """The block at `height`: its roots fit what it holds, its signature its proposer.
+        """Return the block at `height`: its roots fit what it holds, its signature its proposer.
 
         Who may propose is not known here: a hash that came another way (`expected_hash`, or the
         next block's `prev_hash`) is what ties a block to the chain. Raises NotFound, or BadResponse.
@@ -157,14 +157,14 @@ class NodeClient:
         return block
 
     def latest_block(self) -> tuple[NodeStatus, Block]:
-        """Status and the block it names as the tip; asked for once more if the tip moved."""
+        """Return status and the block that it names as the tip; asks again once if the tip moved."""
         try:
             return self._status_and_block()
         except (BadResponse, NotFound):
             return self._status_and_block()
 
     def balance(self, address: str) -> Account:
-        """Balance in units and confirmed nonce; zeros for an account that the chain never saw."""
+        """Return balance, in units, and confirmed nonce; zeros for an unknown account."""
         check_address(address)
 
         def parse(value: Any) -> Account:
@@ -175,7 +175,7 @@ class NodeClient:
         return self._ask(partial(get, path=f"/balance/{address}", parse=parse))
 
     def nonce(self, address: str, pending: bool = True) -> int:
-        """The next free nonce, waiting transactions counted in; else the confirmed one."""
+        """Return the next free nonce, after those waiting in the mempool, or the confirmed one."""
         check_address(address)
 
         def parse(value: Any) -> int:
@@ -188,7 +188,7 @@ class NodeClient:
         return self._ask(partial(get, path=f"/nonce/{address}{query}", parse=parse))
 
     def receipt(self, tx_hash: str) -> Receipt:
-        """What the node says of a transaction; only a block proves it. Raises NotFound."""
+        """Return what the node says of a transaction; only a block proves it. Raises NotFound."""
         if len(tx_hash) != 64 or not set(tx_hash) <= set("0123456789abcdef"):
             raise InvalidData(_("a transaction's hash is 64 lower-case hex digits"))
 
@@ -224,7 +224,7 @@ class NodeClient:
         raise failure
 
     def broadcast(self, tx: Transaction) -> str:
-        """Offer a transaction that was sent before to every node; give its hash if one takes it.
+        """Send a transaction that was sent before to every node; return its hash if one accepts it.
 
         Else raises what says most: AlreadyInPool, then the first refusal, then a NodeError.
         """
@@ -267,7 +267,7 @@ class NodeClient:
         raise failure
 
     def _vet(self, node: HttpNode) -> None:
-        """Raise WrongChain where this node's first block is another one than ours."""
+        """Raise WrongChain where this node's first block is not the pinned one."""
         if self._genesis is None:
             return
         for height in (0, 1):
@@ -294,7 +294,7 @@ def _nothing_sent(error: NodeError) -> bool:
 
 
 def _rank(failure: NodeClientError) -> int:
-    """How much one node's failure says about what became of a transaction, the most first."""
+    """Return the rank of one node's failure by how much it says about the transaction, 0 the most."""
     if isinstance(failure, AlreadyInPool):
         return 0
     return 1 if isinstance(failure, Refused) else 2

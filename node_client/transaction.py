@@ -48,12 +48,12 @@ class ComputeResult(BaseModel):
     signature: StrictStr
 
     def hash(self) -> str:
-        """The leaf that the block's compute root takes: SHA-256 of compact UTF-8 JSON, as hex."""
+        """Return the leaf of the block's compute root: SHA-256 of compact UTF-8 JSON, as hex."""
         text = json.dumps(self.model_dump(), separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(_utf8(text)).hexdigest()
 
     def signing_digest(self) -> bytes:
-        """What the worker's own signature covers here: SHA-256 of the joined fields.
+        """Return what the worker's own signature covers: SHA-256 of the joined fields.
 
         The chain names the fields and neither checks the signature nor states digest and encoding;
         ours are SHA-256, and r || s in hex.
@@ -62,7 +62,7 @@ class ComputeResult(BaseModel):
         return hashlib.sha256(_utf8(text)).digest()
 
     def signed_by(self, key: PrivateKey) -> Self:
-        """A copy with the worker's signature."""
+        """Return a copy with the worker's signature."""
         return self.model_copy(update={"signature": key.sign_digest(self.signing_digest())})
 
 
@@ -89,7 +89,7 @@ class Transaction(BaseModel):
         return BASE_GAS[self.tx_type]
 
     def signing_text(self) -> str:
-        """The text whose SHA-256 is both hash and signed digest. Nothing stands between numbers."""
+        """Return the text whose SHA-256 is both hash and signed digest. Nothing separates numbers."""
         payload = json.dumps(self.payload, sort_keys=True, separators=(",", ":"))
         return (
             f"{self.tx_type.value}{self.from_address}{self.to_address or ''}"
@@ -98,15 +98,15 @@ class Transaction(BaseModel):
         )
 
     def digest(self) -> bytes:
-        """SHA-256 of the signing text, 32 bytes."""
+        """Return the SHA-256 of the signing text, 32 bytes."""
         return hashlib.sha256(_utf8(self.signing_text())).digest()
 
     def hash(self) -> str:
-        """The transaction's hash, 64 hex digits."""
+        """Return the transaction's hash, 64 hex digits."""
         return self.digest().hex()
 
     def signed_by(self, key: PrivateKey) -> Self:
-        """A copy with public key and signature; `from_address` must be the key's.
+        """Return a copy with public key and signature; `from_address` must be the key's.
 
         This signs whatever it is given. `node_client.ambiguity.sign_safely` is what programs call.
         """
@@ -120,11 +120,11 @@ class Transaction(BaseModel):
         return with_key.model_copy(update={"signature": key.sign_digest(with_key.digest())})
 
     def signature_fits(self) -> bool:
-        """Whether the signature is the public key's over this transaction."""
+        """Return whether the signature is the public key's over this transaction."""
         return verify_digest(self.pub_key, self.digest(), self.signature)
 
     def compute_result(self) -> ComputeResult:
-        """The payload of a SUBMIT_RESULT. Raises InvalidTransaction if it is not one."""
+        """Return the payload of a SUBMIT_RESULT. Raises InvalidTransaction if it is not one."""
         try:
             return ComputeResult.model_validate(self.payload)
         except ValueError:
@@ -136,7 +136,7 @@ class Transaction(BaseModel):
             ) from None
 
     def to_json(self) -> dict[str, Any]:
-        """The body of POST /tx/send."""
+        """Return the body of POST /tx/send."""
         return self.model_dump(mode="json")
 
 

@@ -17,7 +17,7 @@ from kernels.errors import InvalidProof
 
 
 def level_sizes(leaf_count: int) -> list[int]:
-    """Nodes of each level, from the leaves up to the root."""
+    """Return how many nodes each level has, from the leaves up to the root."""
     sizes = [leaf_count]
     while sizes[-1] > 1:
         sizes.append((sizes[-1] + 1) // 2)
@@ -37,7 +37,7 @@ def check_leaf_positions(leaf_count: int, leaves: Sequence[int]) -> None:
 
 
 def sibling_places(leaf_count: int, leaves: Collection[int]) -> list[tuple[int, int]]:
-    """Places of the nodes that an opening of these leaves needs, in the proof's order."""
+    """Return the places of the nodes that an opening of these leaves needs, in the proof's order."""
     places: list[tuple[int, int]] = []
     known = set(leaves)
     for level, size in enumerate(level_sizes(leaf_count)[:-1]):

@@ -2,10 +2,10 @@
 
     outcome = work.run(device)
     work.check(outcome)                                   # cheap, by the process that asked for it
-    opening = Opening(work, outcome.result_hash, leaves)  # leaves drawn after the commitment
+    opening = OpeningWork(work, outcome.result_hash, leaves)  # leaves drawn after the commitment
     work.check_leaves(outcome.result_hash, leaves, opening.run(device).data)
 
-The trees of a device's last results are kept (`KeptTrees`), so an opening that is asked for soon costs
+The trees of a device's last results are kept (`TreeCache`), so an opening that is asked for soon costs
 almost nothing. If the tree is gone, or the device or process is another one, the opening computes the
 work again: the cost is the worker's, never the verifier's.
 """
@@ -26,14 +26,14 @@ class Tree(Protocol):
     """The tree above a result that was just computed."""
 
     def siblings(self, leaves: Sequence[int]) -> bytes:
-        """What leads from these leaves to the root, in the proof's order. Raises InvalidProof."""
+        """Return the siblings of these leaves, in the proof's order. Raises InvalidProof."""
 
 
 KEPT_LEAVES = 2**20
 """Leaves of all trees together that are kept for a device: 64 MiB of digests."""
 
 
-class KeptTrees:
+class TreeCache:
     """The trees of a device's last results; the oldest go first."""
 
     def __init__(self, most_leaves: int = KEPT_LEAVES) -> None:
@@ -48,21 +48,21 @@ class KeptTrees:
             del self._trees[next(iter(self._trees))]
 
     def find(self, work: "CommittedWork", result_hash: bytes) -> Tree | None:
-        """The tree of this work, if it is there still."""
+        """Return the tree of this work, if it is still kept."""
         kept, tree = self._trees.get(result_hash, (None, None))
         return tree if kept == work else None
 
 
-_kept: "WeakKeyDictionary[Device, KeptTrees]" = WeakKeyDictionary()
+_kept: "WeakKeyDictionary[Device, TreeCache]" = WeakKeyDictionary()
 
 
-def trees_of(device: Device) -> KeptTrees:
-    """What is kept for this device, as long as it is there."""
-    return _kept.setdefault(device, KeptTrees())
+def trees_of(device: Device) -> TreeCache:
+    """Return the device's cache of trees, which lives as long as the device."""
+    return _kept.setdefault(device, TreeCache())
 
 
 class CommittedWork(ABC):
-    """A `DeviceWork` whose leaves can be opened, and which says what returns to whom."""
+    """A `DeviceWork` whose leaves can be opened later."""
 
     __slots__ = ()
 
@@ -92,7 +92,7 @@ class CommittedWork(ABC):
 
     @abstractmethod
     def check(self, outcome: Outcome) -> None:
-        """Raise WrongResult or InvalidProof where this outcome is none, as far as it can tell."""
+        """Raise WrongResult or InvalidProof where the outcome is seen to be wrong."""
 
     @abstractmethod
     def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
@@ -104,13 +104,13 @@ class CommittedWork(ABC):
         trees_of(device).keep(self, outcome.result_hash, tree)
         return outcome
 
-    def opening(self, result_hash: bytes, leaves: Sequence[int]) -> "Opening":
+    def opening(self, result_hash: bytes, leaves: Sequence[int]) -> "OpeningWork":
         """Return the work of opening these leaves of a result that was submitted."""
-        return Opening(self, result_hash, tuple(leaves))
+        return OpeningWork(self, result_hash, tuple(leaves))
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpeningWork:
     """Give the siblings of `leaves`, as the outcome's data; compute `work` again if need be."""
 
     work: CommittedWork

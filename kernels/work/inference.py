@@ -38,7 +38,7 @@ class InferenceWork(MatrixResult):
 
     @classmethod
     def of(cls, model: Data, samples: Data, batch: int, returns_data: bool = False) -> Self:
-        """The work. Raises InvalidNetwork, or InvalidTask where samples and network do not fit."""
+        """Return the work. Raises InvalidNetwork, or InvalidTask for samples that do not fit it."""
         network = decode_network(model.read())
         if samples.size != batch * network.sample_entries:
             raise InvalidTask(
@@ -74,7 +74,7 @@ class InferenceWork(MatrixResult):
         return self.outputs
 
     def matrix(self, device: Device) -> Integers:
-        """The outputs, by the device's products."""
+        """Compute the outputs, by the device's products."""
         network, batch = self._read()
         return forward(network, batch, device)
 

@@ -30,15 +30,15 @@ class MatrixResult(CommittedWork):
 
     @abstractmethod
     def matrix(self, device: Device) -> Integers:
-        """The whole result."""
+        """Compute the whole result."""
 
     @abstractmethod
     def check_matrix(self, matrix: Integers) -> None:
-        """Raise WrongResult where this is not the result, as far as can be seen cheaply."""
+        """Raise WrongResult where a cheap check finds the matrix wrong."""
 
     @abstractmethod
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
-        """The entries of these leaves, by leaf, in plain numpy."""
+        """Return the entries of these leaves, by leaf, computed in plain numpy."""
 
     @property
     def leaf_count(self) -> int:
@@ -46,7 +46,7 @@ class MatrixResult(CommittedWork):
         return self.form.leaf_count
 
     def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
-        """The result and its tree. Raises TaskTooLarge before it allocates anything."""
+        """Compute the result and its tree. Raises TaskTooLarge before it allocates anything."""
         require_bytes(
             _("a result of {rows} x {columns}").format(
                 rows=self.form.rows, columns=self.form.columns

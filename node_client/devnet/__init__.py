@@ -24,6 +24,6 @@ from node_client.devnet.chain import Chain
 from node_client.devnet.faults import Faults
 from node_client.devnet.lies import Lie
 from node_client.devnet.server import DevnetServer
-from node_client.devnet.state import Account
+from node_client.devnet.state import AccountState
 
-__all__ = ["Account", "Chain", "DevnetServer", "Faults", "Lie"]
+__all__ = ["AccountState", "Chain", "DevnetServer", "Faults", "Lie"]

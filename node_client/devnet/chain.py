@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from node_client.block import Block
 from node_client.devnet.mempool import Mempool
 from node_client.devnet.proposer import Proposer
-from node_client.devnet.state import Account, State, Undo
+from node_client.devnet.state import AccountState, ChainState, Undo
 from node_client.errors import InvalidData
 from node_client.keys import PrivateKey
 from node_client.networks import BLOCK_GAS_LIMIT, MAX_BLOCK_TRANSACTIONS, NETWORKS
@@ -41,7 +41,7 @@ class Chain:
 
     def __init__(
         self,
-        balances: Mapping[str, int | Account],
+        balances: Mapping[str, int | AccountState],
         *,
         chain_id: str = CHAIN_ID,
         network: str = "devnet",
@@ -75,7 +75,7 @@ class Chain:
         self._max_transactions = max_transactions
         self._gas_limit = gas_limit
         self._lock = threading.RLock()
-        self._state = State(balances)
+        self._state = ChainState(balances)
         self._mempool = Mempool(NETWORKS[network].min_gas_price)
         self._maker = Proposer(self.proposer, chain_id, gas_limit)
         self._received: dict[str, int] = {}  # by transaction hash, whole seconds
@@ -113,7 +113,7 @@ class Chain:
         with self._lock:
             return [link.block for link in self._links]
 
-    def account(self, address: str) -> Account:
+    def account(self, address: str) -> AccountState:
         """The confirmed account; an empty one for any address that is unknown."""
         with self._lock:
             return self._state.account(address)

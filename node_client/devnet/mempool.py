@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from node_client.address import address_from_public_key
-from node_client.devnet.state import Account
+from node_client.devnet.state import AccountState
 from node_client.errors import InvalidKey, InvalidTransaction
 from node_client.networks import MAX_QUEUED_NONCES
 from node_client.transaction import Transaction, TxType
 
 EXPIRY_SECONDS = 3600.0
 
-AccountOf = Callable[[str], Account]
+AccountOf = Callable[[str], AccountState]
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Mempool:
         # Accounts stay in the order in which their first waiting transaction came.
         self._accounts: dict[str, dict[int, Waiting]] = {}
 
-    def admit(self, tx: Transaction, account: Account, now: float) -> str | None:
+    def admit(self, tx: Transaction, account: AccountState, now: float) -> str | None:
         """Take `tx` in, or give the node's words for why not. `account` is the sender's.
 
         Raises InvalidTransaction where a block that holds it could not be sent as JSON; the node
@@ -166,7 +166,7 @@ def _refused_signature(tx: Transaction) -> str | None:
     return None if tx.signature_fits() else "invalid_signature"
 
 
-def _refused_money(tx: Transaction, account: Account) -> str | None:
+def _refused_money(tx: Transaction, account: AccountState) -> str | None:
     if tx.tx_type is TxType.TRANSFER and tx.amount == 0:
         return "transfer_amount_zero"
     # Each transaction alone: what waits before it is not subtracted.

@@ -24,7 +24,7 @@ from node_client.devnet.chain import CHAIN_ID, Chain
 from node_client.devnet.fault_routes import fault_router
 from node_client.devnet.faults import Faults
 from node_client.devnet.misbehaviour import Misbehaving
-from node_client.devnet.state import Account
+from node_client.devnet.state import AccountState
 from node_client.errors import NodeError
 from node_client.keys import PrivateKey
 from node_client.networks import UNITS_PER_CPC
@@ -48,7 +48,7 @@ class DevnetServer:
         faults: Faults | None = None,
         *,
         network: str = "devnet",
-        balances: Mapping[str, int | Account] | None = None,
+        balances: Mapping[str, int | AccountState] | None = None,
         clock: Callable[[], float] = time.time,
         fault_routes: bool = False,
     ) -> None:

@@ -1,6 +1,6 @@
 """The devnet's accounts, and what a transaction does to them.
 
->>> state = State({"cpc1...": 10**18})
+>>> state = ChainState({"cpc1...": 10**18})
 >>> state.account("cpc1...").balance
 1000000000000000000
 
@@ -17,7 +17,7 @@ from node_client.errors import InvalidTransaction
 from node_client.transaction import Transaction, TxType
 
 
-class Account(NamedTuple):
+class AccountState(NamedTuple):
     """One account. `balance` and `staked` in units of 10^-18 CPC; `nonce` is the next one."""
 
     balance: int = 0
@@ -25,22 +25,22 @@ class Account(NamedTuple):
     staked: int = 0
 
 
-Undo = dict[str, Account]
+Undo = dict[str, AccountState]
 """The accounts that a block touched, as they were before it."""
 
 
-class State:
+class ChainState:
     """All accounts at one height. Not thread-safe: the chain's lock guards it."""
 
-    def __init__(self, accounts: Mapping[str, int | Account]) -> None:
-        """`accounts`: an Account, or its balance, for each address that is not empty."""
-        self._accounts: dict[str, Account] = {}
+    def __init__(self, accounts: Mapping[str, int | AccountState]) -> None:
+        """`accounts`: an AccountState, or its balance, for each address that is not empty."""
+        self._accounts: dict[str, AccountState] = {}
         for address, account in accounts.items():
-            self._put(address, Account(account) if isinstance(account, int) else account)
+            self._put(address, AccountState(account) if isinstance(account, int) else account)
 
-    def account(self, address: str) -> Account:
+    def account(self, address: str) -> AccountState:
         """The account at `address`; an unknown, even a malformed one is empty."""
-        return self._accounts.get(address, Account())
+        return self._accounts.get(address, AccountState())
 
     def apply(self, tx: Transaction, undo: Undo) -> str | None:
         """Carry `tx` out and remember in `undo` what it touched; or say why it cannot be.
@@ -94,13 +94,13 @@ class State:
             digest.update(f"{address} {balance} {nonce} {staked}\n".encode())
         return digest.hexdigest()
 
-    def _change(self, address: str, account: Account, undo: Undo) -> None:
+    def _change(self, address: str, account: AccountState, undo: Undo) -> None:
         undo.setdefault(address, self.account(address))
         self._put(address, account)
 
-    def _put(self, address: str, account: Account) -> None:
+    def _put(self, address: str, account: AccountState) -> None:
         # An empty account is the same as none, so that a root does not depend on the past.
-        if account == Account():
+        if account == AccountState():
             self._accounts.pop(address, None)
         else:
             self._accounts[address] = account

@@ -17,7 +17,7 @@ from kernels.errors import InvalidProof, InvalidTask, TaskTooLarge, WrongResult
 from kernels.freivalds import check_product
 from kernels.task import Task
 from kernels.work import Outcome
-from kernels.work.committed import KeptTrees, Opening, trees_of
+from kernels.work.committed import OpeningWork, TreeCache, trees_of
 from kernels.work.matmul import MatrixWork
 from kernels.work.synthetic import SyntheticWork
 from tests.kernels import oracle
@@ -174,7 +174,7 @@ def test_synthetic(cpu, openings):
         with pytest.raises((InvalidProof, WrongResult)):
             work.check(Outcome(bytes(32), outcome.proof))
     opening = work.opening(outcome.result_hash, [39, 0])
-    assert isinstance(opening, Opening)
+    assert isinstance(opening, OpeningWork)
     assert (opening.cost, opening.bytes_needed) == (work.cost, work.bytes_needed)
     opening.check(opening.run(cpu))
 
@@ -235,7 +235,7 @@ def test_an_opening_that_comes_soon_computes_nothing(reference):
 
 
 def test_trees_are_kept_in_a_bounded_number(reference):
-    trees = KeptTrees(most_leaves=12)
+    trees = TreeCache(most_leaves=12)
     works = [product(5, 4, 2, number=number) for number in range(3)]  # five leaves each
     hashes = []
     for work in works:

@@ -26,7 +26,7 @@ from engine.txmgr.manager import (
     SenderSettings,
 )
 from node_client.devnet import Chain, Faults
-from node_client.devnet.state import Account
+from node_client.devnet.state import AccountState
 from node_client.errors import BadResponse, WrongChain
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
@@ -44,7 +44,7 @@ class Rig:
     def __init__(self, path, balance=UNITS_PER_CPC, nonce=0, max_gas_price=None):
         self.max_gas_price = max_gas_price
         self.path = path
-        account = Account(balance, nonce)
+        account = AccountState(balance, nonce)
         proposer = PrivateKey(bytes(31) + b"\x01")  # so that every run has the same hashes
         self.chain = Chain({KEY.address: account}, clock=lambda: 1_700_000_000.0, proposer=proposer)
         self.faults = Faults()

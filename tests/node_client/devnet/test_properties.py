@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from node_client.devnet import Chain, Faults
-from node_client.devnet.state import State
+from node_client.devnet.state import ChainState
 from node_client.keys import PrivateKey
 from node_client.transaction import BASE_GAS, Transaction, TxType
 
@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The blocks alone, carried out again from genesis, give the same roots."""
-        state = State(BALANCES)
+        state = ChainState(BALANCES)
         blocks = self.chain.blocks()
         for block in blocks:
             for tx in block.txs:

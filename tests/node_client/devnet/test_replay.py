@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from node_client.address import address_from_public_key
-from node_client.devnet import Account, DevnetServer
+from node_client.devnet import AccountState, DevnetServer
 
 FAUCET = "cpc19pup6qpkj492wau7jrnqlglrlskzuvs6ctfq9f"
 GENESIS = 1795444205 - 34 * 5
@@ -30,7 +30,7 @@ def session(vectors: Any) -> list[Any]:
 def replayed(session: list[Any]) -> Iterator[tuple[DevnetServer, list[requests.Response]]]:
     now = [1795444205.0]
     server = DevnetServer(
-        balances={FAUCET: Account(10**30, nonce=1)}, genesis_time=GENESIS, clock=lambda: now[0]
+        balances={FAUCET: AccountState(10**30, nonce=1)}, genesis_time=GENESIS, clock=lambda: now[0]
     )
     for _ in range(34):
         server.chain.produce()
