@@ -1,4 +1,4 @@
-"""Numbers and states as people read them: shared by the terminal's view and `status`."""
+"""Numbers and states as text: for the terminal's view and `status`."""
 
 import time
 from gettext import gettext as _
@@ -10,7 +10,7 @@ _DECIMALS = 11
 
 
 def state_word(state: str) -> str:
-    """A device's or the engine's state in a word."""
+    """Return the word for a state of a device or the engine."""
     return {
         "starting": _("starting"),
         "idle": _("ready"),
@@ -24,24 +24,24 @@ def state_word(state: str) -> str:
 
 
 def rate(tops: float | None) -> str:
-    """10^12 operations a second, three digits."""
+    """Return 10^12 operations per second, to three digits."""
     if tops is None:
         return NOTHING
     return f"{tops:.0f}" if tops >= 100 else f"{tops:.3g}" if tops >= 0.001 else f"{tops:.1e}"
 
 
 def temperature(device: DeviceView) -> str:
-    """Degrees Celsius."""
+    """Return degrees Celsius."""
     return NOTHING if device.temperature is None else f"{device.temperature:.0f} °C"
 
 
 def power(device: DeviceView) -> str:
-    """Watts."""
+    """Return watts."""
     return NOTHING if device.power is None else f"{device.power:.0f} W"
 
 
 def memory(device: DeviceView) -> str:
-    """GiB used of those that there are."""
+    """Return GiB used, of how many."""
     if device.memory_used is None:
         return NOTHING
     used = f"{device.memory_used / 2**30:.1f}"
@@ -51,19 +51,19 @@ def memory(device: DeviceView) -> str:
 
 
 def last_result(device: DeviceView) -> str:
-    """The latest result: block, digits of its hash, time it took."""
+    """Return the latest result: block, first digits of its hash, time it took."""
     if device.last_result is None or device.last_seconds is None:
         return NOTHING
     return f"{device.last_height} {device.last_result[:8]} {seconds(device.last_seconds)}"
 
 
 def seconds(value: float) -> str:
-    """A short time: 12 ms, 3.4 s."""
+    """Return a short time: 12 ms, 3.4 s."""
     return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
 def duration(value: float) -> str:
-    """A long time, in its two largest units: 3 d 4 h, 5 min 2 s."""
+    """Return a long time in its two largest units: 3 d 4 h, 5 min 2 s."""
     whole = int(max(0.0, value))
     days, hours = divmod(whole // 3600, 24)
     minutes, rest = whole // 60 % 60, whole % 60
@@ -77,7 +77,7 @@ def duration(value: float) -> str:
 
 
 def money(cpc: str | None) -> str:
-    """An amount of CPC, cut off after eleven decimals: a result costs some 10^-10 on the devnet."""
+    """Return an amount of CPC to eleven decimals: a result costs some 10^-10 on the devnet."""
     if cpc is None:
         return NOTHING
     whole, _point, decimals = cpc.partition(".")
@@ -86,5 +86,5 @@ def money(cpc: str | None) -> str:
 
 
 def clock_time(at: float) -> str:
-    """The local time of day."""
+    """Return the local time of day."""
     return time.strftime("%H:%M:%S", time.localtime(at))

@@ -1,4 +1,4 @@
-"""How long results took, in buckets, as Prometheus wants them."""
+"""Counts of latencies in buckets, as Prometheus expects them."""
 
 from bisect import bisect_left
 from typing import Self
@@ -21,13 +21,13 @@ class Histogram:
         self.sum += value
 
     def copy(self) -> Self:
-        """Another with the same counts."""
+        """Return a copy."""
         other = type(self)(self._bounds)
         other._counts, other.sum = list(self._counts), self.sum
         return other
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """(upper bound, how many are not above it), ending with "+Inf"."""
+        """Return (upper bound, how many are not above it), ending with "+Inf"."""
         total, buckets = 0, []
         for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
             total += count

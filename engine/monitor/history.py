@@ -1,4 +1,4 @@
-"""The last hour, in steps: what the page's charts show. Bounded, whatever the engine runs for."""
+"""The last hour in steps, for the page's charts; bounded, however long the engine runs."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from engine.monitor.snapshot import _Value
 STEP_SECONDS = 10.0
 STEPS = 360
 _SET_BACK_SECONDS = 60.0
-"""A clock that is set back by less than this only makes a step longer."""
+"""A clock set back by less than this only lengthens a step."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a device did and showed within one step."""
+    """A device's work and sensors within one step."""
 
     tasks: int = 0
     operations: float = 0.0
@@ -23,7 +23,7 @@ class Tally:
 
     @property
     def tops(self) -> float | None:
-        """10^12 operations a second while it computed; None where it did not."""
+        """10^12 operations per second while computing; None if it did not compute."""
         return self.operations / self.seconds / 1e12 if self.seconds > 0 else None
 
 
@@ -35,7 +35,7 @@ class _Step:
 
 
 class Series(_Value):
-    """A device's hour: one entry a step, null where there is no value."""
+    """A device's hour: one entry per step, null where there is no value."""
 
     tasks: list[int]
     tops: list[float | None]
@@ -53,24 +53,24 @@ class HistoryView(_Value):
 
 
 class History:
-    """A ring of steps. Not thread-safe: its owner is."""
+    """A ring of steps. Not thread-safe."""
 
     def __init__(self, now: float) -> None:
         self._steps: deque[_Step] = deque(maxlen=STEPS)
         self._open = _Step(now + STEP_SECONDS)
 
     def device(self, name: str, now: float) -> Tally:
-        """The tally to add to: that of the step that is open now."""
+        """Return the tally of the current step, to add to."""
         self.turn(now)
         return self._open.devices.setdefault(name, Tally())
 
     def confirm(self, now: float) -> None:
-        """A result became final."""
+        """Count a result that became final."""
         self.turn(now)
         self._open.confirmed += 1
 
     def turn(self, now: float) -> None:
-        """Close the steps that are over, empty ones included."""
+        """Close the steps that have ended, empty ones included."""
         late = now - self._open.ends_at
         if late > STEPS * STEP_SECONDS or late < -_SET_BACK_SECONDS:
             self._steps.clear()  # the machine slept for more than the hour, or its clock was set
@@ -80,7 +80,7 @@ class History:
             self._open = _Step(self._open.ends_at + STEP_SECONDS)
 
     def view(self, now: float) -> HistoryView:
-        """The closed steps, oldest first."""
+        """Return the closed steps, oldest first."""
         self.turn(now)
         steps = [step for step in self._steps if step.ends_at > now - STEPS * STEP_SECONDS]
         names = sorted({name for step in steps for name in step.devices})

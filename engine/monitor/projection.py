@@ -4,8 +4,8 @@
     projection.take(BlockSeen(height=38, ...), now=1.0)
     projection.snapshot(now=2.5).chain.next_block_in
 
-What is counted since the ledger began is told once (`totals`) and counted on from there, since the
-ledger of months is not counted in a moment; a roll-back tells it anew.
+Totals since the ledger began are reported once (`totals`) and counted on from there, since counting a
+ledger of months takes time; a roll-back reports them again.
 """
 
 import os
@@ -45,7 +45,7 @@ from node_client.networks import format_cpc
 
 EVENTS_KEPT = 60
 TASKS_FOR_RATE = 16
-"""A device's rate is that of its latest tasks: one alone wavers, the whole run hides a change."""
+"""A device's rate is that of its latest tasks: one alone varies, the whole run hides a change."""
 
 _STATES: dict[str, DeviceState] = {
     "starting": "starting",
@@ -60,7 +60,7 @@ _HEXADECIMAL = frozenset("0123456789abcdef-")
 
 
 class _Device:
-    """What is known of one device."""
+    """The state of one device."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -148,7 +148,7 @@ class Projection:
             assert_never(event)
 
     def snapshot(self, now: float) -> Snapshot:
-        """What is to be seen at this moment."""
+        """Return the state as of now."""
         devices = [device.view() for device in self._devices.values()]
         state, paused = self._state(devices)
         return Snapshot(
@@ -172,7 +172,7 @@ class Projection:
         )
 
     def history(self, now: float) -> HistoryView:
-        """The last hour."""
+        """Return the last hour."""
         return self._history.view(now)
 
     def _on_run(self, event: RunEvent, now: float) -> None:
@@ -317,7 +317,7 @@ class Projection:
 
 
 def _short(value: Any) -> Any:
-    """A long hash or id by its first digits: a line of a view is 80 columns wide."""
+    """Shorten a long hash or id to its first digits: a line of a view is 80 columns wide."""
     if isinstance(value, str) and len(value) > 20 and _HEXADECIMAL.issuperset(value):
         return f"{value[:8]}…"
     return value

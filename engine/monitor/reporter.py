@@ -1,4 +1,4 @@
-"""Tells the operator what happens: plain lines for people, JSON lines for machines.
+"""Reports events to the operator: plain lines for people, JSON lines for machines.
 
     report = PlainReporter()
     report(NodeWell())
@@ -21,7 +21,7 @@ Reporter = Callable[[AnyEvent], None]
 
 
 class PlainReporter:
-    """One line an event, with the time of day."""
+    """Prints one line per event, with the time of day."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
@@ -35,7 +35,7 @@ class PlainReporter:
 
 
 class JsonReporter:
-    """One JSON object a line: `event`, `time` (Unix seconds) and the event's fields."""
+    """Prints one JSON object per line: `event`, `time` (Unix seconds) and the event's fields."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout

@@ -1,8 +1,7 @@
-"""The state of a running engine at one moment, as a value: what every view shows.
+"""The state of a running engine at one moment, as a value that every view shows.
 
-The models are the schema of `/status` as well (`/openapi.json` has it with these descriptions).
-Times are Unix seconds, durations seconds, amounts of money decimal CPC as text, since no JSON number
-holds 10^18 units exactly.
+The models are also the schema of `/status` (see `/openapi.json`). Times are Unix seconds, durations are
+seconds, amounts are decimal CPC as text, since no JSON number holds 10^18 units exactly.
 """
 
 from typing import Literal
@@ -21,11 +20,11 @@ class DeviceView(_Value):
     """One device."""
 
     name: str = Field(description="as --device names it")
-    card: str = Field("", description="model of the card, empty where no sensor says it")
+    card: str = Field("", description="model of the card, empty where no sensor reports it")
     state: DeviceState = "starting"
     reason: str = Field("", description="why it is paused, out of service, or its child was lost")
     tops: float | None = Field(
-        None, description="10^12 operations a second while computing, over its latest tasks"
+        None, description="10^12 operations per second while computing, over its latest tasks"
     )
     tasks: int = Field(0, description="tasks computed and checked in this run")
     operations: float = Field(0.0, description="operations in this run: two a multiply-add")
@@ -46,7 +45,7 @@ class DeviceView(_Value):
 
 
 class ChainView(_Value):
-    """The chain, as the node tells of it."""
+    """The chain, as the node reports it."""
 
     chain_id: str = ""
     network: str = ""
@@ -77,7 +76,7 @@ class ResultsView(_Value):
 
 
 class RunView(_Value):
-    """What this run did: only ever grows, roll-backs notwithstanding."""
+    """Counts of this run; they never shrink, roll-backs notwithstanding."""
 
     computed: int = 0
     confirmed: int = 0
@@ -97,7 +96,7 @@ class EventView(_Value):
 
 
 class Snapshot(_Value):
-    """Everything."""
+    """The whole state."""
 
     version: str
     pid: int
@@ -119,16 +118,16 @@ class Snapshot(_Value):
     blocks: BlocksView = BlocksView()
     results: ResultsView = ResultsView()
     run: RunView = RunView()
-    pulse_at: float | None = Field(None, description="when the mining loop last showed life")
+    pulse_at: float | None = Field(None, description="when the mining loop last reported a pulse")
     events: list[EventView] = Field(default_factory=list, description="the latest, oldest first")
 
     @property
     def tops(self) -> float | None:
-        """The rates of all devices, added up; None before the first result."""
+        """Sum of all devices' rates; None before the first result."""
         rates = [device.tops for device in self.devices if device.tops is not None]
         return sum(rates) if rates else None
 
     @property
     def in_service(self) -> list[DeviceView]:
-        """Devices that take work, or will when they have started or their pause ends."""
+        """Devices that take work, or will once they have started or their pause has ended."""
         return [device for device in self.devices if device.state not in ("out", "backoff")]

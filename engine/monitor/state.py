@@ -1,4 +1,4 @@
-"""The engine's state, shared between threads: whatever reports writes into it, every view reads it."""
+"""The engine's state, shared between threads: reporters write it, views read it."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from engine.monitor.snapshot import Snapshot
 
 
 class Monitor:
-    """A reporter that keeps the state; hand it `then`, which gets every event after it."""
+    """A reporter that keeps the state, and passes every event on to `then`."""
 
     def __init__(
         self, then: Reporter | None = None, clock: Callable[[], float] = time.time
@@ -31,16 +31,16 @@ class Monitor:
             self._then(event)
 
     def snapshot(self) -> Snapshot:
-        """The state now."""
+        """Return the state now."""
         with self._mutex:
             return self._projection.snapshot(self._clock())
 
     def history(self) -> HistoryView:
-        """The last hour."""
+        """Return the last hour."""
         with self._mutex:
             return self._projection.history(self._clock())
 
     def latency(self) -> Histogram:
-        """Seconds from a block to its result, a copy."""
+        """Return a copy of the histogram of seconds from a block to its result."""
         with self._mutex:
             return self._projection.latency.copy()

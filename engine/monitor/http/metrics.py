@@ -1,7 +1,7 @@
 """The state as Prometheus metrics, named by its conventions: base units, `_total` on counters.
 
 registry = CollectorRegistry()
-registry.register(Metrics(board))
+registry.register(Metrics(monitor))
 generate_latest(registry)
 
 Values that only grow within a run are counters. Totals of the ledger are gauges, as they can shrink
@@ -65,8 +65,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[Snapshot], Any]], ...] = (
 class Metrics(Collector):
     """Collects from a monitor."""
 
-    def __init__(self, board: Monitor) -> None:
-        self._board = board
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing, so that registering does not collect."""
@@ -74,12 +74,12 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return every metric as of now."""
-        seen = self._board.snapshot()
+        seen = self._monitor.snapshot()
         yield from _engine(seen)
         yield from _run(seen)
         yield from _ledger(seen)
         yield from _devices(seen.devices)
-        latency = self._board.latency()
+        latency = self._monitor.latency()
         yield HistogramMetricFamily(
             f"{_PREFIX}result_latency_seconds",
             "Time from seeing a block to its checked result.",

@@ -1,6 +1,6 @@
 """The routes of a running engine.
 
-app = create_app(board, control)    # an ASGI application
+app = create_app(monitor, control)    # an ASGI application
 app = AuthMiddleware(app, token)             # for a port; the user's own socket needs no token
 
 /openapi.json describes them.
@@ -27,7 +27,7 @@ class Asked(BaseModel):
     asked: str = Field(description='"pause" or "resume"')
 
 
-def create_app(board: Monitor, control: Control) -> FastAPI:
+def create_app(monitor: Monitor, control: Control) -> FastAPI:
     """Return the application; `auth.py` decides who may use it."""
     app = FastAPI(
         title="cpc-engine",
@@ -37,23 +37,23 @@ def create_app(board: Monitor, control: Control) -> FastAPI:
         description="A running engine: its state, its metrics, pause and resume.",
     )
     registry = CollectorRegistry()
-    registry.register(Metrics(board))
+    registry.register(Metrics(monitor))
     page = Page()
 
     @app.get("/status")
     async def status() -> Snapshot:
         """Return the engine's state."""
-        return board.snapshot()
+        return monitor.snapshot()
 
     @app.get("/history")
     async def history() -> HistoryView:
         """Return the last hour in steps of ten seconds."""
-        return board.history()
+        return monitor.history()
 
     @app.get("/healthz", responses={503: {"model": Health}})
     async def healthz(response: Response) -> Health:
         """Answer 200 if the loop is alive, a device is in service and the node answers; else 503."""
-        found = health(board.snapshot())
+        found = health(monitor.snapshot())
         response.status_code = 200 if found.healthy else 503
         return found
 

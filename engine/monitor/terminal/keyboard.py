@@ -1,4 +1,4 @@
-"""Single keys of a terminal, read while the live view is shown; the terminal's mode is put back.
+"""Single keys of a terminal, read while the live view is shown; the terminal's mode is restored.
 
     keys = Keys(sys.stdin.fileno(), {"p": pause, "q": stop})
     keys.start()
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.25
 
 
 def in_foreground(descriptor: int) -> bool:
-    """Whether the terminal is this program's now: in the background, reading would stop it."""
+    """Return whether this program is in the foreground; in the background, reading would stop it."""
     try:
         return os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:
@@ -27,7 +27,7 @@ def in_foreground(descriptor: int) -> bool:
 
 
 class Keys(threading.Thread):
-    """Calls what belongs to a key; other keys do nothing."""
+    """Calls the action of each key; other keys do nothing."""
 
     def __init__(self, descriptor: int, actions: Mapping[str, Callable[[], None]]) -> None:
         super().__init__(name="keys", daemon=True)
@@ -37,12 +37,12 @@ class Keys(threading.Thread):
         self._before = termios.tcgetattr(descriptor)
 
     def stop(self) -> None:
-        """The terminal's mode is as before when this returns."""
+        """Stop reading; the terminal's mode is restored when this returns."""
         self._stopping.set()
         self.join()
 
     def run(self) -> None:
-        """Read until told to stop, or until the terminal is gone."""
+        """Read until stopped, or until the terminal is gone."""
         with contextlib.suppress(OSError, termios.error):
             tty.setcbreak(self._descriptor)
             try:

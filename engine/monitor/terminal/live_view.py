@@ -1,11 +1,11 @@
-"""Shows the board on a terminal while it is open, and gives the terminal back as it was.
+"""Shows the engine's state on a terminal while it is open, and restores the terminal.
 
-    with LiveView(board) as view:
-        mine_on(request, key, board, view.attend)
+    with LiveView(monitor) as view:
+        mine_on(request, key, monitor, view.attend)
 
-On the alternate screen, as an editor is: what stood there before stands there again afterwards,
-however the run ends, a kill -9 excepted (`reset` mends that). Ctrl-Z works, too, and the keys p and q
-while something attends that can be paused and stopped.
+It uses the alternate screen, as an editor does: the former content is back afterwards, however the run
+ends, except by kill -9 (`reset` repairs that). Ctrl-Z works, too, and so do the keys p and q while
+there is a control.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ FRAMES_PER_SECOND = 4
 
 
 def can_show(out: TextIO) -> bool:
-    """Whether `out` is a terminal that a live view can be drawn on, and this program's now."""
+    """Return whether `out` is a terminal that can show a live view, and this program has it."""
     if not out.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
         return False
     if (out.encoding or "").lower().replace("-", "") != "utf8":
@@ -39,10 +39,10 @@ def can_show(out: TextIO) -> bool:
 
 
 class LiveView(Closing):
-    """A context manager; for the main thread, as it handles Ctrl-Z."""
+    """The live view; for the main thread, as it handles Ctrl-Z."""
 
-    def __init__(self, board: Monitor, console: Console | None = None) -> None:
-        self._board = board
+    def __init__(self, monitor: Monitor, console: Console | None = None) -> None:
+        self._monitor = monitor
         self._console = console or Console()
         self._control: Control | None = None
         self._frames: _Frames | None = None
@@ -59,13 +59,13 @@ class LiveView(Closing):
         return self
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         self._open = False
         self._closing.close()
 
     @contextlib.contextmanager
     def attend(self, control: Control) -> Iterator[None]:
-        """The keys work while this is open, where the input is a terminal."""
+        """Handle keys while this is open, if the input is a terminal."""
         self._control = control
         with self._changing:
             self._listen()
@@ -74,19 +74,19 @@ class LiveView(Closing):
         finally:
             self._control = None
             with self._changing:
-                self._listen_no_more()
+                self._stop_listening()
 
     def _show(self) -> None:
         with self._changing:
             if not self._open:
                 return
             self._listen()
-            self._frames = _Frames(self._board, self._console, with_keys=self._keys is not None)
+            self._frames = _Frames(self._monitor, self._console, with_keys=self._keys is not None)
             self._frames.start()
 
     def _hide(self) -> None:
         with self._changing:
-            self._listen_no_more()
+            self._stop_listening()
             if self._frames is not None:
                 self._frames.stop()
                 self._frames = None
@@ -101,14 +101,14 @@ class LiveView(Closing):
             if self._frames is not None:
                 self._frames.with_keys = True
 
-    def _listen_no_more(self) -> None:
+    def _stop_listening(self) -> None:
         if self._keys is not None:
             self._keys.stop()
             self._keys = None
 
     def _pause_or_resume(self) -> None:
         if (control := self._control) is not None:
-            paused = self._board.snapshot().pause_asked
+            paused = self._monitor.snapshot().pause_asked
             (control.resume if paused else control.pause)()
 
     @contextlib.contextmanager
@@ -123,7 +123,7 @@ class LiveView(Closing):
             signal.signal(signal.SIGTSTP, before)
 
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
-        # In a thread: the main one may hold the board's lock at this moment, and drawing wants it.
+        # In a thread: the main one may hold the monitor's lock now, which drawing needs.
         if not self._aside:
             self._aside = True
             threading.Thread(target=self._step_aside, daemon=True).start()
@@ -138,17 +138,17 @@ class LiveView(Closing):
 
 
 class _Frames(threading.Thread):
-    """Draws until told to stop, then clears the screen: some terminals would keep parts of it."""
+    """Draws until stopped, then clears the screen: some terminals would keep parts of it."""
 
-    def __init__(self, board: Monitor, console: Console, *, with_keys: bool) -> None:
+    def __init__(self, monitor: Monitor, console: Console, *, with_keys: bool) -> None:
         super().__init__(name="live-view", daemon=True)
         self.with_keys = with_keys
-        self._board = board
+        self._monitor = monitor
         self._console = console
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """The terminal is given back when this returns."""
+        """Stop drawing; the terminal is restored when this returns."""
         self._stopping.set()
         self.join()
 
@@ -157,11 +157,11 @@ class _Frames(threading.Thread):
             while not self._stopping.is_set():
                 width, height = self._console.size
                 keys = hint() if self.with_keys else ""
-                screen.update(draw(self._board.snapshot(), Size(width, height), keys))
+                screen.update(draw(self._monitor.snapshot(), Size(width, height), keys))
                 self._stopping.wait(1 / FRAMES_PER_SECOND)
             self._console.clear()
 
 
 def stdout_can_show() -> bool:
-    """Whether the standard output is such a terminal."""
+    """Return whether the standard output is such a terminal."""
     return can_show(sys.stdout)

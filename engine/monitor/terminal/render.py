@@ -1,11 +1,10 @@
-"""The live view: a snapshot and a size in, what rich draws out.
+"""Renders a snapshot for a terminal of a given size, with rich.
 
-    console.print(draw(board.snapshot(), Size(width=80, height=24)))
+    console.print(draw(monitor.snapshot(), Size(width=80, height=24)))
 
-From the top: who and since when; a table of the devices; chain and account side by side; the latest
-events in what is left. Where the terminal is narrow, columns go, the least needed first; where it is
-low, the events go first, then frames, then devices beyond those that fit. Nothing is told by colour
-alone.
+From the top: account and uptime; a table of the devices; chain and results side by side; the latest
+events in the rest. A narrow terminal loses columns, the least needed first; a low one loses the events
+first, then frames, then devices that do not fit. Nothing is shown by colour alone.
 """
 
 from dataclasses import dataclass
@@ -62,12 +61,12 @@ class Size:
 
 
 def hint() -> str:
-    """What the keys do."""
+    """Return what the keys do."""
     return _("p pause or resume, q quit")
 
 
 def draw(snapshot: Snapshot, size: Size, keys: str = "") -> RenderableType:
-    """Everything, in at most `size.height` rows; `keys` is what stands in the last frame."""
+    """Draw the whole view in at most `size.height` rows; `keys` is shown in the last frame."""
     framed = size.height >= _LOW
     head = [_title(snapshot), *_trouble(snapshot)]
     free = size.height - len(head) - (2 if framed else 0)  # the frame of the devices
@@ -102,7 +101,7 @@ def _title(snapshot: Snapshot) -> RenderableType:
 
 
 def _trouble(snapshot: Snapshot) -> list[RenderableType]:
-    """What the operator has to know first, a row each."""
+    """Return what the operator has to know first, a row each."""
     lines = []
     if snapshot.paused:
         lines.append((_("Paused: {reason}").format(reason=snapshot.paused), "bold yellow"))
