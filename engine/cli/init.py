@@ -1,7 +1,6 @@
 """`cpc-engine init`: the first run. Three answers become a key and an `engine.toml`.
 
-answers = Answers(node="http://localhost:8000", key="worker", devices=("auto",))
-write_settings(path, answers)
+write_settings(path, InitOptions(node="http://localhost:8000", from_="worker", device=("auto",)))
 """
 
 import json
@@ -10,7 +9,7 @@ import sys
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,7 +20,6 @@ from engine.cli.options import (
     DEFAULT_KEY,
     DEFAULT_NODE,
     KeyFiles,
-    KeysDirectory,
     WorkerKey,
     say,
     was_set,
@@ -31,23 +29,10 @@ from engine.pool.options import DeviceOptions
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
 
-if TYPE_CHECKING:
-    from node_client.keystore import KeyInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """The operator's answers. `keys_dir` is None for the usual directory."""
-
-    node: str
-    key: str
-    devices: tuple[str, ...]
-    keys_dir: Path | None = None
-
 
 @dataclass(frozen=True, kw_only=True)
-class InitOptions(DeviceOptions):
-    """The three answers."""
+class InitOptions(DeviceOptions, KeyFiles):
+    """The three answers, and the new key's file."""
 
     node: str = setting(DEFAULT_NODE, _("The L1 node."), metavar="URL")
     from_: str = setting(DEFAULT_KEY, _("Name of the key; made if there is none."))
@@ -58,7 +43,6 @@ class InitOptions(DeviceOptions):
 def init(
     context: typer.Context,
     options: InitOptions,
-    files: KeyFiles,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help=_("Ask nothing: use options and defaults."))
     ] = False,
@@ -72,17 +56,16 @@ def init(
     """Set up: ask three questions, make a key if there is none, write engine.toml."""
     path = file_to_write(context, config)
     prepare(path)
-    answers = Answers(options.node, options.from_, options.device)
-    if was_typed(context, "keys_dir"):
-        answers = replace(answers, keys_dir=files.keys_dir)
+    if not was_typed(context, "keys_dir"):  # the file names a directory only if it is asked to
+        options = replace(options, keys_dir=None)
     if not yes:
         typed = {name for name in ("node", "from_", "device") if was_typed(context, name)}
-        answers = ask(answers, typed)
-    make(path, answers, encrypt=options.encrypt, files=files)
+        options = ask(options, typed)
+    make(path, options)
     say(_("Next: cpc-engine doctor, then cpc-engine mine"))
 
 
-def offer(context: typer.Context, key: WorkerKey) -> Answers | None:
+def offer(context: typer.Context, key: WorkerKey) -> InitOptions | None:
     """Offer the questions where nothing is set up: no file, node or key. None: it is, or no."""
     told = was_typed(context.find_root(), "node") or was_set(context, "node")
     if told or settings_of(context).path or key.from_ in key.keystore().names() or not can_ask():
@@ -92,7 +75,7 @@ def offer(context: typer.Context, key: WorkerKey) -> Answers | None:
     if not typer.confirm(_("Answer three questions now?"), default=True):
         return None
     elsewhere = key.keys_dir if was_typed(context, "keys_dir") else None
-    answers = ask(Answers(DEFAULT_NODE, key.from_, DeviceOptions.device, elsewhere), set())
+    answers = ask(InitOptions(from_=key.from_, keys_dir=elsewhere), set())
     make(file_to_write(context, None), answers)
     return answers
 
@@ -102,18 +85,18 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask(offered: Answers, known: set[str]) -> Answers:
+def ask(offered: InitOptions, known: set[str]) -> InitOptions:
     """Ask the questions that are not answered yet. Raises BadInput without a terminal."""
     if not can_ask() and len(known) < 3:
         raise BadInput(
             _("there is no terminal to ask at"),
             advice=_("Use options: cpc-engine init --yes --node URL --from NAME --device auto"),
         )
-    node, key, devices = offered.node, offered.key, ",".join(offered.devices)
+    node, key, devices = offered.node, offered.from_, ",".join(offered.device)
     if "node" not in known:
         node = typer.prompt(_("1. Which node? Its URL"), default=node)
     if "from_" not in known:
-        names = ", ".join(KeysDirectory(keys_dir=offered.keys_dir).keystore().names())
+        names = ", ".join(offered.keystore().names())
         there = _("existing: {names}").format(names=names) if names else _("none exists yet")
         key = typer.prompt(
             _("2. Which key? A new name makes a new key ({there})").format(there=there), default=key
@@ -127,32 +110,29 @@ def ask(offered: Answers, known: set[str]) -> Answers:
             default=devices,
         )
     chosen = tuple(name.strip() for name in devices.split(",") if name.strip())
-    return Answers(node.strip(), key.strip(), chosen or ("auto",), offered.keys_dir)
+    chosen = chosen or DeviceOptions.device
+    return replace(offered, node=node.strip(), from_=key.strip(), device=chosen)
 
 
-def make(
-    path: Path, answers: Answers, *, encrypt: bool = False, files: KeyFiles | None = None
-) -> "KeyInfo":
-    """Check the answers, make the key where there is none, write the file. Raises BadInput."""
+def make(path: Path, answers: InitOptions) -> None:
+    """Check the answers, make the key if there is none, write the file. Raises BadInput."""
     from kernels.devices import check_device_name
     from node_client.errors import KeyNotFound
     from node_client.rpc import NodeClient
 
     NodeClient([answers.node])  # refuses what is no URL
-    for name in answers.devices:
+    for name in answers.device:
         check_device_name(name)
-    files = replace(files or KeyFiles(), keys_dir=answers.keys_dir)
-    store = files.keystore()
+    store = answers.keystore()
     try:
-        key = store.info(answers.key)
+        key = store.info(answers.from_)
         say(_("Key '{name}' exists: {address}").format(name=key.name, address=key.address))
     except KeyNotFound:
-        key = store.create(answers.key, files.new_passphrase(encrypt))
+        key = store.create(answers.from_, answers.new_passphrase(answers.encrypt))
         say(_("Key '{name}' created: {address}").format(name=key.name, address=key.address))
         say(_("Back up {path}: without it the coins are lost.").format(path=key.path))
     write_settings(path, answers)
     say(_("Wrote {path}").format(path=path))
-    return key
 
 
 def prepare(path: Path) -> None:
@@ -168,7 +148,7 @@ def prepare(path: Path) -> None:
         raise _unwritable(path, error) from None
 
 
-def write_settings(path: Path, answers: Answers) -> None:
+def write_settings(path: Path, answers: InitOptions) -> None:
     """Write the file, completely or not at all. Raises BadInput."""
     prepare(path)
     try:
@@ -186,18 +166,18 @@ def _unwritable(path: Path, error: OSError) -> BadInput:
     )
 
 
-def _document(answers: Answers) -> str:
+def _document(answers: InitOptions) -> str:
     lines = [
         "# " + _("Settings of cpc-engine: names are those of the options, without the hyphens."),
         "# " + _("Keys at the top are for every command, a table for one: [mine], [tx.send]."),
         "# " + _("What is set, and where: cpc-engine config show. No secrets in this file."),
         "",
         f"node = [{_quoted(answers.node)}]",
-        f"from = {_quoted(answers.key)}",
+        f"from = {_quoted(answers.from_)}",
     ]
     if answers.keys_dir is not None:
         lines.append(f"keys-dir = {_quoted(str(answers.keys_dir))}")
-    devices = ", ".join(map(_quoted, answers.devices))
+    devices = ", ".join(map(_quoted, answers.device))
     return "\n".join([*lines, "", "[mine]", f"device = [{devices}]", ""])
 
 

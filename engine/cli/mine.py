@@ -82,9 +82,9 @@ def mine(
     if not sandbox.devnet:  # ask what is to be asked before the view takes the terminal
         answers = None if json else init.offer(context, key)
         if answers:
-            key = replace(key, from_=answers.key)
+            key = replace(key, from_=answers.from_)
             nodes = replace(nodes, node=(answers.node,))
-            request = replace(request, devices=answers.devices)
+            request = replace(request, devices=answers.device)
         request, secret = replace(request, urls=nodes.urls(context)), key.load()
     with ExitStack() as stack:
         attending: list[Attend] = [stack.enter_context(engine_servers(report, address, token))]

@@ -69,9 +69,9 @@ def test_a_wrong_answer_leaves_nothing_behind(cli, file, line, says):
 def test_what_was_answered_may_hold_any_letters(cli, home, monkeypatch):
     odd = home / 'ключи "и" \\ пути'
     assert cli("init --yes --node http://h:1").code == 0
-    from engine.cli.init import Answers, write_settings
+    from engine.cli.init import InitOptions, write_settings
 
-    write_settings(home / "odd.toml", Answers("http://h:1", "worker", ("cpu",), odd))
+    write_settings(home / "odd.toml", InitOptions(node="http://h:1", device=("cpu",), keys_dir=odd))
     assert tomllib.loads((home / "odd.toml").read_text())["keys-dir"] == str(odd)
 
 
