@@ -18,7 +18,7 @@ from engine import __version__
 from engine.cli.app import program
 from engine.cli.config.command_tree import HELP_NAMES, options_of, variable_of, walk
 from engine.cli.config.command_tree import Path as Words
-from engine.cli.config.groups import flag_of, groups_of
+from engine.cli.config.groups import groups_of, key_of_field
 from engine.runtime.settings import Setting, declared
 
 ROOT = Path(__file__).parent.parent
@@ -178,8 +178,8 @@ def _declared(root: TyperGroup) -> Iterator[tuple[Words, type, str, Setting, obj
     for words, command in walk(root):
         for group in groups_of(command.callback).values():
             for field, told in declared(group):
-                key = flag_of(field, told).lstrip("-")
-                yield words, type(group), key, told, getattr(group, field.name)
+                default = getattr(group, field.name)
+                yield words, type(group), key_of_field(field), told, default
 
 
 def _variables(root: TyperGroup) -> Iterator[str]:

@@ -17,34 +17,26 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a field says beside its name, type and default."""
+    """What a field says beside its name, type and default.
+
+    `variable`: the environment variable, if it is not CPC_COMMAND_OPTION. `least` and `most`: the
+    range of a number. `live`: whether SIGHUP changes it in a running engine.
+    """
 
     help: str
-    flag: str
-    """Name of the option, where it is not that of the field."""
-    metavar: str | None
-    variable: str | None
-    """Environment variable, where it is not CPC_COMMAND_OPTION."""
-    least: float | None
-    most: float | None
-    live: bool
-    """Whether SIGHUP changes it in a running engine."""
+    metavar: str | None = None
+    variable: str | None = None
+    least: float | None = None
+    most: float | None = None
+    live: bool = False
 
 
-def setting(
-    default: Any,
-    help: str,  # noqa: A002 - typer's name for it
-    *,
-    flag: str = "",
-    metavar: str | None = None,
-    variable: str | None = None,
-    least: float | None = None,
-    most: float | None = None,
-    live: bool = False,
-) -> Any:
-    """Return the dataclass field of a setting: a str, int, float, bool, Path, or a tuple of these."""
-    told = Setting(help, flag, metavar, variable, least, most, live)
-    return field(default=default, metadata={"setting": told})
+def setting(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - typer's name for it
+    """Return the dataclass field of a setting: a str, int, float, bool, Path, or a tuple of these.
+
+    `more`: the fields of `Setting`.
+    """
+    return field(default=default, metadata={"setting": Setting(help, **more)})
 
 
 def declared(group: Any) -> Iterator[tuple[Field[Any], Setting]]:

@@ -63,9 +63,9 @@ def made_of[T](group: type[T], values: Mapping[str, Any]) -> T:
     return group(**made)
 
 
-def flag_of(one: Field[Any], told: Setting) -> str:
-    """Return the option's name: `--tasks-per-block`."""
-    return told.flag or "--" + one.name.strip("_").replace("_", "-")
+def key_of_field(one: Field[Any]) -> str:
+    """Return the key of a setting: `tasks-per-block`."""
+    return one.name.strip("_").replace("_", "-")
 
 
 def _options(group: type, defaults: Any) -> list[inspect.Parameter]:
@@ -77,7 +77,7 @@ def _options(group: type, defaults: Any) -> list[inspect.Parameter]:
 
 
 def _option(one: Field[Any], told: Setting, kind: Any, default: Any) -> inspect.Parameter:
-    flag = flag_of(one, told)
+    flag = "--" + key_of_field(one)
     if get_origin(kind) is tuple:
         kind, default = GenericAlias(list, get_args(kind)[:1]), list(default)
     if kind is bool and default:

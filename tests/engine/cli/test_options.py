@@ -9,7 +9,7 @@ import typer
 from engine.cli import mine, work
 from engine.cli.app import program
 from engine.cli.config.command_tree import key_of, options_of, walk
-from engine.cli.config.groups import flag_of, groups_of, made_of, with_options
+from engine.cli.config.groups import groups_of, key_of_field, made_of, with_options
 from engine.cli.options import Json, NodeOptions
 from engine.runtime.settings import declared, setting
 from engine.tasks.options import TaskOptions
@@ -21,7 +21,7 @@ def settings_of(command):
     """(key, default of this command, declaration) of each setting of the command's groups."""
     for group in groups_of(command.callback).values():
         for field, told in declared(group):
-            yield flag_of(field, told).lstrip("-"), getattr(group, field.name), told
+            yield key_of_field(field), getattr(group, field.name), told
 
 
 def test_work_takes_whole_groups_of_mine_and_declares_none_itself():
@@ -89,7 +89,7 @@ def called(function, line):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
     number: int = setting(3, "A number.", least=1)
-    words: tuple[str, ...] = setting(("a",), "Words.", flag="--word")
+    words: tuple[str, ...] = setting(("a",), "Words.")
     wanted: bool = setting(True, "Whether.")
     from_: str | None = setting(None, "Whence.")
 
@@ -102,7 +102,7 @@ def test_a_command_is_called_with_the_groups_that_it_names():
         calls.append((task, number, json))
 
     called(command, "")
-    called(command, "--number 4 --word x --word y --no-wanted --from z --size 5 --json")
+    called(command, "--number 4 --words x --words y --no-wanted --from z --size 5 --json")
     assert calls == [
         (TaskOptions(), Sample(number=9), False),
         (TaskOptions(size=5), Sample(number=4, words=("x", "y"), wanted=False, from_="z"), True),
