@@ -24,7 +24,7 @@ and all jobs fit into the outbox of the connection.
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Times in seconds, and the number of attempts."""
 
     hello: float = 3.0
@@ -50,14 +50,14 @@ class Dispatch:
         kinds: Kinds,
         connections: Connections,
         *,
-        patience: Patience,
+        timeouts: Timeouts,
         chance: random.Random,
         job_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._kinds = kinds
         self._connections = connections
-        self._patience = patience
+        self._timeouts = timeouts
         self._chance = chance
         self._job_id = job_id
 
@@ -67,7 +67,7 @@ class Dispatch:
         exhausted: list[TaskRow] = []
         candidates = self._candidates()
         for task in self._store.tasks.pending(LOOK_AHEAD) if candidates else []:
-            if task.attempts >= self._patience.attempts:
+            if task.attempts >= self._timeouts.attempts:
                 exhausted.append(task)
                 continue
             chosen = self._choose(task, candidates)
@@ -114,7 +114,7 @@ class Dispatch:
         rested = [
             one
             for one in candidates
-            if now - tried.get(self._connection(one).address, 0.0) >= self._patience.again
+            if now - tried.get(self._connection(one).address, 0.0) >= self._timeouts.again
         ]
         return choose(need, rested, self._chance)
 
@@ -156,7 +156,7 @@ class Dispatch:
         return [_send(connection, job, task, payload)]
 
     def _lease(self, requirements: Requirements) -> float:
-        return self._patience.lease + requirements.cost / self._patience.slowest_rate
+        return self._timeouts.lease + requirements.cost / self._timeouts.slowest_rate
 
     def _connection(self, candidate: Candidate) -> Connection:
         connection = self._connections.find(candidate.connection)

@@ -37,7 +37,7 @@ from engine.poc_protocol.frames import (
 )
 from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send
 from engine.validator.market.connections import GUEST_CAPABILITIES, Connection, Connections
-from engine.validator.market.dispatch import Dispatch, Patience
+from engine.validator.market.dispatch import Dispatch, Timeouts
 from engine.validator.market.verdicts import SILENT, Verdicts
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
@@ -62,7 +62,7 @@ class Market:
         kinds: Kinds,
         address: Address,
         *,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         guests: bool = True,
         chance: random.Random | None = None,
         nonce: Callable[[], str] = lambda: secrets.token_hex(32),
@@ -72,13 +72,13 @@ class Market:
         self._store = store
         self._kinds = kinds
         self._address = address
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
         self._guests = guests
         chance = chance or random.SystemRandom()
         self._nonce = nonce
         self.connections = Connections()
         self._dispatch = Dispatch(
-            store, kinds, self.connections, patience=self._patience, chance=chance, job_id=job_id
+            store, kinds, self.connections, timeouts=self._timeouts, chance=chance, job_id=job_id
         )
         self._verdicts = Verdicts(store, self.connections, chance, self._dispatch.to_second)
         self._orphans: dict[str, float] = {}  # jobs whose connection was lost, and when
@@ -176,7 +176,7 @@ class Market:
         now, actions = self._store.clock(), self._verdicts.tick()
         for connection in self.connections:
             silent = connection.address is None and not connection.guest
-            if silent and now - connection.since >= self._patience.hello:
+            if silent and now - connection.since >= self._timeouts.hello:
                 connection.guest = True
                 connection.capabilities = GUEST_CAPABILITIES if self._guests else None
         actions += self._drop_orphans(now)
@@ -207,7 +207,7 @@ class Market:
         if job.state == "committed":
             return self._verdicts.escalate(job, f"it says {error.code} after its commitment")
         if error.code == "busy":
-            connection.rests_until = self._store.clock() + self._patience.rest
+            connection.rests_until = self._store.clock() + self._timeouts.rest
             return self._verdicts.drop(job, "the worker is busy", counts=False)
         blame = {"failed": SILENT / 2, "deadline": SILENT / 4}.get(error.code, 0.0)
         return self._verdicts.drop(
@@ -233,7 +233,7 @@ class Market:
                 continue
             worker = self._store.workers.find(job.worker_address or "")
             gone = worker is None or worker.banned_at is not None
-            if gone or now - cut_at >= self._patience.grace:
+            if gone or now - cut_at >= self._timeouts.grace:
                 actions += self._drop(job, "its worker did not come back")
         return actions
 

@@ -149,7 +149,7 @@ class Worker:
 class Arena:
     """The market, its workers, and whoever carries actions out."""
 
-    def __init__(self, path, *, policy=None, seed=1, clock=None, patience=None, guests=True):
+    def __init__(self, path, *, policy=None, seed=1, clock=None, timeouts=None, guests=True):
         self.clock = clock or Clock()
         self.store = Store.open(path / "validator.sqlite", policy or Policy(), self.clock)
         self.device = open_device("reference")
@@ -161,7 +161,7 @@ class Arena:
             self.kinds,
             Address(CHAIN, URL),
             chance=random.Random(seed),
-            patience=patience,
+            timeouts=timeouts,
             guests=guests,
         )
         self.workers = {}

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.poc_protocol.frames import OpenedLeaves
-from engine.validator.market.dispatch import Patience
+from engine.validator.market.dispatch import Timeouts
 from engine.validator.policy.audit_policy import Policy
 from kernels.commit.tree import check_siblings_length, level_sizes, sibling_places
 from kernels.digest import NODE_TAG, tagged_hash
@@ -262,7 +262,7 @@ def try_cheat(name, trials, seed=0):
     caught = 0
     with tempfile.TemporaryDirectory() as directory:
         # One attempt a task: what is refused must not be offered to anybody else.
-        arena = Arena(Path(directory), policy=POLICY, seed=seed, patience=Patience(attempts=1))
+        arena = Arena(Path(directory), policy=POLICY, seed=seed, timeouts=Timeouts(attempts=1))
         arena.store.database._db.execute("PRAGMA synchronous = OFF")  # thousands of small writes
         for trial in range(trials):
             caught += _one_trial(arena, kind, trial)

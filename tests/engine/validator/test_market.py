@@ -5,7 +5,7 @@ import pytest
 from engine.poc_protocol.frames import JobResult, ResultData
 from engine.validator.job_kinds import own_seed
 from engine.validator.market.actions import FetchData
-from engine.validator.market.dispatch import MOST_JOBS, Patience
+from engine.validator.market.dispatch import MOST_JOBS, Timeouts
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.service import OUTBOX_FRAMES
 from engine.validator.store.customers import NoCredit
@@ -132,7 +132,7 @@ def test_without_credit_nothing_is_posted(arena):
 
 
 def test_a_silent_worker_loses_the_task_to_another(arena):
-    arena = arena(patience=Patience(lease=60))
+    arena = arena(timeouts=Timeouts(lease=60))
     sleeper = arena.join(Sleeper)
     posted = arena.post()
     worker = arena.join()
@@ -183,7 +183,7 @@ def test_a_task_fails_at_its_deadline_and_the_reward_comes_back(arena):
 
 
 def test_a_task_that_nobody_can_do_fails_in_the_end(arena):
-    arena = arena(patience=Patience(attempts=3, again=30))
+    arena = arena(timeouts=Timeouts(attempts=3, again=30))
     arena.join(Decliner)
     posted = arena.post()
     for _ in range(2):
@@ -197,7 +197,7 @@ def test_busy_is_no_attempt(arena):
     class Busy(Decliner):
         code = "busy"
 
-    arena = arena(patience=Patience(attempts=2))
+    arena = arena(timeouts=Timeouts(attempts=2))
     arena.join(Busy)
     posted = arena.post()
     for _ in range(5):
