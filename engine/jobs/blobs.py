@@ -225,6 +225,7 @@ class Receiving:
         self.complete = False
         self._cache = cache
         self._hash = hashlib.sha256()
+        self._lock = threading.RLock()
         self._closed = False
         descriptor, name = tempfile.mkstemp(suffix=_PART, dir=cache._directory)
         self._part = Path(name)
@@ -234,34 +235,36 @@ class Receiving:
 
     def add(self, offset: int, chunk: bytes) -> None:
         """Add the next chunk. Raise WrongBlob, which ends this, or BadInput if the disk is full."""
-        try:
-            if self._closed or offset != self.next_offset:
-                raise WrongBlob(_("a chunk of data came out of order"))
-            if len(chunk) > self.ref.size - self.next_offset or (not chunk and self.ref.size):
-                raise WrongBlob(_("a chunk of data is empty, or goes beyond the end"))
-            self._file.write(chunk)
-            self._hash.update(chunk)
-            self.next_offset += len(chunk)
-            if self.next_offset == self.ref.size:
-                self._finish()
-        except OSError as error:
-            self.abandon()
-            raise BadInput(
-                _("data cannot be written to the cache: {error}").format(error=error.strerror),
-                advice=_("Make room on the disk, or name another cache directory."),
-            ) from error
-        except BaseException:
-            self.abandon()
-            raise
+        with self._lock:
+            try:
+                if self._closed or offset != self.next_offset:
+                    raise WrongBlob(_("a chunk of data came out of order"))
+                if len(chunk) > self.ref.size - self.next_offset or (not chunk and self.ref.size):
+                    raise WrongBlob(_("a chunk of data is empty, or goes beyond the end"))
+                self._file.write(chunk)
+                self._hash.update(chunk)
+                self.next_offset += len(chunk)
+                if self.next_offset == self.ref.size:
+                    self._finish()
+            except OSError as error:
+                self.abandon()
+                raise BadInput(
+                    _("data cannot be written to the cache: {error}").format(error=error.strerror),
+                    advice=_("Make room on the disk, or name another cache directory."),
+                ) from error
+            except BaseException:
+                self.abandon()
+                raise
 
     def abandon(self) -> None:
         """Discard what was received. It may be called twice."""
-        if not self._closed:
-            self._closed = True
-            with suppress(OSError):
-                self._file.close()
-            self._part.unlink(missing_ok=True)
-            self._cache._release(self.ref.size)
+        with self._lock:  # a chunk may still be written in a thread
+            if not self._closed:
+                self._closed = True
+                with suppress(OSError):
+                    self._file.close()
+                self._part.unlink(missing_ok=True)
+                self._cache._release(self.ref.size)
 
     def _finish(self) -> None:
         if self._hash.hexdigest() != self.ref.sha256:

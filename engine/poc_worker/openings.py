@@ -5,11 +5,10 @@ still has the tree, or else computes the job again (`kernels/work/committed.py`)
 """
 
 import asyncio
-import base64
-from contextlib import suppress
 from gettext import gettext as _
 
-from engine.jobs.blobs import BlobError, BlobRef, MissingBlob
+from engine.jobs.blob_fetcher import answer
+from engine.jobs.blobs import BlobError, BlobRef
 from engine.jobs.kind import JobRefused
 from engine.jobs.registry import parse_job
 from engine.poc_protocol import frames
@@ -92,18 +91,10 @@ class Aftermath:
         if not self._voice.greeted:
             return
         assignment = self._shelf.get(request.job_id)
-        data = None
-        if assignment is not None and assignment.result is not None:
-            ref = data_ref(assignment.result)
-            if ref is not None and ref.sha256 == request.sha256 and request.offset < ref.size:
-                with suppress(MissingBlob):
-                    raw = self._place.blobs.read(ref, request.offset, request.length)
-                    data = base64.b64encode(raw).decode("ascii")
-        self._voice.say(
-            frames.BlobChunk(
-                job_id=request.job_id, sha256=request.sha256, offset=request.offset, data=data
-            )
-        )
+        result = None if assignment is None else assignment.result
+        ref = None if result is None else data_ref(result)
+        named = ref if ref is not None and ref.sha256 == request.sha256 else None
+        self._voice.say(answer(self._place.blobs, request, named))
 
     def _let_go(self, assignment: Assignment) -> None:
         self._place.blobs.release(_refs(assignment))

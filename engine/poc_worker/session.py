@@ -16,6 +16,7 @@ import time
 from functools import partial
 from gettext import gettext as _
 
+from engine.jobs.blob_fetcher import BlobFetcher
 from engine.jobs.blobs import BlobError, BlobRef
 from engine.jobs.kind import JobRefused, Unsupported
 from engine.jobs.registry import needed_blobs, parse_job
@@ -31,7 +32,6 @@ from engine.poc_protocol.constants import ErrorCode
 from engine.poc_protocol.decoder import Refusal
 from engine.poc_protocol.digests import payload_digest
 from engine.poc_protocol.frames import one_line
-from engine.poc_worker.blob_fetcher import Fetcher
 from engine.poc_worker.context import Room, Workplace
 from engine.poc_worker.job_ledger import Known, Offer, Result
 from engine.poc_worker.jobs import Assignment, Spawn, wire_code
@@ -52,7 +52,7 @@ class Session:
         self.room = Room(place.jobs)
         self._at_work: dict[str, Assignment] = {}
         self._aftermath = Aftermath(self.voice, place, spawn)
-        self._fetcher = Fetcher(place.blobs, self.voice.say)
+        self._fetcher = BlobFetcher(place.blobs, self.voice.say)
 
     def connected(self, say: Say) -> None:
         """A new connection stands."""

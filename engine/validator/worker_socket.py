@@ -12,8 +12,9 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from engine.jobs.blobs import BlobError, BlobRef, Receiving
-from engine.poc_protocol.constants import CHUNK_BYTES, INLINE_BYTES
+from engine.jobs.blob_fetcher import BlobFetcher, answer
+from engine.jobs.blobs import BlobRef
+from engine.poc_protocol.constants import INLINE_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
 from engine.poc_protocol.frames import (
     FROM_WORKER,
@@ -46,8 +47,8 @@ class WorkerSocket:
         self._decoder = Decoder(FROM_WORKER)
         self._frame_rate = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
         self._inline: dict[str, bytes] = {}
-        self._chunks: dict[tuple[str, str], asyncio.Queue[BlobChunk]] = {}
         self._outbox = Outbox(frames=OUTBOX_FRAMES, size=OUTBOX_BYTES)
+        self._fetcher = BlobFetcher(service.blobs, self._outbox.put, CHUNK_PATIENCE)
         self._connection = 0
 
     async def serve(self) -> None:
@@ -92,9 +93,7 @@ class WorkerSocket:
             case BlobRequest():
                 self._send_blob(frame)
             case BlobChunk():
-                queue = self._chunks.get((frame.job_id, frame.sha256))
-                if queue is not None and not queue.full():  # one is asked for at a time
-                    queue.put_nowait(frame)
+                self._fetcher.take(frame)
             case _:
                 if isinstance(frame, JobResult):
                     self._keep_inline(frame)
@@ -102,16 +101,9 @@ class WorkerSocket:
 
     def _send_blob(self, asked: BlobRequest) -> None:
         """Send bytes that a job of this worker names."""
-        data = None
         size = self._service.market.size_for(self._connection, asked.job_id, asked.sha256)
-        if size is not None:
-            with suppress(BlobError):
-                part = self._service.blobs.read(
-                    BlobRef(asked.sha256, size), asked.offset, asked.length
-                )
-                data = base64.b64encode(part).decode("ascii")
-        chunk = BlobChunk(job_id=asked.job_id, sha256=asked.sha256, offset=asked.offset, data=data)
-        self._outbox.put(chunk)
+        ref = None if size is None else BlobRef(asked.sha256, size)
+        self._outbox.put(answer(self._service.blobs, asked, ref))
 
     def _keep_inline(self, result: JobResult) -> None:
         """Keep data that came in the result itself, for the market's FetchData that follows at once."""
@@ -126,39 +118,14 @@ class WorkerSocket:
         """Fetch a result's data into the cache. Return False if it does not come, or does not fit."""
         if wanted.size > self._most_data:
             return False
-        inline = self._inline.pop(wanted.job_id, None)
+        inline, ref = self._inline.pop(wanted.job_id, None), BlobRef(wanted.sha256, wanted.size)
         try:
-            receiving = self._service.blobs.receive(BlobRef(wanted.sha256, wanted.size))
-        except (EngineError, OSError):  # no room in the cache or on the disk
-            return False
-        try:
-            if inline is not None:
-                receiving.add(0, inline)
+            if inline is None:
+                await self._fetcher.fetch(wanted.job_id, ref)
+            elif BlobRef.of(inline) != ref:
+                return False
             else:
-                await self._fetch_chunks(wanted, receiving)
-        except (EngineError, TimeoutError, binascii.Error, ValueError):
+                await asyncio.to_thread(self._service.blobs.put, inline)
+        except (EngineError, OSError):  # also no room in the cache or on the disk
             return False
-        finally:
-            receiving.abandon()
-        return receiving.complete
-
-    async def _fetch_chunks(self, wanted: FetchData, receiving: Receiving) -> None:
-        key = (wanted.job_id, wanted.sha256)
-        queue = self._chunks[key] = asyncio.Queue(maxsize=1)
-        try:
-            while not receiving.complete:
-                offset = receiving.next_offset
-                request = BlobRequest(
-                    job_id=wanted.job_id,
-                    sha256=wanted.sha256,
-                    offset=offset,
-                    length=min(CHUNK_BYTES, wanted.size - offset),
-                )
-                self._outbox.put(request)
-                chunk = await asyncio.wait_for(queue.get(), CHUNK_PATIENCE)
-                if chunk.data is None:
-                    raise TimeoutError
-                content = base64.b64decode(chunk.data, validate=True)
-                await asyncio.to_thread(receiving.add, chunk.offset, content)
-        finally:
-            del self._chunks[key]
+        return True

@@ -1,6 +1,7 @@
-"""Fetches the blobs that a payload names from its validator, chunk by chunk.
+"""Blobs between worker and validator, chunk by chunk: either side fetches from the other.
 
-The worker asks for each chunk, so no more comes than it wants. A blob counts once its SHA-256 is right.
+The side that lacks a blob asks for each chunk, so no more comes than it wants. A blob counts once its
+SHA-256 is right.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import base64
 import binascii
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from gettext import gettext as _
 
 from engine.jobs.blobs import BlobCache, BlobError, BlobRef, Receiving
@@ -15,18 +17,30 @@ from engine.poc_protocol.constants import CHUNK_BYTES
 from engine.poc_protocol.frames import BlobChunk, BlobRequest
 from engine.runtime.errors import BadInput
 
-CHUNK_SECONDS = 60.0
-
 
 class FetchFailed(BlobError):
-    """The validator does not send the data that its payload names."""
+    """The peer does not send the data that it named."""
 
 
-class Fetcher:
-    """The fetches of one session."""
+def answer(blobs: BlobCache, request: BlobRequest, ref: BlobRef | None) -> BlobChunk:
+    """Return the chunk of `ref` that a peer asks for; without data if it is not available."""
+    data = None
+    if ref is not None and request.offset < ref.size:
+        with suppress(BlobError):
+            part = blobs.read(ref, request.offset, request.length)
+            data = base64.b64encode(part).decode("ascii")
+    return BlobChunk(job_id=request.job_id, sha256=request.sha256, offset=request.offset, data=data)
 
-    def __init__(self, blobs: BlobCache, ask: Callable[[BlobRequest], None]) -> None:
+
+class BlobFetcher:
+    """The fetches over one connection."""
+
+    def __init__(
+        self, blobs: BlobCache, ask: Callable[[BlobRequest], None], patience: float = 60.0
+    ) -> None:
+        """`ask` sends a request; a chunk has `patience` seconds to come."""
         self._blobs = blobs
+        self._patience = patience
         self._ask = ask
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._users: dict[str, int] = defaultdict(int)
@@ -61,12 +75,12 @@ class Fetcher:
             BlobRequest(job_id=job_id, sha256=ref.sha256, offset=offset, length=length)
         )
         if chunk.data is None:
-            raise FetchFailed(_("the validator does not have the data that its payload names"))
+            raise FetchFailed(_("the peer does not have the data that it named"))
         try:
             data = base64.b64decode(chunk.data, validate=True)
         except (binascii.Error, ValueError):
             raise FetchFailed(_("a chunk of data is not valid base64")) from None
-        receiving.add(offset, data)
+        await asyncio.to_thread(receiving.add, offset, data)
 
     async def _ask_for(self, request: BlobRequest) -> BlobChunk:
         key = (request.job_id, request.sha256, request.offset)
@@ -74,12 +88,12 @@ class Fetcher:
         self._asked[key] = future
         try:
             self._ask(request)
-            async with asyncio.timeout(CHUNK_SECONDS) as patience:
+            async with asyncio.timeout(self._patience) as patience:
                 return await future
         except TimeoutError:
             if not patience.expired():
                 raise  # the job's own deadline
-            raise FetchFailed(_("the data that the payload names did not arrive in time")) from None
+            raise FetchFailed(_("the data did not arrive in time")) from None
         finally:
             self._asked.pop(key, None)
 
