@@ -176,7 +176,8 @@ def chain_side(key, count):
             ledger.record_computed(task, result, 0.0)
         written = time.perf_counter() - started
         settings = SenderSettings(network, network.min_gas_price)
-        sender = Sender(NodeClient([server.url]), ledger, key, queue.SimpleQueue(), settings)
+        client, failures = NodeClient([server.url]), []
+        sender = Sender(client, ledger, key, settings, lambda _event: None, failures.append)
         signed, wall, cpu = 0, 0.0, 0.0
         while signed < count // 2:
             before = len(ledger.to_sign())
