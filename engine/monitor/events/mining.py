@@ -67,7 +67,7 @@ class NodeTrouble(Event):
 
 
 class NodeWell(Event):
-    event, template = "node_well", _("node: answers again")
+    event, template = "node_well", _("the node answers again")
 
 
 class LedgerTotals(Event):

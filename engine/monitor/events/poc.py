@@ -29,7 +29,7 @@ class ValidatorDown(_WithReason):
     """A connection ended; what its decoder did not know or refused is counted."""
 
     event = "validator_down"
-    template = _("{url}: {reason}; dialled again in {seconds:.0f} s")
+    template = _("{url}: {reason}; reconnecting in {seconds:.0f} s")
     seconds: float
     unknown_types: int
     unknown_fields: int
@@ -37,16 +37,16 @@ class ValidatorDown(_WithReason):
 
 
 class ValidatorRefused(_WithReason):
-    event, template = "validator_refused", _("{url}: no hello is said, {reason}")
+    event, template = "validator_refused", _("{url}: no hello is sent: {reason}")
 
 
 class ValidatorBug(_OfValidator):
-    event, template = "validator_bug", _("{url}: a bug of this program, which goes on: {detail}")
+    event, template = "validator_bug", _("{url}: a bug in this program, which continues: {detail}")
     detail: str
 
 
 class HelloSaid(_OfValidator):
-    event, template = "hello", _("{url}: hello said, for the chain {chain_id}")
+    event, template = "hello", _("{url}: hello sent, for chain {chain_id}")
     chain_id: str
 
 

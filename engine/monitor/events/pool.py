@@ -32,7 +32,7 @@ class ChildKilled(_WithReason):
 
 
 class ChildEnded(_WithReason):
-    event, template = "child_ended", _("{device}: child lost, another takes its place: {reason}")
+    event, template = "child_ended", _("{device}: child lost, a new one starts: {reason}")
 
 
 class OutOfService(_WithReason):

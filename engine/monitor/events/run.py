@@ -50,7 +50,7 @@ class DevnetStarted(Event):
 
 
 class AccountFunded(Event):
-    event, template = "funded", _("made a key, address {address}, and funded it with {cpc} CPC")
+    event, template = "funded", _("made a key with address {address} and funded it with {cpc} CPC")
     address: str
     cpc: str
 
@@ -74,7 +74,7 @@ class SettingWaits(_Setting):
 
 
 class SettingsSame(Event):
-    event, template = "settings_same", _("the configuration was read again, and says the same")
+    event, template = "settings_same", _("the configuration was read again and has not changed")
 
 
 class SettingsRefused(Event):
@@ -91,7 +91,7 @@ class Pulse(Event):
 
 
 class Stopping(Event):
-    event, template = "stopping", _("stopping: everything is written down")
+    event, template = "stopping", _("stopping: everything is saved")
 
 
 RunEvent = (

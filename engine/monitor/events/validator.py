@@ -30,12 +30,12 @@ class ValidatorStarted(Event):
 
 
 class WorkerCame(_OfWorker):
-    event, template = "worker_came", _("worker {worker}: here, version {version}")
+    event, template = "worker_came", _("worker {worker}: connected, version {version}")
     version: str
 
 
 class WorkerGone(_OfWorker):
-    event, template = "worker_gone", _("worker {worker}: gone")
+    event, template = "worker_gone", _("worker {worker}: disconnected")
 
 
 class HelloRefused(_OfWorker):
@@ -56,7 +56,7 @@ class MarketJobRefused(_JobWithReason):
 
 
 class MarketJobDropped(_JobWithReason):
-    event, template = "job_dropped", _("task {task_id}: waits again, {worker}: {reason}")
+    event, template = "job_dropped", _("task {task_id}: pending again, {worker}: {reason}")
 
 
 class MarketJobEscalated(_JobWithReason):

@@ -51,7 +51,7 @@ def test_a_signal_ends_mining_in_order(mine, number):
     out, err, _ = next(ending)
     assert mine.returncode == 0
     assert err == ""
-    assert "stopping: everything is written down" in out
+    assert "stopping: everything is saved" in out
     assert " confirmed" in out
 
 
