@@ -1,7 +1,6 @@
 """`cpc-engine validator`: run a validator, and manage its customers, workers and payouts."""
 
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +15,7 @@ from engine.txmgr.options import FinalityOptions
 from engine.validator.options import DirectoryOptions, PolicyOptions, ServeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.validator.payouts import Payment
-    from engine.validator.store.database import Store
 
 app = typer.Typer(
     help=_("Run a PoC validator with its task market, and pay its workers."),
@@ -85,7 +81,7 @@ def policy(files: DirectoryOptions, json: Json = False) -> None:
     """Show what the policy catches, and the most that a cheat can gain: see docs/market.md."""
     from engine.validator.policy.deterrence import table
 
-    with _store(files) as store:
+    with files.store() as store:
         rows = table(store.policy)
     if json:
         say_json(rows)
@@ -107,7 +103,7 @@ def add_customer(
     from node_client.networks import parse_cpc
 
     units = None if credit is None else parse_cpc(credit)
-    with _store(files) as store:
+    with files.store() as store:
         token = store.customers.add(name)
         if units is not None:
             store.customers.deposit(name, units, "at the beginning")
@@ -118,7 +114,7 @@ def add_customer(
 @with_options
 def renew(name: Name, files: DirectoryOptions, json: Json = False) -> None:
     """Replace a customer's token with a new one."""
-    with _store(files) as store:
+    with files.store() as store:
         token = store.customers.renew(name)
     _say_token(name, token, json)
 
@@ -127,7 +123,7 @@ def renew(name: Name, files: DirectoryOptions, json: Json = False) -> None:
 @with_options
 def revoke(name: Name, files: DirectoryOptions) -> None:
     """Revoke a customer's token; its posted tasks are still computed."""
-    with _store(files) as store:
+    with files.store() as store:
         store.customers.revoke(name)
     say(_("{name} no longer has a token.").format(name=name))
 
@@ -162,7 +158,7 @@ def list_customers(files: DirectoryOptions, json: Json = False) -> None:
     """List every customer with its credit."""
     from node_client.networks import format_cpc
 
-    with _store(files) as store:
+    with files.store() as store:
         found = store.customers.all()
     if json:
         say_json(
@@ -184,7 +180,7 @@ def list_workers(files: DirectoryOptions, json: Json = False) -> None:
     """List every worker: reputation, what is withheld, and who is banned."""
     from node_client.networks import format_cpc
 
-    with _store(files) as store:
+    with files.store() as store:
         due = store.rewards.due()
         rows = [
             {
@@ -217,7 +213,7 @@ def pardon(
     files: DirectoryOptions,
 ) -> None:
     """Lift a worker's ban; what it forfeited stays forfeited."""
-    with _store(files) as store:
+    with files.store() as store:
         store.workers.pardon(address)
     say(_("{address} may work again.").format(address=address))
 
@@ -236,7 +232,7 @@ def payouts(
     from node_client.networks import parse_cpc
 
     units = parse_cpc(options.least)
-    with _store(files) as store:
+    with files.store() as store:
         if not options.pay:
             _say_plan(plan_payouts(store, least=units), json)
             return
@@ -304,7 +300,7 @@ def _book(name: str, amount: str, why: str, files: DirectoryOptions, *, incoming
     from node_client.networks import format_cpc, parse_cpc
 
     units = parse_cpc(amount)
-    with _store(files) as store:
+    with files.store() as store:
         change = store.customers.deposit if incoming else store.customers.withdraw
         credit = change(name, units, why)
     say(_("{name}: {credit} CPC").format(name=name, credit=format_cpc(credit)))
@@ -318,11 +314,3 @@ def _say_token(name: str, token: str, json: bool) -> None:
     # On stderr, so that `> alice.token` stores the token only.
     said = _("This is {name}'s token. It is not stored and will not be shown again.")
     typer.echo(said.format(name=name), err=True)
-
-
-@contextmanager
-def _store(files: DirectoryOptions) -> "Iterator[Store]":
-    from engine.validator.store.database import Store
-
-    with Store.open(files.database()) as store:
-        yield store

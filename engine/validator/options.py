@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
 from engine.validator.policy.audit_policy import Policy
+
+if TYPE_CHECKING:
+    from engine.validator.store.database import Store
 
 _USUAL = Policy()
 
@@ -26,6 +30,12 @@ class DirectoryOptions:
         from engine.runtime.paths import state_directory
 
         return (self.directory or state_directory() / "validator") / "validator.sqlite"
+
+    def store(self) -> "Store":
+        """Open the database. Raises DatabaseError."""
+        from engine.validator.store.database import Store
+
+        return Store.open(self.database())
 
 
 @dataclass(frozen=True, kw_only=True)
