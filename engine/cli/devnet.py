@@ -1,4 +1,4 @@
-"""`cpc-engine devnet`: a devnet node of one's own."""
+"""`cpc-engine devnet`: run a devnet node."""
 
 import time
 from contextlib import ExitStack
@@ -75,7 +75,7 @@ def devnet(options: DevnetOptions, files: KeyFiles) -> None:
 
 
 def _tell(fault: "Fault") -> None:
-    """One line a fault, with the time of day."""
+    """Print one line per fault, with the time of day."""
     what = f"{fault.kind} {fault.lie or ''}".strip()
     if fault.blocks:
         what += _(", up to {blocks} blocks").format(blocks=fault.blocks)

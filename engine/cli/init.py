@@ -56,7 +56,7 @@ def init(
     """Set up: ask three questions, make a key if there is none, write engine.toml."""
     path = file_to_write(context, config)
     prepare(path)
-    if not was_typed(context, "keys_dir"):  # the file names a directory only if it is asked to
+    if not was_typed(context, "keys_dir"):  # the file names only a directory that was typed
         options = replace(options, keys_dir=None)
     if not yes:
         typed = {name for name in ("node", "from_", "device") if was_typed(context, name)}
@@ -120,7 +120,7 @@ def make(path: Path, answers: InitOptions) -> None:
     from node_client.errors import KeyNotFound
     from node_client.rpc import NodeClient
 
-    NodeClient([answers.node])  # refuses what is no URL
+    NodeClient([answers.node])  # raises for an invalid URL
     for name in answers.device:
         check_device_name(name)
     store = answers.keystore()

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a node, a key and an output are made of them."""
+"""Settings that several commands share, and the node client, key and output made from them."""
 
 import json
 import sys
@@ -119,13 +119,13 @@ class OneDevice(TierOptions, ThreadOptions):
 
 
 def was_typed(context: Any, name: str) -> bool:
-    """Whether the parameter was given on the command line, at this very command."""
+    """Return whether the parameter was given on the command line, after this command's name."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def was_set(context: Any, name: str) -> bool:
-    """Whether the parameter was given anywhere: command line, environment or file."""
+    """Return whether the parameter was given anywhere: command line, environment or file."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 

@@ -1,4 +1,4 @@
-"""A task as a market has it: printed, its result checked once more and put into words."""
+"""A task of a market: printed, with its result checked once more and explained."""
 
 from contextlib import suppress
 from gettext import gettext as _

@@ -72,9 +72,7 @@ def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
         for option in options_of(command):
             if option.envvar is None:
                 option.envvar = _variable(path, option)
-                option.show_envvar = (
-                    False  # the rule is in the documentation, not in each help text
-                )
+                option.show_envvar = False  # the documentation has the rule
         _translate(command)
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]

@@ -1,4 +1,4 @@
-"""The configuration: what stands in `engine.toml`, checked against the options of the commands.
+"""The configuration file `engine.toml`, checked against the options of the commands.
 
     settings = read_settings(find_file(None), program)
     context.default_map = settings.of(("mine",))
