@@ -164,7 +164,7 @@ def test_a_device_that_is_not_there_is_a_finding_with_its_fix():
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ("sleep 60", "no answer within"),
+        ("exec sleep 60", "no answer within"),  # exec: killing a shell would leave its child
         (f"kill -{signal.SIGSEGV.value} $$", "SIGSEGV"),
         ("echo broken >&2; exit 7", "exit code 7: broken"),
         ("echo not json", "exit code 0"),
@@ -175,7 +175,7 @@ def test_a_trial_that_hangs_or_dies_is_a_finding(tmp_path, monkeypatch, script, 
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    check = check_device("cpu", patience=1.0 if script.startswith("sleep") else 30)
+    check = check_device("cpu", patience=1.0 if "sleep" in script else 30)
     assert check.state == "fail"
     assert says in check.found
     assert check.fix
