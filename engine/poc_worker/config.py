@@ -13,13 +13,12 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.context import Executor, Workplace
 from engine.poc_worker.job_ledger import open_job_ledger
+from engine.poc_worker.options import JOBS_PER_DEVICE
 from engine.runtime.errors import BadInput, SetupError
 from engine.runtime.paths import state_directory
 from node_client.keys import PrivateKey
 
 MOST_VALIDATORS = 32
-JOBS_A_DEVICE = 2
-"""So that a device has its next job when it is done with one."""
 BLOB_CACHE_BYTES = 2**31
 GPU_LIMITS = JobLimits(
     matrix_size=32_768, iterations=4096, multiply_adds=2**45, data_bytes=256 * 2**20
@@ -86,7 +85,7 @@ def open_workplace(
             blobs=BlobCache(path.with_suffix(".blobs"), BLOB_CACHE_BYTES),
             report=report,
             devices=devices,
-            jobs=request.jobs or JOBS_A_DEVICE * max(1, len(devices)),
+            jobs=request.jobs or JOBS_PER_DEVICE * max(1, len(devices)),
             chain_id=chain_id,
         )
 

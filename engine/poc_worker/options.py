@@ -9,6 +9,9 @@ from engine.runtime.settings import setting
 if TYPE_CHECKING:
     from engine.poc_worker.config import ValidatorsRequest
 
+JOBS_PER_DEVICE = 2
+"""So that a device has its next job when it is done with one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValidatorsOptions:
@@ -23,7 +26,10 @@ class ValidatorsOptions:
         (), _("Take only this kind of job. [all that are built in]")
     )
     jobs: int | None = setting(
-        None, _("Jobs of one validator at once. [2 per device]"), least=1, most=1024
+        None,
+        _("Jobs of one validator at once. [{n} per device]").format(n=JOBS_PER_DEVICE),
+        least=1,
+        most=1024,
     )
     max_size: int | None = setting(None, _("Largest matrix size of a job."), least=1)
     max_iterations: int | None = setting(None, _("Most iterations of a job."), least=1)
