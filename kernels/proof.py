@@ -62,6 +62,13 @@ def encode_proof(task: Task, k: int, siblings: bytes) -> str:
     return (HEADER.pack(VERSION, task.n, task.iterations, k) + siblings).hex()
 
 
+def longest_proof(task: Task, k: int) -> int:
+    """Return how many characters the proof with k openings has at most."""
+    leaf_count = task.leaf_count
+    levels = (leaf_count - 1).bit_length()
+    return 2 * (HEADER.size + min(k, leaf_count, MAX_OPENINGS) * levels * DIGEST_BYTES)
+
+
 def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> Opening:
     """Return leaves and siblings of a well-formed proof. Does not check that they give the root.
 
@@ -70,11 +77,9 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
     """
     if len(root) != DIGEST_BYTES:
         raise InvalidProof(_("a root is 32 bytes"))
-    # The longest text that can be right is known before the text is looked at.
     leaf_count = task.leaf_count
-    levels = (leaf_count - 1).bit_length()
-    longest = HEADER.size + min(leaf_count, MAX_OPENINGS) * levels * DIGEST_BYTES
-    if not isinstance(proof, str) or len(proof) > 2 * longest:
+    # The longest text that can be right is known before the text is looked at.
+    if not isinstance(proof, str) or len(proof) > longest_proof(task, MAX_OPENINGS):
         raise InvalidProof(_("the proof is not text, or is too long for any number of openings"))
     if len(proof) % 2 or not _LOWER_HEX.fullmatch(proof):
         raise InvalidProof(_("a proof is lower-case hexadecimal, two digits a byte"))

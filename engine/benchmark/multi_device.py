@@ -7,18 +7,21 @@ One child process a device, as when mining: pinned to its card, opened and tuned
 Each turn every device works alone for some seconds, then all together; medians of the turns count.
 """
 
+import json
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
+from math import isfinite
 from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
 from engine.runtime.child_entry import ChildEntry
 from engine.runtime.errors import SetupError
+from engine.runtime.safe_path import safe_path
 from kernels.cards import number_cards, pin
 from kernels.devices import open_device
 from kernels.errors import KernelError
@@ -29,6 +32,8 @@ SECONDS = 2.0
 """Seconds of a device's work per turn."""
 _START_SECONDS = 300.0
 """Seconds until a child is ready: it may have to compile kernels."""
+_MOST_BYTES = 4096
+"""Bytes of what a child says: JSON, a number or a sentence about what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ def _workers(
             process = context.Process(
                 target=ChildEntry(_work), args=(device, threads, task, theirs), daemon=True
             )
-            process.start()
+            with safe_path():
+                process.start()
             theirs.close()
             processes.append(process)
             lines[device] = ours
@@ -107,18 +113,23 @@ def _workers(
 def _rates(lines: dict[str, Connection], devices: Sequence[str]) -> dict[str, float]:
     """Return tasks a second of these devices, working at the same time."""
     for device in devices:
-        lines[device].send(SECONDS)
+        lines[device].send_bytes(json.dumps(SECONDS).encode())
     return {device: _hear(device, lines[device], 60 * SECONDS) for device in devices}
 
 
 def _hear(device: str, line: Connection, patience: float) -> float:
+    said: object = _("it says nothing")
     try:
-        said = line.recv() if line.poll(patience) else _("it says nothing")
+        if line.poll(patience):
+            said = json.loads(line.recv_bytes(_MOST_BYTES))
     except (EOFError, OSError):
         said = _("its process ended")
-    if isinstance(said, str):
-        raise SetupError(_("device {device}: {reason}").format(device=device, reason=said))
-    return float(said)
+    except (ValueError, RecursionError):
+        said = _("it says what is not JSON")
+    if isinstance(said, float) and isfinite(said) and said >= 0:
+        return said
+    reason = "".join(c if c.isprintable() else " " for c in str(said))
+    raise SetupError(_("device {device}: {reason}").format(device=device, reason=reason))
 
 
 def _work(device: str, threads: int | None, task: Task, line: Connection) -> None:
@@ -129,15 +140,19 @@ def _work(device: str, threads: int | None, task: Task, line: Connection) -> Non
             known_answer_test(opened)
             opened.prepare(task)
             opened.compute(task)
-            line.send(0.0)
+            _say(line, 0.0)
             while True:
-                seconds = line.recv()
+                seconds = json.loads(line.recv_bytes())
                 done, started = 0, time.perf_counter()
                 while (spent := time.perf_counter() - started) < seconds or done == 0:
                     opened.compute(task)
                     done += 1
-                line.send(done / spent)
+                _say(line, done / spent)
     except KernelError as error:
-        line.send(str(error))
+        _say(line, str(error)[: _MOST_BYTES // 8])
     except (EOFError, OSError):
         return
+
+
+def _say(line: Connection, what: float | str) -> None:
+    line.send_bytes(json.dumps(what).encode())

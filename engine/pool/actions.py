@@ -68,18 +68,13 @@ class Accepted:
     result: Computed | Done
     device: str
 
-    @property
-    def computed(self) -> Computed:
-        """The result of a block's task."""
-        assert isinstance(self.result, Computed)
-        return self.result
-
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
     """The job is not done and will not be; `reason` is one sentence, `code` a word for it.
 
-    Codes: `quarantined`, `invalid`, `too_large`, `expired`, `cancelled`.
+    Codes: `quarantined`, `invalid`, `too_large`, `expired`, `cancelled`; the pool adds `dropped` and
+    `stopped`.
     """
 
     job: Job

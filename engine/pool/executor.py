@@ -1,57 +1,145 @@
-"""Where any thread hands work in for the children that another thread supervises.
+"""Thread-safe side of the pool: other threads submit jobs here, and say what devices may do.
 
-    future = desk.submit(work, name=job_id, seconds=30.0)   # in any thread
+    future = executor.submit(work, name=job_id, seconds=30.0)   # in any thread
     result = future.result()        # Computed for a block's task, Done for other work
     future.cancel()                 # also while a child is at it
 
-Whoever supervises the children takes the desk's events out of the inbox and hands them, and the
-reports on the desk's jobs, back to it: see `pool.py`.
+What is said here is a command in an inbox, which the pool's thread (`pool.py`) takes out.
 """
 
-import queue
+import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from gettext import gettext as _
 
-from engine.pool.actions import Accepted, GivenUp
-from engine.pool.children import Children, Report
 from engine.pool.job_queue import Job, new_ticket
 from engine.pool.messages import Computed, Done
 from engine.runtime.errors import JobGivenUp
 from kernels.task import Task
 from kernels.work import DeviceWork
 
-OWNER = "desk"
 Result = Computed | Done
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """Somebody handed this job in."""
+class Submit:
+    """Take up this job."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Cancel:
     """Nobody waits for that job any more."""
 
     ticket: int
 
 
-DeskEvent = Submitted | Withdrawn
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Give up this owner's jobs that no child was given."""
+
+    owner: str
+    reason: str
 
 
-class Desk:
-    """`submit` is for any thread; the other methods are for the one that supervises."""
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop assigning work to the device."""
 
-    def __init__(self, inbox: "queue.SimpleQueue[Any]") -> None:
-        self._inbox = inbox
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Assign work to the device again."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Put the faulty device out of service for good."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the children and the thread."""
+
+
+Command = Submit | Cancel | Drop | Pause | Resume | Withdraw | Stop
+
+
+class Inbox[T]:
+    """A queue that any thread puts into, and one waits for together with pipes (`fileno`)."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[int, Future[Result]] = {}
-        self._closed: str | None = None
+        self._items: list[T] | None = []
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+
+    def fileno(self) -> int:
+        """Readable while something is inside."""
+        return self._reader
+
+    def put(self, item: T) -> bool:
+        """Put it in; False where the inbox is closed."""
+        with self._lock:
+            if self._items is None:
+                return False
+            if not self._items:
+                os.write(self._writer, b"\0")
+            self._items.append(item)
+        return True
+
+    def take(self) -> list[T]:
+        """Take out everything that is inside."""
+        with self._lock:
+            with suppress(BlockingIOError):
+                os.read(self._reader, 1)
+            items, self._items = self._items or [], []
+        return items
+
+    def close(self) -> list[T]:
+        """Take out everything, and nothing more is taken in."""
+        with self._lock:
+            if self._items is None:
+                return []
+            items, self._items = self._items, None
+            os.close(self._reader)
+            os.close(self._writer)
+        return items
+
+
+class _JobFuture(Future[Result]):
+    """Tells the pool where it is cancelled."""
+
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        super().__init__()
+        self._cancel = cancel
+
+    def cancel(self) -> bool:
+        """Cancel the job, also while a child is at it; False where it has ended."""
+        if not super().cancel():
+            return False
+        self._cancel()
+        return True
+
+
+class Executor:
+    """See the module. Every method is for any thread, and returns at once."""
+
+    def __init__(self) -> None:
+        self._inbox: Inbox[Command] = Inbox()
 
     def submit(
         self,
@@ -59,60 +147,35 @@ class Desk:
         *,
         openings: int = 0,
         name: str = "",
+        owner: str = "",
         priority: int = 1,
         seconds: float | None = None,
     ) -> "Future[Result]":
-        """Hand work in, before the blocks' tasks unless `priority` is 0 or less.
+        """Submit work; jobs of a higher `priority` come first, then in the order of submission.
 
         The future gives the checked result, or raises JobGivenUp: after `seconds`, for one. `name`
         is what the work is known by outside; a name whose work took children down is refused.
         """
         expires = None if seconds is None else time.monotonic() + seconds
-        job = Job(new_ticket(), work, openings, name, OWNER, priority, expires)
-        future: Future[Result] = Future()
-        with self._lock:
-            if self._closed is not None:
-                future.set_exception(JobGivenUp("stopped", self._closed))
-                return future
-            self._waiting[job.ticket] = future
-        future.add_done_callback(lambda done: self._withdraw(job.ticket, done))
-        self._inbox.put(Submitted(job))
+        ticket = new_ticket()
+        future = _JobFuture(lambda: self._inbox.put(Cancel(ticket)))
+        job = Job(ticket, work, openings, name, owner, priority, expires, future)
+        if not self._inbox.put(Submit(job)):
+            future.set_exception(JobGivenUp("stopped", _("the engine stops")))
         return future
 
-    def handle(self, event: DeskEvent, children: Children) -> list[Report]:
-        """Take an event out of the inbox."""
-        if isinstance(event, Submitted):
-            return children.submit(event.job)
-        return children.cancel(event.ticket)
+    def drop_pending(self, owner: str, reason: str) -> None:
+        """Give up this owner's jobs that no child was given: their futures raise JobGivenUp."""
+        self._inbox.put(Drop(owner, reason))
 
-    def settle(self, report: Accepted | GivenUp) -> bool:
-        """Tell whoever waits for this job. False where it is not the desk's."""
-        if report.job.owner != OWNER:
-            return False
-        with self._lock:
-            future = self._waiting.pop(report.job.ticket, None)
-        if future is None or not future.set_running_or_notify_cancel():
-            return True
-        if isinstance(report, Accepted):
-            future.set_result(report.result)
-        else:
-            future.set_exception(JobGivenUp(report.code, report.reason))
-        return True
+    def pause(self, device: str, reason: str) -> None:
+        """Stop assigning work to the device; its child ends what it was given, and stays."""
+        self._inbox.put(Pause(device, reason))
 
-    def close(self, reason: str) -> None:
-        """No more work is taken; whoever waits still is told `reason`."""
-        with self._lock:
-            self._closed = reason
-            waiting = list(self._waiting.values())
-            self._waiting.clear()
-        for future in waiting:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(JobGivenUp("stopped", reason))
+    def resume(self, device: str) -> None:
+        """Assign work to the device again."""
+        self._inbox.put(Resume(device))
 
-    def _withdraw(self, ticket: int, future: "Future[Result]") -> None:
-        if not future.cancelled():
-            return
-        with self._lock:
-            known = self._waiting.pop(ticket, None)
-        if known is not None:
-            self._inbox.put(Withdrawn(ticket))
+    def withdraw(self, device: str, reason: str) -> None:
+        """Put a faulty device out of service for good."""
+        self._inbox.put(Withdraw(device, reason))

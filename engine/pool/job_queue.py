@@ -8,9 +8,11 @@ quarantined: neither it, nor another one of that name, is given out again.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from engine.pool.messages import Computed, Done
 from kernels.task import Task
 from kernels.work import DeviceWork
 
@@ -25,12 +27,12 @@ def new_ticket() -> int:
     return next(_tickets)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """One piece of work, to be done by whichever device comes first.
 
     `name` is what it is known by outside (a task's id, "" for none), `owner` says whose it is;
-    `expires` in seconds of the supervisor's clock.
+    `expires` in seconds of the supervisor's clock. `future` gets the result.
     """
 
     ticket: int
@@ -40,36 +42,36 @@ class Job:
     owner: str = ""
     priority: int = 0
     expires: float | None = None
+    future: Future[Computed | Done] | None = None
+    cost: int = field(init=False)
+    """Multiply-adds."""
+    kind: str = field(init=False)
+    """Jobs of one kind are done at about the same speed."""
     failures: list[str] = field(default_factory=list)
     """Why children went down with it, one sentence each."""
     refused_by: dict[str, str] = field(default_factory=dict)
     """Devices that it does not fit on, and what they said."""
-    cancelled: bool = False
-    """Nobody waits for it any more: what comes of it is thrown away."""
+    unwanted: str = ""
+    """Why nobody waits for it any more: what comes of it is thrown away."""
 
-    @property
-    def cost(self) -> int:
-        """Multiply-adds."""
-        return self.work.multiply_adds if isinstance(self.work, Task) else self.work.cost
+    def __post_init__(self) -> None:
+        self.cost, self.kind = cost_and_kind(self.work)
 
-    @property
-    def kind(self) -> str:
-        """Jobs of one kind are done at about the same speed."""
-        return type(self.work).__name__
+
+def cost_and_kind(work: Task | DeviceWork) -> tuple[int, str]:
+    """Return the multiply-adds of a piece of work, and what its speed is known by."""
+    cost = work.multiply_adds if isinstance(work, Task) else work.cost
+    return cost, type(work).__name__
 
 
 class Backlog:
     """The jobs that no child has. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._jobs: list[Job] = []
-        self._quarantine: dict[str, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def __iter__(self) -> Iterator[Job]:
-        return iter(list(self._jobs))
+        self.jobs: list[Job] = []
+        """In the order in which they are given out; to be changed by the methods only."""
+        self.quarantined: dict[str, str] = {}
+        """Names of jobs that took children down, and why."""
 
     def put(self, job: Job) -> None:
         """Behind all of its priority."""
@@ -81,29 +83,24 @@ class Backlog:
 
     def take(self, device: str) -> Job | None:
         """The first that this device has not refused."""
-        for job in self._jobs:
+        for place, job in enumerate(self.jobs):
             if device not in job.refused_by:
-                self._jobs.remove(job)
-                return job
+                return self.jobs.pop(place)
         return None
 
     def drop(self, wanted: Callable[[Job], bool]) -> list[Job]:
         """Take out what is `wanted`."""
-        dropped = [job for job in self._jobs if wanted(job)]
-        self._jobs = [job for job in self._jobs if not wanted(job)]
+        dropped = [job for job in self.jobs if wanted(job)]
+        if dropped:
+            self.jobs = [job for job in self.jobs if not wanted(job)]
         return dropped
 
     def quarantine(self, job: Job, reason: str) -> None:
         """Remember the job's name."""
         if job.name:
-            self._quarantine[job.name] = reason
-            if len(self._quarantine) > _NAMES_KEPT:
-                self._quarantine.pop(next(iter(self._quarantine)))
-
-    def why_quarantined(self, job: Job) -> str | None:
-        """The reason, where a job of this name is in quarantine."""
-        return self._quarantine.get(job.name) if job.name else None
+            self.quarantined[job.name] = reason
+            if len(self.quarantined) > _NAMES_KEPT:
+                self.quarantined.pop(next(iter(self.quarantined)))
 
     def _insert(self, job: Job, behind: Callable[[Job], bool]) -> None:
-        place = sum(behind(other) for other in self._jobs)
-        self._jobs.insert(place, job)
+        self.jobs.insert(sum(behind(other) for other in self.jobs), job)

@@ -1,69 +1,66 @@
-"""The seam between the supervisor and whatever its children are: processes here, or actors elsewhere.
+"""The seam between the pool and whatever its children are: processes here, or actors elsewhere.
 
-A launcher starts a child for a device when it is told to, and puts into the inbox of the thread that
-supervises what the child says (`Heard`) and that it ended (`Exited`), each with the generation that
-it was spawned with. One whose devices come and go says so too (`DevicesEvent`).
+A launcher starts a child for a device when it is told to. What the child says (`Heard`), and that it
+ended (`Exited`), is read by the pool's thread, each with the generation that the child was spawned
+with. A launcher whose devices come and go says so too (`DevicesEvent`).
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Protocol
 
-from engine.pool.messages import FromChild, ToChild
+from msgspec import Meta
+
+from engine.pool.messages import FromChild, Name, Number, Plain, Text, ToChild
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Plain, frozen=True):
     """A child said `message`."""
 
-    device: str
-    generation: int
+    device: Name
+    generation: Number
     message: FromChild
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Plain, frozen=True):
     """A child's process ended."""
 
-    device: str
-    generation: int
-    exitcode: int | None
+    device: Name
+    generation: Number
+    exitcode: Annotated[int, Meta(ge=-(2**32), le=2**32)] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Plain, frozen=True):
     """A device came that was not there at the start."""
 
-    device: str
+    device: Name
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Plain, frozen=True):
     """A device is not there any more."""
 
-    device: str
-    reason: str
+    device: Name
+    reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Plain, frozen=True):
     """The launcher reached that through which it reaches its devices."""
 
-    address: str
+    address: Name
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(Plain, frozen=True):
     """It does not any more, and goes on trying; its devices left."""
 
-    reason: str
+    reason: Text
 
 
 ChildEvent = Heard | Exited
 DevicesEvent = Joined | Left | Connected | Unreachable
+LauncherEvent = ChildEvent | DevicesEvent
 
 
 class Launcher(Protocol):
-    """Starts and ends children. No method blocks on a child, whatever state that is in."""
+    """Starts and ends children. Belongs to one thread; only `start` and `stop` may wait."""
 
     @property
     def may_find_more(self) -> bool:
@@ -76,8 +73,17 @@ class Launcher(Protocol):
     def start(self) -> None:
         """Once, before anything else. Raises SetupError where it cannot work at all."""
 
-    def spawn(self, device: str, generation: int) -> None:
-        """Start a child. Does not raise: a child that cannot be started is one that ended."""
+    def sources(self) -> Iterable[int]:
+        """File descriptors: where one of them is readable, `read` has something to say."""
+
+    def read(self, ready: Sequence[object]) -> list[LauncherEvent]:
+        """What happened. `ready`: the sources that are readable. Called a few times a second."""
+
+    def spawn(self, device: str, generation: int) -> int | None:
+        """Start a child: return its process id, None where it has none on this machine.
+
+        Does not raise: a child that cannot be started is one that ended.
+        """
 
     def tell(self, device: str, generation: int, message: ToChild) -> None:
         """Send a message, unless that child is gone already."""
@@ -87,6 +93,3 @@ class Launcher(Protocol):
 
     def stop(self, patience: float) -> None:
         """End every child, those that do not end by themselves within `patience` seconds too."""
-
-    def pids(self) -> dict[str, int | None]:
-        """Process id of each device's child, None where it has none on this machine."""

@@ -42,6 +42,8 @@ class Limits:
     """The cool-down doubles up to this while a device fails its probation."""
     sleep: float = 2.0
     """A longer pause between two ticks means that this process itself stood still."""
+    queued: int = 1
+    """Jobs at one child at a time: the one at work, and those that wait in its own queue."""
     attempts: int = 2
     """A job that took this many children down is quarantined."""
 

@@ -1,13 +1,16 @@
-"""What parent and child say to each other, and what becomes of a job.
+"""What parent and child say to each other.
 
-Parent to child: `Work` or `Run`, `Open`, None to end. Child to parent: `Ready`, `Beat`, `Computed`,
-`Opened`, `Done`, `Failed`. Every outcome is a value.
+Parent to child, pickled: `Work` or `Run`, `Open`, None to end. Child to parent, as plain data that
+`codec.py` checks field by field: `Ready`, `Beat`, `Computed`, `Opened`, `Done`, `Failed`.
 
     Work --> Computed, Open --> Opened    a block's task, with leaves that the parent draws itself
     Run --> Done                          any other work, which knows how its outcome is checked
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from kernels.task import Task
 from kernels.work import DeviceWork, Outcome
@@ -49,60 +52,70 @@ class Open:
     leaves: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+Number = Annotated[int, Meta(ge=0, lt=2**53)]
+Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+_PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
+Name = Annotated[str, Meta(max_length=300, pattern=_PRINTABLE)]
+Text = Annotated[str, Meta(max_length=2000, pattern=_PRINTABLE)]
+"""Both on one line and without control characters: they end on a terminal."""
+
+
+class Plain(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A message that crosses from a process without the key to the one that may hold it.
+
+    The types of its fields are what the receiver accepts; nothing is checked where it is made.
+    """
+
+
+class Ready(Plain, frozen=True):
     """The child passed its known-answer test and takes work. `seconds` since it was started."""
 
-    device: str
-    seconds: float
+    device: Name
+    seconds: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(Plain, frozen=True):
     """The child's process is alive, though its device may hang. `memory`: its resident bytes."""
 
-    memory: int = 0
+    memory: Number = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(Plain, frozen=True):
     """The child's commitment: 32-byte root, proof in hex, seconds on the device."""
 
-    ticket: int
-    root: bytes
+    ticket: Number
+    root: Digest
     proof: str
-    device: str
-    seconds: float
+    device: Name
+    seconds: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Plain, frozen=True):
     """The siblings of the leaves that the parent drew, in the proof's order."""
 
-    ticket: int
+    ticket: Number
     siblings: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Plain, frozen=True):
     """What a `Run` came to, and the seconds that it took."""
 
-    ticket: int
+    ticket: Number
     outcome: Outcome
-    device: str
-    seconds: float
+    device: Name
+    seconds: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Plain, frozen=True):
     """The child could not do it. `kind` is the error's class, `detail` its sentence.
 
     `ticket` is None when the child failed before it took any work.
     """
 
-    ticket: int | None
-    kind: str
-    detail: str
+    ticket: Number | None
+    kind: Name
+    detail: Text
 
 
 FromChild = Ready | Beat | Computed | Opened | Done | Failed

@@ -1,137 +1,57 @@
-"""Children, the desk where other threads hand work in, and the telling of what befalls them.
+"""The pool: one child process a device, and the one thread that starts, feeds and supervises them.
 
-workshop = Workshop(["cuda:0"], LocalProcesses(inbox), inbox, report)
-for ending in workshop.handle(inbox.get()): ...   # of jobs that are not the desk's
+    with Pool(["cuda:0"], report, setup=Setup(warm=task)) as pool:
+        computed = pool.submit(task, openings=16).result()
 
-with WorkshopThread(["cuda:0"], report, setup=Setup()) as shop:   # with a loop of its own
-    shop.desk.submit(work).result()
+The thread waits for everything at once: commands of other threads (`executor.py`), what children say,
+and their ends. What follows from each is the supervisor's to decide (`supervisor.py`); here it is
+carried out. Linux ends a child with the thread that started it, so this thread starts all of them.
 """
 
-import contextlib
-import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
 from gettext import gettext as _
+from multiprocessing.connection import wait
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, assert_never
+
+import msgspec
 
 from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
-from engine.pool.actions import Accepted, Ended, GivenUp, Kill, OutOfService
-from engine.pool.children import Children, Report
-from engine.pool.executor import Desk, Submitted, Withdrawn
+from engine.pool import actions, executor, launcher
+from engine.pool.actions import Action
+from engine.pool.executor import Command, Executor, Result
 from engine.pool.job_queue import Job
-from engine.pool.launcher import (
-    Connected,
-    DevicesEvent,
-    Exited,
-    Heard,
-    Joined,
-    Launcher,
-    Left,
-    Unreachable,
-)
+from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
 from engine.pool.messages import Ready, Setup
 from engine.pool.processes import LocalProcesses
-from engine.runtime.errors import EngineError, NoDevice
+from engine.pool.result_check import draw_leaves, why_wrong
+from engine.pool.status import DeviceStatus, PoolStatus
+from engine.pool.supervisor import Supervisor
+from engine.pool.worker_state import ALIVE, TAKES_WORK
+from engine.runtime.errors import JobGivenUp, NoDevice
 
 TICK_SECONDS = 0.2
+STOP_SECONDS = 0.3
+"""Children that were asked to end have so long before they are killed."""
+_MISSED_BEATS = 2.5
+"""A child that was not heard of for so many times the usual is silent."""
 
-WorkshopEvent = Heard | Exited | DevicesEvent | Submitted | Withdrawn
-Ending = Accepted | GivenUp
-
-
-class Workshop:
-    """Every method but `desk.submit` is for the thread that owns the inbox.
-
-    Each gives the endings of jobs that were not handed in at the desk, and raises NoDevice when the
-    last device is out of service.
-    """
-
-    def __init__(
-        self,
-        devices: Iterable[str],
-        launcher: Launcher,
-        inbox: "queue.SimpleQueue[Any]",
-        report: Reporter,
-        limits: Limits | None = None,
-    ) -> None:
-        self.children = Children(devices, launcher, limits)
-        self.desk = Desk(inbox)
-        self._report = report
-
-    def start(self) -> list[Ending]:
-        """Start one child a device."""
-        return self.take(self.children.start())
-
-    def submit(self, job: Job) -> list[Ending]:
-        """Give out a job from this very thread."""
-        return self.take(self.children.submit(job))
-
-    def handle(self, event: WorkshopEvent) -> list[Ending]:
-        """Take an event out of the inbox."""
-        if isinstance(event, Submitted | Withdrawn):
-            return self.take(self.desk.handle(event, self.children))
-        if isinstance(event, Heard) and isinstance(event.message, Ready):
-            ready = event.message
-            self._report(events.DeviceReady(event.device, ready.seconds))
-        if isinstance(event, Heard | Exited):
-            return self.take(self.children.handle(event))
-        return self._on_devices(event)
-
-    def _on_devices(self, event: DevicesEvent) -> list[Ending]:
-        match event:
-            case Joined(device=device):
-                self._report(events.DeviceJoined(device))
-                return self.take(self.children.add(device))
-            case Left(device=device, reason=reason):
-                self._report(events.DeviceLeft(device, reason))
-                return self.take(self.children.remove(device, reason))
-            case Connected(address=address):
-                self._report(events.FarmConnected(address))
-            case Unreachable(reason=reason):
-                self._report(events.FarmUnreachable(reason))
-        return []
-
-    def tick(self) -> list[Ending]:
-        """Look at the clock: call this a few times a second."""
-        return self.take(self.children.tick())
-
-    def stop(self) -> None:
-        """End every child, and tell whoever waits at the desk."""
-        self.desk.close(_("the engine stops"))
-        self.children.stop()
-
-    def take(self, reports: list[Report]) -> list[Ending]:
-        """Tell of these reports; for those that somebody else had of `children`, too."""
-        endings: list[Ending] = []
-        for report in reports:
-            match report:
-                case Accepted() | GivenUp():
-                    if not self.desk.settle(report):
-                        endings.append(report)
-                case Kill():
-                    self._report(events.ChildKilled(report.device, report.reason))
-                case Ended():
-                    self._report(events.ChildEnded(report.device, report.reason))
-                case OutOfService():
-                    self._report(events.OutOfService(report.device, report.reason))
-                    if self.children.all_out:
-                        raise NoDevice(
-                            _("no device is in service; the last: {device}: {reason}").format(
-                                device=report.device, reason=report.reason
-                            ),
-                            advice=_("Run cpc-engine doctor, then start again."),
-                        )
-        return endings
+Launch = Callable[[Setup], Launcher]
+"""Makes what starts the children: processes here, or a farm's machines."""
 
 
-class WorkshopThread(threading.Thread):
-    """A workshop with a loop of its own, for work from the desk only.
+class Pool(Executor):
+    """A context manager. Every public method and attribute is for any thread.
 
-    `error` is what it ended of, None where it was stopped. A context manager.
+    The children are started when it is entered. `ready` is set when the first one passed its
+    known-answer test. `error` is what the thread ended of (`NoDevice`, for one); `failed` is called
+    with it. `turned_at`: when the thread was last seen at work, by `time.monotonic`.
     """
 
     def __init__(
@@ -141,46 +61,45 @@ class WorkshopThread(threading.Thread):
         *,
         setup: Setup | None = None,
         limits: Limits | None = None,
+        launch: Launch = LocalProcesses,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
-        super().__init__(name="workshop", daemon=True)
-        self.error: EngineError | None = None
-        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        launcher = LocalProcesses(self._inbox, setup)
-        self._workshop = Workshop(devices, launcher, self._inbox, report, limits)
-        self._stopping = threading.Event()
+        super().__init__()
+        self.ready = threading.Event()
+        self.error: Exception | None = None
+        self.turned_at = time.monotonic()
+        self._report = report
+        self._failed = failed
+        self._launcher = launch(setup or Setup())
+        limits = limits or Limits()
+        patience = max(limits.silence, _MISSED_BEATS * self._launcher.quiet_seconds)
+        limits = replace(limits, silence=patience)
+        self._supervisor = Supervisor(devices, draw=draw_leaves, limits=limits)
+        self._status = PoolStatus()
+        self._told: Mapping[str, DeviceStatus] = {}
+        self._tick_at = 0.0
+        self._inbox_fd = self._inbox.fileno()
+        self._pids: dict[str, int | None] = {}
+        self._stopping = False
+        self._unsettled: set[Job] = set()
+        self._endings: list[tuple[Future[Result] | None, Result | JobGivenUp]] = []
+        self._last_out: actions.OutOfService | None = None
+        self._started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
 
     @property
-    def desk(self) -> Desk:
-        """Where work is handed in."""
-        return self._workshop.desk
+    def status(self) -> PoolStatus:
+        """The devices and the jobs: at least as new as every result that a future gave."""
+        return self._status
 
     def child_pids(self) -> dict[str, int | None]:
-        """Process id of each device's child."""
-        return self._workshop.children.pids()
-
-    def run(self) -> None:
-        """Supervise until `stop`, or until no device is in service."""
-        try:
-            self._workshop.start()
-            ticked = time.monotonic()
-            while not self._stopping.is_set():
-                with contextlib.suppress(queue.Empty):
-                    self._workshop.handle(self._inbox.get(timeout=TICK_SECONDS))
-                if time.monotonic() - ticked >= TICK_SECONDS:
-                    self._workshop.tick()
-                    ticked = time.monotonic()
-        except EngineError as error:
-            self.error = error
-        finally:
-            self._workshop.stop()
-
-    def stop(self) -> None:
-        """End the children and the thread."""
-        self._stopping.set()
-        self.join()
+        """Return the process id of each device's child; takes no lock, as signal handlers need it."""
+        return {name: device.pid for name, device in self._status.devices.items()}
 
     def __enter__(self) -> Self:
-        self.start()
+        """Start the thread and the children. Raises SetupError where the launcher cannot start."""
+        self._thread.start()
+        self._started.result()
         return self
 
     def __exit__(
@@ -190,3 +109,189 @@ class WorkshopThread(threading.Thread):
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def stop(self) -> None:
+        """End every child: asked first, then killed. None is left when this returns.
+
+        What still waits is given up: its futures raise JobGivenUp with the code `stopped`.
+        """
+        if self._thread.ident is None:
+            self._close(_("the engine stops"))
+            return
+        self._inbox.put(executor.Stop())
+        if threading.current_thread() is not self._thread:  # which ends by itself after `failed`
+            self._thread.join()
+
+    def _run(self) -> None:
+        reason = _("the engine stops")
+        try:
+            self._launcher.start()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for it
+            self._close(reason)
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        try:
+            self._carry_out(self._supervisor.start(time.monotonic()))
+            self._publish()
+            while not self._stopping:
+                self._turn()
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to hear of it
+            self.error, reason = error, str(error)
+        self._close(reason)
+        if self.error is not None and self._failed is not None:
+            self._failed(self.error)
+
+    def _turn(self) -> None:
+        """Wait until something happens, or a fifth of a second, and deal with it."""
+        ready = wait([self._inbox_fd, *self._launcher.sources()], TICK_SECONDS)
+        now = self.turned_at = time.monotonic()
+        commands = self._inbox.take() if self._inbox_fd in ready else []
+        for command in commands:
+            self._obey(command, now)
+        heard = self._launcher.read(ready)
+        for event in heard:
+            self._handle(event)
+        if ticks := now >= self._tick_at:
+            self._tick_at = now + TICK_SECONDS
+            self._carry_out(self._supervisor.tick(now))
+        if commands or heard or ticks:
+            self._publish()
+            self._tell_states()
+            self._settle()
+        if self._status.all_out and self._last_out is not None:
+            raise NoDevice(
+                _("no device is in service; the last: {device}: {reason}").format(
+                    device=self._last_out.device, reason=self._last_out.reason
+                ),
+                advice=_("Run cpc-engine doctor, then start again."),
+            )
+
+    def _obey(self, command: Command, now: float) -> None:
+        match command:
+            case executor.Submit(job):
+                self._unsettled.add(job)
+                self._carry_out(self._supervisor.submit(job, now))
+            case executor.Cancel(ticket):
+                self._carry_out(self._supervisor.cancel(ticket, now))
+            case executor.Drop(owner, reason):
+                for job in self._supervisor.drop_pending(owner):
+                    self._end(job, JobGivenUp("dropped", reason))
+            case executor.Pause(device, reason):
+                self._supervisor.pause(device, reason)
+            case executor.Resume(device):
+                self._carry_out(self._supervisor.resume(device, now))
+            case executor.Withdraw(device, reason):
+                self._carry_out(self._supervisor.withdraw(device, reason, now))
+            case executor.Stop():
+                self._stopping = True
+            case _:
+                assert_never(command)
+
+    def _handle(self, event: LauncherEvent) -> None:
+        now = time.monotonic()
+        match event:
+            case launcher.Heard(device, generation, message):
+                decided = self._supervisor.heard(device, generation, message, now)
+                if isinstance(message, Ready) and self._takes_work(device, generation):
+                    self._report(events.DeviceReady(device, message.seconds))
+                    self._publish()
+                    self._tell_states()
+                    self.ready.set()
+                self._carry_out(decided)
+            case launcher.Exited(device, generation, exitcode):
+                self._carry_out(self._supervisor.exited(device, generation, exitcode, now))
+            case launcher.Joined(device):
+                self._report(events.DeviceJoined(device))
+                self._carry_out(self._supervisor.add(device, now))
+            case launcher.Left(device, reason):
+                self._report(events.DeviceLeft(device, reason))
+                self._carry_out(self._supervisor.remove(device, now, reason))
+            case launcher.Connected(address):
+                self._report(events.FarmConnected(address))
+            case launcher.Unreachable(reason):
+                self._report(events.FarmUnreachable(reason))
+            case _:
+                assert_never(event)
+
+    def _carry_out(self, decided: list[Action]) -> None:
+        for action in decided:
+            match action:
+                case actions.Tell(device, generation, message):
+                    self._launcher.tell(device, generation, message)
+                case actions.Check():
+                    wrong = why_wrong(action)
+                    self._carry_out(self._supervisor.checked(action, wrong, time.monotonic()))
+                case actions.Accepted(job, result, device):
+                    if result.device != device:
+                        result = msgspec.structs.replace(result, device=device)
+                    self._end(job, result)
+                case actions.GivenUp(job, code, reason):
+                    self._end(job, JobGivenUp(code, reason))
+                case actions.Spawn(device, generation):
+                    self._pids[device] = self._launcher.spawn(device, generation)
+                case actions.Kill(device, generation, reason):
+                    self._launcher.kill(device, generation)
+                    self._report(events.ChildKilled(device, reason))
+                case actions.Ended(device, _generation, reason):
+                    self._report(events.ChildEnded(device, reason))
+                case actions.OutOfService(device, reason):
+                    self._report(events.OutOfService(device, reason))
+                    self._last_out = action
+                case _:
+                    assert_never(action)
+
+    def _takes_work(self, device: str, generation: int) -> bool:
+        worker = self._supervisor.workers.get(device)
+        return worker is not None and worker.generation == generation and worker.state in TAKES_WORK
+
+    def _end(self, job: Job, result: Result | JobGivenUp) -> None:
+        """The job has ended; its future is told when the status has it."""
+        self._unsettled.discard(job)
+        self._endings.append((job.future, result))
+
+    def _settle(self) -> None:
+        endings, self._endings = self._endings, []
+        for future, result in endings:
+            if future is None or not future.set_running_or_notify_cancel():
+                continue
+            if isinstance(result, JobGivenUp):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _publish(self) -> None:
+        devices = {
+            worker.device: DeviceStatus(
+                worker.state.name.lower(),
+                worker.reason,
+                worker.paused,
+                self._pids.get(worker.device) if worker.state in ALIVE else None,
+                worker.pace.copy(),
+            )
+            for worker in self._supervisor.workers.values()
+        }
+        all_out = not self._launcher.may_find_more and {d.state for d in devices.values()} <= {
+            "out"
+        }
+        self._status = PoolStatus(devices, not self._unsettled, all_out)
+
+    def _tell_states(self) -> None:
+        """Report each device whose state has changed."""
+        told, self._told = self._told, self._status.devices
+        for name, device in self._told.items():
+            before = told.get(name)
+            if before is None or (before.state, before.reason) != (device.state, device.reason):
+                self._report(events.DeviceState(name, device.state, device.reason))
+
+    def _close(self, reason: str) -> None:
+        """End the children, then tell everybody who still waits."""
+        self._launcher.stop(STOP_SECONDS)
+        waiting = [
+            command.job for command in self._inbox.close() if isinstance(command, executor.Submit)
+        ]
+        for job in [*self._unsettled, *waiting]:
+            self._end(job, JobGivenUp("stopped", reason))
+        self._pids.clear()
+        self._publish()
+        self._settle()

@@ -1,47 +1,193 @@
-"""Children as processes of this machine: spawned, with two pipes and two threads each.
+"""Children as processes of this machine: spawned, each with a task queue and a pipe of its own.
 
-Spawned, never forked: a fork would carry the parent's key, threads and CUDA state along. Each child
-has pipes of its own, thrown away with it, and no lock or semaphore is shared, so that a process
-killed at any moment holds nobody up and leaves nothing behind. One thread a child turns what it says,
-and its end, into events; another writes its orders, since a pipe to a child that is stopped fills up.
+Spawned, never forked: a fork would carry the parent's key, threads and CUDA state along. Queue and pipe
+are thrown away with their child, and no lock is shared by two children, so that a process killed at
+any moment holds nobody up and leaves nothing behind. Who owns the launcher reads every pipe, and never
+waits for one.
 """
 
+import os
 import pickle
 import queue
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from gettext import gettext as _
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from engine.pool.launcher import Exited, Heard
-from engine.pool.messages import Failed, Setup, ToChild
-from engine.pool.worker_main import BEAT_SECONDS, child_main
+from engine.pool.codec import Frames, decode_message, one_line
+from engine.pool.launcher import Exited, Heard, LauncherEvent
+from engine.pool.messages import Failed, FromChild, Open, Run, Setup, ToChild, Work
+from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
 from engine.runtime.child_entry import ChildEntry
+from engine.runtime.safe_path import safe_path
 from kernels.cards import number_cards
+from kernels.proof import longest_proof
 
-MAX_REPORT = 2**30
-"""Bytes of one message from a child: a larger one comes from a child that is broken."""
 LAST_WORDS_SECONDS = 1.0
 """A child that closed its pipe has so long to end before it is killed."""
 DEATH_SECONDS = 5.0
 """How long a killed process may take to be gone: for ever only where the driver holds on to it."""
+_LAST_READS = 16
+"""Of a dead child's pipe, at most: it may have left the pipe to a process of its own."""
+_POLL_SECONDS = 0.005
 
-Entry = Callable[[str, Setup, Connection, Connection], None]
-"""What a child runs: device, set-up, the pipe with its orders, the pipe for its reports."""
+_PIECE_BYTES = 4000
+"""With what multiprocessing adds, less than PIPE_BUF, 4,096 bytes."""
+_SIBLINGS_OF_A_LEAF = 32 * 32
+"""Bytes: no tree has more than 2^32 leaves."""
+_JOIN_SECONDS = 0.02
+_JOINS = 10
+"""A writer that did not end in so many tries, a turn of the pool apart, waits for good."""
+
+_context = get_context("spawn")
+
+Entry = Callable[[str, Setup, Pieces, Reports], None]
+"""What a child runs: device, set-up, its task queue, the pipe for what it says."""
 
 
-@dataclass(slots=True)
-class _Child:
-    process: SpawnProcess
-    generation: int
-    orders: "queue.SimpleQueue[bytes | None]"
-    listener: threading.Thread
+class TaskQueue:
+    """The parent's side of a child's task queue; `queue` is what the child is given.
+
+    The queue of a child that is stopped fills up, so a thread writes. Orders go in pieces that the
+    kernel writes whole or not at all (pipe(7)): a writer that waits can be freed at any moment.
+    """
+
+    def __init__(self) -> None:
+        self.queue: Pieces = _context.SimpleQueue()
+        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reader_gone = threading.Event()
+        self._joins = 0
+        self._writer = threading.Thread(target=self._write, name="pool-tasks", daemon=True)
+        self._writer.start()
+
+    def put(self, order: Any) -> None:
+        """Hand an order to the child; None asks it to end. Raises what pickle raises."""
+        self._orders.put(pickle.dumps(order))
+
+    def close(self) -> bool:
+        """Free everything, now that the child is gone. False: not yet, call it again.
+
+        A writer that waits for room waits for good, as this process itself holds the reader's end,
+        too. Closing the queue closes that end first, which ends the waiting with an error.
+        """
+        self._reader_gone.set()
+        self._orders.put(b"")
+        self._writer.join(_JOIN_SECONDS)
+        self._joins += 1
+        if self._writer.is_alive() and self._joins < _JOINS:
+            return False
+        self.queue.close()
+        return True
+
+    def _write(self) -> None:
+        with suppress(OSError):  # nobody reads any more
+            while not self._reader_gone.is_set():
+                order = self._orders.get()
+                for start in range(0, len(order), _PIECE_BYTES):
+                    if self._reader_gone.is_set():
+                        return
+                    end = start + _PIECE_BYTES
+                    self.queue.put((end < len(order), order[start:end]))
+
+
+class ChildProcess[T]:
+    """A process with a task queue, and a pipe of frames that are read without waiting."""
+
+    def __init__(
+        self,
+        entry: Callable[..., None],
+        arguments: tuple[Any, ...],
+        decode: Callable[[bytes], T],
+        name: str,
+    ) -> None:
+        """Start it. Raises OSError where no process can be started."""
+        self.frames = Frames(decode)
+        self.exitcode: int | None = None
+        with safe_path():  # also for the resource tracker, which the first queue starts
+            self.tasks = TaskQueue()
+            self._pipe, theirs = _context.Pipe(duplex=False)
+            self._process = _context.Process(
+                target=ChildEntry(entry),
+                args=(*arguments, self.tasks.queue, theirs),
+                name=name,
+                daemon=True,
+            )
+            try:
+                self._process.start()
+            except BaseException:
+                self._pipe.close()
+                self.tasks.close()
+                raise
+            finally:
+                theirs.close()  # so that the child's death reads as the end of the pipe
+        os.set_blocking(self._pipe.fileno(), False)
+        self.pid = self._process.pid
+        self._gone = False
+        self._kill_at = float("inf")
+
+    def read(self, ready: Sequence[object]) -> list[T]:
+        """What it said. Whoever closed its pipe, or broke it, has a moment to end by itself."""
+        heard: list[T] = []
+        self._gone = self._gone or self._process.sentinel in ready
+        was_open = not self.frames.ended
+        if was_open:
+            reads = _LAST_READS if self._gone else self._pipe.fileno() in ready
+            for _again in range(reads):
+                more = self.frames.read(self._pipe.fileno())
+                heard += more
+                if not more:
+                    break
+            if self.frames.ended:
+                self._kill_at = time.monotonic() + LAST_WORDS_SECONDS
+        if self._gone:  # or it closed that end itself, so nothing here may wait for it
+            self.exitcode = self._process.exitcode
+            self._kill_at = 0.0
+        if self.exitcode is None and (self.frames.error or time.monotonic() >= self._kill_at):
+            self._process.kill()
+        return heard
+
+    @property
+    def sources(self) -> list[int]:
+        """Where it is readable, `read` has something to say."""
+        sources = [] if self._gone else [self._process.sentinel]
+        return sources if self.frames.ended else [*sources, self._pipe.fileno()]
+
+    def tell(self, order: Any, message: ToChild) -> None:
+        """Put the order into its queue; `message` is what is to be answered. Raises pickle's errors."""
+        if message is not None:
+            self.frames.owed[message.ticket] = answer_bytes(message)
+        self.tasks.put(order)
+
+    def kill(self) -> None:
+        """SIGKILL, which also ends a stopped process, and one that waits for a kernel."""
+        if self.exitcode is None:
+            self._process.kill()
+
+    def join(self, deadline: float) -> bool:
+        """Wait for its end, until then at most; whether it came."""
+        while self.exitcode is None:
+            self.exitcode = self._process.exitcode
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_SECONDS)
+        return self.exitcode is not None
+
+    def close(self) -> bool:
+        """Free what belonged to it, now that it is gone. False: not yet, call it again."""
+        self._pipe.close()
+        if self.exitcode is not None:
+            self._process.close()
+        return self.tasks.close()
+
+
+class _Child(ChildProcess[FromChild]):
+    def __init__(self, entry: Entry, device: str, generation: int, setup: Setup) -> None:
+        super().__init__(entry, (device, setup), decode_message, f"cpc-{device}")
+        self.device = device
+        self.generation = generation
 
 
 class LocalProcesses:
@@ -52,132 +198,98 @@ class LocalProcesses:
     may_find_more = False
     quiet_seconds = BEAT_SECONDS
 
-    def __init__(
-        self,
-        inbox: "queue.SimpleQueue[Any]",
-        setup: Setup | None = None,
-        *,
-        entry: Entry = child_main,
-    ) -> None:
+    def __init__(self, setup: Setup | None = None, *, entry: Entry = child_main) -> None:
         """`entry` is what a child runs: another one only in tests of faults."""
-        self._inbox = inbox
         self._setup = setup or Setup()
         self._entry = entry
-        self._context = get_context("spawn")
-        self._children: dict[str, _Child] = {}
+        self._current: dict[str, _Child] = {}
+        self._children: list[_Child] = []
+        self._closing: list[_Child] = []
+        self._events: list[LauncherEvent] = []
 
     def start(self) -> None:
         """Processes can always be asked for; cards keep the numbers that they have now."""
         number_cards()
 
-    def spawn(self, device: str, generation: int) -> None:
-        """Start a child. One that cannot be started is reported as one that failed."""
+    def sources(self) -> list[int]:
+        """Pipes and sentinels of all children, also of those that are dying."""
+        return [source for child in self._children for source in child.sources]
+
+    def read(self, ready: Sequence[object]) -> list[LauncherEvent]:
+        """What children said, and which ended. A message cut off by a kill is the end."""
+        events, self._events = self._events, []
+        for child in list(self._children):
+            events += [Heard(child.device, child.generation, said) for said in child.read(ready)]
+            if child.frames.error:
+                broken = Failed(None, "BrokenMessage", child.frames.error)
+                events.append(Heard(child.device, child.generation, broken))
+                child.frames.error = ""
+            if child.exitcode is not None:
+                events.append(Exited(child.device, child.generation, child.exitcode))
+                self._children.remove(child)
+                self._closing.append(child)
+        if self._closing:
+            self._closing = [child for child in self._closing if not child.close()]
+        return events
+
+    def spawn(self, device: str, generation: int) -> int | None:
+        """Start a child: return its process id. One that cannot be started is reported as failed."""
         try:
-            self._spawn(device, generation)
+            child = _Child(self._entry, device, generation, self._setup)
         except OSError as error:
-            failed = Failed(
-                None, "CannotStart", _("no process could be started: {error}").format(error=error)
-            )
-            self._inbox.put(Heard(device, generation, failed))
+            said = _("no process could be started: {error}").format(error=error)
+            self._events.append(Heard(device, generation, Failed(None, "CannotStart", said)))
+            return None
+        self._current[device] = child
+        self._children.append(child)
+        return child.pid
 
     def tell(self, device: str, generation: int, message: ToChild) -> None:
         """Send a message, unless that child is gone already."""
-        child = self._find(device, generation)
-        if child is not None:
-            child.orders.put(bytes(ForkingPickler.dumps(message)))
+        child = self._current.get(device)
+        if child is None or child.generation != generation:
+            return
+        try:
+            child.tell(message, message)
+        except Exception as error:  # noqa: BLE001 - work that is not a plain value, of a plug-in
+            self._events.append(Heard(device, generation, not_told(message, error)))
 
     def kill(self, device: str, generation: int) -> None:
-        """SIGKILL, which also ends a stopped process, and one that waits for a kernel."""
-        child = self._find(device, generation)
-        if child is not None:
-            child.process.kill()
-            child.orders.put(None)
+        """End that child, whatever it does."""
+        child = self._current.get(device)
+        if child is not None and child.generation == generation:
+            child.kill()
 
     def stop(self, patience: float) -> None:
         """End every child: asked first, then killed. None is left when this returns."""
         deadline = time.monotonic() + patience
-        for child in self._children.values():
-            child.orders.put(None)
-        for child in self._children.values():
-            child.listener.join(max(0.0, deadline - time.monotonic()))
-            if child.listener.is_alive():
-                child.process.kill()
-        for child in self._children.values():
-            child.listener.join(DEATH_SECONDS)
+        for child in self._children:
+            child.tasks.put(None)
+        for child in self._children:
+            if not child.join(deadline):
+                child.kill()
+        deadline = time.monotonic() + DEATH_SECONDS
+        for child in self._children:
+            child.join(deadline)
+        closing = self._closing + self._children
+        while closing:
+            closing = [child for child in closing if not child.close()]
         self._children.clear()
-
-    def pids(self) -> dict[str, int | None]:
-        """Process id of each device's child."""
-        return {name: child.process.pid for name, child in self._children.items()}
-
-    def _find(self, device: str, generation: int) -> _Child | None:
-        child = self._children.get(device)
-        return child if child is not None and child.generation == generation else None
-
-    def _spawn(self, device: str, generation: int) -> None:
-        their_orders, our_orders = self._context.Pipe(duplex=False)
-        our_reports, their_reports = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=ChildEntry(self._entry),
-            args=(device, self._setup, their_orders, their_reports),
-            name=f"cpc-{device}",
-            daemon=True,
-        )
-        try:
-            process.start()
-        except OSError:
-            our_orders.close()
-            our_reports.close()
-            raise
-        finally:  # so that the child's death reads as the end of both pipes
-            their_orders.close()
-            their_reports.close()
-        orders: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=_write, args=(our_orders, orders), daemon=True).start()
-        listener = threading.Thread(
-            target=_listen,
-            args=(device, generation, process, our_reports, self._inbox, orders),
-            daemon=True,
-        )
-        listener.start()
-        self._children[device] = _Child(process, generation, orders, listener)
+        self._closing.clear()
+        self._current.clear()
 
 
-def _write(pipe: Connection, orders: "queue.SimpleQueue[bytes | None]") -> None:
-    """Until there are no more orders, or nobody reads them. Closing the pipe tells the child to end."""
-    with pipe:
-        while (order := orders.get()) is not None:
-            try:
-                pipe.send_bytes(order)
-            except OSError:
-                return
+def not_told(message: ToChild, error: Exception) -> Failed:
+    """What becomes of a job that cannot be handed to a child: it is given up, and costs no child."""
+    ticket = None if message is None else message.ticket
+    return Failed(ticket, "InvalidJob", one_line(f"{type(error).__name__}: {error}"))
 
 
-def _listen(
-    device: str,
-    generation: int,
-    process: SpawnProcess,
-    reports: Connection,
-    inbox: "queue.SimpleQueue[Any]",
-    orders: "queue.SimpleQueue[bytes | None]",
-) -> None:
-    """Until the process ended and everything that it said was heard.
-
-    A message cut off by a kill is the end, and so is one that is none: from a broken child.
-    """
-    with reports:
-        while reports in wait([reports, process.sentinel]):
-            try:
-                said = reports.recv_bytes(MAX_REPORT)
-            except (EOFError, OSError):
-                process.join(LAST_WORDS_SECONDS)
-                break
-            try:
-                message = pickle.loads(said)  # noqa: S301 - our own child's, which holds no key
-            except Exception:  # noqa: BLE001 - whatever broken bytes make pickle raise
-                break
-            inbox.put(Heard(device, generation, message))
-    orders.put(None)
-    process.kill()
-    process.join()
-    inbox.put(Exited(device, generation, process.exitcode))
+def answer_bytes(order: Work | Run | Open) -> int:
+    """Return the most bytes that an honest answer to this order has, beyond a small frame's."""
+    if isinstance(order, Work):
+        return longest_proof(order.task, order.openings)
+    if isinstance(order, Run):
+        work = order.work
+        return getattr(work, "outcome_bytes", work.bytes_needed)  # a plug-in may not have it yet
+    return _SIBLINGS_OF_A_LEAF * len(order.leaves)

@@ -34,6 +34,8 @@ def why_wrong(check: Check) -> str | None:
             work.check(answer.outcome)
     except KernelError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - of a plug-in's check: what it says is not shown right
+        return f"{type(error).__name__}: {error}"
     return None
 
 

@@ -4,34 +4,20 @@
     actions = supervisor.start(now=0.0)  # [Spawn("cpu", 1)]
     actions = supervisor.heard("cpu", 1, Ready("cpu", 0.8), now=1.0)
 
-It starts no process and reads no clock: `pool.py` does what the actions say, and the tests
-drive this file without either. Each device has one child at a time, known by its generation, so
-that a late word from a killed child is never taken for its successor's.
+It starts no process and reads no clock: `pool.py` does what the actions say, and the tests drive this
+file without either. How children come and go is in `device_life.py`; here is what they do with jobs:
 
-    STARTING --Ready--> IDLE --Work--> BUSY --Computed--> OPENING --Opened--> CHECKING --> IDLE
-                             --Run---> BUSY --Done--------------------------> CHECKING --> IDLE
-    any of these --exit, hang, silence, wrong result, too much memory--> BACKOFF --> STARTING
-    too many of those --> OUT, until the cool-down ends --> STARTING
+    IDLE --Work--> BUSY --Computed--> OPENING --Opened--> CHECKING --> IDLE
+         --Run---> BUSY --Done--------------------------> CHECKING --> IDLE
 
-What waits is in `job_queue.py`, what is known of a device in `worker_state.py`, and how often it may
-fall in `restart_policy.py`.
+A child may have several jobs. It answers its orders in turn, and the state is that of the first one.
 """
 
 from collections.abc import Callable, Iterable
 from gettext import gettext as _
 
-from engine.pool.actions import (
-    Accepted,
-    Action,
-    Check,
-    Ended,
-    GivenUp,
-    Kill,
-    Opening,
-    OutOfService,
-    Spawn,
-    Tell,
-)
+from engine.pool.actions import Accepted, Action, Check, GivenUp, Kill, Opening, Tell
+from engine.pool.device_life import DeviceLife
 from engine.pool.job_queue import Backlog, Job
 from engine.pool.limits import Limits
 from engine.pool.messages import (
@@ -46,8 +32,7 @@ from engine.pool.messages import (
     Run,
     Work,
 )
-from engine.pool.restart_policy import Standing
-from engine.pool.worker_state import ALIVE, Slot, State
+from engine.pool.worker_state import ALIVE, TAKES_WORK, Assignment, State, Worker
 from kernels.task import Task
 
 _ENDS_THE_SAME_WAY = frozenset({"InvalidTask", "InvalidJob"})
@@ -55,9 +40,11 @@ _NO_ROOM = frozenset({"TaskTooLarge"})
 """Kinds of failure that cost no child: on every device, and on this one."""
 _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge"})
 """Kinds of failure at the start that another start would only repeat."""
+_PACE_KEPT = 0.9
+"""A device's pace is that of its slowest job; each later job lets so much of it stand."""
 
 
-class Supervisor:
+class Supervisor(DeviceLife):
     """Policy over a set of devices, one child each. Not thread-safe; call it from one thread."""
 
     def __init__(
@@ -68,373 +55,244 @@ class Supervisor:
         limits: Limits | None = None,
     ) -> None:
         """`draw` picks the leaves to open of a computed task, unknown to the child before."""
-        self._limits = limits or Limits()
+        super().__init__(devices, limits or Limits())
         self._draw = draw
-        self._generations: dict[str, int] = {}
-        self._slots = {device: self._new_slot(device) for device in devices}
         self._backlog = Backlog()
-        self._last_tick = 0.0
-
-    @property
-    def all_out(self) -> bool:
-        """Whether no device is in service."""
-        return all(slot.state is State.OUT for slot in self._slots.values())
 
     @property
     def idle(self) -> bool:
         """Whether there is neither a job that waits nor one at a device."""
-        return not self._backlog and not any(
-            slot.job is not None and not slot.job.cancelled for slot in self._slots.values()
+        return not self._backlog.jobs and not any(
+            not at.job.unwanted for worker in self.workers.values() for at in worker.jobs.values()
         )
-
-    @property
-    def all_paused(self) -> bool:
-        """Whether every device that is in service is paused."""
-        in_service = [slot for slot in self._slots.values() if slot.state is not State.OUT]
-        return bool(in_service) and all(slot.paused for slot in in_service)
-
-    def capacity(self, job: Job, seconds: float) -> int:
-        """Jobs like this one that the devices in service are seen to finish within that time.
-
-        A device whose pace is not known yet counts for one.
-        """
-        in_service = (s for s in self._slots.values() if s.state in ALIVE and not s.paused)
-        return sum(
-            int(seconds / (job.cost * slot.pace[job.kind])) if job.kind in slot.pace else 1
-            for slot in in_service
-        )
-
-    def states(self) -> dict[str, tuple[State, str]]:
-        """Each device's state, and the reason of its last fall ("" for none)."""
-        return {name: (slot.state, slot.reason) for name, slot in self._slots.items()}
-
-    # --- devices ----------------------------------------------------------------------------------
-
-    def start(self, now: float) -> list[Action]:
-        """Start every child."""
-        self._last_tick = now
-        return [action for slot in self._slots.values() for action in self._spawn(slot, now)]
-
-    def add(self, device: str, now: float) -> list[Action]:
-        """A device came while the others run; one that is there already is left as it is."""
-        if device in self._slots:
-            return []
-        self._slots[device] = self._new_slot(device)
-        return self._spawn(self._slots[device], now)
-
-    def remove(self, device: str, now: float, reason: str) -> list[Action]:
-        """A device is taken away: its child ends, its job goes back to the line, without blame."""
-        slot = self._slots.pop(device, None)
-        if slot is None:
-            return []
-        actions: list[Action] = []
-        if slot.state in ALIVE:
-            actions.append(Kill(device, slot.generation, reason))
-        if slot.job is not None and not slot.job.cancelled:
-            self._backlog.put_back(slot.job)
-        return actions + self._hand_out(now)
-
-    def pause(self, device: str) -> None:
-        """Give the device no more work; what it has begun it may end. Its child stays."""
-        self._slots[device].paused = True
-
-    def resume(self, device: str, now: float) -> list[Action]:
-        """The device takes work again."""
-        self._slots[device].paused = False
-        return self._hand_out(now)
-
-    def withdraw(self, device: str, reason: str, now: float) -> list[Action]:
-        """The device itself is faulty: its child ends, and no other takes its place."""
-        slot = self._slots[device]
-        actions: list[Action] = []
-        if slot.state in ALIVE:
-            actions = self._fall(slot, reason, now, kill=True, out=True)
-        elif slot.deadline != float("inf"):
-            slot.state, slot.reason = State.OUT, reason
-            actions = [OutOfService(device, reason)]
-        slot.deadline = float("inf")
-        return actions
-
-    # --- jobs -------------------------------------------------------------------------------------
 
     def submit(self, job: Job, now: float) -> list[Action]:
         """Take a job; those of one priority are done in order of submission."""
-        if (reason := self._backlog.why_quarantined(job)) is not None:
+        if job.name and (reason := self._backlog.quarantined.get(job.name)) is not None:
             return [GivenUp(job, "quarantined", reason)]
         self._backlog.put(job)
         return self._hand_out(now)
 
     def cancel(self, ticket: int, now: float) -> list[Action]:
         """Nobody wants this job any more. No action where there is no such job."""
-        return self._stop_job(
+        return self._stop_jobs(
             lambda job: job.ticket == ticket, "cancelled", _("it was cancelled"), now
         )
 
     def drop_pending(self, owner: str = "") -> list[Job]:
-        """Take back what no child has begun of this owner's."""
+        """Take back this owner's jobs that no child was given."""
         return self._backlog.drop(lambda job: job.owner == owner)
 
-    # --- events -----------------------------------------------------------------------------------
-
-    def heard(self, device: str, generation: int, message: FromChild, now: float) -> list[Action]:
-        """A child said something."""
-        slot = self._live(device, generation)
-        if slot is None:
-            return []
-        slot.last_heard = now
-        match message:
-            case Beat():
-                return self._on_beat(slot, message, now)
-            case Ready() if slot.state is State.STARTING:
-                slot.state = State.IDLE
-                slot.start_seconds = message.seconds
-                slot.standing.got_ready()
-                return self._hand_out(now)
-            case Computed(ticket=ticket) if slot.awaits(State.BUSY, ticket):
-                return self._on_computed(slot, message, now)
-            case Opened(ticket=ticket) if slot.awaits(State.OPENING, ticket):
-                return self._on_opened(slot, message)
-            case Done(ticket=ticket) if slot.awaits(State.BUSY, ticket):
-                return self._on_done(slot, message, now)
-            case Failed():
-                return self._on_failed(slot, message, now)
-            case _:
-                return self._fall(slot, _("said something out of turn"), now, kill=True)
-
-    def exited(
-        self, device: str, generation: int, exitcode: int | None, now: float
-    ) -> list[Action]:
-        """A child's process ended."""
-        slot = self._live(device, generation)
-        if slot is None:
-            return []
-        return self._fall(
-            slot,
-            _("its process ended ({ending})").format(ending=_describe_exit(exitcode)),
-            now,
-            kill=False,
-        )
-
-    def checked(self, check: Check, error: str | None, now: float) -> list[Action]:
-        """The answer was checked; `error` is None where it is right."""
-        slot = self._live(check.device, check.generation)
-        if slot is None or slot.state is not State.CHECKING:
-            return []
-        if error is not None:
-            slot.standing.was_wrong(now)
-            return self._fall(
-                slot, _("computed a wrong result: {error}").format(error=error), now, kill=True
-            )
-        slot.standing.did_well()
-        job = check.job
-        result = check.answer.computed if isinstance(check.answer, Opening) else check.answer
-        slot.learn(job, result.seconds)
-        slot.rest()
-        accepted: list[Action] = [] if job.cancelled else [Accepted(job, result, slot.device)]
-        return accepted + self._hand_out(now)
-
     def tick(self, now: float) -> list[Action]:
-        """Look at the clock: deadlines, silence, ends of backoff and cool-down."""
-        pause = now - self._last_tick
-        self._last_tick = now
-        if pause > self._limits.sleep:
-            # This process slept (SIGSTOP, a suspended laptop): its children were not silent.
-            for slot in self._slots.values():
-                slot.last_heard += pause
-                slot.deadline += pause
-        actions = self._stop_job(
+        """Look at the clock, also for jobs whose time is over."""
+        expired = self._stop_jobs(
             lambda job: job.expires is not None and now >= job.expires,
             "expired",
             _("its deadline passed"),
             now,
         )
-        for slot in list(self._slots.values()):
-            actions += self._tick_slot(slot, now)
-        return actions
+        return expired + super().tick(now)
 
-    # --- what follows -----------------------------------------------------------------------------
+    def heard(self, device: str, generation: int, message: FromChild, now: float) -> list[Action]:
+        """A child said something."""
+        worker = self.workers.get(device)
+        if worker is None or generation != worker.generation or worker.state not in ALIVE:
+            return []  # a late word from a child that was replaced
+        worker.last_heard = now
+        head = worker.orders[0] if worker.orders else None
+        if head is not None and getattr(message, "ticket", None) != head.job.ticket:
+            head = None  # not an answer to the order that is next
+        match message:
+            case Beat():
+                return self._on_beat(worker, message, now)
+            case Ready() if worker.state is State.STARTING:
+                worker.start_seconds = message.seconds
+                worker.restarts.started()
+                self._begin_next(worker, now)
+                return self._hand_out(now)
+            case Computed() if head is not None and head.computed is None:
+                return self._on_computed(worker, head, message, now)
+            case Opened() if head is not None and head.computed is not None:
+                answer = Opening(head.computed, head.leaves, message.siblings)
+                return self._check(worker, head, answer, now)
+            case Done() if head is not None and head.computed is None:
+                if isinstance(head.job.work, Task):
+                    return self._end(worker, _("answered for another kind of job"), now, kill=True)
+                return self._check(worker, head, message, now)
+            case Failed():
+                return self._on_failed(worker, message, now)
+        return self._out_of_turn(worker, now)
 
-    def _new_slot(self, device: str) -> Slot:
-        return Slot(device, Standing(self._limits), self._generations.get(device, 0))
-
-    def _live(self, device: str, generation: int) -> Slot | None:
-        slot = self._slots.get(device)
-        if slot is None or generation != slot.generation or slot.state not in ALIVE:
-            return None
-        return slot
-
-    def _tick_slot(self, slot: Slot, now: float) -> list[Action]:
-        limits = self._limits
-        match slot.state:
-            case State.BACKOFF | State.OUT if now >= slot.deadline:
-                return self._spawn(slot, now)
-            case State.STARTING if now >= slot.deadline:
-                return self._fall(
-                    slot,
-                    _("not ready after {start:.0f} s").format(start=limits.start),
-                    now,
-                    kill=True,
-                )
-            case State.STARTING if now - slot.last_heard > limits.silence_starting:
-                return self._fall(slot, _("silent while it started"), now, kill=True)
-            case State.BUSY | State.OPENING if now >= slot.deadline:
-                return self._fall(slot, _("hung: its deadline passed"), now, kill=True)
-            case State.IDLE | State.BUSY | State.OPENING | State.CHECKING if (
-                now - slot.last_heard > limits.silence
-            ):
-                return self._fall(
-                    slot,
-                    _("silent for {silence:.0f} s").format(silence=limits.silence),
-                    now,
-                    kill=True,
-                )
-            case _:
-                return []
-
-    def _spawn(self, slot: Slot, now: float) -> list[Action]:
-        slot.generation += 1
-        self._generations[slot.device] = slot.generation
-        slot.state = State.STARTING
-        slot.deadline = now + self._limits.start
-        slot.last_heard = now
-        return [Spawn(slot.device, slot.generation)]
+    def checked(self, check: Check, error: str | None, now: float) -> list[Action]:
+        """The answer was checked; `error` is None where it is right."""
+        worker, job = self.workers.get(check.device), check.job
+        if worker is None or check.generation != worker.generation or job.ticket not in worker.jobs:
+            return []
+        if error is not None:
+            worker.restarts.was_wrong(now)
+            reason = _("computed a wrong result: {error}").format(error=error)
+            return self._end(worker, reason, now, kill=True, blamed=job)
+        if worker.restarts.in_a_row or worker.restarts.on_probation:
+            worker.restarts.succeeded()
+        result = check.answer.computed if isinstance(check.answer, Opening) else check.answer
+        if not getattr(
+            job.work, "may_be_free", False
+        ):  # else its time says nothing of the next one
+            kept = _PACE_KEPT * worker.pace.get(job.kind, 0.0)
+            worker.pace[job.kind] = max(result.seconds / job.cost, kept)
+        del worker.jobs[job.ticket]
+        if not worker.jobs:
+            worker.state = State.IDLE
+        accepted: list[Action] = [] if job.unwanted else [Accepted(job, result, worker.device)]
+        return accepted + self._hand_out(now)
 
     def _hand_out(self, now: float) -> list[Action]:
+        if not self._backlog.jobs:
+            return []
         actions: list[Action] = []
-        for slot in self._slots.values():
-            if slot.state is not State.IDLE or slot.paused:
-                continue
-            if (job := self._backlog.take(slot.device)) is not None:
-                actions.append(self._give(slot, job, now))
-        in_service = {slot.device for slot in self._slots.values() if slot.state is not State.OUT}
+        for depth in range(self._limits.queued):  # each device its first job before any its second
+            for worker in self.workers.values():
+                if (
+                    len(worker.jobs) == depth
+                    and worker.state in TAKES_WORK
+                    and not worker.paused
+                    and (job := self._backlog.take(worker.device)) is not None
+                ):
+                    actions.append(self._give(worker, job, now))
+        return actions + self._give_up_what_fits_nowhere()
+
+    def _give_up_what_fits_nowhere(self) -> list[Action]:
+        if not any(job.refused_by for job in self._backlog.jobs):
+            return []
+        in_service = {w.device for w in self.workers.values() if w.state is not State.OUT}
         refused = self._backlog.drop(lambda job: set() < in_service <= job.refused_by.keys())
-        return actions + [
-            GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused
-        ]
+        return [GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused]
 
-    def _give(self, slot: Slot, job: Job, now: float) -> Action:
-        slot.take(job, now, self._limits)
+    def _give(self, worker: Worker, job: Job, now: float) -> Action:
+        at = worker.jobs[job.ticket] = Assignment(job)
+        worker.orders.append(at)
+        if len(worker.orders) == 1:
+            self._begin_next(worker, now)
         if isinstance(job.work, Task):
-            return Tell(slot.device, slot.generation, Work(job.ticket, job.work, job.openings))
-        return Tell(slot.device, slot.generation, Run(job.ticket, job.work))
+            return Tell(worker.device, worker.generation, Work(job.ticket, job.work, job.openings))
+        return Tell(worker.device, worker.generation, Run(job.ticket, job.work))
 
-    def _on_beat(self, slot: Slot, beat: Beat, now: float) -> list[Action]:
+    def _begin_next(self, worker: Worker, now: float) -> None:
+        """The child comes to its next order, whose time runs from now on; or it has none."""
+        if not worker.orders:
+            worker.state = State.CHECKING if worker.jobs else State.IDLE
+            return
+        limits, head = self._limits, worker.orders[0]
+        worker.began = now
+        if head.computed is not None:
+            worker.state, patience = State.OPENING, limits.work_margin
+        else:
+            worker.state = State.BUSY
+            pace = worker.pace.get(head.job.kind)
+            if pace is None:
+                patience = limits.start + head.job.cost / limits.slowest_rate
+            else:
+                patience = limits.work_margin + limits.work_factor * pace * head.job.cost
+        worker.deadline = now + patience
+
+    def _on_beat(self, worker: Worker, beat: Beat, now: float) -> list[Action]:
         most = self._limits.memory
         if not most or beat.memory <= most:
             return []
         reason = _("its memory grew to {size} MiB, over its limit of {most} MiB").format(
             size=beat.memory >> 20, most=most >> 20
         )
-        return self._fall(slot, reason, now, kill=True)
+        return self._end(worker, reason, now, kill=True)
 
-    def _on_computed(self, slot: Slot, computed: Computed, now: float) -> list[Action]:
-        assert slot.job is not None
-        if not isinstance(slot.job.work, Task):
-            return self._fall(slot, _("answered for another kind of job"), now, kill=True)
-        slot.computed = computed
-        slot.leaves = self._draw(slot.job.work, computed)
-        slot.state = State.OPENING
-        slot.deadline = now + self._limits.work_margin
-        return [Tell(slot.device, slot.generation, Open(computed.ticket, slot.leaves))]
+    def _on_computed(
+        self, worker: Worker, head: Assignment, computed: Computed, now: float
+    ) -> list[Action]:
+        if not isinstance(head.job.work, Task):
+            return self._end(worker, _("answered for another kind of job"), now, kill=True)
+        head.computed = computed
+        head.leaves = self._draw(head.job.work, computed)
+        worker.orders.rotate(-1)  # the child opens it after the jobs that it was given meanwhile
+        self._begin_next(worker, now)
+        tell = Tell(worker.device, worker.generation, Open(computed.ticket, head.leaves))
+        return [tell, *self._end_unwanted(worker, now)]
 
-    def _on_opened(self, slot: Slot, opened: Opened) -> list[Action]:
-        assert slot.computed is not None
-        return self._check(slot, Opening(slot.computed, slot.leaves, opened.siblings))
+    def _check(
+        self, worker: Worker, head: Assignment, answer: Opening | Done, now: float
+    ) -> list[Action]:
+        worker.orders.popleft()
+        self._begin_next(worker, now)
+        check = Check(worker.device, worker.generation, head.job, answer)
+        return [check, *self._end_unwanted(worker, now)]
 
-    def _on_done(self, slot: Slot, done: Done, now: float) -> list[Action]:
-        assert slot.job is not None
-        if isinstance(slot.job.work, Task):
-            return self._fall(slot, _("answered for another kind of job"), now, kill=True)
-        return self._check(slot, done)
-
-    def _check(self, slot: Slot, answer: Opening | Done) -> list[Action]:
-        assert slot.job is not None
-        slot.state = State.CHECKING
-        return [Check(slot.device, slot.generation, slot.job, answer)]
-
-    def _on_failed(self, slot: Slot, failed: Failed, now: float) -> list[Action]:
+    def _on_failed(self, worker: Worker, failed: Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
         if failed.ticket is None:
             if failed.kind == "WrongResult":
-                slot.standing.was_wrong(now)
-            return self._fall(slot, said, now, kill=True, out=failed.kind in _UNFIT)
-        job = slot.job
-        if job is None or job.ticket != failed.ticket:
+                worker.restarts.was_wrong(now)
+            return self._end(worker, said, now, kill=True, out=failed.kind in _UNFIT)
+        at = worker.jobs.get(failed.ticket)
+        if at is None or at not in worker.orders:
             return []
-        if failed.kind in _ENDS_THE_SAME_WAY:
-            slot.rest()
-            given_up: list[Action] = [] if job.cancelled else [GivenUp(job, "invalid", said)]
-            return given_up + self._hand_out(now)
+        job = at.job
+        if failed.kind not in _ENDS_THE_SAME_WAY | _NO_ROOM:
+            return self._end(worker, said, now, kill=True, blamed=job)
+        del worker.jobs[job.ticket]
+        was_first = worker.orders[0] is at
+        worker.orders.remove(at)
+        if was_first:
+            self._begin_next(worker, now)
+        actions = self._end_unwanted(worker, now)
         if failed.kind in _NO_ROOM:
-            slot.rest()
-            job.refused_by[slot.device] = said
-            if not job.cancelled:
+            job.refused_by[worker.device] = said
+            if not job.unwanted:
                 self._backlog.put_back(job)
-            return self._hand_out(now)
-        return self._fall(slot, said, now, kill=True)
+        elif not job.unwanted:
+            actions.append(GivenUp(job, "invalid", said))
+        return actions + self._hand_out(now)
 
-    def _stop_job(
+    def _out_of_turn(self, worker: Worker, now: float) -> list[Action]:
+        return self._end(worker, _("said something out of turn"), now, kill=True)
+
+    def _stop_jobs(
         self, wanted: Callable[[Job], bool], code: str, reason: str, now: float
     ) -> list[Action]:
         """Give up what is `wanted`. A child at work on it is left to end, unless that takes long."""
         actions: list[Action] = [GivenUp(job, code, reason) for job in self._backlog.drop(wanted)]
-        for slot in list(self._slots.values()):
-            job = slot.job
-            if job is None or job.cancelled or not wanted(job):
-                continue
-            job.cancelled = True
-            actions.append(GivenUp(job, code, reason))
-            if slot.state is State.BUSY and slot.outlasts_a_restart(now):
-                actions.append(
-                    Kill(
-                        slot.device,
-                        slot.generation,
-                        _("its job is not wanted: {reason}").format(reason=reason),
-                    )
-                )
-                slot.rest()
-                actions += self._spawn(slot, now)
+        for worker in list(self.workers.values()):
+            stopped = [
+                at.job for at in worker.jobs.values() if not at.job.unwanted and wanted(at.job)
+            ]
+            for job in stopped:
+                job.unwanted = reason
+                actions.append(GivenUp(job, code, reason))
+            if stopped:
+                actions += self._end_unwanted(worker, now)
         return actions
 
-    def _fall(
-        self, slot: Slot, reason: str, now: float, *, kill: bool, out: bool = False
-    ) -> list[Action]:
-        """The child is gone or must go; its job goes back to the front of the line."""
-        gone = Kill if kill else Ended
-        actions: list[Action] = [gone(slot.device, slot.generation, reason)]
-        slot.reason = reason
-        was_ready = slot.state is not State.STARTING
-        if (job := slot.job) is not None and not job.cancelled:
-            actions += self._blame(job, f"{slot.device}: {reason}")
-        slot.rest()
-        if slot.standing.fell(now, was_ready=was_ready) and not out:
-            slot.state = State.BACKOFF
-            slot.deadline = now + slot.standing.pause()
-            if slot.deadline <= now:
-                actions += self._spawn(slot, now)
-        else:
-            slot.state = State.OUT
-            slot.deadline = now + slot.standing.taken_out()
-            actions.append(OutOfService(slot.device, reason))
-        return actions + self._hand_out(now)
-
-    def _blame(self, job: Job, reason: str) -> list[Action]:
-        job.failures.append(reason)
-        if len(job.failures) < self._limits.attempts:
-            self._backlog.put_back(job)
+    def _end_unwanted(self, worker: Worker, now: float) -> list[Action]:
+        """Replace a child that would be longer at a job nobody wants than another one is starting."""
+        if worker.state is not State.BUSY or not (job := worker.orders[0].job).unwanted:
             return []
-        why = _("it took {count} children down; {reason}").format(
-            count=len(job.failures), reason=reason
-        )
-        self._backlog.quarantine(job, why)
-        return [GivenUp(job, "quarantined", why)]
+        if not worker.outlasts_a_restart(job, now):
+            return []
+        reason = _("its job is not wanted: {reason}").format(reason=job.unwanted)
+        actions: list[Action] = [Kill(worker.device, worker.generation, reason)]
+        self._put_back(worker.take_jobs())
+        return actions + self._spawn(worker, now) + self._hand_out(now)
 
-
-def _describe_exit(exitcode: int | None) -> str:
-    if exitcode is None:
-        return _("no exit code")
-    return (
-        _("signal {name}").format(name=-exitcode)
-        if exitcode < 0
-        else _("exit code {code}").format(code=exitcode)
-    )
+    def _put_back(
+        self, jobs: list[Job], blamed: Job | None = None, reason: str = ""
+    ) -> list[Action]:
+        actions: list[Action] = []
+        for job in reversed(jobs):  # each goes before the one that it was before
+            if job is blamed:
+                job.failures.append(reason)
+                if len(job.failures) >= self._limits.attempts:
+                    why = _("it took {count} children down; {reason}").format(
+                        count=len(job.failures), reason=reason
+                    )
+                    self._backlog.quarantine(job, why)
+                    actions.append(GivenUp(job, "quarantined", why))
+                    continue
+            self._backlog.put_back(job)
+        return actions

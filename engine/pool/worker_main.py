@@ -1,19 +1,23 @@
 """The child process: opens one device, proves that it works, computes what it is given.
 
-It holds no key and knows no chain. It ends when it is told to, when its pipe closes, or when its
+It holds no key and knows no chain. It ends when it is told to, when nobody hears it, or when its
 parent is gone, however that came about.
 """
 
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable
 from gettext import gettext as _
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
+from typing import Any
 
 import psutil
 
+from engine.pool.codec import encode, one_line, write_frame
 from engine.pool.messages import (
     Beat,
     Computed,
@@ -25,7 +29,6 @@ from engine.pool.messages import (
     Ready,
     Run,
     Setup,
-    ToChild,
     Work,
 )
 from engine.runtime.i18n import speak
@@ -39,16 +42,20 @@ BEAT_SECONDS = 1.0
 POISONED = 5
 """Exit code after a fault that the process's later results cannot be trusted for."""
 
+Pieces = SimpleQueue[tuple[bool, bytes]]
+"""A child's task queue: pieces of pickled orders, each with whether more of its order follow."""
+Reports = Connection
 
-def child_main(device_name: str, setup: Setup, orders: Connection, reports: Connection) -> None:
+
+def child_main(device_name: str, setup: Setup, tasks: Pieces, reports: Reports) -> None:
     """Entry point of a spawned child."""
     speak()
     pin(device_name)
-    serve(lambda: open_device(device_name, setup.threads), setup, orders, reports)
+    serve(lambda: open_device(device_name, setup.threads), setup, tasks, reports)
 
 
 def serve(
-    open_the_device: Callable[[], Device], setup: Setup, orders: Connection, reports: Connection
+    open_the_device: Callable[[], Device], setup: Setup, tasks: Pieces, reports: Reports
 ) -> None:
     """Open, test, warm up, then work until told to end. An unexpected error ends the process."""
     started = time.monotonic()
@@ -61,42 +68,44 @@ def serve(
             if setup.warm is not None:
                 device.prepare(setup.warm)
             line.say(Ready(device.name, time.monotonic() - started))
-            _work(device, orders, line)
+            _work(device, tasks, line)
     except Exception as error:  # noqa: BLE001 - the parent reports it; a traceback helps no miner
-        line.say(Failed(None, type(error).__name__, str(error)))
+        line.say(_failed(None, error))
         raise SystemExit(1) from None
 
 
-def _work(device: Device, orders: Connection, line: "_Line") -> None:
-    held: tuple[int, Commitment] | None = None
-    while (order := _next(orders)) is not None:
+def _work(device: Device, tasks: Pieces, line: "_Line") -> None:
+    owed: dict[int, Commitment] = {}
+    while (order := next_order(tasks)) is not None:
         try:
             match order:
                 case Work():
-                    held = None  # frees the last tree before the next is made
-                    held = (order.ticket, _compute(device, order, line))
-                case Open() if held is not None and held[0] == order.ticket:
-                    line.say(Opened(order.ticket, held[1].siblings(order.leaves)))
-                case Open():
-                    line.say(Failed(order.ticket, "NothingToOpen", _("no such job is held here")))
-                case Run():
-                    held = None
-                    _run(device, order, line)
+                    owed[order.ticket] = _compute(device, order, line)
+                case Open(ticket, leaves):
+                    # Its tree is freed before the next one is made.
+                    line.say(Opened(ticket, owed.pop(ticket).siblings(leaves)))
+                case Run(ticket, work):
+                    started = time.perf_counter()
+                    outcome = work.run(device)
+                    seconds = time.perf_counter() - started
+                    line.say(Done(ticket, outcome, device.name, seconds))
         except MemoryError:
+            owed.pop(order.ticket, None)
             line.say(Failed(order.ticket, "TaskTooLarge", _("memory ran out")))
         except KernelError as error:
-            line.say(Failed(order.ticket, type(error).__name__, str(error)))
+            owed.pop(order.ticket, None)
+            line.say(_failed(order.ticket, error))
             if isinstance(error, DeviceFault) and error.sticky:
                 os._exit(POISONED)  # at once: what would be tidied up hangs on the poisoned context
 
 
-def _next(orders: Connection) -> ToChild:
-    """The next order; None to end, as when nobody is left to give any."""
-    try:
-        order: ToChild = orders.recv()
-    except (EOFError, OSError):
-        return None
-    return order
+def next_order(tasks: Pieces) -> Any:
+    """Return the next order that the parent gave; the child trusts its parent."""
+    more, order = True, bytearray()
+    while more:
+        more, piece = tasks.get()
+        order += piece
+    return pickle.loads(order)  # noqa: S301 - see above; there is no key here
 
 
 def _compute(device: Device, order: Work, line: "_Line") -> Commitment:
@@ -108,24 +117,23 @@ def _compute(device: Device, order: Work, line: "_Line") -> Commitment:
     return commitment
 
 
-def _run(device: Device, order: Run, line: "_Line") -> None:
-    started = time.perf_counter()
-    outcome = order.work.run(device)
-    line.say(Done(order.ticket, outcome, device.name, time.perf_counter() - started))
+def _failed(ticket: int | None, error: Exception) -> Failed:
+    return Failed(ticket, type(error).__name__, one_line(str(error)))
 
 
 class _Line:
     """The pipe to the parent, shared by the worker and the heartbeat."""
 
-    def __init__(self, reports: Connection) -> None:
+    def __init__(self, reports: Reports) -> None:
         self._reports = reports
         self._lock = threading.Lock()
 
     def say(self, message: FromChild) -> None:
         """Send whole, or end: without a parent there is nothing left to do here."""
+        frame = encode(message)
         try:
             with self._lock:
-                self._reports.send(message)
+                write_frame(self._reports.fileno(), frame)
         except OSError:
             os._exit(0)
 

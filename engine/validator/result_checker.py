@@ -18,10 +18,11 @@ from typing import Any
 
 from engine.jobs.blobs import BlobCache, BlobError, BlobRef
 from engine.jobs.kind import JobRefused, JobWork
-from engine.pool.executor import Desk
+from engine.pool.executor import Executor
 from engine.pool.messages import Computed, Done
 from engine.runtime.child_entry import die_with_parent
 from engine.runtime.errors import JobGivenUp
+from engine.runtime.safe_path import safe_path
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.actions import CheckKind, Finding
 from engine.validator.store.jobs import JobRow
@@ -38,11 +39,11 @@ class ResultChecker:
     """Performs `actions.CheckResult`. Close it when nothing is checked any more."""
 
     def __init__(
-        self, kinds: InstalledKinds, blobs: BlobCache, desk: Desk, *, processes: int = 1
+        self, kinds: InstalledKinds, blobs: BlobCache, executor: Executor, *, processes: int = 1
     ) -> None:
         self._kinds = kinds
         self._blobs = blobs
-        self._desk = desk
+        self._executor = executor
         self._processes = processes
         self._pool = self._new_pool()
 
@@ -74,16 +75,17 @@ class ResultChecker:
         data = None
         if kind == "claim" and row.data is not None and row.data_size is not None:
             data = self._blobs.data(BlobRef(row.data, row.data_size))
-        future = self._pool.submit(
-            run_check,
-            job,
-            kind,
-            bytes.fromhex(row.result_hash),
-            row.proof,
-            data,
-            row.leaves,
-            siblings,
-        )
+        with safe_path():  # the first submission starts a process
+            future = self._pool.submit(
+                run_check,
+                job,
+                kind,
+                bytes.fromhex(row.result_hash),
+                row.proof,
+                data,
+                row.leaves,
+                siblings,
+            )
         patience = PATIENCE_SECONDS + job.cost / SLOWEST_RATE
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), patience)
@@ -96,7 +98,7 @@ class ResultChecker:
 
     async def _compute(self, row: JobRow, job: JobWork) -> Finding:
         # No time limit, however long the queue is: the supervisor sees whether the device hangs.
-        future: Future[Computed | Done] = self._desk.submit(job, name=row.job_id)
+        future: Future[Computed | Done] = self._executor.submit(job, name=row.job_id)
         done = await asyncio.wrap_future(future)
         assert isinstance(done, Done)
         outcome = done.outcome
@@ -113,12 +115,13 @@ class ResultChecker:
         )
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=die_with_parent,  # else they outlive a validator that gets `kill -9`
-            initargs=(os.getpid(),),
-        )
+        with safe_path():  # its queues may start multiprocessing's resource tracker
+            return ProcessPoolExecutor(
+                self._processes,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=die_with_parent,  # else they outlive a validator that gets `kill -9`
+                initargs=(os.getpid(),),
+            )
 
     def _renew_pool(self) -> None:
         """Replace the pool; futures of the old one raise BrokenProcessPool."""

@@ -22,7 +22,7 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.pool.messages import Setup
 from engine.pool.options import PoolOptions
-from engine.pool.pool import WorkshopThread
+from engine.pool.pool import Pool
 from engine.runtime.database import lock_file
 from engine.runtime.errors import BadInput
 from engine.runtime.signals import stop_on_signals
@@ -63,18 +63,18 @@ def serve(options: ServeOptions, pool: PoolOptions, policy: Policy, report: Repo
         kinds = InstalledKinds(load_kinds(options.enable), limits, blobs)
         address = Address(options.chain_id, _public_url(options, listening))
         setup = Setup(threads=pool.threads)
-        with WorkshopThread(
+        with Pool(
             chosen_devices(pool.device), report, setup=setup, limits=pool.limits()
-        ) as shop:
-            checker = ResultChecker(kinds, blobs, shop.desk)
+        ) as workers:
+            checker = ResultChecker(kinds, blobs, workers)
             try:
                 market = Market(store, kinds, address, guests=options.guests)
                 service = Service(market, checker, blobs, store, report)
-                _serve(options, service, kinds, listening, address, report, shop)
+                _serve(options, service, kinds, listening, address, report, workers)
             finally:
                 checker.close()
-        if shop.error is not None:
-            raise shop.error
+        if workers.error is not None:
+            raise workers.error
 
 
 def _serve(
@@ -84,7 +84,7 @@ def _serve(
     listening: socket.socket,
     address: Address,
     report: Reporter,
-    shop: WorkshopThread,
+    workers: Pool,
 ) -> None:
     failure: list[BaseException] = []
 
@@ -92,7 +92,7 @@ def _serve(
         host, port = listening.getsockname()[:2]
         report(ValidatorStarted(address.chain_id, address.url, f"{host}:{port}"))
         try:
-            await service.run(stopping, shop.is_alive)
+            await service.run(stopping, lambda: workers.error is None)
         except Exception as error:  # noqa: BLE001 - raised again when the server has ended
             failure.append(error)
             stop()
@@ -114,7 +114,7 @@ def _serve(
     def stop() -> None:
         server.should_exit = True
 
-    with stop_on_signals(stop, shop.child_pids):
+    with stop_on_signals(stop, workers.child_pids):
         server.run(sockets=[listening])
     report(Stopping())
     if failure:

@@ -36,6 +36,10 @@ class DeviceWork(Protocol):
     def bytes_needed(self) -> int:
         """Memory that `run` takes at most, besides the work itself."""
 
+    @property
+    def outcome_bytes(self) -> int:
+        """Bytes of proof (a character each) and data together that an outcome has at most."""
+
     def run(self, device: Device) -> Outcome:
         """Do it. Raises TaskTooLarge before anything is allocated, or another KernelError."""
 

@@ -18,6 +18,7 @@ from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from kernels.device import Device
+from kernels.digest import DIGEST_BYTES
 from kernels.errors import WrongResult
 from kernels.work import Outcome
 
@@ -77,6 +78,11 @@ class CommittedWork(ABC):
         """Memory that `run` takes at most."""
 
     @property
+    def outcome_bytes(self) -> int:
+        """Bytes of an outcome, at most: no more than `run` has memory for."""
+        return self.bytes_needed
+
+    @property
     @abstractmethod
     def leaf_count(self) -> int:
         """Leaves below the result's root."""
@@ -129,6 +135,11 @@ class OpeningWork:
     def bytes_needed(self) -> int:
         """Memory: the work's."""
         return self.work.bytes_needed
+
+    @property
+    def outcome_bytes(self) -> int:
+        """Bytes: a sibling on each level, for each leaf."""
+        return DIGEST_BYTES * len(self.leaves) * self.work.leaf_count.bit_length()
 
     def run(self, device: Device) -> Outcome:
         """Siblings in `data`. Raises WrongResult where the work now has another result."""

@@ -45,6 +45,11 @@ class MatrixResult(CommittedWork):
         """Leaves of the result's tree."""
         return self.form.leaf_count
 
+    @property
+    def outcome_bytes(self) -> int:
+        """Bytes: the matrix."""
+        return self.form.data_bytes
+
     def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
         """Compute the result and its tree. Raises TaskTooLarge before it allocates anything."""
         require_bytes(

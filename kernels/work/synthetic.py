@@ -7,7 +7,7 @@ from gettext import gettext as _
 from kernels.check import check_leaves, check_proof
 from kernels.device import Commitment, Device
 from kernels.errors import InvalidProof
-from kernels.proof import most_openings
+from kernels.proof import longest_proof, most_openings
 from kernels.task import Task
 from kernels.work import Outcome
 from kernels.work.committed import CommittedWork
@@ -29,6 +29,11 @@ class SyntheticWork(CommittedWork):
     def bytes_needed(self) -> int:
         """Memory of the larger part: both operands and the result, and a tree of digests."""
         return 3 * self.task.n**2 + 2 * 32 * self.task.leaf_count
+
+    @property
+    def outcome_bytes(self) -> int:
+        """Characters of the proof."""
+        return longest_proof(self.task, self._openings)
 
     @property
     def leaf_count(self) -> int:

@@ -14,9 +14,10 @@ from gettext import gettext as _
 from typing import Any, Literal
 
 from engine import __version__
+from engine.pool.codec import one_line
 from engine.pool.launcher import ChildEvent, Exited, Heard
 from engine.pool.messages import Setup, ToChild
-from engine.pool.ray.actor import Hands
+from engine.pool.ray.actor import DeviceActor
 from engine.runtime.errors import SetupError
 
 Wanted = Literal["auto", "cpu", "cuda"]
@@ -79,11 +80,11 @@ class Cluster:
             raise FarmError(_one_line(error)) from error
         return [place for node in nodes if node["Alive"] for place in _places_of(node, wanted)]
 
-    def hire(self, place: Place, setup: Setup) -> "Actor":
-        """An actor for this device. It is on its way when this returns; `listen` tells of failure."""
+    def start_actor(self, place: Place, setup: Setup) -> "Actor":
+        """Start an actor for this device. It may still be on its way; `listen` tells of failure."""
         device = "cuda:0" if place.gpus else "cpu"  # Ray shows an actor its own card alone
         threads = setup.threads or (None if place.gpus else place.cores)
-        hire = self._ray.remote(
+        remote = self._ray.remote(
             num_gpus=place.gpus,
             num_cpus=0 if place.gpus else place.cores,
             max_restarts=0,
@@ -91,38 +92,38 @@ class Cluster:
                 place.node_id, soft=False
             ),
             concurrency_groups={_LISTENERS: 1},  # beside the orders, which are taken one by one
-        )(Hands)
-        hands = hire.remote(device, Setup(threads=threads, warm=setup.warm), __version__)
-        return Actor(self._ray, hands)
+        )(DeviceActor)
+        handle = remote.remote(device, Setup(threads=threads, warm=setup.warm), __version__)
+        return Actor(self._ray, handle)
 
     def leave(self) -> None:
-        """Leave the cluster; Ray ends the actors that this driver hired."""
+        """Leave the cluster; Ray ends the actors that this driver started."""
         self._ray.shutdown()
 
 
 class Actor:
-    """`Hands` on another machine. Calls return at once; what fails ends `listen`."""
+    """A `DeviceActor` on another machine. Calls return at once; what fails ends `listen`."""
 
-    def __init__(self, ray: Any, hands: Any) -> None:
+    def __init__(self, ray: Any, handle: Any) -> None:
         self._ray = ray
-        self._hands = hands
+        self._handle = handle
 
     def spawn(self, generation: int) -> None:
-        """As `Hands.spawn`."""
-        self._hands.spawn.remote(generation)
+        """As `DeviceActor.spawn`."""
+        self._handle.spawn.remote(generation)
 
     def tell(self, generation: int, message: ToChild) -> None:
-        """As `Hands.tell`."""
-        self._hands.tell.remote(generation, message)
+        """As `DeviceActor.tell`."""
+        self._handle.tell.remote(generation, message)
 
     def kill(self, generation: int) -> None:
-        """As `Hands.kill`."""
-        self._hands.kill.remote(generation)
+        """As `DeviceActor.kill`."""
+        self._handle.kill.remote(generation)
 
     async def listen(self) -> AsyncIterator[ChildEvent]:
-        """As `Hands.listen`. Raises FarmError where the actor, its machine or the network is gone."""
+        """As `DeviceActor.listen`. Raises FarmError where actor, machine or network are gone."""
         try:
-            listen = self._hands.listen.options(
+            listen = self._handle.listen.options(
                 num_returns="streaming", concurrency_group=_LISTENERS
             )
             async for reference in listen.remote():
@@ -135,7 +136,7 @@ class Actor:
 
     def dismiss(self) -> None:
         """End the actor and its child."""
-        self._ray.kill(self._hands)
+        self._ray.kill(self._handle)
 
 
 def _knock(address: str) -> None:
@@ -167,4 +168,4 @@ def _one_line(error: BaseException) -> str:
     """Ray's messages carry whole tracebacks and logs; a person gets the last line that says why."""
     cause = getattr(error, "cause", None)
     text = str(cause if isinstance(cause, BaseException) else error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
+    return one_line(text.splitlines()[0], 300) if text else type(error).__name__

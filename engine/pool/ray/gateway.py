@@ -1,8 +1,8 @@
 """The gateway: a process without a key that talks to the cluster, so that the engine need not.
 
-Orders come in through a pipe from the engine (Spawn, Tell, Kill); events go out through another, as
-JSON (`events.py`). Where the cluster is lost this process ends, by itself or by Ray's hand, and the
-engine starts another. Ray's own driver code runs here and nowhere else.
+Orders come in through a queue from the engine (Spawn, Tell, Kill); events go out through a pipe, as
+plain data (`engine/pool/codec.py`). Where the cluster is lost this process ends, by itself or by Ray's
+hand, and the engine starts another. Ray's own driver code runs here and nowhere else.
 """
 
 import asyncio
@@ -10,16 +10,33 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from gettext import gettext as _
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from engine.pool.actions import Kill, Spawn, Tell
-from engine.pool.launcher import ChildEvent, Connected, Exited, Heard, Joined, Left, Unreachable
+from engine.pool.codec import (
+    BrokenMessage,
+    check_event,
+    encode,
+    one_line,
+    write_frame,
+)
+from engine.pool.launcher import (
+    ChildEvent,
+    Connected,
+    Exited,
+    Heard,
+    Joined,
+    LauncherEvent,
+    Left,
+    Unreachable,
+)
 from engine.pool.messages import Failed, Setup
+from engine.pool.processes import answer_bytes
 from engine.pool.ray.cluster import Actor, Cluster, FarmError, Place, Wanted
-from engine.pool.ray.events import FarmEvent, NoFarmEvent, write
+from engine.pool.worker_main import Pieces, next_order
 from kernels.data import carry_data
 from kernels.errors import InvalidTask
 
@@ -29,13 +46,13 @@ Order = Spawn | Tell | Kill | None
 
 
 def gateway_main(
-    address: str, wanted: Wanted, setup: Setup, orders: Connection, events: Connection
+    address: str, wanted: Wanted, setup: Setup, orders: Pieces, events: Connection
 ) -> None:
     """Entry point of the process: until the engine ends it, or is gone, or the cluster is."""
     _be_quiet()
 
-    def tell_engine(event: FarmEvent) -> None:
-        events.send_bytes(write(event))
+    def tell_engine(event: LauncherEvent) -> None:
+        write_frame(events.fileno(), encode(event))
 
     try:
         cluster = Cluster(address)
@@ -57,9 +74,11 @@ def _be_quiet() -> None:
 
 
 @dataclass(slots=True)
-class _Hired:
+class _Running:
     actor: Actor
     generation: int
+    owed: dict[int, int] = field(default_factory=dict)
+    """Bytes that the answer to an order may have, by ticket: no machine may send more than that."""
 
 
 class Gateway:
@@ -70,17 +89,17 @@ class Gateway:
         cluster: Cluster,
         wanted: Wanted,
         setup: Setup,
-        tell_engine: Callable[[FarmEvent], None],
+        tell_engine: Callable[[LauncherEvent], None],
     ) -> None:
         self._cluster = cluster
         self._wanted = wanted
         self._setup = setup
         self._tell_engine = tell_engine
         self._places: dict[str, Place] = {}
-        self._hired: dict[str, _Hired] = {}
+        self._running: dict[str, _Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, orders: Connection) -> None:
+    async def run(self, orders: Pieces) -> None:
         """Carry out orders until there are no more. Raises FarmError where the cluster is lost."""
         line: asyncio.Queue[Order] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -99,8 +118,8 @@ class Gateway:
             watching.result()
         finally:
             watching.cancel()
-            for hired in self._hired.values():
-                hired.actor.dismiss()
+            for running in self._running.values():
+                running.actor.dismiss()
 
     async def _watch(self) -> None:
         """Tell of devices that come and go."""
@@ -116,30 +135,33 @@ class Gateway:
             await asyncio.sleep(WATCH_SECONDS)
 
     def _let_go(self, device: str, reason: str) -> None:
-        hired = self._hired.pop(device, None)
-        if hired is not None:
-            hired.actor.dismiss()
+        running = self._running.pop(device, None)
+        if running is not None:
+            running.actor.dismiss()
         self._tell_engine(Left(device, reason))
 
     def _carry_out(self, order: Spawn | Tell | Kill) -> None:
         if isinstance(order, Spawn):
             self._spawn(order)
             return
-        hired = self._hired.get(order.device)
-        if hired is None or hired.generation != order.generation:
+        running = self._running.get(order.device)
+        if running is None or running.generation != order.generation:
             return
         if isinstance(order, Tell):
-            self._tell(order, hired.actor)
+            self._tell(order, running)
         else:
-            hired.actor.kill(order.generation)
+            running.actor.kill(order.generation)
 
-    def _tell(self, order: Tell, actor: Actor) -> None:
+    def _tell(self, order: Tell, running: _Running) -> None:
         """Hand a message on, with the data that lies in files here: the actor does not see them."""
+        message = order.message
         try:
-            actor.tell(order.generation, carry_data(order.message))
+            running.actor.tell(order.generation, carry_data(message))
+            if message is not None:
+                running.owed[message.ticket] = answer_bytes(message)
         except InvalidTask as error:
-            assert order.message is not None
-            failed = Failed(order.message.ticket, type(error).__name__, str(error))
+            assert message is not None
+            failed = Failed(message.ticket, type(error).__name__, one_line(str(error)))
             self._tell_engine(Heard(order.device, order.generation, failed))
 
     def _spawn(self, order: Spawn) -> None:
@@ -147,30 +169,33 @@ class Gateway:
         if place is None:  # it left while the order was on its way
             self._tell_engine(Exited(order.device, order.generation, None))
             return
-        hired = self._hired.get(order.device)
-        if hired is None:
-            hired = _Hired(self._cluster.hire(place, self._setup), order.generation)
-            self._hired[order.device] = hired
-            listening = asyncio.create_task(self._listen(order.device, hired))
+        running = self._running.get(order.device)
+        if running is None:
+            running = _Running(self._cluster.start_actor(place, self._setup), order.generation)
+            self._running[order.device] = running
+            listening = asyncio.create_task(self._listen(order.device, running))
             self._tasks.add(listening)
             listening.add_done_callback(self._tasks.discard)
-        hired.generation = order.generation
-        hired.actor.spawn(order.generation)
+        running.generation = order.generation
+        running.owed.clear()
+        running.actor.spawn(order.generation)
 
-    async def _listen(self, device: str, hired: _Hired) -> None:
+    async def _listen(self, device: str, running: _Running) -> None:
         """Hand on what the device's child says, for as long as its actor lives."""
         try:
-            async for event in hired.actor.listen():
-                self._tell_engine(_renamed(event, device))
+            async for event in running.actor.listen():
+                renamed = _renamed(event, device)
+                check_event(renamed, running.owed)
+                self._tell_engine(renamed)
             reason = _("its actor ended")
-        except (FarmError, NoFarmEvent) as error:
+        except (FarmError, BrokenMessage) as error:
             reason = str(error)
-        if self._hired.get(device) is hired:
-            del self._hired[device]
+        if self._running.get(device) is running:
+            del self._running[device]
             with suppress(FarmError):
-                hired.actor.dismiss()  # where only the way to it is gone, it may live on
+                running.actor.dismiss()  # where only the way to it is gone, it may live on
             failed = Failed(None, "ActorLost", reason)
-            self._tell_engine(Heard(device, hired.generation, failed))
+            self._tell_engine(Heard(device, running.generation, failed))
 
 
 def _renamed(event: ChildEvent, device: str) -> ChildEvent:
@@ -181,13 +206,10 @@ def _renamed(event: ChildEvent, device: str) -> ChildEvent:
 
 
 def _read_orders(
-    orders: Connection, line: "asyncio.Queue[Order]", loop: asyncio.AbstractEventLoop
+    orders: Pieces, line: "asyncio.Queue[Order]", loop: asyncio.AbstractEventLoop
 ) -> None:
     while True:
-        try:
-            order: Order = orders.recv()
-        except (EOFError, OSError):
-            order = None
+        order: Order = next_order(orders)
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(line.put_nowait, order)
         if order is None:

@@ -1,5 +1,9 @@
 """Several devices at once: real child processes on the CPU's two implementations."""
 
+import contextlib
+import pickle
+from functools import partial
+
 import pytest
 
 from engine.benchmark import multi_device as rig
@@ -20,3 +24,30 @@ def test_two_devices_together_and_alone(monkeypatch):
 def test_a_device_that_cannot_start_is_named():
     with pytest.raises(SetupError, match="device cuda:0: CUDA needs the package"):
         rig.measure_rig(["cuda:0"], Task(bytes(range(32)), 40))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"NaN", "nan"),
+        (b"-1.0", "-1.0"),
+        (b"true", "True"),
+        (b'"no\\u001bway"', "no way"),
+        (b"1.0 2.0", "not JSON"),
+        (b"[" * 4000, "not JSON"),
+        (pickle.dumps(1.0), "not JSON"),
+        (b"1" * 5000, "ended"),
+    ],
+)
+def test_what_a_child_says_is_a_number_or_a_sentence(monkeypatch, said, reason):
+    """Real child processes say it, in place of a rate."""
+    monkeypatch.setattr(rig, "_work", partial(say, said))
+    with pytest.raises(SetupError, match=reason) as caught:
+        rig.measure_rig(["cpu"], Task(bytes(range(32)), 40))
+    assert str(caught.value).isprintable()
+
+
+def say(said, device, threads, task, line):
+    with contextlib.suppress(OSError):
+        line.send_bytes(said)
+        line.poll(None)

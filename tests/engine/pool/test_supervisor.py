@@ -1,5 +1,6 @@
 """The supervisor's policy, driven without processes and with a clock of the test's own."""
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 import pytest
@@ -40,6 +41,7 @@ class Sum:
     upto: int
     cost: int = 64**3
     bytes_needed: int = 0
+    outcome_bytes: int = 32
 
     def run(self, device):
         return Outcome(self.upto.to_bytes(32))
@@ -165,17 +167,16 @@ def test_a_parent_that_slept_does_not_blame_its_children():
 
 
 def test_restart_intensity_takes_a_device_out_and_the_cool_down_brings_it_back():
-    supervisor = make(restarts=3, period=100.0, cooldown=50.0, backoff_most=0.0)
+    supervisor = make(restarts=3, period=100.0, cooldown=50.0, backoff_most=0.0, sleep=1000.0)
     supervisor.start(0.0)
     actions = []
     for fall in range(4):
-        generation = supervisor._slots["a"].generation
+        generation = supervisor.workers["a"].generation
         ready(supervisor, generation=generation, now=float(fall))
         actions = supervisor.exited("a", generation, 1, float(fall))
         supervisor.tick(float(fall))
     assert only(actions, OutOfService)
     assert supervisor.all_out
-    supervisor._last_tick = 53.0
     assert only(supervisor.tick(53.0), Spawn)
 
 
@@ -185,10 +186,10 @@ def test_backoff_grows_and_success_resets_it():
     waits = []
     now = 0.0
     for _ in range(6):
-        slot = supervisor._slots["a"]
-        supervisor.exited("a", slot.generation, 1, now)
-        waits.append(slot.deadline - now if slot.state is State.BACKOFF else 0.0)
-        while slot.state is State.BACKOFF:
+        worker = supervisor.workers["a"]
+        supervisor.exited("a", worker.generation, 1, now)
+        waits.append(worker.deadline - now if worker.state is State.BACKOFF else 0.0)
+        while worker.state is State.BACKOFF:
             now += 1.0
             supervisor.tick(now)
     assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
@@ -221,7 +222,7 @@ def test_a_task_too_large_does_not_cost_the_child():
     supervisor.submit(Job(1, TASK, 0), 1.0)
     actions = supervisor.heard("a", 1, Failed(1, "TaskTooLarge", "needs 12 GB"), 2.0)
     assert "12 GB" in only(actions, GivenUp).reason
-    assert supervisor.states()["a"][0] is State.IDLE
+    assert supervisor.workers["a"].state is State.IDLE
 
 
 def test_a_child_that_never_gets_ready_takes_its_device_out_though_it_falls_rarely():
@@ -241,20 +242,20 @@ def test_after_the_cool_down_one_fall_takes_a_device_out_again_and_for_longer():
     supervisor.start(0.0)
     now, waits = 0.0, []
     for _ in range(4):
-        slot = supervisor._slots["a"]
-        only(supervisor.exited("a", slot.generation, 1, now), OutOfService)
-        waits.append(slot.deadline - now)
-        now = slot.deadline
+        worker = supervisor.workers["a"]
+        only(supervisor.exited("a", worker.generation, 1, now), OutOfService)
+        waits.append(worker.deadline - now)
+        now = worker.deadline
         only(supervisor.tick(now), Spawn)
     assert waits == [50.0, 100.0, 150.0, 150.0]
     # A job done right ends the probation.
     supervisor.submit(Job(1, TASK, 0), now)
-    generation = supervisor._slots["a"].generation
+    generation = supervisor.workers["a"].generation
     ready(supervisor, generation=generation, now=now)
     supervisor.heard("a", generation, computed(1), now)
     check = only(supervisor.heard("a", generation, Opened(1, b""), now), Check)
     supervisor.checked(check, None, now)
-    assert not supervisor._slots["a"].standing.on_probation
+    assert not supervisor.workers["a"].restarts.on_probation
 
 
 def test_a_child_whose_memory_grows_is_replaced_and_its_job_done_by_another():
@@ -293,7 +294,7 @@ def test_an_answer_for_another_kind_of_job_is_out_of_turn(work):
 def test_the_more_urgent_job_comes_first_and_an_owner_drops_only_its_own():
     supervisor = make()
     supervisor.start(0.0)
-    for ticket, owner, priority in ((1, "", 0), (2, "", 0), (3, "desk", 1), (4, "desk", 1)):
+    for ticket, owner, priority in ((1, "", 0), (2, "", 0), (3, "jobs", 1), (4, "jobs", 1)):
         supervisor.submit(Job(ticket, TASK, owner=owner, priority=priority), 0.0)
     assert only(ready(supervisor), Tell).message.ticket == 3
     assert [job.ticket for job in supervisor.drop_pending()] == [1, 2]
@@ -376,21 +377,131 @@ def test_devices_come_and_go():
     assert job.message.ticket == 1
 
 
+def working(queued, tickets, devices=("a",), **limits):
+    """A supervisor whose first device has these jobs, at most `queued` of them at its child."""
+    supervisor = make(devices, queued=queued, **limits)
+    supervisor.start(0.0)
+    for ticket in tickets:
+        supervisor.submit(Job(ticket, TASK), 0.5)
+    return supervisor, ready(supervisor)
+
+
+def tickets(actions):
+    return [action.message.ticket for action in actions if isinstance(action, Tell)]
+
+
+def test_several_jobs_wait_at_a_child_and_are_answered_in_turn():
+    supervisor, actions = working(3, [1, 2, 3, 4])
+    assert actions == [Tell("a", 1, Work(ticket, TASK, 0)) for ticket in (1, 2, 3)]
+    assert supervisor.heard("a", 1, computed(1), 2.0) == [Tell("a", 1, Open(1, LEAVES))]
+    assert supervisor.workers["a"].state is State.BUSY  # with the second, which was there before
+    assert supervisor.heard("a", 1, computed(2), 3.0) == [Tell("a", 1, Open(2, LEAVES))]
+    assert supervisor.heard("a", 1, computed(3), 4.0) == [Tell("a", 1, Open(3, LEAVES))]
+    assert supervisor.workers["a"].state is State.OPENING
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 4.1), Check)
+    assert check.answer.computed == computed(1)
+    accepted, told = supervisor.checked(check, None, 4.2)
+    assert accepted.job.ticket == 1
+    assert told == Tell("a", 1, Work(4, TASK, 0))
+    check = only(supervisor.heard("a", 1, Opened(2, b""), 4.3), Check)
+    assert only(supervisor.checked(check, None, 4.3), Accepted).job.ticket == 2
+
+
+@pytest.mark.parametrize(
+    "message", [computed(2), Opened(1, b""), Done(1, Outcome(bytes(32)), "a", 0.5), Opened(2, b"")]
+)
+def test_an_answer_before_its_turn_costs_the_child(message):
+    supervisor, _ = working(2, [1, 2])
+    reason = "another kind" if isinstance(message, Done) else "out of turn"
+    assert reason in only(supervisor.heard("a", 1, message, 2.0), Kill).reason
+
+
+def test_the_jobs_of_a_dead_child_are_given_out_again_in_order_and_one_is_blamed():
+    supervisor, _ = working(3, [1, 2, 3, 4], restarts=100)
+    supervisor.heard("a", 1, computed(1), 2.0)  # so the second one is at work
+    supervisor.exited("a", 1, -9, 3.0)
+    assert tickets(ready(supervisor, generation=2, now=4.0)) == [1, 2, 3]
+    failures = {at.job.ticket: at.job.failures for at in supervisor.workers["a"].jobs.values()}
+    assert failures == {1: [], 2: ["a: its process ended (signal 9)"], 3: []}
+
+
+def test_only_the_job_that_takes_children_down_is_quarantined():
+    supervisor, _ = working(3, [1, 2, 3], restarts=100, attempts=2, sleep=1e9)
+    supervisor.exited("a", 1, -9, 2.0)
+    ready(supervisor, generation=2, now=3.0)
+    assert only(supervisor.exited("a", 2, -9, 4.0), GivenUp).job.ticket == 1
+    supervisor.tick(5.0)
+    assert tickets(ready(supervisor, generation=3, now=6.0)) == [2, 3]
+
+
+def test_each_job_has_its_own_deadline_which_begins_with_it():
+    supervisor, _ = working(2, [1, 2], start=10.0, slowest_rate=1e9, silence=1e9, sleep=1e9)
+    assert supervisor.tick(10.9) == []
+    supervisor.heard("a", 1, computed(1), 10.9)
+    assert supervisor.tick(11.1) == []  # the first one's would be over
+    supervisor.heard("a", 1, computed(2), 20.0)
+    assert supervisor.tick(22.9) == []
+    assert only(supervisor.tick(23.1), Kill).reason.startswith("hung")  # it does not open the first
+
+
+def test_each_device_gets_its_first_job_before_another_gets_a_second():
+    supervisor = make(("a", "b"), queued=2)
+    supervisor.start(0.0)
+    ready(supervisor, "a")
+    ready(supervisor, "b")
+    supervisor.pause("a", "hot")
+    supervisor.pause("b", "hot")
+    for ticket in (1, 2, 3):
+        assert supervisor.submit(Job(ticket, TASK), 1.0) == []
+    assert supervisor.resume("a", 2.0)[0].message.ticket == 1
+    assert tickets(supervisor.resume("b", 2.0)) == [3]
+    supervisor, actions = working(2, [1, 2, 3], devices=("a", "b"))
+    assert tickets(actions) == [1, 2]
+    assert tickets(ready(supervisor, "b")) == [3]
+
+
+def test_what_a_child_was_given_is_not_dropped():
+    supervisor, _ = working(2, [1, 2, 3])
+    assert [job.ticket for job in supervisor.drop_pending()] == [3]
+
+
+def test_an_unwanted_job_that_waited_at_a_child_costs_it_when_it_begins_and_would_take_long():
+    supervisor = make(queued=2)
+    supervisor.start(0.0)
+    ready(supervisor)
+    do(supervisor, Job(9, TASK), seconds=100.0)
+    for ticket in (1, 2, 3):
+        supervisor.submit(Job(ticket, TASK), 3.0)
+    assert only(supervisor.cancel(2, 4.0), GivenUp).job.ticket == 2  # it waits there
+    actions = supervisor.heard("a", 1, computed(1), 5.0)
+    assert "not wanted" in only(actions, Kill).reason
+    only(actions, Spawn)
+    assert tickets(ready(supervisor, generation=2, now=6.0)) == [1, 3]
+
+
 class Life(RuleBasedStateMachine):
     """Random lives of three children: jobs end once, and never without a check that was right."""
+
+    queued = 1
 
     def __init__(self):
         super().__init__()
         self.now = 0.0
         self.supervisor = make(
-            ("a", "b", "c"), silence=5.0, restarts=3, period=60.0, cooldown=30.0, memory=2**30
+            ("a", "b", "c"),
+            silence=5.0,
+            restarts=3,
+            period=60.0,
+            cooldown=30.0,
+            memory=2**30,
+            queued=self.queued,
         )
         self.tickets = 0
         self.submitted, self.ended, self.dropped = set(), [], set()
         self.passed = set()
         self.checks = []
         self.processes = {}  # device -> generation of the live process
-        self.told = {}
+        self.told = defaultdict(deque)  # what it has not answered yet
         self.paused, self.withdrawn = set(), set()
         self.take(self.supervisor.start(self.now))
 
@@ -404,10 +515,11 @@ class Life(RuleBasedStateMachine):
                     self.told.pop(action.device, None)
                 case Kill():
                     assert self.processes.pop(action.device) == action.generation
+                    self.told.pop(action.device, None)
                 case Tell():
                     assert self.processes[action.device] == action.generation
                     assert action.device not in self.paused or isinstance(action.message, Open)
-                    self.told[action.device] = action.message
+                    self.told[action.device].append(action.message)
                 case Check():
                     self.checks.append(action)
                 case Accepted():
@@ -429,7 +541,7 @@ class Life(RuleBasedStateMachine):
             self.tickets,
             work,
             name=name,
-            owner="desk" if priority else "",
+            owner="jobs" if priority else "",
             priority=priority,
             expires=None if seconds is None else self.now + seconds,
         )
@@ -446,7 +558,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from("abc"))
     def child_gets_ready(self, device):
-        if self.supervisor.states().get(device, ("",))[0] is State.STARTING:
+        worker = self.supervisor.workers.get(device)
+        if worker is not None and worker.state is State.STARTING:
             self.take(
                 self.supervisor.heard(device, self.processes[device], Ready(device, 1.0), self.now)
             )
@@ -456,18 +569,17 @@ class Life(RuleBasedStateMachine):
         fails=st.sampled_from([None, None, None, "Oops", "TaskTooLarge", "InvalidTask"]),
     )
     def child_answers(self, device, fails):
-        match self.told.get(device):
-            case Work(ticket=ticket) | Run(ticket=ticket) if fails and device in self.processes:
+        if device not in self.processes or not self.told[device]:
+            return
+        match self.told[device].popleft():
+            case Work(ticket=ticket) | Run(ticket=ticket) if fails:
                 message = Failed(ticket, fails, "no")
-            case Work(ticket=ticket) if device in self.processes:
+            case Work(ticket=ticket):
                 message = computed(ticket)
-            case Run(ticket=ticket, work=work) if device in self.processes:
+            case Run(ticket=ticket, work=work):
                 message = Done(ticket, work.run(None), device, 0.5)
-            case Open(ticket=ticket) if device in self.processes:
+            case Open(ticket=ticket):
                 message = Opened(ticket, b"")
-            case _:
-                return
-        del self.told[device]
         self.take(self.supervisor.heard(device, self.processes[device], message, self.now))
 
     @precondition(lambda self: self.checks)
@@ -483,6 +595,7 @@ class Life(RuleBasedStateMachine):
     def child_dies(self, device, code):
         if device in self.processes:
             generation = self.processes.pop(device)
+            self.told.pop(device, None)
             self.take(self.supervisor.exited(device, generation, code, self.now))
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 2.4, 30.0]), heard=st.booleans())
@@ -495,14 +608,14 @@ class Life(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from("abc"))
     def pause(self, device):
-        if device not in self.supervisor.states():
+        if device not in self.supervisor.workers:
             return
         self.paused.add(device)
-        self.supervisor.pause(device)
+        self.supervisor.pause(device, "it is hot")
 
     @rule(device=st.sampled_from("abc"))
     def resume(self, device):
-        if device not in self.supervisor.states():
+        if device not in self.supervisor.workers:
             return
         self.paused.discard(device)
         self.take(self.supervisor.resume(device, self.now))
@@ -510,18 +623,19 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.tickets > 3 and not self.withdrawn)  # late, and not all three
     @rule(device=st.sampled_from("abc"))
     def withdraw(self, device):
-        if device not in self.supervisor.states():
+        if device not in self.supervisor.workers:
             return
         self.withdrawn.add(device)
         self.take(self.supervisor.withdraw(device, "its memory is broken", self.now))
-        assert self.supervisor.states()[device] == (State.OUT, "its memory is broken")
+        worker = self.supervisor.workers[device]
+        assert (worker.state, worker.reason) == (State.OUT, "its memory is broken")
 
     @rule(device=st.sampled_from("abc"))
     def child_grows(self, device):
         if device in self.processes:
             fat = Beat(2**40)
             self.take(self.supervisor.heard(device, self.processes[device], fat, self.now))
-            assert device not in self.processes or self.told.get(device) is None
+            assert device not in self.processes or not self.told[device]
 
     @rule(device=st.sampled_from("bc"))
     def device_goes(self, device):
@@ -546,9 +660,26 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_child_lives_exactly_where_the_policy_says_so(self):
-        states = self.supervisor.states()
-        assert {name for name in states if states[name][0] in ALIVE} == set(self.processes)
+        workers = self.supervisor.workers
+        assert {name for name in workers if workers[name].state in ALIVE} == set(self.processes)
+
+    @invariant()
+    def what_a_child_is_told_is_what_the_policy_waits_for(self):
+        for device, worker in self.supervisor.workers.items():
+            awaited = [at.job.ticket for at in worker.orders]
+            assert awaited == [message.ticket for message in self.told[device]]
+            assert set(awaited) <= worker.jobs.keys()
+            assert len(worker.jobs) <= self.queued
+
+
+class LifeOfThree(Life):
+    """The same with up to three jobs at a child."""
+
+    queued = 3
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestLifeOfThree = LifeOfThree.TestCase
+TestLife.settings = TestLifeOfThree.settings = settings(
+    max_examples=200, stateful_step_count=60, deadline=None
+)

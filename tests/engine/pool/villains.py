@@ -5,6 +5,7 @@ State that must outlive a child (how often it went wrong before) lies in the dir
 
 import ctypes
 import os
+import pickle
 import signal
 import threading
 import time
@@ -83,7 +84,7 @@ class _Stopper(Wrapped):
         return self._device.compute(task)
 
 
-def cpu_in_disguise(name, setup, orders, reports):
+def cpu_in_disguise(name, setup, tasks, reports):
     """No villain: a CPU that goes by a card's name."""
 
     def open_it():
@@ -91,7 +92,12 @@ def cpu_in_disguise(name, setup, orders, reports):
         device.name = name
         return device
 
-    serve(open_it, setup, orders, reports)
+    serve(open_it, setup, tasks, reports)
+
+
+def cpu_under_a_wrong_name(name, setup, tasks, reports):
+    """A CPU that says it is a card."""
+    cpu_in_disguise("cuda:9", setup, tasks, reports)
 
 
 class _Leaker(Wrapped):
@@ -103,53 +109,53 @@ class _Leaker(Wrapped):
         return self._device.compute(task)
 
 
-def leaking_child(name, setup, orders, reports):
-    serve(lambda: _Leaker(open_device(name, setup.threads)), setup, orders, reports)
+def leaking_child(name, setup, tasks, reports):
+    serve(lambda: _Leaker(open_device(name, setup.threads)), setup, tasks, reports)
 
 
-def numb_child(name, setup, orders, reports):
+def numb_child(name, setup, tasks, reports):
     """Hangs with the interpreter's lock in its hand: no other thread of it ever runs again."""
 
     def hang():
         _times("numb")
         ctypes.PyDLL(None).sleep(3600)
 
-    serve(hang, setup, orders, reports)
+    serve(hang, setup, tasks, reports)
 
 
-def lying_child(name, setup, orders, reports):
-    serve(lambda: _Liar(open_device(name, setup.threads)), setup, orders, reports)
+def lying_child(name, setup, tasks, reports):
+    serve(lambda: _Liar(open_device(name, setup.threads)), setup, tasks, reports)
 
 
-def hanging_child(name, setup, orders, reports):
-    serve(lambda: _Hanger(open_device(name, setup.threads)), setup, orders, reports)
+def hanging_child(name, setup, tasks, reports):
+    serve(lambda: _Hanger(open_device(name, setup.threads)), setup, tasks, reports)
 
 
-def suicidal_child(name, setup, orders, reports):
-    serve(lambda: _Suicide(open_device(name, setup.threads)), setup, orders, reports)
+def suicidal_child(name, setup, tasks, reports):
+    serve(lambda: _Suicide(open_device(name, setup.threads)), setup, tasks, reports)
 
 
-def stopping_child(name, setup, orders, reports):
-    serve(lambda: _Stopper(open_device(name, setup.threads)), setup, orders, reports)
+def stopping_child(name, setup, tasks, reports):
+    serve(lambda: _Stopper(open_device(name, setup.threads)), setup, tasks, reports)
 
 
-def poor_child(name, setup, orders, reports):
+def poor_child(name, setup, tasks, reports):
     """An honest child of a machine with 16 MiB of memory left."""
     kernels.memory.available_memory = lambda: 16 * 2**20
-    serve(lambda: open_device(name, setup.threads), setup, orders, reports)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
 
 
-def broken_child(name, setup, orders, reports):
+def broken_child(name, setup, tasks, reports):
     raise RuntimeError("this child never starts")
 
 
-def stubborn_child(name, setup, orders, reports):
+def stubborn_child(name, setup, tasks, reports):
     """Ignores SIGTERM and the order to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     class Deaf:
-        def recv(self):
-            order = orders.recv()
+        def get(self):
+            order = tasks.get()
             while order is None:
                 time.sleep(3600)
             return order
@@ -157,17 +163,75 @@ def stubborn_child(name, setup, orders, reports):
     serve(lambda: open_device(name, setup.threads), setup, Deaf(), reports)
 
 
-def half_message_child(name, setup, orders, reports):
+def half_message_child(name, setup, tasks, reports):
     """Writes the beginning of a message, once, and dies; an honest child after that."""
     if _times("half") == 0:
         os.write(reports.fileno(), b"\x00\x00\x10\x00half of a message")
         os._exit(3)
-    serve(lambda: open_device(name, setup.threads), setup, orders, reports)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
 
 
-def garbage_child(name, setup, orders, reports):
+def half_stopped_child(name, setup, tasks, reports):
+    """On the reference: writes the beginning of a message and stops; honest on every other device."""
+    if name == "reference":
+        os.write(reports.fileno(), b"\x00\x00\x10\x00half of a message")
+        _times("half_stopped")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def garbage_child(name, setup, tasks, reports):
     """Sends bytes that are no message, once; an honest child after that."""
     if _times("garbage") == 0:
-        reports.send_bytes(b"this is no pickle")
+        reports.send_bytes(b"this is no message")
         threading.Event().wait(3600)
-    serve(lambda: open_device(name, setup.threads), setup, orders, reports)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+class _RunsWhereItIsRead:
+    """Whoever unpickles this runs what it says: it leaves a file behind."""
+
+    def __reduce__(self):
+        return Path.touch, (Path(os.environ["CPC_VILLAIN"]) / "owned",)
+
+
+def pickling_child(name, setup, tasks, reports):
+    """Sends a pickled object that runs code where it is read, once; an honest child after that."""
+    if _times("pickled") == 0:
+        reports.send_bytes(pickle.dumps(_RunsWhereItIsRead()))
+        threading.Event().wait(3600)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def boundless_child(name, setup, tasks, reports):
+    """Announces a message of 2 GiB, once, and starts to send it; an honest child after that."""
+    if _times("boundless") == 0:
+        os.write(reports.fileno(), b"\x7f\xff\xff\xff" + bytes(1000))
+        threading.Event().wait(3600)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def closing_child(name, setup, tasks, reports):
+    """Closes every descriptor, once, so that it looks dead, and lives on; honest after that."""
+    if _times("closing") == 0:
+        os.closerange(3, 1024)
+        time.sleep(3600)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def malformed_child(name, setup, tasks, reports):
+    """Answers its first task with the first frame in the directory CPC_VILLAIN, which it takes away;
+    an honest child where there is none.
+    """
+
+    class Answering(Wrapped):
+        def compute(self, task):
+            frames = sorted(Path(os.environ["CPC_VILLAIN"]).glob("*.frame"))
+            if task.n == 64 and frames:
+                frame = frames[0].read_bytes()
+                frames[0].unlink()
+                os.write(reports.fileno(), frame)
+                time.sleep(3600)
+            return self._device.compute(task)
+
+    serve(lambda: Answering(open_device(name, setup.threads)), setup, tasks, reports)

@@ -5,7 +5,7 @@ import hashlib
 from engine.pool.actions import Tell
 from engine.pool.launcher import Heard
 from engine.pool.messages import Failed, Run, Setup
-from engine.pool.ray.gateway import Gateway, _Hired
+from engine.pool.ray.gateway import Gateway, _Running
 from kernels.data import Data
 from kernels.work.matmul import MatrixWork
 
@@ -28,7 +28,7 @@ def test_data_in_files_of_this_machine_goes_along(tmp_path):
     heard: list[object] = []
     gateway = Gateway(None, None, Setup(), heard.append)
     actor = Line()
-    gateway._hired["rig/cpu"] = _Hired(actor, 3)
+    gateway._running["rig/cpu"] = _Running(actor, 3)
 
     gateway._carry_out(Tell("rig/cpu", 3, run))
     (generation, message), *_ = actor.told

@@ -1,0 +1,153 @@
+"""Nothing is left over by children that are killed, nor by a parent that is: no semaphore, no
+descriptor, no thread.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.pool.limits import Limits
+from tests.engine.pool.works import Echo, Stop
+from tests.processes import is_gone, wait_until
+
+KILLS = 30
+PATIENCE = 90.0
+PATIENT = Limits(restarts=1000, starts=1000, backoff_most=0.0, start=60.0, slowest_rate=1e9)
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="/proc and /dev/shm show semaphores on Linux only"
+)
+
+
+def semaphores(pid="self"):
+    """Inodes of the named semaphores that the process has open: they are files, mapped."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return set(re.findall(r" (\d+) +/dev/shm/sem\.", maps))
+
+
+def named(inodes):
+    """Those of them that still have a name."""
+    found = set()
+    for path in Path("/dev/shm").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(path.stat().st_ino))
+    return found & inodes
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a number is wanted
+
+
+def writers():
+    return [thread for thread in threading.enumerate() if thread.name == "pool-tasks"]
+
+
+def kill_next(pool, killed):
+    """SIGKILL for the next child that was not killed yet."""
+    pid = wait_until(
+        lambda: next(
+            (pid for pid in pool.child_pids().values() if pid not in {None, *killed}), None
+        ),
+        "another child",
+    )
+    os.kill(pid, signal.SIGKILL)
+    killed.append(pid)
+
+
+def test_after_many_kills_nothing_is_left_over(open_pool):
+    pool, _ = open_pool(limits=PATIENT)
+    assert pool.ready.wait(PATIENCE)
+    assert pool.submit(Echo(b"")).result(PATIENCE)
+    before, open_before, killed, seen = descriptors(), len(semaphores()), [], set()
+    for _ in range(KILLS):
+        kill_next(pool, killed)
+        seen |= semaphores()
+    assert pool.submit(Echo(b"")).result(PATIENCE)
+    assert len(seen) > KILLS  # each child has a queue of its own, with semaphores of its own
+    wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
+    wait_until(lambda: len(semaphores()) == open_before, lambda: f"few semaphores: {semaphores()}")
+    wait_until(lambda: descriptors() == before, lambda: f"{before} descriptors: {descriptors()}")
+    pool.stop()
+    wait_until(lambda: writers() == [], lambda: f"no thread that writes: {writers()}")
+    assert semaphores() == set()
+    assert named(seen) == set()
+    assert all(is_gone(pid) for pid in killed)
+
+
+def test_a_writer_that_waits_for_a_killed_child_is_freed(open_pool):
+    """The child is stopped, its queue full and its lock taken; then it is killed."""
+    pool, _ = open_pool(limits=replace(PATIENT, queued=2, silence=PATIENCE, attempts=2))
+    assert pool.ready.wait(PATIENCE)
+    before, open_before = descriptors(), len(semaphores())
+    stopped = pool.submit(Stop(b""))
+    large = pool.submit(Echo(bytes(2**22)))
+    for _ in range(2):
+        (pid,) = pool.child_pids().values()
+        wait_until(
+            lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED,
+            "the child to stop",
+        )
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: pool.child_pids()["cpu"] != pid, "another child")
+    assert stopped.exception(PATIENCE).code == "quarantined"
+    assert int.from_bytes(large.result(PATIENCE).outcome.result_hash) == 2**22
+    wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
+    wait_until(lambda: len(semaphores()) == open_before, lambda: f"few semaphores: {semaphores()}")
+    wait_until(lambda: descriptors() == before, lambda: f"{before} descriptors: {descriptors()}")
+
+
+def test_a_pool_stops_though_a_writer_waits_for_a_stopped_child(open_pool):
+    pool, _ = open_pool(limits=replace(PATIENT, queued=2, silence=PATIENCE))
+    assert pool.ready.wait(PATIENCE)
+    stopped, large = pool.submit(Stop(b"")), pool.submit(Echo(bytes(2**22)))
+    (pid,) = pool.child_pids().values()
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "the child to stop")
+    pool.stop()
+    assert {future.exception(1).code for future in (stopped, large)} == {"stopped"}
+    assert is_gone(pid)
+    wait_until(lambda: writers() == [], lambda: f"no thread that writes: {writers()}")
+    assert semaphores() == set()
+
+
+PARENT = """
+import time
+from engine.pool.messages import Setup
+from engine.pool.pool import Pool
+
+if __name__ == "__main__":
+    with Pool(["cpu"], lambda event: None, setup=Setup(threads=1)) as pool:
+        pool.ready.wait(90)
+        print("ready", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_after_kill_9_of_the_parent_no_semaphore_is_left(tmp_path):
+    path = tmp_path / "parent.py"
+    path.write_text(PARENT)
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(
+        [sys.executable, path],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # the resource tracker says what it cleans up
+    ) as parent:
+        try:
+            assert parent.stdout.readline() == "ready\n"
+            seen = semaphores(parent.pid)
+            assert len(named(seen)) == 2
+            family = psutil.Process(parent.pid).children(recursive=True)
+        finally:
+            parent.kill()
+    wait_until(lambda: not named(seen), lambda: f"an end of {named(seen)}")
+    wait_until(lambda: all(is_gone(child.pid) for child in family), f"an end of {family}")
