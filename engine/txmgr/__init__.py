@@ -2,9 +2,10 @@
 
 Read them in this order:
 
-    ledger.py     what was computed, signed, sent, and became final (schema.py)
-    signer.py     makes and signs a transaction
-    manager.py    the thread: one sender per account, in nonce order
-    inclusion.py  scans blocks for what is ours
-    options.py    its settings
+    ledger.py         what was computed, signed, sent, and became final (schema.py)
+    ledger_reader.py  what can be asked of it
+    signer.py         makes and signs a transaction
+    manager.py        the thread: one sender per account, in nonce order
+    inclusion.py      scans blocks for what is ours
+    options.py        its settings
 """

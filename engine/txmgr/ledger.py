@@ -19,17 +19,16 @@ import json
 import sqlite3
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from engine.monitor.events.mining import LedgerTotals
 from engine.pool.messages import Computed
 from engine.runtime.closing import Closing
 from engine.runtime.database import Database, lock_file
 from engine.runtime.errors import LedgerError
 from engine.tasks.derivation import BlockTask
+from engine.txmgr.ledger_reader import LedgerReader
 from engine.txmgr.schema import SCHEMA, SCHEMA_VERSION
 from node_client.transaction import Transaction
 
@@ -39,57 +38,16 @@ SCANNED_KEPT = 256
 """How many scanned block hashes are kept to find where a roll-back parted from the old chain."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One result and how far it has come. Times in Unix seconds, None where it is not so far."""
-
-    task_id: str
-    block_hash: str
-    height: int
-    task_index: int
-    size: int
-    iterations: int
-    result_hash: str
-    proof: str
-    device: str
-    seconds: float
-    seen_at: float
-    computed_at: float
-    state: str
-    given_up: str | None
-    reason: str | None
-    tx_hash: str | None
-    nonce: int | None
-    answer: str | None
-    included_height: int | None
-    included_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class LiveTransaction:
-    """A signed transaction that is in no block yet.
-
-    `sent_height`: the tip when it was last sent; `received`: how often a node took it as new.
-    """
-
-    tx: Transaction
-    task_id: str
-    state: str
-    sent_height: int | None
-    received: int
-
-
 class _Database(Database):
     error = LedgerError
 
 
-class Ledger(Closing):
+class Ledger(LedgerReader, Closing):
     """See the module. Thread-safe: the mining loop and the sender share one."""
 
     def __init__(self, database: Database, on_close: ExitStack) -> None:
         """`on_close` closes the database, and lets another process have it."""
-        self._database = database
-        self._read = database.read
+        super().__init__(database)
         self._write = database.write
         self._on_close = on_close
 
@@ -186,23 +144,6 @@ class Ledger(Closing):
                 (task_id, result_hash, proof, device, seconds, now, now),
             )
             return done.rowcount == 1
-
-    def has_result(self, task_id: str) -> bool:
-        """Whether this task was computed before."""
-        return bool(self._read("SELECT 1 FROM results WHERE task_id = ?", task_id))
-
-    def last_block_height(self) -> int | None:
-        """Height of the highest block ever looked at or counted as missed."""
-        row = self._read("SELECT max(height) AS height FROM blocks")[0]
-        return None if row["height"] is None else int(row["height"])
-
-    def unanswered_blocks(self) -> list[tuple[int, str]]:
-        """Blocks that were seen, and lack a result as well as a reason for that."""
-        rows = self._read(
-            "SELECT height, hash FROM blocks b WHERE skipped IS NULL AND tasks >"
-            " (SELECT count(*) FROM results r WHERE r.block_hash = b.hash) ORDER BY height"
-        )
-        return [(row["height"], row["hash"]) for row in rows]
 
     # What the sender writes down
 
@@ -325,70 +266,7 @@ class Ledger(Closing):
             )
             db.executemany("UPDATE results SET proof = '' WHERE task_id = ?", done_with)
 
-    def open_results(self) -> list[Progress]:
-        """Results that are neither final nor given up, oldest first."""
-        return self.progress("open = 1")
-
-    def to_sign(self) -> list[Progress]:
-        """Computed results without a transaction, oldest first."""
-        return self.progress("open = 1 AND state = 'computed'")
-
-    def in_flight(self) -> list[LiveTransaction]:
-        """Signed transactions that are in no block, in the order of their nonces."""
-        rows = self._read(
-            "SELECT body, task_id, state, sent_height, received FROM transactions"
-            " WHERE state IN ('signed', 'sent') ORDER BY nonce"
-        )
-        return [
-            LiveTransaction(
-                Transaction.model_validate(json.loads(row["body"])),
-                row["task_id"],
-                row["state"],
-                row["sent_height"],
-                row["received"],
-            )
-            for row in rows
-        ]
-
-    def taken_nonces(self, first: int = 0) -> set[int]:
-        """Nonces from `first` on that are spent, or that a transaction has which is not abandoned."""
-        rows = self._read(
-            "SELECT nonce FROM transactions WHERE state <> 'abandoned' AND nonce >= ?"
-            " UNION SELECT nonce FROM spent WHERE nonce >= ?",
-            first,
-            first,
-        )
-        return {row["nonce"] for row in rows}
-
-    def unsettled_nonces(self, task_id: str, up_to_height: int) -> list[int]:
-        """Nonces with which this result was signed before, and might still get into a block.
-
-        That is past where a block at this height or below spent them.
-        """
-        rows = self._read(
-            "SELECT DISTINCT nonce FROM transactions t WHERE task_id = ? AND NOT EXISTS"
-            " (SELECT 1 FROM spent s WHERE s.nonce = t.nonce AND s.height <= ?) ORDER BY nonce",
-            task_id,
-            up_to_height,
-        )
-        return [row["nonce"] for row in rows]
-
     # How far the chain was read for our transactions
-
-    @property
-    def genesis(self) -> str:
-        """Hash of the chain's first block, as this ledger was made with."""
-        return str(self._read("SELECT value FROM meta WHERE key = 'genesis'")[0]["value"])
-
-    def scan_position(self) -> tuple[int, str] | None:
-        """Height and hash of the last block that was searched."""
-        rows = self._read("SELECT height, hash FROM scanned ORDER BY height DESC LIMIT 1")
-        return (rows[0]["height"], rows[0]["hash"]) if rows else None
-
-    def scanned_hash(self, height: int) -> str | None:
-        """Hash of the block searched at this height, None where it was not or is long ago."""
-        rows = self._read("SELECT hash FROM scanned WHERE height = ?", height)
-        return rows[0]["hash"] if rows else None
 
     def record_scanned(self, height: int, block_hash: str) -> None:
         """The block was searched."""
@@ -414,40 +292,6 @@ class Ledger(Closing):
                 " WHERE state IN ('included', 'final') AND included_height > ?",
                 (above,),
             )
-
-    # Looking
-
-    def progress(self, where: str = "1", *values: Any) -> list[Progress]:
-        """Results in the order in which their blocks came. `where` is SQL of this program's own."""
-        fields = ", ".join(Progress.__dataclass_fields__)
-        rows = self._read(
-            f"SELECT {fields} FROM progress WHERE {where} ORDER BY height, task_index",  # noqa: S608
-            *values,
-        )
-        return [Progress(**dict(row)) for row in rows]
-
-    def totals(self) -> LedgerTotals:
-        """Return how many results stand in each state, blocks, and fees of final results."""
-        counts = {
-            row["state"]: row["n"]
-            for row in self._read("SELECT state, count(*) AS n FROM progress GROUP BY state")
-        }
-        blocks = self._read("SELECT count(*) AS seen, count(skipped) AS skipped FROM blocks")[0]
-        missed = self._read("SELECT coalesce(sum(last - first + 1), 0) AS n FROM gaps")[0]["n"]
-        return LedgerTotals(self.fees_paid(), blocks["seen"], blocks["skipped"], missed, **counts)
-
-    def fee(self, tx_hash: str) -> int:
-        """What this transaction of ours pays, in units."""
-        fee = "SELECT json_extract(body, '$.fee') AS fee FROM transactions WHERE tx_hash = ?"
-        return int(self._read(fee, tx_hash)[0]["fee"])
-
-    def fees_paid(self) -> int:
-        """What every final result has cost, in units: summed here, since SQLite's integers end."""
-        rows = self._read(
-            "SELECT json_extract(body, '$.fee') AS fee, count(*) AS n FROM transactions"
-            " WHERE state = 'final' GROUP BY fee"
-        )
-        return sum(int(row["fee"]) * int(row["n"]) for row in rows)
 
     def _pin(self, **identity: str) -> None:
         with self._write() as db:

@@ -18,7 +18,6 @@ are signed and sent in between, and only what rests on having read every block i
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.sending import (
@@ -34,9 +33,9 @@ from engine.monitor.reporter import Reporter
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.inclusion import ChainScan
-from engine.txmgr.ledger import Ledger, LiveTransaction, Progress
-from engine.txmgr.options import FinalityOptions
-from engine.txmgr.signer import Signer
+from engine.txmgr.ledger import Ledger
+from engine.txmgr.ledger_reader import LiveTransaction, Progress
+from engine.txmgr.signer import SenderSettings, Signer
 from node_client.errors import (
     AlreadyInPool,
     AmbiguousTransaction,
@@ -56,7 +55,7 @@ from node_client.errors import (
     WrongChain,
 )
 from node_client.keys import PrivateKey
-from node_client.networks import MAX_QUEUED_NONCES, Network, format_cpc
+from node_client.networks import MAX_QUEUED_NONCES, format_cpc
 from node_client.rpc import Account, NodeClient, NodeStatus
 from node_client.transaction import Transaction
 
@@ -79,20 +78,6 @@ _NEVER_ACCEPTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SenderSettings:
-    """`depth`: blocks on top of the one that holds a result until it is final.
-
-    `max_gas_price`: up to where a transaction that does not get into a block may rise, None for not
-    at all. Prices in units a gas.
-    """
-
-    network: Network
-    gas_price: int
-    depth: int = FinalityOptions.depth
-    max_gas_price: int | None = None
-
-
 class Sender(threading.Thread):
     """Start it; `poke` it when a result was computed or a block came; set `stopping` to end it."""
 
@@ -109,6 +94,8 @@ class Sender(threading.Thread):
         super().__init__(name="sender", daemon=True)
         self.stopping = threading.Event()
         self._poked = threading.Event()
+        self.poke: Callable[[], None] = self._poked.set
+        """There is something to do: for any thread."""
         self._client = client
         self._ledger = ledger
         self._report = report
@@ -123,10 +110,6 @@ class Sender(threading.Thread):
         """When the thread last began a round."""
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
-
-    def poke(self) -> None:
-        """There is something to do."""
-        self._poked.set()
 
     def stop(self) -> None:
         """End after the block, or the transaction, that is at work now."""

@@ -8,7 +8,10 @@ The only place where the private key is used. Prices have one digit and zeros: w
 of a result's transaction may have a second reading (`node_client.ambiguity`).
 """
 
-from engine.txmgr.ledger import Progress
+from dataclasses import dataclass
+
+from engine.txmgr.ledger_reader import Progress
+from engine.txmgr.options import FinalityOptions
 from node_client.ambiguity import sign_safely
 from node_client.errors import AmbiguousTransaction
 from node_client.keys import PrivateKey
@@ -17,6 +20,20 @@ from node_client.rpc import Account
 from node_client.transaction import BASE_GAS, ComputeResult, Transaction, TxType
 
 _GAS = BASE_GAS[TxType.SUBMIT_RESULT]
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """`depth`: blocks on top of the one that holds a result until it is final.
+
+    `max_gas_price`: up to where a transaction that does not get into a block may rise, None for not
+    at all. Prices in units a gas.
+    """
+
+    network: Network
+    gas_price: int
+    depth: int = FinalityOptions.depth
+    max_gas_price: int | None = None
 
 
 class Signer:

@@ -23,8 +23,8 @@ from engine.txmgr.manager import (
     SEND_AGAIN_BLOCKS,
     STUCK_AFTER_BLOCKS,
     Sender,
-    SenderSettings,
 )
+from engine.txmgr.signer import SenderSettings
 from node_client.devnet import Chain, Faults
 from node_client.devnet.state import AccountState
 from node_client.errors import BadResponse, WrongChain

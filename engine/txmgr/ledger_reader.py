@@ -1,0 +1,172 @@
+"""What can be asked of the ledger: results, live transactions, nonces, totals. Nothing is written.
+
+A reader may be used from any thread; what it gives is a snapshot.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from engine.monitor.events.mining import LedgerTotals
+from engine.runtime.database import Database
+from node_client.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One result and how far it has come. Times in Unix seconds, None where it is not so far."""
+
+    task_id: str
+    block_hash: str
+    height: int
+    task_index: int
+    size: int
+    iterations: int
+    result_hash: str
+    proof: str
+    device: str
+    seconds: float
+    seen_at: float
+    computed_at: float
+    state: str
+    given_up: str | None
+    reason: str | None
+    tx_hash: str | None
+    nonce: int | None
+    answer: str | None
+    included_height: int | None
+    included_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTransaction:
+    """A signed transaction that is in no block yet.
+
+    `sent_height`: the tip when it was last sent; `received`: how often a node took it as new.
+    """
+
+    tx: Transaction
+    task_id: str
+    state: str
+    sent_height: int | None
+    received: int
+
+
+class LedgerReader:
+    """The questions; `engine.txmgr.ledger.Ledger` is one that writes, too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read = database.read
+
+    def has_result(self, task_id: str) -> bool:
+        """Whether this task was computed before."""
+        return bool(self._read("SELECT 1 FROM results WHERE task_id = ?", task_id))
+
+    def last_block_height(self) -> int | None:
+        """Height of the highest block ever looked at or counted as missed."""
+        row = self._read("SELECT max(height) AS height FROM blocks")[0]
+        return None if row["height"] is None else int(row["height"])
+
+    def unanswered_blocks(self) -> list[tuple[int, str]]:
+        """Blocks that were seen, and lack a result as well as a reason for that."""
+        rows = self._read(
+            "SELECT height, hash FROM blocks b WHERE skipped IS NULL AND tasks >"
+            " (SELECT count(*) FROM results r WHERE r.block_hash = b.hash) ORDER BY height"
+        )
+        return [(row["height"], row["hash"]) for row in rows]
+
+    def progress(self, where: str = "1", *values: Any) -> list[Progress]:
+        """Results in the order in which their blocks came. `where` is SQL of this program's own."""
+        fields = ", ".join(Progress.__dataclass_fields__)
+        rows = self._read(
+            f"SELECT {fields} FROM progress WHERE {where} ORDER BY height, task_index",  # noqa: S608
+            *values,
+        )
+        return [Progress(**dict(row)) for row in rows]
+
+    def open_results(self) -> list[Progress]:
+        """Results that are neither final nor given up, oldest first."""
+        return self.progress("open = 1")
+
+    def to_sign(self) -> list[Progress]:
+        """Computed results without a transaction, oldest first."""
+        return self.progress("open = 1 AND state = 'computed'")
+
+    def in_flight(self) -> list[LiveTransaction]:
+        """Signed transactions that are in no block, in the order of their nonces."""
+        rows = self._read(
+            "SELECT body, task_id, state, sent_height, received FROM transactions"
+            " WHERE state IN ('signed', 'sent') ORDER BY nonce"
+        )
+        return [
+            LiveTransaction(
+                Transaction.model_validate(json.loads(row["body"])),
+                row["task_id"],
+                row["state"],
+                row["sent_height"],
+                row["received"],
+            )
+            for row in rows
+        ]
+
+    def taken_nonces(self, first: int = 0) -> set[int]:
+        """Nonces from `first` on that are spent, or that a transaction has which is not abandoned."""
+        rows = self._read(
+            "SELECT nonce FROM transactions WHERE state <> 'abandoned' AND nonce >= ?"
+            " UNION SELECT nonce FROM spent WHERE nonce >= ?",
+            first,
+            first,
+        )
+        return {row["nonce"] for row in rows}
+
+    def unsettled_nonces(self, task_id: str, up_to_height: int) -> list[int]:
+        """Nonces with which this result was signed before, and might still get into a block.
+
+        That is past where a block at this height or below spent them.
+        """
+        rows = self._read(
+            "SELECT DISTINCT nonce FROM transactions t WHERE task_id = ? AND NOT EXISTS"
+            " (SELECT 1 FROM spent s WHERE s.nonce = t.nonce AND s.height <= ?) ORDER BY nonce",
+            task_id,
+            up_to_height,
+        )
+        return [row["nonce"] for row in rows]
+
+    @property
+    def genesis(self) -> str:
+        """Hash of the chain's first block, as this ledger was made with."""
+        return str(self._read("SELECT value FROM meta WHERE key = 'genesis'")[0]["value"])
+
+    def scan_position(self) -> tuple[int, str] | None:
+        """Height and hash of the last block that was searched."""
+        rows = self._read("SELECT height, hash FROM scanned ORDER BY height DESC LIMIT 1")
+        return (rows[0]["height"], rows[0]["hash"]) if rows else None
+
+    def scanned_hash(self, height: int) -> str | None:
+        """Hash of the block searched at this height, None where it was not or is long ago."""
+        rows = self._read("SELECT hash FROM scanned WHERE height = ?", height)
+        return rows[0]["hash"] if rows else None
+
+    def totals(self) -> LedgerTotals:
+        """Return how many results stand in each state, blocks, and fees of final results."""
+        counts = {
+            row["state"]: row["n"]
+            for row in self._read("SELECT state, count(*) AS n FROM progress GROUP BY state")
+        }
+        blocks = self._read("SELECT count(*) AS seen, count(skipped) AS skipped FROM blocks")[0]
+        missed = self._read("SELECT coalesce(sum(last - first + 1), 0) AS n FROM gaps")[0]["n"]
+        return LedgerTotals(self.fees_paid(), blocks["seen"], blocks["skipped"], missed, **counts)
+
+    def fee(self, tx_hash: str) -> int:
+        """What this transaction of ours pays, in units."""
+        fee = "SELECT json_extract(body, '$.fee') AS fee FROM transactions WHERE tx_hash = ?"
+        return int(self._read(fee, tx_hash)[0]["fee"])
+
+    def fees_paid(self) -> int:
+        """What every final result has cost, in units: summed here, since SQLite's integers end."""
+        rows = self._read(
+            "SELECT json_extract(body, '$.fee') AS fee, count(*) AS n FROM transactions"
+            " WHERE state = 'final' GROUP BY fee"
+        )
+        return sum(int(row["fee"]) * int(row["n"]) for row in rows)
