@@ -9,26 +9,29 @@ next to nothing. Local children and the farm's take turns, round by round, in on
 import argparse
 import json
 import pickle
-import queue
 import statistics
 import tempfile
+import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from engine.pool.actions import Accepted, Check, Opening
-from engine.pool.children import Children
-from engine.pool.job_queue import Job, new_ticket
-from engine.pool.launcher import ChildEvent, Heard, Joined
-from engine.pool.messages import Computed, Ready, Setup, Work
-from engine.pool.processes import LocalProcesses
+from engine.monitor.events.pool import DeviceReady
+from engine.pool.actions import Check, Opening
+from engine.pool.codec import encode
+from engine.pool.job_queue import Job
+from engine.pool.messages import Computed, Setup, Work
+from engine.pool.pool import Pool
 from engine.pool.ray.launcher import Farm
 from engine.pool.result_check import draw_leaves, why_wrong
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
-from engine.txmgr.manager import Sender, SenderSettings
+from engine.txmgr.manager import Sender
+from engine.txmgr.signer import SenderSettings
 from kernels.devices import open_device
 from node_client.devnet import DevnetServer
 from node_client.keys import PrivateKey
@@ -43,63 +46,46 @@ FAR_HEIGHT = 10**6
 """Above every height that the devnet comes to: the sender finds these blocks neither old nor gone."""
 
 
-class Bench:
-    """Children behind one launcher, driven as the mining loop drives them."""
-
-    def __init__(self, devices, launcher, inbox):
-        self.inbox = inbox
-        self.launcher = launcher
-        self.children = Children(devices, launcher)
-
-    def wait_for(self, count):
-        """Until so many devices are ready."""
-        self.children.start()
-        ready = 0
-        while ready < count:
-            event = self.inbox.get(timeout=120)
-            ready += isinstance(event, Heard) and isinstance(event.message, Ready)
-            self.take(event)
-
-    def take(self, event):
-        if isinstance(event, Joined):
-            return self.children.add(event.device)
-        return self.children.handle(event) if isinstance(event, ChildEvent) else []
-
-    def run(self, tasks, at_once):
-        """Seconds until all are accepted, with at most so many handed in and not done."""
-        waiting, flying, accepted = list(tasks), 0, []
-        started = time.perf_counter()
-        while len(accepted) < len(tasks):
-            while waiting and flying < at_once:
-                task = waiting.pop().task
-                self.children.submit(Job(new_ticket(), task, OPENINGS))
-                flying += 1
-            done = [
-                report
-                for report in self.take(self.inbox.get(timeout=60))
-                if isinstance(report, Accepted)
-            ]
-            flying -= len(done)
-            accepted += done
-        return time.perf_counter() - started, accepted
+def run(pool, tasks, at_once):
+    """Seconds until all are accepted, with at most so many submitted and not done; the results."""
+    waiting, flying, accepted = list(tasks), set(), []
+    started = time.perf_counter()
+    while waiting or flying:
+        while waiting and len(flying) < at_once:
+            flying.add(pool.submit(waiting.pop().task, openings=OPENINGS))
+        done, flying = wait(flying, 60, FIRST_COMPLETED)
+        accepted += [future.result() for future in done]
+    return time.perf_counter() - started, accepted
 
 
 @contextmanager
+def ready_pool(devices, count, **more):
+    """A pool of which so many devices are ready."""
+    ready = threading.Semaphore(0)
+
+    def report(event):
+        if isinstance(event, DeviceReady):
+            ready.release()
+
+    with Pool(devices, report, **more) as pool:
+        for _ in range(count):
+            assert ready.acquire(timeout=120)
+        yield pool
+
+
 def local(threads):
-    inbox = queue.SimpleQueue()
-    bench = Bench(["cpu"], LocalProcesses(inbox, Setup(threads)), inbox)
-    bench.wait_for(1)
-    yield bench
-    bench.children.stop()
+    return ready_pool(["cpu"], 1, setup=Setup(threads))
 
 
-@contextmanager
 def farm(address, machines):
-    inbox = queue.SimpleQueue()
-    bench = Bench([], Farm(address, inbox), inbox)
-    bench.wait_for(machines)
-    yield bench
-    bench.children.stop()
+    return ready_pool([], machines, launch=partial(Farm, address))
+
+
+def gateway_of_this_process():
+    """The farm's: the oldest spawned child of this process."""
+    children = psutil.Process().children()
+    spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return min(spawned, key=psutil.Process.create_time)
 
 
 def some_tasks(count, address, size=SIZE):
@@ -117,22 +103,21 @@ def overhead(near, far, key, rounds):
     times = {"local child": [], "farm": []}
     for _ in range(rounds):
         for name, bench in (("local child", near), ("farm", far)):
-            times[name].append(1000 * bench.run(tasks, at_once=1)[0] / len(tasks))
+            times[name].append(1000 * run(bench, tasks, at_once=1)[0] / len(tasks))
     return {name: round(statistics.median(seen), 2) for name, seen in times.items()}
 
 
 def dispatch(bench, key, machines, count):
     """Tasks a second through all machines, and what each of them takes of the CPU, by process."""
     tasks = some_tasks(count, key.address)
-    bench.run(tasks[:100], at_once=2 * machines)
-    gateway = psutil.Process(bench.launcher.gateway_pid)
+    run(bench, tasks[:100], at_once=2 * machines)
+    gateway = gateway_of_this_process()
     before = {
-        "engine, its main thread": time.thread_time(),
         "engine, whole": time.process_time(),
         "gateway": sum(gateway.cpu_times()[:2]),
     }
-    seconds, _ = bench.run(tasks, at_once=4 * machines)
-    after = (time.thread_time(), time.process_time(), sum(gateway.cpu_times()[:2]))
+    seconds, _ = run(bench, tasks, at_once=4 * machines)
+    after = (time.process_time(), sum(gateway.cpu_times()[:2]))
     spent = {
         f"{name}, CPU ms a task": round(1000 * (now - then) / count, 2)
         for (name, then), now in zip(before.items(), after, strict=True)
@@ -200,16 +185,11 @@ def _compute(device, task):
     return Computed(1, commitment.root, proof, "cpu", 0.001)
 
 
-def idle(bench, machines, seconds):
+def idle(machines, seconds):
     """CPU of engine and gateway for each idle device, milliseconds a second; events are beats."""
-    gateway = psutil.Process(bench.launcher.gateway_pid)
+    gateway = gateway_of_this_process()
     before, mine = sum(gateway.cpu_times()[:2]), time.process_time()
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            bench.take(bench.inbox.get(timeout=0.1))
-        except queue.Empty:
-            continue
+    time.sleep(seconds)
     spent = sum(gateway.cpu_times()[:2]) - before
     own = time.process_time() - mine
     return {
@@ -221,19 +201,19 @@ def idle(bench, machines, seconds):
 def bytes_of_a_task(bench, key, size, count=64):
     """Bytes over the loopback interface for each task of this size, less what goes without any."""
     tasks = some_tasks(count, key.address, size)
-    bench.run(tasks, at_once=4)
+    run(bench, tasks, at_once=4)
     before = psutil.net_io_counters(pernic=True)["lo"].bytes_sent
-    seconds, accepted = bench.run(tasks, at_once=4)
+    seconds, accepted = run(bench, tasks, at_once=4)
     during = psutil.net_io_counters(pernic=True)["lo"].bytes_sent - before
     before = psutil.net_io_counters(pernic=True)["lo"].bytes_sent
     time.sleep(seconds)
     quiet = psutil.net_io_counters(pernic=True)["lo"].bytes_sent - before
     order = len(pickle.dumps(Work(1, tasks[0].task, OPENINGS)))
-    result = len(pickle.dumps(accepted[0].result))
+    result = len(encode(accepted[0]))
     return {
         "on the wire": round((during - quiet) / count),
         "order, pickled": order,
-        "result with its proof, pickled": result,
+        "result with its proof, as a frame": result,
     }
 
 
@@ -256,7 +236,7 @@ def main():
                 far, key, machines, arguments.tasks
             )
             found["bytes a task at n = 1024"] = bytes_of_a_task(far, key, 1024)
-            found["idle"] = idle(far, machines, arguments.seconds)
+            found["idle"] = idle(machines, arguments.seconds)
     found["one check, ms"] = {f"n = {size}": checking(key, size) for size in (16, 1024)}
     found["towards the chain, for a result"] = chain_side(key, 256)
     print(json.dumps(found, indent=2))

@@ -63,12 +63,13 @@ class Recorder:
 
 def mine(url, key, ledger, blocks, size, report):
     """Mine so many blocks with the device `reference`."""
-    from engine.node.node import MineRequest, mine_on
+    from engine.mining.config import MiningConfig
+    from engine.node.node import run_node
+    from engine.node.request import NodeRequest
 
-    request = MineRequest(
-        urls=[url], devices=("reference",), size=size, blocks=blocks, depth=1, ledger=ledger
-    )
-    mine_on(request, key, report)
+    mining = MiningConfig(size=size, blocks=blocks)
+    request = NodeRequest([url], mining, devices=("reference",), depth=1, ledger=ledger)
+    run_node(request, key, report)
 
 
 def record(blocks, size):

@@ -7,6 +7,7 @@ RIPEMD-160 comes from PyCryptodome: OpenSSL 3 has it only where the legacy provi
 """
 
 import hashlib
+from functools import lru_cache
 from gettext import gettext as _
 
 import bech32
@@ -51,6 +52,7 @@ def is_address(text: str, prefix: str = ACCOUNT_PREFIX) -> bool:
     return raw is not None and len(raw) == 20
 
 
+@lru_cache(maxsize=1024)  # one account is checked for every task of every block
 def check_address(text: str, prefix: str = ACCOUNT_PREFIX) -> str:
     """Give `text` back, or raise InvalidAddress with the reason in one sentence."""
     if not is_address(text, prefix):

@@ -23,7 +23,7 @@ from engine.txmgr.options import SendingOptions
 
 if TYPE_CHECKING:
     from engine.mining.config import Summary
-    from engine.mining.live import Live
+    from engine.node.request import LiveChange
 
 SANDBOX_FUNDS = "100"
 
@@ -47,11 +47,13 @@ def mine(
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.cli.config.reload import reread_on_hangup
+    from engine.mining.config import MiningConfig
     from engine.monitor.http.server import engine_servers, parse_address, read_token
     from engine.monitor.reporter import JsonReporter, PlainReporter
     from engine.monitor.state import Monitor
     from engine.monitor.terminal.live_view import LiveView, stdout_can_show
-    from engine.node.node import Attend, MineRequest, mine_on
+    from engine.node.node import Attend, run_node
+    from engine.node.request import NodeRequest
 
     pool.apply()
     task.check()
@@ -62,16 +64,14 @@ def mine(
     address = None if monitor.http is None else parse_address(monitor.http)
     token = None if monitor.http_token_file is None else read_token(monitor.http_token_file)
     jobs = validators.request()
-    request = MineRequest(
-        urls=[],
+    request = NodeRequest(
+        mining=MiningConfig(
+            task.size, task.iterations, task.openings, mining.task_count(), mining.blocks
+        ),
+        validators=jobs,
         devices=pool.device,
         threads=pool.threads,
-        size=task.size,
-        iterations=task.iterations,
-        openings=task.openings,
-        tasks_per_block=mining.task_count(),
         ray=mining.ray,
-        blocks=mining.blocks,
         depth=sending.depth,
         gas_price=sending.gas_price,
         max_gas_price=sending.max_gas_price,
@@ -101,28 +101,26 @@ def mine(
             request = replace(request, urls=[made.url], ledger=sending.ledger or made.ledger_path)
             if jobs is not None:
                 jobs = replace(jobs, ledger=made.ledger_path.with_name("jobs.sqlite"))
+                request = replace(request, validators=jobs)
         attending.append(reread_on_hangup(context, report, _live))
-        if jobs is not None:
-            from engine.node.beside import beside
-
-            attending.append(beside(jobs, secret, report))
         if live:  # nothing is asked from here on
             attending.append(stack.enter_context(LiveView(report)).attend)
-        summary = mine_on(request, secret, report, *attending)
+        summary = run_node(request, secret, report, *attending).mining
+    assert summary is not None
     if json:
         JsonReporter().print("summary", summary.to_json())
     else:
         _print(summary)
 
 
-def _live(groups: Groups) -> "Live":
+def _live(groups: Groups) -> "LiveChange":
     """Return what SIGHUP changes, of the settings as they are now. Raises BadInput."""
-    from engine.mining.live import Live
+    from engine.node.request import LiveChange
 
     task, mining, protection = groups["task"], groups["mining"], groups["protection"]
     task.check()
     looked_for = protection.protection()
-    return Live(
+    return LiveChange(
         tasks_per_block=mining.task_count(),
         openings=task.openings,
         pause_on_battery=looked_for.pause_on_battery,

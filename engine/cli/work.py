@@ -26,7 +26,8 @@ def work(
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.monitor.reporter import JsonReporter, PlainReporter, Reporter
-    from engine.node.alone import WorkRequest, work_on
+    from engine.node.node import run_node
+    from engine.node.request import NodeRequest
     from engine.runtime.errors import BadInput
 
     pool.apply()
@@ -38,7 +39,7 @@ def work(
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
     report: Reporter = JsonReporter() if json else PlainReporter()
-    request = WorkRequest(
+    request = NodeRequest(
         validators=jobs,
         urls=tuple(nodes.urls(context)),
         devices=pool.device,
@@ -49,7 +50,8 @@ def work(
         ledger=sending.ledger,
         limits=pool.limits(),
     )
-    summary = work_on(request, key.load(), report)
+    summary = run_node(request, key.load(), report).jobs
+    assert summary is not None
     if json:
         JsonReporter().print("work_summary", summary.to_json())
     else:

@@ -1,31 +1,38 @@
-"""A run of the mining loop, from outside: what it is asked for, and what it did."""
+"""A run of the mining loop, from outside: what it is asked for, what may change, and what it did."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.pool.limits import Limits
-from engine.protection.sensors import NO_WISHES, Protection
 from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
-from engine.txmgr.ledger import Progress
-from engine.txmgr.manager import SenderSettings
+from engine.txmgr.ledger_reader import Progress
+from kernels.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class MineSettings:
-    """What to mine and how. `blocks`: end after so many, None for ever."""
+class MiningConfig:
+    """What to mine. `blocks`: end after so many, None for ever.
 
-    chain_id: str
-    sending: SenderSettings
-    devices: tuple[str, ...] = ("auto",)
-    threads: int | None = None
+    `tasks_per_block` None: as many as the devices are seen to finish in the first half of a block.
+    """
+
     size: int = DEFAULT_SIZE
     iterations: int = DEFAULT_ITERATIONS
     openings: int = DEFAULT_OPENINGS
     tasks_per_block: int | None = 1
-    """None: as many as the devices are seen to finish in the first half of a block."""
     blocks: int | None = None
-    limits: Limits = field(default_factory=Limits)
-    protection: Protection = NO_WISHES
+
+    @property
+    def typical_task(self) -> Task:
+        """A task as large as every block's. Raises InvalidTask for a size out of range."""
+        return Task(bytes(31) + b"\1", self.size, self.iterations)
+
+
+@dataclass(frozen=True, slots=True)
+class MiningChange:
+    """What holds from the next block on, in a running loop."""
+
+    tasks_per_block: int | None
+    openings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,6 @@ class Summary:
         return sum(result.state == "final" for result in self.results)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary; proofs are left out, being in the blocks."""
+        """Return a plain dictionary; proofs are left out, being in the blocks."""
         results = [asdict(result) | {"proof": None} for result in self.results]
         return asdict(self) | {"results": results, "confirmed": self.confirmed}

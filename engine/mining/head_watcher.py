@@ -14,37 +14,31 @@ from gettext import gettext as _
 from typing import Any
 
 from engine.mining.grid import SPREAD, BlockGrid
+from engine.monitor.events.mining import NodeTrouble, NodeWell
 from engine.runtime.errors import Crashed
 from node_client.block import Block
 from node_client.errors import InvalidData, NodeError, NotFound
 from node_client.rpc import NodeClient
 
 _PAUSE_AFTER_TROUBLE = (0.25, 5.0)  # seconds: first and longest
+_LOOK_AGAIN = 0.1  # seconds: until a device is ready
 
 
 @dataclass(frozen=True, slots=True)
 class NewTip:
     """A block that was not the tip before. `seen_at` in Unix seconds."""
 
-    block: Block
+    height: int
     block_hash: str
     seen_at: float
+    block_time: float
+    """Seconds, as measured so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeTrouble:
-    """The node cannot be asked. Sent once when it begins."""
-
-    message: str
-    advice: str
+HeadEvent = NewTip | NodeTrouble | NodeWell
 
 
-@dataclass(frozen=True, slots=True)
-class NodeWell:
-    """The node answers again."""
-
-
-class Watcher(threading.Thread):
+class HeadWatcher(threading.Thread):
     """Start it; set `stopping` to end it. Trouble goes into the inbox, a crash as well."""
 
     def __init__(
@@ -54,9 +48,12 @@ class Watcher(threading.Thread):
         *,
         chain_id: str,
         block_time: float,
+        ready: threading.Event | None = None,
     ) -> None:
+        """Nothing is asked before `ready`: until a device takes work a block could only be skipped."""
         super().__init__(name="watcher", daemon=True)
         self.stopping = threading.Event()
+        self._ready = ready
         self._client = client
         self._inbox = inbox
         self._chain_id = chain_id
@@ -66,11 +63,6 @@ class Watcher(threading.Thread):
         self.turned_at = time.monotonic()
         """When the thread last began to look."""
 
-    @property
-    def block_time(self) -> float:
-        """Seconds a block, as measured so far."""
-        return self._grid.block_time
-
     def run(self) -> None:
         """Look, report, wait, until told to stop."""
         try:
@@ -79,6 +71,10 @@ class Watcher(threading.Thread):
             self._inbox.put(Crashed(self.name, error))
 
     def _watch(self) -> None:
+        while self._ready is not None and not self._ready.wait(_LOOK_AGAIN):
+            self.turned_at = time.monotonic()
+            if self.stopping.is_set():
+                return
         pause = 0.0
         while not self.stopping.wait(pause):
             self.turned_at = time.monotonic()
@@ -108,7 +104,7 @@ class Watcher(threading.Thread):
             self._measure(block)
         self._tip = tip
         self._grid.seen(status.height, now)
-        self._inbox.put(NewTip(block, status.last_hash, seen_at))
+        self._inbox.put(NewTip(status.height, status.last_hash, seen_at, self._grid.block_time))
 
     def _measure(self, tip: Block) -> None:
         earlier = max(1, tip.height - SPREAD)

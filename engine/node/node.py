@@ -1,158 +1,293 @@
-"""Prepares a mining run: asks the node who it is, checks what must be right, opens the ledger.
+"""The composition root: one pool, and the sources that hand it work.
 
-summary = mine_on(MineRequest(urls=["http://localhost:8000"]), key, PlainReporter())
+    summary = run_node(NodeRequest(urls=[url], mining=MiningConfig()), key, PlainReporter())
+
+    blocks       head watcher -> mining loop --+
+                                               +--> pool --> results --> ledger --> sender --> chain
+    validators   connections --> sessions -----+
+
+`mine` and `work` are this node with other sources. Jobs of validators come before blocks.
 """
 
+import queue
+import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from gettext import gettext as _
-from pathlib import Path
+from typing import Any
 
-from engine.mining.config import MineSettings, Summary
-from engine.mining.loop import Launch, Miner
-from engine.monitor.events.run import MiningStarted, Warned
+from engine.mining.config import MiningChange, Summary
+from engine.mining.head_watcher import HeadWatcher
+from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop
+from engine.monitor.events import AnyEvent
+from engine.monitor.events.pool import DeviceJoined, DeviceLeft
+from engine.monitor.events.run import MiningStarted, Pulse, Stopping, WorkStarted
 from engine.monitor.reporter import Reporter
-from engine.node.preflight import (
-    Chain,
-    check_balance,
-    check_clock,
-    check_disk,
-    check_gas_price,
-    demand,
-    look_at_chain,
-)
-from engine.pool.limits import Limits
+from engine.node.account import Account, open_account
+from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
+from engine.poc_worker.config import open_context
+from engine.poc_worker.context import WorkerContext
+from engine.poc_worker.submission import Submission
+from engine.poc_worker.worker import PocWorker
+from engine.pool.messages import Setup
+from engine.pool.pool import Launch, Pool
 from engine.pool.processes import LocalProcesses
-from engine.protection.sensors import NO_WISHES, Protection
-from engine.runtime.errors import BadInput, SetupError
-from engine.runtime.paths import ledger_path
+from engine.protection.controller import Controller
+from engine.protection.sensors import Sensors
+from engine.runtime.errors import BadInput, Crashed
 from engine.runtime.signals import stop_on_signals
 from engine.runtime.systemd import Manager
-from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
-from engine.txmgr.ledger import Ledger
-from engine.txmgr.manager import SenderSettings
 from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
-from node_client.rpc import NodeClient
 
-STALE_BLOCKS = 3
-"""Without a new block for so many block times, a node that is higher is looked for."""
+STUCK_SECONDS = 600.0
+"""Watcher and sender ask a node that does not answer for minutes, several of them in turn; a thread
+that is silent for longer than that hangs."""
+PULSE_SECONDS = 1.0
 
-Attend = Callable[[Miner], AbstractContextManager[object]]
-"""Makes what is open while the miner runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class MineRequest:
-    """What the operator asked for; None stands for the network's or this program's default."""
-
-    urls: list[str]
-    devices: tuple[str, ...] = ("auto",)
-    threads: int | None = None
-    size: int = DEFAULT_SIZE
-    iterations: int = DEFAULT_ITERATIONS
-    openings: int = DEFAULT_OPENINGS
-    tasks_per_block: int | None = 1
-    ray: str | None = None
-    """Address of a Ray cluster whose machines do the work."""
-    blocks: int | None = None
-    depth: int = 6
-    gas_price: int | None = None
-    max_gas_price: int | None = None
-    ledger: Path | None = None
-    protection: Protection = NO_WISHES
-    limits: Limits = field(default_factory=Limits)
+Attend = Callable[["Node"], AbstractContextManager[object]]
+"""Makes what is open while the node runs."""
 
 
-def mine_on(
-    request: MineRequest,
+def run_node(
+    request: NodeRequest,
     key: PrivateKey,
     report: Reporter,
     *attend: Attend,
     launch: Launch | None = None,
-) -> Summary:
-    """Check everything, then mine until done or stopped. Raises the wings' errors.
+) -> NodeSummary:
+    """Check everything, then run until done or stopped. Raises the wings' errors.
 
-    Each `attend` makes what is open while the miner runs: a door for `pause` and `resume`, say.
-    `launch` starts the children: another one only in tests of faults.
+    `report` is called from several threads. Each `attend` makes what is open while the node runs:
+    a server for `pause` and `resume`, say. `launch` starts the children: another one only in tests.
     """
-    if len(set(request.devices)) < len(request.devices):
-        raise SetupError(
-            _("a device is named twice: each gets one child"), advice=_("Name it once.")
-        )
-    client = NodeClient(request.urls)
-    chain = look_at_chain(client)
-    price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
-    path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
-    for check in (
-        check_gas_price(chain.network, price),
-        check_clock(chain),
-        check_balance(client, key.address, price),
-        check_disk(path.parent),
-    ):
-        if demand(check).state == "warn":
-            report(Warned(check.name, check.found, check.fix))
-    devices, usual = _devices(request)
-    settings = MineSettings(
-        chain_id=chain.chain_id,
-        sending=SenderSettings(chain.network, price, request.depth, request.max_gas_price),
-        devices=devices,
-        threads=request.threads,
-        size=request.size,
-        iterations=request.iterations,
-        openings=request.openings,
-        tasks_per_block=request.tasks_per_block,
-        blocks=request.blocks,
-        protection=request.protection,
-        limits=request.limits,
-    )
-    report(
-        MiningStarted(
-            address=key.address,
-            chain_id=chain.chain_id,
-            devices=", ".join(devices)
-            or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
-            node=request.urls[0],
-            network=chain.network.name,
-            height=chain.status.height,
-            block_time=chain.network.block_time,
-            size=request.size,
-            iterations=request.iterations,
-            ledger=str(path),
-        )
-    )
-    with Ledger.open(
-        path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
-    ) as ledger:
-        miner = Miner(
-            settings,
-            lambda: pinned_client(request.urls, chain),
-            key,
-            ledger,
-            report,
+    request.check()
+    with ExitStack() as stack:
+        node = Node(request, key, report, stack, launch)
+        for open_beside in attend:
+            stack.enter_context(open_beside(node))
+        stack.enter_context(stop_on_signals(node.stop, node.child_pids))
+        return node.run()
+
+
+class Node:
+    """A running engine; `pause`, `resume`, `stop` and `change` are for any thread."""
+
+    def __init__(
+        self,
+        request: NodeRequest,
+        key: PrivateKey,
+        report: Reporter,
+        stack: ExitStack,
+        launch: Launch | None = None,
+    ) -> None:
+        """Put the parts together; none of them runs yet. `stack` closes what is open already."""
+        self._request = request
+        self._key = key
+        self._report = report
+        self._inbox: Inbox = queue.SimpleQueue()
+        self._stopping = False
+        self._manager = Manager.from_environment()
+        self._pulse_at = 0.0
+        self._told_ready = False
+        self._account: Account | None = None
+        if request.uses_chain:
+            account = open_account(request, key, report, self._failed)
+            self._account = stack.enter_context(account)
+        self._devices, usual = _devices(request)
+        self.pool = Pool(
+            self._devices,
+            self._tell,
+            setup=Setup(request.threads, request.mining.typical_task if request.mining else None),
+            limits=request.limits,
             launch=launch or usual,
-            manager=Manager.from_environment(),
+            failed=self._failed,
         )
+        self.controller = Controller(
+            self._devices, self.pool, report, request.protection.thresholds
+        )
+        self._sensors = Sensors(
+            self._devices, request.protection, self.controller.see, self._failed
+        )
+        self._watcher: HeadWatcher | None = None
+        self._loop: MiningLoop | None = None
+
+    def run(self) -> NodeSummary:
+        """Run every source until done or stopped.
+
+        Raises NoDevice where every device is out of service, LedgerError where nothing can be
+        written down any more, and what a thread of this node ended of.
+        """
+        started = time.monotonic()
+        self._tell_start()
         with ExitStack() as stack:
-            for open_beside in attend:
-                stack.enter_context(open_beside(miner))
-            stack.enter_context(stop_on_signals(miner.stop, miner.child_pids))
-            return miner.run()
+            if self._account is not None:  # what an earlier run signed is sent from here on
+                self._account.sender.start()
+                stack.callback(self._account.sender.join, timeout=0.2)  # it may hang at the node
+                stack.callback(self._account.sender.stop)
+            self._sensors.start()
+            stack.callback(self._sensors.stop)
+            stack.enter_context(self.pool)
+            context = self._open_jobs(stack)
+            mined = self._run_sources(stack)
+            self._manager.stopping()
+            self._report(Stopping())
+            if context is None:
+                return NodeSummary(mined)
+            jobs = JobSummary(**context.ledger.counts(), seconds=time.monotonic() - started)
+            return NodeSummary(mined, jobs)
+
+    def stop(self) -> None:
+        """Ask for the end, which begins within a tick: also for a signal handler."""
+        self._stopping = True
+        if self._loop is not None:
+            self._loop.stop()
+
+    def pause(self) -> None:
+        """Assign no work to any device until `resume`."""
+        self.controller.ask(paused=True)
+
+    def resume(self) -> None:
+        """End what `pause` began."""
+        self.controller.ask(paused=False)
+
+    def change(self, live: LiveChange) -> None:
+        """Go on with these options in place of those."""
+        self._inbox.put(MiningChange(live.tasks_per_block, live.openings))
+        self._sensors.change(live.pause_on_battery, live.quiet_hours)
+
+    def child_pids(self) -> dict[str, int | None]:
+        """Return the process id of each device's child."""
+        return self.pool.child_pids()
+
+    def _run_sources(self, stack: ExitStack) -> Summary | None:
+        """Mine, or wait for the end while jobs are done in other threads."""
+        account, options = self._account, self._request.mining
+        if account is None or options is None:
+            self._wait()
+            return None
+        self._watcher = HeadWatcher(
+            account.connect(),
+            self._inbox,
+            chain_id=account.chain.chain_id,
+            block_time=account.chain.network.block_time,
+            ready=self.pool.ready,
+        )
+        self._loop = MiningLoop(
+            options,
+            self._key.address,
+            account.ledger,
+            self.pool,
+            self._inbox,
+            self._report,
+            account.sender.poke,
+            self._on_turn,
+        )
+        if self._stopping:
+            self._loop.stop()
+        self._watcher.start()
+        stack.callback(self._watcher.stopping.set)
+        return self._loop.run()
+
+    def _wait(self) -> None:
+        while not self._stopping:
+            try:
+                event = self._inbox.get(timeout=TICK_SECONDS)
+            except queue.Empty:
+                self._on_turn()
+            else:
+                if isinstance(event, Crashed):
+                    raise event.error
+
+    def _open_jobs(self, stack: ExitStack) -> WorkerContext | None:
+        """Connect to the validators, where some are asked for."""
+        request, account = self._request.validators, self._account
+        if request is None:
+            return None
+        context = stack.enter_context(
+            open_context(
+                request,
+                self._key,
+                executor=self.pool,
+                devices=self._devices,
+                report=self._report,
+                chain_id=None if account is None else account.chain.chain_id,
+            )
+        )
+        if request.submit_most:
+            assert account is not None
+            context.answered = Submission(
+                account.ledger, account.sender.poke, self._report, most_an_hour=request.submit_most
+            )
+        worker = PocWorker(request.validators, context, self._failed)
+        worker.start()
+        stack.callback(worker.stop)
+        return context
+
+    def _on_turn(self) -> None:
+        """Look after everything beside the loop, a few times a second."""
+        now = time.monotonic()
+        if now - self._pulse_at >= PULSE_SECONDS:
+            self._pulse_at = now
+            self._report(Pulse())
+        self.controller.check_silence()
+        if self.pool.ready.is_set() and not self._told_ready:
+            self._told_ready = True
+            self._manager.ready()
+        turned_at = [self.pool.turned_at]
+        if self._account is not None:
+            turned_at.append(self._account.sender.turned_at)
+        if self._watcher is not None:
+            turned_at.append(self._watcher.turned_at)
+        if now - min(turned_at) < STUCK_SECONDS:
+            self._manager.alive(self._status())
+
+    def _status(self) -> str:
+        states = self.pool.status.devices.items()
+        devices = ", ".join(f"{name} {device.state}" for name, device in states)
+        if self._loop is None:
+            return devices
+        return _("{seen} blocks seen; {devices}").format(seen=self._loop.seen, devices=devices)
+
+    def _tell(self, event: AnyEvent) -> None:
+        """Report what the pool reports; protection follows devices that come and go."""
+        self._report(event)
+        if isinstance(event, DeviceJoined | DeviceLeft):
+            self.controller.follow(event)
+
+    def _failed(self, error: Exception) -> None:
+        """End with this error, of a thread of this node: from that thread."""
+        self._inbox.put(Crashed(threading.current_thread().name, error))
+
+    def _tell_start(self) -> None:
+        request, account, devices = self._request, self._account, ", ".join(self._devices)
+        if request.validators is not None and request.mining is None:
+            names = ", ".join(request.validators.validators)
+            self._report(WorkStarted(names, self._key.address, devices))
+        if request.mining is None or account is None:
+            return
+        chain = account.chain
+        self._report(
+            MiningStarted(
+                address=self._key.address,
+                chain_id=chain.chain_id,
+                devices=devices
+                or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
+                node=request.urls[0],
+                network=chain.network.name,
+                height=chain.status.height,
+                block_time=chain.network.block_time,
+                size=request.mining.size,
+                iterations=request.mining.iterations,
+                ledger=str(account.path),
+            )
+        )
 
 
-def pinned_client(urls: list[str], chain: Chain) -> NodeClient:
-    """A client that takes no other chain for this one, and no node that fell behind."""
-    return NodeClient(
-        urls,
-        genesis=chain.pinned_genesis,
-        stale_after=STALE_BLOCKS * chain.network.block_time,
-    )
-
-
-def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:
-    """The devices known now, and what starts their children: processes here, or a farm."""
+def _devices(request: NodeRequest) -> tuple[tuple[str, ...], Launch]:
+    """Return the devices known now, and what starts their children: processes here, or a farm."""
     if request.ray is None:
         return chosen_devices(request.devices), LocalProcesses
     from engine.pool.ray.launcher import Farm  # Ray's machines: nobody else pays for it
@@ -164,4 +299,6 @@ def _devices(request: MineRequest) -> tuple[tuple[str, ...], Launch]:
                 "Use --device cuda or --device cpu for that kind alone, or leave it out for both."
             ),
         )
-    return (), partial(Farm, request.ray, wanted=request.devices[0])
+    wanted: Any = request.devices[0]
+    farm: Any = partial(Farm, request.ray, wanted=wanted)
+    return (), farm

@@ -1,7 +1,7 @@
 """A place to try it all: an embedded devnet, a fresh funded key, a ledger, gone when it is left.
 
 with Sandbox(block_time=1.0, cpc="100", report=report) as sandbox:
-    mine_on(MineRequest(urls=[sandbox.url], ledger=sandbox.ledger_path), sandbox.key, report)
+    run_node(NodeRequest(urls=[sandbox.url], ledger=sandbox.ledger_path, ...), sandbox.key, report)
 """
 
 import tempfile

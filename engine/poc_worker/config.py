@@ -11,7 +11,7 @@ from engine.jobs.kind import JobKind, JobLimits
 from engine.jobs.registry import load_kinds
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.urls import check_validator_url
-from engine.poc_worker.context import Executor, Workplace
+from engine.poc_worker.context import Executor, WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
 from engine.poc_worker.options import JOBS_PER_DEVICE
 from engine.runtime.errors import BadInput, SetupError
@@ -64,7 +64,7 @@ class ValidatorsRequest:
 
 
 @contextmanager
-def open_workplace(
+def open_context(
     request: ValidatorsRequest,
     key: PrivateKey,
     *,
@@ -72,11 +72,11 @@ def open_workplace(
     devices: tuple[str, ...],
     report: Reporter,
     chain_id: str | None = None,
-) -> Iterator[Workplace]:
+) -> Iterator[WorkerContext]:
     """Everything that the sessions share. Raises BadInput, DatabaseError."""
     path = request.ledger or state_directory() / f"jobs-{key.address}.sqlite"
     with open_job_ledger(path) as ledger:
-        yield Workplace(
+        yield WorkerContext(
             key=key,
             executor=executor,
             kinds=_kinds(request.kinds),

@@ -55,7 +55,7 @@ class _NoRedirects(connect):
         return exc
 
 
-class Link:
+class Connection:
     """Keeps `session` connected."""
 
     def __init__(

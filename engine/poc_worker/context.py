@@ -42,10 +42,10 @@ class Answered(Protocol):
         """`known.result` is there. May be called again for the same job."""
 
 
-class Room:
+class JobSlots:
     """How many jobs of one validator are at work, and how large they are.
 
-    Each has its own, so that none can take the others' place.
+    Each has its own, so that none can take the others' context.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -73,7 +73,7 @@ def _not_told(known: Known) -> None:  # noqa: ARG001
 
 
 @dataclass(slots=True)
-class Workplace:
+class WorkerContext:
     """See the module.
 
     `jobs`: at once, of each validator. `chain_id`: where it is known, no other one is signed.

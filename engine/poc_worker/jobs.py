@@ -13,7 +13,7 @@ from engine.poc_protocol.constants import OPEN_SECONDS, ErrorCode
 from engine.poc_worker.job_ledger import Offer, Result
 from engine.runtime.errors import EngineError, JobGivenUp
 
-SHELF_BYTES = 64 * 2**20
+ANSWERED_BYTES = 64 * 2**20
 """Payloads of answered jobs that are kept for openings, at most."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -47,11 +47,11 @@ class Assignment:
     answered_at: float = 0.0
 
 
-class Shelf:
+class AnsweredJobs:
     """Answered jobs, which may be opened for 60 s or until the verdict. The oldest fall off."""
 
     def __init__(self, dropped: Callable[[Assignment], None]) -> None:
-        """`dropped` is told of each that leaves the shelf."""
+        """`dropped` is told of each that is forgotten."""
         self._dropped = dropped
         self._lying: dict[str, Assignment] = {}
         self._bytes = 0
@@ -65,7 +65,7 @@ class Shelf:
         assignment.answered_at = time.monotonic()
         self._lying[job_id] = assignment
         self._bytes += assignment.size
-        while self._bytes > SHELF_BYTES:
+        while self._bytes > ANSWERED_BYTES:
             self.drop(next(iter(self._lying)))
         self.drop_old()
 

@@ -13,9 +13,9 @@ from engine.jobs.kind import JobRefused
 from engine.jobs.registry import parse_job
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import MAX_OPENS
-from engine.poc_worker.context import Workplace
-from engine.poc_worker.jobs import Assignment, Shelf, Spawn, wire_code
-from engine.poc_worker.replies import Voice, data_ref
+from engine.poc_worker.context import WorkerContext
+from engine.poc_worker.jobs import AnsweredJobs, Assignment, Spawn, wire_code
+from engine.poc_worker.replies import Replies, data_ref
 from engine.pool.messages import Done
 from engine.runtime.errors import JobGivenUp
 
@@ -23,81 +23,81 @@ OPENING_PRIORITY = 2
 """Before jobs, which come before blocks: an opening is of use for 60 s only."""
 
 
-class Aftermath:
+class Openings:
     """The answered jobs of one validator."""
 
-    def __init__(self, voice: Voice, place: Workplace, spawn: Spawn) -> None:
-        self._voice = voice
-        self._place = place
+    def __init__(self, replies: Replies, context: WorkerContext, spawn: Spawn) -> None:
+        self._replies = replies
+        self._context = context
         self._spawn = spawn
-        self._shelf = Shelf(self._let_go)
+        self._answered = AnsweredJobs(self._let_go)
 
     def begin(self, assignment: Assignment) -> None:
         """Keep the job open: its result is being sent."""
-        self._place.blobs.hold(_refs(assignment))
-        self._shelf.put(assignment)
+        self._context.blobs.hold(_refs(assignment))
+        self._answered.put(assignment)
 
     def end(self, job_id: str) -> None:
         """Forget the job: its verdict came."""
-        self._shelf.drop(job_id)
+        self._answered.drop(job_id)
 
     def tick(self) -> None:
         """Forget jobs whose time is over."""
-        self._shelf.drop_old()
+        self._answered.drop_old()
 
     def open(self, request: frames.Open) -> None:
         """Open leaves, or refuse with the reason."""
-        assignment = self._shelf.get(request.job_id)
+        assignment = self._answered.get(request.job_id)
         if assignment is None:
             message = _("this job has no result that can be opened now")
-            self._voice.refuse(request.job_id, "expired", message)
+            self._replies.refuse(request.job_id, "expired", message)
         elif assignment.opens == MAX_OPENS:
             message = _("it was opened four times already")
-            self._voice.refuse(request.job_id, "invalid_payload", message)
+            self._replies.refuse(request.job_id, "invalid_payload", message)
         else:
             assignment.opens += 1
             self._spawn(self._open(assignment, request.leaves))
 
     async def _open(self, assignment: Assignment, leaves: tuple[int, ...]) -> None:
-        place, offer, result = self._place, assignment.offer, assignment.result
-        connection = self._voice.connection
+        context, offer, result = self._context, assignment.offer, assignment.result
+        connection = self._replies.connection
         assert result is not None
         try:
             job = assignment.job = assignment.job or parse_job(
-                place.kinds, assignment.frame.payload, place.limits, place.blobs
+                context.kinds, assignment.frame.payload, context.limits, context.blobs
             )
             if max(leaves) >= job.leaf_count:
                 message = _("the result has {count} leaves").format(count=job.leaf_count)
-                self._voice.refuse(offer.job_id, "invalid_payload", message)
+                self._replies.refuse(offer.job_id, "invalid_payload", message)
                 return
-            future = place.executor.submit(
+            future = context.executor.submit(
                 job.opening(bytes.fromhex(result.result_hash), leaves),
                 name=_("opening {hex}").format(hex=offer.payload_digest.hex()),
                 priority=OPENING_PRIORITY,
             )
             done = await asyncio.wrap_future(future)
         except (JobRefused, JobGivenUp, BlobError) as error:
-            self._voice.refuse(offer.job_id, wire_code(error), str(error))
+            self._replies.refuse(offer.job_id, wire_code(error), str(error))
             return
         assert isinstance(done, Done)
-        if connection == self._voice.connection and self._voice.greeted:
+        if connection == self._replies.connection and self._replies.greeted:
             siblings = (done.outcome.data or b"").hex()
-            self._voice.say(
+            self._replies.say(
                 frames.OpenedLeaves(job_id=offer.job_id, leaves=leaves, siblings=siblings)
             )
 
     def give_data(self, request: frames.BlobRequest) -> None:
         """Send a part of the result's data, or that it is not available."""
-        if not self._voice.greeted:
+        if not self._replies.greeted:
             return
-        assignment = self._shelf.get(request.job_id)
+        assignment = self._answered.get(request.job_id)
         result = None if assignment is None else assignment.result
         ref = None if result is None else data_ref(result)
         named = ref if ref is not None and ref.sha256 == request.sha256 else None
-        self._voice.say(answer(self._place.blobs, request, named))
+        self._replies.say(answer(self._context.blobs, request, named))
 
     def _let_go(self, assignment: Assignment) -> None:
-        self._place.blobs.release(_refs(assignment))
+        self._context.blobs.release(_refs(assignment))
 
 
 def _refs(assignment: Assignment) -> tuple[BlobRef, ...]:

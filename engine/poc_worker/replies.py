@@ -1,8 +1,8 @@
 """What the worker says to one validator, and whether it may.
 
-    voice.connected(say)        # a connection stands; `say` sends a frame over it
-    voice.answer(challenge)     # who we are
-    voice.result(offer, result)
+    replies.connected(say)        # a connection stands; `say` sends a frame over it
+    replies.answer(challenge)     # who we are
+    replies.result(offer, result)
 
 Before a hello on this connection only results are said: a validator that knows no more than the
 guide's two messages never sees a third. Everything else is for the log.
@@ -27,7 +27,7 @@ from engine.poc_protocol.decoder import Refusal
 from engine.poc_protocol.digests import hello_digest, result_digest
 from engine.poc_protocol.frames import one_line
 from engine.poc_protocol.rate_limit import TokenBucket
-from engine.poc_worker.context import Workplace
+from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import Offer, Result
 
 MAX_HELLOS = 4
@@ -36,14 +36,14 @@ MAX_HELLOS = 4
 Say = Callable[[frames.Frame], None]
 
 
-class Voice:
+class Replies:
     """See the module. For one event loop."""
 
-    def __init__(self, url: str, place: Workplace) -> None:
+    def __init__(self, url: str, context: WorkerContext) -> None:
         self.url = url
         self.connection = 0
         """The number of the connection that stands, or stood last."""
-        self._place = place
+        self._context = context
         self._say: Say | None = None
         self._nonce: str | None = None
         self._hellos = 0
@@ -73,11 +73,11 @@ class Voice:
 
     def answer(self, challenge: frames.Challenge) -> None:
         """Say hello, unless the validator is of another network, or asks without end."""
-        place = self._place
+        context = self._context
         if challenge.protocol != PROTOCOL:
             self.tell(ValidatorRefused(self.url, _("it speaks another version of the protocol")))
             return
-        if place.chain_id is not None and challenge.chain_id != place.chain_id:
+        if context.chain_id is not None and challenge.chain_id != context.chain_id:
             reason = _("it belongs to the chain {chain_id}").format(chain_id=challenge.chain_id)
             self.tell(ValidatorRefused(self.url, reason))
             return
@@ -85,14 +85,14 @@ class Voice:
             return
         self._hellos += 1
         self._nonce = challenge.nonce
-        key = place.key
+        key = context.key
         digest = hello_digest(challenge.nonce, challenge.chain_id, self.url, key.address)
         self.say(
             frames.Hello(
                 worker_address=key.address,
                 pub_key=key.public_key,
                 signature=key.sign_digest(digest),
-                capabilities=place.capabilities(),
+                capabilities=context.capabilities(),
                 version=__version__,
             )
         )
@@ -102,7 +102,7 @@ class Voice:
         """Say a result: signed, and with its data, after a hello."""
         frame = frames.JobResult(
             job_id=offer.job_id,
-            worker_address=self._place.key.address,
+            worker_address=self._context.key.address,
             result_hash=result.result_hash,
             proof=result.proof,
         )
@@ -116,7 +116,7 @@ class Voice:
                 result_hash=frame.result_hash,
                 proof=frame.proof,
             )
-            signature = self._place.key.sign_digest(digest)
+            signature = self._context.key.sign_digest(digest)
             frame = frame.model_copy(update={"signature": signature, "data": self._data(result)})
         self.say(frame)
 
@@ -125,7 +125,7 @@ class Voice:
         message = one_line(message)
         self.tell(JobDeclined(self.url, job_id, code, message))
         if self.greeted:
-            address = self._place.key.address
+            address = self._context.key.address
             self.say(
                 frames.JobError(job_id=job_id, worker_address=address, code=code, message=message)
             )
@@ -147,7 +147,7 @@ class Voice:
     def tell(self, event: PocEvent) -> None:
         """Report it, at a rate that no validator can raise."""
         if not self._log_rate.take():
-            self._place.report(event)
+            self._context.report(event)
 
     def _data(self, result: Result) -> frames.ResultData | None:
         ref = data_ref(result)
@@ -156,7 +156,7 @@ class Voice:
         inline = None
         if ref.size <= INLINE_BYTES:
             try:
-                raw = self._place.blobs.read(ref, 0, ref.size)
+                raw = self._context.blobs.read(ref, 0, ref.size)
             except MissingBlob:
                 return None  # the result stands without it
             inline = base64.b64encode(raw).decode("ascii")

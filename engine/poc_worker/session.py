@@ -32,11 +32,11 @@ from engine.poc_protocol.constants import ErrorCode
 from engine.poc_protocol.decoder import Refusal
 from engine.poc_protocol.digests import payload_digest
 from engine.poc_protocol.frames import one_line
-from engine.poc_worker.context import Room, Workplace
+from engine.poc_worker.context import JobSlots, WorkerContext
 from engine.poc_worker.job_ledger import Known, Offer, Result
 from engine.poc_worker.jobs import Assignment, Spawn, wire_code
-from engine.poc_worker.openings import Aftermath
-from engine.poc_worker.replies import Say, Voice, data_ref
+from engine.poc_worker.openings import Openings
+from engine.poc_worker.replies import Replies, Say, data_ref
 from engine.pool.messages import Done
 from engine.runtime.errors import BadInput, DatabaseError, JobGivenUp
 
@@ -44,44 +44,44 @@ from engine.runtime.errors import BadInput, DatabaseError, JobGivenUp
 class Session:
     """See the module. For one event loop."""
 
-    def __init__(self, url: str, place: Workplace, spawn: Spawn) -> None:
-        self.voice = Voice(url, place)
+    def __init__(self, url: str, context: WorkerContext, spawn: Spawn) -> None:
+        self.replies = Replies(url, context)
         self._url = url
-        self._place = place
+        self._context = context
         self._spawn = spawn
-        self.room = Room(place.jobs)
+        self.room = JobSlots(context.jobs)
         self._at_work: dict[str, Assignment] = {}
-        self._aftermath = Aftermath(self.voice, place, spawn)
-        self._fetcher = BlobFetcher(place.blobs, self.voice.say)
+        self._openings = Openings(self.replies, context, spawn)
+        self._fetcher = BlobFetcher(context.blobs, self.replies.say)
 
     def connected(self, say: Say) -> None:
         """A new connection stands."""
-        self.voice.connected(say)
+        self.replies.connected(say)
 
     def lost(self) -> None:
         """It is gone."""
-        self.voice.lost()
+        self.replies.lost()
         self._fetcher.lost()
 
     def tick(self) -> None:
         """Time passed: call this now and then."""
-        self._aftermath.tick()
+        self._openings.tick()
 
     def take(self, read: frames.Frame | Refusal, size: int) -> None:
         """A frame of `size` bytes came. Raises DatabaseError."""
         match read:
             case Refusal():
-                self.voice.refuse_frame(read)
+                self.replies.refuse_frame(read)
             case frames.Challenge():
-                self.voice.answer(read)
+                self.replies.answer(read)
             case frames.JobRequest():
                 self._on_job(read, size)
             case frames.Cancel():
                 self._on_cancel(read)
             case frames.Open():
-                self._aftermath.open(read)
+                self._openings.open(read)
             case frames.BlobRequest():
-                self._aftermath.give_data(read)
+                self._openings.give_data(read)
             case frames.BlobChunk():
                 self._fetcher.take(read)
             case frames.Verdict():
@@ -96,23 +96,23 @@ class Session:
             one_line(kind, 64) if isinstance(kind, str) else "",
             payload_digest(frame.payload),
         )
-        known = self._place.ledger.find(self._url, frame.job_id)
+        known = self._context.ledger.find(self._url, frame.job_id)
         current = self._at_work.get(frame.job_id)
         before = current.offer if current is not None else known.offer if known else offer
         if before != offer:
             message = _("another job came under this id before")
-            self.voice.refuse(frame.job_id, "invalid_payload", message)
+            self.replies.refuse(frame.job_id, "invalid_payload", message)
         elif current is not None:
-            current.connection = self.voice.connection
-        elif self.room.enter(size, silent=not self.voice.greeted):
+            current.connection = self.replies.connection
+        elif self.room.enter(size, silent=not self.replies.greeted):
             result = known.result if known is not None else None
-            assignment = Assignment(frame, offer, size, self.voice.connection, result)
+            assignment = Assignment(frame, offer, size, self.replies.connection, result)
             self._at_work[frame.job_id] = assignment
             assignment.task = self._spawn(self._work(assignment))
             assignment.task.add_done_callback(partial(self._leave, assignment))
         else:
             message = _("as many jobs as this worker takes are at work")
-            self.voice.refuse(frame.job_id, "busy", message)
+            self.replies.refuse(frame.job_id, "busy", message)
 
     async def _work(self, assignment: Assignment) -> None:
         """To the end, whatever the end is."""
@@ -131,7 +131,7 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - a plug-in's slip must not end the others' work
             detail = one_line(f"{type(error).__name__}: {error}")
-            self.voice.tell(ValidatorBug(self._url, detail))
+            self.replies.tell(ValidatorBug(self._url, detail))
             self._fail(assignment, "failed", _("this worker has a bug"))
         else:
             self._answer(assignment, result)
@@ -144,21 +144,21 @@ class Session:
 
     async def _result(self, assignment: Assignment) -> Result:
         """From the ledger, where all of it is there still; else from a device, and written down."""
-        place, payload, known = self._place, assignment.frame.payload, assignment.result
-        assignment.refs = refs = needed_blobs(place.kinds, payload, place.limits)
-        if known is not None and ((ref := data_ref(known)) is None or place.blobs.has(ref)):
+        context, payload, known = self._context, assignment.frame.payload, assignment.result
+        assignment.refs = refs = needed_blobs(context.kinds, payload, context.limits)
+        if known is not None and ((ref := data_ref(known)) is None or context.blobs.has(ref)):
             return known
-        if not self.voice.greeted and not all(place.blobs.has(ref) for ref in refs):
+        if not self.replies.greeted and not all(context.blobs.has(ref) for ref in refs):
             raise Unsupported(_("it names data, which only a validator that challenges can send"))
-        with place.blobs.holding(refs):
+        with context.blobs.holding(refs):
             for ref in refs:
                 await self._fetcher.fetch(assignment.offer.job_id, ref)
-            job = parse_job(place.kinds, payload, place.limits, place.blobs)
+            job = parse_job(context.kinds, payload, context.limits, context.blobs)
             assignment.job = job
-            place.ledger.record_taken(assignment.offer)
+            context.ledger.record_taken(assignment.offer)
             kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
-            self.voice.tell(JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
-            future = place.executor.submit(job, name=f"{kind} {digest}")
+            self.replies.tell(JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
+            future = context.executor.submit(job, name=f"{kind} {digest}")
             done = await asyncio.wrap_future(future)
         assert isinstance(done, Done)
         data = done.outcome.data if job.returns_data else None
@@ -171,20 +171,20 @@ class Session:
             device=done.device,
             seconds=done.seconds,
         )
-        place.ledger.record_result(self._url, assignment.offer.job_id, result)
+        context.ledger.record_result(self._url, assignment.offer.job_id, result)
         return result
 
     def _store(self, data: bytes) -> BlobRef:
         try:
-            return self._place.blobs.put(data)
+            return self._context.blobs.put(data)
         except BadInput as error:  # the disk is full: this job fails, others may not
             raise BlobError(str(error), advice=error.advice) from error
 
     def _answer(self, assignment: Assignment, result: Result) -> None:
-        voice, offer = self.voice, assignment.offer
+        replies, offer = self.replies, assignment.offer
         assignment.result = result
-        asked_here = voice.is_connected and assignment.connection == voice.connection
-        voice.tell(
+        asked_here = replies.is_connected and assignment.connection == replies.connection
+        replies.tell(
             JobDone(
                 self._url,
                 offer.job_id,
@@ -195,17 +195,17 @@ class Session:
             )
         )
         if asked_here:
-            if voice.greeted:
-                self._aftermath.begin(assignment)
-            voice.result(offer, result)
-        if asked_here and not voice.greeted:  # no verdict will come
-            self._place.answered(Known(offer, result, None))
+            if replies.greeted:
+                self._openings.begin(assignment)
+            replies.result(offer, result)
+        if asked_here and not replies.greeted:  # no verdict will come
+            self._context.answered(Known(offer, result, None))
 
     def _fail(self, assignment: Assignment, code: ErrorCode, message: str) -> None:
         job_id = assignment.offer.job_id
-        self._place.ledger.record_error(self._url, job_id, code, message)
-        if assignment.connection == self.voice.connection:
-            self.voice.refuse(job_id, code, message)
+        self._context.ledger.record_error(self._url, job_id, code, message)
+        if assignment.connection == self.replies.connection:
+            self.replies.refuse(job_id, code, message)
 
     def _on_cancel(self, cancel: frames.Cancel) -> None:
         assignment = self._at_work.pop(cancel.job_id, None)
@@ -215,16 +215,16 @@ class Session:
             self._fail(assignment, "cancelled", _("the validator cancelled it"))
 
     def _on_verdict(self, verdict: frames.Verdict) -> None:
-        self._aftermath.end(verdict.job_id)
-        ledger = self._place.ledger
+        self._openings.end(verdict.job_id)
+        ledger = self._context.ledger
         known = ledger.find(self._url, verdict.job_id)
         if known is None or known.result is None or known.accepted is not None:
             return  # none of ours, or the last word on it was said
         reason = one_line(verdict.reason)
         if verdict.accepted:
-            self._place.answered(known)  # first: after a crash the verdict is not asked for again
+            self._context.answered(known)  # first: after a crash the verdict is not asked for again
         ledger.record_verdict(self._url, verdict.job_id, accepted=verdict.accepted, reason=reason)
         if verdict.accepted:
-            self.voice.tell(ResultAccepted(self._url, verdict.job_id, reason))
+            self.replies.tell(ResultAccepted(self._url, verdict.job_id, reason))
         else:
-            self.voice.tell(ResultRejected(self._url, verdict.job_id, reason))
+            self.replies.tell(ResultRejected(self._url, verdict.job_id, reason))

@@ -22,7 +22,7 @@ DERIVED = 5
 
 
 class Submission:
-    """`Workplace.answered` of a worker that submits. From any thread."""
+    """`WorkerContext.answered` of a worker that submits. From any thread."""
 
     def __init__(
         self, ledger: Ledger, poke: Callable[[], None], report: Reporter, *, most_an_hour: int

@@ -1,10 +1,10 @@
 """The thread that works for validators: a link and a session for each, in one event loop.
 
-    worker = PocWorker(urls, place, report)
+    worker = PocWorker(urls, context, report)
     worker.start()
     worker.stop()
 
-The computing is done elsewhere: `place.executor` hands it to the supervised children.
+The computing is done elsewhere: `context.executor` hands it to the supervised children.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from engine.poc_worker.connection import Link, Patience
-from engine.poc_worker.context import Workplace
+from engine.poc_worker.connection import Connection, Patience
+from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.session import Session
 
 TICK_SECONDS = 5.0
@@ -25,13 +25,13 @@ class PocWorker(threading.Thread):
     def __init__(
         self,
         urls: Iterable[str],
-        place: Workplace,
+        context: WorkerContext,
         failed: Callable[[Exception], None],
         patience: Patience | None = None,
     ) -> None:
         super().__init__(name="poc", daemon=True)
         self._urls = tuple(urls)
-        self._place = place
+        self._context = context
         self._failed = failed
         self._patience = patience
         self._loop = asyncio.new_event_loop()
@@ -63,9 +63,11 @@ class PocWorker(threading.Thread):
     async def _work(self) -> None:
         self._main = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
-            sessions = [Session(url, self._place, group.create_task) for url in self._urls]
+            sessions = [Session(url, self._context, group.create_task) for url in self._urls]
             for url, session in zip(self._urls, sessions, strict=True):
-                group.create_task(Link(url, session, self._place.report, self._patience).run())
+                group.create_task(
+                    Connection(url, session, self._context.report, self._patience).run()
+                )
             while not self._stopping:
                 await asyncio.sleep(TICK_SECONDS)
                 for session in sessions:

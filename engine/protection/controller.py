@@ -1,128 +1,106 @@
-"""Carries the policy out: pauses and resumes children, tells the operator, once for each change."""
+"""Carries the pause policy out on the pool, and reports each change once.
 
+controller = Controller(["cuda:0"], pool, report, thresholds)
+controller.see(observation)     # from the sensors' thread
+controller.ask(paused=True)     # the operator, from any thread
+"""
+
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
 from gettext import gettext as _
 
 from engine.monitor.events import protection as events
-from engine.monitor.events.pool import DeviceState
-from engine.monitor.events.run import Pulse, Warned
+from engine.monitor.events.pool import DeviceJoined, DeviceLeft
+from engine.monitor.events.run import Warned
 from engine.monitor.reporter import Reporter
-from engine.pool.children import Children, Report
-from engine.pool.launcher import DevicesEvent, Joined, Left
-from engine.protection.policy import Pausing, Thresholds
-from engine.protection.readings import Surroundings
+from engine.pool.pool import Pool
+from engine.protection.policy import PausePolicy, Thresholds
+from engine.protection.readings import Observation
 
-PULSE_SECONDS = 1.0
 SILENCE_SECONDS = 30.0
 """Longer than this no sensor takes, unless its driver hangs."""
+_ASLEEP_SECONDS = 1.0
+"""Of a longer pause between two looks at the clock so much counts: the machine slept."""
 
 
-@dataclass(frozen=True, slots=True)
-class PauseAsked:
-    """The operator wants every device paused, or the end of that."""
-
-    paused: bool
-
-
-class Keeper:
-    """Call it from the thread that owns the children."""
+class Controller:
+    """Pauses, resumes and withdraws devices. Every method is for any thread."""
 
     def __init__(
-        self,
-        devices: Sequence[str],
-        children: Children,
-        report: Reporter,
-        thresholds: Thresholds | None,
+        self, devices: Iterable[str], pool: Pool, report: Reporter, thresholds: Thresholds | None
     ) -> None:
         """Raises BadInput for thresholds that would flap."""
-        self._children = children
+        self._pool = pool
         self._report = report
-        self._pausing = Pausing(devices, thresholds)
-        self._told: dict[str, tuple[str, ...]] = {}
-        self._states: dict[str, tuple[str, str]] = {}
-        self._last_tick = self._pulse_at = time.monotonic()
+        self._applied: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
+        self._policy = PausePolicy(tuple(self._applied), thresholds)
+        self._lock = threading.Lock()
+        self._looked_at = time.monotonic()
         self._silence = 0.0
 
-    def handle(self, event: PauseAsked | Surroundings) -> list[Report]:
-        """Take a word of the operator, or what was read; gives what became of the children."""
-        reports: list[Report] = []
-        match event:
-            case PauseAsked():
-                self._pausing.ask(paused=event.paused)
-                self._report(events.PauseAsked(event.paused))
-            case Surroundings():
-                self._silence = 0.0
-                reports = self._look_at(event)
-                self._pausing.see(event)
-        return reports + self._carry_out()
+    def ask(self, *, paused: bool) -> None:
+        """Pause every device at the operator's word, or end that."""
+        with self._lock:
+            self._policy.ask(paused=paused)
+            self._report(events.PauseAsked(paused))
+            self._apply()
 
-    def follow(self, event: DevicesEvent) -> list[Report]:
-        """A device came, and what holds for every device holds for it; or one is gone."""
-        match event:
-            case Joined(device=device):
-                self._told.setdefault(device, ())
-            case Left(device=device):
-                self._told.pop(device, None)
-        return self._carry_out()
+    def see(self, observation: Observation) -> None:
+        """Take what the sensors say."""
+        with self._lock:
+            self._silence = 0.0
+            for device, reading in observation.readings.items():
+                self._report(events.DeviceReading(device, **asdict(reading)))
+            for fault in observation.faults:
+                if fault.fatal:
+                    self._pool.withdraw(fault.device, fault.message)
+                else:
+                    self._report(events.GpuFault(fault.device, fault.message))
+            self._policy.see(observation)
+            self._apply()
 
-    def tick(self) -> None:
-        """Tell what changed at the devices, and once a second that the loop is alive."""
-        now = time.monotonic()
-        for device, state in self._children.states().items():
-            if self._states.get(device) != state:
-                self._states[device] = state
-                self._report(DeviceState(device, *state))
-        if now - self._pulse_at >= PULSE_SECONDS:
-            self._pulse_at = now
-            self._report(Pulse())
-        heard = self._silence <= SILENCE_SECONDS
-        self._silence += min(PULSE_SECONDS, now - self._last_tick)  # not while the machine slept
-        self._last_tick = now
-        if heard and self._silence > SILENCE_SECONDS:
-            self._report(_silent())
-
-    def reason(self) -> str:
-        """Why blocks are skipped while every device is paused."""
-        reasons = dict.fromkeys(reason for told in self._told.values() for reason in told)
-        return _("paused: {names}").format(names=", ".join(reasons))
-
-    def _look_at(self, around: Surroundings) -> list[Report]:
-        reports: list[Report] = []
-        for device, reading in around.readings.items():
-            self._report(events.DeviceReading(device, **asdict(reading)))
-        for fault in around.faults:
-            if fault.fatal:
-                reports += self._children.withdraw(fault.device, fault.message)
+    def follow(self, event: DeviceJoined | DeviceLeft) -> None:
+        """Apply to a device that joined what holds for every device; forget one that left."""
+        with self._lock:
+            if isinstance(event, DeviceJoined):
+                self._applied.setdefault(event.device, ())
             else:
-                self._report(events.GpuFault(fault.device, fault.message))
-        return reports
+                self._applied.pop(event.device, None)
+            self._apply()
 
-    def _carry_out(self) -> list[Report]:
-        reports: list[Report] = []
+    def check_silence(self) -> None:
+        """Warn once where nothing was read for long; call it at least once a second."""
+        with self._lock:
+            now = time.monotonic()
+            heard = self._silence <= SILENCE_SECONDS
+            self._silence += min(_ASLEEP_SECONDS, now - self._looked_at)
+            self._looked_at = now
+            if heard and self._silence > SILENCE_SECONDS:
+                self._report(
+                    Warned(
+                        _("sensors"),
+                        _("no sensor was read for {n:.0f} s").format(n=SILENCE_SECONDS),
+                        _("A driver that hangs does that: see dmesg and nvidia-smi."),
+                    )
+                )
+
+    def _apply(self) -> None:
         changed: dict[tuple[str, ...], list[str]] = {}
-        for device in self._children.states():  # some may have come since the start
-            reasons = self._pausing.reasons(device)
-            if reasons == self._told.get(device, ()):
+        for device, applied in self._applied.items():
+            reasons = self._policy.reasons(device)
+            if reasons == applied:
                 continue
-            self._told[device] = reasons
+            self._applied[device] = reasons
             changed.setdefault(reasons, []).append(device)
             if reasons:
-                self._children.pause(device)
+                self._pool.pause(device, ", ".join(reasons))
             else:
-                reports += self._children.resume(device)
+                self._pool.resume(device)
         for reasons, devices in changed.items():
+            names = ", ".join(devices)
             if reasons:
-                self._report(events.DevicesPaused(", ".join(devices), ", ".join(reasons)))
+                self._report(events.DevicesPaused(names, ", ".join(reasons)))
             else:
-                self._report(events.DevicesResumed(", ".join(devices)))
-        return reports
-
-
-def _silent() -> Warned:
-    return Warned(
-        _("sensors"),
-        _("nothing was read of the GPUs for {n:.0f} s").format(n=SILENCE_SECONDS),
-        _("A driver that hangs does that: see dmesg and nvidia-smi."),
-    )
+                self._report(events.DevicesResumed(names))

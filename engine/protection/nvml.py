@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import pynvml
 
-from engine.protection.readings import Fault, Reading
+from engine.protection.readings import DriverFault, Reading
 from engine.protection.xid import needs_reset
 from engine.runtime.closing import Closing
 from kernels.cards import number_cards, visible_cards
@@ -68,9 +68,9 @@ class Cards(Closing):
             device: _read(self._names[device], handle) for device, handle in self._handles.items()
         }
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[DriverFault]:
         """What the driver told of since the last call, and errors that it counted since."""
-        faults: list[Fault] = []
+        faults: list[DriverFault] = []
         while self._events is not None:
             try:
                 event = pynvml.nvmlEventSetWait_v2(self._events, 0)
@@ -97,7 +97,7 @@ class Cards(Closing):
                 registered = True
         return events if registered else None
 
-    def _fault_of(self, event: Any) -> list[Fault]:
+    def _fault_of(self, event: Any) -> list[DriverFault]:
         uuid = _ask(pynvml.nvmlDeviceGetUUID, event.device)
         for device, handle in self._handles.items():
             if uuid is not None and _ask(pynvml.nvmlDeviceGetUUID, handle) != uuid:
@@ -106,28 +106,30 @@ class Cards(Closing):
                 continue  # a card fallen off the bus cannot say which it is; its child will
             if event.eventType == pynvml.nvmlEventTypeXidCriticalError:
                 return [xid_fault(device, event.eventData)]
-            return [Fault(device, _("a double bit ECC error in its memory"), fatal=True)]
+            return [DriverFault(device, _("a double bit ECC error in its memory"), fatal=True)]
         return []
 
-    def _count_ecc(self) -> list[Fault]:
+    def _count_ecc(self) -> list[DriverFault]:
         faults = []
         for device, handle in self._handles.items():
             before, now = self._ecc[device], _uncorrected(handle)
             if before is not None and now is not None and now > before:
                 message = _("uncorrected ECC errors in its memory: {count}")
-                faults.append(Fault(device, message.format(count=now - before), fatal=True))
+                faults.append(DriverFault(device, message.format(count=now - before), fatal=True))
             if now is not None:
                 self._ecc[device] = now
         return faults
 
 
-def xid_fault(device: str, number: int) -> Fault:
+def xid_fault(device: str, number: int) -> DriverFault:
     """What an Xid means for its device."""
     wrong = needs_reset(number)
     if wrong is None:
-        return Fault(device, _("the driver told of Xid {number}").format(number=number), False)
+        return DriverFault(
+            device, _("the driver told of Xid {number}").format(number=number), False
+        )
     message = _("Xid {number}: {wrong}; the card needs a reset")
-    return Fault(device, message.format(number=number, wrong=wrong), True)
+    return DriverFault(device, message.format(number=number, wrong=wrong), True)
 
 
 def _handle_of(index: int) -> Any:

@@ -1,7 +1,7 @@
 """When to pause which device: a pure state machine over what was asked for and what was read.
 
-    pausing = Pausing(["cuda:0"])
-    pausing.see(Surroundings(readings={"cuda:0": Reading(temperature=91.0)}))
+    pausing = PausePolicy(["cuda:0"])
+    pausing.see(Observation(readings={"cuda:0": Reading(temperature=91.0)}))
     pausing.reasons("cuda:0")  # ("91 °C, and the limit is 88 °C",)
 
 A device is paused while there is any reason. The operator's word, the battery and quiet hours hold
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.protection.hysteresis import Hysteresis
-from engine.protection.readings import Surroundings
+from engine.protection.readings import Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ CARD_THRESHOLDS = Thresholds()
 """Below what cards slow down at by themselves (87 to 93 °C), above what they reach in health."""
 
 
-class Pausing:
+class PausePolicy:
     """Keeps every reason to pause, by device."""
 
     def __init__(self, devices: Sequence[str], thresholds: Thresholds | None = None) -> None:
@@ -49,7 +49,7 @@ class Pausing:
         """The operator asked for a pause, or for its end."""
         self._note("asked", _("asked for") if paused else None)
 
-    def see(self, around: Surroundings) -> None:
+    def see(self, around: Observation) -> None:
         """Take what was read."""
         self._note("battery", _("on battery") if around.on_battery else None)
         self._note("quiet", _("quiet hours") if around.quiet else None)

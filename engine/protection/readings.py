@@ -1,4 +1,4 @@
-"""What is read of the machine around the devices: cards, battery, the time of day. Plain values."""
+"""What sensors say of GPUs, CPU, battery and the time of day: plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A card's driver told of an error. `fatal`: the card must get no more work."""
+class DriverFault:
+    """A GPU's driver reported an error. `fatal`: the GPU must get no more work."""
 
     device: str
     message: str
@@ -34,10 +34,10 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """One look at everything."""
+class Observation:
+    """Everything that the sensors say at one moment."""
 
     readings: Mapping[str, Reading] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[DriverFault, ...] = ()
     on_battery: bool = False
     quiet: bool = False

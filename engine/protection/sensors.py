@@ -1,9 +1,8 @@
-"""Looks around once a second, in a thread of its own, and puts what it sees into the inbox.
+"""Reads every sensor once a second, in a thread of its own, and hands the observation on.
 
-Cards are read through NVML, CPU and battery through psutil. What a machine lacks is silent.
+GPUs are read through NVML, CPU and battery through psutil. What a machine lacks is left out.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,7 @@ import psutil
 from engine.protection.nvml import Cards
 from engine.protection.policy import Thresholds
 from engine.protection.quiet_hours import QuietHours
-from engine.protection.readings import Fault, Reading, Surroundings
-from engine.runtime.errors import Crashed
+from engine.protection.readings import DriverFault, Observation, Reading
 
 LOOK_SECONDS = 1.0
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
@@ -38,21 +36,23 @@ class Protection:
 NO_WISHES = Protection()
 
 
-class Lookout(threading.Thread):
-    """Start it; `stop` it. A crash goes into the inbox."""
+class Sensors(threading.Thread):
+    """Start it; `stop` it. `see` and `failed` are called from this thread."""
 
     def __init__(
         self,
         devices: Sequence[str],
-        inbox: "queue.SimpleQueue[Any]",
         protection: Protection,
+        see: Callable[[Observation], None],
+        failed: Callable[[Exception], None],
         *,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        super().__init__(name="lookout", daemon=True)
+        super().__init__(name="sensors", daemon=True)
         self._stopping = threading.Event()
         self._devices = devices
-        self._inbox = inbox
+        self._see = see
+        self._failed = failed
         self._protection = protection
         self._now = now
 
@@ -71,16 +71,16 @@ class Lookout(threading.Thread):
         try:
             with Cards.open(self._devices) as cards:
                 while not self._stopping.is_set():
-                    self._inbox.put(self.look(cards))
+                    self._see(self.look(cards))
                     self._stopping.wait(self._protection.look_seconds)
         except Exception as error:  # noqa: BLE001 - goes on in the main thread
-            self._inbox.put(Crashed(self.name, error))
+            self._failed(error)
 
-    def look(self, cards: Cards) -> Surroundings:
+    def look(self, cards: Cards) -> Observation:
         """Look once."""
-        faults: list[Fault] = cards.faults()
+        faults: list[DriverFault] = cards.faults()
         hours = self._protection.quiet_hours
-        return Surroundings(
+        return Observation(
             readings=cards.read() | self._read_cpu(),
             faults=tuple(faults),
             on_battery=self._protection.pause_on_battery and runs_on_battery(),

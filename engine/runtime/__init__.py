@@ -12,4 +12,5 @@ Read them in this order:
     i18n.py         languages
     packages.py     other projects' packages under our import names
     child_entry.py  what a child process does first: it asks to die with its parent
+    safe_path.py    no process that is started here imports from the working directory
 """

@@ -1,15 +1,18 @@
-"""A reporter that remembers, and mining in a thread while the test makes trouble."""
+"""A reporter that remembers, and a node in a thread while the test makes trouble."""
 
 import contextlib
+import queue
 import threading
 import time
 
-from engine.node.node import mine_on
+from engine.node.node import run_node
 from engine.runtime.errors import EngineError
+
+PATIENCE = 90.0
 
 
 class Log:
-    """Events in order; `error` is what the mining ended with."""
+    """Events in order; `error` is what the node ended with, `summary` what it did."""
 
     def __init__(self):
         self.events = []
@@ -22,38 +25,35 @@ class Log:
     def all(self, name):
         return [fields for event, fields in self.events if event == name]
 
-    def wait(self, name, count=1, seconds=20.0):
+    def wait(self, name, count=1, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
         while len(self.all(name)) < count:
             assert self.error is None, self.error
-            assert time.monotonic() < deadline, self.events
+            assert time.monotonic() < deadline, self.events[-20:]
             time.sleep(0.01)
 
-    def mining(self, ask, key, attend=contextlib.nullcontext):
-        """Until the body has ended and the miner with it: the body calls `stop`."""
-        return self._beside(lambda: mine_on(ask, key, self, attend))
-
     @contextlib.contextmanager
-    def running(self, miner):
-        """A miner that is stopped when the body has ended."""
-        with self._beside(miner.run):
-            try:
-                yield
-            finally:
-                miner.stop()
+    def mining(self, request, key, **options):
+        """A node that runs while the body does, and is stopped at its end. Gives the node."""
+        nodes = queue.SimpleQueue()
 
-    @contextlib.contextmanager
-    def _beside(self, work):
+        @contextlib.contextmanager
+        def attend(node):
+            nodes.put(node)
+            yield
+
         def run():
             try:
-                self.summary = work()
+                self.summary = run_node(request, key, self, attend, **options)
             except EngineError as error:
                 self.error = error
 
         thread = threading.Thread(target=run)
         thread.start()
+        node = nodes.get(timeout=PATIENCE)
         try:
-            yield
+            yield node
         finally:
-            thread.join(timeout=60)
-            assert not thread.is_alive(), self.events
+            node.stop()
+            thread.join(timeout=PATIENCE)
+            assert not thread.is_alive(), self.events[-20:]

@@ -1,6 +1,6 @@
 """SIGHUP: read the configuration again and change what a running engine can change.
 
-    mine_on(request, key, report, reread_on_hangup(context, report, live_of))
+    run_node(request, key, report, reread_on_hangup(context, report, live_of))
 
 SIGHUP from a terminal that was closed means an orderly end.
 """
@@ -27,11 +27,10 @@ from engine.runtime.errors import BadInput
 from engine.runtime.settings import declared
 
 if TYPE_CHECKING:
-    from engine.mining.live import Live
-    from engine.mining.loop import Miner
-    from engine.node.node import Attend
+    from engine.node.node import Attend, Node
+    from engine.node.request import LiveChange
 
-type LiveOf = Callable[[Groups], "Live"]
+type LiveOf = Callable[[Groups], "LiveChange"]
 
 
 def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) -> "Attend":
@@ -42,7 +41,7 @@ def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) 
     """
 
     @contextmanager
-    def attend(miner: "Miner") -> Iterator[None]:
+    def attend(node: "Node") -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -52,9 +51,9 @@ def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) 
         def listen() -> None:
             while hangups.get():
                 if terminal and not os.isatty(0):
-                    miner.stop()
+                    node.stop()
                 else:
-                    reread(context, report, lambda groups: miner.change(live_of(groups)))
+                    reread(context, report, lambda groups: node.change(live_of(groups)))
 
         thread = threading.Thread(target=listen, name="reread", daemon=True)
         thread.start()

@@ -1,7 +1,7 @@
 """Where a running engine answers HTTP: on the user's own socket and, if asked for, on a port.
 
     with engine_servers(monitor, ("127.0.0.1", 9180), token) as attend:
-        mine_on(request, key, monitor, attend)
+        run_node(request, key, monitor, attend)
 
 The socket lies beside the ledgers, in a directory that only this user can enter: whoever can read
 the keys can control the engine, and nobody else. Each server is a thread of the parent.

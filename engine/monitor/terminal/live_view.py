@@ -1,7 +1,7 @@
 """Shows the engine's state on a terminal while it is open, and restores the terminal.
 
     with LiveView(monitor) as view:
-        mine_on(request, key, monitor, view.attend)
+        run_node(request, key, monitor, view.attend)
 
 It uses the alternate screen, as an editor does: the former content is back afterwards, however the run
 ends, except by kill -9 (`reset` repairs that). Ctrl-Z works, too, and so do the keys p and q while

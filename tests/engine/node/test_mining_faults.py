@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from engine.node.node import MineRequest, mine_on
+from engine.mining.config import MiningConfig
+from engine.node.node import run_node
+from engine.node.request import NodeRequest
 from engine.runtime.errors import EngineError, NoDevice, SetupError
 from engine.tasks.verification import verify_block
 from node_client.ambiguity import sign_safely
@@ -34,8 +36,8 @@ class Log:
         self.events = []
         self.box = {} if box is None else box
 
-    def __call__(self, event, **fields):
-        self.events.append((event, fields))
+    def __call__(self, event):
+        self.events.append((event.event, event.fields()))
 
     def all(self, name):
         return [fields for event, fields in self.events if event == name]
@@ -53,12 +55,17 @@ def mining(devnet, tmp_path, **request):
     """Mine in a thread while the body makes trouble; afterwards everything must have ended well."""
     box = {}
     log = Log(box)
-    request = {"size": 64, "depth": 3, "devices": ("cpu",), "threads": 1} | request
-    ask = MineRequest(urls=[devnet.url], ledger=tmp_path / "ledger.sqlite", **request)
+    request = {"depth": 3, "devices": ("cpu",), "threads": 1} | request
+    ask = NodeRequest(
+        urls=[devnet.url],
+        mining=MiningConfig(size=64, blocks=request.pop("blocks", None)),
+        ledger=tmp_path / "ledger.sqlite",
+        **request,
+    )
 
     def run():
         try:
-            box["summary"] = mine_on(ask, KEY, log)
+            box["summary"] = run_node(ask, KEY, log).mining
         except EngineError as error:
             box["error"] = error
 
@@ -190,9 +197,9 @@ def test_a_restart_sends_the_same_bytes_again(devnet, tmp_path):
 
 def test_an_account_without_coins_is_told_what_to_do(devnet, tmp_path):
     poor = PrivateKey.generate()
-    ask = MineRequest(urls=[devnet.url], ledger=tmp_path / "ledger.sqlite", devices=("cpu",))
+    ask = NodeRequest([devnet.url], MiningConfig(), ledger=tmp_path / "ledger.sqlite")
     with pytest.raises(SetupError, match="insufficient balance") as caught:
-        mine_on(ask, poor, Log())
+        run_node(ask, poor, Log())
     assert f"cpc-engine tx send {poor.address} 10 --from faucet" in caught.value.advice
 
 
@@ -204,4 +211,6 @@ def test_no_device_in_service_ends_the_run(devnet, tmp_path):
 
 def test_no_node_at_the_start(tmp_path):
     with pytest.raises(NodeUnreachable):
-        mine_on(MineRequest(urls=["http://127.0.0.1:9"], ledger=tmp_path / "l"), KEY, Log())
+        run_node(
+            NodeRequest(["http://127.0.0.1:9"], MiningConfig(), ledger=tmp_path / "l"), KEY, Log()
+        )

@@ -1,15 +1,17 @@
 """Pauses: the policy by itself, then real mining that is paused and goes on."""
 
 import contextlib
+import sqlite3
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.node.node import MineRequest
+from engine.mining.config import MiningConfig
+from engine.node.request import NodeRequest
 from engine.protection.hysteresis import Hysteresis
-from engine.protection.policy import Pausing, Thresholds
-from engine.protection.readings import Reading, Surroundings
+from engine.protection.policy import PausePolicy, Thresholds
+from engine.protection.readings import Observation, Reading
 from engine.protection.sensors import Protection
 from engine.runtime.errors import BadInput
 from engine.txmgr.ledger import Ledger
@@ -48,71 +50,66 @@ def test_thresholds_that_would_flap_are_refused(below):
 
 
 def test_heat_pauses_one_device_and_the_rest_all():
-    pausing = Pausing(["cuda:0", "cuda:1"], Thresholds(80, 70))
-    pausing.see(Surroundings(readings={"cuda:0": Reading(temperature=84.0), "cuda:1": Reading()}))
+    pausing = PausePolicy(["cuda:0", "cuda:1"], Thresholds(80, 70))
+    pausing.see(Observation(readings={"cuda:0": Reading(temperature=84.0), "cuda:1": Reading()}))
     assert pausing.reasons("cuda:0") == ("84 °C, and the limit is 80 °C",)
     assert pausing.reasons("cuda:1") == ()
     pausing.ask(paused=True)
-    pausing.see(Surroundings(on_battery=True, quiet=True))  # no reading: as hot as it was
+    pausing.see(Observation(on_battery=True, quiet=True))  # no reading: as hot as it was
     assert pausing.reasons("cuda:1") == ("asked for", "on battery", "quiet hours")
     assert len(pausing.reasons("cuda:0")) == 4
     pausing.ask(paused=False)
-    pausing.see(Surroundings(readings={"cuda:0": Reading(temperature=69.0)}))
+    pausing.see(Observation(readings={"cuda:0": Reading(temperature=69.0)}))
     assert pausing.reasons("cuda:0") == pausing.reasons("cuda:1") == ()
+
+
+def hot(temperature):
+    return Observation(readings={"cpu": Reading(temperature=temperature)})
 
 
 def test_what_comes_while_paused_is_skipped_and_nothing_is_lost(tmp_path):
     """Paused by the operator, resumed; paused by heat that wavers, resumed. Children stay."""
-    log, miners = Log(), []
+    log = Log()
     path = tmp_path / "ledger.sqlite"
 
-    def hot(temperature):
-        reading = Surroundings(readings={"cpu": Reading(temperature=temperature)})
-        miners[0]._inbox.put(reading)
-
-    @contextlib.contextmanager
-    def attend(miner):
-        miners.append(miner)
-        yield
-
     with DevnetServer(block_time=0.25, balances={KEY.address: UNITS_PER_CPC}) as devnet:
-        ask = MineRequest(
+        ask = NodeRequest(
             urls=[devnet.url],
+            mining=MiningConfig(size=64),
             ledger=path,
-            size=64,
             depth=2,
             devices=("cpu",),
             threads=1,
             protection=Protection(Thresholds(88, 75)),
         )
-        with log.mining(ask, KEY, attend), contextlib.ExitStack() as ending:
-            ending.callback(lambda: miners[0].stop())
+        with log.mining(ask, KEY) as node:
             log.wait("confirmed")
-            pids = miners[0].child_pids()
-            miners[0].pause()
+            pids = node.child_pids()
+            node.pause()
             log.wait("paused")
             skipped = len(log.all("skipped"))
             log.wait("skipped", skipped + 2)
             computed = len(log.all("computed"))
             log.wait("skipped", skipped + 3)
             assert len(log.all("computed")) == computed
-            miners[0].resume()
+            node.resume()
             log.wait("computed", computed + 1)
             for temperature in (91.0, 87.0, 76.0, 92.0, 89.0):
-                hot(temperature)
+                node.controller.see(hot(temperature))
             log.wait("paused", 2)
             log.wait("skipped", skipped + 5)
-            hot(74.0)
+            node.controller.see(hot(74.0))
             log.wait("resumed", 2)
             log.wait("confirmed", len(log.all("confirmed")) + 2)
-            assert miners[0].child_pids() == pids
+            assert node.child_pids() == pids
         assert log.error is None
         genesis = devnet.chain.block(0).hash()
         chain_id = devnet.chain.chain_id
     assert len(log.all("paused")) == len(log.all("resumed")) == 2
-    with Ledger.open(path, chain_id=chain_id, genesis=genesis, address=KEY.address) as ledger:
-        reasons = {row["skipped"] for row in ledger._read("SELECT skipped FROM blocks")} - {None}
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        reasons = {reason for (reason,) in database.execute("SELECT skipped FROM blocks")}
         assert "paused: asked for" in reasons
         assert "paused: 91 °C, and the limit is 88 °C" in reasons
+    with Ledger.open(path, chain_id=chain_id, genesis=genesis, address=KEY.address) as ledger:
         assert len(ledger.unanswered_blocks()) <= 1  # the one at work when it was stopped
         assert ledger.totals().final == len(log.all("confirmed"))

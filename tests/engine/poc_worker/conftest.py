@@ -15,7 +15,7 @@ from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
 from engine.poc_protocol import frames
 from engine.poc_worker.connection import Patience
-from engine.poc_worker.context import Workplace
+from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
 from engine.poc_worker.worker import PocWorker
 from engine.pool.messages import Done
@@ -124,8 +124,8 @@ def key():
 class Running:
     """A worker, what it told, and what it works with."""
 
-    def __init__(self, worker, place, told, failures):
-        self.worker, self.place, self.told, self.failures = worker, place, told, failures
+    def __init__(self, worker, context, told, failures):
+        self.worker, self.context, self.told, self.failures = worker, context, told, failures
 
     def events(self, name):
         return [fields for event, fields in self.told if event == name]
@@ -141,7 +141,7 @@ def start(tmp_path, executor, key):
         directory = tmp_path / str(len(stop)) if settings.pop("fresh", False) else tmp_path
         resources = ExitStack()
         ledger = resources.enter_context(open_job_ledger(directory / "jobs.sqlite"))
-        place = Workplace(
+        context = WorkerContext(
             key=key,
             executor=settings.pop("executor", executor),
             kinds=load_kinds(),
@@ -152,14 +152,14 @@ def start(tmp_path, executor, key):
             devices=("reference",),
             **settings,
         )
-        worker = PocWorker(urls, place, failures.append, patience)
+        worker = PocWorker(urls, context, failures.append, patience)
         worker.start()
 
         def end():
             worker.stop()
             resources.close()
 
-        running = Running(worker, place, told, failures)
+        running = Running(worker, context, told, failures)
         running.stop = end
         stop.append(running)
         return running

@@ -11,7 +11,7 @@ from engine.jobs.blobs import BlobCache
 from engine.jobs.registry import load_kinds
 from engine.poc_protocol import frames
 from engine.poc_protocol.decoder import Refusal
-from engine.poc_worker.context import Workplace
+from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
 from engine.poc_worker.session import Session
 from node_client.keys import PrivateKey
@@ -80,7 +80,7 @@ async def live_through(came):
         tempfile.TemporaryDirectory() as name,
         open_job_ledger(Path(name) / "jobs.sqlite") as ledger,
     ):
-        place = Workplace(
+        context = WorkerContext(
             key=PrivateKey((7).to_bytes(32)),
             executor=executor,
             kinds=load_kinds(),
@@ -95,7 +95,7 @@ async def live_through(came):
             tasks.append(asyncio.create_task(coroutine))
             return tasks[-1]
 
-        session = Session("ws://localhost/worker", place, spawn)
+        session = Session("ws://localhost/worker", context, spawn)
         witness = Witness(session)
         session.connected(witness.hear)
         for event in came:
@@ -128,9 +128,9 @@ class Witness:
         self._results = {}
 
     def hear(self, frame):
-        if not self._session.voice.greeted:
+        if not self._session.replies.greeted:
             assert type(frame) is frames.JobResult
             assert frame.signature is None
         if isinstance(frame, frames.JobResult):
-            assert (frame.signature is not None) == self._session.voice.greeted
+            assert (frame.signature is not None) == self._session.replies.greeted
             assert self._results.setdefault(frame.job_id, frame.result_hash) == frame.result_hash

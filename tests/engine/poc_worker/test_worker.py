@@ -61,7 +61,7 @@ def test_a_validator_of_twenty_lines_that_knows_the_guides_two_messages_only(sta
     running = start(f"ws://127.0.0.1:{started.result()}/worker")
     thread.join(20)
     assert {answer["job_id"] for answer in seen} == set(jobs)
-    assert {answer["worker_address"] for answer in seen} == {running.place.key.address}
+    assert {answer["worker_address"] for answer in seen} == {running.context.key.address}
     for answer in seen:
         n = int(answer["job_id"].partition("-")[2])
         seed = hashlib.sha256(bytes([n]) * 20).digest()
@@ -248,9 +248,9 @@ def test_a_verdict_is_written_down_once(start, validator):
     send(connection, frames.Verdict(job_id="job-1", accepted=False, reason="\x1b[2J wrong"))
     send(connection, frames.Verdict(job_id="job-1", accepted=True))
     wait_until(lambda: running.events("result_rejected"))
-    known = running.place.ledger.find(validator.url, "job-1")
+    known = running.context.ledger.find(validator.url, "job-1")
     assert known.accepted is False
-    assert running.place.ledger.counts() == {
+    assert running.context.ledger.counts() == {
         "taken": 1,
         "computed": 1,
         "accepted": 0,

@@ -1,29 +1,26 @@
-"""The keeper tells each change once, shows life, and says when the sensors fall silent."""
+"""The controller reports each change once, and says when the sensors fall silent."""
 
 import pytest
 
+from engine.monitor.events.pool import DeviceJoined, DeviceLeft
 from engine.protection import controller as module
-from engine.protection.controller import Keeper, PauseAsked
+from engine.protection.controller import Controller
 from engine.protection.policy import Thresholds
-from engine.protection.readings import Reading, Surroundings
+from engine.protection.readings import Observation, Reading
 from tests.engine.logs import Log
 
 
 class Devices:
-    """Children that only remember what was asked of them."""
+    """A pool that only remembers what was asked of it."""
 
     def __init__(self):
-        self.paused = set()
+        self.paused = {}
 
-    def states(self):
-        return {"cuda:0": ("idle", ""), "cuda:1": ("idle", "")}
-
-    def pause(self, device):
-        self.paused.add(device)
+    def pause(self, device, reason):
+        self.paused[device] = reason
 
     def resume(self, device):
-        self.paused.discard(device)
-        return []
+        del self.paused[device]
 
 
 @pytest.fixture
@@ -34,47 +31,45 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def kept(clock):
+def controlled(clock):
     log, devices = Log(), Devices()
-    return Keeper(("cuda:0", "cuda:1"), devices, log, Thresholds(80, 70)), devices, log
+    return Controller(("cuda:0", "cuda:1"), devices, log, Thresholds(80, 70)), devices, log
 
 
-def test_changes_are_told_once(kept):
-    keeper, devices, log = kept
+def test_changes_are_told_once(controlled):
+    controller, devices, log = controlled
     for _ in range(3):
-        keeper.tick()
-        keeper.handle(PauseAsked(paused=True))
-    assert devices.paused == {"cuda:0", "cuda:1"}
+        controller.ask(paused=True)
+    assert devices.paused == {"cuda:0": "asked for", "cuda:1": "asked for"}
     assert log.all("paused") == [{"devices": "cuda:0, cuda:1", "reason": "asked for"}]
-    assert len(log.all("device")) == 2
-    hot = Surroundings(readings={"cuda:1": Reading(temperature=81.0)})
-    keeper.handle(hot)
-    keeper.handle(PauseAsked(paused=False))
-    assert devices.paused == {"cuda:1"}
+    controller.see(Observation(readings={"cuda:1": Reading(temperature=81.0)}))
+    controller.ask(paused=False)
+    assert devices.paused == {"cuda:1": "81 °C, and the limit is 80 °C"}
     assert log.all("resumed") == [{"devices": "cuda:0"}]
-    assert keeper.reason() == "paused: 81 °C, and the limit is 80 °C"
 
 
-def test_life_is_shown_once_a_second(kept, clock):
-    keeper, _, log = kept
-    for _ in range(50):
-        clock[0] += 0.25
-        keeper.tick()
-    assert len(log.all("pulse")) == 12
+def test_a_device_that_joins_is_paused_as_the_others_are(controlled):
+    controller, devices, _ = controlled
+    controller.ask(paused=True)
+    controller.follow(DeviceJoined("rig/cpu"))
+    assert devices.paused["rig/cpu"] == "asked for"
+    controller.follow(DeviceLeft("rig/cpu", "its machine left"))
+    controller.ask(paused=False)
+    assert devices.paused == {"rig/cpu": "asked for"}  # gone: nobody asks anything of it
 
 
-def test_silent_sensors_are_told_of_once_each_time(kept, clock):
-    keeper, _, log = kept
+def test_silent_sensors_are_told_of_once_each_time(controlled, clock):
+    controller, _, log = controlled
     for _ in range(2):
         for _ in range(200):
             clock[0] += 0.25
-            keeper.tick()
-        keeper.handle(Surroundings())
+            controller.check_silence()
+        controller.see(Observation())
     assert [told["name"] for told in log.all("warning")] == ["sensors", "sensors"]
 
 
-def test_a_machine_that_slept_heard_nothing_meanwhile(kept, clock):
-    keeper, _, log = kept
+def test_a_machine_that_slept_heard_nothing_meanwhile(controlled, clock):
+    controller, _, log = controlled
     clock[0] += 3600
-    keeper.tick()
+    controller.check_silence()
     assert not log.all("warning")

@@ -5,19 +5,17 @@ its temperature follows from whether the engine has paused it.
 """
 
 import contextlib
+import sqlite3
 from functools import partial
 
-from engine.mining.config import MineSettings
-from engine.mining.loop import Miner
+from engine.mining.config import MiningConfig
+from engine.node.request import NodeRequest
 from engine.pool.processes import LocalProcesses
 from engine.protection.policy import Thresholds
 from engine.protection.sensors import Protection
-from engine.txmgr.ledger import Ledger
-from engine.txmgr.manager import SenderSettings
 from node_client.devnet import DevnetServer
 from node_client.keys import PrivateKey
-from node_client.networks import NETWORKS, UNITS_PER_CPC
-from node_client.rpc import NodeClient
+from node_client.networks import UNITS_PER_CPC
 from tests.engine.logs import Log
 from tests.engine.pool.villains import cpu_in_disguise
 from tests.engine.protection.fake_nvml import Machine
@@ -64,37 +62,33 @@ class FanlessCard:
 
 @contextlib.contextmanager
 def mining(log, directory, devices, protection):
-    """A miner whose cards are CPUs, on a devnet; gives its ledger."""
+    """A node whose cards are CPUs, on a devnet; gives its ledger's path."""
     with DevnetServer(block_time=0.25, balances={KEY.address: UNITS_PER_CPC}) as devnet:
-        settings = MineSettings(
-            chain_id=devnet.chain.chain_id,
-            sending=SenderSettings(NETWORKS["devnet"], 1000, depth=2),
+        path = directory / "ledger.sqlite"
+        request = NodeRequest(
+            urls=[devnet.url],
+            mining=MiningConfig(size=64),
             devices=devices,
             threads=1,
-            size=64,
+            depth=2,
+            ledger=path,
             protection=protection,
         )
-        with Ledger.open(
-            directory / "ledger.sqlite",
-            chain_id=settings.chain_id,
-            genesis=devnet.chain.block(0).hash(),
-            address=KEY.address,
-        ) as ledger:
-            launch = partial(LocalProcesses, entry=cpu_in_disguise)
-            connect = partial(NodeClient, [devnet.url])
-            with log.running(Miner(settings, connect, KEY, ledger, log, launch=launch)):
-                yield ledger
+        launch = partial(LocalProcesses, entry=cpu_in_disguise)
+        with log.mining(request, KEY, launch=launch):
+            yield path
 
 
 def test_a_fanless_card_pauses_and_resumes_without_flapping(tmp_path, monkeypatch):
     log = Log()
     machine = Machine(monkeypatch)
     card = machine.cards[0].temperature = FanlessCard(log)
-    with mining(log, tmp_path, ("cuda:0",), Protection(THRESHOLDS, look_seconds=0.05)) as ledger:
+    with mining(log, tmp_path, ("cuda:0",), Protection(THRESHOLDS, look_seconds=0.05)) as path:
         log.wait("resumed", 3)
         log.wait("computed", 4)
         card.over = True
-        reasons = {row["skipped"] for row in ledger._read("SELECT skipped FROM blocks")}
+    with contextlib.closing(sqlite3.connect(path)) as ledger:
+        reasons = {reason for (reason,) in ledger.execute("SELECT skipped FROM blocks")}
     story = [event for event, _ in log.events if event in ("paused", "resumed")]
     assert story[:6] == ["paused", "resumed"] * 3
     # A full way down and up again lies between two pauses: 10 degrees each, less what wavers.

@@ -4,7 +4,7 @@ import pynvml
 import pytest
 
 from engine.protection.nvml import Cards
-from engine.protection.readings import Fault, Reading
+from engine.protection.readings import DriverFault, Reading
 from tests.engine.protection.fake_nvml import Machine
 
 
@@ -95,7 +95,7 @@ def test_xids_and_ecc_errors_become_faults_of_their_card(monkeypatch):
         ]
         assert faults[0].message == "the driver told of Xid 13"
         assert "fallen off the bus" in faults[1].message
-        assert faults[3] == Fault("cuda:0", "uncorrected ECC errors in its memory: 2", True)
+        assert faults[3] == DriverFault("cuda:0", "uncorrected ECC errors in its memory: 2", True)
         assert cards.faults() == []  # each is told once
 
 

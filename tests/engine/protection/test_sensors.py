@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.protection.nvml import Cards
 from engine.protection.quiet_hours import QuietHours
 from engine.protection.readings import Reading
-from engine.protection.sensors import Lookout, Protection
-from engine.runtime.errors import BadInput, Crashed
+from engine.protection.sensors import Protection, Sensors
+from engine.runtime.errors import BadInput
 from tests.engine.protection.fake_nvml import Machine
 
 NIGHT = QuietHours.parse("22:00-07:00")
@@ -61,9 +61,7 @@ def test_the_night_when_clocks_are_set(monkeypatch):
 
 
 def look(protection, now=None):
-    inbox = queue.SimpleQueue()
-    lookout = Lookout(("cpu",), inbox, protection, now=now or datetime.now)
-    return lookout.look(Cards({}))
+    return Sensors(("cpu",), protection, print, print, now=now or datetime.now).look(Cards({}))
 
 
 @pytest.mark.parametrize(
@@ -91,29 +89,29 @@ def test_the_cpu_is_read_and_quiet_hours_seen():
 def test_the_thread_looks_until_it_is_stopped(monkeypatch):
     machine = Machine(monkeypatch)
     inbox = queue.SimpleQueue()
-    lookout = Lookout(("cuda:0",), inbox, Protection(look_seconds=0.01))
-    lookout.start()
+    sensors = Sensors(("cuda:0",), Protection(look_seconds=0.01), inbox.put, inbox.put)
+    sensors.start()
     assert inbox.get(timeout=10).readings["cuda:0"].temperature == 60.0
     machine.xid(machine.cards[0], 79)
     deadline = time.monotonic() + 10
     while not (faults := inbox.get(timeout=10).faults):
         assert time.monotonic() < deadline
     assert faults[0].fatal
-    lookout.stop()
-    lookout.join(timeout=10)
-    assert not lookout.is_alive()
+    sensors.stop()
+    sensors.join(timeout=10)
+    assert not sensors.is_alive()
     assert machine.opened == 0
 
 
-def test_a_lookout_that_breaks_ends_the_run_and_not_in_silence(monkeypatch):
+def test_sensors_that_break_end_the_run_and_not_in_silence(monkeypatch):
     def broken(self):
         raise RuntimeError("no reading")
 
     monkeypatch.setattr(Cards, "read", broken)
     inbox = queue.SimpleQueue()
-    lookout = Lookout((), inbox, Protection())
-    lookout.run()
-    assert isinstance(inbox.get(timeout=1), Crashed)
+    sensors = Sensors((), Protection(), print, inbox.put)
+    sensors.run()
+    assert isinstance(inbox.get(timeout=1), RuntimeError)
 
 
 @pytest.mark.parametrize("error", [OSError("no such sensor"), ValueError("not a number")])

@@ -26,16 +26,14 @@ if __name__ == "__main__":
 """
 PARENTS = {
     "pool": """
-    import queue
     from engine.pool.processes import LocalProcesses
-    processes = LocalProcesses(queue.SimpleQueue(), StopsWhenRead())
+    processes = LocalProcesses(StopsWhenRead())
     processes.spawn("cpu", 1)
     time.sleep(600)
 """,
     "farm": """
-    import queue
     from engine.pool.ray.launcher import Farm
-    Farm("127.0.0.1:1", queue.SimpleQueue(), StopsWhenRead()).start()
+    Farm("127.0.0.1:1", StopsWhenRead()).start()
     time.sleep(600)
 """,
     "bench": """
@@ -45,10 +43,10 @@ PARENTS = {
     "validator": """
     import asyncio
     from types import SimpleNamespace
-    from engine.validator.result_checker import Inspector
+    from engine.validator.result_checker import ResultChecker
     kinds = SimpleNamespace(job=lambda payload: StopsWhenRead())
     row = SimpleNamespace(result_hash="00", proof=None, data=None, data_size=None, leaves=())
-    asyncio.run(Inspector(kinds, None, None).inspect(row, {}, "leaves", b""))
+    asyncio.run(ResultChecker(kinds, None, None).check(row, {}, "leaves", b""))
 """,
 }
 

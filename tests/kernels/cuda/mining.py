@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from engine.node.node import MineRequest, mine_on
+from engine.mining.config import MiningConfig
+from engine.node.node import run_node
+from engine.node.request import NodeRequest
 from engine.node.sandbox import Sandbox
 from engine.pool.processes import LocalProcesses
 from engine.pool.worker_main import serve
@@ -110,9 +112,10 @@ class Recorder:
     def __init__(self, then=lambda event, fields: None):
         self.events, self._then = [], then
 
-    def __call__(self, event, **fields):
-        self.events.append((time.time(), event, fields))
-        if event in (
+    def __call__(self, event):
+        name, fields = event.event, event.fields()
+        self.events.append((time.time(), name, fields))
+        if name in (
             "ready",
             "child_killed",
             "child_ended",
@@ -120,8 +123,8 @@ class Recorder:
             "out_of_service",
             "skipped",
         ):
-            print(f"{time.time() % 1000:8.3f} {event} {fields}", flush=True)
-        self._then(event, fields)
+            print(f"{time.time() % 1000:8.3f} {name} {fields}", flush=True)
+        self._then(name, fields)
 
     def after(self, moment, event):
         """Seconds until the first such event after a moment."""
@@ -130,17 +133,17 @@ class Recorder:
 
 def mine(recorder, entry, devices, blocks, **options):
     with Sandbox(1.0, "100", recorder) as sandbox:
-        request = MineRequest(
+        tasks = options.pop("tasks_per_block", 1)
+        request = NodeRequest(
             urls=[sandbox.url],
+            mining=MiningConfig(SIZE, tasks_per_block=tasks, blocks=blocks),
             devices=devices,
-            size=SIZE,
-            blocks=blocks,
             depth=DEPTH,
             ledger=sandbox.ledger_path,
             **options,
         )
         launch = partial(LocalProcesses, entry=entry)
-        summary = mine_on(request, sandbox.key, recorder, launch=launch)
+        summary = run_node(request, sandbox.key, recorder, launch=launch).mining
         client = NodeClient([sandbox.url])
         with open_device("cpu") as cpu:
             verdicts = [

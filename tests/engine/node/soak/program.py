@@ -7,12 +7,14 @@ compute another task than it was given, or to end in the middle of its answer.
 import os
 import sys
 from functools import partial
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 from engine.cli.failure import print_error
+from engine.mining.config import MiningConfig
 from engine.monitor.reporter import JsonReporter
-from engine.node.node import MineRequest, mine_on
+from engine.node.node import run_node
+from engine.node.request import NodeRequest
+from engine.pool.codec import encode
 from engine.pool.limits import Limits
 from engine.pool.messages import Computed
 from engine.pool.processes import LocalProcesses
@@ -36,46 +38,39 @@ def ordered(what):
     return True
 
 
-class Liar(Wrapped):
-    """An honest device, until it is told to lie."""
+class Obedient(Wrapped):
+    """An honest device, until it is told to lie, or to end in the middle of its answer."""
+
+    def __init__(self, device, pipe):
+        super().__init__(device)
+        self._pipe = pipe
 
     def compute(self, task):
+        if task.n == SIZE and ordered("halve"):
+            whole = encode(Computed(1, bytes(32), "", self.name, 0.1))
+            os.write(self._pipe.fileno(), whole[: len(whole) // 2])
+            os._exit(3)
         lies = task.n == SIZE and ordered("lie")
         return self.lie(task) if lies else self._device.compute(task)
 
 
-class Halver:
-    """An honest pipe, until it is told to end in the middle of a message."""
-
-    def __init__(self, pipe):
-        self._pipe = pipe
-
-    def send(self, message):
-        if isinstance(message, Computed) and ordered("halve"):
-            whole = bytes(ForkingPickler.dumps(message))
-            os.write(self._pipe.fileno(), len(whole).to_bytes(4) + whole[: len(whole) // 2])
-            os._exit(3)
-        self._pipe.send(message)
-
-
-def child(name, setup, orders, reports):
+def child(name, setup, tasks, reports):
     (Path(os.environ["CPC_SOAK"]) / f"pid-{os.getpid()}").write_text(name)
-    serve(lambda: Liar(open_device(name, setup.threads)), setup, orders, Halver(reports))
+    serve(lambda: Obedient(open_device(name, setup.threads), reports), setup, tasks, reports)
 
 
 def main():
     url, blocks = sys.argv[1:]
     key = Keystore(Path(os.environ["CPC_KEYS"])).load("worker")
-    request = MineRequest(
+    request = NodeRequest(
         urls=[url],
+        mining=MiningConfig(size=SIZE, blocks=int(blocks) or None),
         devices=DEVICES,
         threads=1,
-        size=SIZE,
-        blocks=int(blocks) or None,
         limits=LIMITS,
     )
     try:
-        mine_on(request, key, JsonReporter(), launch=partial(LocalProcesses, entry=child))
+        run_node(request, key, JsonReporter(), launch=partial(LocalProcesses, entry=child))
     except Exception as error:  # noqa: BLE001 - as the command line does
         raise SystemExit(print_error(error)) from None
 

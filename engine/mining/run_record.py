@@ -1,0 +1,85 @@
+"""What a run writes down of its blocks: each one in the ledger, counted, and reported."""
+
+import time
+from collections import deque
+from gettext import gettext as _
+
+from engine.mining.config import Summary
+from engine.mining.head_watcher import NewTip
+from engine.monitor.events import mining as events
+from engine.monitor.reporter import Reporter
+from engine.pool.messages import Computed
+from engine.tasks.derivation import BlockTask
+from engine.txmgr.ledger import Ledger
+
+
+class RunRecord:
+    """One run over one ledger. Every method may raise LedgerError."""
+
+    def __init__(self, ledger: Ledger, report: Reporter) -> None:
+        """Blocks that a crash of an earlier run left without an answer are skipped."""
+        self._ledger = ledger
+        self._report = report
+        self._started = time.monotonic()
+        self._first_height: int | None = None
+        self._lately_skipped: deque[str] = deque(maxlen=64)
+        self.seen = self._missed = self._skipped = 0
+        for _height, block_hash in ledger.unanswered_blocks():
+            ledger.record_skipped(block_hash, _("the engine stopped before it was computed"))
+        report(ledger.totals())
+
+    def begin(self, tip: NewTip, tasks: int) -> bool:
+        """Record a tip with so many tasks; False for one that is known, in this run, already."""
+        height = tip.height
+        last = self._ledger.last_block_height()
+        if not self._ledger.record_block(height, tip.block_hash, tip.seen_at, tasks):
+            if self._first_height is not None:
+                return False  # the node fell behind, or a roll-back was itself rolled back
+            self._ledger.reopen_block(tip.block_hash)
+        if last is not None and height > last + 1:
+            self._miss(last + 1, height - 1)
+        if self._first_height is None:
+            self._first_height = height
+        self.seen += 1
+        return True
+
+    def skip(self, task: BlockTask, reason: str) -> None:
+        """Record that a task is not answered."""
+        self._ledger.record_skipped(task.block_hash, reason)
+        if task.block_hash not in self._lately_skipped:
+            self._lately_skipped.append(task.block_hash)
+            self._skipped += 1
+        self._report(events.BlockSkipped(task.height, reason))
+
+    def complete(self, task: BlockTask, computed: Computed, seen_at: float) -> bool:
+        """Record a checked result; False where the ledger has one of this task."""
+        is_new = self._ledger.record_computed(task, computed, seen_at)
+        self._report(
+            events.TaskComputed(
+                height=task.height,
+                index=task.index,
+                task_id=task.task_id,
+                result_hash=computed.root.hex(),
+                device=computed.device,
+                seconds=computed.seconds,
+                multiply_adds=task.task.multiply_adds,
+                latency=time.time() - seen_at,
+            )
+        )
+        return is_new
+
+    def summary(self) -> Summary:
+        """Return what the run did so far."""
+        first = self._first_height
+        results = [] if first is None else self._ledger.progress("height >= ?", first)
+        seconds = time.monotonic() - self._started
+        return Summary(self.seen, self._missed, self._skipped, results, seconds)
+
+    def _miss(self, first: int, last: int) -> None:
+        away = self._first_height is None
+        reason = (
+            _("the engine was not running") if away else _("fell behind; took the newest block")
+        )
+        self._ledger.record_gap(first, last, reason)
+        self._missed += last - first + 1
+        self._report(events.BlocksMissed(first, last, reason))

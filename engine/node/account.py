@@ -1,0 +1,77 @@
+"""The account on the chain that a node sends from: checked, with its ledger and its one sender."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.monitor.events.run import Warned
+from engine.monitor.reporter import Reporter
+from engine.node.preflight import (
+    Chain,
+    check_balance,
+    check_clock,
+    check_disk,
+    check_gas_price,
+    demand,
+    look_at_chain,
+)
+from engine.node.request import NodeRequest
+from engine.runtime.paths import ledger_path
+from engine.txmgr.ledger import Ledger
+from engine.txmgr.manager import Sender
+from engine.txmgr.signer import SenderSettings
+from node_client.keys import PrivateKey
+from node_client.rpc import NodeClient
+
+STALE_BLOCKS = 3
+"""Without a new block for so many block times, a node that is higher is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`connect` makes a client: every thread has one of its own, as sessions are not shared."""
+
+    chain: Chain
+    path: Path
+    ledger: Ledger
+    sender: Sender
+    connect: Callable[[], NodeClient]
+
+
+@contextmanager
+def open_account(
+    request: NodeRequest,
+    key: PrivateKey,
+    report: Reporter,
+    failed: Callable[[Exception], None],
+) -> Iterator[Account]:
+    """Check everything, then open the ledger. The sender is not started.
+
+    `failed` is told what the sender ended of. Raises the wings' errors.
+    """
+    urls = list(request.urls)
+    client = NodeClient(urls)
+    chain = look_at_chain(client)
+    price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
+    path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
+    for check in (
+        check_gas_price(chain.network, price),
+        check_clock(chain),
+        check_balance(client, key.address, price),
+        check_disk(path.parent),
+    ):
+        if demand(check).state == "warn":
+            report(Warned(check.name, check.found, check.fix))
+
+    def connect() -> NodeClient:
+        """Make a client that takes no other chain for this one, and no node that fell behind."""
+        stale_after = STALE_BLOCKS * chain.network.block_time
+        return NodeClient(urls, genesis=chain.pinned_genesis, stale_after=stale_after)
+
+    settings = SenderSettings(chain.network, price, request.depth, request.max_gas_price)
+    with Ledger.open(
+        path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
+    ) as ledger:
+        sender = Sender(connect(), ledger, key, settings, report, failed)
+        yield Account(chain, path, ledger, sender, connect)

@@ -1,0 +1,88 @@
+"""What a node is asked for, what may change while it runs, and what it did: values only."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+from engine.mining.config import MiningConfig, Summary
+from engine.poc_worker.config import ValidatorsRequest
+from engine.pool.limits import Limits
+from engine.protection.quiet_hours import QuietHours
+from engine.protection.sensors import NO_WISHES, Protection
+from engine.runtime.errors import SetupError
+from engine.txmgr.options import FinalityOptions
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequest:
+    """What the operator asked for; None stands for the network's or this program's default.
+
+    `mining`: answer blocks. `validators`: take their jobs. At least one of them.
+    """
+
+    urls: Sequence[str] = ()
+    """L1 nodes. Not asked where only jobs are taken, and none is sent to the chain."""
+    mining: MiningConfig | None = None
+    validators: ValidatorsRequest | None = None
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    ray: str | None = None
+    """Address of a Ray cluster whose machines do the work."""
+    depth: int = FinalityOptions.depth
+    gas_price: int | None = None
+    max_gas_price: int | None = None
+    ledger: Path | None = None
+    protection: Protection = NO_WISHES
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def uses_chain(self) -> bool:
+        """Whether anything is sent to the chain."""
+        validators = self.validators
+        return self.mining is not None or (validators is not None and validators.submit_most > 0)
+
+    def check(self) -> None:
+        """Raise for what cannot be right, before anything is started."""
+        if len(set(self.devices)) < len(self.devices):
+            raise SetupError(
+                _("a device is named twice: each gets one child"), advice=_("Name it once.")
+            )
+        if self.mining is not None:
+            self.mining.typical_task  # noqa: B018 - raises InvalidTask
+        if self.validators is not None:
+            self.validators.check()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChange:
+    """What of a running node can change: from the next block, and the next look at sensors, on."""
+
+    tasks_per_block: int | None
+    openings: int
+    pause_on_battery: bool
+    quiet_hours: QuietHours | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """What the job ledger has of this worker's jobs, of this run and all before."""
+
+    taken: int
+    computed: int
+    accepted: int
+    rejected: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dictionary."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSummary:
+    """What each source did; None for one that was not asked for."""
+
+    mining: Summary | None = None
+    jobs: JobSummary | None = None
