@@ -137,7 +137,7 @@ def test_every_python_file_that_a_page_names_is_there():
     there = [
         f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.py") if ".venv" not in path.parts
     ]
-    pages = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+    pages = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md"]
     named = {
         (page.name, name)
         for page in pages
