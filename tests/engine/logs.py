@@ -3,12 +3,10 @@
 import contextlib
 import queue
 import threading
-import time
 
 from engine.node.node import run_node
 from engine.runtime.errors import EngineError
-
-PATIENCE = 90.0
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 
 class Log:
@@ -25,12 +23,14 @@ class Log:
     def all(self, name):
         return [fields for event, fields in self.events if event == name]
 
-    def wait(self, name, count=1, seconds=PATIENCE):
-        deadline = time.monotonic() + seconds
-        while len(self.all(name)) < count:
+    def wait(self, name, count=1):
+        """Until there were so many events of that name."""
+
+        def came():
             assert self.error is None, self.error
-            assert time.monotonic() < deadline, self.events[-20:]
-            time.sleep(0.01)
+            return len(self.all(name)) >= count
+
+        wait_until(came, lambda: f"{count} x {name} after {str(self.events[-8:])[-1500:]}")
 
     @contextlib.contextmanager
     def mining(self, request, key, **options):
@@ -50,10 +50,10 @@ class Log:
 
         thread = threading.Thread(target=run)
         thread.start()
-        node = nodes.get(timeout=PATIENCE)
+        node = nodes.get(timeout=PATIENCE_SECONDS)
         try:
             yield node
         finally:
             node.stop()
-            thread.join(timeout=PATIENCE)
+            thread.join(timeout=PATIENCE_SECONDS)
             assert not thread.is_alive(), self.events[-20:]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.team import Team
+from tests.processes import PATIENCE_SECONDS
 
 
 @settings(deadline=None, max_examples=50)
@@ -33,7 +34,7 @@ def test_every_item_once_and_no_phase_before_the_last_one_ended(threads, phases)
 
 
 def test_threads_work_side_by_side():
-    met = threading.Barrier(3, timeout=20)
+    met = threading.Barrier(3, timeout=PATIENCE_SECONDS)
     with Team(3) as team:
         team.run((lambda _: met.wait(), range(3)))
 

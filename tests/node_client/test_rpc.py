@@ -403,7 +403,7 @@ class TestMisbehaviour:
         self.refused(hasty(villain.url), NodeUnreachable)
 
     def test_a_trickle_on_a_connection_kept_alive(self, villain: Any, as_http: Http) -> None:
-        client = hasty(villain.url)
+        client = hasty(villain.url, timeout=(30.0, 30.0), total=2.0)
         villain.answer = as_http(STATUS)
         client.status()
         villain.answer = trickle(HEAD + b"Content-Length: 60000\r\n\r\n")

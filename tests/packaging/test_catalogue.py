@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.runtime.i18n import DOMAIN
+from tests.processes import PATIENCE_SECONDS
 
 TEMPLATE = messages.extract()
 CATALOGUES = {path.parent.parent.name: path for path in messages.catalogues()}
@@ -101,7 +102,7 @@ def say(*arguments, **environment):
         env={**os.environ, "LANGUAGE": "", "LC_ALL": "", "LANG": "C.UTF-8", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     return done.stdout + done.stderr
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.processes import PATIENCE_SECONDS
+
 ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
 
 
@@ -16,7 +18,9 @@ def ask(shell, words, tmp_path):
         environment |= {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
     else:
         environment |= {"_TYPER_COMPLETE_ARGS": typed, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    done = subprocess.run(ENGINE, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ENGINE, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert done.stderr == ""
     return done.stdout
 
@@ -40,6 +44,6 @@ def test_the_script_for_a_shell_is_shown(shell, tmp_path):
         | {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert "_CPC_ENGINE_COMPLETE" in done.stdout, done

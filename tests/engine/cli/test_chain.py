@@ -19,7 +19,7 @@ def wait_for(devnet, blocks=1):
 def test_the_guides_path(cli, devnet, keys):
     worker = keys["worker"].address
     before = int(cli(f"query balance {worker} --json").json()["balance"])
-    sent = cli(f"tx send {worker} 100 --from faucet --wait 5")
+    sent = cli(f"tx send {worker} 100 --from faucet --wait 90")
     assert sent.code == 0
     assert f"Sent 100 CPC to {worker}" in sent.out
     assert "Block: " in sent.out
@@ -27,7 +27,7 @@ def test_the_guides_path(cli, devnet, keys):
     assert after - before == 100 * 10**18
     submitted = cli(
         'tx submit-result --task-id "550e8400-e29b-41d4-a716-446655440000"'
-        f' --result-hash "0x{"ab" * 32}" --from worker --node {devnet.url} --wait 5 --json'
+        f' --result-hash "0x{"ab" * 32}" --from worker --node {devnet.url} --wait 90 --json'
     )
     assert submitted.code == 0
     height = submitted.json()["height"]
@@ -45,7 +45,7 @@ def test_the_guides_path(cli, devnet, keys):
 
 @pytest.mark.parametrize("amount", ["1.5", "0.25", "99.000001"])
 def test_an_amount_of_several_digits_is_sent(cli, devnet, keys, amount):
-    sent = cli(f"tx send {keys['worker'].address} {amount} --from faucet --wait 5")
+    sent = cli(f"tx send {keys['worker'].address} {amount} --from faucet --wait 90")
     assert sent.code == 0, sent
     assert "Block: " in sent.out
 
@@ -168,7 +168,7 @@ def test_verify_refuses_a_result_on_the_chain_that_was_altered_by_a_bit(cli, dev
         result[altered] = f"{int(text, 16) ^ 1:0{len(text)}x}"
     sent = cli(
         f"tx submit-result --task-id {result['task_id']} --result-hash 0x{result['result_hash']}"
-        f" --proof {result['proof']} --from worker --wait 10 --json"
+        f" --proof {result['proof']} --from worker --wait 90 --json"
     )
     assert sent.code == 0, sent
     verified = cli(f"verify --height {sent.json()['height']}")

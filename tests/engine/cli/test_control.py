@@ -4,15 +4,12 @@ import os
 import socket
 import stat
 import subprocess
-import sys
-import time
 
 import pytest
 import requests
 
 from engine.monitor.http.server import sockets_directory
-
-ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
 
 
 @pytest.fixture
@@ -33,8 +30,13 @@ def mine(home, devnet):
             break
     process.url = f"http://127.0.0.1:{port}"
     yield process
-    process.kill()
+    end(process)
     process.communicate()
+
+
+def status_with_a_skipped_block(cli, pid):
+    (status,) = cli(f"status --json --engine {pid}").json()
+    return status if status["blocks"]["skipped"] > 0 else None
 
 
 def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
@@ -46,20 +48,26 @@ def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
     assert 999 < float(seen["balance"]) <= 1000
     assert "reference  " in cli("status").out
     assert cli("pause").out == f"engine {mine.pid}: paused, asked for\n"
-    time.sleep(1.0)  # four blocks
-    (after,) = cli(f"status --json --engine {mine.pid}").json()
-    assert after["blocks"]["skipped"] > 0
+    after = wait_until(
+        lambda: status_with_a_skipped_block(cli, mine.pid), "a block to be skipped", every=0.2
+    )
     assert after["paused"] == "asked for"
     assert "Paused: asked for" in cli("status").out
-    assert requests.get(f"{mine.url}/healthz", timeout=5).json() == {"healthy": True, "reasons": []}
+    assert requests.get(f"{mine.url}/healthz", timeout=PATIENCE_SECONDS).json() == {
+        "healthy": True,
+        "reasons": [],
+    }
     assert cli(f"resume --engine {seen['address']}").out == f"engine {mine.pid}: mining\n"
     ours = {"X-CPC-Engine": "1"}
-    assert requests.post(f"{mine.url}/pause", headers=ours, timeout=5).status_code == 202
+    assert (
+        requests.post(f"{mine.url}/pause", headers=ours, timeout=PATIENCE_SECONDS).status_code
+        == 202
+    )
     (own,) = sockets_directory().iterdir()
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
     assert stat.S_IMODE(own.parent.stat().st_mode) == 0o700
     mine.terminate()
-    assert mine.wait(timeout=20) == 0
+    assert mine.wait(timeout=PATIENCE_SECONDS) == 0
     assert list(sockets_directory().iterdir()) == []
 
 

@@ -5,12 +5,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import numpy as np
 
 from engine.jobs.models import digits
+from tests.processes import ENGINE, PATIENCE_SECONDS, end
 
 
 def free_port():
@@ -22,7 +22,7 @@ def free_port():
 def running(event, *arguments):
     """A command as a process of its own, from the moment when it reports that event."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "from engine.cli import main; main()", *arguments, "--json"],
+        [*ENGINE, *arguments, "--json"],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ,
@@ -33,9 +33,11 @@ def running(event, *arguments):
                 break
         yield process
     finally:
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        process.wait(timeout=20)
+        try:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            end(process)
 
 
 def test_a_digit_through_the_market(cli, home, monkeypatch):
@@ -55,7 +57,7 @@ def test_a_digit_through_the_market(cli, home, monkeypatch):
         running("ready", "validator", "serve", "--port", str(port), *on),
         running("ready", "work", "--validator", url, "--from", "worker", *on) as work,
     ):
-        options = f"--token-file {home}/alice.token --wait 60"
+        options = f"--token-file {home}/alice.token --wait 90"
         one = cli(f"tasks post inference digits digits:17 {options}")
         many = cli(f"tasks post inference digits {home}/images.npy {options}")
         listed = cli("tasks list --json")

@@ -4,16 +4,20 @@ import os
 import shlex
 import sqlite3
 import subprocess
-import sys
 
-ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS
+
 MINE = "mine --plain --device reference --size 128 --openings 256 --tasks-per-block 4"
 
 
 def test_a_full_disk_stops_the_run_with_a_sentence_and_nothing_is_lost(home, devnet):
     command = f"ulimit -f 700; exec {shlex.join(ENGINE)} {MINE}"
     full = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=90, env=dict(os.environ)
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        env=dict(os.environ),
     )
     assert full.returncode == 2, full.stdout[-500:] + full.stderr
     assert "could not be written" in full.stderr
@@ -26,7 +30,7 @@ def test_a_full_disk_stops_the_run_with_a_sentence_and_nothing_is_lost(home, dev
         [*ENGINE, *shlex.split(MINE), "--blocks", "1", "--depth", "2"],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE_SECONDS,
     )
     assert again.returncode == 0, again.stderr
     (ledger,) = (home / "state").glob("*.sqlite")

@@ -4,13 +4,12 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
 import tomllib
 
 import pytest
 
-_ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS, end
 
 
 @pytest.fixture
@@ -81,12 +80,12 @@ class Terminal:
     def __init__(self, arguments):
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            [*_ENGINE, *arguments], stdin=slave, stdout=slave, stderr=slave, close_fds=True
+            [*ENGINE, *arguments], stdin=slave, stdout=slave, stderr=slave, close_fds=True
         )
         os.close(slave)
         self.said = ""
 
-    def expect(self, text, seconds=30):
+    def expect(self, text, seconds=PATIENCE_SECONDS):
         deadline = time.monotonic() + seconds
         while text not in self.said:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
@@ -112,8 +111,7 @@ def terminal():
 
     yield start
     for one in made:
-        one.process.kill()
-        one.process.wait()
+        end(one.process)
         os.close(one.master)
 
 
@@ -126,7 +124,7 @@ def test_the_three_questions_at_a_terminal(home, file, terminal):
     at.expect("Which devices?")
     at.answer("cpu, reference")
     at.expect("Wrote")
-    assert at.process.wait(30) == 0
+    assert at.process.wait(PATIENCE_SECONDS) == 0
     document = tomllib.loads(file.read_text())
     assert document["node"] == ["http://127.0.0.1:9"]
     assert document["from"] == "miner"
@@ -145,7 +143,7 @@ def test_mine_offers_the_questions_where_nothing_is_set_up(home, file, terminal)
     at.answer("cpu")
     at.expect("Wrote")
     at.expect("http://127.0.0.1:9 does not answer")  # it goes on to mine, and there is no node
-    at.process.wait(30)
+    at.process.wait(PATIENCE_SECONDS)
     assert (home / "keys" / "worker.json").exists()
 
 
@@ -154,5 +152,5 @@ def test_mine_that_is_told_no_says_how_to_go_on(home, file, terminal):
     at.expect("three questions now?")
     at.answer("n")
     at.expect("keys add worker")
-    assert at.process.wait(30) == 2
+    assert at.process.wait(PATIENCE_SECONDS) == 2
     assert not file.exists()

@@ -5,12 +5,10 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
 
-ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
 
 
 class Running:
@@ -49,7 +47,7 @@ def engine(devnet, home):
 
     yield start
     for one in started:
-        one.process.kill()
+        end(one.process)
         one.process.communicate()
 
 
@@ -109,11 +107,9 @@ def test_a_terminal_that_is_closed_ends_it_in_order(devnet, home):
         )
     os.close(slave)
     try:
-        deadline = time.monotonic() + 60
-        while '"signed"' not in log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: '"signed"' in log.read_text(), "a result to be signed")
         os.close(master)  # the kernel sends SIGHUP
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     finally:
-        process.kill()
+        end(process)
     assert '"stopping"' in log.read_text()

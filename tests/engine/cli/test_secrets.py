@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 
 import psutil
@@ -12,8 +11,8 @@ import pytest
 
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
+from tests.processes import ENGINE, PATIENCE_SECONDS
 
-ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
 PASSPHRASE = "correct horse battery staple"
 
 
@@ -53,7 +52,7 @@ def look(process):
 @pytest.mark.parametrize("where", [["--from", "locked"], ["--devnet"]])
 def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
     address = cli("keys show locked").json()["address"]
-    assert cli(f"tx send {address} 5 --from faucet --wait 10").code == 0
+    assert cli(f"tx send {address} 5 --from faucet --wait 90").code == 0
     environment = os.environ | {"CPC_PASSPHRASE": PASSPHRASE, "CPC_DEBUG": "1"}
     mine = start(environment, "mine", *where, "--device", "cpu", "--blocks", "2", "--depth", "1")
     process, most, seen = psutil.Process(mine.pid), 0, ""
@@ -64,7 +63,7 @@ def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
             continue  # it ended while it was looked at
         most, seen = max(most, children), seen + found
         time.sleep(0.02)
-    out, err = mine.communicate(timeout=60)
+    out, err = mine.communicate(timeout=PATIENCE_SECONDS)
     assert mine.returncode == 0, err
     assert most >= 1
     assert re.search(r"\n[1-9] results? confirmed", out)
@@ -86,7 +85,7 @@ def test_a_traceback_that_was_asked_for_holds_no_secret(devnet, secret, argument
     """The account is empty and the key is there already: each ends in an error."""
     environment = os.environ | {"CPC_PASSPHRASE": PASSPHRASE, "CPC_DEBUG": "1"}
     done = start(environment, *arguments)
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=PATIENCE_SECONDS)
     assert done.returncode in (2, 3)
     assert "Traceback" in err
     for text in (secret, PASSPHRASE):
@@ -97,6 +96,6 @@ def test_a_broken_key_file_is_not_quoted(cli, home, secret, monkeypatch):
     monkeypatch.setenv("CPC_DEBUG", "1")
     (home / "keys" / "bad.json").write_text(f'{{"private_key": "{secret}", "name": oops')
     done = start(dict(os.environ), "mine", "--from", "bad")
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=PATIENCE_SECONDS)
     assert done.returncode == 2
     assert secret not in out + err

@@ -4,7 +4,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 import uuid
 
@@ -15,6 +14,7 @@ from kernels.devices import open_device
 from kernels.task import Task
 from node_client.rpc import NodeClient
 from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic
+from tests.processes import ENGINE, PATIENCE_SECONDS, end
 
 NONCE = "5a" * 32
 SEED = b"\1" * 31 + b"\2"
@@ -34,7 +34,7 @@ def work(home):
 
     def go(line):
         process = subprocess.Popen(
-            [sys.executable, "-c", "from engine.cli import main; main()", "work", *line.split()],
+            [*ENGINE, "work", *line.split()],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": os.getcwd()},  # noqa: PTH109
@@ -48,13 +48,12 @@ def work(home):
 
     yield go
     for process in started:
-        process.kill()
-        process.wait()
+        end(process)
         process.stdout.close()
 
 
 def wait_for(events, name):
-    while (event := events.get(timeout=60))["event"] != name:
+    while (event := events.get(timeout=PATIENCE_SECONDS))["event"] != name:
         pass
     return event
 
@@ -75,7 +74,7 @@ def test_a_worker_killed_in_mid_job_answers_once_after_its_restart(work, validat
     connection, hello = validator.accept(challenge=NONCE)
     assert hello["worker_address"] == keys["worker"].address
     send(connection, job(payload=synthetic(size=300)))
-    assert receive(connection, timeout=60)["result_hash"] == root_of(300)
+    assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(300)
     wait_for(events, "job_done")
     send(connection, job(payload=synthetic(size=300)))
     assert receive(connection)["result_hash"] == root_of(300)
@@ -84,7 +83,7 @@ def test_a_worker_killed_in_mid_job_answers_once_after_its_restart(work, validat
     process.terminate()
     summary = wait_for(events, "work_summary")
     assert (summary["taken"], summary["computed"], summary["accepted"]) == (1, 1, 1)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def submitted(node, address):
@@ -113,7 +112,7 @@ def test_results_are_sent_to_the_chain_when_their_validator_has_accepted_them(
             connection,
             frames.JobRequest(job_id=f"j{n}", task_id=task_id, payload=synthetic(size=16)),
         )
-        assert receive(connection, timeout=60)["result_hash"] == root_of(16)
+        assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(16)
         send(connection, frames.Verdict(job_id=f"j{n}", accepted=task_id != refused))
     wait_for(events, "job_not_submitted")
     wait_for(events, "job_not_submitted")
@@ -131,14 +130,14 @@ def test_mine_works_for_a_validator_beside_the_blocks(cli, validator, devnet, ke
             send(
                 connection, frames.JobRequest(job_id=f"j{n}", task_id=task_id, payload=synthetic())
             )
-            answers.append((task_id, receive(connection, timeout=60)["result_hash"]))
+            answers.append((task_id, receive(connection, timeout=PATIENCE_SECONDS)["result_hash"]))
 
     thread = threading.Thread(target=validate)
     thread.start()
     mined = cli(
         f"mine --blocks 6 --depth 1 --device reference --json --validator {validator.url} --submit"
     )
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
     assert mined.code == 0, mined
     summary = json.loads(mined.out.splitlines()[-1])
     assert summary["confirmed"] > 0

@@ -3,7 +3,6 @@
 import json
 import queue
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -21,8 +20,9 @@ from engine.poc_worker.worker import PocWorker
 from engine.pool.messages import Done
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
+from tests.processes import PATIENCE_SECONDS
 
-IMPATIENT = Patience(first=0.05, most=0.2, well=60.0, opening=3.0, sending=1.0, silence=5.0)
+IMPATIENT = Patience(first=0.05, most=0.2, well=60.0, opening=60.0, sending=60.0, silence=60.0)
 LIMITS = JobLimits(matrix_size=512, iterations=4, multiply_adds=2**26, data_bytes=2**22)
 
 
@@ -40,7 +40,7 @@ class InProcess:
         return self._pool.submit(self._run, work, name)
 
     def _run(self, work, name):
-        assert self.gate.wait(30)
+        assert self.gate.wait(PATIENCE_SECONDS)
         self.ran.append(name)
         outcome = work.run(self._device)
         work.check(outcome)
@@ -67,7 +67,7 @@ class Validator:
 
     def accept(self, *, challenge=None):
         """The next connection; with a nonce, after the hello."""
-        connection = self._connections.get(timeout=20)
+        connection = self._connections.get(timeout=PATIENCE_SECONDS)
         if challenge is None:
             return connection, None
         send(connection, frames.Challenge(protocol=1, chain_id="chain", nonce=challenge))
@@ -82,7 +82,7 @@ def send(connection, frame):
     connection.send(frames.encode(frame) if isinstance(frame, frames.Frame) else json.dumps(frame))
 
 
-def receive(connection, timeout=20):
+def receive(connection, timeout=PATIENCE_SECONDS):
     return json.loads(connection.recv(timeout=timeout))
 
 
@@ -93,13 +93,6 @@ def synthetic(size=32, seed=b"\1" * 31 + b"\2", **more):
 def job(job_id="job-1", payload=None, **more):
     payload = synthetic() if payload is None else payload
     return frames.JobRequest(job_id=job_id, task_id="task", payload=payload, **more)
-
-
-def wait_until(true, patience=20):
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

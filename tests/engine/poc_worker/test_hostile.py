@@ -15,7 +15,8 @@ from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.connection import Patience
 from engine.runtime.errors import BadInput
-from tests.engine.poc_worker.conftest import Validator, job, receive, send, wait_until
+from tests.engine.poc_worker.conftest import Validator, job, receive, send
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 NONCE = "5a" * 32
 
@@ -69,7 +70,7 @@ def test_a_frame_that_would_fill_the_memory_ends_the_connection(start, validator
     # The length of a frame that never comes: 2^40 bytes of text.
     connection.socket.sendall(b"\x81\x7f" + (2**40).to_bytes(8))
     with pytest.raises(ConnectionClosed):
-        connection.recv(timeout=10)
+        connection.recv(timeout=PATIENCE_SECONDS)
     connection, _ = validator.accept(challenge=NONCE)
     send(connection, job())
     assert receive(connection)["type"] == "job_result"
@@ -105,7 +106,7 @@ def test_a_flood_delays_its_sender_only(start, validator):
             assert receive(honest)["type"] == "job_result"
         assert len(running.told) < 400  # nor does it fill the log
         flooding.socket.shutdown(socket.SHUT_RDWR)
-        flood.join(10)
+        flood.join(PATIENCE_SECONDS)
     finally:
         other.close()
 

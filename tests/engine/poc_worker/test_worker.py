@@ -18,7 +18,8 @@ from engine.poc_protocol.digests import hello_digest, is_signed_by, result_diges
 from kernels.check import check_leaves, check_proof
 from kernels.devices import open_device
 from kernels.task import Task
-from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic, wait_until
+from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 NONCE = "5a" * 32
 SEED = b"\1" * 31 + b"\2"
@@ -59,7 +60,7 @@ def test_a_validator_of_twenty_lines_that_knows_the_guides_two_messages_only(sta
     thread.start()
     wait_until(started.done)
     running = start(f"ws://127.0.0.1:{started.result()}/worker")
-    thread.join(20)
+    thread.join(PATIENCE_SECONDS)
     assert {answer["job_id"] for answer in seen} == set(jobs)
     assert {answer["worker_address"] for answer in seen} == {running.context.key.address}
     for answer in seen:

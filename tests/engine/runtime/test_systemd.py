@@ -6,23 +6,22 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.runtime.systemd import Manager
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
 
 PACKAGING = Path(__file__).parents[3] / "packaging" / "systemd"
-ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
 
 
 @pytest.fixture
 def listening(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind(str(tmp_path / "notify"))
-        line.settimeout(30)
+        line.settimeout(PATIENCE_SECONDS)
         yield line
 
 
@@ -92,22 +91,24 @@ def test_a_mine_says_ready_and_alive_until_its_loop_stands_still(listening, tmp_
         while not (heard and "blocks seen" in heard[-1] and "READY=1" in heard):
             heard.append(listening.recv(4096).decode())
         assert "WATCHDOG=1" in heard
-        os.kill(process.pid, signal.SIGSTOP)
-        time.sleep(0.2)
+        process.send_signal(signal.SIGSTOP)
+        wait_until(
+            lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, "it to stop"
+        )
         words(listening)
-        time.sleep(1.0)
-        assert words(listening) == []
-        os.kill(process.pid, signal.SIGCONT)
-        listening.settimeout(30)
+        listening.settimeout(1.0)
+        with pytest.raises(TimeoutError):
+            listening.recv(4096)
+        process.send_signal(signal.SIGCONT)
+        listening.settimeout(PATIENCE_SECONDS)
         while listening.recv(4096) != b"WATCHDOG=1":
             pass
         process.send_signal(signal.SIGTERM)
         while listening.recv(4096) != b"STOPPING=1":
             pass
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     finally:
-        process.kill()
-        process.wait()
+        end(process)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
@@ -116,7 +117,10 @@ def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path):
     text = (PACKAGING / "cpc-engine.service").read_text()
     unit.write_text(text.replace("/opt/cpc-engine/bin/cpc-engine", shutil.which("true")))
     verified = subprocess.run(
-        ["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60
+        ["systemd-analyze", "verify", unit],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     complaints = [
         line
@@ -128,7 +132,7 @@ def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path):
         ["systemd-analyze", "security", "--offline=true", "--threshold=25", unit],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     if "offline" not in secured.stderr:  # systemd before 250 cannot look at a file
         assert secured.returncode == 0, secured.stdout[-400:]

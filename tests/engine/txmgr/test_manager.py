@@ -32,6 +32,7 @@ from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, Transaction, TxType
 from tests.engine.chain_client import ChainClient
+from tests.processes import PATIENCE_SECONDS
 
 KEY = PrivateKey(bytes(31) + b"\x2b")
 FEE = BASE_GAS[TxType.SUBMIT_RESULT] * 1000
@@ -192,8 +193,8 @@ def test_an_unexpected_error_ends_the_run_and_not_only_the_thread(rig):
     rig.client.before = break_down
     rig.sender.poke()
     rig.sender.start()
-    assert isinstance(rig.inbox.get(timeout=10), ZeroDivisionError)
-    rig.sender.join(timeout=10)
+    assert isinstance(rig.inbox.get(timeout=PATIENCE_SECONDS), ZeroDivisionError)
+    rig.sender.join(timeout=PATIENCE_SECONDS)
 
 
 def test_a_nonce_that_a_foreign_transaction_took_and_lost_again_is_used_again(rig):
@@ -439,16 +440,16 @@ def test_a_closed_ledger_ends_the_thread_without_a_word(rig, capsys):
 
     def hang(name):
         asked.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_SECONDS)
 
     rig.client.before = hang
     rig.sender.poke()
     rig.sender.start()
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE_SECONDS)
     rig.sender.stop()
     rig.ledger.close()
     go_on.set()
-    rig.sender.join(timeout=10)
+    rig.sender.join(timeout=PATIENCE_SECONDS)
     assert not rig.sender.is_alive()
     assert capsys.readouterr().err == ""
     rig.start()

@@ -8,6 +8,7 @@ import pytest
 from node_client.devnet import DevnetServer
 from node_client.devnet.chaos import DEEPEST, KINDS, Chaos, plan
 from node_client.errors import InvalidData
+from tests.processes import PATIENCE_SECONDS
 
 
 def test_a_seed_gives_the_same_plan_with_every_kind_in_each_round():
@@ -32,7 +33,7 @@ def test_chaos_strikes_and_leaves_an_honest_devnet_behind():
         )
         highest = 0
         with chaos:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while len(told) < 20:
                 assert time.monotonic() < deadline
                 highest = max(highest, devnet.chain.height)

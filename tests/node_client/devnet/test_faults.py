@@ -9,14 +9,15 @@ import requests
 from node_client.block import Block
 from node_client.devnet import Faults, Lie
 from node_client.errors import InvalidBlock, InvalidData
+from tests.processes import PATIENCE_SECONDS
 
 
 def get(devnet, path: str, **options):
-    return requests.get(devnet.url + path, timeout=5, **options)
+    return requests.get(devnet.url + path, timeout=PATIENCE_SECONDS, **options)
 
 
 def post(devnet, tx):
-    return requests.post(devnet.url + "/tx/send", json=tx.to_json(), timeout=5)
+    return requests.post(devnet.url + "/tx/send", json=tx.to_json(), timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def test_all_switches_over_http(with_result, make) -> None:
 
     def switch(name: str, **arguments):
         url = f"{devnet.url}/devnet/faults/{name}"
-        return requests.post(url, json=arguments, timeout=5)
+        return requests.post(url, json=arguments, timeout=PATIENCE_SECONDS)
 
     hashes = [devnet.chain.block(height).hash() for height in (1, 2)]
     assert switch("roll_back", blocks=2, put_back=False).json() == {"removed": hashes}
@@ -225,8 +226,8 @@ def test_stalled_answers_do_not_hinder_the_switches(devnet) -> None:
     answers: list[int] = []
     waiting = threading.Thread(target=lambda: answers.append(get(devnet, "/status").status_code))
     waiting.start()
-    time.sleep(0.1)
+    waiting.join(0.1)
     assert not answers
     devnet.faults.clear()
-    waiting.join(2)
+    waiting.join(PATIENCE_SECONDS)
     assert answers == [200]

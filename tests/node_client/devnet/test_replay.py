@@ -11,6 +11,7 @@ import requests
 
 from node_client.address import address_from_public_key
 from node_client.devnet import AccountState, DevnetServer
+from tests.processes import PATIENCE_SECONDS
 
 FAUCET = "cpc19pup6qpkj492wau7jrnqlglrlskzuvs6ctfq9f"
 GENESIS = 1795444205 - 34 * 5
@@ -42,7 +43,9 @@ def replayed(session: list[Any]) -> Iterator[tuple[DevnetServer, list[requests.R
                 now[0] = 1795444214.9  # as the recorded receipts say; block 36 is due at ...215
             request = exchange["request"]
             url = server.url + request["path"]
-            answers.append(http.request(request["method"], url, json=request["json"], timeout=5))
+            answers.append(
+                http.request(request["method"], url, json=request["json"], timeout=PATIENCE_SECONDS)
+            )
         yield server, answers
 
 
@@ -64,7 +67,9 @@ def test_blocks_are_the_recorded_ones(replayed: Any, vectors: Any) -> None:
     server, _ = replayed
     for recorded in vectors("blocks"):
         expected = recorded["block"]
-        found = requests.get(f"{server.url}/block/{expected['header']['height']}", timeout=5).json()
+        found = requests.get(
+            f"{server.url}/block/{expected['header']['height']}", timeout=PATIENCE_SECONDS
+        ).json()
         for field in ("prev_hash", "proposer_address", "state_root"):
             assert len(found["header"][field]) == len(expected["header"][field])
             expected["header"][field] = found["header"][field]

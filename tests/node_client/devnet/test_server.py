@@ -21,27 +21,30 @@ from node_client.block import Block
 from node_client.devnet import DevnetServer
 from node_client.errors import NodeClientError
 from node_client.networks import UNITS_PER_CPC
+from tests.processes import PATIENCE_SECONDS, end, wait_until
 
 
 def devnet_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "devnet" in thread.name]
 
 
+def is_up_to_date(devnet: DevnetServer) -> bool:
+    return time.time() - (devnet.chain.genesis_time + devnet.chain.height * 0.2) < 1
+
+
 def test_blocks_come_by_themselves_and_are_sound(make) -> None:
     with DevnetServer(block_time=0.2) as devnet:
         tx = make(devnet.faucet, 0)
-        answer = requests.post(devnet.url + "/tx/send", json=tx.to_json(), timeout=5)
+        answer = requests.post(devnet.url + "/tx/send", json=tx.to_json(), timeout=PATIENCE_SECONDS)
         assert answer.json() == {"tx_hash": tx.hash(), "status": "received"}
-        deadline = time.monotonic() + 5
-        while devnet.chain.account(devnet.faucet.address).nonce == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        height = requests.get(devnet.url + "/status", timeout=5).json()["height"]
-        assert 0 <= time.time() - (devnet.chain.genesis_time + height * 0.2) < 1
+        wait_until(lambda: devnet.chain.account(devnet.faucet.address).nonce == 1, "the transfer")
+        height = requests.get(devnet.url + "/status", timeout=PATIENCE_SECONDS).json()["height"]
+        assert time.time() >= devnet.chain.genesis_time + height * 0.2
+        wait_until(lambda: is_up_to_date(devnet), "blocks to keep pace with the clock")
         blocks = []
         for number in range(height + 1):
             url = f"{devnet.url}/block/{number}"
-            blocks.append(Block.model_validate(requests.get(url, timeout=5).json()))
+            blocks.append(Block.model_validate(requests.get(url, timeout=PATIENCE_SECONDS).json()))
         for before, block in itertools.pairwise(blocks):
             block.check()
             assert block.signature_fits()
@@ -55,7 +58,10 @@ def test_blocks_come_by_themselves_and_are_sound(make) -> None:
 def test_two_at_once_are_two_chains() -> None:
     with DevnetServer() as one, DevnetServer(chain_id="cpc-devnet-2") as two:
         assert one.url != two.url
-        headers = [requests.get(f"{d.url}/block/0", timeout=5).json()["header"] for d in (one, two)]
+        headers = [
+            requests.get(f"{d.url}/block/0", timeout=PATIENCE_SECONDS).json()["header"]
+            for d in (one, two)
+        ]
         assert [header["chain_id"] for header in headers] == ["cpc-devnet-1", "cpc-devnet-2"]
         assert headers[0]["proposer_address"] != headers[1]["proposer_address"]
 
@@ -67,7 +73,7 @@ def test_a_port_in_use_is_said_clearly() -> None:
             DevnetServer(port=one.port).start()
         assert "--port" in caught.value.advice
         assert threading.active_count() == before
-        assert requests.get(one.url + "/status", timeout=5).status_code == 200
+        assert requests.get(one.url + "/status", timeout=PATIENCE_SECONDS).status_code == 200
 
 
 @pytest.mark.parametrize("port", [70_000, -1])
@@ -84,25 +90,25 @@ def test_start_twice_is_refused_and_stop_twice_is_not() -> None:
     devnet.stop()
 
 
-def test_stops_within_a_second_whoever_is_connected() -> None:
+def test_stops_without_waiting_for_who_is_connected() -> None:
     devnet = DevnetServer().start()
     idle = requests.Session()
-    idle.get(devnet.url + "/status", timeout=5)
+    idle.get(devnet.url + "/status", timeout=PATIENCE_SECONDS)
     mute = socket.create_connection((devnet.host, devnet.port))
     halfway = socket.create_connection((devnet.host, devnet.port))
     halfway.sendall(b"POST /tx/send HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
     devnet.faults.lie("huge_body")
     slow = socket.create_connection((devnet.host, devnet.port))
     slow.sendall(b"GET /block/0 HTTP/1.1\r\nhost: x\r\n\r\n")
-    time.sleep(0.1)
+    assert slow.recv(1) == b"H"
     devnet.faults.lie("garbage", times=0)
-    devnet.faults.stall(30)
+    devnet.faults.stall(3600)
     stalled = socket.create_connection((devnet.host, devnet.port))
     stalled.sendall(b"GET /status HTTP/1.1\r\nhost: x\r\n\r\n")
-    time.sleep(0.1)
-    start = time.monotonic()
+    stalled.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        stalled.recv(1)
     devnet.stop()
-    assert time.monotonic() - start < 1
     assert not devnet_threads()
     for connection in (mute, halfway, slow, stalled):
         connection.close()
@@ -113,16 +119,19 @@ def test_a_restarted_node_has_its_chain_and_its_port() -> None:
     devnet = DevnetServer(block_time=0.2)
     with devnet:
         port = devnet.port
-        requests.get(devnet.url + "/status", timeout=5)
+        requests.get(devnet.url + "/status", timeout=PATIENCE_SECONDS)
     with pytest.raises(requests.ConnectionError):
-        requests.get(devnet.url + "/status", timeout=5)
+        requests.get(devnet.url + "/status", timeout=PATIENCE_SECONDS)
     with devnet:
         assert devnet.port == port
         height = devnet.chain.height
-        deadline = time.monotonic() + 5
-        while requests.get(devnet.url + "/status", timeout=5).json()["height"] == height:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(
+            lambda: (
+                requests.get(devnet.url + "/status", timeout=PATIENCE_SECONDS).json()["height"]
+                > height
+            ),
+            "another block",
+        )
     assert not devnet_threads()
 
 
@@ -136,9 +145,14 @@ def test_signal_handlers_stay_as_they_were() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_forever_ends_in_peace(number: signal.Signals) -> None:
     program = (
+        "import signal, threading, time\n"
         "from node_client.devnet import DevnetServer\n"
         "devnet = DevnetServer().start()\n"
-        "print(devnet.url, flush=True)\n"
+        "before = signal.getsignal(signal.SIGTERM)\n"
+        "def tell():\n"
+        "    while signal.getsignal(signal.SIGTERM) == before: time.sleep(0.01)\n"
+        "    print(devnet.url, flush=True)\n"
+        "threading.Thread(target=tell).start()\n"
         "devnet.serve_forever()\n"
         "print('bye', flush=True)\n"
     )
@@ -148,12 +162,11 @@ def test_serve_forever_ends_in_peace(number: signal.Signals) -> None:
     assert process.stdout is not None
     try:
         url = process.stdout.readline().strip()
-        assert requests.get(url + "/status", timeout=5).status_code == 200
-        time.sleep(0.1)
+        assert requests.get(url + "/status", timeout=PATIENCE_SECONDS).status_code == 200
         os.kill(process.pid, number)
-        out, error = process.communicate(timeout=5)
+        out, error = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
-        process.kill()
+        end(process)
     assert (process.returncode, out, error) == (0, "bye\n", "")
 
 
@@ -161,7 +174,7 @@ def test_ipv6() -> None:
     try:
         with DevnetServer(host="::1") as devnet:
             assert devnet.url.startswith("http://[::1]:")
-            assert requests.get(devnet.url + "/status", timeout=5).status_code == 200
+            assert requests.get(devnet.url + "/status", timeout=PATIENCE_SECONDS).status_code == 200
     except NodeClientError:
         pytest.skip("no IPv6 here")
 
@@ -172,14 +185,14 @@ def test_answers_do_not_wait_for_delayed_acknowledgements(devnet) -> None:
         times = []
         for _ in range(10):
             start = time.monotonic()
-            http.get(devnet.url + "/status", timeout=5)
+            http.get(devnet.url + "/status", timeout=PATIENCE_SECONDS)
             times.append(time.monotonic() - start)
     assert min(times[1:]) < 0.03
 
 
 def test_fault_routes_are_there_only_if_asked_for() -> None:
     with DevnetServer() as devnet:
-        answer = requests.post(devnet.url + "/devnet/faults/clear", timeout=5)
+        answer = requests.post(devnet.url + "/devnet/faults/clear", timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
 
 
@@ -199,7 +212,10 @@ BODIES = {
 @pytest.mark.parametrize(("body", "status"), BODIES.values(), ids=BODIES)
 def test_hostile_bodies(devnet, body: bytes, status: int) -> None:
     answer = requests.post(
-        devnet.url + "/tx/send", data=body, headers={"content-type": "application/json"}, timeout=5
+        devnet.url + "/tx/send",
+        data=body,
+        headers={"content-type": "application/json"},
+        timeout=PATIENCE_SECONDS,
     )
     assert answer.status_code == status
     assert "detail" in answer.json()
@@ -215,12 +231,15 @@ def test_a_payload_too_deep_to_be_shown_gets_into_no_block(
     tx = make(devnet.faucet, 0, payload={**make(devnet.faucet, 0).payload, "more": deep})
     body = json.dumps({**make(devnet.faucet, 0).to_json(), **dict(tx)})
     answer = requests.post(
-        devnet.url + "/tx/send", data=body, headers={"content-type": "application/json"}, timeout=5
+        devnet.url + "/tx/send",
+        data=body,
+        headers={"content-type": "application/json"},
+        timeout=PATIENCE_SECONDS,
     )
     assert answer.status_code == (200 if taken else 400)
     block = devnet.chain.produce()
     assert len(block.txs) == taken
-    shown = requests.get(f"{devnet.url}/block/{block.height}", timeout=5)
+    shown = requests.get(f"{devnet.url}/block/{block.height}", timeout=PATIENCE_SECONDS)
     assert len(shown.json()["txs"]) == taken
 
 

@@ -14,11 +14,12 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
 import urllib.request
 from dataclasses import dataclass
 
 from websockets.sync.client import connect
+
+from tests.processes import PATIENCE_SECONDS, end, wait_until
 
 FLAGS = (
     "--headless",
@@ -73,7 +74,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv(timeout=20))
+            message = json.loads(self._socket.recv(timeout=PATIENCE_SECONDS))
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
@@ -90,13 +91,14 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def wait(self, script, seconds=20.0):
+    def wait(self, script):
         """Until the expression is true; what it needs may not be there yet."""
-        deadline = time.monotonic() + seconds
         tried = f"(() => {{ try {{ return !!({script}) }} catch {{ return false }} }})()"
-        while not self.look(tried):
-            assert time.monotonic() < deadline, (script, self.look("document.body.innerText"))
-            time.sleep(0.05)
+        wait_until(
+            lambda: self.look(tried),
+            lambda: f"{script} in {self.look('document.body.innerText')}",
+            every=0.05,
+        )
 
     def screenshot(self, path, whole=True):
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
@@ -123,14 +125,14 @@ class Chromium:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._closing.callback(program.wait)
-        self._closing.callback(program.kill)
+        self._closing.callback(end, program)
         port_file = self._directory / "DevToolsActivePort"
-        deadline = time.monotonic() + 30
-        while not port_file.exists() or not port_file.read_text().strip():
+
+        def says_its_port():
             assert program.poll() is None, "Chromium did not start"
-            assert time.monotonic() < deadline, "Chromium does not say its port"
-            time.sleep(0.05)
+            return port_file.exists() and port_file.read_text().strip()
+
+        wait_until(says_its_port, "Chromium to say its port")
         self._port = int(port_file.read_text().splitlines()[0])
         return self
 
@@ -141,7 +143,7 @@ class Chromium:
         asked = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT"
         )
-        with urllib.request.urlopen(asked, timeout=20) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE_SECONDS) as answer:
             address = json.load(answer)["webSocketDebuggerUrl"]
         socket = self._closing.enter_context(connect(address, max_size=64 * 2**20))
         page = Page(socket, screen or Screen())

@@ -20,6 +20,7 @@ from engine.monitor.snapshot import Snapshot
 from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.served import served
+from tests.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[4]
 TOKEN = "a-token-of-some-length"
@@ -87,16 +88,20 @@ def test_every_metric_is_in_the_docs(families):
 
 def test_status_history_and_metrics_over_a_port(board):
     with served(board) as (url, _):
-        answer = requests.get(f"{url}/status", timeout=5)
+        answer = requests.get(f"{url}/status", timeout=PATIENCE_SECONDS)
         assert Snapshot.model_validate(answer.json()) == board.snapshot()
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert requests.get(f"{url}/history", timeout=5).json()["step"] == 10
-        plain = requests.get(f"{url}/metrics", timeout=5)
+        assert requests.get(f"{url}/history", timeout=PATIENCE_SECONDS).json()["step"] == 10
+        plain = requests.get(f"{url}/metrics", timeout=PATIENCE_SECONDS)
         assert plain.headers["Content-Type"].startswith("text/plain; version=")
         assert list(parse(plain.text))
         accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
-        assert list(parse_open(requests.get(f"{url}/metrics", headers=accept, timeout=5).text))
-        schema = requests.get(f"{url}/openapi.json", timeout=5).json()
+        assert list(
+            parse_open(
+                requests.get(f"{url}/metrics", headers=accept, timeout=PATIENCE_SECONDS).text
+            )
+        )
+        schema = requests.get(f"{url}/openapi.json", timeout=PATIENCE_SECONDS).json()
         assert set(schema["paths"]) == {
             "/status",
             "/history",
@@ -105,19 +110,28 @@ def test_status_history_and_metrics_over_a_port(board):
             "/pause",
             "/resume",
         }
-        assert requests.get(f"{url}/nothing", timeout=5).status_code == 404
-        assert requests.get(f"{url}/../setup.py", timeout=5).status_code == 404
+        assert requests.get(f"{url}/nothing", timeout=PATIENCE_SECONDS).status_code == 404
+        assert requests.get(f"{url}/../setup.py", timeout=PATIENCE_SECONDS).status_code == 404
 
 
 def test_pause_and_resume(board):
     with served(board, TOKEN) as (url, orders):
         ours = {"X-CPC-Engine": "1"}
-        assert requests.post(f"{url}/pause", headers=ours, timeout=5).status_code == 401
+        assert (
+            requests.post(f"{url}/pause", headers=ours, timeout=PATIENCE_SECONDS).status_code == 401
+        )
         ours |= {"Authorization": f"Bearer {TOKEN}"}
-        assert requests.post(f"{url}/pause", headers=ours, timeout=5).json() == {"asked": "pause"}
+        assert requests.post(f"{url}/pause", headers=ours, timeout=PATIENCE_SECONDS).json() == {
+            "asked": "pause"
+        }
         assert board.snapshot().pause_asked
-        assert requests.post(f"{url}/resume", headers=ours, timeout=5).status_code == 202
-        assert requests.get(f"{url}/pause", headers=ours, timeout=5).status_code == 404
+        assert (
+            requests.post(f"{url}/resume", headers=ours, timeout=PATIENCE_SECONDS).status_code
+            == 202
+        )
+        assert (
+            requests.get(f"{url}/pause", headers=ours, timeout=PATIENCE_SECONDS).status_code == 404
+        )
         assert orders.given == ["pause", "resume"]
 
 
@@ -136,9 +150,9 @@ def test_health():
 
 def test_healthz_answers_503_where_something_is_wrong(board):
     with served(board, TOKEN) as (url, _):
-        assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
         board(NodeTrouble("connection refused by 10.0.0.7", ""))
-        answer = requests.get(f"{url}/healthz", timeout=5)
+        answer = requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS)
         assert answer.status_code == 503
         assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}
 

@@ -1,9 +1,9 @@
 """The server itself: a crowd of connections takes no file descriptors from the process that mines."""
 
 import socket
-import time
 
 from engine.monitor.http.server import MOST_CONNECTIONS, ServerThread, listen_at
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 
 async def nothing(_scope, _receive, _send):
@@ -11,7 +11,7 @@ async def nothing(_scope, _receive, _send):
 
 
 def is_open(connection):
-    connection.settimeout(0.05)
+    connection.settimeout(0.01)
     try:
         return connection.recv(1) != b""
     except TimeoutError:
@@ -25,12 +25,13 @@ def test_connections_that_ask_for_nothing_are_no_more_than_so_many():
     address = listening.getsockname()
     with ServerThread(listening, lambda: nothing, "test") as server:
         server.wait()
-        crowd = [socket.create_connection(address, 5) for _ in range(MOST_CONNECTIONS + 20)]
+        crowd = [
+            socket.create_connection(address, PATIENCE_SECONDS)
+            for _ in range(MOST_CONNECTIONS + 20)
+        ]
         try:
-            until = time.monotonic() + 20
-            while (cut := sum(not is_open(one) for one in crowd)) < 20:
-                assert time.monotonic() < until
-            assert cut == 20
+            wait_until(lambda: sum(not is_open(one) for one in crowd) >= 20, "twenty to be cut")
+            assert sum(not is_open(one) for one in crowd) == 20
         finally:
             for one in crowd:
                 one.close()

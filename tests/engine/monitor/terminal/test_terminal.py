@@ -24,6 +24,7 @@ from engine.monitor.formatting import duration, money, rate
 from engine.monitor.projection import Projection
 from engine.monitor.terminal.render import Size, draw
 from tests.engine.monitor import story
+from tests.processes import PATIENCE_SECONDS, end
 
 NOW = story.START
 
@@ -125,7 +126,7 @@ class Terminal:
         os.close(other)
         self.text = ""
 
-    def until(self, shown, seconds=60.0):
+    def until(self, shown, seconds=PATIENCE_SECONDS):
         """Read until this was shown; None: until the program has closed its terminal."""
         deadline = time.monotonic() + seconds
         while shown is None or shown not in self.text:
@@ -144,7 +145,10 @@ class Terminal:
 
     def end(self):
         self.until(None)
-        return self.program.wait(timeout=30)
+        try:
+            return self.program.wait(timeout=PATIENCE_SECONDS)
+        finally:
+            end(self.program)
 
 
 def test_a_real_terminal_shows_it_and_gets_back_what_it_showed(tmp_path, monkeypatch):
@@ -183,7 +187,7 @@ def test_q_quits_and_other_keys_do_nothing():
         "    pause = resume = None\n"
         "control = Control()\n"
         "with LiveView(Monitor()) as view, view.attend(control):\n"
-        "    assert control.wait(30)\n"
+        "    assert control.wait(90)\n"
         "print('quit')\n"
     )
     terminal = Terminal(script)
@@ -197,11 +201,13 @@ def test_q_quits_and_other_keys_do_nothing():
 def test_a_stopped_view_steps_aside_and_comes_back(tmp_path, monkeypatch):
     """Ctrl-Z gives the terminal back; `fg` (SIGCONT) shows the view again."""
     script = (
-        "import time\n"
+        "import signal, threading\n"
         "from engine.monitor.state import Monitor\n"
         "from engine.monitor.terminal.live_view import LiveView\n"
+        "ended = threading.Event()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: ended.set())\n"
         "with LiveView(Monitor()):\n"
-        "    time.sleep(2.5)\n"
+        "    while not ended.wait(0.05): pass\n"
     )
     terminal = Terminal(script)
     terminal.until("cpc-engine")
@@ -209,8 +215,9 @@ def test_a_stopped_view_steps_aside_and_comes_back(tmp_path, monkeypatch):
     terminal.until("\x1b[?1049l")
     _, status = os.waitpid(terminal.program.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
-    before = len(terminal.text)
+    terminal.text = ""
     terminal.program.send_signal(signal.SIGCONT)
+    terminal.until("\x1b[?1049h")
+    terminal.program.send_signal(signal.SIGUSR1)
     assert terminal.end() == 0
-    assert "\x1b[?1049h" in terminal.text[before:]
     assert terminal.text.rstrip().endswith(("\x1b[?1049l", "\x1b[?25h"))

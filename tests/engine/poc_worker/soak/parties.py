@@ -3,14 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import psutil
 
 from node_client.keystore import Keystore
-
-PROGRAM = [sys.executable, "-c", "from engine.cli import main; main()"]
+from tests.processes import ENGINE, PATIENCE_SECONDS, end
 
 
 class Party:
@@ -34,13 +32,13 @@ class Party:
         self.starts += 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*PROGRAM, *self._arguments], stdout=log, stderr=log, env=self._environment
+                [*ENGINE, *self._arguments], stdout=log, stderr=log, env=self._environment
             )
 
     def run(self, *arguments):
         """Another command of this party's, to its end; gives what it prints."""
         done = subprocess.run(
-            [*PROGRAM, *arguments], capture_output=True, text=True, env=self._environment
+            [*ENGINE, *arguments], capture_output=True, text=True, env=self._environment
         )
         assert done.returncode == 0, done
         return done.stdout
@@ -74,10 +72,9 @@ class Party:
             return self._process.returncode
         self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
+            return self._process.wait(PATIENCE_SECONDS)
+        finally:
+            end(self._process)
 
 
 def worker(directory, name, url, device):
@@ -97,11 +94,3 @@ def validator(directory, port, url):
         *("validator", "serve", "--port", str(port), "--public-url", url),
         *("--device", "reference", "--json"),
     )
-
-
-def wait_for(true, patience):
-    deadline = time.monotonic() + patience
-    while not (value := true()):
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.1)
-    return value

@@ -5,6 +5,8 @@ import socket
 import threading
 from contextlib import suppress
 
+from tests.processes import PATIENCE_SECONDS
+
 
 class Proxy:
     """Listens at `port`, forwards to `target`. A context manager."""
@@ -44,7 +46,9 @@ class Proxy:
             except OSError:
                 return
             try:
-                far = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+                far = socket.create_connection(
+                    ("127.0.0.1", self._target), timeout=PATIENCE_SECONDS
+                )
             except OSError:
                 near.close()
                 continue
