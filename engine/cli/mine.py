@@ -64,19 +64,14 @@ def mine(
     address = None if monitor.http is None else parse_address(monitor.http)
     token = None if monitor.http_token_file is None else read_token(monitor.http_token_file)
     jobs = validators.request()
-    request = NodeRequest(
+    request = NodeRequest.of(
+        pool,
+        sending,
         mining=MiningConfig(
             task.size, task.iterations, task.openings, mining.task_count(), mining.blocks
         ),
         validators=jobs,
-        devices=pool.device,
-        threads=pool.threads,
         ray=mining.ray,
-        depth=sending.depth,
-        gas_price=sending.gas_price,
-        max_gas_price=sending.max_gas_price,
-        limits=pool.limits(),
-        ledger=sending.ledger,
         protection=protection.protection(),
     )
     if not sandbox.devnet:  # ask what is to be asked before the view takes the terminal

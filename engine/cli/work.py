@@ -9,6 +9,7 @@ from engine.cli.config.groups import with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey, say
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
+from engine.protection.options import ProtectionOptions
 from engine.txmgr.options import SendingOptions
 
 
@@ -19,6 +20,7 @@ def work(
     key: WorkerKey,
     pool: PoolOptions,
     sending: SendingOptions,
+    protection: ProtectionOptions,
     nodes: NodeOptions,
     json: Json = False,
 ) -> None:
@@ -39,16 +41,12 @@ def work(
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
     report: Reporter = JsonReporter() if json else PlainReporter()
-    request = NodeRequest(
+    request = NodeRequest.of(
+        pool,
+        sending,
         validators=jobs,
-        urls=tuple(nodes.urls(context)),
-        devices=pool.device,
-        threads=pool.threads,
-        gas_price=sending.gas_price,
-        max_gas_price=sending.max_gas_price,
-        depth=sending.depth,
-        ledger=sending.ledger,
-        limits=pool.limits(),
+        urls=nodes.urls(context),
+        protection=protection.protection(),
     )
     summary = run_node(request, key.load(), report).jobs
     assert summary is not None

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.mining.options import MiningOptions
 from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
 from engine.txmgr.ledger_reader import Progress
 from kernels.task import Task
@@ -18,7 +19,7 @@ class MiningConfig:
     size: int = DEFAULT_SIZE
     iterations: int = DEFAULT_ITERATIONS
     openings: int = DEFAULT_OPENINGS
-    tasks_per_block: int | None = 1
+    tasks_per_block: int | None = int(MiningOptions.tasks_per_block)
     blocks: int | None = None
 
     @property

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.mining.config import MiningConfig, Summary
 from engine.poc_worker.config import ValidatorsRequest
 from engine.pool.limits import Limits
+from engine.pool.options import DeviceOptions, PoolOptions
 from engine.protection.quiet_hours import QuietHours
 from engine.protection.sensors import NO_WISHES, Protection
 from engine.runtime.errors import SetupError
-from engine.txmgr.options import FinalityOptions
+from engine.txmgr.options import FinalityOptions, SendingOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class NodeRequest:
     """L1 nodes. Not asked where only jobs are taken, and none is sent to the chain."""
     mining: MiningConfig | None = None
     validators: ValidatorsRequest | None = None
-    devices: tuple[str, ...] = ("auto",)
+    devices: tuple[str, ...] = DeviceOptions.device
     threads: int | None = None
     ray: str | None = None
     """Address of a Ray cluster whose machines do the work."""
@@ -36,6 +37,20 @@ class NodeRequest:
     ledger: Path | None = None
     protection: Protection = NO_WISHES
     limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def of(cls, pool: PoolOptions, sending: SendingOptions, **more: Any) -> Self:
+        """Return the request of these options; `more` are other fields. Raises BadInput."""
+        return cls(
+            devices=pool.device,
+            threads=pool.threads,
+            limits=pool.limits(),
+            depth=sending.depth,
+            gas_price=sending.gas_price,
+            max_gas_price=sending.max_gas_price,
+            ledger=sending.ledger,
+            **more,
+        )
 
     @property
     def uses_chain(self) -> bool:
