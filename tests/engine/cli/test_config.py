@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from engine.cli.app import program
@@ -169,6 +170,7 @@ def complaint(call, *arguments):
     return None
 
 
+@hypothesis_settings(deadline=None)  # the first value of a type imports its converter
 @given(document=st.dictionaries(_NAMES, _VALUES | st.dictionaries(_NAMES, _VALUES, max_size=3)))
 def test_whatever_a_document_holds_is_taken_or_refused_with_a_sentence(document):
     """Also what no TOML can hold, such as None: the reader trusts nobody."""
