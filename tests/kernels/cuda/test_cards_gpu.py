@@ -26,17 +26,22 @@ def test_a_real_card_is_read():
 
 
 def test_reading_makes_no_cuda_context():
-    """The process that reads is not among those that the driver has on the card."""
+    """A CUDA context opens the device file of unified memory, which the sensors never do.
+
+    NVML may map libcuda (driver 580 does), so that what is mapped says nothing.
+    """
     script = (
-        "import os, pynvml\n"
+        "import os\n"
         "from engine.protection.nvml import Cards\n"
+        "def has_context():\n"
+        "    files = [f'/proc/self/fd/{name}' for name in os.listdir('/proc/self/fd')]\n"
+        "    return any('uvm' in os.readlink(file) for file in files if os.path.exists(file))\n"
         "with Cards.open(['cuda:0']) as cards:\n"
         "    cards.read(), cards.faults()\n"
-        "    card = next(iter(cards._handles.values()))\n"
-        "    running = pynvml.nvmlDeviceGetComputeRunningProcesses(card)\n"
-        "    assert os.getpid() not in [one.pid for one in running], 'a context'\n"
-        "libraries = {line.split('/')[-1] for line in open('/proc/self/maps') if '/' in line}\n"
-        "assert not [name for name in libraries if name.startswith('libcuda.so')], libraries\n"
+        "    assert not has_context()\n"
+        "from numba import cuda\n"
+        "cuda.current_context()\n"
+        "assert has_context(), 'the test cannot see a context'\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
