@@ -84,14 +84,23 @@ def adopt_orphans():
 
 
 def own_children():
-    """Process ids of this process's children, multiprocessing's resource tracker apart."""
+    """Process ids of this process's children."""
     try:  # some 50 microseconds, where looking at every process takes milliseconds
         listed = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
     except OSError:
         listed = []
     if not listed:
         listed = [" ".join(str(child.pid) for child in psutil.Process().children())]
-    return {int(pid) for text in listed for pid in text.split() if not _is_tracker(int(pid))}
+    return {int(pid) for text in listed for pid in text.split()}
+
+
+def _running(before):
+    """Children that came after `before`, but for this process's own resource tracker, which stays."""
+    running = [pid for pid in own_children() - before if not is_gone(pid)]
+    trackers = [pid for pid in running if _is_tracker(pid)]
+    if trackers and not any(_is_tracker(pid) for pid in before):
+        running.remove(min(trackers))
+    return running
 
 
 def _is_tracker(pid):
@@ -107,13 +116,15 @@ def end_leftovers(before, *, grace):
     `grace`: seconds for those that are about to end, as after a signal.
     """
     deadline = time.monotonic() + grace
-    while running := [pid for pid in own_children() - before if not is_gone(pid)]:
+    while running := _running(before):
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
     told = [f"{pid}: {command_line(psutil.Process(pid))[-200:]}" for pid in running]
     end(*(psutil.Process(pid) for pid in running))
     for pid in own_children() - before:
+        if not is_gone(pid):
+            continue
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
     return told
