@@ -118,14 +118,14 @@ def _rates(lines: dict[str, Connection], devices: Sequence[str]) -> dict[str, fl
 
 
 def _hear(device: str, line: Connection, patience: float) -> float:
-    said: object = _("it says nothing")
+    said: object = _("it printed nothing")
     try:
         if line.poll(patience):
             said = json.loads(line.recv_bytes(_MOST_BYTES))
     except (EOFError, OSError):
         said = _("its process ended")
     except (ValueError, RecursionError):
-        said = _("it says what is not JSON")
+        said = _("its output is not JSON")
     if isinstance(said, float) and isfinite(said) and said >= 0:
         return said
     reason = "".join(c if c.isprintable() else " " for c in str(said))

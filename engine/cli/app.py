@@ -109,6 +109,6 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _reader_closed() -> int:
-    """Stop writing: the reader, such as `head`, has closed the pipe, which is no error."""
+    """Stop writing: the reader, such as `head`, has closed the pipe, which is not an error."""
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the exit
     return 0

@@ -36,7 +36,7 @@ class DevnetOptions:
 
 @with_options
 def devnet(options: DevnetOptions, files: KeyFiles) -> None:
-    """Run a devnet node: real blocks and rules, coins for nothing, gone when it ends."""
+    """Run a devnet node: real blocks and rules, free coins, gone when it ends."""
     from node_client.devnet import DevnetServer
     from node_client.devnet.chaos import KINDS, Chaos
 

@@ -294,7 +294,7 @@ def _devices(request: NodeRequest) -> tuple[tuple[str, ...], Launch]:
 
     if request.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise BadInput(
-            _("with --ray a device is no card of one machine"),
+            _("with --ray, --device cannot name one machine's card"),
             advice=_(
                 "Use --device cuda or --device cpu for that kind alone, or leave it out for both."
             ),

@@ -54,7 +54,7 @@ class Submission:
         except ValueError:
             task = None
         if task is None or str(task) != task_id:
-            return _("its task id is no UUID, which the chain asks for")
+            return _("its task id is not a UUID, which the chain requires")
         if task.version == DERIVED:
             return _("its task id may be that of a block's task")
         now = time.monotonic()

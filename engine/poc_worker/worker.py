@@ -4,7 +4,7 @@
     worker.start()
     worker.stop()
 
-The computing is done elsewhere: `context.executor` hands it to the supervised children.
+The computing is done elsewhere: `context.executor` submits it to the supervised children.
 """
 
 import asyncio

@@ -105,7 +105,7 @@ def check_event(event: LauncherEvent, owed: dict[int, int]) -> None:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BrokenMessage(_broken(error)) from None
     if decode_event(bytes(frame[_HEADER.size :])) != event:
-        raise BrokenMessage(_("it does not come back as it was"))
+        raise BrokenMessage(_("it changes when it is encoded and decoded"))
     _check_size(len(frame) - _HEADER.size, owed)
     owed.pop(_ticket(event), 0)
 

@@ -58,7 +58,7 @@ def memory_limit(text: str | None) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None or int(found[1]) == 0:
         raise BadInput(
-            _("{text!r} is no size of memory").format(text=text[:40]),
+            _("{text!r} is not a size of memory").format(text=text[:40]),
             advice=_("Write it as 512M or 4G."),
         )
     return int(found[1]) << (30 if found[2].upper() == "G" else 20)

@@ -74,7 +74,7 @@ class Supervisor(DeviceLife):
         return self._hand_out(now)
 
     def cancel(self, ticket: int, now: float) -> list[Action]:
-        """Nobody wants this job any more. No action where there is no such job."""
+        """Cancel a job; no action if there is no such job."""
         return self._stop_jobs(
             lambda job: job.ticket == ticket, "cancelled", _("it was cancelled"), now
         )
@@ -251,7 +251,7 @@ class Supervisor(DeviceLife):
         return actions + self._hand_out(now)
 
     def _out_of_turn(self, worker: Worker, now: float) -> list[Action]:
-        return self._end(worker, _("said something out of turn"), now, kill=True)
+        return self._end(worker, _("sent a message out of turn"), now, kill=True)
 
     def _stop_jobs(
         self, wanted: Callable[[Job], bool], code: str, reason: str, now: float
@@ -275,7 +275,7 @@ class Supervisor(DeviceLife):
             return []
         if not worker.outlasts_a_restart(job, now):
             return []
-        reason = _("its job is not wanted: {reason}").format(reason=job.unwanted)
+        reason = _("its job is no longer wanted: {reason}").format(reason=job.unwanted)
         actions: list[Action] = [Kill(worker.device, worker.generation, reason)]
         self._put_back(worker.take_jobs())
         return actions + self._spawn(worker, now) + self._hand_out(now)

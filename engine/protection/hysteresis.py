@@ -20,9 +20,9 @@ class Hysteresis:
         """Raises BadInput where `below` is not the lower of the two."""
         if not below < above:
             raise BadInput(
-                _("a pause above {above:g} that ends below {below:g} would never rest").format(
-                    above=above, below=below
-                ),
+                _(
+                    "a pause above {above:g} that ends below {below:g} would switch all the time"
+                ).format(above=above, below=below),
                 advice=_("Resume at a temperature that is lower than the one to pause at."),
             )
         self._above = above

@@ -5,7 +5,7 @@
         cards.faults()  # what the driver told of since
 
 NVML makes no CUDA context, so that the parent may use it. Where there is no driver, no card, or a
-card that lacks a sensor, that part is silent: not to know a temperature is no reason to stop.
+card that lacks a sensor, that part is silent: an unknown temperature does not stop the engine.
 
 Which card is cuda:N, `kernels/cards.py` decides, for the children and for this file alike.
 """
@@ -55,7 +55,7 @@ class Cards(Closing):
         return cls(handles)
 
     def close(self) -> None:
-        """Let the driver go. Closing twice is no error."""
+        """Release the driver. It may be called twice."""
         if self._handles:
             self._handles = {}
             if self._events is not None:
@@ -126,7 +126,7 @@ def xid_fault(device: str, number: int) -> DriverFault:
     wrong = needs_reset(number)
     if wrong is None:
         return DriverFault(
-            device, _("the driver told of Xid {number}").format(number=number), False
+            device, _("the driver reported Xid {number}").format(number=number), False
         )
     message = _("Xid {number}: {wrong}; the card needs a reset")
     return DriverFault(device, message.format(number=number, wrong=wrong), True)

@@ -1,4 +1,4 @@
-"""Reads every sensor once a second, in a thread of its own, and hands the observation on.
+"""Reads every sensor once a second, in a thread of its own, and passes the observation on.
 
 GPUs are read through NVML, CPU and battery through psutil. What a machine lacks is left out.
 """

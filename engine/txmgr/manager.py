@@ -133,7 +133,7 @@ class Sender(threading.Thread):
             self._failed(error)
 
     def round(self) -> None:
-        """One step; what a person can mend is told, once for each kind until it passes."""
+        """Take one step; report what a person can fix, once for each kind until it passes."""
         try:
             trouble: NodeClientError | None = self.step()
         except WrongChain as error:

@@ -107,7 +107,7 @@ class Signer:
 
 
 def round_up(price: int) -> int:
-    """The least number of one digit and zeros that is no less.
+    """Return the least number of one digit and zeros that is not below `price`.
 
     >>> round_up(1001), round_up(9001), round_up(30)
     (2000, 10000, 30)

@@ -50,7 +50,7 @@ def _words() -> dict[str, str]:
         "texts": json.dumps(_texts_of_the_script(), ensure_ascii=False),
         "pause": _("Pause"),
         "resume": _("Resume"),
-        "token_wanted": _("This engine wants its token:"),
+        "token_wanted": _("This engine needs its token:"),
         "enter": _("Enter"),
         "figures": _("Figures"),
         "devices": _("Devices"),

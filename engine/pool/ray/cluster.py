@@ -129,7 +129,7 @@ class Actor:
             async for reference in listen.remote():
                 event = await reference
                 if not isinstance(event, Heard | Exited):
-                    raise FarmError(_("its actor said what is no event"))
+                    raise FarmError(_("its actor sent something that is not an event"))
                 yield event
         except self._ray.exceptions.RayError as error:
             raise FarmError(_one_line(error)) from error
@@ -143,7 +143,7 @@ def _knock(address: str) -> None:
     """Ray itself takes more than a minute to say that nobody is there."""
     host, _colon, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise FarmError(_("that is no HOST:PORT"))
+        raise FarmError(_("that is not HOST:PORT"))
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
     except OSError as error:

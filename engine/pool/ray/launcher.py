@@ -104,7 +104,7 @@ class Farm:
         return events
 
     def spawn(self, device: str, generation: int) -> None:
-        """Start a child on that device; it is no process of this machine."""
+        """Start a child on that device; it runs on another machine of the farm."""
         self._order(Spawn(device, generation))
 
     def tell(self, device: str, generation: int, message: ToChild) -> None:

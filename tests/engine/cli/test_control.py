@@ -96,7 +96,7 @@ def test_a_socket_that_a_kill_left_behind_is_removed(home, cli):
         ("--http 127.0.0.1:0 --http-token-file missing", "cannot be read"),
         ("--http 0.0.0.0:0 --http-token-file short", "too short"),
         ("--quiet-hours 22-7", "not two times of day"),
-        ("--pause-above 60 --resume-below 70", "never rest"),
+        ("--pause-above 60 --resume-below 70", "switch all the time"),
     ],
 )
 def test_what_mine_refuses(cli, tmp_path, monkeypatch, options, sentence):

@@ -45,7 +45,7 @@ def test_between_the_thresholds_nothing_ever_changes(values):
 
 @pytest.mark.parametrize("below", [80, 81])
 def test_thresholds_that_would_flap_are_refused(below):
-    with pytest.raises(BadInput, match="never rest"):
+    with pytest.raises(BadInput, match="switch all the time"):
         Hysteresis(above=80, below=below)
 
 

@@ -230,7 +230,7 @@ def test_what_is_cancelled_or_late_is_given_up_and_the_next_job_done(open_pool):
     with pytest.raises(CancelledError):
         hung.result(1)
     assert pool.submit(Echo(b"next")).result(PATIENCE).outcome.data == b"next"
-    assert sum("not wanted" in reason for reason in log.reasons(ChildKilled)) == 2
+    assert sum("no longer wanted" in reason for reason in log.reasons(ChildKilled)) == 2
 
 
 def test_a_full_pipe_to_a_stopped_child_holds_nobody_up(open_pool):

@@ -474,7 +474,7 @@ def test_an_unwanted_job_that_waited_at_a_child_costs_it_when_it_begins_and_woul
         supervisor.submit(Job(ticket, TASK), 3.0)
     assert only(supervisor.cancel(2, 4.0), GivenUp).job.ticket == 2  # it waits there
     actions = supervisor.heard("a", 1, computed(1), 5.0)
-    assert "not wanted" in only(actions, Kill).reason
+    assert "no longer wanted" in only(actions, Kill).reason
     only(actions, Spawn)
     assert tickets(ready(supervisor, generation=2, now=6.0)) == [1, 3]
 

@@ -93,7 +93,7 @@ def test_xids_and_ecc_errors_become_faults_of_their_card(monkeypatch):
             ("cuda:0", True),
             ("cuda:0", True),
         ]
-        assert faults[0].message == "the driver told of Xid 13"
+        assert faults[0].message == "the driver reported Xid 13"
         assert "fallen off the bus" in faults[1].message
         assert faults[3] == DriverFault("cuda:0", "uncorrected ECC errors in its memory: 2", True)
         assert cards.faults() == []  # each is told once
