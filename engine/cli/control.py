@@ -24,10 +24,7 @@ Which = Annotated[
 ]
 
 
-def status(
-    engine: Which = None,
-    json: Json = False,
-) -> None:
+def status(engine: Which = None, json: Json = False) -> None:
     """Show what the running engine does: devices, chain, results, latest events."""
     found = _choose(engine)
     if json:

@@ -227,10 +227,7 @@ def account(options: AccountOptions, json: Json = False) -> None:
 
 
 def _post(
-    kind: str,
-    build: "Callable[[BlobCache], dict[str, Any]]",
-    options: PostOptions,
-    json: bool,
+    kind: str, build: "Callable[[BlobCache], dict[str, Any]]", options: PostOptions, json: bool
 ) -> None:
     client, deadline = options.client(), _deadline(options.within)
     blobs = own_blobs()

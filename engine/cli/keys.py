@@ -77,11 +77,7 @@ def show(name: Name, files: KeysDirectory, json: Json = False) -> None:  # noqa:
 
 @app.command()
 @with_options
-def encrypt(
-    name: Name,
-    files: KeyFiles,
-    json: Json = False,
-) -> None:
+def encrypt(name: Name, files: KeyFiles, json: Json = False) -> None:
     """Encrypt a key file that is in the clear. cpc-cli cannot read it afterwards."""
     info = files.keystore().encrypt(name, files.new_passphrase(True) or "")
     if json:

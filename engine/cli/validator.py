@@ -59,10 +59,7 @@ class PayoutOptions(FinalityOptions, KeyFiles):
 @app.command()
 @with_options
 def serve(
-    options: ServeOptions,
-    pool: CheckingOptions,
-    audit: PolicyOptions,
-    json: Json = False,
+    options: ServeOptions, pool: CheckingOptions, audit: PolicyOptions, json: Json = False
 ) -> None:
     """Serve workers over WebSocket and customers over HTTP, until Ctrl-C."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

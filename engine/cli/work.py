@@ -42,11 +42,7 @@ def work(
         )
     report: Reporter = JsonReporter() if json else PlainReporter()
     request = NodeRequest.of(
-        pool,
-        sending,
-        validators=jobs,
-        urls=nodes.urls(context),
-        protection=protection.protection(),
+        pool, sending, validators=jobs, urls=nodes.urls(context), protection=protection.protection()
     )
     summary = run_node(request, key.load(), report).jobs
     assert summary is not None

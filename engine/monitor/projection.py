@@ -13,6 +13,7 @@ from collections import deque
 from typing import Any, assert_never
 
 from engine import __version__
+from engine.monitor import snapshot as views
 from engine.monitor.events import (
     AnyEvent,
     MiningEvent,
@@ -30,24 +31,13 @@ from engine.monitor.events import (
 )
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import History, HistoryView
-from engine.monitor.snapshot import (
-    BlocksView,
-    ChainView,
-    DeviceState,
-    DeviceView,
-    EngineState,
-    EventView,
-    ResultsView,
-    RunView,
-    Snapshot,
-)
 from node_client.networks import format_cpc
 
 EVENTS_KEPT = 60
 TASKS_FOR_RATE = 16
 """A device's rate is that of its latest tasks: one alone varies, the whole run hides a change."""
 
-_STATES: dict[str, DeviceState] = {
+_STATES: dict[str, views.DeviceState] = {
     "starting": "starting",
     "idle": "idle",
     "busy": "busy",
@@ -64,7 +54,7 @@ class _Device:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.state: DeviceState = "starting"
+        self.state: views.DeviceState = "starting"
         self.fallen = ""
         self.paused = ""
         self.restarts = self.tasks = 0
@@ -86,12 +76,12 @@ class _Device:
             "last_at": now,
         }
 
-    def view(self) -> DeviceView:
+    def view(self) -> views.DeviceView:
         rests = self.paused and self.state in ("idle", "starting")
         fell = self.state in ("out", "backoff") or (self.state == "starting" and self.restarts)
         seconds = sum(seconds for _, seconds in self.latest)
         rate = sum(operations for operations, _ in self.latest) / seconds if seconds > 0 else None
-        return DeviceView(
+        return views.DeviceView(
             name=self.name,
             state="paused" if rests else self.state,
             reason=self.paused if rests else self.fallen if fell else "",
@@ -126,14 +116,14 @@ class Projection:
         self._pause_asked = False
         self._sending = ""
         self._last_skipped: int | None = None
-        self._events: deque[EventView] = deque(maxlen=EVENTS_KEPT)
+        self._events: deque[views.EventView] = deque(maxlen=EVENTS_KEPT)
         self._history = History(now)
 
     def take(self, event: AnyEvent, now: float) -> None:
         """Take an event."""
         self._history.turn(now)
         if line := event.line(_short):
-            self._events.append(EventView(at=now, event=event.event, line=line))
+            self._events.append(views.EventView(at=now, event=event.event, line=line))
         if isinstance(event, MiningEvent):
             self._on_mining(event, now)
         elif isinstance(event, SendingEvent):
@@ -147,11 +137,11 @@ class Projection:
         elif not isinstance(event, PocEvent | ValidatorEvent):  # lines, and no state
             assert_never(event)
 
-    def snapshot(self, now: float) -> Snapshot:
+    def snapshot(self, now: float) -> views.Snapshot:
         """Return the state as of now."""
         devices = [device.view() for device in self._devices.values()]
         state, paused = self._state(devices)
-        return Snapshot(
+        return views.Snapshot(
             version=__version__,
             pid=os.getpid(),
             state=state,
@@ -163,10 +153,10 @@ class Projection:
             balance=None if self._balance is None else format_cpc(self._balance),
             fees=format_cpc(self._fees),
             devices=devices,
-            chain=ChainView(**self._chain, next_block_in=self._next_block_in(now)),
-            blocks=BlocksView(**self._blocks),
-            results=ResultsView(**self._results, trouble=self._sending),
-            run=RunView(**self._run, fees=format_cpc(self._run_fees)),
+            chain=views.ChainView(**self._chain, next_block_in=self._next_block_in(now)),
+            blocks=views.BlocksView(**self._blocks),
+            results=views.ResultsView(**self._results, trouble=self._sending),
+            run=views.RunView(**self._run, fees=format_cpc(self._run_fees)),
             pulse_at=self._pulse_at,
             events=list(self._events),
         )
@@ -299,7 +289,7 @@ class Projection:
     def _device(self, name: str) -> _Device:
         return self._devices.setdefault(name, _Device(name))
 
-    def _state(self, devices: list[DeviceView]) -> tuple[EngineState, str]:
+    def _state(self, devices: list[views.DeviceView]) -> tuple[views.EngineState, str]:
         if self._stopping:
             return "stopping", ""
         working = [device for device in devices if device.state != "out"]

@@ -7,15 +7,7 @@ from pathlib import Path
 
 from engine.monitor.events.run import Warned
 from engine.monitor.reporter import Reporter
-from engine.node.preflight import (
-    Chain,
-    check_balance,
-    check_clock,
-    check_disk,
-    check_gas_price,
-    demand,
-    look_at_chain,
-)
+from engine.node import preflight
 from engine.node.request import NodeRequest
 from engine.runtime.paths import ledger_path
 from engine.txmgr.ledger import Ledger
@@ -32,7 +24,7 @@ STALE_BLOCKS = 3
 class Account:
     """`connect` makes a client: every thread has one of its own, as sessions are not shared."""
 
-    chain: Chain
+    chain: preflight.Chain
     path: Path
     ledger: Ledger
     sender: Sender
@@ -41,10 +33,7 @@ class Account:
 
 @contextmanager
 def open_account(
-    request: NodeRequest,
-    key: PrivateKey,
-    report: Reporter,
-    failed: Callable[[Exception], None],
+    request: NodeRequest, key: PrivateKey, report: Reporter, failed: Callable[[Exception], None]
 ) -> Iterator[Account]:
     """Check everything, then open the ledger. The sender is not started.
 
@@ -52,16 +41,16 @@ def open_account(
     """
     urls = list(request.urls)
     client = NodeClient(urls)
-    chain = look_at_chain(client)
+    chain = preflight.look_at_chain(client)
     price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
     path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
     for check in (
-        check_gas_price(chain.network, price),
-        check_clock(chain),
-        check_balance(client, key.address, price),
-        check_disk(path.parent),
+        preflight.check_gas_price(chain.network, price),
+        preflight.check_clock(chain),
+        preflight.check_balance(client, key.address, price),
+        preflight.check_disk(path.parent),
     ):
-        if demand(check).state == "warn":
+        if preflight.demand(check).state == "warn":
             report(Warned(check.name, check.found, check.fix))
 
     def connect() -> NodeClient:

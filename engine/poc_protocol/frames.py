@@ -62,9 +62,7 @@ def _distinct(positions: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Id = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_ID_LENGTH),
-    AfterValidator(_printable),
+    str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_printable)
 ]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH), AfterValidator(_encodable)]
 """Free text. Remove control characters before printing it: `one_line`."""

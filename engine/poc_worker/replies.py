@@ -14,13 +14,7 @@ from gettext import gettext as _
 
 from engine import __version__
 from engine.jobs.blobs import BlobRef, MissingBlob
-from engine.monitor.events.poc import (
-    FrameRefused,
-    HelloSaid,
-    JobDeclined,
-    PocEvent,
-    ValidatorRefused,
-)
+from engine.monitor.events import poc as events
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import INLINE_BYTES, PROTOCOL, ErrorCode
 from engine.poc_protocol.decoder import Refusal
@@ -75,11 +69,13 @@ class Replies:
         """Say hello, unless the validator is of another network, or asks without end."""
         context = self._context
         if challenge.protocol != PROTOCOL:
-            self.tell(ValidatorRefused(self.url, _("it speaks another version of the protocol")))
+            self.tell(
+                events.ValidatorRefused(self.url, _("it speaks another version of the protocol"))
+            )
             return
         if context.chain_id is not None and challenge.chain_id != context.chain_id:
             reason = _("it belongs to the chain {chain_id}").format(chain_id=challenge.chain_id)
-            self.tell(ValidatorRefused(self.url, reason))
+            self.tell(events.ValidatorRefused(self.url, reason))
             return
         if self._hellos == MAX_HELLOS:
             return
@@ -96,7 +92,7 @@ class Replies:
                 version=__version__,
             )
         )
-        self.tell(HelloSaid(self.url, challenge.chain_id))
+        self.tell(events.HelloSaid(self.url, challenge.chain_id))
 
     def result(self, offer: Offer, result: Result) -> None:
         """Say a result: signed, and with its data, after a hello."""
@@ -123,7 +119,7 @@ class Replies:
     def refuse(self, job_id: str, code: ErrorCode, message: str) -> None:
         """Say that a job has no result, or that something about it is not to be had."""
         message = one_line(message)
-        self.tell(JobDeclined(self.url, job_id, code, message))
+        self.tell(events.JobDeclined(self.url, job_id, code, message))
         if self.greeted:
             address = self._context.key.address
             self.say(
@@ -135,7 +131,7 @@ class Replies:
         if refusal.job_id is not None:
             self.refuse(refusal.job_id, "invalid_payload", refusal.detail)
             return
-        self.tell(FrameRefused(self.url, refusal.detail))
+        self.tell(events.FrameRefused(self.url, refusal.detail))
         if self.greeted:
             self.say(frames.ProtocolError(code=refusal.code))
 
@@ -144,7 +140,7 @@ class Replies:
         if self._say is not None:
             self._say(frame)
 
-    def tell(self, event: PocEvent) -> None:
+    def tell(self, event: events.PocEvent) -> None:
         """Report it, at a rate that no validator can raise."""
         if not self._log_rate.take():
             self._context.report(event)

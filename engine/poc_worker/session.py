@@ -20,13 +20,7 @@ from engine.jobs.blob_fetcher import BlobFetcher
 from engine.jobs.blobs import BlobError, BlobRef
 from engine.jobs.kind import JobRefused, Unsupported
 from engine.jobs.registry import needed_blobs, parse_job
-from engine.monitor.events.poc import (
-    JobDone,
-    JobTaken,
-    ResultAccepted,
-    ResultRejected,
-    ValidatorBug,
-)
+from engine.monitor.events import poc as events
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import ErrorCode
 from engine.poc_protocol.decoder import Refusal
@@ -131,7 +125,7 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - a plug-in's slip must not end the others' work
             detail = one_line(f"{type(error).__name__}: {error}")
-            self.replies.tell(ValidatorBug(self._url, detail))
+            self.replies.tell(events.ValidatorBug(self._url, detail))
             self._fail(assignment, "failed", _("this worker has a bug"))
         else:
             self._answer(assignment, result)
@@ -157,7 +151,7 @@ class Session:
             assignment.job = job
             context.ledger.record_taken(assignment.offer)
             kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
-            self.replies.tell(JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
+            self.replies.tell(events.JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
             future = context.executor.submit(job, name=f"{kind} {digest}")
             done = await asyncio.wrap_future(future)
         assert isinstance(done, Done)
@@ -185,7 +179,7 @@ class Session:
         assignment.result = result
         asked_here = replies.is_connected and assignment.connection == replies.connection
         replies.tell(
-            JobDone(
+            events.JobDone(
                 self._url,
                 offer.job_id,
                 result_hash=result.result_hash,
@@ -225,6 +219,6 @@ class Session:
             self._context.answered(known)  # first: after a crash the verdict is not asked for again
         ledger.record_verdict(self._url, verdict.job_id, accepted=verdict.accepted, reason=reason)
         if verdict.accepted:
-            self.replies.tell(ResultAccepted(self._url, verdict.job_id, reason))
+            self.replies.tell(events.ResultAccepted(self._url, verdict.job_id, reason))
         else:
-            self.replies.tell(ResultRejected(self._url, verdict.job_id, reason))
+            self.replies.tell(events.ResultRejected(self._url, verdict.job_id, reason))

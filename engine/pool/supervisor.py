@@ -16,22 +16,11 @@ A child may have several jobs. It answers its orders in turn, and the state is t
 from collections.abc import Callable, Iterable
 from gettext import gettext as _
 
+from engine.pool import messages
 from engine.pool.actions import Accepted, Action, Check, GivenUp, Kill, Opening, Tell
 from engine.pool.device_life import DeviceLife
 from engine.pool.job_queue import Backlog, Job
 from engine.pool.limits import Limits
-from engine.pool.messages import (
-    Beat,
-    Computed,
-    Done,
-    Failed,
-    FromChild,
-    Open,
-    Opened,
-    Ready,
-    Run,
-    Work,
-)
 from engine.pool.worker_state import ALIVE, TAKES_WORK, Assignment, State, Worker
 from kernels.task import Task
 
@@ -51,7 +40,7 @@ class Supervisor(DeviceLife):
         self,
         devices: Iterable[str],
         *,
-        draw: Callable[[Task, Computed], tuple[int, ...]],
+        draw: Callable[[Task, messages.Computed], tuple[int, ...]],
         limits: Limits | None = None,
     ) -> None:
         """`draw` picks the leaves to open of a computed task, unknown to the child before."""
@@ -93,7 +82,9 @@ class Supervisor(DeviceLife):
         )
         return expired + super().tick(now)
 
-    def heard(self, device: str, generation: int, message: FromChild, now: float) -> list[Action]:
+    def heard(
+        self, device: str, generation: int, message: messages.FromChild, now: float
+    ) -> list[Action]:
         """A child said something."""
         worker = self.workers.get(device)
         if worker is None or generation != worker.generation or worker.state not in ALIVE:
@@ -103,23 +94,23 @@ class Supervisor(DeviceLife):
         if head is not None and getattr(message, "ticket", None) != head.job.ticket:
             head = None  # not an answer to the order that is next
         match message:
-            case Beat():
+            case messages.Beat():
                 return self._on_beat(worker, message, now)
-            case Ready() if worker.state is State.STARTING:
+            case messages.Ready() if worker.state is State.STARTING:
                 worker.start_seconds = message.seconds
                 worker.restarts.started()
                 self._begin_next(worker, now)
                 return self._hand_out(now)
-            case Computed() if head is not None and head.computed is None:
+            case messages.Computed() if head is not None and head.computed is None:
                 return self._on_computed(worker, head, message, now)
-            case Opened() if head is not None and head.computed is not None:
+            case messages.Opened() if head is not None and head.computed is not None:
                 answer = Opening(head.computed, head.leaves, message.siblings)
                 return self._check(worker, head, answer, now)
-            case Done() if head is not None and head.computed is None:
+            case messages.Done() if head is not None and head.computed is None:
                 if isinstance(head.job.work, Task):
                     return self._end(worker, _("answered for another kind of job"), now, kill=True)
                 return self._check(worker, head, message, now)
-            case Failed():
+            case messages.Failed():
                 return self._on_failed(worker, message, now)
         return self._out_of_turn(worker, now)
 
@@ -174,8 +165,10 @@ class Supervisor(DeviceLife):
         if len(worker.orders) == 1:
             self._begin_next(worker, now)
         if isinstance(job.work, Task):
-            return Tell(worker.device, worker.generation, Work(job.ticket, job.work, job.openings))
-        return Tell(worker.device, worker.generation, Run(job.ticket, job.work))
+            return Tell(
+                worker.device, worker.generation, messages.Work(job.ticket, job.work, job.openings)
+            )
+        return Tell(worker.device, worker.generation, messages.Run(job.ticket, job.work))
 
     def _begin_next(self, worker: Worker, now: float) -> None:
         """The child comes to its next order, whose time runs from now on; or it has none."""
@@ -195,7 +188,7 @@ class Supervisor(DeviceLife):
                 patience = limits.work_margin + limits.work_factor * pace * head.job.cost
         worker.deadline = now + patience
 
-    def _on_beat(self, worker: Worker, beat: Beat, now: float) -> list[Action]:
+    def _on_beat(self, worker: Worker, beat: messages.Beat, now: float) -> list[Action]:
         most = self._limits.memory
         if not most or beat.memory <= most:
             return []
@@ -205,7 +198,7 @@ class Supervisor(DeviceLife):
         return self._end(worker, reason, now, kill=True)
 
     def _on_computed(
-        self, worker: Worker, head: Assignment, computed: Computed, now: float
+        self, worker: Worker, head: Assignment, computed: messages.Computed, now: float
     ) -> list[Action]:
         if not isinstance(head.job.work, Task):
             return self._end(worker, _("answered for another kind of job"), now, kill=True)
@@ -213,18 +206,18 @@ class Supervisor(DeviceLife):
         head.leaves = self._draw(head.job.work, computed)
         worker.orders.rotate(-1)  # the child opens it after the jobs that it was given meanwhile
         self._begin_next(worker, now)
-        tell = Tell(worker.device, worker.generation, Open(computed.ticket, head.leaves))
+        tell = Tell(worker.device, worker.generation, messages.Open(computed.ticket, head.leaves))
         return [tell, *self._end_unwanted(worker, now)]
 
     def _check(
-        self, worker: Worker, head: Assignment, answer: Opening | Done, now: float
+        self, worker: Worker, head: Assignment, answer: Opening | messages.Done, now: float
     ) -> list[Action]:
         worker.orders.popleft()
         self._begin_next(worker, now)
         check = Check(worker.device, worker.generation, head.job, answer)
         return [check, *self._end_unwanted(worker, now)]
 
-    def _on_failed(self, worker: Worker, failed: Failed, now: float) -> list[Action]:
+    def _on_failed(self, worker: Worker, failed: messages.Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
         if failed.ticket is None:
             if failed.kind == "WrongResult":

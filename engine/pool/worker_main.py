@@ -17,20 +17,8 @@ from typing import Any
 
 import psutil
 
+from engine.pool import messages
 from engine.pool.codec import encode, one_line, write_frame
-from engine.pool.messages import (
-    Beat,
-    Computed,
-    Done,
-    Failed,
-    FromChild,
-    Open,
-    Opened,
-    Ready,
-    Run,
-    Setup,
-    Work,
-)
 from engine.runtime.i18n import speak
 from kernels.cards import pin
 from kernels.device import Commitment, Device
@@ -47,7 +35,7 @@ Pieces = SimpleQueue[tuple[bool, bytes]]
 Reports = Connection
 
 
-def child_main(device_name: str, setup: Setup, tasks: Pieces, reports: Reports) -> None:
+def child_main(device_name: str, setup: messages.Setup, tasks: Pieces, reports: Reports) -> None:
     """Entry point of a spawned child."""
     speak()
     pin(device_name)
@@ -55,7 +43,7 @@ def child_main(device_name: str, setup: Setup, tasks: Pieces, reports: Reports) 
 
 
 def serve(
-    open_the_device: Callable[[], Device], setup: Setup, tasks: Pieces, reports: Reports
+    open_the_device: Callable[[], Device], setup: messages.Setup, tasks: Pieces, reports: Reports
 ) -> None:
     """Open, test, warm up, then work until told to end. An unexpected error ends the process."""
     started = time.monotonic()
@@ -67,7 +55,7 @@ def serve(
             known_answer_test(device)
             if setup.warm is not None:
                 device.prepare(setup.warm)
-            line.say(Ready(device.name, time.monotonic() - started))
+            line.say(messages.Ready(device.name, time.monotonic() - started))
             _work(device, tasks, line)
     except Exception as error:  # noqa: BLE001 - the parent reports it; a traceback helps no miner
         line.say(_failed(None, error))
@@ -79,19 +67,19 @@ def _work(device: Device, tasks: Pieces, line: "_Line") -> None:
     while (order := next_order(tasks)) is not None:
         try:
             match order:
-                case Work():
+                case messages.Work():
                     owed[order.ticket] = _compute(device, order, line)
-                case Open(ticket, leaves):
+                case messages.Open(ticket, leaves):
                     # Its tree is freed before the next one is made.
-                    line.say(Opened(ticket, owed.pop(ticket).siblings(leaves)))
-                case Run(ticket, work):
+                    line.say(messages.Opened(ticket, owed.pop(ticket).siblings(leaves)))
+                case messages.Run(ticket, work):
                     started = time.perf_counter()
                     outcome = work.run(device)
                     seconds = time.perf_counter() - started
-                    line.say(Done(ticket, outcome, device.name, seconds))
+                    line.say(messages.Done(ticket, outcome, device.name, seconds))
         except MemoryError:
             owed.pop(order.ticket, None)
-            line.say(Failed(order.ticket, "TaskTooLarge", _("memory ran out")))
+            line.say(messages.Failed(order.ticket, "TaskTooLarge", _("memory ran out")))
         except KernelError as error:
             owed.pop(order.ticket, None)
             line.say(_failed(order.ticket, error))
@@ -108,17 +96,17 @@ def next_order(tasks: Pieces) -> Any:
     return pickle.loads(order)  # noqa: S301 - see above; there is no key here
 
 
-def _compute(device: Device, order: Work, line: "_Line") -> Commitment:
+def _compute(device: Device, order: messages.Work, line: "_Line") -> Commitment:
     started = time.perf_counter()
     commitment = device.compute(order.task)
     seconds = time.perf_counter() - started
     proof = commitment.proof(min(order.openings, order.task.leaf_count))
-    line.say(Computed(order.ticket, commitment.root, proof, device.name, seconds))
+    line.say(messages.Computed(order.ticket, commitment.root, proof, device.name, seconds))
     return commitment
 
 
-def _failed(ticket: int | None, error: Exception) -> Failed:
-    return Failed(ticket, type(error).__name__, one_line(str(error)))
+def _failed(ticket: int | None, error: Exception) -> messages.Failed:
+    return messages.Failed(ticket, type(error).__name__, one_line(str(error)))
 
 
 class _Line:
@@ -128,7 +116,7 @@ class _Line:
         self._reports = reports
         self._lock = threading.Lock()
 
-    def say(self, message: FromChild) -> None:
+    def say(self, message: messages.FromChild) -> None:
         """Send whole, or end: without a parent there is nothing left to do here."""
         frame = encode(message)
         try:
@@ -143,5 +131,5 @@ def _beat_while_parent_lives(line: _Line) -> None:
     assert parent is not None
     process = psutil.Process()
     while not connection.wait([parent.sentinel], BEAT_SECONDS):
-        line.say(Beat(process.memory_info().rss))
+        line.say(messages.Beat(process.memory_info().rss))
     os._exit(0)  # also out of a kernel that hangs: nobody is left to kill this process

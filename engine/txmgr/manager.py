@@ -20,15 +20,7 @@ import time
 from collections.abc import Callable
 from gettext import gettext as _
 
-from engine.monitor.events.sending import (
-    BalanceChanged,
-    ChainRolledBack,
-    ResultConfirmed,
-    ResultGivenUp,
-    ResultRepriced,
-    ResultSigned,
-    SenderTrouble,
-)
+from engine.monitor.events import sending as events
 from engine.monitor.reporter import Reporter
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
@@ -36,24 +28,7 @@ from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.ledger_reader import LiveTransaction, Progress
 from engine.txmgr.signer import SenderSettings, Signer
-from node_client.errors import (
-    AlreadyInPool,
-    AmbiguousTransaction,
-    BadResponse,
-    FeeTooLow,
-    GasLimitTooLow,
-    GasPriceTooLow,
-    InsufficientBalance,
-    InvalidSignature,
-    MissingSignature,
-    NodeClientError,
-    NodeError,
-    NodeUnreachable,
-    NonceTooLow,
-    PublicKeyMismatch,
-    Refused,
-    WrongChain,
-)
+from node_client import errors
 from node_client.keys import PrivateKey
 from node_client.networks import MAX_QUEUED_NONCES, format_cpc
 from node_client.rpc import Account, NodeClient, NodeStatus
@@ -70,11 +45,11 @@ STUCK_AFTER_BLOCKS = 4
 """A transaction that could have been in so many blocks, and is in none, may need a higher price."""
 
 _NEVER_ACCEPTED = (
-    GasLimitTooLow,
-    FeeTooLow,
-    InvalidSignature,
-    MissingSignature,
-    PublicKeyMismatch,
+    errors.GasLimitTooLow,
+    errors.FeeTooLow,
+    errors.InvalidSignature,
+    errors.MissingSignature,
+    errors.PublicKeyMismatch,
 )
 
 
@@ -135,21 +110,21 @@ class Sender(threading.Thread):
     def round(self) -> None:
         """Take one step; report what a person can fix, once for each kind until it passes."""
         try:
-            trouble: NodeClientError | None = self.step()
-        except WrongChain as error:
+            trouble: errors.NodeClientError | None = self.step()
+        except errors.WrongChain as error:
             raise LedgerError(str(error), advice=error.advice) from error
-        except NodeError:
+        except errors.NodeError:
             self.behind = False  # so that the next step is not taken at once
             return  # the watcher tells of a node that does not answer
-        except NodeClientError as error:
+        except errors.NodeClientError as error:
             trouble = error
             self.behind = False
         kind = None if trouble is None else type(trouble).__name__
         if trouble is not None and kind != self._trouble:
-            self._report(SenderTrouble(str(trouble), trouble.advice))
+            self._report(events.SenderTrouble(str(trouble), trouble.advice))
         self._trouble = kind
 
-    def step(self) -> NodeClientError | None:
+    def step(self) -> errors.NodeClientError | None:
         """Bring the ledger up to the chain, and the chain up to the ledger.
 
         Gives what keeps results from being sent and a person has to do something about. Raises
@@ -157,7 +132,7 @@ class Sender(threading.Thread):
         """
         tip = self._client.status()
         if (gone := self._scan.advance(tip, self.stopping.is_set)) is not None:
-            self._report(ChainRolledBack(gone.first, gone.last))
+            self._report(events.ChainRolledBack(gone.first, gone.last))
             self._report(self._ledger.totals())
         behind = self._scan.blocks_behind(tip)
         self.behind = bool(behind)
@@ -168,7 +143,7 @@ class Sender(threading.Thread):
         account = self._client.balance(self._signer.address)
         if account.balance != self._balance:
             self._balance = account.balance
-            self._report(BalanceChanged(account.balance))
+            self._report(events.BalanceChanged(account.balance))
         unpaid = self._sign_computed(tip, account)
         return self._send_in_order(tip, account) or unpaid
 
@@ -187,12 +162,14 @@ class Sender(threading.Thread):
             self._report(self._confirmed(task_id))
         self._ledger.forget_proofs(tip.height - PROOFS_KEPT_BLOCKS)
 
-    def _confirmed(self, task_id: str) -> ResultConfirmed:
+    def _confirmed(self, task_id: str) -> events.ResultConfirmed:
         (result,) = self._ledger.progress("task_id = ?", task_id)
         fee = self._ledger.fee(result.tx_hash) if result.tx_hash else 0
-        return ResultConfirmed(task_id, result.height, result.tx_hash, result.included_height, fee)
+        return events.ResultConfirmed(
+            task_id, result.height, result.tx_hash, result.included_height, fee
+        )
 
-    def _sign_computed(self, tip: NodeStatus, account: Account) -> NodeClientError | None:
+    def _sign_computed(self, tip: NodeStatus, account: Account) -> errors.NodeClientError | None:
         """Sign what waits. Gives what a person has to do something about."""
         waiting = self._ledger.to_sign()
         if not waiting:
@@ -207,7 +184,7 @@ class Sender(threading.Thread):
             if nonce is None or (room <= 0 and not fills_a_gap):
                 continue
             if spendable < self._signer.fee:
-                return NodeClientError(
+                return errors.NodeClientError(
                     _(
                         "insufficient balance: {spendable} CPC are free, and a result costs {fee}"
                     ).format(spendable=format_cpc(spendable), fee=format_cpc(self._signer.fee)),
@@ -217,7 +194,7 @@ class Sender(threading.Thread):
             if tx is not None:
                 room -= 1
                 spendable -= tx.fee
-                self._report(ResultSigned(result.task_id, tx.hash(), tx.nonce))
+                self._report(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
         return None
 
     def _sign(
@@ -225,7 +202,7 @@ class Sender(threading.Thread):
     ) -> Transaction | None:
         try:
             tx = self._signer.sign(result, nonce, account, spendable)
-        except AmbiguousTransaction as error:
+        except errors.AmbiguousTransaction as error:
             if error.waiting_helps:  # once the nonces below are spent, nothing reads as one of them
                 return None
             self._give_up(result.task_id, "ambiguous", str(error))
@@ -248,9 +225,9 @@ class Sender(threading.Thread):
             nonce += 1
         return nonce
 
-    def _send_in_order(self, tip: NodeStatus, account: Account) -> NodeClientError | None:
+    def _send_in_order(self, tip: NodeStatus, account: Account) -> errors.NodeClientError | None:
         """Send what is due. Gives the last answer that a person has to do something about."""
-        trouble: NodeClientError | None = None
+        trouble: errors.NodeClientError | None = None
         for live in self._ledger.in_flight():
             due = live.sent_height is None or tip.height - live.sent_height >= SEND_AGAIN_BLOCKS
             if not due or self.stopping.is_set():
@@ -259,15 +236,17 @@ class Sender(threading.Thread):
                 live = self._for_more(live, account) or live
             try:
                 trouble = self._send(live, tip, account) or trouble
-            except NodeUnreachable as error:
+            except errors.NodeUnreachable as error:
                 if error.nothing_sent:
                     raise
                 return error
-            except BadResponse as error:
+            except errors.BadResponse as error:
                 return error
         return trouble
 
-    def _send(self, live: LiveTransaction, tip: NodeStatus, account: Account) -> Refused | None:
+    def _send(
+        self, live: LiveTransaction, tip: NodeStatus, account: Account
+    ) -> errors.Refused | None:
         """Send once. Gives the refusal that a person has to do something about."""
         tx = live.tx
         dropped = live.received >= DROPPED_AFTER and tx.nonce == account.nonce
@@ -278,7 +257,7 @@ class Sender(threading.Thread):
             return None
         try:
             self._offer(live)
-        except GasPriceTooLow as error:
+        except errors.GasPriceTooLow as error:
             dearer = self._for_more(live, account, at_least=error.least or 0)
             if dearer is None:
                 self._give_up(live.task_id, "refused", str(error))
@@ -287,14 +266,14 @@ class Sender(threading.Thread):
         except _NEVER_ACCEPTED as error:
             self._give_up(live.task_id, "refused", str(error))
             return error
-        except (AlreadyInPool, NonceTooLow) as error:
+        except (errors.AlreadyInPool, errors.NonceTooLow) as error:
             # In the pool, in a block not read yet, or another transaction waits with this nonce:
             # the blocks will tell.
             self._ledger.record_sent(tx.hash(), error.reason, tip.height)
             return None
-        except Refused as error:
+        except errors.Refused as error:
             self._ledger.record_sent(tx.hash(), error.reason, tip.height)
-            if isinstance(error, InsufficientBalance):
+            if isinstance(error, errors.InsufficientBalance):
                 error.advice = self._advice_to_fund()
             return error
         self._ledger.record_sent(tx.hash(), "received", tip.height)
@@ -328,7 +307,7 @@ class Sender(threading.Thread):
         if tx is None:
             return None
         self._ledger.record_signed(live.task_id, tx, replaces=live.tx.hash())
-        self._report(ResultRepriced(live.task_id, tx.hash(), tx.gas_price))
+        self._report(events.ResultRepriced(live.task_id, tx.hash(), tx.gas_price))
         return LiveTransaction(tx, live.task_id, "signed", None, 0)
 
     def _advice_to_fund(self) -> str:
@@ -339,4 +318,4 @@ class Sender(threading.Thread):
 
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)
-        self._report(ResultGivenUp(task_id, reason))
+        self._report(events.ResultGivenUp(task_id, reason))

@@ -20,14 +20,7 @@ from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
 from engine.poc_protocol.frames import Frame, ProtocolError
 from engine.poc_protocol.outbox import Outbox
 from engine.runtime.errors import NoDevice
-from engine.validator.market.actions import (
-    Action,
-    CheckResult,
-    Closed,
-    FetchData,
-    HangUp,
-    Send,
-)
+from engine.validator.market.actions import Action, CheckResult, Closed, FetchData, HangUp, Send
 from engine.validator.market.market import Market
 from engine.validator.result_checker import ResultChecker
 from engine.validator.store.database import Store

@@ -16,13 +16,7 @@ from engine.jobs.blob_fetcher import BlobFetcher, answer
 from engine.jobs.blobs import BlobRef
 from engine.poc_protocol.constants import INLINE_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
-from engine.poc_protocol.frames import (
-    FROM_WORKER,
-    BlobChunk,
-    BlobRequest,
-    Frame,
-    JobResult,
-)
+from engine.poc_protocol.frames import FROM_WORKER, BlobChunk, BlobRequest, Frame, JobResult
 from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
 from engine.runtime.errors import EngineError

@@ -29,10 +29,7 @@ class Setting:
 
 
 def effective(
-    context: typer.Context,
-    path: tree.Path,
-    command: TyperCommand,
-    arguments: Sequence[str] = (),
+    context: typer.Context, path: tree.Path, command: TyperCommand, arguments: Sequence[str] = ()
 ) -> list[Setting]:
     """Return every setting of `command` as if it were called with these arguments.
 
@@ -43,11 +40,7 @@ def effective(
     for name in path[:-1]:
         at = typer.Context(command, parent=at, info_name=name)
     made = command.make_context(
-        path[-1],
-        list(arguments),
-        parent=at,
-        default_map=settings.of(path),
-        resilient_parsing=True,
+        path[-1], list(arguments), parent=at, default_map=settings.of(path), resilient_parsing=True
     )
     found = []
     for option in tree.options_of(command):

@@ -68,11 +68,7 @@ def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) 
     return attend
 
 
-def reread(
-    context: typer.Context,
-    report: Reporter,
-    change: Callable[[Groups], None],
-) -> None:
+def reread(context: typer.Context, report: Reporter, change: Callable[[Groups], None]) -> None:
     """Read the file, report what has changed, and hand the groups on where a live setting has."""
     groups = groups_of(context.command.callback)
     live = {field.name for group in groups.values() for field, told in declared(group) if told.live}

@@ -11,11 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from engine.monitor.formatting import state_word
 from engine.monitor.snapshot import DeviceState, EngineState
 
-_TYPES = {
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-}
+_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 class Page:

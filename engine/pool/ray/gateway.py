@@ -15,24 +15,9 @@ from gettext import gettext as _
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from engine.pool import launcher
 from engine.pool.actions import Kill, Spawn, Tell
-from engine.pool.codec import (
-    BrokenMessage,
-    check_event,
-    encode,
-    one_line,
-    write_frame,
-)
-from engine.pool.launcher import (
-    ChildEvent,
-    Connected,
-    Exited,
-    Heard,
-    Joined,
-    LauncherEvent,
-    Left,
-    Unreachable,
-)
+from engine.pool.codec import BrokenMessage, check_event, encode, one_line, write_frame
 from engine.pool.messages import Failed, Setup
 from engine.pool.processes import answer_bytes
 from engine.pool.ray.cluster import Actor, Cluster, FarmError, Place, Wanted
@@ -51,16 +36,16 @@ def gateway_main(
     """Entry point of the process: until the engine ends it, or is gone, or the cluster is."""
     _be_quiet()
 
-    def tell_engine(event: LauncherEvent) -> None:
+    def tell_engine(event: launcher.LauncherEvent) -> None:
         write_frame(events.fileno(), encode(event))
 
     try:
         cluster = Cluster(address)
-        tell_engine(Connected(address))
+        tell_engine(launcher.Connected(address))
         asyncio.run(Gateway(cluster, wanted, setup, tell_engine).run(orders))
         cluster.leave()
     except FarmError as error:
-        tell_engine(Unreachable(str(error)))
+        tell_engine(launcher.Unreachable(str(error)))
         raise SystemExit(1) from None
     except (BrokenPipeError, EOFError):
         return
@@ -89,7 +74,7 @@ class Gateway:
         cluster: Cluster,
         wanted: Wanted,
         setup: Setup,
-        tell_engine: Callable[[LauncherEvent], None],
+        tell_engine: Callable[[launcher.LauncherEvent], None],
     ) -> None:
         self._cluster = cluster
         self._wanted = wanted
@@ -131,14 +116,14 @@ class Gateway:
             joined = places.keys() - self._places.keys()
             self._places = places
             for name in sorted(joined):
-                self._tell_engine(Joined(name))
+                self._tell_engine(launcher.Joined(name))
             await asyncio.sleep(WATCH_SECONDS)
 
     def _let_go(self, device: str, reason: str) -> None:
         running = self._running.pop(device, None)
         if running is not None:
             running.actor.dismiss()
-        self._tell_engine(Left(device, reason))
+        self._tell_engine(launcher.Left(device, reason))
 
     def _carry_out(self, order: Spawn | Tell | Kill) -> None:
         if isinstance(order, Spawn):
@@ -162,12 +147,12 @@ class Gateway:
         except InvalidTask as error:
             assert message is not None
             failed = Failed(message.ticket, type(error).__name__, one_line(str(error)))
-            self._tell_engine(Heard(order.device, order.generation, failed))
+            self._tell_engine(launcher.Heard(order.device, order.generation, failed))
 
     def _spawn(self, order: Spawn) -> None:
         place = self._places.get(order.device)
         if place is None:  # it left while the order was on its way
-            self._tell_engine(Exited(order.device, order.generation, None))
+            self._tell_engine(launcher.Exited(order.device, order.generation, None))
             return
         running = self._running.get(order.device)
         if running is None:
@@ -195,14 +180,14 @@ class Gateway:
             with suppress(FarmError):
                 running.actor.dismiss()  # where only the way to it is gone, it may live on
             failed = Failed(None, "ActorLost", reason)
-            self._tell_engine(Heard(device, running.generation, failed))
+            self._tell_engine(launcher.Heard(device, running.generation, failed))
 
 
-def _renamed(event: ChildEvent, device: str) -> ChildEvent:
+def _renamed(event: launcher.ChildEvent, device: str) -> launcher.ChildEvent:
     """The event under the name that the device has in the farm."""
-    if isinstance(event, Heard):
-        return Heard(device, event.generation, event.message)
-    return Exited(device, event.generation, event.exitcode)
+    if isinstance(event, launcher.Heard):
+        return launcher.Heard(device, event.generation, event.message)
+    return launcher.Exited(device, event.generation, event.exitcode)
 
 
 def _read_orders(

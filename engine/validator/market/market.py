@@ -23,18 +23,9 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.validator import HelloRefused, MarketTaskFailed, WorkerCame, WorkerGone
+from engine.poc_protocol import frames
 from engine.poc_protocol.constants import PROTOCOL
 from engine.poc_protocol.digests import hello_digest, is_signed_by
-from engine.poc_protocol.frames import (
-    Cancel,
-    Challenge,
-    Frame,
-    Hello,
-    JobError,
-    JobResult,
-    OpenedLeaves,
-    Verdict,
-)
 from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send
 from engine.validator.market.connections import GUEST_CAPABILITIES, Connection, Connections
 from engine.validator.market.dispatch import Dispatch, Timeouts
@@ -111,7 +102,9 @@ class Market:
         """Ask a worker that has connected who it is."""
         nonce = self._nonce()
         self.connections.add(Connection(connection_id, nonce, self._store.clock()))
-        challenge = Challenge(protocol=PROTOCOL, chain_id=self._address.chain_id, nonce=nonce)
+        challenge = frames.Challenge(
+            protocol=PROTOCOL, chain_id=self._address.chain_id, nonce=nonce
+        )
         return [Send(connection_id, challenge)]
 
     def disconnected(self, connection_id: int) -> list[Action]:
@@ -133,23 +126,23 @@ class Market:
             actions += self._send_again(connection.address)
         return actions + self._offer()
 
-    def received(self, connection_id: int, frame: Frame) -> list[Action]:
+    def received(self, connection_id: int, frame: frames.Frame) -> list[Action]:
         """Act on a worker's frame."""
         connection = self.connections.find(connection_id)
         if connection is None:
             return []
-        if isinstance(frame, Hello):
+        if isinstance(frame, frames.Hello):
             return self._on_hello(connection, frame)
         job_id = getattr(frame, "job_id", None)
         job = self._store.jobs.find(job_id) if job_id in connection.jobs else None
         if job is None:
             return self._stale(connection, frame)
         match frame:
-            case JobResult():
+            case frames.JobResult():
                 actions = self._verdicts.result(connection, job, frame)
-            case JobError():
+            case frames.JobError():
                 actions = self._on_error(connection, job, frame)
-            case OpenedLeaves():
+            case frames.OpenedLeaves():
                 actions = self._verdicts.opening(job, frame)
             case _:
                 return []
@@ -186,7 +179,7 @@ class Market:
             actions += self._give_up(task, _("its deadline passed"), blame=SILENT / 2)
         return actions + self._offer()
 
-    def _on_hello(self, connection: Connection, hello: Hello) -> list[Action]:
+    def _on_hello(self, connection: Connection, hello: frames.Hello) -> list[Action]:
         if connection.address is not None:
             return []  # a nonce counts once
         digest = hello_digest(
@@ -203,7 +196,9 @@ class Market:
         came = WorkerCame(connection.address, hello.version[:80])
         return [came, *self._send_again(connection.address), *self._offer()]
 
-    def _on_error(self, connection: Connection, job: JobRow, error: JobError) -> list[Action]:
+    def _on_error(
+        self, connection: Connection, job: JobRow, error: frames.JobError
+    ) -> list[Action]:
         if job.state == "committed":
             return self._verdicts.escalate(job, f"it says {error.code} after its commitment")
         if error.code == "busy":
@@ -214,11 +209,11 @@ class Market:
             job, f"the worker says {error.code}: {error.message}", blame=blame
         )
 
-    def _stale(self, connection: Connection, frame: Frame) -> list[Action]:
+    def _stale(self, connection: Connection, frame: frames.Frame) -> list[Action]:
         """Answer a frame about a job that is not, or no longer, this connection's."""
-        if isinstance(frame, JobResult) and connection.address is not None:
+        if isinstance(frame, frames.JobResult) and connection.address is not None:
             reason = "this job is not, or no longer, this connection's"
-            verdict = Verdict(job_id=frame.job_id, accepted=False, reason=reason)
+            verdict = frames.Verdict(job_id=frame.job_id, accepted=False, reason=reason)
             return [Send(connection.id, verdict)]
         return []
 
@@ -243,7 +238,7 @@ class Market:
         dropped = self._verdicts.drop(job, reason, blame=blame)
         if connection is None or connection.guest:
             return dropped
-        return [Send(connection.id, Cancel(job_id=job.job_id)), *dropped]
+        return [Send(connection.id, frames.Cancel(job_id=job.job_id)), *dropped]
 
     def _give_up(self, task: TaskRow, reason: str, blame: float = 0.0) -> list[Action]:
         """Fail the task, and give its reward back."""

@@ -18,14 +18,7 @@ from engine.monitor.events.validator import MarketJobEscalated, MarketJobUncheck
 from engine.poc_protocol.constants import OPEN_SECONDS
 from engine.poc_protocol.digests import is_signed_by, result_digest
 from engine.poc_protocol.frames import JobResult, Open, OpenedLeaves
-from engine.validator.market.actions import (
-    Action,
-    CheckResult,
-    FetchData,
-    Finding,
-    HangUp,
-    Send,
-)
+from engine.validator.market.actions import Action, CheckResult, FetchData, Finding, HangUp, Send
 from engine.validator.market.connections import Connection, Connections
 from engine.validator.market.settlement import Settlement, names_of
 from engine.validator.store.database import Store
