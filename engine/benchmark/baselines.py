@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 from kernels.devices import open_device
 from kernels.task import Task
@@ -81,17 +81,13 @@ class Runner(ABC):
         return
 
 
-class _Make(Protocol):
-    def __call__(self, task: Task) -> Runner: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Contender:
     """A baseline that may run. `why_not` is empty if it can."""
 
     name: str
     stages: tuple[str, ...]
-    make: _Make
+    make: Callable[[Task], Runner]
     why_not: str = ""
     slow: bool = True
     """Whether a small run is made first, to estimate the time at the task's size."""

@@ -12,7 +12,7 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,6 @@ class Report:
     peak_share: float | None
     rows: list[Row]
     notes: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a plain dictionary."""
-        return asdict(self)
 
     def title(self) -> str:
         """Return device and task as one line."""

@@ -59,7 +59,7 @@ def bench(matrix: MatrixOptions = LARGE, *, options: BenchOptions, json: Json = 
         compare=options.compare,
     )
     if json:
-        say_json(report.to_json())
+        say_json(report)
     else:
         _say_report(report, compare=options.compare)
     if options.chart is not None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, say, say_json
+from engine.cli.options import Json, command_group, say, say_json
 from engine.cli.task_result import own_blobs, show_task
 from engine.runtime.settings import setting
 from engine.tasks.options import MatrixOptions
@@ -19,14 +20,8 @@ if TYPE_CHECKING:
     from engine.jobs.blobs import BlobCache
     from engine.validator.http.client import MarketClient
 
-app = typer.Typer(
-    help=_("Post tasks to a market, and see their results."),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-post = typer.Typer(
-    help=_("Post a task; one command per kind."), no_args_is_help=True, rich_markup_mode=None
-)
+app = command_group(_("Post tasks to a market, and see their results."))
+post = command_group(_("Post a task; one command per kind."))
 app.add_typer(post, name="post")
 
 POLL_SECONDS = 0.5
@@ -100,7 +95,7 @@ def synthetic(
         "matrix_size": matrix.size,
         "iterations": matrix.iterations,
     }
-    _post("synthetic", lambda _blobs: payload, options, json)
+    _post("synthetic", lambda **_blobs: payload, options, json)
 
 
 @post.command()
@@ -117,10 +112,7 @@ def matmul(
     """Post the exact int32 product of two int8 matrices."""
     from engine.jobs.matmul import build_payload
 
-    def build(blobs: "BlobCache") -> dict[str, Any]:
-        return build_payload(a, b, return_data=data, blobs=blobs)
-
-    _post("matmul", build, options, json)
+    _post("matmul", partial(build_payload, a, b, return_data=data), options, json)
 
 
 @post.command()
@@ -141,10 +133,7 @@ def inference(
     """Post the inference of a network in integers: the same bits on every device."""
     from engine.jobs.inference import build_payload
 
-    def build(blobs: "BlobCache") -> dict[str, Any]:
-        return build_payload(model, image, return_data=data, blobs=blobs)
-
-    _post("inference", build, options, json)
+    _post("inference", partial(build_payload, model, image, return_data=data), options, json)
 
 
 @post.command("json")
@@ -170,7 +159,7 @@ def from_json(
     if not isinstance(payload, dict) or not isinstance(payload.get("challenge_type"), str):
         raise BadInput(_("{file} is not a JSON object with a challenge_type").format(file=file))
     kind = payload["challenge_type"]
-    _post(kind, lambda _blobs: payload, options, json)
+    _post(kind, lambda **_blobs: payload, options, json)
 
 
 @app.command()
@@ -227,11 +216,11 @@ def account(options: AccountOptions, json: Json = False) -> None:
 
 
 def _post(
-    kind: str, build: "Callable[[BlobCache], dict[str, Any]]", options: PostOptions, json: bool
+    kind: str, build: Callable[..., dict[str, Any]], options: PostOptions, json: bool
 ) -> None:
     client, deadline = options.client(), _deadline(options.within)
     blobs = own_blobs()
-    payload = build(blobs)
+    payload = build(blobs=blobs)
     _upload(client, payload, blobs)
     posted = client.post(kind, payload, reward=options.reward, deadline=deadline)
     if options.wait > 0:

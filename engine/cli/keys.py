@@ -7,11 +7,9 @@ from typing import Annotated
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, KeyFiles, KeysDirectory, say, say_json
+from engine.cli.options import Json, KeyFiles, KeysDirectory, command_group, say, say_json
 
-app = typer.Typer(
-    help=_("Make, import and show keys."), no_args_is_help=True, rich_markup_mode=None
-)
+app = command_group(_("Make, import and show keys."))
 
 Name = Annotated[str, typer.Argument(help=_("Name of the key."))]
 Encrypted = Annotated[

@@ -1,6 +1,7 @@
 """`cpc-engine mine`: the main job."""
 
 import os
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from gettext import gettext as _
@@ -51,7 +52,7 @@ def mine(
     from engine.monitor.http.server import engine_servers, parse_address, read_token
     from engine.monitor.reporter import JsonReporter, PlainReporter
     from engine.monitor.state import Monitor
-    from engine.monitor.terminal.live_view import LiveView, stdout_can_show
+    from engine.monitor.terminal.live_view import LiveView, can_show
     from engine.node.node import Attend, run_node
     from engine.node.request import NodeRequest
 
@@ -59,7 +60,7 @@ def mine(
     task.check()
     if not mining.ray:
         pool.check()
-    live = not (json or monitor.plain) and stdout_can_show()
+    live = not (json or monitor.plain) and can_show(sys.stdout)
     report = Monitor(None if live else JsonReporter() if json else PlainReporter())
     address = None if monitor.http is None else parse_address(monitor.http)
     token = None if monitor.http_token_file is None else read_token(monitor.http_token_file)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -118,6 +118,11 @@ class OneDevice(TierOptions, ThreadOptions):
     device: str = setting("auto", _("auto, cpu, reference or cuda:N."))
 
 
+def command_group(text: str) -> typer.Typer:
+    """Return a group of commands, which shows its help where none of them is named."""
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+
+
 def was_typed(context: Any, name: str) -> bool:
     """Return whether the parameter was given on the command line, after this command's name."""
     source = context.get_parameter_source(name)
@@ -136,6 +141,9 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print JSON to stdout, indented: one field a line, as the guide's `grep` and `awk` need it."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    """Print JSON to stdout, indented: one field a line, as the guide's `grep` and `awk` need it.
+
+    A dataclass is printed as the object of its fields.
+    """
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=asdict)
     say()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_json
+from engine.cli.options import Json, KeysDirectory, NodeOptions, command_group, say, say_json
 
 if TYPE_CHECKING:
     from node_client.block import Block
 
-app = typer.Typer(help=_("Read the chain."), no_args_is_help=True, rich_markup_mode=None)
+app = command_group(_("Read the chain."))
 
 
 @app.command()

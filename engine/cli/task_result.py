@@ -1,5 +1,6 @@
 """A task of a market: printed, with its result checked once more and explained."""
 
+import hashlib
 from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
@@ -18,13 +19,14 @@ CACHE_BYTES = 2**30
 
 def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, json: bool) -> None:
     """Print the task and write its bytes to `out`. Raises BadInput, WrongClaim, or Exit(1)."""
-    from engine.runtime.errors import BadInput
+    from engine.runtime.errors import BadInput, WrongClaim
 
     result = task["result"] or {}
     data = None
     if result.get("data") is not None and (out is not None or not json):
         data = client.data(task["task_id"])
-        _check_sha256(data, result["data"]["sha256"])
+        if hashlib.sha256(data).hexdigest() != result["data"]["sha256"]:
+            raise WrongClaim(_("the data does not have the hash that the market gave"))
     if out is not None:
         if data is None:
             raise BadInput(
@@ -87,15 +89,6 @@ def _explain(task: dict[str, Any], data: bytes | None) -> str:
                 ) from None
         return kinds[payload["challenge_type"]].explain(payload, data, blobs)
     return ""
-
-
-def _check_sha256(data: bytes, sha256: str) -> None:
-    import hashlib
-
-    from engine.runtime.errors import WrongClaim
-
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise WrongClaim(_("the data does not have the hash that the market gave"))
 
 
 def own_blobs() -> "BlobCache":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, KeyFiles, NodeOptions, say, say_json
+from engine.cli.options import Json, KeyFiles, NodeOptions, command_group, say, say_json
 from engine.runtime.settings import setting
 from engine.txmgr.options import GasOptions
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from node_client.rpc import NodeClient
     from node_client.transaction import Transaction
 
-app = typer.Typer(help=_("Send transactions."), no_args_is_help=True, rich_markup_mode=None)
+app = command_group(_("Send transactions."))
 
 From = Annotated[str, typer.Option("--from", help=_("Name of the key that pays."))]
 
@@ -82,7 +82,7 @@ def submit_result(
     result_hash = check_hash(
         result_hash.removeprefix("0x"), _("result hash")
     )  # as the guide has it
-    if not _is_hex(proof):
+    if len(proof) % 2 or not set(proof) <= set("0123456789abcdef"):
         raise BadInput(_("the proof is not lower-case hex: two digits per byte, without 0x"))
     key = files.load_key(from_)
     payload = ComputeResult(
@@ -109,10 +109,6 @@ def submit_result(
         price.wait,
         json,
     )
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) % 2 == 0 and set(text) <= set("0123456789abcdef")
 
 
 def _sign_and_send(

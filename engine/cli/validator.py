@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, KeyFiles, NodeOptions, say, say_json
+from engine.cli.options import Json, KeyFiles, NodeOptions, command_group, say, say_json
 from engine.pool.options import PoolOptions
 from engine.runtime.settings import setting
 from engine.txmgr.options import FinalityOptions
@@ -17,19 +17,9 @@ from engine.validator.options import DirectoryOptions, PolicyOptions, ServeOptio
 if TYPE_CHECKING:
     from engine.validator.payouts import Payment
 
-app = typer.Typer(
-    help=_("Run a PoC validator with its task market, and pay its workers."),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-customers = typer.Typer(
-    help=_("Manage customers, their tokens and their credit."),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-workers = typer.Typer(
-    help=_("Manage workers and their reputation."), no_args_is_help=True, rich_markup_mode=None
-)
+app = command_group(_("Run a PoC validator with its task market, and pay its workers."))
+customers = command_group(_("Manage customers, their tokens and their credit."))
+workers = command_group(_("Manage workers and their reputation."))
 app.add_typer(customers, name="customers")
 app.add_typer(workers, name="workers")
 

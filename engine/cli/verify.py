@@ -99,8 +99,7 @@ def verify(
 def _tell_block(height: int, verdicts: "list[ResultVerdict]", json: bool) -> None:
     wrong = sum(not verdict.right for verdict in verdicts)
     if json:
-        results = [verdict.to_json() for verdict in verdicts]
-        say_json({"height": height, "results": results, "wrong": wrong})
+        say_json({"height": height, "results": verdicts, "wrong": wrong})
     else:
         for verdict in verdicts:
             state = (

@@ -1,6 +1,7 @@
 """`cpc-engine work`: jobs of PoC validators, without mining."""
 
 import os
+from dataclasses import asdict
 from gettext import gettext as _
 
 import typer
@@ -47,12 +48,12 @@ def work(
     summary = run_node(request, key.load(), report).jobs
     assert summary is not None
     if json:
-        JsonReporter().print("work_summary", summary.to_json())
+        JsonReporter().print("work_summary", asdict(summary))
     else:
         say()
         say(
             _(
                 "jobs computed so far: {computed}, {accepted} accepted, {rejected} rejected by"
                 " their validators; {seconds:.1f} s"
-            ).format(**summary.to_json())
+            ).format(**asdict(summary))
         )

@@ -1,7 +1,7 @@
 """What a node is asked for, what may change while it runs, and what it did: values only."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Self
@@ -89,10 +89,6 @@ class JobSummary:
     accepted: int
     rejected: int
     seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a plain dictionary."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from engine.jobs.kind import JobKind, JobLimits
 from engine.jobs.registry import load_kinds
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.urls import check_validator_url
-from engine.poc_worker.context import Executor, WorkerContext
+from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
 from engine.poc_worker.options import JOBS_PER_DEVICE
+from engine.pool.executor import Executor
 from engine.runtime.errors import BadInput, SetupError
 from engine.runtime.paths import state_directory
 from node_client.keys import PrivateKey

@@ -7,7 +7,6 @@ than `FRAMES_A_SECOND`, and nothing waits for a validator that does not read: it
 import asyncio
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any, NoReturn
@@ -16,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from engine.monitor.events.poc import ValidatorBug, ValidatorDown, ValidatorUp
+from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
 from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, one_line
@@ -31,8 +31,6 @@ FRAMES_AT_ONCE = 400
 MAX_UNSENT = 1024
 MAX_UNSENT_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a validator that does not read, in frames and in bytes."""
-
-Report = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Connection:
     """Keeps `session` connected."""
 
     def __init__(
-        self, url: str, session: Session, report: Report, patience: Patience | None = None
+        self, url: str, session: Session, report: Reporter, patience: Patience | None = None
     ) -> None:
         self._url = url
         self._decoder = Decoder(FROM_VALIDATOR)

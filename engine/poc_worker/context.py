@@ -4,10 +4,8 @@ The limits are the worker's own. It tells them to validators in its hello, and h
 a validator asks.
 """
 
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobKind, JobLimits
@@ -15,8 +13,7 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.frames import Capabilities
 from engine.poc_worker.job_ledger import JobLedger, Known
-from engine.pool.messages import Computed, Done
-from kernels.work import DeviceWork
+from engine.pool.executor import Executor
 from node_client.keys import PrivateKey
 
 SILENT_JOBS = 64
@@ -24,22 +21,6 @@ SILENT_JOBS = 64
 MOST_WAITING_BYTES = 4 * MAX_FRAME_BYTES
 """Of a validator's payloads that are not answered yet."""
 MOST_DEVICES_TOLD = 64
-
-
-class Executor(Protocol):
-    """Where work for the devices is handed in: `engine.pool.executor.Desk`."""
-
-    def submit(
-        self, work: DeviceWork, *, name: str = "", priority: int = 1
-    ) -> "Future[Computed | Done]":
-        """The future gives the checked result, or raises JobGivenUp."""
-
-
-class Answered(Protocol):
-    """Told of each result that stands: see `engine/poc_worker/submission.py`."""
-
-    def __call__(self, known: Known) -> None:
-        """`known.result` is there. May be called again for the same job."""
 
 
 class JobSlots:
@@ -68,7 +49,7 @@ class JobSlots:
         self._bytes -= size
 
 
-def _not_told(known: Known) -> None:  # noqa: ARG001
+def _not_told(_known: Known) -> None:
     return
 
 
@@ -89,7 +70,8 @@ class WorkerContext:
     devices: tuple[str, ...] = ()
     jobs: int = 2
     chain_id: str | None = None
-    answered: Answered = _not_told
+    answered: Callable[[Known], None] = _not_told
+    """Told of each result that stands, maybe twice: see `engine/poc_worker/submission.py`."""
 
     def capabilities(self) -> Capabilities:
         """What the hello says."""

@@ -112,7 +112,7 @@ class Supervisor(DeviceLife):
                 return self._check(worker, head, message, now)
             case messages.Failed():
                 return self._on_failed(worker, message, now)
-        return self._out_of_turn(worker, now)
+        return self._end(worker, _("sent a message out of turn"), now, kill=True)
 
     def checked(self, check: Check, error: str | None, now: float) -> list[Action]:
         """The answer was checked; `error` is None where it is right."""
@@ -242,9 +242,6 @@ class Supervisor(DeviceLife):
         elif not job.unwanted:
             actions.append(GivenUp(job, "invalid", said))
         return actions + self._hand_out(now)
-
-    def _out_of_turn(self, worker: Worker, now: float) -> list[Action]:
-        return self._end(worker, _("sent a message out of turn"), now, kill=True)
 
     def _stop_jobs(
         self, wanted: Callable[[Job], bool], code: str, reason: str, now: float

@@ -6,9 +6,8 @@ A verifier never trusts what the result says about itself: seed, n and iteration
 task, which it derives again from the chain, and the least number of openings is its own.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any
 
 from engine.runtime.errors import WrongClaim
 from engine.tasks.defaults import (
@@ -44,10 +43,6 @@ class ResultVerdict:
     task_index: int | None
     right: bool
     reason: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a plain dictionary."""
-        return asdict(self)
 
 
 def worth_compiling(size: int, iterations: int, openings: int) -> bool:

@@ -105,28 +105,10 @@ class Ledger(LedgerReader, Closing):
 
     def record_computed(self, task: BlockTask, computed: Computed, seen_at: float) -> bool:
         """A checked result; False where the task has one already."""
-        with self._write() as db:
-            done = db.execute(
-                "INSERT OR IGNORE INTO results (task_id, block_hash, height, task_index, seed,"
-                " size, iterations, result_hash, proof, device, seconds, seen_at, computed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    task.task_id,
-                    task.block_hash,
-                    task.height,
-                    task.index,
-                    task.task.seed.hex(),
-                    task.task.n,
-                    task.task.iterations,
-                    computed.root.hex(),
-                    computed.proof,
-                    computed.device,
-                    computed.seconds,
-                    seen_at,
-                    time.time(),
-                ),
-            )
-            return done.rowcount == 1
+        of_block = (task.task_id, task.block_hash, task.height, task.index)
+        size = (task.task.seed.hex(), task.task.n, task.task.iterations)
+        found = (computed.root.hex(), computed.proof, computed.device, computed.seconds)
+        return self._add_result(*of_block, *size, *found, seen_at, time.time())
 
     def record_job(
         self, task_id: str, result_hash: str, proof: str, device: str, seconds: float
@@ -135,13 +117,16 @@ class Ledger(LedgerReader, Closing):
 
         It comes from no block: its block's hash is "", and it neither expires nor is rolled back.
         """
-        now = time.time()
+        now, found = time.time(), (result_hash, proof, device, seconds)
+        return self._add_result(task_id, "", 0, 0, "", 0, 0, *found, now, now)
+
+    def _add_result(self, *values: str | float) -> bool:
         with self._write() as db:
             done = db.execute(
                 "INSERT OR IGNORE INTO results (task_id, block_hash, height, task_index, seed,"
                 " size, iterations, result_hash, proof, device, seconds, seen_at, computed_at)"
-                " VALUES (?, '', 0, 0, '', 0, 0, ?, ?, ?, ?, ?, ?)",
-                (task_id, result_hash, proof, device, seconds, now, now),
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
             )
             return done.rowcount == 1
 

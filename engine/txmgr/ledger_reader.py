@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.monitor.events.mining import LedgerTotals
-from engine.runtime.database import Database
+from engine.runtime.database import Database, from_row
 from node_client.transaction import Transaction
 
 
@@ -100,13 +100,7 @@ class LedgerReader:
             " WHERE state IN ('signed', 'sent') ORDER BY nonce"
         )
         return [
-            LiveTransaction(
-                Transaction.model_validate(json.loads(row["body"])),
-                row["task_id"],
-                row["state"],
-                row["sent_height"],
-                row["received"],
-            )
+            from_row(LiveTransaction, row, tx=Transaction.model_validate(json.loads(row["body"])))
             for row in rows
         ]
 

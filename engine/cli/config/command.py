@@ -10,10 +10,10 @@ from engine.cli.config import command_tree as tree
 from engine.cli.config.effective import Setting, effective
 from engine.cli.config.global_options import settings_of
 from engine.cli.config.settings import default_file
-from engine.cli.options import Json, say, say_json
+from engine.cli.options import Json, command_group, say, say_json
 from engine.runtime.errors import BadInput
 
-app = typer.Typer(help=_("Show the configuration."), no_args_is_help=True, rich_markup_mode=None)
+app = command_group(_("Show the configuration."))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -160,8 +160,3 @@ class _Frames(threading.Thread):
                 screen.update(draw(self._monitor.snapshot(), Size(width, height), keys))
                 self._stopping.wait(1 / FRAMES_PER_SECOND)
             self._console.clear()
-
-
-def stdout_can_show() -> bool:
-    """Return whether the standard output is such a terminal."""
-    return can_show(sys.stdout)

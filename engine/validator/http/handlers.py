@@ -1,7 +1,6 @@
 """The endpoints of `routes.py`: tokens, rate limits, tasks in, results out."""
 
 import asyncio
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -119,7 +118,7 @@ class Handlers:
         """Upload bytes that a payload will name by their SHA-256: a model, a matrix, an image."""
         self._customer(request, bearer)
         content = await request.body()
-        if await asyncio.to_thread(_sha256, content) != sha256:
+        if (await asyncio.to_thread(BlobRef.of, content)).sha256 != sha256:
             raise HTTPException(422, "the body has another SHA-256 than the path says")
         try:
             ref = await asyncio.to_thread(self._service.blobs.put, content)
@@ -220,7 +219,3 @@ def _demand(wait: float) -> None:
 
 def _address(connection: Request | WebSocket) -> str:
     return connection.client.host if connection.client is not None else "unknown"
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

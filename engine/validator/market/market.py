@@ -32,7 +32,7 @@ from engine.validator.market.dispatch import Dispatch, Timeouts
 from engine.validator.market.verdicts import SILENT, Verdicts
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
-from engine.validator.store.requirements import Kinds, Requirements
+from engine.validator.store.requirements import Kinds
 from engine.validator.store.tasks import TaskDraft, TaskRow, new_task_id
 
 
@@ -162,7 +162,9 @@ class Market:
         if connection is None or job_id not in connection.jobs:
             return None
         job = self._store.jobs.find(job_id)
-        return None if job is None else dict(self._requirements(job).blobs).get(sha256)
+        if job is None:
+            return None
+        return dict(self._store.tasks.existing(job.task_id).requirements.blobs).get(sha256)
 
     def tick(self) -> list[Action]:
         """Act on what is due by the clock."""
@@ -276,6 +278,3 @@ class Market:
                 del self._orphans[job_id]
                 actions += self._dispatch.send_again(job, connection)
         return actions
-
-    def _requirements(self, job: JobRow) -> Requirements:
-        return self._store.tasks.existing(job.task_id).requirements

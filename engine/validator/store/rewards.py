@@ -14,9 +14,10 @@ from collections.abc import Callable
 from engine.runtime.database import Database, insert
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.customers import Customers
+from engine.validator.store.table import Table
 
 
-class Rewards:
+class Rewards(Table):
     """Rewards in the validator's database."""
 
     def __init__(
@@ -26,10 +27,9 @@ class Rewards:
         customers: Customers,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._database = database
+        super().__init__(database, clock)
         self._policy = policy
         self._customers = customers
-        self._clock = clock
 
     def book(
         self, db: sqlite3.Connection, job_id: str, worker: str, customer: str, units: int

@@ -13,6 +13,7 @@ from engine.runtime.database import Database, from_row, update
 from engine.runtime.errors import BadInput
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.reputation import Reputation
+from engine.validator.store.table import Table
 
 RATE_WEIGHT = 0.2
 """Weight of the newest job in a worker's measured speed."""
@@ -32,15 +33,14 @@ class WorkerRow:
     ban_reason: str | None
 
 
-class Workers:
+class Workers(Table):
     """Workers in the validator's database."""
 
     def __init__(
         self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
     ) -> None:
-        self._database = database
+        super().__init__(database, clock)
         self._policy = policy
-        self._clock = clock
 
     def find(self, address: str) -> WorkerRow | None:
         """Return the worker, if it was ever seen."""
