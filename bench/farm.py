@@ -25,9 +25,8 @@ from engine.pool.actions import Check, Opening
 from engine.pool.codec import encode
 from engine.pool.job_queue import Job
 from engine.pool.messages import Computed, Setup, Work
-from engine.pool.pool import Pool
+from engine.pool.pool import Pool, draw_leaves, why_wrong
 from engine.pool.ray.launcher import Farm
-from engine.pool.result_check import draw_leaves, why_wrong
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.manager import Sender

@@ -33,14 +33,9 @@ def check_device(device: str, patience: float = PATIENCE_SECONDS) -> Check:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Check(
-            "device",
-            "fail",
-            _("{device} gave no answer within {seconds:.0f} s").format(
-                device=device, seconds=patience
-            ),
-            _("Restart the machine; if it hangs again, check the driver and the card's power."),
-        )
+        found = _("{device} gave no answer within {seconds:.0f} s")
+        fix = _("Restart the machine; if it hangs again, check the driver and the card's power.")
+        return Check("device", "fail", found.format(device=device, seconds=patience), fix)
     except OSError as error:
         return Check("device", "fail", f"{device}: {error}", _("Free memory and processes."))
     return _read(device, done)
@@ -52,23 +47,13 @@ def _read(device: str, done: "subprocess.CompletedProcess[str]") -> Check:
     except (ValueError, IndexError):
         last = " ".join(done.stderr.split())[-_LAST_WORDS:]
         ending = _describe(done.returncode)
-        return Check(
-            "device",
-            "fail",
-            _("{device}: the test's process ended with {ending}: {last}").format(
-                device=device, ending=ending, last=last
-            ),
-            _("Install again (make setup). If that does not help, report it with this line."),
-        )
+        found = _("{device}: the test's process ended with {ending}: {last}")
+        fix = _("Install again (make setup). If that does not help, report it with this line.")
+        return Check("device", "fail", found.format(device=device, ending=ending, last=last), fix)
     if "error" in said:
         return Check("device", "fail", f"{device}: {said['error']}", said["advice"])
-    return Check(
-        "device",
-        "ok",
-        _("{device} passed the known-answer test in {seconds:.1f} s ({how})").format(
-            device=device, seconds=said["seconds"], how=said["how"]
-        ),
-    )
+    found = _("{device} passed the known-answer test in {seconds:.1f} s ({how})")
+    return Check("device", "ok", found.format(device=device, **said))
 
 
 def _describe(code: int) -> str:

@@ -32,16 +32,9 @@ def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> 
     if not present and not wanted:
         return [Check("driver", "ok", _("no NVIDIA card here: the CPU computes"))]
     if not present:
-        return [
-            Check(
-                "driver",
-                "fail",
-                _("a GPU was asked for, and this machine has none ({reason})").format(
-                    reason=reason
-                ),
-                _("Use --device cpu, or make nvidia-smi work here; containers need --gpus all."),
-            )
-        ]
+        found = _("a GPU was asked for, and this machine has none ({reason})")
+        fix = _("Use --device cpu, or make nvidia-smi work here; containers need --gpus all.")
+        return [Check("driver", "fail", found.format(reason=reason), fix)]
     found = _("there is an NVIDIA card, but its driver does not answer ({reason})").format(
         reason=reason
     )
@@ -128,12 +121,9 @@ def _check_card(nvml: Any, index: int) -> Check:
         heat = nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU)
         model = _text(nvml.nvmlDeviceGetName(card))
     except Exception as error:  # noqa: BLE001 - as above
-        return Check(
-            name,
-            "fail",
-            _("does not answer: {reason}").format(reason=error),
-            _("Look for Xid messages in dmesg; restart the machine; check power and cables."),
-        )
+        found = _("does not answer: {reason}")
+        fix = _("Look for Xid messages in dmesg; restart the machine; check power and cables.")
+        return Check(name, "fail", found.format(reason=error), fix)
     found = _(
         "{model}, compute capability {major}.{minor}, {free:.1f} of {total:.1f} GiB free, {heat} °C"
     )
@@ -148,14 +138,11 @@ def _check_card(nvml: Any, index: int) -> Check:
     if capability < LEAST_CAPABILITY:
         return Check(name, "fail", found, _("Too old: 5.0 is the least. Use --device cpu."))
     if errors := _uncorrected_errors(nvml, card):
-        return Check(
-            name,
-            "warn",
-            _("{found}; {count} memory errors that ECC could not correct").format(
-                found=found, count=errors
-            ),
-            _("nvidia-smi -q -d ECC shows them; a card whose number grows should be replaced."),
+        found = _("{found}; {count} memory errors that ECC could not correct").format(
+            found=found, count=errors
         )
+        fix = _("nvidia-smi -q -d ECC shows them; a card whose number grows should be replaced.")
+        return Check(name, "warn", found, fix)
     return Check(name, "ok", found)
 
 

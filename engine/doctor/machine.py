@@ -42,12 +42,9 @@ def check_packages() -> Check:
             missing.append(name)
     if missing:
         names = ", ".join(missing)
-        return Check(
-            "packages",
-            "fail",
-            _("not installed: {names}").format(names=names),
-            _("Install again: make setup, or pipx reinstall cpc-engine"),
-        )
+        lacking = _("not installed: {names}").format(names=names)
+        fix = _("Install again: make setup, or pipx reinstall cpc-engine")
+        return Check("packages", "fail", lacking, fix)
     if others := other_owners():
         shared = _("another project shares import names with cpc-engine: {names}")
         return Check("packages", "warn", shared.format(names=", ".join(others)), advice())

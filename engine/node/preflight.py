@@ -82,37 +82,26 @@ def look_at_chain(client: NodeClient) -> Chain:
 
 def check_network(chain: Chain) -> Check:
     """Network and chain id."""
-    return Check(
-        "network",
-        "ok",
-        _("{name}, chain {chain_id}, height {height}").format(
-            name=chain.network.name, chain_id=chain.chain_id, height=chain.status.height
-        ),
+    found = _("{name}, chain {chain_id}, height {height}").format(
+        name=chain.network.name, chain_id=chain.chain_id, height=chain.status.height
     )
+    return Check("network", "ok", found)
 
 
 def check_clock(chain: Chain, now: float | None = None) -> Check:
     """This machine's clock against the tip's time stamp (whole seconds)."""
     late = (time.time() if now is None else now) - chain.tip.header.timestamp
     if late < -CLOCK_SLACK_SECONDS:
-        return Check(
-            "clock",
-            "fail",
-            _("this machine's clock is {late:.0f} s behind the chain's newest block").format(
-                late=-late
-            ),
-            _("Set the clock: timedatectl set-ntp true"),
-        )
+        found = _("this machine's clock is {late:.0f} s behind the chain's newest block")
+        fix = _("Set the clock: timedatectl set-ntp true")
+        return Check("clock", "fail", found.format(late=-late), fix)
     if late > CLOCK_SLACK_SECONDS + LATE_BLOCKS * chain.network.block_time:
-        return Check(
-            "clock",
-            "warn",
-            _(
-                "the newest block is {late:.0f} s old: the node syncs, the chain stands"
-                " still, or this machine's clock is ahead"
-            ).format(late=late),
-            _("Check the clock (timedatectl) and the node (cpc-engine query status)."),
+        found = _(
+            "the newest block is {late:.0f} s old: the node syncs, the chain stands"
+            " still, or this machine's clock is ahead"
         )
+        fix = _("Check the clock (timedatectl) and the node (cpc-engine query status).")
+        return Check("clock", "warn", found.format(late=late), fix)
     return Check(
         "clock", "ok", _("the newest block is {late:.0f} s old").format(late=max(late, 0.0))
     )
@@ -140,14 +129,11 @@ def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
 def check_gas_price(network: Network, gas_price: int) -> Check:
     """Whether the network takes this price."""
     if gas_price < network.min_gas_price:
-        return Check(
-            "gas price",
-            "fail",
-            _("{gas_price} units a gas, and {name} takes {min_gas_price} at least").format(
-                gas_price=gas_price, name=network.name, min_gas_price=network.min_gas_price
-            ),
-            _("Use --gas-price {min_gas_price}.").format(min_gas_price=network.min_gas_price),
+        found = _("{gas_price} units a gas, and {name} takes {min_gas_price} at least").format(
+            gas_price=gas_price, name=network.name, min_gas_price=network.min_gas_price
         )
+        fix = _("Use --gas-price {min_gas_price}.").format(min_gas_price=network.min_gas_price)
+        return Check("gas price", "fail", found, fix)
     return Check("gas price", "ok", _("{gas_price} units a gas").format(gas_price=gas_price))
 
 

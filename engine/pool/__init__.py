@@ -3,7 +3,7 @@
 Read them in this order:
 
     pool.py            all of it together: the one thread that waits, and carries out what is decided
-    executor.py        the thread-safe side: jobs in, results out; status.py: a snapshot of the devices
+    executor.py        the thread-safe side: jobs in, results and a snapshot out
     messages.py        what parent and child say to each other; codec.py: how it crosses a pipe, checked
     supervisor.py      the policy for jobs, a pure state machine; actions.py are its outputs
     device_life.py     the policy for children: started, watched, replaced, taken out of service
@@ -11,7 +11,6 @@ Read them in this order:
     job_queue.py       what waits for a device
     launcher.py        the seam to whatever a child is; processes.py: processes of this machine
     worker_main.py     the child itself
-    result_check.py    what the parent checks before it believes a child
     limits.py          deadlines, restarts, memory
     ray/               children on other machines
     options.py         its settings

@@ -6,8 +6,13 @@
 The thread waits for everything at once: commands of other threads (`executor.py`), what children say,
 and their ends. What follows from each is the supervisor's to decide (`supervisor.py`); here it is
 carried out. Linux ends a child with the thread that started it, so this thread starts all of them.
+
+What the parent itself looks at before it believes a child is plain numpy, none of the child's code: of
+a block's task the proof's openings, and a few leaves that the parent drew after the child had committed
+to its root; any other work says itself how its outcome is checked.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,19 +29,22 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
-from engine.pool.executor import Command, Executor, Result
+from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
-from engine.pool.messages import Ready, Setup
+from engine.pool.messages import Computed, Ready, Setup
 from engine.pool.processes import LocalProcesses
-from engine.pool.result_check import draw_leaves, why_wrong
-from engine.pool.status import DeviceStatus, PoolStatus
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import ALIVE, TAKES_WORK
 from engine.runtime.errors import JobGivenUp, NoDevice
+from kernels.check import check_result
+from kernels.errors import KernelError
+from kernels.task import Task
 
 TICK_SECONDS = 0.2
+SPOT_LEAVES = 4
+"""Leaves that the parent draws itself, on top of those that the proof opens."""
 STOP_SECONDS = 0.3
 """Children that were asked to end have so long before they are killed."""
 _MISSED_BEATS = 2.5
@@ -295,3 +303,31 @@ class Pool(Executor):
         self._pids.clear()
         self._publish()
         self._settle()
+
+
+def draw_leaves(task: Task, computed: Computed) -> tuple[int, ...]:  # noqa: ARG001
+    """Leaves that the parent opens itself: drawn from the system's randomness after the root."""
+    count = min(SPOT_LEAVES, task.leaf_count)
+    return tuple(random.SystemRandom().sample(range(task.leaf_count), count))
+
+
+def why_wrong(check: actions.Check) -> str | None:
+    """One sentence, or None where the answer is right."""
+    work, answer = check.job.work, check.answer
+    try:
+        if isinstance(answer, actions.Opening):
+            assert isinstance(work, Task)
+            _check_opening(work, answer, check.job.openings)
+        else:
+            assert not isinstance(work, Task)
+            work.check(answer.outcome)
+    except KernelError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - of a plug-in's check: what it says is not shown right
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _check_opening(task: Task, answer: actions.Opening, openings: int) -> None:
+    root, proof = answer.computed.root, answer.computed.proof
+    check_result(task, root, proof, answer.leaves, answer.siblings, least_openings=openings)
