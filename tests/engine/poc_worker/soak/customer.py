@@ -3,13 +3,12 @@
 import time
 
 from engine.validator.http.client import MarketClient, MarketError, MarketRefused
-from tests.engine.poc_worker.soak.parties import wait_for
+from tests.processes import wait_until
 
 DEADLINE_SECONDS = 3600
 AT_ONCE = 60
 """Open tasks at the market, at most: the rest is posted as they are done."""
 POLL_SECONDS = 0.25
-PATIENCE = 90.0
 TOO_MANY = 429
 
 
@@ -77,4 +76,4 @@ class Customer:
                 time.sleep(1)
                 return None
 
-        return wait_for(answer, PATIENCE)[0]
+        return wait_until(answer, "an answer of the market", every=0.1)[0]
