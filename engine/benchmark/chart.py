@@ -85,11 +85,8 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadInput(
-            _("the chart {path} cannot be written: {strerror}").format(
-                path=path, strerror=error.strerror
-            )
-        ) from error
+        message = _("the chart {path} cannot be written: {strerror}")
+        raise BadInput(message.format(path=path, strerror=error.strerror)) from error
 
 
 def svg(chart: Chart) -> str:

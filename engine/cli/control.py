@@ -89,7 +89,5 @@ def _choose(wanted: str | None) -> "list[tuple[RunningEngine, Snapshot]]":
                 "Start one: cpc-engine mine. To control another user's engine, run this as that user."
             ),
         )
-    raise BadInput(
-        _("no engine {wanted} runs here").format(wanted=wanted[:80]),
-        advice=_("cpc-engine status lists those that run."),
-    )
+    advice = _("cpc-engine status lists those that run.")
+    raise BadInput(_("no engine {wanted} runs here").format(wanted=wanted[:80]), advice=advice)

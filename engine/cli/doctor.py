@@ -65,11 +65,8 @@ def _tell(checks: "list[Check]") -> None:
             say(f"     {'':<{wide}}  -> {line}")
     states = [check.state for check in checks]
     say()
-    say(
-        _("{ok} right, {warn} to look at, {fail} to fix").format(
-            ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")
-        )
-    )
+    said = _("{ok} right, {warn} to look at, {fail} to fix")
+    say(said.format(ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")))
 
 
 def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":

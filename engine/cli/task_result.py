@@ -29,12 +29,9 @@ def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, js
             raise WrongClaim(_("the data does not have the hash that the market gave"))
     if out is not None:
         if data is None:
-            raise BadInput(
-                _("there are no bytes to write: the task is {status}").format(**task),
-                advice=_(
-                    "Only its customer gets a result's bytes: --token-file FILE, or CPC_TOKEN."
-                ),
-            )
+            message = _("there are no bytes to write: the task is {status}")
+            advice = _("Only its customer gets a result's bytes: --token-file FILE, or CPC_TOKEN.")
+            raise BadInput(message.format(**task), advice=advice)
         out.write_bytes(data)
     if json:
         say_json(task)

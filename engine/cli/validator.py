@@ -276,11 +276,8 @@ def _say_plan(plan: "list[Payment]", json: bool) -> None:
             say(f"    {part:>30} " + _("units in one transfer"))
     total = sum(one.units for one in plan)
     transfers = sum(len(one.parts) for one in plan)
-    say(
-        _("{cpc} CPC; workers: {n}, transfers: {transfers}").format(
-            cpc=format_cpc(total), n=len(plan), transfers=transfers
-        )
-    )
+    said = _("{cpc} CPC; workers: {n}, transfers: {transfers}")
+    say(said.format(cpc=format_cpc(total), n=len(plan), transfers=transfers))
 
 
 def _book(name: str, amount: str, why: str, files: DirectoryOptions, *, incoming: bool) -> None:

@@ -16,10 +16,8 @@ def load_array(path: Path) -> npt.NDArray[np.integer]:
     except FileNotFoundError as error:
         raise BadInput(_("there is no file {path}").format(path=path)) from error
     except (OSError, ValueError, EOFError) as error:
-        raise BadInput(
-            _("{path} is not a .npy file of numbers: {error}").format(path=path, error=error),
-            advice=_("Write it with numpy.save(path, array)."),
-        ) from error
+        message = _("{path} is not a .npy file of numbers: {error}").format(path=path, error=error)
+        raise BadInput(message, advice=_("Write it with numpy.save(path, array).")) from error
     if not isinstance(array, np.ndarray) or array.size == 0 or array.dtype.kind not in "iu":
         raise BadInput(
             _("{path} must hold one array of whole numbers, not empty").format(path=path)
@@ -31,11 +29,8 @@ def load_matrix(path: Path) -> npt.NDArray[np.int8]:
     """Return an int8 matrix from a file of any integer type. Raise BadInput."""
     array = load_array(path)
     if array.ndim != 2:
-        raise BadInput(
-            _("{path} holds {dimensions} dimensions: a matrix has 2").format(
-                path=path, dimensions=array.ndim
-            )
-        )
+        message = _("{path} holds {dimensions} dimensions: a matrix has 2")
+        raise BadInput(message.format(path=path, dimensions=array.ndim))
     if array.min() < -128 or array.max() > 127:
         raise BadInput(_("{path} must hold whole numbers from -128 to 127").format(path=path))
     return array.astype(np.int8)

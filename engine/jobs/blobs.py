@@ -209,11 +209,8 @@ class BlobCache:
                 path.unlink()
                 used -= entry_size
         if used + size > self._max_bytes:
-            raise CacheFull(
-                _("there is no room for {size} bytes of data: the cache takes {most}").format(
-                    size=size, most=self._max_bytes
-                )
-            )
+            message = _("there is no room for {size} bytes of data: the cache takes {most}")
+            raise CacheFull(message.format(size=size, most=self._max_bytes))
 
 
 class Receiving:

@@ -31,11 +31,8 @@ def whole_number(
             _("{name} must be a whole number from 1 to {most}").format(name=name, most=most)
         )
     if value > allowed:
-        raise TooLarge(
-            _("{name} is {value}, and {allowed} is the most here").format(
-                name=name, value=value, allowed=allowed
-            )
-        )
+        message = _("{name} is {value}, and {allowed} is the most here")
+        raise TooLarge(message.format(name=name, value=value, allowed=allowed))
     return value
 
 
@@ -59,11 +56,8 @@ def named_blob(payload: Payload, name: str, limits: JobLimits) -> BlobRef | None
             raise InvalidPayload(f"{name}: {error}") from error
         limits.check_data(name, ref.size)
         return ref
-    raise InvalidPayload(
-        _('{name} must be {{"inline": base64}} or {{"sha256": hex, "size": bytes}}').format(
-            name=name
-        )
-    )
+    message = _('{name} must be {{"inline": base64}} or {{"sha256": hex, "size": bytes}}')
+    raise InvalidPayload(message.format(name=name))
 
 
 def named_blobs(payload: Payload, names: Iterable[str], limits: JobLimits) -> tuple[BlobRef, ...]:
@@ -79,11 +73,8 @@ def data_of(payload: Payload, name: str, limits: JobLimits, blobs: Blobs) -> Dat
         return blobs.data(ref)
     text = payload[name]["inline"]
     if not isinstance(text, str) or len(text) > 4 * INLINE_BYTES // 3 + 4:
-        raise InvalidPayload(
-            _("{name}: inline data must be base64, at most {most} bytes of it").format(
-                name=name, most=INLINE_BYTES
-            )
-        )
+        message = _("{name}: inline data must be base64, at most {most} bytes of it")
+        raise InvalidPayload(message.format(name=name, most=INLINE_BYTES))
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

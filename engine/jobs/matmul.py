@@ -61,11 +61,8 @@ def build_payload(
     """
     A, B = load_matrix(a), load_matrix(b)
     if A.shape[1] != B.shape[0]:
-        raise BadInput(
-            _("{a} is {shape_a} and {b} is {shape_b}: A B needs A's columns to be B's rows").format(
-                a=a, b=b, shape_a=_text(A), shape_b=_text(B)
-            )
-        )
+        message = _("{a} is {shape_a} and {b} is {shape_b}: A B needs A's columns to be B's rows")
+        raise BadInput(message.format(a=a, b=b, shape_a=_text(A), shape_b=_text(B)))
     a_field, b_field = (
         carry(M.tobytes()) if blobs is None else blobs.put(M.tobytes()).to_json() for M in (A, B)
     )

@@ -27,10 +27,8 @@ def load_kinds(enabled: Iterable[str] = ()) -> dict[str, JobKind]:
     found = entry_points(group=GROUP)
     chosen = {point.name: point for point in found if _is_ours(point)}
     if not chosen:
-        raise SetupError(
-            _("this installation of {package} has no job kinds").format(package=OWN_PACKAGE),
-            advice=_("Install it again (from a checkout: make setup)."),
-        )
+        message = _("this installation of {package} has no job kinds").format(package=OWN_PACKAGE)
+        raise SetupError(message, advice=_("Install it again (from a checkout: make setup)."))
     others = {point.name: point for point in found if not _is_ours(point)}
     for name in enabled:
         if name in chosen:
@@ -68,11 +66,8 @@ def _kind_of(kinds: Kinds, payload: object) -> tuple[JobKind, Payload]:
     if not isinstance(name, str):
         raise InvalidPayload(_("challenge_type must be the name of a kind of job"))
     if name not in kinds:
-        raise Unsupported(
-            _("there is no kind of job {name} here: there are {known}").format(
-                name=repr(name[:60]), known=", ".join(kinds)
-            )
-        )
+        message = _("there is no kind of job {name} here: there are {known}")
+        raise Unsupported(message.format(name=repr(name[:60]), known=", ".join(kinds)))
     return kinds[name], payload
 
 

@@ -48,11 +48,8 @@ class Synthetic:
 def _seed(payload: Payload) -> bytes:
     text = payload.get("seed")
     if not isinstance(text, str) or len(text) > MAX_SEED_DIGITS or not _HEX.fullmatch(text):
-        raise InvalidPayload(
-            _("seed must be lower-case hex, an even number of digits, at most {most}").format(
-                most=MAX_SEED_DIGITS
-            )
-        )
+        message = _("seed must be lower-case hex, an even number of digits, at most {most}")
+        raise InvalidPayload(message.format(most=MAX_SEED_DIGITS))
     seed = bytes.fromhex(text)
     return seed if len(seed) == SEED_BYTES else hashlib.sha256(seed).digest()
 

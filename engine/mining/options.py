@@ -30,8 +30,5 @@ class MiningOptions:
             return None
         if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_TASKS_PER_BLOCK:
             return int(text)
-        raise BadInput(
-            _("{text!r} tasks per block: use a number from 1 to {most}, or auto").format(
-                text=text[:40], most=MAX_TASKS_PER_BLOCK
-            )
-        )
+        message = _("{text!r} tasks per block: use a number from 1 to {most}, or auto")
+        raise BadInput(message.format(text=text[:40], most=MAX_TASKS_PER_BLOCK))

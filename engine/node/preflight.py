@@ -70,13 +70,10 @@ def look_at_chain(client: NodeClient) -> Chain:
     status, tip = client.latest_block()
     network = NETWORKS.get(status.network)
     if network is None:
-        raise SetupError(
-            _(
-                "the node is on network {network!r}, which cpc-engine does not know (known:"
-                " {names})"
-            ).format(network=status.network, names=", ".join(NETWORKS)),
-            advice=_("Point --node at another node, or update cpc-engine."),
-        )
+        message = _(
+            "the node is on network {network!r}, which cpc-engine does not know (known: {names})"
+        ).format(network=status.network, names=", ".join(NETWORKS))
+        raise SetupError(message, advice=_("Point --node at another node, or update cpc-engine."))
     return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS)
 
 

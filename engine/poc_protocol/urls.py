@@ -24,10 +24,8 @@ def check_validator_url(text: str) -> str:
     except ValueError as error:
         raise BadInput(_("{url!r} is not a URL: {error}").format(url=shown, error=error)) from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise BadInput(
-            _("{url!r} is not a validator's address").format(url=shown),
-            advice=_("It looks like wss://HOST/worker, or ws://localhost:8080/worker."),
-        )
+        advice = _("It looks like wss://HOST/worker, or ws://localhost:8080/worker.")
+        raise BadInput(_("{url!r} is not a validator's address").format(url=shown), advice=advice)
     extras = parts.username or parts.password or parts.fragment
     if (
         extras
@@ -42,10 +40,8 @@ def check_validator_url(text: str) -> str:
             advice=_("Leave out user, password and #..., and keep it under 256 plain characters."),
         )
     if parts.scheme == "ws" and not is_loopback(parts):
-        raise BadInput(
-            _("{url} is not on this machine, and ws:// is not encrypted").format(url=shown),
-            advice=_("Use wss://, or a tunnel that ends at ws://localhost."),
-        )
+        message = _("{url} is not on this machine, and ws:// is not encrypted").format(url=shown)
+        raise BadInput(message, advice=_("Use wss://, or a tunnel that ends at ws://localhost."))
     return text
 
 

@@ -56,11 +56,8 @@ class ValidatorsRequest:
                 _("a validator is named twice"), advice=_("Each gets one connection: name it once.")
             )
         if not 1 <= len(self.validators) <= MOST_VALIDATORS:
-            raise BadInput(
-                _("{count} validators: it must be 1 to {most}").format(
-                    count=len(self.validators), most=MOST_VALIDATORS
-                )
-            )
+            message = _("{count} validators: it must be 1 to {most}")
+            raise BadInput(message.format(count=len(self.validators), most=MOST_VALIDATORS))
         load_kinds(self.kinds)
 
 

@@ -57,8 +57,6 @@ def memory_limit(text: str | None) -> int:
         return int(_MOST_OF_THE_MACHINE * psutil.virtual_memory().total)
     found = _SIZE.fullmatch(text.strip())
     if found is None or int(found[1]) == 0:
-        raise BadInput(
-            _("{text!r} is not a size of memory").format(text=text[:40]),
-            advice=_("Write it as 512M or 4G."),
-        )
+        advice = _("Write it as 512M or 4G.")
+        raise BadInput(_("{text!r} is not a size of memory").format(text=text[:40]), advice=advice)
     return int(found[1]) << (30 if found[2].upper() == "G" else 20)

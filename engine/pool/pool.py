@@ -168,12 +168,10 @@ class Pool(Executor):
             self._tell_states()
             self._settle()
         if self._status.all_out and self._last_out is not None:
-            raise NoDevice(
-                _("no device is in service; the last: {device}: {reason}").format(
-                    device=self._last_out.device, reason=self._last_out.reason
-                ),
-                advice=_("Run cpc-engine doctor, then start again."),
+            message = _("no device is in service; the last: {device}: {reason}").format(
+                device=self._last_out.device, reason=self._last_out.reason
             )
+            raise NoDevice(message, advice=_("Run cpc-engine doctor, then start again."))
 
     def _obey(self, command: Command, now: float) -> None:
         match command:

@@ -32,10 +32,8 @@ class QuietHours:
         """Read "22:00-07:00". Raises BadInput."""
         match = _FORM.fullmatch(text.strip())
         if match is None:
-            raise BadInput(
-                _("quiet hours {text!r} are not two times of day").format(text=text[:40]),
-                advice=_("Write them as 22:00-07:00, in local time."),
-            )
+            message = _("quiet hours {text!r} are not two times of day").format(text=text[:40])
+            raise BadInput(message, advice=_("Write them as 22:00-07:00, in local time."))
         first, second, third, fourth = map(int, match.groups())
         begin, end = time(first, second), time(third, fourth)
         if begin == end:

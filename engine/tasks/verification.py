@@ -165,11 +165,8 @@ class _Past:
                 if derive_task_id(block_hash, result.worker_address, index) == result.task_id:
                     answered = self._answered.get((result.worker_address, result.task_id))
                     if answered is not None:
-                        raise WrongClaim(
-                            _("block {answered} holds a result for this task").format(
-                                answered=answered
-                            )
-                        )
+                        message = _("block {answered} holds a result for this task")
+                        raise WrongClaim(message.format(answered=answered))
                     return _Found(height, block_hash, index)
         raise WrongClaim(_("its task comes from none of the 100 blocks before"))
 

@@ -284,13 +284,10 @@ class Ledger(LedgerReader, Closing):
                 db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
                 found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
                 if found != value:
+                    message = _("this ledger belongs to {key} {found}, not {value}")
+                    advice = _("Name another file with --ledger: one account on one chain has one.")
                     raise LedgerError(
-                        _("this ledger belongs to {key} {found}, not {value}").format(
-                            key=key, found=found, value=value
-                        ),
-                        advice=_(
-                            "Name another file with --ledger: one account on one chain has one."
-                        ),
+                        message.format(key=key, found=found, value=value), advice=advice
                     )
 
 

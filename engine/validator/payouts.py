@@ -90,12 +90,10 @@ class Payer:
         self._sleep = sleep
         self._sent_at: dict[int, int] = {}  # transfer -> tip when it was last sent
         if (other := self._transfers.pin(chain)) is not None:
-            raise SetupError(
-                _(
-                    "this database pays on the chain that began with {other}; the node is on {chain}"
-                ).format(other=other[:16], chain=chain[:16]),
-                advice=_("Point --node at a node of that chain."),
-            )
+            message = _(
+                "this database pays on the chain that began with {other}; the node is on {chain}"
+            ).format(other=other[:16], chain=chain[:16])
+            raise SetupError(message, advice=_("Point --node at a node of that chain."))
 
     def pay(self, plan: list[Payment], *, seconds: float = 3600.0) -> bool:
         """Store the plan and carry it out, together with what earlier runs left.

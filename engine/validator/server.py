@@ -133,11 +133,8 @@ def _public_url(options: ServeOptions, listening: socket.socket) -> str:
         return check_validator_url(options.public_url)
     scheme = "wss" if options.tls_certificate is not None else "ws"
     if options.host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        raise BadInput(
-            _(
-                "workers sign the address that they dial, and {host} is not one they can dial"
-            ).format(host=options.host or '""'),
-            advice=_("Say how workers reach this machine: --public-url wss://HOST/worker"),
-        )
+        message = _("workers sign the address that they dial, and {host} is not one they can dial")
+        advice = _("Say how workers reach this machine: --public-url wss://HOST/worker")
+        raise BadInput(message.format(host=options.host or '""'), advice=advice)
     host = f"[{options.host}]" if ":" in options.host else options.host
     return f"{scheme}://{host}:{listening.getsockname()[1]}/worker"

@@ -64,10 +64,8 @@ def _find(program: TyperGroup, words: list[str]) -> tuple[tree.Path, TyperComman
     for path, command in tree.walk(program):
         if path == tuple(words[: len(path)]):
             return path, command, words[len(path) :]
-    raise BadInput(
-        _("there is no command {name}").format(name=" ".join(words)),
-        advice=_("cpc-engine --help lists the commands."),
-    )
+    advice = _("cpc-engine --help lists the commands.")
+    raise BadInput(_("there is no command {name}").format(name=" ".join(words)), advice=advice)
 
 
 def _plain(value: Any) -> Any:

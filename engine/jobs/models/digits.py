@@ -36,10 +36,7 @@ def test_image(number: str) -> npt.NDArray[np.uint8]:
     """Return a test image, 8 x 8 x 1, by its number as text. Raise BadInput."""
     images, _labels = test_set()
     if not number.isascii() or not number.isdigit() or int(number[:9]) >= len(images):
-        raise BadInput(
-            _("there is no test image {number}: they are {name}:0 to {name}:{last}").format(
-                number=repr(number[:20]), name=NAME, last=len(images) - 1
-            )
-        )
+        message = _("there is no test image {number}: they are {name}:0 to {name}:{last}")
+        raise BadInput(message.format(number=repr(number[:20]), name=NAME, last=len(images) - 1))
     image: npt.NDArray[np.uint8] = images[int(number)]
     return image

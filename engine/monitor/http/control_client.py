@@ -62,11 +62,8 @@ class RunningEngine:
             answer = connection.getresponse()
             body = answer.read()
             if answer.status >= 400:
-                raise BadInput(
-                    _("the running engine refused: {status} {reason}").format(
-                        status=answer.status, reason=answer.reason
-                    )
-                )
+                message = _("the running engine refused: {status} {reason}")
+                raise BadInput(message.format(status=answer.status, reason=answer.reason))
             return json.loads(body)
         except (http.client.HTTPException, ValueError) as error:
             raise OSError(str(error)) from error

@@ -41,10 +41,8 @@ def parse_address(text: str) -> tuple[str, int]:
     host, colon, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise BadInput(
-            _("{text!r} is not an address with a port").format(text=text[:60]),
-            advice=_("Write it as 127.0.0.1:9180."),
-        )
+        message = _("{text!r} is not an address with a port")
+        raise BadInput(message.format(text=text[:60]), advice=_("Write it as 127.0.0.1:9180."))
     try:
         ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
@@ -68,10 +66,8 @@ def check_token(host: str, token: str | None) -> None:
             advice=_("Put one in a file, --http-token-file FILE: openssl rand -hex 24 > FILE"),
         )
     if token is not None and (len(token) < LEAST_TOKEN or not token.isascii()):
-        raise BadInput(
-            _("the token is too short: at least {n} characters").format(n=LEAST_TOKEN),
-            advice=_("Make one: openssl rand -hex 24"),
-        )
+        message = _("the token is too short: at least {n} characters")
+        raise BadInput(message.format(n=LEAST_TOKEN), advice=_("Make one: openssl rand -hex 24"))
 
 
 def read_token(file: Path) -> str:
@@ -79,10 +75,8 @@ def read_token(file: Path) -> str:
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            _("the token file {file} cannot be read: {error}").format(file=file, error=error),
-            advice=_("Make one: openssl rand -hex 24 > FILE"),
-        ) from error
+        message = _("the token file {file} cannot be read: {error}").format(file=file, error=error)
+        raise BadInput(message, advice=_("Make one: openssl rand -hex 24 > FILE")) from error
 
 
 def listen_at(host: str, port: int, option: str = "--http") -> socket.socket:

@@ -31,11 +31,8 @@ class DeviceActor:
     def __init__(self, device: str, setup: Setup, version: str) -> None:
         """`version`: of the engine that starts this actor; results of another are not asked for."""
         if version != __version__:
-            raise RuntimeError(
-                _("this machine has cpc-engine {version}, and the head has {wanted}").format(
-                    version=__version__, wanted=version
-                )
-            )
+            message = _("this machine has cpc-engine {version}, and the head has {wanted}")
+            raise RuntimeError(message.format(version=__version__, wanted=version))
         self._device = device
         self._events: queue.SimpleQueue[LauncherEvent | None] = queue.SimpleQueue()
         self._orders: Inbox[Spawn | Tell | Kill | None] = Inbox()

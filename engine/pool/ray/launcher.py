@@ -67,12 +67,9 @@ class Farm:
         if not isinstance(first, Connected):
             self.stop(0.0)
             reason = first.reason if isinstance(first, Unreachable) else _("no answer")
-            raise SetupError(
-                _("the Ray cluster at {address} cannot be reached: {reason}").format(
-                    address=self._address, reason=reason
-                ),
-                advice=_("Start one with ray start --head, or name its head: --ray HOST:6379"),
-            )
+            message = _("the Ray cluster at {address} cannot be reached: {reason}")
+            advice = _("Start one with ray start --head, or name its head: --ray HOST:6379")
+            raise SetupError(message.format(address=self._address, reason=reason), advice=advice)
 
     def sources(self) -> list[int]:
         """The gateway's pipe and sentinel."""

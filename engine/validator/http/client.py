@@ -45,10 +45,8 @@ class MarketClient:
     def __init__(self, url: str, token: str | None = None) -> None:
         """Raises BadInput for an invalid address or token."""
         if not url.startswith(("http://", "https://")):
-            raise BadInput(
-                _("{url!r} is not an HTTP address").format(url=url[:80]),
-                advice=_("It looks like http://localhost:8080"),
-            )
+            advice = _("It looks like http://localhost:8080")
+            raise BadInput(_("{url!r} is not an HTTP address").format(url=url[:80]), advice=advice)
         self.url = url.rstrip("/")
         self._session = requests.Session()
         self._session.headers["user-agent"] = "cpc-engine"

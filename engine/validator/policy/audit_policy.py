@@ -67,32 +67,20 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not 1 <= self.openings <= 1024:
-            raise BadInput(
-                _("{openings} openings are out of range: it must be 1 to 1024").format(
-                    openings=self.openings
-                )
-            )
+            message = _("{openings} openings are out of range: it must be 1 to 1024")
+            raise BadInput(message.format(openings=self.openings))
         if not 0 <= self.least_full <= 1:
-            raise BadInput(
-                _("a share of full checks is 0 to 1, not {least_full}").format(
-                    least_full=self.least_full
-                )
-            )
+            message = _("a share of full checks is 0 to 1, not {least_full}")
+            raise BadInput(message.format(least_full=self.least_full))
         if self.margin < 1:
-            raise BadInput(
-                _("a margin of {margin} would let a cheat gain: at least 1 is needed").format(
-                    margin=self.margin
-                )
-            )
+            message = _("a margin of {margin} would let a cheat gain: at least 1 is needed")
+            raise BadInput(message.format(margin=self.margin))
         if not 0 <= self.second_worker <= 1 - 1 / self.margin:
-            raise BadInput(
-                _(
-                    "second workers for {second_worker} of the full checks: with a margin of"
-                    " {margin} at most {most:.3f} keeps two who collude from gaining"
-                ).format(
-                    second_worker=self.second_worker, margin=self.margin, most=1 - 1 / self.margin
-                )
-            )
+            message = _(
+                "second workers for {second_worker} of the full checks: with a margin of"
+                " {margin} at most {most:.3f} keeps two who collude from gaining"
+            ).format(second_worker=self.second_worker, margin=self.margin, most=1 - 1 / self.margin)
+            raise BadInput(message)
         if self.hold_seconds <= 0 or self.half_life <= 0:
             raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
 

@@ -50,12 +50,10 @@ class Customers(Table):
                 (name, _hash(token), self._clock()),
             )
         if done.rowcount == 0:
-            raise BadInput(
-                _("customer {name} exists already").format(name=name),
-                advice=_("A new token for it: cpc-engine validator customers renew {name}").format(
-                    name=name
-                ),
+            advice = _("A new token for it: cpc-engine validator customers renew {name}").format(
+                name=name
             )
+            raise BadInput(_("customer {name} exists already").format(name=name), advice=advice)
         return token
 
     def renew(self, name: str) -> str:
