@@ -83,7 +83,9 @@ class HeadWatcher(threading.Thread):
             except (NodeError, InvalidData) as error:
                 pause = self._after_trouble(error, pause)
             else:
-                self._after_success()
+                if self._in_trouble:
+                    self._inbox.put(NodeWell())
+                    self._in_trouble = False
                 pause = self._grid.wait(time.monotonic())
 
     def _look(self) -> None:
@@ -120,8 +122,3 @@ class HeadWatcher(threading.Thread):
             self._in_trouble = True
             return first
         return min(max(first, 2 * pause), longest)
-
-    def _after_success(self) -> None:
-        if self._in_trouble:
-            self._inbox.put(NodeWell())
-            self._in_trouble = False

@@ -5,7 +5,7 @@ a validator asks.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobKind, JobLimits
@@ -49,10 +49,6 @@ class JobSlots:
         self._bytes -= size
 
 
-def _not_told(_known: Known) -> None:
-    return
-
-
 @dataclass(slots=True)
 class WorkerContext:
     """See the module.
@@ -70,7 +66,7 @@ class WorkerContext:
     devices: tuple[str, ...] = ()
     jobs: int = 2
     chain_id: str | None = None
-    answered: Callable[[Known], None] = _not_told
+    answered: Callable[[Known], None] = field(default=lambda _known: None)
     """Told of each result that stands, maybe twice: see `engine/poc_worker/submission.py`."""
 
     def capabilities(self) -> Capabilities:

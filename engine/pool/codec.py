@@ -73,10 +73,7 @@ def encode(message: FromChild | LauncherEvent) -> bytearray:
 
 def decode_message(payload: bytes) -> FromChild:
     """Return what a child said. Raises BrokenMessage."""
-    try:
-        message: FromChild | _Done = _messages.decode(payload)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BrokenMessage(_broken(error)) from None
+    message: FromChild | _Done = _decode(_messages, payload)
     if isinstance(message, _Done):
         plain = message.outcome
         outcome = Outcome(plain.result_hash, plain.proof, plain.data)
@@ -86,13 +83,17 @@ def decode_message(payload: bytes) -> FromChild:
 
 def decode_event(payload: bytes) -> LauncherEvent:
     """Return what a farm's gateway said. Raises BrokenMessage."""
-    try:
-        event: LauncherEvent | _Heard = _events.decode(payload)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BrokenMessage(_broken(error)) from None
+    event: LauncherEvent | _Heard = _decode(_events, payload)
     if isinstance(event, _Heard):
         return Heard(event.device, event.generation, decode_message(event.message))
     return event
+
+
+def _decode[T](decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T:
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BrokenMessage(_broken(error)) from None
 
 
 def check_event(event: LauncherEvent, owed: dict[int, int]) -> None:

@@ -23,15 +23,8 @@ from engine.runtime.errors import SetupError
 from engine.txmgr.options import FinalityOptions
 from engine.validator.store.database import Store
 from engine.validator.store.transfers import Transfer, Transfers
+from node_client import errors
 from node_client.ambiguity import one_digit_parts, sign_safely
-from node_client.errors import (
-    AlreadyInPool,
-    AmbiguousTransaction,
-    BadResponse,
-    InsufficientBalance,
-    NodeUnreachable,
-    NonceTooLow,
-)
 from node_client.keys import PrivateKey
 from node_client.networks import MAX_QUEUED_NONCES, UNITS_PER_CPC, Network, format_cpc
 from node_client.rpc import NodeClient
@@ -196,7 +189,7 @@ class Payer:
                     min_gas_price=self._network.min_gas_price,
                     spendable=account.balance,
                 )
-            except AmbiguousTransaction as error:
+            except errors.AmbiguousTransaction as error:
                 if error.waiting_helps and nonce > account.nonce:
                     return  # once the nonces below are spent, nothing reads as one of them
                 raise
@@ -206,10 +199,10 @@ class Payer:
     def _send(self, transfer: Transfer, tip: int) -> None:
         try:
             self._client.send(transfer.transaction)
-        except (AlreadyInPool, NonceTooLow):
+        except (errors.AlreadyInPool, errors.NonceTooLow):
             pass  # it waits, or is in a block that was not read yet
-        except (NodeUnreachable, BadResponse) as error:
-            if isinstance(error, NodeUnreachable) and error.nothing_sent:
+        except (errors.NodeUnreachable, errors.BadResponse) as error:
+            if isinstance(error, errors.NodeUnreachable) and error.nothing_sent:
                 raise
             return  # it may have arrived; the same bytes are sent again
         self._sent_at[transfer.id] = tip
@@ -220,7 +213,7 @@ class Payer:
         fees = len(amounts) * BASE_GAS[TxType.TRANSFER] * self._network.min_gas_price
         balance = self._client.balance(self._key.address).balance
         if balance < sum(amounts) + fees:
-            raise InsufficientBalance(
+            raise errors.InsufficientBalance(
                 "insufficient_balance",
                 advice=_("{address} has {balance} CPC, and the payouts take {needed}.").format(
                     address=self._key.address,

@@ -148,9 +148,7 @@ class Handlers:
 
     def _customer(self, request: Request, bearer: Bearer) -> str:
         """Return whose token this is. Raises 401, or 429, also for those who guess tokens."""
-        name = None
-        if bearer is not None:
-            name = self._store.customers.by_token(bearer.credentials)
+        name = None if bearer is None else self._store.customers.by_token(bearer.credentials)
         if name is None:
             self._limit_reads(request)
             raise HTTPException(
