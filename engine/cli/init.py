@@ -160,10 +160,8 @@ def write_settings(path: Path, answers: InitOptions) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> BadInput:
-    return BadInput(
-        _("{path} cannot be written: {reason}").format(path=path, reason=error.strerror),
-        advice=_("Name another file with --config."),
-    )
+    message = _("{path} cannot be written: {reason}").format(path=path, reason=error.strerror)
+    return BadInput(message, advice=_("Name another file with --config."))
 
 
 def _document(answers: InitOptions) -> str:

@@ -184,12 +184,10 @@ class Sender(threading.Thread):
             if nonce is None or (room <= 0 and not fills_a_gap):
                 continue
             if spendable < self._signer.fee:
-                return errors.NodeClientError(
-                    _(
-                        "insufficient balance: {spendable} CPC are free, and a result costs {fee}"
-                    ).format(spendable=format_cpc(spendable), fee=format_cpc(self._signer.fee)),
-                    advice=self._advice_to_fund(),
-                )
+                message = _(
+                    "insufficient balance: {spendable} CPC are free, and a result costs {fee}"
+                ).format(spendable=format_cpc(spendable), fee=format_cpc(self._signer.fee))
+                return errors.NodeClientError(message, advice=self._advice_to_fund())
             tx = self._sign(result, nonce, account, spendable)
             if tx is not None:
                 room -= 1

@@ -143,13 +143,10 @@ class Payer:
                 if tip - height >= self._depth:
                     note = f"another transaction of the account took the nonce in block {height}"
                     self._transfers.set_lost(transfer.id, note)
-                    self._tell(
-                        _("{units} CPC to {worker}: {note}; it is still owed").format(
-                            units=format_cpc(transfer.units),
-                            worker=transfer.worker_address,
-                            note=note,
-                        )
+                    message = _("{units} CPC to {worker}: {note}; it is still owed").format(
+                        units=format_cpc(transfer.units), worker=transfer.worker_address, note=note
                     )
+                    self._tell(message)
                 return  # not deep enough to be sure
             if tip - height >= self._depth:
                 self._transfers.set_scanned(transfer.id, height)

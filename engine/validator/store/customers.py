@@ -137,10 +137,8 @@ def _book(
 
 
 def _no_customer(name: str) -> BadInput:
-    return BadInput(
-        _("there is no customer {name!r}").format(name=name[:80]),
-        advice=_("Add one: cpc-engine validator customers add NAME"),
-    )
+    advice = _("Add one: cpc-engine validator customers add NAME")
+    return BadInput(_("there is no customer {name!r}").format(name=name[:80]), advice=advice)
 
 
 def _new_token() -> str:
