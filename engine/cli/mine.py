@@ -55,6 +55,7 @@ def mine(
     from engine.monitor.terminal.live_view import LiveView, can_show
     from engine.node.node import Attend, run_node
     from engine.node.request import NodeRequest
+    from engine.poc_worker.config import check_validators
 
     pool.apply()
     task.check()
@@ -64,7 +65,7 @@ def mine(
     report = Monitor(None if live else JsonReporter() if json else PlainReporter())
     address = None if monitor.http is None else parse_address(monitor.http)
     token = None if monitor.http_token_file is None else read_token(monitor.http_token_file)
-    jobs = validators.request()
+    jobs = check_validators(validators)
     request = NodeRequest.of(
         pool,
         sending,
@@ -95,9 +96,7 @@ def mine(
             made = stack.enter_context(Sandbox(sandbox.block_time, SANDBOX_FUNDS, report))
             secret = made.key
             request = replace(request, urls=[made.url], ledger=sending.ledger or made.ledger_path)
-            if jobs is not None:
-                jobs = replace(jobs, ledger=made.ledger_path.with_name("jobs.sqlite"))
-                request = replace(request, validators=jobs)
+            request = replace(request, job_ledger=made.ledger_path.with_name("jobs.sqlite"))
         attending.append(reread_on_hangup(context, report, _live))
         if live:  # nothing is asked from here on
             attending.append(stack.enter_context(LiveView(report)).attend)

@@ -31,11 +31,12 @@ def work(
     from engine.monitor.reporter import JsonReporter, PlainReporter, Reporter
     from engine.node.node import run_node
     from engine.node.request import NodeRequest
+    from engine.poc_worker.config import check_validators
     from engine.runtime.errors import BadInput
 
     pool.apply()
     pool.check()
-    jobs = validators.request()
+    jobs = check_validators(validators)
     if jobs is None:
         raise BadInput(
             _("no validator is named"),

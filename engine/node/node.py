@@ -203,25 +203,27 @@ class Node:
 
     def _open_jobs(self, stack: ExitStack) -> WorkerContext | None:
         """Connect to the validators, where some are asked for."""
-        request, account = self._request.validators, self._account
-        if request is None:
+        options, account = self._request.validators, self._account
+        if options is None:
             return None
         context = stack.enter_context(
             open_context(
-                request,
+                options,
                 self._key,
                 executor=self.pool,
                 devices=self._devices,
                 report=self._report,
                 chain_id=None if account is None else account.chain.chain_id,
+                path=self._request.job_ledger,
             )
         )
-        if request.submit_most:
+        if options.submitted_per_hour:
             assert account is not None
+            most = options.submitted_per_hour
             context.answered = Submission(
-                account.ledger, account.sender.poke, self._report, most_an_hour=request.submit_most
+                account.ledger, account.sender.poke, self._report, most_an_hour=most
             )
-        worker = PocWorker(request.validators, context, self._failed)
+        worker = PocWorker(options.validator, context, self._failed)
         worker.start()
         stack.callback(worker.stop)
         return context
@@ -264,7 +266,7 @@ class Node:
     def _tell_start(self) -> None:
         request, account, devices = self._request, self._account, ", ".join(self._devices)
         if request.validators is not None and request.mining is None:
-            names = ", ".join(request.validators.validators)
+            names = ", ".join(request.validators.validator)
             self._report(WorkStarted(names, self._key.address, devices))
         if request.mining is None or account is None:
             return

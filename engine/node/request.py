@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.mining.config import MiningConfig, Summary
-from engine.poc_worker.config import ValidatorsRequest
+from engine.poc_worker.config import check_validators
+from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.limits import Limits
 from engine.pool.options import DeviceOptions, PoolOptions
 from engine.protection.quiet_hours import QuietHours
@@ -26,7 +27,8 @@ class NodeRequest:
     urls: Sequence[str] = ()
     """L1 nodes. Not asked where only jobs are taken, and none is sent to the chain."""
     mining: MiningConfig | None = None
-    validators: ValidatorsRequest | None = None
+    validators: ValidatorsOptions | None = None
+    job_ledger: Path | None = None
     devices: tuple[str, ...] = DeviceOptions.device
     threads: int | None = None
     ray: str | None = None
@@ -56,7 +58,9 @@ class NodeRequest:
     def uses_chain(self) -> bool:
         """Whether anything is sent to the chain."""
         validators = self.validators
-        return self.mining is not None or (validators is not None and validators.submit_most > 0)
+        return self.mining is not None or (
+            validators is not None and validators.submitted_per_hour > 0
+        )
 
     def check(self) -> None:
         """Raise for what cannot be right, before anything is started."""
@@ -67,7 +71,7 @@ class NodeRequest:
         if self.mining is not None:
             self.mining.typical_task  # noqa: B018 - raises InvalidTask
         if self.validators is not None:
-            self.validators.check()
+            check_validators(self.validators)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
-from engine.poc_worker.options import JOBS_PER_DEVICE
+from engine.poc_worker.options import JOBS_PER_DEVICE, ValidatorsOptions
 from engine.pool.executor import Executor
 from engine.runtime.errors import BadInput, SetupError
 from engine.runtime.paths import state_directory
@@ -30,60 +29,53 @@ CPU_LIMITS = JobLimits(
 """Jobs of a few seconds to a minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class ValidatorsRequest:
-    """What the operator asked for; None stands for what fits the devices.
-
-    `kinds`: kinds of jobs that are taken, empty for all of ours. `submit_most`: results sent to the
-    chain in an hour, at most; 0 for none.
-    """
-
-    validators: tuple[str, ...]
-    kinds: tuple[str, ...] = ()
-    jobs: int | None = None
-    max_size: int | None = None
-    max_iterations: int | None = None
-    max_product: int | None = None
-    submit_most: int = 0
-    ledger: Path | None = None
-
-    def check(self) -> None:
-        """Raise BadInput for what cannot be right, before anything is started."""
-        for url in self.validators:
-            check_validator_url(url)
-        if len(set(self.validators)) < len(self.validators):
-            raise SetupError(
-                _("a validator is named twice"), advice=_("Each gets one connection: name it once.")
+def check_validators(options: ValidatorsOptions) -> ValidatorsOptions | None:
+    """Return the options; None where no validator is named. Raises BadInput."""
+    urls = options.validator
+    if not urls:
+        if options.submit:
+            raise BadInput(
+                _("--submit sends results of validators' jobs, and no validator is named"),
+                advice=_("Name one: --validator wss://HOST/worker"),
             )
-        if not 1 <= len(self.validators) <= MOST_VALIDATORS:
-            message = _("{count} validators: it must be 1 to {most}")
-            raise BadInput(message.format(count=len(self.validators), most=MOST_VALIDATORS))
-        load_kinds(self.kinds)
+        return None
+    for url in urls:
+        check_validator_url(url)
+    if len(set(urls)) < len(urls):
+        raise SetupError(
+            _("a validator is named twice"), advice=_("Each gets one connection: name it once.")
+        )
+    if len(urls) > MOST_VALIDATORS:
+        message = _("{count} validators: it must be 1 to {most}")
+        raise BadInput(message.format(count=len(urls), most=MOST_VALIDATORS))
+    load_kinds(options.job_kind)
+    return options
 
 
 @contextmanager
 def open_context(
-    request: ValidatorsRequest,
+    options: ValidatorsOptions,
     key: PrivateKey,
     *,
     executor: Executor,
     devices: tuple[str, ...],
     report: Reporter,
     chain_id: str | None = None,
+    path: Path | None = None,
 ) -> Iterator[WorkerContext]:
     """Everything that the sessions share. Raises BadInput, DatabaseError."""
-    path = request.ledger or state_directory() / f"jobs-{key.address}.sqlite"
+    path = path or state_directory() / f"jobs-{key.address}.sqlite"
     with open_job_ledger(path) as ledger:
         yield WorkerContext(
             key=key,
             executor=executor,
-            kinds=_kinds(request.kinds),
-            limits=_limits(request, devices),
+            kinds=_kinds(tuple(dict.fromkeys(options.job_kind))),
+            limits=_limits(options, devices),
             ledger=ledger,
             blobs=BlobCache(path.with_suffix(".blobs"), BLOB_CACHE_BYTES),
             report=report,
             devices=devices,
-            jobs=request.jobs or JOBS_PER_DEVICE * max(1, len(devices)),
+            jobs=options.jobs or JOBS_PER_DEVICE * max(1, len(devices)),
             chain_id=chain_id,
         )
 
@@ -93,11 +85,11 @@ def _kinds(chosen: tuple[str, ...]) -> dict[str, JobKind]:
     return {name: kinds[name] for name in chosen} if chosen else kinds
 
 
-def _limits(request: ValidatorsRequest, devices: tuple[str, ...]) -> JobLimits:
+def _limits(options: ValidatorsOptions, devices: tuple[str, ...]) -> JobLimits:
     limits = GPU_LIMITS if any(name.startswith("cuda") for name in devices) else CPU_LIMITS
     return JobLimits(
-        matrix_size=request.max_size or limits.matrix_size,
-        iterations=request.max_iterations or limits.iterations,
-        multiply_adds=request.max_product or limits.multiply_adds,
+        matrix_size=options.max_size or limits.matrix_size,
+        iterations=options.max_iterations or limits.iterations,
+        multiply_adds=options.max_product or limits.multiply_adds,
         data_bytes=limits.data_bytes,
     )

@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import TYPE_CHECKING
 
 from engine.runtime.settings import setting
-
-if TYPE_CHECKING:
-    from engine.poc_worker.config import ValidatorsRequest
 
 JOBS_PER_DEVICE = 2
 """So that a device has its next job when it is done with one."""
@@ -37,26 +33,7 @@ class ValidatorsOptions:
     submit: bool = setting(False, _("Also send the jobs' results to the chain, for a fee."))
     submit_most: int = setting(60, _("Results of jobs sent to the chain per hour."), least=1)
 
-    def request(self) -> "ValidatorsRequest | None":
-        """Return what was asked for; None without a validator. Raises BadInput."""
-        from engine.poc_worker.config import ValidatorsRequest
-        from engine.runtime.errors import BadInput
-
-        if not self.validator:
-            if self.submit:
-                raise BadInput(
-                    _("--submit sends results of validators' jobs, and no validator is named"),
-                    advice=_("Name one: --validator wss://HOST/worker"),
-                )
-            return None
-        request = ValidatorsRequest(
-            validators=self.validator,
-            kinds=tuple(dict.fromkeys(self.job_kind)),
-            jobs=self.jobs,
-            max_size=self.max_size,
-            max_iterations=self.max_iterations,
-            max_product=self.max_product,
-            submit_most=self.submit_most if self.submit else 0,
-        )
-        request.check()
-        return request
+    @property
+    def submitted_per_hour(self) -> int:
+        """Results sent to the chain in an hour, at most; 0 for none."""
+        return self.submit_most if self.submit else 0
