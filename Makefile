@@ -22,7 +22,7 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 
 test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow"
 	$(BIN)/python packaging/try_wheel.py
 
 test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves out: longer soaks, farm, larger simulations
