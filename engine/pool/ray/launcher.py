@@ -25,6 +25,7 @@ from engine.runtime.errors import SetupError
 
 FIRST_CONNECT_SECONDS = 60.0
 BACKOFF_MOST_SECONDS = 60.0
+_LOOK_AGAIN_SECONDS = 0.2
 
 Entry = Callable[[str, Wanted, Setup, Pieces, Connection], None]
 
@@ -62,7 +63,8 @@ class Farm:
         deadline = time.monotonic() + FIRST_CONNECT_SECONDS
         self._start_gateway()
         while not self._early and time.monotonic() < deadline:
-            self._early = self.read(wait(self.sources(), deadline - time.monotonic()))
+            # Not longer: a process that closed its sentinel may take a moment to have an exit code.
+            self._early = self.read(wait(self.sources(), _LOOK_AGAIN_SECONDS))
         first = self._early[0] if self._early else Unreachable(_("no answer"))
         if not isinstance(first, Connected):
             self.stop(0.0)
