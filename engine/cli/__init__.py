@@ -4,6 +4,7 @@ Nothing heavy is imported before it is needed: `cpc-engine --help` answers witho
 or requests. One file a command group; `app.py` joins them, `failure.py` turns errors into sentences.
 """
 
+import signal
 import sys
 
 
@@ -13,6 +14,8 @@ def main() -> None:
     from engine.runtime.packages import why_hidden
 
     replace_unencodable()
+    # A caller that ignores it (trap '' CHLD) leaves it ignored: no child's end would ever be seen.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     speak(asked_language(sys.argv[1:]))  # before the import: help texts are made by it
     if (reason := why_hidden()) is not None:  # before anything imports what it would not be
         print(reason, file=sys.stderr)  # noqa: T201

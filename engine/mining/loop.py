@@ -90,6 +90,9 @@ class MiningLoop:
         until = time.monotonic() + GRACE_SECONDS
         while self._at_work and time.monotonic() < until:
             self._turn()
+        with suppress(queue.Empty):  # what is there already was computed, and is not skipped
+            while True:
+                self._handle(self._inbox.get_nowait())
         for task in self._at_work:
             self._record.skip(task, reason)
         return self._record.summary()

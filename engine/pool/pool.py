@@ -211,8 +211,8 @@ class Pool(Executor):
                 self._report(events.DeviceJoined(device))
                 self._carry_out(self._supervisor.add(device, now))
             case launcher.Left(device, reason):
-                self._report(events.DeviceLeft(device, reason))
                 self._carry_out(self._supervisor.remove(device, now, reason))
+                self._report(events.DeviceLeft(device, reason))  # the last that is said of it
             case launcher.Connected(address):
                 self._report(events.FarmConnected(address))
             case launcher.Unreachable(reason):

@@ -31,6 +31,8 @@ _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge"})
 """Kinds of failure at the start that another start would only repeat."""
 _PACE_KEPT = 0.9
 """A device's pace is that of its slowest job; each later job lets so much of it stand."""
+_SHORTEST = 1e-6
+"""Seconds that a job takes at least, whatever a child says: none would make its pace infinite."""
 
 
 class Supervisor(DeviceLife):
@@ -130,7 +132,8 @@ class Supervisor(DeviceLife):
             job.work, "may_be_free", False
         ):  # else its time says nothing of the next one
             kept = _PACE_KEPT * worker.pace.get(job.kind, 0.0)
-            worker.pace[job.kind] = max(result.seconds / job.cost, kept)
+            seconds = max(result.seconds, _SHORTEST)
+            worker.pace[job.kind] = max(seconds / job.cost, kept)
         del worker.jobs[job.ticket]
         if not worker.jobs:
             worker.state = State.IDLE

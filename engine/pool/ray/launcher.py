@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from engine.pool.actions import Kill, Spawn, Tell
 from engine.pool.codec import decode_event
 from engine.pool.launcher import Connected, Exited, Heard, Joined, LauncherEvent, Left, Unreachable
-from engine.pool.messages import Setup, ToChild
+from engine.pool.messages import Computed, Done, Failed, Opened, Setup, ToChild
 from engine.pool.processes import DEATH_SECONDS, ChildProcess, not_told
 from engine.pool.ray.actor import QUIET_SECONDS
 from engine.pool.ray.cluster import Wanted, require_ray
@@ -97,6 +97,8 @@ class Farm:
                     self._forget(device)
                 case Exited(device):
                     self._forget(device)
+                case Heard(device, message=Computed() | Opened() | Done() | Failed() as answer):
+                    self._tickets.get(device, set()).discard(answer.ticket)
             events.append(event)
         if self._gateway.exitcode is not None:
             events += self._lose_gateway(self._gateway)

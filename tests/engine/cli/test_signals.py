@@ -115,3 +115,15 @@ def test_a_reader_that_goes_away_is_no_error(home, line):
     )
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_a_caller_that_ignores_ends_of_children_does_not_blind_the_engine(home):
+    """SIG_IGN survives exec, and then no exit code of a child ever came: a Ray gateway's, say."""
+    script = "trap '' CHLD; exec " + shlex.join(
+        [*ENGINE, "mine", "--ray", "127.0.0.1:1", "--devnet"]
+    )
+    ended = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert ended.returncode == 2
+    assert "refused" in ended.stderr

@@ -78,6 +78,17 @@ def test_a_job_goes_from_work_to_accepted():
     assert supervisor.idle
 
 
+def test_a_child_that_says_it_took_no_time_does_not_make_its_device_infinitely_fast():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 4), 1.5)
+    supervisor.heard("a", 1, computed(1, seconds=0.0), 2.0)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 2.1), Check)
+    supervisor.checked(check, None, 2.2)
+    assert all(pace > 0 for pace in supervisor.workers["a"].pace.values())
+
+
 def test_a_dead_child_is_replaced_and_its_job_given_out_again():
     supervisor = make()
     supervisor.start(0.0)
