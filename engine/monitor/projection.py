@@ -10,6 +10,7 @@ ledger of months takes time; a roll-back reports them again.
 
 import os
 from collections import deque
+from dataclasses import asdict
 from typing import Any, assert_never
 
 from engine import __version__
@@ -275,12 +276,11 @@ class Projection:
             case protection.DevicesResumed(devices=devices):
                 for name in devices.split(", "):
                     self._device(name).paused = ""
-            case protection.DeviceReading():
-                reading = event.fields()
-                device = self._device(reading.pop("device"))
-                device.reading = {"card": reading.pop("name"), **reading}
+            case protection.DeviceReading(device=name, reading=reading):
+                device, values = self._device(name), asdict(reading)
+                device.reading = {"card": values.pop("name"), **values}
                 tally = self._history.device(device.name, now)
-                tally.temperature, tally.power = event.temperature, event.power
+                tally.temperature, tally.power = reading.temperature, reading.power
             case protection.GpuFault():
                 pass
             case _:

@@ -8,7 +8,6 @@ controller.ask(paused=True)     # the operator, from any thread
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
 from gettext import gettext as _
 
 from engine.monitor.events import protection as events
@@ -52,7 +51,7 @@ class Controller:
         with self._lock:
             self._silence = 0.0
             for device, reading in observation.readings.items():
-                self._report(events.DeviceReading(device, **asdict(reading)))
+                self._report(events.DeviceReading(device, reading))
             for fault in observation.faults:
                 if fault.fatal:
                     self._pool.withdraw(fault.device, fault.message)

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 import pynvml
 
-from engine.protection.readings import DriverFault, Reading
+from engine.monitor.events.protection import Reading
+from engine.protection.readings import DriverFault
 from engine.protection.xid import needs_reset
 from engine.runtime.closing import Closing
 from kernels.cards import number_cards, visible_cards

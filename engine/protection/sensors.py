@@ -11,10 +11,11 @@ from typing import Any
 
 import psutil
 
+from engine.monitor.events.protection import Reading
 from engine.protection.nvml import Cards
 from engine.protection.policy import Thresholds
 from engine.protection.quiet_hours import QuietHours
-from engine.protection.readings import DriverFault, Observation, Reading
+from engine.protection.readings import DriverFault, Observation
 
 LOOK_SECONDS = 1.0
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")

@@ -1,5 +1,6 @@
 """Events of protection: sensors and pauses."""
 
+from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.monitor.events.base import Event
@@ -31,15 +32,15 @@ class GpuFault(Event):
     message: str
 
 
-class DeviceReading(Event):
-    """What a device's sensors say, None where one is missing.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a device's sensors say; None where a sensor is missing.
 
     `temperature` in degrees Celsius, `power` and `power_limit` in watts, `energy` in joules since
-    the driver was loaded, memory in bytes, `utilization` and `fan` as ratios from 0 to 1.
+    the driver was loaded, `memory_used` and `memory_total` in bytes, `utilization` and `fan` as
+    ratios from 0 to 1.
     """
 
-    event, template = "reading", ""
-    device: str
     name: str = ""
     temperature: float | None = None
     power: float | None = None
@@ -49,6 +50,14 @@ class DeviceReading(Event):
     memory_total: int | None = None
     utilization: float | None = None
     fan: float | None = None
+
+
+class DeviceReading(Event):
+    """A device's sensors were read."""
+
+    event, template = "reading", ""
+    device: str
+    reading: Reading
 
 
 ProtectionEvent = PauseAsked | DevicesPaused | DevicesResumed | GpuFault | DeviceReading

@@ -2,7 +2,7 @@
 
 from engine.monitor.events.mining import BlockSeen, LedgerTotals, TaskComputed
 from engine.monitor.events.pool import DeviceState
-from engine.monitor.events.protection import DeviceReading, DevicesPaused
+from engine.monitor.events.protection import DeviceReading, DevicesPaused, Reading
 from engine.monitor.events.run import MiningStarted
 from engine.monitor.events.sending import BalanceChanged, ResultConfirmed
 
@@ -56,7 +56,7 @@ def confirmed(height, fee=80 * 10**6):
 
 
 def reading(name, **values):
-    return DeviceReading(name, name="NVIDIA GeForce RTX 4090", **values)
+    return DeviceReading(name, Reading(name="NVIDIA GeForce RTX 4090", **values))
 
 
 def two_cards():

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.mining.config import MiningConfig
+from engine.monitor.events.protection import Reading
 from engine.node.request import NodeRequest
 from engine.protection.hysteresis import Hysteresis
 from engine.protection.policy import PausePolicy, Thresholds
-from engine.protection.readings import Observation, Reading
+from engine.protection.readings import Observation
 from engine.protection.sensors import Protection
 from engine.runtime.errors import BadInput
 from engine.txmgr.ledger import Ledger

@@ -3,10 +3,11 @@
 import pytest
 
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
+from engine.monitor.events.protection import Reading
 from engine.protection import controller as module
 from engine.protection.controller import Controller
 from engine.protection.policy import Thresholds
-from engine.protection.readings import Observation, Reading
+from engine.protection.readings import Observation
 from tests.engine.logs import Log
 
 

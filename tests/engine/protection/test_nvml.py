@@ -3,8 +3,9 @@
 import pynvml
 import pytest
 
+from engine.monitor.events.protection import Reading
 from engine.protection.nvml import Cards
-from engine.protection.readings import DriverFault, Reading
+from engine.protection.readings import DriverFault
 from tests.engine.protection.fake_nvml import Machine
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.monitor.events.protection import Reading
 from engine.protection.nvml import Cards
 from engine.protection.quiet_hours import QuietHours
-from engine.protection.readings import Reading
 from engine.protection.sensors import Protection, Sensors
 from engine.runtime.errors import BadInput
 from tests.engine.protection.fake_nvml import Machine
