@@ -17,12 +17,16 @@ from node_client.keys import PrivateKey, verify_digest
 
 
 class TxType(StrEnum):
-    """The kinds of transaction that the chain knows."""
+    """The kinds of transaction that the January 2026 node takes."""
 
     TRANSFER = "TRANSFER"
     STAKE = "STAKE"
     UNSTAKE = "UNSTAKE"
     SUBMIT_RESULT = "SUBMIT_RESULT"
+    UPDATE_VALIDATOR = "UPDATE_VALIDATOR"
+    DELEGATE = "DELEGATE"
+    UNDELEGATE = "UNDELEGATE"
+    UNJAIL = "UNJAIL"
 
 
 BASE_GAS = {
@@ -30,6 +34,10 @@ BASE_GAS = {
     TxType.STAKE: 40_000,
     TxType.UNSTAKE: 40_000,
     TxType.SUBMIT_RESULT: 80_000,
+    TxType.UPDATE_VALIDATOR: 30_000,
+    TxType.DELEGATE: 35_000,
+    TxType.UNDELEGATE: 35_000,
+    TxType.UNJAIL: 50_000,
 }
 
 NonNegative = Annotated[StrictInt, Field(ge=0)]
