@@ -3,6 +3,7 @@
 Read them in this order:
 
     reporter.py    events as lines for people, or JSON for machines
+    troubles.py    conditions that last, told once
     projection.py  folds the events into the state (snapshot.py, history.py, histogram.py)
     state.py       the state, safe to read from any thread
     control.py     what an operator may do: pause, resume, stop

@@ -23,12 +23,14 @@ from engine.monitor.events import (
     ProtectionEvent,
     RunEvent,
     SendingEvent,
+    TroubleEvent,
     ValidatorEvent,
     mining,
     pool,
     protection,
     run,
     sending,
+    trouble,
 )
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import History, HistoryView
@@ -116,6 +118,7 @@ class Projection:
         self._pulse_at: float | None = None
         self._pause_asked = False
         self._sending = ""
+        self._troubles: dict[str, views.TroubleView] = {}
         self._last_skipped: int | None = None
         self._events: deque[views.EventView] = deque(maxlen=EVENTS_KEPT)
         self._history = History(now)
@@ -129,6 +132,8 @@ class Projection:
             self._on_mining(event, now)
         elif isinstance(event, SendingEvent):
             self._on_sending(event, now)
+        elif isinstance(event, TroubleEvent):
+            self._on_trouble(event, now)
         elif isinstance(event, PoolEvent):
             self._on_pool(event)
         elif isinstance(event, ProtectionEvent):
@@ -159,6 +164,7 @@ class Projection:
             results=views.ResultsView(**self._results, trouble=self._sending),
             run=views.RunView(**self._run, fees=format_cpc(self._run_fees)),
             pulse_at=self._pulse_at,
+            troubles=list(self._troubles.values()),
             events=list(self._events),
         )
 
@@ -238,6 +244,16 @@ class Projection:
                 self._end("given_up")
             case sending.ResultRepriced() | sending.ChainRolledBack():
                 pass
+            case _:
+                assert_never(event)
+
+    def _on_trouble(self, event: TroubleEvent, now: float) -> None:
+        match event:
+            case trouble.TroubleBegan():
+                view = views.TroubleView(**event.fields(), since=now)
+                self._troubles[event.kind] = view
+            case trouble.TroubleEnded():
+                self._troubles.pop(event.kind, None)
             case _:
                 assert_never(event)
 

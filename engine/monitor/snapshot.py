@@ -87,6 +87,16 @@ class RunView(_Value):
     fees: str = Field("0", description="CPC that results confirmed in this run have cost")
 
 
+class TroubleView(_Value):
+    """Something that is wrong, and lasts."""
+
+    kind: str
+    message: str
+    advice: str = ""
+    stops: bool = Field(True, description="results are not sent, or blocks not seen, meanwhile")
+    since: float
+
+
 class EventView(_Value):
     """Something that happened."""
 
@@ -119,6 +129,7 @@ class Snapshot(_Value):
     results: ResultsView = ResultsView()
     run: RunView = RunView()
     pulse_at: float | None = Field(None, description="when the mining loop last reported a pulse")
+    troubles: list[TroubleView] = Field(default_factory=list, description="what lasts, now")
     events: list[EventView] = Field(default_factory=list, description="the latest, oldest first")
 
     @property

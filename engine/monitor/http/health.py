@@ -18,7 +18,7 @@ class Health(BaseModel):
 
 
 def health(seen: Snapshot) -> Health:
-    """Check that the loop is alive, a device is in service (paused or not), and the node answers."""
+    """Check that the loop is alive, a device is in service, and nothing lasts that stops it."""
     reasons = []
     since = seen.now - (seen.started_at if seen.pulse_at is None else seen.pulse_at)
     if since > PULSE_SECONDS:
@@ -27,4 +27,5 @@ def health(seen: Snapshot) -> Health:
         reasons.append(_("no device is in service"))
     if not seen.chain.node_answers:
         reasons.append(_("the node does not answer"))
+    reasons += [trouble.message for trouble in seen.troubles if trouble.stops]
     return Health(healthy=not reasons, reasons=reasons)

@@ -22,6 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from engine.monitor.events.trouble import TroubleKind
 from engine.monitor.http.health import health
 from engine.monitor.snapshot import DeviceState, DeviceView, Snapshot
 from engine.monitor.state import Monitor
@@ -78,6 +79,7 @@ class Metrics(Collector):
         yield from _engine(seen)
         yield from _run(seen)
         yield from _ledger(seen)
+        yield _troubles(seen)
         yield from _devices(seen.devices)
         latency = self._monitor.latency()
         yield HistogramMetricFamily(
@@ -116,6 +118,14 @@ def _ledger(seen: Snapshot) -> Iterable[Metric]:
     for state in ("confirmed", "pending", "given_up"):
         results.add_metric([state], getattr(seen.results, state))
     yield results
+
+
+def _troubles(seen: Snapshot) -> Metric:
+    lasting = {trouble.kind for trouble in seen.troubles}
+    metric = _labelled("trouble", "1 while this is wrong, else 0.", "kind")
+    for kind in get_args(TroubleKind):
+        metric.add_metric([kind], kind in lasting)
+    return metric
 
 
 def _devices(devices: list[DeviceView]) -> Iterable[Metric]:

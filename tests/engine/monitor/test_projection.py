@@ -12,9 +12,11 @@ from engine.monitor.events.run import Stopping
 from engine.monitor.events.sending import ChainRolledBack, ResultSigned, SenderTrouble
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import STEP_SECONDS, STEPS, History
+from engine.monitor.http.health import health
 from engine.monitor.projection import EVENTS_KEPT, TASKS_FOR_RATE, Projection
 from engine.monitor.snapshot import Snapshot
 from engine.monitor.state import Monitor
+from engine.monitor.troubles import Troubles
 from tests.engine.monitor import story
 
 NOW = story.START
@@ -79,6 +81,24 @@ def test_troubles_come_and_go(projection):
     seen = projection.snapshot(NOW)
     assert seen.chain.node_answers
     assert (seen.results.trouble, seen.chain.trouble) == ("", "")
+
+
+def test_what_lasts_is_told_once_and_is_seen_until_it_is_over(projection):
+    told = []
+    troubles = Troubles(lambda event: (told.append(event), story.tell(projection, [event])))
+    for _ in range(3):
+        troubles.begin("node_behind", "the node is behind", "Wait.")
+    troubles.begin("key_shared", "two engines use this key", stops=False)
+    seen = projection.snapshot(NOW)
+    assert [(one.kind, one.stops) for one in seen.troubles] == [
+        ("node_behind", True),
+        ("key_shared", False),
+    ]
+    assert health(seen).reasons == ["the node is behind"]
+    for _ in range(3):
+        troubles.end("node_behind")
+    assert [one.kind for one in projection.snapshot(NOW).troubles] == ["key_shared"]
+    assert [event.event for event in told] == ["trouble", "trouble", "trouble_over"]
 
 
 def test_the_engine_is_paused_when_every_device_in_service_is(projection):
