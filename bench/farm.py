@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from engine.monitor.events.pool import DeviceReady
+from engine.monitor.troubles import Troubles
 from engine.pool.actions import Check, Opening
 from engine.pool.codec import encode
 from engine.pool.job_queue import Job
@@ -161,7 +162,7 @@ def chain_side(key, count):
         written = time.perf_counter() - started
         settings = SenderSettings(network, network.min_gas_price)
         client, failures = NodeClient([server.url]), []
-        sender = Sender(client, ledger, key, settings, lambda _event: None, failures.append)
+        sender = Sender(client, ledger, key, settings, _ignore, Troubles(_ignore), failures.append)
         signed, wall, cpu = 0, 0.0, 0.0
         while signed < count // 2:
             before = len(ledger.to_sign())
@@ -176,6 +177,10 @@ def chain_side(key, count):
         "signed, written down and sent, ms": round(1000 * wall / signed, 2),
         "of it CPU, ms": round(1000 * cpu / signed, 2),
     }
+
+
+def _ignore(_event):
+    pass
 
 
 def _compute(device, task):

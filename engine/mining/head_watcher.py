@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.mining.grid import SPREAD, BlockGrid
 from engine.monitor.events.mining import NodeTrouble, NodeWell
+from engine.monitor.troubles import Troubles
 from engine.runtime.errors import Crashed
 from node_client.block import Block
 from node_client.errors import InvalidData, NodeError, NotFound
@@ -45,6 +46,7 @@ class HeadWatcher(threading.Thread):
         self,
         client: NodeClient,
         inbox: "queue.SimpleQueue[Any]",
+        troubles: Troubles,
         *,
         chain_id: str,
         block_time: float,
@@ -56,6 +58,7 @@ class HeadWatcher(threading.Thread):
         self._ready = ready
         self._client = client
         self._inbox = inbox
+        self._troubles = troubles
         self._chain_id = chain_id
         self._grid = BlockGrid(block_time)
         self._tip: tuple[int, str] | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.monitor.events.run import Warned
 from engine.monitor.reporter import Reporter
+from engine.monitor.troubles import Troubles
 from engine.node import preflight
 from engine.node.request import NodeRequest
 from engine.runtime.paths import ledger_path
@@ -33,11 +34,16 @@ class Account:
 
 @contextmanager
 def open_account(
-    request: NodeRequest, key: PrivateKey, report: Reporter, failed: Callable[[Exception], None]
+    request: NodeRequest,
+    key: PrivateKey,
+    report: Reporter,
+    troubles: Troubles,
+    failed: Callable[[Exception], None],
 ) -> Iterator[Account]:
     """Check everything, then open the ledger. The sender is not started.
 
-    `failed` is told what the sender ended of. Raises the wings' errors.
+    `troubles` is the run's only one; `failed` is told what the sender ended of. Raises the wings'
+    errors.
     """
     urls = list(request.urls)
     client = NodeClient(urls)
@@ -62,5 +68,5 @@ def open_account(
     with Ledger.open(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
-        sender = Sender(connect(), ledger, key, settings, report, failed)
+        sender = Sender(connect(), ledger, key, settings, report, troubles, failed)
         yield Account(chain, path, ledger, sender, connect)

@@ -25,6 +25,7 @@ from engine.monitor.events import AnyEvent
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
 from engine.monitor.events.run import MiningStarted, Pulse, Stopping, WorkStarted
 from engine.monitor.reporter import Reporter
+from engine.monitor.troubles import Troubles
 from engine.node.account import Account, open_account
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
 from engine.poc_worker.config import open_context
@@ -87,6 +88,7 @@ class Node:
         self._request = request
         self._key = key
         self._report = report
+        self._troubles = Troubles(report)
         self._inbox: Inbox = queue.SimpleQueue()
         self._stopping = False
         self._manager = Manager.from_environment()
@@ -94,7 +96,7 @@ class Node:
         self._told_ready = False
         self._account: Account | None = None
         if request.uses_chain:
-            account = open_account(request, key, report, self._failed)
+            account = open_account(request, key, report, self._troubles, self._failed)
             self._account = stack.enter_context(account)
         self._devices, usual = _devices(request)
         self.pool = Pool(
@@ -171,6 +173,7 @@ class Node:
         self._watcher = HeadWatcher(
             account.connect(),
             self._inbox,
+            self._troubles,
             chain_id=account.chain.chain_id,
             block_time=account.chain.network.block_time,
             ready=self.pool.ready,

@@ -22,6 +22,7 @@ from gettext import gettext as _
 
 from engine.monitor.events import sending as events
 from engine.monitor.reporter import Reporter
+from engine.monitor.troubles import Troubles
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.inclusion import ChainScan
@@ -63,6 +64,7 @@ class Sender(threading.Thread):
         key: PrivateKey,
         settings: SenderSettings,
         report: Reporter,
+        troubles: Troubles,
         failed: Callable[[Exception], None],
     ) -> None:
         """`report` and `failed` are called from this thread; `failed` with what ended it."""
@@ -74,6 +76,7 @@ class Sender(threading.Thread):
         self._client = client
         self._ledger = ledger
         self._report = report
+        self._troubles = troubles
         self._failed = failed
         self._settings = settings
         self._scan = ChainScan(client, ledger, key.address)

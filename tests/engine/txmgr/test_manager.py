@@ -13,6 +13,7 @@ from engine.monitor.events.sending import (
     ResultSigned,
     SenderTrouble,
 )
+from engine.monitor.troubles import Troubles
 from engine.pool.messages import Computed
 from engine.runtime.errors import LedgerError
 from engine.tasks.derivation import BlockTask
@@ -67,7 +68,7 @@ class Rig:
         self.inbox = queue.SimpleQueue()
         settings = SenderSettings(NETWORKS["devnet"], 1000, DEPTH, self.max_gas_price)
         put = self.inbox.put
-        self.sender = Sender(self.client, self.ledger, KEY, settings, put, put)
+        self.sender = Sender(self.client, self.ledger, KEY, settings, put, Troubles(put), put)
 
     def answer_tip(self, index=0, height=None):
         """A result for the tip, as a child would have computed it. Gives its task id."""
