@@ -23,7 +23,7 @@ It imports neither `kernels` nor numba. Read in this order:
     transaction, ambiguity, merkle, block    what is signed; signatures that fit two texts; blocks
     secret, keyfile, keystore, passphrase    private keys on disk
     deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
-    queries, failover, rpc               one question, several nodes, the client
+    queries, panel, failover, rpc        one question, all nodes, the one to ask, the client
     devnet                               a chain of one node, with faults, for tests and first steps
 
 Every error is in the tree at the top of `errors`.

@@ -18,7 +18,15 @@ from typing import Any
 from node_client.block import Block
 from node_client.errors import BadResponse, InvalidData, Malformed, NodeNotReady, NotFound
 from node_client.refusals import refusal, shorten
-from node_client.responses import SendResponse, parse_json, reason_of
+from node_client.responses import (
+    Account,
+    BalanceResponse,
+    NodeStatus,
+    NonceResponse,
+    SendResponse,
+    parse_json,
+    reason_of,
+)
 from node_client.transaction import Transaction
 from node_client.transport import SMALL_BODY, HttpNode, HttpResponse
 
@@ -37,6 +45,34 @@ def get_block(node: HttpNode, height: int, *, limit: int) -> Block:
     `limit` in bytes of JSON. Raises NodeError, NotFound among them.
     """
     return get(node, f"/block/{height}", partial(_parsed_block, height), limit=limit)
+
+
+def get_status(node: HttpNode) -> NodeStatus:
+    """Return the node's tip and what it says of itself. Raises NodeError."""
+    return get(node, "/status", NodeStatus.model_validate)
+
+
+def get_account(node: HttpNode, address: str) -> Account:
+    """Return balance and confirmed nonce of a checked address. Raises NodeError."""
+
+    def parse(value: Any) -> Account:
+        answer = BalanceResponse.model_validate(value)
+        check_echo(answer.address, address)
+        return Account(address, int(answer.balance), answer.nonce)
+
+    return get(node, f"/balance/{address}", parse)
+
+
+def get_nonce(node: HttpNode, address: str, *, pending: bool) -> int:
+    """Return the next free nonce of a checked address, or the confirmed one. Raises NodeError."""
+
+    def parse(value: Any) -> int:
+        answer = NonceResponse.model_validate(value)
+        check_echo(answer.address, address)
+        check_echo(answer.pending, pending)
+        return answer.nonce
+
+    return get(node, f"/nonce/{address}{'' if pending else '?pending=false'}", parse)
 
 
 def post_transaction(node: HttpNode, tx: Transaction) -> str:

@@ -9,6 +9,7 @@ digits are not accepted as JSON. Every failure is a ValueError with a reason of 
 """
 
 import json
+from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -18,6 +19,15 @@ from node_client.refusals import shorten
 
 Counter = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as the last block left it. `balance` in units; `nonce` is the next one."""
+
+    address: str
+    balance: int
+    nonce: int
 
 
 class _Response(BaseModel):

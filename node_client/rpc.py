@@ -39,8 +39,17 @@ from node_client.errors import (
     WrongChain,
 )
 from node_client.failover import NodeSet
-from node_client.queries import check_echo, get, get_block, post_transaction
-from node_client.responses import BalanceResponse, NodeStatus, NonceResponse, Receipt
+from node_client.panel import EACH_SECONDS, Panel
+from node_client.queries import (
+    check_echo,
+    get,
+    get_account,
+    get_block,
+    get_nonce,
+    get_status,
+    post_transaction,
+)
+from node_client.responses import Account, NodeStatus, Receipt
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
 
@@ -49,16 +58,7 @@ MAX_BLOCK_BODY = 8 * 2**20
 16 openings that miners use at n = 1024: 16 * 12 nodes of 32 bytes are 12,288 hex digits of proof,
 and the rest of a transaction has 1.2 KB. That is 6.8 MB, and what is larger is not legal use."""
 
-__all__ = ["Account", "NodeClient", "NodeStatus", "Receipt", "Retries"]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account as the last block left it. `balance` in units; `nonce` is the next one."""
-
-    address: str
-    balance: int
-    nonce: int
+__all__ = ["EACH_SECONDS", "Account", "NodeClient", "NodeStatus", "Receipt", "Retries"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,10 @@ class NodeClient:
         self._nodes = NodeSet(
             [HttpNode(url, timeout=timeout, total=total) for url in urls],
             vet=self._vet,
-            height=lambda node: _status(node).height,
+            height=lambda node: get_status(node).height,
             stale_after=stale_after,
         )
+        self._panel = Panel(list(self._nodes), self._nodes.check)
         self._retries = retries or Retries()
         self._max_block_body = max_block_body
         self._genesis = genesis
@@ -132,7 +133,7 @@ class NodeClient:
     def status(self) -> NodeStatus:
         """Return the tip's height and hash, and what else the node says of itself."""
         self._nodes.find_higher_node()
-        status = self._ask(_status)
+        status = self._ask(get_status)
         self._nodes.saw(status.height)
         return status
 
@@ -166,26 +167,42 @@ class NodeClient:
     def balance(self, address: str) -> Account:
         """Return balance, in units, and confirmed nonce; zeros for an unknown account."""
         check_address(address)
-
-        def parse(value: Any) -> Account:
-            answer = BalanceResponse.model_validate(value)
-            check_echo(answer.address, address)
-            return Account(address, int(answer.balance), answer.nonce)
-
-        return self._ask(partial(get, path=f"/balance/{address}", parse=parse))
+        return self._ask(partial(get_account, address=address))
 
     def nonce(self, address: str, pending: bool = True) -> int:
         """Return the next free nonce, after those waiting in the mempool, or the confirmed one."""
         check_address(address)
+        return self._ask(partial(get_nonce, address=address, pending=pending))
 
-        def parse(value: Any) -> int:
-            answer = NonceResponse.model_validate(value)
-            check_echo(answer.address, address)
-            check_echo(answer.pending, pending)
-            return answer.nonce
+    def each_status(self) -> dict[str, NodeStatus]:
+        """Return what every node says its tip is, by the node's name in `urls`.
 
-        query = "" if pending else "?pending=false"
-        return self._ask(partial(get, path=f"/nonce/{address}{query}", parse=parse))
+        As with all of `each_...`: all are asked at the same time, and whichever fails, is of
+        another chain, or gives no answer within EACH_SECONDS is left out. None is left for it.
+        """
+        return self._panel.ask(get_status)
+
+    def each_balance(self, address: str) -> dict[str, Account]:
+        """Return balance and confirmed nonce as every node says them; see `each_status`."""
+        check_address(address)
+        return self._panel.ask(partial(get_account, address=address))
+
+    def each_nonce(self, address: str, pending: bool = True) -> dict[str, int]:
+        """Return the next free nonce, or the confirmed one, as every node says it."""
+        check_address(address)
+        return self._panel.ask(partial(get_nonce, address=address, pending=pending))
+
+    def each_block_hash(self, height: int) -> dict[str, str | None]:
+        """Return the hash of every node's block at `height`, None where it says it has none."""
+        _check_height(height)
+
+        def hash_of(node: HttpNode) -> str | None:
+            try:
+                return get_block(node, height, limit=self._max_block_body).hash()
+            except NotFound:
+                return None
+
+        return self._panel.ask(hash_of)
 
     def receipt(self, tx_hash: str) -> Receipt:
         """Return what the node says of a transaction; only a block proves it. Raises NotFound."""
@@ -283,10 +300,6 @@ class NodeClient:
                     ).format(name=node.name, found=found, genesis=self._genesis)
                 )
             return
-
-
-def _status(node: HttpNode) -> NodeStatus:
-    return get(node, "/status", NodeStatus.model_validate)
 
 
 def _nothing_sent(error: NodeError) -> bool:

@@ -49,6 +49,22 @@ class ChainClient:
         self._asked("nonce")
         return self.chain.pending_nonce(address) if pending else self.chain.account(address).nonce
 
+    def each_status(self):
+        return self._each(self.status)
+
+    def each_balance(self, address):
+        return self._each(lambda: self.balance(address))
+
+    def each_nonce(self, address, pending=True):
+        return self._each(lambda: self.nonce(address, pending))
+
+    def each_block_hash(self, height):
+        block = self.chain.block(height)
+        return self._each(lambda: block and block.hash())
+
+    def _each(self, ask):
+        return {} if self.down else {self.urls[0]: ask()}
+
     def genesis(self):
         return self.block(0).hash()
 
