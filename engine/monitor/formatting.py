@@ -3,7 +3,7 @@
 import time
 from gettext import gettext as _
 
-from engine.monitor.snapshot import DeviceView
+from engine.monitor.snapshot import DeviceView, TroubleView
 
 NOTHING = "–"
 _DECIMALS = 11
@@ -83,6 +83,12 @@ def money(cpc: str | None) -> str:
     whole, _point, decimals = cpc.partition(".")
     short = f"{whole}.{decimals[:_DECIMALS]}" if decimals else whole
     return f"{short}… CPC" if len(decimals) > _DECIMALS else f"{short} CPC"
+
+
+def trouble(seen: TroubleView) -> str:
+    """Return since when, what, and what to do."""
+    line = _("since {time}: {message}").format(time=clock_time(seen.since), message=seen.message)
+    return f"{line}. {seen.advice}" if seen.advice else line
 
 
 def clock_time(at: float) -> str:

@@ -32,6 +32,7 @@ from engine.monitor.events import (
     sending,
     trouble,
 )
+from engine.monitor.events.trouble import TroubleKind
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import History, HistoryView
 from node_client.networks import format_cpc
@@ -117,8 +118,7 @@ class Projection:
         self._run_fees = 0
         self._pulse_at: float | None = None
         self._pause_asked = False
-        self._sending = ""
-        self._troubles: dict[str, views.TroubleView] = {}
+        self._troubles: dict[TroubleKind, views.TroubleView] = {}
         self._last_skipped: int | None = None
         self._events: deque[views.EventView] = deque(maxlen=EVENTS_KEPT)
         self._history = History(now)
@@ -135,7 +135,7 @@ class Projection:
         elif isinstance(event, TroubleEvent):
             self._on_trouble(event, now)
         elif isinstance(event, PoolEvent):
-            self._on_pool(event)
+            self._on_pool(event, now)
         elif isinstance(event, ProtectionEvent):
             self._on_protection(event, now)
         elif isinstance(event, RunEvent):
@@ -147,6 +147,7 @@ class Projection:
         """Return the state as of now."""
         devices = [device.view() for device in self._devices.values()]
         state, paused = self._state(devices)
+        away = self._trouble("node_away")
         return views.Snapshot(
             version=__version__,
             pid=os.getpid(),
@@ -159,9 +160,16 @@ class Projection:
             balance=None if self._balance is None else format_cpc(self._balance),
             fees=format_cpc(self._fees),
             devices=devices,
-            chain=views.ChainView(**self._chain, next_block_in=self._next_block_in(now)),
+            chain=views.ChainView(
+                **self._chain,
+                node_answers=not away,
+                trouble=away,
+                next_block_in=self._next_block_in(now),
+            ),
             blocks=views.BlocksView(**self._blocks),
-            results=views.ResultsView(**self._results, trouble=self._sending),
+            results=views.ResultsView(
+                **self._results, trouble=self._trouble("not_sent", "balance_low")
+            ),
             run=views.RunView(**self._run, fees=format_cpc(self._run_fees)),
             pulse_at=self._pulse_at,
             troubles=list(self._troubles.values()),
@@ -200,10 +208,10 @@ class Projection:
                 self._last_skipped = height
             case mining.TaskComputed():
                 self._on_computed(event, now)
-            case mining.NodeTrouble(message=message):
-                self._chain |= {"node_answers": False, "trouble": message}
+            case mining.NodeTrouble(message=message, advice=advice):
+                self._on_trouble(trouble.TroubleBegan("node_away", message, advice, True), now)
             case mining.NodeWell():
-                self._chain |= {"node_answers": True, "trouble": ""}
+                self._troubles.pop("node_away", None)
             case _:
                 assert_never(event)
 
@@ -230,13 +238,13 @@ class Projection:
         match event:
             case sending.BalanceChanged(balance=balance):
                 self._balance = balance
-            case sending.SenderTrouble(message=message):
-                self._sending = message
+            case sending.SenderTrouble(message=message, advice=advice):
+                self._on_trouble(trouble.TroubleBegan("not_sent", message, advice, True), now)
             case sending.ResultSigned():
-                self._sending = ""
+                self._troubles.pop("not_sent", None)
             case sending.ResultConfirmed(fee=fee):
                 self._end("confirmed")
-                self._sending = ""
+                self._troubles.pop("not_sent", None)
                 self._fees += fee
                 self._run_fees += fee
                 self._history.confirm(now)
@@ -250,12 +258,18 @@ class Projection:
     def _on_trouble(self, event: TroubleEvent, now: float) -> None:
         match event:
             case trouble.TroubleBegan():
-                view = views.TroubleView(**event.fields(), since=now)
-                self._troubles[event.kind] = view
+                before = self._troubles.get(event.kind)
+                since = now if before is None else before.since
+                self._troubles[event.kind] = views.TroubleView(**event.fields(), since=since)
             case trouble.TroubleEnded():
                 self._troubles.pop(event.kind, None)
             case _:
                 assert_never(event)
+
+    def _trouble(self, *kinds: TroubleKind) -> str:
+        """Return the message of the first of these that lasts; empty where none does."""
+        lasting = (self._troubles[kind].message for kind in kinds if kind in self._troubles)
+        return next(lasting, "")
 
     def _end(self, how: str) -> None:
         self._results["pending"] = max(0, self._results["pending"] - 1)
@@ -265,7 +279,7 @@ class Projection:
         totals[name] += more
         self._run[name] += more
 
-    def _on_pool(self, event: PoolEvent) -> None:
+    def _on_pool(self, event: PoolEvent, now: float) -> None:
         match event:
             case pool.DeviceState(device=name, state=state, reason=reason):
                 device = self._device(name)
@@ -274,10 +288,11 @@ class Projection:
                 self._device(name).restarts += 1
             case pool.DeviceLeft(device=name):
                 self._devices.pop(name, None)
-            case (
-                pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined()
-                | pool.FarmConnected() | pool.FarmUnreachable()
-            ):  # fmt: skip
+            case pool.FarmUnreachable():
+                self._on_trouble(trouble.TroubleBegan("farm_away", event.line(), "", True), now)
+            case pool.FarmConnected():
+                self._troubles.pop("farm_away", None)
+            case pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined():
                 pass
             case _:
                 assert_never(event)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.monitor.events.trouble import TroubleKind
+
 DeviceState = Literal["starting", "idle", "busy", "paused", "backoff", "out"]
 EngineState = Literal["starting", "mining", "paused", "stopping"]
 
@@ -51,7 +53,7 @@ class ChainView(_Value):
     network: str = ""
     node: str = ""
     node_answers: bool = True
-    trouble: str = Field("", description="what keeps the node from answering")
+    trouble: str = Field("", description="the message of the trouble `node_away`")
     height: int | None = None
     block_time: float | None = Field(None, description="seconds a block, as measured")
     last_block_at: float | None = Field(None, description="when the newest block was seen")
@@ -72,7 +74,7 @@ class ResultsView(_Value):
     confirmed: int = Field(0, description="final: in a block that is deep enough")
     pending: int = Field(0, description="computed, signed, sent or in a block that is not deep yet")
     given_up: int = 0
-    trouble: str = Field("", description="what keeps results from being sent")
+    trouble: str = Field("", description="the message of the trouble `not_sent` or `balance_low`")
 
 
 class RunView(_Value):
@@ -90,7 +92,7 @@ class RunView(_Value):
 class TroubleView(_Value):
     """Something that is wrong, and lasts."""
 
-    kind: str
+    kind: TroubleKind
     message: str
     advice: str = ""
     stops: bool = Field(True, description="results are not sent, or blocks not seen, meanwhile")

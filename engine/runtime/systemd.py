@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+MAX_STATUS = 500
+
 
 class Manager:
     """The service manager, if any. Never raises: a missing service manager must not stop a miner."""
@@ -46,7 +48,11 @@ class Manager:
         self._send("READY=1")
 
     def alive(self, status: str) -> None:
-        """Report progress; `status` is one line for `systemctl status`."""
+        """Report progress; `status` is made one line for `systemctl status`.
+
+        Lines are assignments: a word of a node's must not become one.
+        """
+        status = " ".join(status.split())[:MAX_STATUS]
         if status != self._status:
             self._status = status
             self._send(f"STATUS={status}")

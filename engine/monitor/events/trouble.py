@@ -6,18 +6,46 @@ from typing import Literal
 from engine.monitor.events.base import Event
 
 TroubleKind = Literal[
-    "scan_stuck",
-    "sending_stuck",
+    "node_away",
     "node_behind",
+    "nodes_disagree",
     "chain_silent",
+    "unreadable_blocks",
+    "scan_stuck",
+    "not_sent",
+    "sending_stuck",
+    "balance_low",
     "balance_unknown",
     "nonce_unproven",
-    "nodes_disagree",
-    "key_shared",
     "gas_price",
-    "unreadable_blocks",
+    "key_shared",
+    "thread_stuck",
+    "sensors_silent",
+    "farm_away",
+    "validator_away",
 ]
 """What may last. Names are for machines, too: labels of a metric."""
+
+MEANING: dict[TroubleKind, str] = {
+    "node_away": _("the node does not answer"),
+    "node_behind": _("the node is behind"),
+    "nodes_disagree": _("the nodes disagree"),
+    "chain_silent": _("no new block was seen for long"),
+    "unreadable_blocks": _("blocks cannot be read in full"),
+    "scan_stuck": _("reading the blocks does not advance"),
+    "not_sent": _("results are refused"),
+    "sending_stuck": _("results wait, and none is sent"),
+    "balance_low": _("the balance does not cover a result's fee"),
+    "balance_unknown": _("the balance is unknown"),
+    "nonce_unproven": _("the account's nonce is not proven"),
+    "gas_price": _("the least gas price is above the price of results"),
+    "key_shared": _("another program sends with this key"),
+    "thread_stuck": _("a part of the engine makes no progress"),
+    "sensors_silent": _("no sensor is read"),
+    "farm_away": _("the Ray cluster does not answer"),
+    "validator_away": _("no validator is connected"),
+}
+"""What `/healthz` says, which is open: no word of a node, no address, no number that changes."""
 
 
 class TroubleBegan(Event):

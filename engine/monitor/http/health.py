@@ -4,6 +4,7 @@ from gettext import gettext as _
 
 from pydantic import BaseModel, Field
 
+from engine.monitor.events.trouble import MEANING
 from engine.monitor.snapshot import Snapshot
 
 PULSE_SECONDS = 15.0
@@ -18,14 +19,15 @@ class Health(BaseModel):
 
 
 def health(seen: Snapshot) -> Health:
-    """Check that the loop is alive, a device is in service, and nothing lasts that stops it."""
+    """Check that the loop is alive, a device is in service, and nothing lasts that stops it.
+
+    A trouble's reason is what its kind means, and not its message: that may quote a node.
+    """
     reasons = []
     since = seen.now - (seen.started_at if seen.pulse_at is None else seen.pulse_at)
     if since > PULSE_SECONDS:
         reasons.append(_("the mining loop has made no progress for {n:.0f} s").format(n=since))
     if not seen.in_service:
         reasons.append(_("no device is in service"))
-    if not seen.chain.node_answers:
-        reasons.append(_("the node does not answer"))
-    reasons += [trouble.message for trouble in seen.troubles if trouble.stops]
+    reasons += [MEANING[trouble.kind] for trouble in seen.troubles if trouble.stops]
     return Health(healthy=not reasons, reasons=reasons)

@@ -41,13 +41,15 @@ _EVENT_STYLES = {
     "child_killed": "red",
     "child_ended": "red",
     "out_of_service": "bold red",
-    "node_trouble": "bold red",
-    "sender_trouble": "bold red",
+    "trouble": "bold red",
+    "trouble_over": "green",
     "warning": "yellow",
 }
 _FRAME = "dim"
 _LOW = 16
 """Fewer rows than this have no room for frames."""
+_MOST_TROUBLES = 4
+"""Of the rows, one in so many may tell what is wrong."""
 _FACTS = 5
 """Rows of the chain's and the account's facts."""
 
@@ -68,7 +70,7 @@ def hint() -> str:
 def draw(snapshot: Snapshot, size: Size, keys: str = "") -> RenderableType:
     """Draw the whole view in at most `size.height` rows; `keys` is shown in the last frame."""
     framed = size.height >= _LOW
-    head = [_title(snapshot), *_trouble(snapshot)]
+    head = [_title(snapshot), *_troubles(snapshot, max(2, size.height // _MOST_TROUBLES))]
     free = size.height - len(head) - (2 if framed else 0)  # the frame of the devices
     facts = _FACTS + (2 if framed else 0)
     keep = facts + (4 if framed else 0)  # facts, and two events in their frame
@@ -100,17 +102,16 @@ def _title(snapshot: Snapshot) -> RenderableType:
     return title
 
 
-def _trouble(snapshot: Snapshot) -> list[RenderableType]:
-    """Return what the operator has to know first, a row each."""
+def _troubles(snapshot: Snapshot, most: int) -> list[RenderableType]:
+    """Return what the operator has to know first, a row each; what stops the engine comes first."""
     lines = []
     if snapshot.paused:
         lines.append((_("Paused: {reason}").format(reason=snapshot.paused), "bold yellow"))
-    if not snapshot.chain.node_answers:
-        line = _("No node: {trouble}").format(trouble=snapshot.chain.trouble)
-        lines.append((line, "bold red"))
-    if snapshot.results.trouble:
-        line = _("Not sent: {trouble}").format(trouble=snapshot.results.trouble)
-        lines.append((line, "bold red"))
+    for trouble in sorted(snapshot.troubles, key=lambda trouble: not trouble.stops):
+        lines.append((wording.trouble(trouble), "bold red" if trouble.stops else "bold yellow"))
+    if hidden := lines[most:]:
+        more = _("and {count} more: cpc-engine status --json").format(count=len(hidden) + 1)
+        lines[most - 1 :] = [(more, "bold red")]
     return [_one_row(f" {line}", style) for line, style in lines]
 
 

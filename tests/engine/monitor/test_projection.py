@@ -1,15 +1,18 @@
 """Events projected onto a state, with a clock of the test's own."""
 
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.monitor.events.mining import BlockSkipped, NodeTrouble, NodeWell
+from engine.monitor.events.pool import FarmConnected, FarmUnreachable
 from engine.monitor.events.protection import DevicesResumed
-from engine.monitor.events.run import Stopping
+from engine.monitor.events.run import Pulse, Stopping
 from engine.monitor.events.sending import ChainRolledBack, ResultSigned, SenderTrouble
+from engine.monitor.events.trouble import MEANING, TroubleBegan, TroubleEnded, TroubleKind
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import STEP_SECONDS, STEPS, History
 from engine.monitor.http.health import health
@@ -94,11 +97,37 @@ def test_what_lasts_is_told_once_and_is_seen_until_it_is_over(projection):
         ("node_behind", True),
         ("key_shared", False),
     ]
-    assert health(seen).reasons == ["the node is behind"]
+    assert health(seen).reasons == [MEANING["node_behind"]]
     for _ in range(3):
         troubles.end("node_behind")
     assert [one.kind for one in projection.snapshot(NOW).troubles] == ["key_shared"]
     assert [event.event for event in told] == ["trouble", "trouble", "trouble_over"]
+
+
+@pytest.mark.parametrize("kind", get_args(TroubleKind))
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_trouble_of_each_kind_is_a_reason_if_it_stops_and_no_word_of_a_node_is(kind, stops):
+    projection = story.tell(Projection(NOW), [*story.two_cards(), Pulse()])
+    said = f"http://10.0.0.7:8000 refuses {story.ADDRESS}"
+    story.tell(projection, [TroubleBegan(kind, said, "Wait.", stops)])
+    (seen,) = projection.snapshot(NOW).troubles
+    assert (seen.kind, seen.message, seen.since) == (kind, said, NOW)
+    found = health(projection.snapshot(NOW))
+    assert found.reasons == ([MEANING[kind]] if stops else [])
+    story.tell(projection, [TroubleBegan(kind, "still", "", stops)], NOW + 5)
+    (seen,) = projection.snapshot(NOW).troubles
+    assert (seen.message, seen.since) == ("still", NOW)
+    story.tell(projection, [TroubleEnded(kind, said)])
+    assert health(projection.snapshot(NOW)).healthy
+
+
+def test_a_farm_that_is_away_is_a_trouble_until_it_is_back(projection):
+    story.tell(projection, [FarmUnreachable("no route to host")])
+    (seen,) = projection.snapshot(NOW).troubles
+    assert (seen.kind, seen.stops) == ("farm_away", True)
+    assert "no route to host" in seen.message
+    story.tell(projection, [FarmConnected("10.0.0.7:6379")])
+    assert projection.snapshot(NOW).troubles == []
 
 
 def test_the_engine_is_paused_when_every_device_in_service_is(projection):

@@ -47,6 +47,14 @@ def test_the_watchdog_is_told_three_times_in_its_period_and_a_status_once(listen
     assert heard == ["READY=1", "STATUS=block 1", *["WATCHDOG=1"] * 4, "STOPPING=1"]
 
 
+def test_no_word_of_a_node_becomes_an_assignment(listening, tmp_path):
+    Manager(str(tmp_path / "notify")).alive("the node says: no\nMAINPID=1\n" + "x" * 5000)
+    (heard,) = words(listening)
+    assert "\n" not in heard
+    assert heard.startswith("STATUS=the node says: no MAINPID=1 xxx")
+    assert len(heard) < 600
+
+
 def test_an_abstract_socket_and_no_socket_at_all():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind("\0cpc-engine-test")

@@ -8,7 +8,7 @@ const TONES = { mining: "good", busy: "good", idle: "good", paused: "warn", back
 const EVENT_TONES = {
   confirmed: "good", given_up: "warn", skipped: "warn", gap: "warn", rolled_back: "warn", paused: "warn",
   warning: "warn", card_fault: "bad", child_killed: "bad", child_ended: "bad", out_of_service: "bad",
-  node_trouble: "bad", sender_trouble: "bad",
+  trouble: "bad", trouble_over: "good",
 };
 const byId = (id) => document.getElementById(id);
 let shown = null;  // the newest /status
@@ -108,8 +108,7 @@ function show(seen) {
   byId("resume").hidden = !seen.pause_asked;
   troubles([
     [seen.paused && `${TEXTS.paused}: ${seen.paused}`, "warn"],
-    [!seen.chain.node_answers && `${TEXTS.no_node}: ${seen.chain.trouble}`, "bad"],
-    [seen.results.trouble && `${TEXTS.not_sent}: ${seen.results.trouble}`, "bad"],
+    ...[...seen.troubles].sort((a, b) => b.stops - a.stops).map(troubleRow),
   ]);
   figures(seen);
   devices(seen.devices);
@@ -133,6 +132,11 @@ function troubles(list) {
   const box = byId("troubles");
   if (box.textContent === wanted.map(([text]) => text).join("")) return;  // not read out again
   box.replaceChildren(...wanted.map(([text, tone]) => make("p", tone, text)));
+}
+
+function troubleRow(trouble) {
+  const since = TEXTS.since.replace("{time}", () => clock(trouble.since)).replace("{message}", () => trouble.message);
+  return [trouble.advice ? `${since}. ${trouble.advice}` : since, trouble.stops ? "bad" : "warn"];
 }
 
 function figures(seen) {

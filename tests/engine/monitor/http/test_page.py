@@ -1,10 +1,12 @@
 """The page in a real Chromium: what it shows, what its buttons do, what its policy lets through."""
 
+import re
 import time
 
 import pytest
 
 from engine.monitor.events.run import Pulse
+from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.chromium import Chromium, Screen, find_chromium
@@ -61,6 +63,22 @@ def test_everything_is_shown_and_fits(board, browser, screen, tmp_path):
         assert page.look("document.querySelectorAll('.chart path.series').length") >= 5
         page.screenshot(tmp_path / "page.png")
         assert (tmp_path / "page.png").stat().st_size > 10_000
+        assert page.complaints == []
+
+
+def test_what_lasts_is_on_top_with_what_to_do(board, browser):
+    board(TroubleBegan("key_shared", "another engine <b>uses</b> this key", "Stop it.", False))
+    board(TroubleBegan("node_behind", "the node is 9 blocks behind", "", True))
+    with served(board) as (url, _):
+        page = browser.open(url)
+        ready(page)
+        first, second = text(page, "#troubles").split("\n")[::2]
+        assert re.fullmatch(r"since [0-9:]+: the node is 9 blocks behind", first)
+        assert re.fullmatch(r"since [0-9:]+: another engine <b>uses</b> this key. Stop it.", second)
+        tones = page.look("[...document.querySelectorAll('#troubles p')].map(p => p.className)")
+        assert list(tones) == ["bad", "warn"]
+        board(TroubleEnded("node_behind", ""))
+        page.wait("document.querySelectorAll('#troubles p').length === 1")
         assert page.complaints == []
 
 

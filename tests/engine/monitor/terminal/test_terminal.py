@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from fcntl import ioctl
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,8 @@ from rich.console import Console
 
 from engine.monitor.events.mining import NodeTrouble
 from engine.monitor.events.protection import DevicesPaused
-from engine.monitor.formatting import duration, money, rate
+from engine.monitor.events.trouble import TroubleBegan, TroubleKind
+from engine.monitor.formatting import clock_time, duration, money, rate
 from engine.monitor.projection import Projection
 from engine.monitor.terminal.render import Size, draw
 from tests.engine.monitor import story
@@ -85,7 +87,21 @@ def test_troubles_stand_on_top():
     story.tell(projection, [trouble, DevicesPaused("cpu", "asked for")])
     lines = frame(projection.snapshot(NOW), 80, 24)
     assert lines[1].startswith(" Paused: asked for")
-    assert lines[2].startswith(" No node: it refuses connections")
+    since = clock_time(NOW)
+    assert lines[2].startswith(f" since {since}: it refuses connections. start it")
+
+
+def test_what_stops_the_engine_stands_above_what_does_not_and_no_row_is_lost():
+    projection = story.tell(Projection(NOW), [story.start(("cpu",))])
+    kinds = get_args(TroubleKind)
+    for stops, some in ((False, kinds[::2]), (True, kinds[1::2])):
+        story.tell(projection, [TroubleBegan(kind, kind, "", stops) for kind in some])
+    lines = frame(projection.snapshot(NOW), 80, 120)
+    told = [line.rpartition(": ")[2].strip() for line in lines[1 : 1 + len(kinds)]]
+    assert told == [*kinds[1::2], *kinds[::2]]
+    low = frame(projection.snapshot(NOW), 80, 24)
+    assert kinds[1] in low[1]
+    assert low[6].strip() == f"and {len(kinds) - 5} more: cpc-engine status --json"
 
 
 @pytest.mark.parametrize(
