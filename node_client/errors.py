@@ -5,7 +5,8 @@
     │   ├── InvalidAddress
     │   ├── InvalidKey
     │   ├── InvalidTransaction
-    │   │   └── AmbiguousTransaction
+    │   │   ├── AmbiguousTransaction
+    │   │   └── UnprovenNonce
     │   └── InvalidBlock
     ├── KeystoreError
     │   ├── KeyNotFound
@@ -81,6 +82,15 @@ class AmbiguousTransaction(InvalidTransaction):
     ) -> None:
         super().__init__(message, advice=advice)
         self.waiting_helps = waiting_helps
+
+
+class UnprovenNonce(InvalidTransaction):
+    """A node claims that the account's next nonce is one that nothing proves: nothing is signed."""
+
+    advice = _(
+        "Name a second node with --node; or, where you know the account's next nonce, say it with"
+        " --nonce N."
+    )
 
 
 class InvalidBlock(InvalidData):

@@ -1,0 +1,212 @@
+"""Which nonces of an account are spent: proven by its own signatures, not by what a node says.
+
+    walk = NonceWalk(address, tip.height, tip.last_hash)
+    while (proof := walk.proof) is None:
+        walk.step([client.block(walk.next_height)])        # in turns of any size, from any thread
+    proof.first_unspent, walk.searched
+
+`GET /nonce` is a claim. A client that signs at a nonce that a liar made up signs a text whose digits
+may read differently at a nonce that is free (`ambiguity.py`). So "every nonce below N is spent" is
+believed on one of these grounds only:
+
+* block: a block, linked by `prev_hash` to a tip whose hash was given, holds a transaction of the
+  account's with a fitting signature at nonce N - 1. Nonces are consecutive: it spends all below, too.
+* nodes: two nodes each say at least N (`agreed_nonce`).
+* ledger: the engine's own ledger has seen it in such a block before.
+* operator: a person said so.
+
+A nonce up to `BEYOND_PROOF` above what is proven may be used, since transactions that wait in a
+mempool have nonces of their own; `check_claim` refuses one that is further away. One liar alone can
+put into a forged block only what the account's key has signed once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import Literal
+
+from node_client.address import address_from_public_key
+from node_client.block import Block
+from node_client.errors import (
+    BadResponse,
+    InvalidKey,
+    InvalidTransaction,
+    NotFound,
+    UnprovenNonce,
+)
+from node_client.networks import MAX_QUEUED_NONCES
+from node_client.rpc import NodeClient
+from node_client.transaction import Transaction
+
+BEYOND_PROOF = MAX_QUEUED_NONCES
+"""A node queues at most so many nonces of an account, so an honest claim is not further away."""
+
+MOST_BLOCKS = 20_000
+"""Blocks that one walk reads: more than a day of a devnet, two weeks of the mainnet; minutes."""
+
+_RESTARTS = 3
+_PROGRESS_EVERY = 256
+
+Source = Literal["nothing", "block", "nodes", "ledger", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class NonceProof:
+    """Every nonce below `first_unspent` is spent. `height`: of the block that shows it."""
+
+    first_unspent: int
+    source: Source
+    height: int | None = None
+
+
+NOTHING = NonceProof(0, "nothing")
+
+
+class NonceWalk:
+    """Search blocks from a tip downwards for the account's last transaction.
+
+    Bounded whatever the node says: one block a step, `most` blocks in all, and only a block whose
+    hash the block above it names is looked into.
+    """
+
+    def __init__(
+        self, address: str, tip_height: int, tip_hash: str, *, most: int = MOST_BLOCKS
+    ) -> None:
+        self.searched = 0
+        """Blocks looked into so far."""
+        self.proof: NonceProof | None = None
+        """The proof, as soon as there is one. An account that no block knows has NOTHING spent."""
+        self._address = address
+        self._height = tip_height
+        self._hash = tip_hash
+        self._most = most
+
+    @property
+    def next_height(self) -> int:
+        """Height of the block that `step` wants next."""
+        return self._height
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether `most` blocks were read without finding a proof."""
+        return self.proof is None and self.searched >= self._most
+
+    def step(self, blocks: Iterable[Block]) -> NonceProof | None:
+        """Look into blocks, from `next_height` downwards; return the proof once there is one.
+
+        Raises BadResponse for a block that is not the parent of the one before it (it was rolled
+        back in between, or the node lies): begin again from a new tip.
+        """
+        for block in blocks:
+            if self.proof is not None or self.exhausted:
+                break
+            if block.height != self._height or block.hash() != self._hash:
+                raise BadResponse(
+                    _("block {height} is not the parent of the block above it").format(
+                        height=self._height
+                    )
+                )
+            self.searched += 1
+            nonces = [tx.nonce for tx in own_transactions(block, self._address)]
+            if nonces:
+                self.proof = NonceProof(max(nonces) + 1, "block", block.height)
+            elif block.height == 0:
+                self.proof = NOTHING
+            self._height -= 1
+            self._hash = block.header.prev_hash
+        return self.proof
+
+    def end_of_chain(self) -> None:
+        """Say that the chain has no block at `next_height`, its first one was looked into."""
+        self.proof = self.proof or NOTHING
+
+
+def own_transactions(block: Block, address: str) -> Iterator[Transaction]:
+    """Yield the account's transactions in a block: those that its own key has signed.
+
+    A node can put any `from_address` into a block that it makes up.
+    """
+    for tx in block.txs:
+        if tx.from_address == address and _is_signed_by(tx, address):
+            yield tx
+
+
+def agreed_nonce(claims: Mapping[str, int]) -> int | None:
+    """Return the highest nonce that two nodes, by name, say at least; None where one answered."""
+    return sorted(claims.values())[-2] if len(claims) > 1 else None
+
+
+def check_claim(claimed: int, proof: NonceProof) -> int:
+    """Return `claimed`. Raises UnprovenNonce where it is further beyond the proof than BEYOND_PROOF."""
+    if claimed <= proof.first_unspent + BEYOND_PROOF:
+        return claimed
+    raise UnprovenNonce(
+        _(
+            "the node says that the next nonce is {claimed}, and the blocks show only that those"
+            " below {proven} are spent"
+        ).format(claimed=claimed, proven=proof.first_unspent)
+    )
+
+
+def prove_nonce(
+    client: NodeClient,
+    address: str,
+    claimed: int,
+    *,
+    known: NonceProof = NOTHING,
+    tell: Callable[[str], None] = lambda _line: None,
+    most: int = MOST_BLOCKS,
+) -> NonceProof:
+    """Return a proof for `claimed`, or the best there is: ask the other nodes, then read blocks.
+
+    `known`: what was proven before. `tell` gets a line when blocks are read, and now and then while
+    they are. Raises NodeError, and UnprovenNonce where `most` blocks show nothing.
+    """
+    if known.first_unspent >= claimed:
+        return known
+    agreed = agreed_nonce(client.each_nonce(address, pending=False))
+    if agreed is not None:
+        known = max(known, NonceProof(agreed, "nodes"), key=lambda proof: proof.first_unspent)
+        if agreed >= claimed:
+            return known
+    tell(
+        _("Reading blocks for this account's last transaction, since one node's word is no proof.")
+    )
+    for restart in range(_RESTARTS):
+        try:
+            found = _walk_down(client, address, tell, most)
+            return max(known, found, key=lambda proof: proof.first_unspent)
+        except BadResponse:
+            if restart == _RESTARTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _walk_down(
+    client: NodeClient, address: str, tell: Callable[[str], None], most: int
+) -> NonceProof:
+    tip = client.status()
+    walk = NonceWalk(address, tip.height, tip.last_hash, most=most)
+    while walk.proof is None:
+        if walk.exhausted:
+            raise UnprovenNonce(
+                _("{n} blocks hold no transaction of {address}").format(n=most, address=address)
+            )
+        try:
+            block = client.block(walk.next_height)
+        except NotFound:
+            if walk.searched == 0 or walk.next_height != 0:
+                raise
+            walk.end_of_chain()  # its first block is number 1
+        else:
+            walk.step([block])
+        if walk.searched % _PROGRESS_EVERY == 0:
+            tell(_("{n} blocks read").format(n=walk.searched))
+    return walk.proof
+
+
+def _is_signed_by(tx: Transaction, address: str) -> bool:
+    try:
+        return address_from_public_key(tx.pub_key) == address and tx.signature_fits()
+    except (InvalidKey, InvalidTransaction):
+        return False
