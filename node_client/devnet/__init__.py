@@ -16,14 +16,16 @@ events too late to be of use, so no client of ours asks for them.
     faults    switches for tests: roll back, forget, stall, lie, ...
     lies      how an answer is falsified
     chaos     faults at random, as a seed has it
+    node      what one of several nodes says of the chain
     app       routes
-    server    HTTP in a thread
+    node_server, server    HTTP in threads
 """
 
 from node_client.devnet.chain import Chain
 from node_client.devnet.faults import Faults
 from node_client.devnet.lies import Lie
+from node_client.devnet.node_server import NodeServer
 from node_client.devnet.server import DevnetServer
 from node_client.devnet.state import AccountState
 
-__all__ = ["AccountState", "Chain", "DevnetServer", "Faults", "Lie"]
+__all__ = ["AccountState", "Chain", "DevnetServer", "Faults", "Lie", "NodeServer"]

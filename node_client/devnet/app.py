@@ -1,9 +1,9 @@
 """The devnet's routes: the node's, word for word as far as rpc.json shows them.
 
-app = create_app(Chain({}))   # an ASGI application; `uvicorn` serves it
+app = create_app(Node(Chain({}), Faults()))   # an ASGI application; `uvicorn` serves it
 
 A body of the wrong shape is FastAPI's own 422, in the order of Transaction's fields, as with the
-node. A receipt stays `pending` for ever, as was seen on the node.
+node.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from node_client.block import Block
-from node_client.devnet.chain import Chain
+from node_client.devnet.node import Node
 from node_client.errors import InvalidTransaction
 from node_client.transaction import Transaction
 
 
-def create_app(chain: Chain) -> FastAPI:
-    """The routes over this chain.
+def create_app(node: Node) -> FastAPI:
+    """The routes of this node.
 
     The handlers are coroutines although they wait for a lock: they hold it for milliseconds, and
     no pool of threads is left behind when the server stops.
@@ -30,43 +30,37 @@ def create_app(chain: Chain) -> FastAPI:
 
     @app.get("/status")
     async def status() -> dict[str, Any]:
-        return chain.status()
+        return node.status()
 
     @app.get("/block/{height}")
     async def block(height: int) -> JSONResponse:
-        found = chain.block(height)
+        found = node.block(height)
         if found is None:
             raise HTTPException(404, "Block not found")
         return JSONResponse(block_json(found))
 
     @app.get("/balance/{address}")
     async def balance(address: str) -> dict[str, Any]:
-        account = chain.account(address)
+        account = node.account(address)
         return {"address": address, "balance": str(account.balance), "nonce": account.nonce}
 
     @app.get("/nonce/{address}")
     async def nonce(address: str, pending: bool = True) -> dict[str, Any]:
-        free = chain.pending_nonce(address) if pending else chain.account(address).nonce
+        free = node.pending_nonce(address) if pending else node.account(address).nonce
         return {"address": address, "nonce": free, "pending": pending}
 
     @app.get("/tx/{tx_hash}/receipt")
     async def receipt(tx_hash: str) -> dict[str, Any]:
-        received = chain.received_at(tx_hash)
-        if received is None:
+        found = node.receipt(tx_hash)
+        if found is None:
             raise HTTPException(404, "Transaction not found")
-        return {
-            "tx_hash": tx_hash,
-            "status": "pending",
-            "block_height": None,
-            "timestamp": received,
-            "error": None,
-        }
+        return found
 
     @app.post("/tx/send")
     async def send(tx: Transaction) -> dict[str, Any]:
         try:
             tx_hash = tx.hash()
-            refusal = chain.send(tx)
+            refusal = node.send(tx)
         except (InvalidTransaction, ValueError, RecursionError) as error:
             raise HTTPException(400, str(error)) from None
         if refusal is not None:

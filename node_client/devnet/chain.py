@@ -69,8 +69,8 @@ class Chain:
         self.clock = clock
         self.genesis_time = float(math.floor(clock())) if genesis_time is None else genesis_time
         self.proposer = proposer or PrivateKey.generate()
-        self.drops: Callable[[str], bool] = lambda _tx_hash: False
-        """Whether the proposer drops the transaction of this hash; a switch for faults."""
+        self.drops: list[Callable[[str], bool]] = []
+        """Each says whether the proposer drops the transaction of this hash; one yes is enough."""
 
         self._max_transactions = max_transactions
         self._gas_limit = gas_limit
@@ -78,7 +78,7 @@ class Chain:
         self._state = ChainState(balances)
         self._mempool = Mempool(NETWORKS[network].min_gas_price)
         self._maker = Proposer(self.proposer, chain_id, gas_limit)
-        self._received: dict[str, int] = {}  # by transaction hash, whole seconds
+        self._heights: dict[str, int] = {}  # by hash of a transaction that is in a block
         self._rounds: dict[int, int] = {}  # by height, where a block was rolled back
         self._held_until = -math.inf
         self._links: list[_Link] = []
@@ -123,10 +123,10 @@ class Chain:
         with self._lock:
             return self._mempool.pending_nonce(address, self._state.account(address).nonce)
 
-    def received_at(self, tx_hash: str) -> int | None:
-        """When a transaction was first taken in (whole seconds); None if it never was."""
+    def height_of(self, tx_hash: str) -> int | None:
+        """Height of the block that holds a transaction; None where none does."""
         with self._lock:
-            return self._received.get(tx_hash)
+            return self._heights.get(tx_hash)
 
     def send(self, tx: Transaction) -> str | None:
         """Offer `tx` to the mempool: None where it is received, or the node's words of refusal.
@@ -134,11 +134,8 @@ class Chain:
         Raises InvalidTransaction where the node would answer 400.
         """
         with self._lock:
-            now = self.clock()
-            refusal = self._mempool.admit(tx, self._state.account(tx.from_address), now)
-            if refusal is None:
-                self._received.setdefault(tx.hash(), math.floor(now))
-            return refusal
+            account = self._state.account(tx.from_address)
+            return self._mempool.admit(tx, account, self.clock())
 
     def total(self) -> int:
         """All units there are, staked ones too: genesis less the fees that were taken."""
@@ -165,13 +162,13 @@ class Chain:
             undo: Undo = {}
             return self._append(self._select(undo), undo)
 
-    def roll_back(self, blocks: int, *, put_back: bool = True, hold: float = 0.0) -> list[Block]:
+    def roll_back(self, blocks: int, *, put_back: bool = False, hold: float = 0.0) -> list[Block]:
         """Take the last `blocks` blocks away, and give them, lowest first.
 
-        Their transactions return to the mempool if `put_back`. The next block is due at once (the
-        grid stands still for nobody), or after `hold` seconds; it has a higher `round` than the
-        one that was taken away, so that its hash is another one. Raises InvalidData for more
-        blocks than there are above genesis.
+        Their transactions are lost, as on the real node, or return to the mempool if `put_back`.
+        The next block is due at once (the grid stands still for nobody), or after `hold` seconds;
+        it has a higher `round` than the one that was taken away, so that its hash is another one.
+        Raises InvalidData for more blocks than there are above genesis.
         """
         with self._lock:
             if not 0 <= blocks < len(self._links):
@@ -181,6 +178,8 @@ class Chain:
                 block, _hash, undo = self._links.pop()
                 self._state.restore(undo)
                 self._rounds[block.height] = block.header.round + 1
+                for tx in block.txs:
+                    del self._heights[tx.hash()]
                 removed.insert(0, block)
             if put_back:
                 for block in removed:
@@ -216,7 +215,7 @@ class Chain:
                 if full or len(chosen) == self._max_transactions:
                     break
                 self._mempool.remove(waiting)
-                if self.drops(waiting.tx_hash) or self._state.apply(tx, undo) is not None:
+                if self._drops(waiting.tx_hash) or self._state.apply(tx, undo) is not None:
                     break
                 chosen.append(tx)
                 gas += tx.base_gas
@@ -234,8 +233,12 @@ class Chain:
             txs=txs,
         )
         self._links.append(_Link(block, block.hash(), undo))
+        self._heights.update((tx.hash(), height) for tx in txs)
         self._mempool.settle(self._state.account)
         return block
+
+    def _drops(self, tx_hash: str) -> bool:
+        return any(drops(tx_hash) for drops in self.drops)
 
     def _grid_time(self, height: int) -> float:
         return self.genesis_time + height * self.block_time

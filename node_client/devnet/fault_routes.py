@@ -36,7 +36,7 @@ class RollBack(_Arguments):
     """The arguments of Faults.roll_back."""
 
     blocks: int
-    put_back: bool = True
+    put_back: bool = False
     hold: float = 0.0
 
 

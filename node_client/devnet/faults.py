@@ -38,7 +38,7 @@ class Faults:
     def bind(self, chain: Chain) -> None:
         """Rule over this chain from now on."""
         self._chain = chain
-        chain.drops = self._drops
+        chain.drops.append(self._drops)
 
     # --- the chain --------------------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ class Faults:
         """
         return self._bound().forget(tx_hash)
 
-    def roll_back(self, blocks: int, *, put_back: bool = True, hold: float = 0.0) -> list[Block]:
+    def roll_back(self, blocks: int, *, put_back: bool = False, hold: float = 0.0) -> list[Block]:
         """The last `blocks` blocks are gone; see Chain.roll_back."""
         return self._bound().roll_back(blocks, put_back=put_back, hold=hold)
 

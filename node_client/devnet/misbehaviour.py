@@ -1,6 +1,6 @@
 """ASGI middleware between the routes and the wire: carries the Faults of answers out.
 
-app = Misbehaving(create_app(chain), faults, stopping)
+app = Misbehaving(create_app(node), faults, stopping)
 """
 
 import asyncio

@@ -4,8 +4,11 @@ with DevnetServer(block_time=0.2) as devnet:
     requests.get(f"{devnet.url}/status").json()
     devnet.faucet                      # a PrivateKey with a billion CPC
 
-Two threads: one serves, one makes blocks. In a thread uvicorn installs no signal handlers, so a
-program that starts a devnet keeps its own.
+Two threads: one serves, one makes blocks. Further nodes of the same chain, with faults of their own,
+are its followers:
+
+    with devnet.follower() as other:
+        other.faults.unavailable(3.0)
 """
 
 import contextlib
@@ -14,28 +17,24 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType
 
 import uvicorn
 
-from node_client.devnet.app import create_app
 from node_client.devnet.chain import CHAIN_ID, Chain
-from node_client.devnet.fault_routes import fault_router
 from node_client.devnet.faults import Faults
-from node_client.devnet.misbehaviour import Misbehaving
+from node_client.devnet.node_server import NodeServer
 from node_client.devnet.state import AccountState
 from node_client.errors import NodeError
 from node_client.keys import PrivateKey
 from node_client.networks import UNITS_PER_CPC
 
 FAUCET_BALANCE = 10**9 * UNITS_PER_CPC
-START_TIMEOUT = 10.0
 _LONGEST_NAP = 0.05  # so that a clock turned by hand, a hold or a roll-back is noticed soon
 
 
-class DevnetServer:
-    """A node on its own chain. Once stopped it can be started again, as a node that restarts."""
+class DevnetServer(NodeServer):
+    """The node that makes the blocks; where it stands still, so does the chain."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class DevnetServer:
         Raises InvalidData.
         """
         self.faucet = faucet or PrivateKey.generate()
-        self.chain = Chain(
+        chain = Chain(
             {self.faucet.address: FAUCET_BALANCE, **(balances or {})},
             chain_id=chain_id,
             network=network,
@@ -67,72 +66,24 @@ class DevnetServer:
             genesis_time=genesis_time,
             clock=clock,
         )
-        self.faults = faults or Faults()
-        self.faults.bind(self.chain)
-        self.host = host
-        self.port = port
-        self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._server: _AbruptServer | None = None
-        app = create_app(self.chain)
-        if fault_routes:
-            app.include_router(fault_router(self.faults))
-        self._app = Misbehaving(app, self.faults, self._stopping)
+        super().__init__(chain, port=port, host=host, faults=faults, fault_routes=fault_routes)
 
-    @property
-    def url(self) -> str:
-        """Where to ask, without a slash at the end; known once the server was started."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+    def follower(
+        self, *, port: int = 0, faults: Faults | None = None, fault_routes: bool = False
+    ) -> NodeServer:
+        """Return another node of this chain, not started yet: its own URL, receipts and faults.
 
-    def start(self) -> Self:
-        """Serve in the background; returns when requests are answered.
-
-        Raises NodeError where the port cannot be had. `port` is then the one in use.
+        Blocks and waiting transactions are everywhere at once (see `Node`); no block is made while
+        this one is stopped.
         """
-        if self._threads:
-            raise NodeError("this devnet runs already")
-        listening = self._listen()
-        self.port = listening.getsockname()[1]
-        self._stopping.clear()
-        config = uvicorn.Config(
-            self._app,
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            timeout_graceful_shutdown=1,
+        return NodeServer(
+            self.chain, port=port, host=self.host, faults=faults, fault_routes=fault_routes
         )
-        server = self._server = _AbruptServer(config)
-        self._threads = [
-            threading.Thread(
-                target=server.run, args=([listening],), name="devnet-http", daemon=True
-            ),
-            threading.Thread(target=self._make_blocks, name="devnet-blocks", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-        deadline = time.monotonic() + START_TIMEOUT
-        while not server.started:
-            if not self._threads[0].is_alive() or time.monotonic() > deadline:
-                self.stop()
-                listening.close()
-                raise NodeError(f"the devnet did not start on {self.url}")
-            time.sleep(0.005)
-        return self
 
     def stop(self) -> None:
-        """Stop at once: connections are cut as if the process had been killed. May be repeated."""
-        self._stopping.set()
-        if self._server is not None:
-            self._server.should_exit = True
-        for thread in self._threads:
-            thread.join()
-        self._threads = []
-        self._server = None
+        """Stop at once, as a killed process: what waits in the mempool is lost. May be repeated."""
+        super().stop()
+        self.chain.forget()
 
     def serve_forever(self) -> None:
         """Block until Ctrl-C or SIGTERM, then stop; starts first if need be."""
@@ -146,53 +97,19 @@ class DevnetServer:
         if died:
             raise NodeError("the devnet's server ended unexpectedly")
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def _is_alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)
 
-    def _listen(self) -> socket.socket:
-        # Bound here and not by uvicorn, which ends the process where it cannot.
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        try:
-            listening = socket.create_server((self.host, self.port), family=family, backlog=128)
-        except (OSError, OverflowError) as error:
-            raise NodeError(
-                f"the devnet cannot listen on {self.host}:{self.port}: {error}",
-                advice="Another program may use the port: choose another one with --port,"
-                " or 0 for any that is free.",
-            ) from None
-        # Accepted sockets inherit it. asyncio does it for its own only, and without it an answer
-        # waits 40 ms for the client's delayed ACK.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
+    def _work(
+        self, server: uvicorn.Server, listening: socket.socket
+    ) -> dict[str, Callable[[], None]]:
+        return {**super()._work(server, listening), "devnet-blocks": self._make_blocks}
 
     def _make_blocks(self) -> None:
         while not self._stopping.is_set():
             if self.chain.produce_if_due() is None:
                 wait = self.chain.due() - self.chain.clock()
                 self._stopping.wait(min(max(wait, 0.0), _LONGEST_NAP))
-
-
-class _AbruptServer(uvicorn.Server):
-    """Cuts its connections when it stops, instead of waiting for its clients."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop serving."""
-        for connection in list(self.server_state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
-        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager

@@ -126,7 +126,7 @@ def test_roll_back_restores_and_puts_back(chain, clock, keys, make) -> None:
         chain.produce()
     old = chain.blocks()
     assert chain.send(make(keys[0], 2)) is None
-    removed = chain.roll_back(2)
+    removed = chain.roll_back(2, put_back=True)
     assert removed == old[2:]
     assert chain.height == 1
     assert chain.account(keys[0].address) == before

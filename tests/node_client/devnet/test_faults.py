@@ -37,7 +37,7 @@ def test_unbound_switches_say_so() -> None:
 def test_forget_one_and_all(devnet, make) -> None:
     txs = [make(devnet.faucet, nonce) for nonce in range(3)]
     for tx in txs:
-        assert devnet.chain.send(tx) is None
+        assert devnet.node.send(tx) is None
     assert devnet.faults.forget(txs[1].hash()) == 1
     assert devnet.faults.forget(txs[1].hash()) == 0
     assert devnet.chain.pending_nonce(devnet.faucet.address) == 1
@@ -176,7 +176,7 @@ def test_an_unknown_lie_is_refused(devnet) -> None:
 def test_a_roll_back_is_seen_by_clients(with_result) -> None:
     devnet = with_result
     old = get(devnet, "/block/1").json()
-    devnet.faults.roll_back(2)
+    devnet.faults.roll_back(2, put_back=True)
     assert get(devnet, "/status").json()["height"] == 0
     assert get(devnet, "/block/1").status_code == 404
     devnet.chain.produce()

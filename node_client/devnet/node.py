@@ -1,0 +1,82 @@
+"""One node: what its routes answer about the chain that it shares with the others.
+
+    node = Node(chain, Faults())
+    node.status()
+
+Blocks, accounts and mempool are the chain's, as if gossip took no time: a transaction that one node
+received waits at all of them, and a block is everywhere at once. A node's own are the receipts of
+what it received itself, and its faults.
+"""
+
+import math
+import threading
+from typing import Any
+
+from node_client.block import Block
+from node_client.devnet.chain import Chain
+from node_client.devnet.faults import Faults
+from node_client.devnet.state import AccountState
+from node_client.transaction import Transaction
+
+
+class Node:
+    """What one node says of the chain. Usable from any thread."""
+
+    def __init__(self, chain: Chain, faults: Faults) -> None:
+        """`faults` are this node's alone, but for those that are the chain's: see Faults."""
+        self.chain = chain
+        self.faults = faults
+        self._lock = threading.Lock()
+        self._received: dict[str, int] = {}  # by transaction hash, whole seconds
+
+    def status(self) -> dict[str, Any]:
+        """Return the body of GET /status."""
+        return self.chain.status()
+
+    def block(self, height: int) -> Block | None:
+        """Return the block at `height`, None where there is none."""
+        return self.chain.block(height)
+
+    def account(self, address: str) -> AccountState:
+        """Return the confirmed account; an empty one for any address that is unknown."""
+        return self.chain.account(address)
+
+    def pending_nonce(self, address: str) -> int:
+        """Return the next free nonce, waiting transactions counted in, gaps first."""
+        return self.chain.pending_nonce(address)
+
+    def send(self, tx: Transaction) -> str | None:
+        """Offer `tx` to the mempool: None where it is received, or the node's words of refusal.
+
+        Raises InvalidTransaction where the node would answer 400.
+        """
+        refusal = self.chain.send(tx)
+        if refusal is None:
+            with self._lock:
+                self._received.setdefault(tx.hash(), math.floor(self.chain.clock()))
+        return refusal
+
+    def receipt(self, tx_hash: str) -> dict[str, Any] | None:
+        """Return the body of GET /tx/HASH/receipt, None for a transaction that is unknown.
+
+        `pending` for ever on the node that received it; on every other node, and after a restart,
+        `confirmed` once a block holds it. `timestamp` of the latter is that of the answer, as in the
+        node's published source (rpc/api.py makes the receipt when it is asked for).
+        """
+        with self._lock:
+            received = self._received.get(tx_hash)
+        height = None if received is not None else self.chain.height_of(tx_hash)
+        if received is None and height is None:
+            return None
+        return {
+            "tx_hash": tx_hash,
+            "status": "pending" if height is None else "confirmed",
+            "block_height": height,
+            "timestamp": math.floor(self.chain.clock()) if received is None else received,
+            "error": None,
+        }
+
+    def restart(self) -> None:
+        """Forget what a process has in its memory alone: the receipts."""
+        with self._lock:
+            self._received.clear()
