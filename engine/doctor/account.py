@@ -83,7 +83,7 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
     checks += [check_network(chain), check_clock(chain), check_gas_price(chain.network, price)]
     if address is not None:
         try:
-            checks.append(check_balance(good, address, price))
+            checks.append(check_balance(good, address, chain.network, price))
         except NodeClientError as error:
             checks.append(Check("balance", "fail", str(error), error.advice))
     return checks

@@ -53,7 +53,7 @@ def open_account(
     for check in (
         preflight.check_gas_price(chain.network, price),
         preflight.check_clock(chain),
-        preflight.check_balance(client, key.address, price),
+        preflight.check_balance(client, key.address, chain.network, price),
         preflight.check_disk(path.parent),
     ):
         if preflight.demand(check).state == "warn":

@@ -2,7 +2,7 @@
 
     chain = look_at_chain(client)
     print(check_clock(chain).found)
-    demand(check_balance(client, address, gas_price))
+    demand(check_balance(client, address, chain.network, gas_price))
 
 `mine` stops at the first that failed; `doctor` shows them all.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.runtime.errors import SetupError
+from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import UNKNOWN_GENESIS
 from node_client.block import Block
 from node_client.networks import NETWORKS, Network, format_cpc
@@ -104,7 +105,7 @@ def check_clock(chain: Chain, now: float | None = None) -> Check:
     )
 
 
-def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
+def check_balance(client: NodeClient, address: str, network: Network, gas_price: int) -> Check:
     """Whether the account can pay for results."""
     account = client.balance(address)
     fee = BASE_GAS[TxType.SUBMIT_RESULT] * gas_price
@@ -112,9 +113,7 @@ def check_balance(client: NodeClient, address: str, gas_price: int) -> Check:
     found = _("{balance} CPC, enough for {results} results").format(
         balance=format_cpc(account.balance), results=results
     )
-    fix = _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {url}").format(
-        address=address, url=client.urls[0]
-    )
+    fix = advice_to_fund(address, network.name, client.urls[0])
     if results == 0:
         fix += "\n" + _("Coins that were sent just now count from the next block on.")
         return Check("balance", "fail", _("insufficient balance: {found}").format(found=found), fix)

@@ -7,5 +7,6 @@ Read them in this order:
     signer.py         makes and signs a transaction
     manager.py        the thread: one sender per account, in nonce order
     inclusion.py      scans blocks for what is ours
+    funding.py        where coins for an account come from
     options.py        its settings
 """

@@ -25,6 +25,7 @@ from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
+from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.ledger_reader import LiveTransaction, Progress
@@ -312,10 +313,8 @@ class Sender(threading.Thread):
         return LiveTransaction(tx, live.task_id, "signed", None, 0)
 
     def _advice_to_fund(self) -> str:
-        node = self._client.urls[0]
-        return _("Fund it: cpc-engine tx send {address} 10 --from faucet --node {node}").format(
-            address=self._signer.address, node=node
-        )
+        network = self._settings.network.name
+        return advice_to_fund(self._signer.address, network, self._client.urls[0])
 
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)

@@ -81,7 +81,7 @@ def test_a_clock_that_is_behind_ends_with_how_to_set_it():
 )
 def test_the_balance_is_counted_in_results(balance, state):
     client, _ = look(balance)
-    check = check_balance(client, KEY.address, 1000)
+    check = check_balance(client, KEY.address, NETWORKS["devnet"], 1000)
     assert check.state == state
     assert f"enough for {balance // FEE} results" in check.found
 
