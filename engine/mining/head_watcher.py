@@ -14,7 +14,6 @@ from gettext import gettext as _
 from typing import Any
 
 from engine.mining.grid import SPREAD, BlockGrid
-from engine.monitor.events.mining import NodeTrouble, NodeWell
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import Crashed
 from node_client.block import Block
@@ -36,11 +35,8 @@ class NewTip:
     """Seconds, as measured so far."""
 
 
-HeadEvent = NewTip | NodeTrouble | NodeWell
-
-
 class HeadWatcher(threading.Thread):
-    """Start it; set `stopping` to end it. Trouble goes into the inbox, a crash as well."""
+    """Start it; set `stopping` to end it. New tips go into the inbox, a crash as well."""
 
     def __init__(
         self,
@@ -62,7 +58,6 @@ class HeadWatcher(threading.Thread):
         self._chain_id = chain_id
         self._grid = BlockGrid(block_time)
         self._tip: tuple[int, str] | None = None
-        self._in_trouble = False
         self.turned_at = time.monotonic()
         """When the thread last began to look."""
 
@@ -86,9 +81,7 @@ class HeadWatcher(threading.Thread):
             except (NodeError, InvalidData) as error:
                 pause = self._after_trouble(error, pause)
             else:
-                if self._in_trouble:
-                    self._inbox.put(NodeWell())
-                    self._in_trouble = False
+                self._troubles.end("node_away")
                 pause = self._grid.wait(time.monotonic())
 
     def _look(self) -> None:
@@ -120,8 +113,7 @@ class HeadWatcher(threading.Thread):
 
     def _after_trouble(self, error: NodeError | InvalidData, pause: float) -> float:
         first, longest = _PAUSE_AFTER_TROUBLE
-        if not self._in_trouble:
-            self._inbox.put(NodeTrouble(str(error), error.advice))
-            self._in_trouble = True
+        if not self._troubles.lasts("node_away"):
+            self._troubles.begin("node_away", str(error), error.advice)
             return first
         return min(max(first, 2 * pause), longest)

@@ -16,9 +16,9 @@ from gettext import gettext as _
 from typing import assert_never
 
 from engine.mining.config import MiningChange, MiningConfig, Summary
-from engine.mining.head_watcher import HeadEvent, NewTip
+from engine.mining.head_watcher import NewTip
 from engine.mining.run_record import RunRecord
-from engine.monitor.events.mining import BlockSeen, NodeTrouble, NodeWell
+from engine.monitor.events.mining import BlockSeen
 from engine.monitor.reporter import Reporter
 from engine.pool.messages import Computed, Done
 from engine.pool.pool import Pool
@@ -45,7 +45,7 @@ class TaskEnded:
     future: "Future[Computed | Done]"
 
 
-LoopEvent = HeadEvent | TaskEnded | MiningChange | Crashed
+LoopEvent = NewTip | TaskEnded | MiningChange | Crashed
 Inbox = queue.SimpleQueue[LoopEvent]
 
 
@@ -119,8 +119,6 @@ class MiningLoop:
                 self._on_tip(event)
             case TaskEnded():
                 self._on_ended(event)
-            case NodeTrouble() | NodeWell():
-                self._report(event)
             case MiningChange(tasks_per_block=count, openings=openings):
                 self._options = replace(self._options, tasks_per_block=count, openings=openings)
             case Crashed(error=error):

@@ -208,10 +208,6 @@ class Projection:
                 self._last_skipped = height
             case mining.TaskComputed():
                 self._on_computed(event, now)
-            case mining.NodeTrouble(message=message, advice=advice):
-                self._on_trouble(trouble.TroubleBegan("node_away", message, advice, True), now)
-            case mining.NodeWell():
-                self._troubles.pop("node_away", None)
             case _:
                 assert_never(event)
 
@@ -238,19 +234,14 @@ class Projection:
         match event:
             case sending.BalanceChanged(balance=balance):
                 self._balance = balance
-            case sending.SenderTrouble(message=message, advice=advice):
-                self._on_trouble(trouble.TroubleBegan("not_sent", message, advice, True), now)
-            case sending.ResultSigned():
-                self._troubles.pop("not_sent", None)
             case sending.ResultConfirmed(fee=fee):
                 self._end("confirmed")
-                self._troubles.pop("not_sent", None)
                 self._fees += fee
                 self._run_fees += fee
                 self._history.confirm(now)
             case sending.ResultGivenUp():
                 self._end("given_up")
-            case sending.ResultRepriced() | sending.ChainRolledBack():
+            case sending.ResultSigned() | sending.ResultRepriced() | sending.ChainRolledBack():
                 pass
             case _:
                 assert_never(event)

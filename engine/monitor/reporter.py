@@ -1,7 +1,7 @@
 """Reports events to the operator: plain lines for people, JSON lines for machines.
 
     report = PlainReporter()
-    report(NodeWell())
+    report(Stopping())
 
 Both print the same events (`engine/monitor/events`), and nothing else prints. Any thread may call
 them. An event with an empty line is for what keeps a state (`projection.py`): nobody reads it.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from engine.monitor.events import AnyEvent
+from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 
 Reporter = Callable[[AnyEvent], None]
 """Takes events from any thread; must not raise."""
@@ -44,6 +45,8 @@ class JsonReporter:
     def __call__(self, event: AnyEvent) -> None:
         """Print the object, unless the event is a quiet one."""
         if event.line():
+            if former := _former(event):
+                self.print(*former)
             self.print(event.event, event.fields())
 
     def print(self, name: str, fields: Mapping[str, Any]) -> None:
@@ -51,3 +54,15 @@ class JsonReporter:
         text = json.dumps({"event": name, "time": round(time.time(), 3), **fields})
         with self._lock:
             print(text, file=self._out, flush=True)
+
+
+def _former(event: AnyEvent) -> tuple[str, dict[str, Any]] | None:
+    """Return what 0.1 called this event, if anything; kept for one release."""
+    match event:
+        case TroubleBegan(kind="node_away", message=message, advice=advice):
+            return "node_trouble", {"message": message, "advice": advice}
+        case TroubleEnded(kind="node_away"):
+            return "node_well", {}
+        case TroubleBegan(kind="not_sent" | "balance_low", message=message, advice=advice):
+            return "sender_trouble", {"message": message, "advice": advice}
+    return None

@@ -123,10 +123,11 @@ class Sender(threading.Thread):
         except errors.NodeClientError as error:
             trouble = error
             self.behind = False
-        kind = None if trouble is None else type(trouble).__name__
-        if trouble is not None and kind != self._trouble:
-            self._report(events.SenderTrouble(str(trouble), trouble.advice))
-        self._trouble = kind
+        if (kind := None if trouble is None else type(trouble).__name__) != self._trouble:
+            self._trouble = kind
+            self._troubles.end("not_sent")
+        if trouble is not None:
+            self._troubles.begin("not_sent", str(trouble), trouble.advice)
 
     def step(self) -> errors.NodeClientError | None:
         """Bring the ledger up to the chain, and the chain up to the ledger.
@@ -145,11 +146,24 @@ class Sender(threading.Thread):
         if not behind:
             self._settle(tip)
         account = self._client.balance(self._signer.address)
+        self._sign_computed(tip, account, self._spendable(account))
+        return self._send_in_order(tip, account)
+
+    def _spendable(self, account: Account) -> int:
+        """Return what the transactions in flight leave of the balance, and tell where it is low."""
         if account.balance != self._balance:
             self._balance = account.balance
             self._report(events.BalanceChanged(account.balance))
-        unpaid = self._sign_computed(tip, account)
-        return self._send_in_order(tip, account) or unpaid
+        spendable = account.balance - sum(live.tx.fee for live in self._ledger.in_flight())
+        if spendable >= self._signer.fee:
+            self._troubles.end("balance_low")
+            return spendable
+        message = _("insufficient balance: {spendable} CPC are free, and a result costs {fee}")
+        message = message.format(
+            spendable=format_cpc(max(0, spendable)), fee=format_cpc(self._signer.fee)
+        )
+        self._troubles.begin("balance_low", message, self._advice_to_fund())
+        return spendable
 
     def _settle(self, tip: NodeStatus) -> None:
         """Give up what is worth nothing, and call final what is deep enough, every block read."""
@@ -173,14 +187,13 @@ class Sender(threading.Thread):
             task_id, result.height, result.tx_hash, result.included_height, fee
         )
 
-    def _sign_computed(self, tip: NodeStatus, account: Account) -> errors.NodeClientError | None:
-        """Sign what waits. Gives what a person has to do something about."""
+    def _sign_computed(self, tip: NodeStatus, account: Account, spendable: int) -> None:
+        """Sign what waits, as far as the balance goes."""
         waiting = self._ledger.to_sign()
         if not waiting:
-            return None
+            return
         pending_nonce = self._client.nonce(self._signer.address)
         in_flight = self._ledger.in_flight()
-        spendable = account.balance - sum(live.tx.fee for live in in_flight)
         room = MAX_IN_FLIGHT - len(in_flight)
         for result in waiting:
             nonce = self._nonce_for(result, tip, account.nonce, pending_nonce)
@@ -188,16 +201,12 @@ class Sender(threading.Thread):
             if nonce is None or (room <= 0 and not fills_a_gap):
                 continue
             if spendable < self._signer.fee:
-                message = _(
-                    "insufficient balance: {spendable} CPC are free, and a result costs {fee}"
-                ).format(spendable=format_cpc(spendable), fee=format_cpc(self._signer.fee))
-                return errors.NodeClientError(message, advice=self._advice_to_fund())
+                return
             tx = self._sign(result, nonce, account, spendable)
             if tx is not None:
                 room -= 1
                 spendable -= tx.fee
                 self._report(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
-        return None
 
     def _sign(
         self, result: Progress, nonce: int, account: Account, spendable: int

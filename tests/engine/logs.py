@@ -20,17 +20,22 @@ class Log:
     def __call__(self, event):
         self.events.append((event.event, event.fields()))
 
-    def all(self, name):
-        return [fields for event, fields in self.events if event == name]
+    def all(self, name, **wanted):
+        """The fields of the events of that name that have these among them."""
+        return [
+            fields
+            for event, fields in self.events
+            if event == name and fields.items() >= wanted.items()
+        ]
 
-    def wait(self, name, count=1):
+    def wait(self, name, count=1, **wanted):
         """Until there were so many events of that name."""
 
         def came():
             assert self.error is None, self.error
-            return len(self.all(name)) >= count
+            return len(self.all(name, **wanted)) >= count
 
-        wait_until(came, lambda: f"{count} x {name} after {str(self.events[-8:])[-1500:]}")
+        wait_until(came, lambda: f"{count} x {name} {wanted} after {str(self.events[-8:])[-1500:]}")
 
     @contextlib.contextmanager
     def mining(self, request, key, **options):

@@ -60,16 +60,6 @@ class TaskComputed(Event):
     latency: float
 
 
-class NodeTrouble(Event):
-    event, template = "node_trouble", _("node: {message}. {advice}")
-    message: str
-    advice: str
-
-
-class NodeWell(Event):
-    event, template = "node_well", _("the node answers again")
-
-
 class LedgerTotals(Event):
     """What the ledger holds: `fees` in units, blocks, and results by state."""
 
@@ -86,6 +76,4 @@ class LedgerTotals(Event):
     given_up: int = 0
 
 
-MiningEvent = (
-    BlockSeen | BlocksMissed | BlockSkipped | TaskComputed | NodeTrouble | NodeWell | LedgerTotals
-)
+MiningEvent = BlockSeen | BlocksMissed | BlockSkipped | TaskComputed | LedgerTotals

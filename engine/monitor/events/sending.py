@@ -49,14 +49,6 @@ class ChainRolledBack(Event):
     last: int
 
 
-class SenderTrouble(Event):
-    """Something keeps results from being sent; told once for each kind until it passes."""
-
-    event, template = "sender_trouble", _("sending: {message}. {advice}")
-    message: str
-    advice: str
-
-
 class BalanceChanged(Event):
     """The account has so many units."""
 
@@ -70,6 +62,5 @@ SendingEvent = (
     | ResultConfirmed
     | ResultGivenUp
     | ChainRolledBack
-    | SenderTrouble
     | BalanceChanged
 )

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.monitor.events.mining import BlockSkipped, NodeTrouble, NodeWell
+from engine.monitor.events.mining import BlockSkipped
 from engine.monitor.events.pool import FarmConnected, FarmUnreachable
 from engine.monitor.events.protection import DevicesResumed
 from engine.monitor.events.run import Pulse, Stopping
-from engine.monitor.events.sending import ChainRolledBack, ResultSigned, SenderTrouble
+from engine.monitor.events.sending import ChainRolledBack
 from engine.monitor.events.trouble import MEANING, TroubleBegan, TroubleEnded, TroubleKind
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import STEP_SECONDS, STEPS, History
@@ -74,13 +74,13 @@ def test_the_rate_is_that_of_the_latest_tasks(projection):
     assert projection.snapshot(NOW).devices[0].tops == pytest.approx(2 * 4096**3 / 1e12)
 
 
-def test_troubles_come_and_go(projection):
-    trouble = ("insufficient balance", "")
-    story.tell(projection, [NodeTrouble(*trouble), SenderTrouble(*trouble)])
+def test_fields_of_the_former_release_follow_the_troubles(projection):
+    kinds = ("node_away", "balance_low")
+    story.tell(projection, [TroubleBegan(kind, f"no {kind}", "", True) for kind in kinds])
     seen = projection.snapshot(NOW)
     assert not seen.chain.node_answers
-    assert seen.results.trouble == "insufficient balance"
-    story.tell(projection, [NodeWell(), ResultSigned("x", "y", 1)])
+    assert (seen.results.trouble, seen.chain.trouble) == ("no balance_low", "no node_away")
+    story.tell(projection, [TroubleEnded(kind, "") for kind in kinds])
     seen = projection.snapshot(NOW)
     assert seen.chain.node_answers
     assert (seen.results.trouble, seen.chain.trouble) == ("", "")

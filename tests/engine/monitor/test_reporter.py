@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from engine.monitor.events import AnyEvent
-from engine.monitor.events.mining import NodeTrouble
+from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.reporter import JsonReporter, PlainReporter
 
 EVENTS = get_args(AnyEvent)
@@ -41,5 +41,25 @@ def test_no_two_events_have_one_name():
 
 def test_a_sentence_without_advice_ends_where_it_ends():
     out = io.StringIO()
-    PlainReporter(out)(NodeTrouble("it is away", ""))
-    assert out.getvalue().endswith("node: it is away.\n")
+    PlainReporter(out)(TroubleBegan("node_away", "it is away", "", True))
+    assert out.getvalue().endswith(" it is away.\n")
+
+
+@pytest.mark.parametrize(
+    ("event", "names"),
+    [
+        (TroubleBegan("node_away", "m", "a", True), ["node_trouble", "trouble"]),
+        (TroubleEnded("node_away", "m"), ["node_well", "trouble_over"]),
+        (TroubleBegan("not_sent", "m", "a", True), ["sender_trouble", "trouble"]),
+        (TroubleBegan("balance_low", "m", "a", True), ["sender_trouble", "trouble"]),
+        (TroubleEnded("balance_low", "m"), ["trouble_over"]),
+        (TroubleBegan("key_shared", "m", "a", True), ["trouble"]),
+    ],
+)
+def test_programs_that_read_the_former_names_still_find_them(event, names):
+    out = io.StringIO()
+    JsonReporter(out)(event)
+    said = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [one["event"] for one in said] == names
+    if isinstance(event, TroubleBegan):
+        assert all((one["message"], one["advice"]) == ("m", "a") for one in said)

@@ -40,15 +40,20 @@ class Log:
     def __call__(self, event):
         self.events.append((event.event, event.fields()))
 
-    def all(self, name):
-        return [fields for event, fields in self.events if event == name]
+    def all(self, name, **wanted):
+        """The fields of the events of that name that have these among them."""
+        return [
+            fields
+            for event, fields in self.events
+            if event == name and fields.items() >= wanted.items()
+        ]
 
-    def wait(self, name, count=1):
+    def wait(self, name, count=1, **wanted):
         def came():
             assert "error" not in self.box, self.box
-            return len(self.all(name)) >= count
+            return len(self.all(name, **wanted)) >= count
 
-        wait_until(came, lambda: f"{count} x {name} after {str(self.events[-8:])[-1500:]}")
+        wait_until(came, lambda: f"{count} x {name} {wanted} after {str(self.events[-8:])[-1500:]}")
 
 
 @contextlib.contextmanager
@@ -125,12 +130,12 @@ def test_a_node_that_is_away_for_a_while(devnet, tmp_path):
     with mining(devnet, tmp_path, blocks=8) as (log, box):
         log.wait("signed", 2)
         devnet.faults.unavailable(1.5)
-        log.wait("node_trouble")
-        log.wait("node_well")
+        log.wait("trouble", kind="node_away")
+        log.wait("trouble_over", kind="node_away")
         devnet.stop()
-        log.wait("node_trouble", 2)
+        log.wait("trouble", 2, kind="node_away")
         devnet.start()
-        log.wait("node_well", 2)
+        log.wait("trouble_over", 2, kind="node_away")
     assert {result.state for result in judge(devnet, box)} == {"final"}
 
 

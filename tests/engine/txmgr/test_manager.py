@@ -11,8 +11,8 @@ from engine.monitor.events.sending import (
     ResultGivenUp,
     ResultRepriced,
     ResultSigned,
-    SenderTrouble,
 )
+from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.troubles import Troubles
 from engine.pool.messages import Computed
 from engine.runtime.errors import LedgerError
@@ -36,6 +36,7 @@ from tests.engine.chain_client import ChainClient
 from tests.processes import PATIENCE_SECONDS
 
 KEY = PrivateKey(bytes(31) + b"\x2b")
+RICH = PrivateKey(bytes(31) + b"\x2c")
 FEE = BASE_GAS[TxType.SUBMIT_RESULT] * 1000
 DEPTH = 3
 
@@ -48,7 +49,8 @@ class Rig:
         self.path = path
         account = AccountState(balance, nonce)
         proposer = PrivateKey(bytes(31) + b"\x01")  # so that every run has the same hashes
-        self.chain = Chain({KEY.address: account}, clock=lambda: 1_700_000_000.0, proposer=proposer)
+        accounts = {KEY.address: account, RICH.address: AccountState(UNITS_PER_CPC, 0)}
+        self.chain = Chain(accounts, clock=lambda: 1_700_000_000.0, proposer=proposer)
         self.faults = Faults()
         self.faults.bind(self.chain)
         self.client = ChainClient(self.chain)
@@ -164,14 +166,34 @@ def steps_that_fail(rig):
     return rig.events()
 
 
+def coins(units):
+    """The first transfer of a rich account to ours."""
+    gas = BASE_GAS[TxType.TRANSFER]
+    draft = Transaction(
+        tx_type=TxType.TRANSFER,
+        from_address=RICH.address,
+        to_address=KEY.address,
+        amount=units,
+        fee=gas * 1000,
+        nonce=0,
+        gas_price=1000,
+        gas_limit=gas,
+    )
+    return draft.signed_by(RICH)
+
+
 def test_trouble_is_told_once_until_it_passes(tmp_path):
     rig = Rig(tmp_path / "ledger.sqlite", balance=FEE // 2)
-    rig.step(blocks=1)
-    rig.answer_tip()
-    (trouble,) = steps_that_fail(rig)
-    assert isinstance(trouble, SenderTrouble)
+    (trouble,) = [event for event in steps_that_fail(rig) if isinstance(event, TroubleBegan)]
+    assert trouble.kind == "balance_low"
     assert f"cpc-engine tx send {KEY.address} 10 --from faucet" in trouble.advice
+    rig.answer_tip()
     assert steps_that_fail(rig) == []
+    assert rig.chain.send(coins(FEE)) is None
+    rig.chain.produce()
+    told = steps_that_fail(rig)
+    assert [event.kind for event in told if isinstance(event, TroubleEnded)] == ["balance_low"]
+    assert any(isinstance(event, ResultSigned) for event in told)
 
 
 def test_a_node_that_takes_questions_but_no_transactions_is_told_of(rig):
@@ -182,9 +204,14 @@ def test_a_node_that_takes_questions_but_no_transactions_is_told_of(rig):
     rig.answer_tip()
     rig.client.before = refuse
     told = steps_that_fail(rig)
-    assert [event.message for event in told if isinstance(event, SenderTrouble)] == [
+    assert [event.message for event in told if isinstance(event, TroubleBegan)] == [
         "http://devnet answered 500"
     ]
+    assert steps_that_fail(rig) == []
+    rig.client.before = lambda _name: None
+    rig.chain.produce()
+    told = steps_that_fail(rig)
+    assert [event.kind for event in told if isinstance(event, TroubleEnded)] == ["not_sent"]
 
 
 def test_an_unexpected_error_ends_the_run_and_not_only_the_thread(rig):

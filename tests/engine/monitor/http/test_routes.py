@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from engine.monitor.events.mining import NodeTrouble
 from engine.monitor.events.run import Pulse
+from engine.monitor.events.trouble import TroubleBegan
 from engine.monitor.http.health import PULSE_SECONDS, health
 from engine.monitor.http.metrics import Metrics
 from engine.monitor.projection import Projection
@@ -141,7 +141,7 @@ def test_health():
     stuck = health(projection.snapshot(story.START + PULSE_SECONDS + 1))
     assert stuck.reasons == ["the mining loop has made no progress for 16 s"]
     out = [story.device(name, "out", "Xid 79") for name in ("cuda:0", "cuda:1")]
-    story.tell(projection, [*out, NodeTrouble("refused", "")])
+    story.tell(projection, [*out, TroubleBegan("node_away", "refused", "", True)])
     assert health(projection.snapshot(story.START)).reasons == [
         "no device is in service",
         "the node does not answer",
@@ -151,7 +151,7 @@ def test_health():
 def test_healthz_answers_503_where_something_is_wrong(board):
     with served(board, TOKEN) as (url, _):
         assert requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
-        board(NodeTrouble("connection refused by 10.0.0.7", ""))
+        board(TroubleBegan("node_away", "connection refused by 10.0.0.7", "", True))
         answer = requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS)
         assert answer.status_code == 503
         assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}

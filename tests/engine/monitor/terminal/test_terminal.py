@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from engine.monitor.events.mining import NodeTrouble
 from engine.monitor.events.protection import DevicesPaused
 from engine.monitor.events.trouble import TroubleBegan, TroubleKind
 from engine.monitor.formatting import clock_time, duration, money, rate
@@ -71,7 +70,7 @@ def test_it_fits_every_size(width, height, devices, trouble):
     projection = story.tell(Projection(NOW), [story.start(names)] if names else [])
     story.tell(projection, (story.device(name, "idle") for name in names))
     if trouble:
-        story.tell(projection, [NodeTrouble("refused\n" * 9, "x" * 200)])
+        story.tell(projection, [TroubleBegan("node_away", "refused\n" * 9, "x" * 200, True)])
     lines = frame(projection.snapshot(NOW), width, height)
     assert len(lines) <= height
     assert all(cell_len(line) <= width for line in lines)
@@ -83,7 +82,7 @@ def test_it_fits_every_size(width, height, devices, trouble):
 
 def test_troubles_stand_on_top():
     projection = story.tell(Projection(NOW), [story.start(("cpu",)), story.device("cpu", "idle")])
-    trouble = NodeTrouble("it refuses connections", "start it")
+    trouble = TroubleBegan("node_away", "it refuses connections", "start it", True)
     story.tell(projection, [trouble, DevicesPaused("cpu", "asked for")])
     lines = frame(projection.snapshot(NOW), 80, 24)
     assert lines[1].startswith(" Paused: asked for")
