@@ -20,7 +20,7 @@ EMPTY_TX_ROOT = "0" * 64
 EMPTY_COMPUTE_ROOT = ""
 
 Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-NonNegative = Annotated[StrictInt, Field(ge=0)]
+NonNegative = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 
 
 class BlockHeader(BaseModel):

@@ -7,9 +7,9 @@
 Questions are asked of the node that answered last, and of the others where it fails; when all
 failed, again after a pause, a few times. A node whose tip stands still is left for one that is
 higher, and one whose first block is another chain's is never asked anything else (`failover.py`). A
-transaction is sent once: to the next node only where the connection was refused, so that nothing can
-have arrived. Sending the same bytes again, to every node, is safe all the same, and is the caller's
-decision.
+transaction is sent once: to the next node only where the first did not take it in (no connection,
+not ready, another chain). Sending the same bytes again, to every node, is safe all the same, and is
+the caller's decision.
 
 Everything raised is a NodeClientError: InvalidData before anything is sent, NodeError for what the
 node or the way to it did, Refused for what the node says no to. One client may be used from several
@@ -20,6 +20,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
@@ -116,19 +117,27 @@ class NodeClient:
         """The nodes' URLs without user and password."""
         return [node.name for node in self._nodes]
 
+    @property
+    def exposed(self) -> list[str]:
+        """Of `urls`, those of plain http to another machine."""
+        return [node.name for node in self._nodes if node.is_exposed]
+
     def close(self) -> None:
         """Close the connections that are kept alive."""
         for node in self._nodes:
             node.close()
 
     def genesis(self) -> str | None:
-        """Return the hash of the first block that the node has, 0 or 1; None where it begins later."""
-        for height in (0, 1):
-            try:
-                return self.block(height).hash()
-            except NotFound:
-                continue
-        return None
+        """Return the hash of the first block that the node has, 0 or 1; None where it begins later.
+
+        A node of the pinned chain that begins at block 1 gives the pinned hash.
+        """
+        first = self._ask(self._first_block)
+        if first is None:
+            return None
+        if self._genesis is not None and self._is_pinned(first):
+            return self._genesis
+        return first.hash()
 
     def status(self) -> NodeStatus:
         """Return the tip's height and hash, and what else the node says of itself."""
@@ -182,6 +191,10 @@ class NodeClient:
         """
         return self._panel.ask(get_status)
 
+    def each_first_block(self) -> dict[str, Block | None]:
+        """Return every node's first block, 0 or 1, None where it begins later."""
+        return self._panel.ask(self._first_block)
+
     def each_balance(self, address: str) -> dict[str, Account]:
         """Return balance and confirmed nonce as every node says them; see `each_status`."""
         check_address(address)
@@ -228,15 +241,15 @@ class NodeClient:
             node = self._nodes.current
             try:
                 return self._offer(tx, node)
-            except (NodeUnreachable, BadResponse, WrongChain) as error:
-                if not (isinstance(error, WrongChain) or _nothing_sent(error)):
+            except NodeError as error:
+                self._nodes.leave(node)  # where the same bytes are sent again, the next is asked
+                if _may_have_arrived(error):
                     error.advice = _(
                         "The transaction may have arrived: look for it in the next blocks, or send"
                         " the same bytes again, which is safe."
                     )
                     raise
                 failure = error
-                self._nodes.leave(node)
         assert failure is not None
         raise failure
 
@@ -287,23 +300,34 @@ class NodeClient:
         """Raise WrongChain where this node's first block is not the pinned one."""
         if self._genesis is None:
             return
+        first = self._first_block(node)
+        if first is not None and not self._is_pinned(first):
+            raise WrongChain(
+                _(
+                    "{name} serves another chain: its first block is {found:.16}..., and ours"
+                    " {genesis:.16}..."
+                ).format(name=node.name, found=first.hash(), genesis=self._genesis)
+            )
+
+    def _is_pinned(self, first: Block) -> bool:
+        return self._genesis in (first.hash(), parent_of_first(first))
+
+    def _first_block(self, node: HttpNode) -> Block | None:
         for height in (0, 1):
-            try:
-                found = get_block(node, height, limit=self._max_block_body).hash()
-            except NotFound:
-                continue
-            if found != self._genesis:
-                raise WrongChain(
-                    _(
-                        "{name} serves another chain: its first block is {found:.16}..., and ours"
-                        " {genesis:.16}..."
-                    ).format(name=node.name, found=found, genesis=self._genesis)
-                )
-            return
+            with suppress(NotFound):
+                return get_block(node, height, limit=self._max_block_body)
+        return None
 
 
-def _nothing_sent(error: NodeError) -> bool:
-    return isinstance(error, NodeUnreachable) and error.nothing_sent
+def parent_of_first(block: Block) -> str | None:
+    """Return the hash of block 0 as block 1 names it: some nodes do not serve block 0."""
+    return block.header.prev_hash if block.height == 1 else None
+
+
+def _may_have_arrived(error: NodeError) -> bool:
+    if isinstance(error, NodeUnreachable):
+        return not error.nothing_sent
+    return isinstance(error, BadResponse)
 
 
 def _rank(failure: NodeClientError) -> int:

@@ -47,6 +47,8 @@ class HttpNode:
         parts = _checked(url)
         self._base = urlunsplit(parts)
         self.name = urlunsplit(parts._replace(netloc=_without_credentials(parts)))
+        self.is_exposed = parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
+        """Whether anyone between here and the node can read and change what is said."""
         self._timeout = timeout
         self._total = total
         self._session = requests.Session()
@@ -211,7 +213,12 @@ def _without_credentials(parts: SplitResult) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+    return host.endswith(".localhost") or _is_this_machine(host)
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether it is so by address: other names may lead anywhere, "x.localhost" among them."""
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -13,6 +13,7 @@ from engine.node.preflight import (
     check_clock,
     check_gas_price,
     check_network,
+    check_transport,
     look_at_chain,
 )
 from engine.runtime.errors import SetupError
@@ -74,6 +75,9 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
         checks.append(found)
         if good is None and seen is not None:
             good, chain = client, seen
+    transport = check_transport(NodeClient(urls))
+    if transport.state != "ok":
+        checks.append(transport)
     if good is None or chain is None:
         return checks + _not_looked_at(address)
     for at, check in enumerate(checks):

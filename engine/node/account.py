@@ -51,6 +51,8 @@ def open_account(
     price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
     path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
     for check in (
+        preflight.check_nodes(chain),
+        preflight.check_transport(client),
         preflight.check_gas_price(chain.network, price),
         preflight.check_clock(chain),
         preflight.check_balance(client, key.address, chain.network, price),

@@ -20,7 +20,7 @@ from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import UNKNOWN_GENESIS
 from node_client.block import Block
 from node_client.networks import NETWORKS, Network, format_cpc
-from node_client.rpc import NodeClient, NodeStatus
+from node_client.rpc import NodeClient, NodeStatus, parent_of_first
 from node_client.transaction import BASE_GAS, TxType
 
 CLOCK_SLACK_SECONDS = 30.0
@@ -54,6 +54,8 @@ class Chain:
     tip: Block
     network: Network
     genesis: str
+    silent: tuple[str, ...] = ()
+    """Of several nodes those that gave no answer."""
 
     @property
     def chain_id(self) -> str:
@@ -67,7 +69,11 @@ class Chain:
 
 
 def look_at_chain(client: NodeClient) -> Chain:
-    """Ask the node who it is. Raises NodeError, or SetupError for an unknown network."""
+    """Ask the nodes which chain they serve.
+
+    Raises NodeError, or SetupError for an unknown network and for nodes of different chains.
+    """
+    silent = _refuse_two_chains(client)
     status, tip = client.latest_block()
     network = NETWORKS.get(status.network)
     if network is None:
@@ -75,7 +81,48 @@ def look_at_chain(client: NodeClient) -> Chain:
             "the node is on network {network!r}, which cpc-engine does not know (known: {names})"
         ).format(network=status.network, names=", ".join(NETWORKS))
         raise SetupError(message, advice=_("Point --node at another node, or update cpc-engine."))
-    return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS)
+    return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS, silent)
+
+
+def _refuse_two_chains(client: NodeClient) -> tuple[str, ...]:
+    """Raise SetupError for nodes of different chains; return those of several that say nothing."""
+    if len(client.urls) < 2:
+        return ()
+    firsts = client.each_first_block()
+    known = {name: first for name, first in firsts.items() if first is not None}
+    # Some nodes begin at block 1, which names block 0 as its parent.
+    begins = [{first.hash(), parent_of_first(first) or first.hash()} for first in known.values()]
+    if begins and not set.intersection(*begins):
+        said = ", ".join(f"{name}: {first.hash():.16}..." for name, first in known.items())
+        raise SetupError(
+            _("the nodes serve different chains; their first blocks are {said}").format(said=said),
+            advice=_("Name nodes of one chain only: leave the other out of --node."),
+        )
+    return tuple(name for name in client.urls if name not in firsts)
+
+
+def check_nodes(chain: Chain) -> Check:
+    """Whether every node answered."""
+    if not chain.silent:
+        return Check("node", "ok", _("every node answers"))
+    found = _("{names} did not answer, and the run goes on with the others").format(
+        names=", ".join(chain.silent)
+    )
+    return Check("node", "warn", found, _("Check it, or leave it out of --node."))
+
+
+def check_transport(client: NodeClient) -> Check:
+    """Whether anyone on the way to a node can read and change what is said."""
+    if not client.exposed:
+        return Check("transport", "ok", _("https, or nodes on this machine"))
+    found = _("plain http to {names}: anyone on the way can change what the node says").format(
+        names=", ".join(client.exposed)
+    )
+    fix = _(
+        "Use https, a node on this machine, or a tunnel: ssh -N -L 8000:localhost:8000 HOST, and"
+        " --node http://localhost:8000."
+    )
+    return Check("transport", "warn", found, fix)
 
 
 def check_network(chain: Chain) -> Check:

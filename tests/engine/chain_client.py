@@ -52,6 +52,9 @@ class ChainClient:
     def each_status(self):
         return self._each(self.status)
 
+    def each_first_block(self):
+        return self._each(lambda: self.chain.block(0))
+
     def each_balance(self, address):
         return self._each(lambda: self.balance(address))
 

@@ -448,6 +448,36 @@ class TestMisbehaviour:
         with pytest.raises(BadResponse):
             client.receipt("b" * 64)
 
+    @pytest.mark.parametrize("number", [2**63, 10**30, -1])
+    def test_numbers_are_bounded(
+        self,
+        number: int,
+        villain: Any,
+        as_http: Http,
+        vectors: Any,
+        blocks: dict[int, Any],
+    ) -> None:
+        client = client_of(villain.url)
+        for field in ("height", "mempool_size", "epoch"):
+            villain.answer = as_http(STATUS | {field: number})
+            with pytest.raises(BadResponse):
+                client.status()
+        account = {"address": ACCOUNT, "balance": "5", "nonce": number, "pending": True}
+        villain.answer = as_http(account)
+        with pytest.raises(BadResponse):
+            client.balance(ACCOUNT)
+        with pytest.raises(BadResponse):
+            client.nonce(ACCOUNT)
+        receipt = {"tx_hash": "a" * 64, "status": "confirmed", "block_height": number}
+        villain.answer = as_http(receipt)
+        with pytest.raises(BadResponse):
+            client.receipt("a" * 64)
+        height, block = next(iter(blocks.items()))
+        for field in ("height", "timestamp", "round", "gas_used", "gas_limit"):
+            villain.answer = as_http(block | {"header": block["header"] | {field: number}})
+            with pytest.raises(BadResponse, match=f"header.{field}"):
+                client.block(height)
+
     def test_cookies_are_not_kept(self, villain: Any, as_http: Http) -> None:
         villain.answer = as_http(STATUS, "200 OK", "Set-Cookie: a=b; Path=/")
         client = client_of(villain.url)
@@ -569,6 +599,21 @@ class TestSend:
         assert "may have arrived" in caught.value.advice
         assert (len(first.requests), len(second.requests)) == (1, 0)
 
+    def test_a_node_that_never_takes_it_is_not_the_one_asked_again(
+        self, villains: Callable[[], Any], as_http: Http, signed: Transaction
+    ) -> None:
+        first, second = villains(), villains()
+        second.answer = as_http({"tx_hash": signed.hash(), "status": "received"})
+        for answer in (as_http("<html>"), as_http("", "502 No")):
+            first.answer = answer
+            client = client_of(first.url, second.url)
+            with pytest.raises(BadResponse):
+                client.send(signed)
+            assert client.send(signed) == signed.hash()
+        for status in ("503 No", "404 No"):
+            first.answer = as_http("", status)
+            assert client_of(first.url, second.url).send(signed) == signed.hash()
+
     def test_the_next_node_takes_it_where_nobody_listens(
         self, villain: Any, as_http: Http, signed: Transaction, dead_url: str
     ) -> None:
@@ -587,6 +632,26 @@ class TestSend:
 
 
 class TestArguments:
+    @pytest.mark.parametrize(
+        ("url", "exposed"),
+        [
+            ("http://localhost:8000", False),
+            ("http://127.9.9.9:8000", False),
+            ("http://[::1]:8000", False),
+            ("https://node.example.org", False),
+            ("http://me:hunter2@node.example.org", True),
+            ("http://10.0.0.7:8000", True),
+            ("http://localhost.example.org", True),
+            ("http://127.0.0.1.example.org", True),
+            ("http://node.localhost", True),
+            ("http://[2001:db8::1]:8000", True),
+        ],
+    )
+    def test_plain_http_to_another_machine_is_exposed(self, url: str, exposed: bool) -> None:
+        found = client_of(url).exposed
+        assert bool(found) is exposed
+        assert "hunter2" not in str(found)
+
     @pytest.mark.parametrize(
         "url",
         [

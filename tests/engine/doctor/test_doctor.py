@@ -271,3 +271,9 @@ def test_nodes_are_looked_at_one_by_one(tmp_path):
         assert found["network"] == found["clock"] == found["gas price"] == "ok"
         assert found["balance"] == "fail"  # nobody funded it
         assert states(check_chain([devnet.url], info.address, 1))["gas price"] == "fail"
+
+
+def test_plain_http_to_another_machine_is_warned_about():
+    not_loopback = "http://0.0.0.0:9"
+    assert states(check_chain([not_loopback], None, None))["transport"] == "warn"
+    assert "transport" not in states(check_chain(["http://localhost:9"], None, None))

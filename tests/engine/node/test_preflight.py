@@ -10,13 +10,17 @@ from engine.node.preflight import (
     check_clock,
     check_disk,
     check_gas_price,
+    check_nodes,
+    check_transport,
     demand,
     look_at_chain,
 )
 from engine.runtime.errors import SetupError
-from node_client.devnet import Chain
+from node_client.devnet import Chain, DevnetServer
+from node_client.errors import NodeUnreachable
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS
+from node_client.rpc import NodeClient, Retries
 from tests.engine.chain_client import ChainClient
 
 KEY = PrivateKey(bytes(31) + b"\x2c")
@@ -47,6 +51,35 @@ def test_an_unknown_network_is_refused():
     client.chain.network = "moonnet"
     with pytest.raises(SetupError, match="moonnet"):
         look_at_chain(client)
+
+
+def test_nodes_of_two_chains_are_refused_whichever_is_named_first():
+    with DevnetServer(genesis_time=2e9) as one, DevnetServer(genesis_time=1.9e9) as other:
+        for urls in ([one.url, other.url], [other.url, one.url]):
+            with pytest.raises(SetupError, match="different chains") as caught:
+                look_at_chain(NodeClient(urls))
+            for server in (one, other):
+                assert f"{server.url}: {server.chain.block(0).hash():.16}" in str(caught.value)
+
+
+def test_a_node_that_does_not_answer_is_named_and_the_others_are_used():
+    gone = "http://127.0.0.1:9"
+    with DevnetServer(genesis_time=2e9) as devnet, devnet.follower() as second:
+        chain = look_at_chain(NodeClient([gone, devnet.url, second.url]))
+        check = check_nodes(chain)
+        assert (chain.silent, check.state) == ((gone,), "warn")
+        assert gone in check.found
+        assert check_nodes(look_at_chain(NodeClient([devnet.url, second.url]))).state == "ok"
+    with pytest.raises(NodeUnreachable):
+        look_at_chain(NodeClient([gone, "http://127.0.0.1:10"], retries=Retries(rounds=1)))
+
+
+def test_plain_http_to_another_machine_is_warned_about():
+    assert check_transport(NodeClient(["http://127.0.0.1:8000", "https://x.org"])).state == "ok"
+    check = check_transport(NodeClient(["https://x.org", "http://me:hunter2@10.0.0.7:8000"]))
+    assert check.state == "warn"
+    assert "http://***@10.0.0.7:8000" in check.found
+    assert "x.org" not in check.found
 
 
 LATE = CLOCK_SLACK_SECONDS + LATE_BLOCKS * NETWORKS["devnet"].block_time
