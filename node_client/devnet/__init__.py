@@ -15,6 +15,7 @@ events too late to be of use, so no client of ours asks for them.
     chain     all of that under one lock, on the grid of time
     faults    switches for tests: roll back, forget, stall, lie, ...
     lies      how an answer is falsified
+    forgery   a chain that a liar makes up
     chaos     faults at random, as a seed has it
     node      what one of several nodes says of the chain
     app       routes

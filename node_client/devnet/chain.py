@@ -149,6 +149,11 @@ class Chain:
         with self._lock:
             return max(self._grid_time(len(self._links)), self._held_until)
 
+    def timestamp(self, height: int) -> int:
+        """When the block at `height` was or will be due, in whole seconds of Unix time."""
+        # Rounded first: 0.29 * 100 is 28.999999999999996.
+        return math.floor(round(self._grid_time(height), 6))
+
     def produce_if_due(self) -> Block | None:
         """Make the next block if its time has come; one at a time, so that others get the lock."""
         with self._lock:
@@ -226,8 +231,7 @@ class Chain:
         block = self._maker.make_block(
             height,
             prev_hash=self._links[-1].block_hash if self._links else GENESIS_PREV_HASH,
-            # Rounded first: 0.29 * 100 is 28.999999999999996.
-            timestamp=math.floor(round(self._grid_time(height), 6)),
+            timestamp=self.timestamp(height),
             round_=self._rounds.get(height, 0),
             state_root=self._state.root(),
             txs=txs,

@@ -20,7 +20,7 @@ from typing import Self
 
 from node_client.devnet.chain import Chain
 from node_client.devnet.faults import Faults
-from node_client.devnet.lies import Lie
+from node_client.devnet.lies import PLAIN_LIES, Lie
 from node_client.errors import InvalidData
 
 DEEPEST = 6
@@ -67,7 +67,7 @@ def _roll_back(dice: random.Random) -> Fault:
 
 
 def _lie(dice: random.Random) -> Fault:
-    return Fault("lie", seconds=dice.uniform(0.3, 3.0), lie=dice.choice(list(Lie)))
+    return Fault("lie", seconds=dice.uniform(0.3, 3.0), lie=dice.choice(PLAIN_LIES))
 
 
 KINDS: dict[str, Callable[[random.Random], Fault]] = {

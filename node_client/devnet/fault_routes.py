@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from node_client.devnet.faults import Faults
 from node_client.errors import InvalidData
+from node_client.transaction import Transaction
 
 
 class _Arguments(BaseModel):
@@ -46,6 +47,14 @@ class Telling(_Arguments):
     kind: str
     times: int | None = None
     path: str = ""
+    value: Any = None
+
+
+class Forged(_Arguments):
+    """The arguments of Faults.forge."""
+
+    txs: list[Transaction] = []
+    depth: int = 0
 
 
 def fault_router(faults: Faults) -> APIRouter:
@@ -89,10 +98,18 @@ def fault_router(faults: Faults) -> APIRouter:
     @router.post("/lie")
     async def lie(arguments: Telling) -> dict[str, Any]:
         try:
-            faults.lie(arguments.kind, times=arguments.times, path=arguments.path)
+            faults.lie(**arguments.model_dump())
         except InvalidData as error:
             raise HTTPException(400, str(error)) from None
         return {}
+
+    @router.post("/forge")
+    async def forge(arguments: Forged) -> dict[str, Any]:
+        try:
+            block = faults.forge(arguments.txs, depth=arguments.depth)
+        except InvalidData as error:
+            raise HTTPException(400, str(error)) from None
+        return {"height": block.height, "hash": block.hash()}
 
     @router.post("/clear")
     async def clear() -> dict[str, Any]:

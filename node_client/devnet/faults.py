@@ -11,10 +11,13 @@ POST /devnet/faults/NAME, for tests that run the devnet in another process.
 
 import threading
 import time
+from collections.abc import Iterable
+from typing import Any
 
 from node_client.block import Block
 from node_client.devnet.chain import Chain
-from node_client.devnet.lies import Lie, concerns
+from node_client.devnet.forgery import Forgery
+from node_client.devnet.lies import Lie, Telling
 from node_client.errors import InvalidData
 from node_client.transaction import Transaction
 
@@ -30,9 +33,8 @@ class Faults:
         self._doom_all = False
         self._unavailable_until = 0.0
         self._stalled_until = 0.0
-        self._lie: Lie | None = None
-        self._lie_times: int | None = None
-        self._lie_path = ""
+        self._lies: dict[Lie, Telling] = {}
+        self._forgery: Forgery | None = None
         self._redirects_followed = 0
 
     def bind(self, chain: Chain) -> None:
@@ -80,18 +82,32 @@ class Faults:
         with self._lock:
             self._stalled_until = time.monotonic() + seconds
 
-    def lie(self, kind: Lie | str, *, times: int | None = None, path: str = "") -> None:
+    def lie(
+        self, kind: Lie | str, *, times: int | None = None, path: str = "", value: Any = None
+    ) -> None:
         """Falsify answers: the next `times` that have something to falsify (None: all).
 
-        Only answers to paths that begin with `path`. One lie at a time: this one replaces the
-        last. Raises InvalidData for an unknown kind.
+        Only answers to paths that begin with `path`. `value`: what is said, for the kinds that take
+        one. Lies of several kinds are told at once; one of the same kind replaces the last. Raises
+        InvalidData for an unknown kind, or one that needs a value and has none.
         """
         try:
-            kind = Lie(kind)
+            telling = Telling(Lie(kind), times, path, value)
         except ValueError:
             raise InvalidData(f"unknown lie {kind!r}: there are {', '.join(Lie)}") from None
         with self._lock:
-            self._lie, self._lie_times, self._lie_path = kind, times, path
+            self._lies[telling.kind] = telling
+
+    def forge(self, txs: Iterable[Transaction] = (), *, depth: int = 0) -> Block:
+        """Serve from now on a forged block with `txs`, and let what is served grow on it.
+
+        The first one stands on the block `depth` below the true tip, each further one on the one
+        before; see Forgery. Signatures of `txs` and their fitness are not looked at. `clear` ends it.
+        """
+        with self._lock:
+            if self._forgery is None:
+                self._forgery = Forgery(self._bound(), depth)
+            return self._forgery.add(tuple(txs))
 
     def clear(self) -> None:
         """All switches off. What was forgotten or rolled back stays so."""
@@ -99,7 +115,8 @@ class Faults:
             self._doomed.clear()
             self._doom_all = False
             self._unavailable_until = self._stalled_until = 0.0
-            self._lie = None
+            self._lies.clear()
+            self._forgery = None
         if self._chain is not None:
             self._chain.hold(0)
 
@@ -115,19 +132,30 @@ class Faults:
         with self._lock:
             return time.monotonic() < self._stalled_until
 
-    def lie_for(self, path: str) -> Lie | None:
-        """The lie that concerns answers to `path`, if any; `lied` counts it when it was told."""
+    def lies_for(self, path: str) -> list[Telling]:
+        """The lies that may concern an answer to `path`; `lied` counts those that were told."""
         with self._lock:
-            kind = self._lie
-            if kind is None or self._lie_times == 0 or not path.startswith(self._lie_path):
-                return None
-            return kind if concerns(kind, path) else None
+            return [telling for telling in self._lies.values() if telling.concerns(path)]
 
-    def lied(self) -> None:
-        """One lie was told."""
+    def lied(self, telling: Telling) -> None:
+        """This lie was told once."""
         with self._lock:
-            if self._lie_times:
-                self._lie_times -= 1
+            if telling.times:
+                telling.times -= 1
+
+    def value_told(self, kind: Lie, path: str) -> Any:
+        """What is to be said of this kind to `path`, counted as told; None: the truth."""
+        for telling in self.lies_for(path):
+            if telling.kind is kind:
+                self.lied(telling)
+                return True if telling.value is None else telling.value
+        return None
+
+    @property
+    def forgery(self) -> Forgery | None:
+        """The forged chain that is served instead of the true one."""
+        with self._lock:
+            return self._forgery
 
     def followed_redirect(self) -> None:
         """Somebody went where a redirect led."""

@@ -46,28 +46,32 @@ class Misbehaving:
             body = json.dumps({"detail": "Node not initialized"}).encode()
             await _answer(send, 503, _JSON, body)
             return
-        kind = self._faults.lie_for(path)
-        if kind is Lie.REDIRECT:
-            self._faults.lied()
+        lies = {telling.kind: telling for telling in self._faults.lies_for(path)}
+        if (redirect := lies.pop(Lie.REDIRECT, None)) is not None:
+            self._faults.lied(redirect)
             query = scope.get("query_string", b"")
             location = f"{REDIRECTED}{path}".encode() + (b"?" + query if query else b"")
             await _answer(send, 307, [(b"location", location)], b"")
             return
-        if kind is Lie.HEIGHT and (neighbour := other_height(path)) != path:
-            self._faults.lied()
+        neighbour = other_height(path)
+        if (height := lies.pop(Lie.HEIGHT, None)) is not None and neighbour != path:
+            self._faults.lied(height)
             scope = {**scope, **_at(neighbour)}
 
         status, headers, body = await _ask(self._app, scope, receive)
         while self._faults.is_stalled() and not self._stopping.is_set():
             await asyncio.sleep(_STALL_STEP)
-        if kind is Lie.HALF_BODY and body:
-            self._faults.lied()
+        half = lies.pop(Lie.HALF_BODY, None)
+        for telling in lies.values():
+            if (false_body := falsify(telling, path, body)) is not None:
+                self._faults.lied(telling)
+                body = false_body
+                status = 200 if telling.kind is Lie.GARBAGE else status
+        if half is not None and body:
+            self._faults.lied(half)
             # Returning with more_body unanswered makes the server cut the connection.
             await _answer(send, status, headers, body, sent=body[: len(body) // 2])
             return
-        if kind is not None and (false_body := falsify(kind, path, body)) is not None:
-            self._faults.lied()
-            status, body = (200, false_body) if kind is Lie.GARBAGE else (status, false_body)
         await _answer(send, status, headers, body)
 
 

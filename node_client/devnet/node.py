@@ -10,11 +10,13 @@ what it received itself, and its faults.
 
 import math
 import threading
+from functools import partial
 from typing import Any
 
 from node_client.block import Block
 from node_client.devnet.chain import Chain
 from node_client.devnet.faults import Faults
+from node_client.devnet.lies import Lie
 from node_client.devnet.state import AccountState
 from node_client.transaction import Transaction
 
@@ -31,11 +33,18 @@ class Node:
 
     def status(self) -> dict[str, Any]:
         """Return the body of GET /status."""
-        return self.chain.status()
+        status = self.chain.status()
+        if (tip := self._false_tip("/status")) is not None:
+            status |= {"height": tip.height, "last_hash": tip.hash()}
+        return status
 
     def block(self, height: int) -> Block | None:
         """Return the block at `height`, None where there is none."""
-        return self.chain.block(height)
+        tip = self._false_tip(f"/block/{height}")
+        if tip is not None and height > tip.height:
+            return None
+        forgery = self.faults.forgery
+        return forgery.block(height) if forgery is not None else self.chain.block(height)
 
     def account(self, address: str) -> AccountState:
         """Return the confirmed account; an empty one for any address that is unknown."""
@@ -50,7 +59,12 @@ class Node:
 
         Raises InvalidTransaction where the node would answer 400.
         """
-        refusal = self.chain.send(tx)
+        told = partial(self.faults.value_told, path="/tx/send")
+        if (reason := told(Lie.REFUSAL)) is not None:
+            return str(reason)
+        if (least := told(Lie.LEAST_PRICE)) is not None and tx.gas_price < least:
+            return f"gas_price {tx.gas_price} < min {least}"
+        refusal = None if told(Lie.NOTHING_KEPT) else self.chain.send(tx)
         if refusal is None:
             with self._lock:
                 self._received.setdefault(tx.hash(), math.floor(self.chain.clock()))
@@ -80,3 +94,13 @@ class Node:
         """Forget what a process has in its memory alone: the receipts."""
         with self._lock:
             self._received.clear()
+
+    def _false_tip(self, path: str) -> Block | None:
+        """The tip that this node claims to have; None for the true one."""
+        forgery = self.faults.forgery
+        tip = None if forgery is None else forgery.tip()
+        if (behind := self.faults.value_told(Lie.BEHIND, path)) is not None:
+            top = self.chain.height if tip is None else tip.height
+            height = max(0, top - behind)
+            return self.chain.block(height) if forgery is None else forgery.block(height)
+        return tip
