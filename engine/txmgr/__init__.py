@@ -8,5 +8,6 @@ Read them in this order:
     manager.py        the thread: one sender per account, in nonce order
     inclusion.py      scans blocks for what is ours
     funding.py        where coins for an account come from
+    one_off.py        one transaction that a person asked for, by the same rules
     options.py        its settings
 """

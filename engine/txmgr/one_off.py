@@ -1,0 +1,189 @@
+"""One transaction that a person asked for: its nonce, its price, its signature, and its block.
+
+    tx = sign_and_send(client, key, draft, network, known=nonce_in_ledger(path), tell=print)
+    height = wait_for_block(client, tx, start=tip.height, seconds=90)
+
+What the node says is a claim. The nonce is one that the account's own signatures in blocks bear out
+(`node_client.nonce_proof`), the text has no other reading at a nonce that may be free
+(`node_client.ambiguity`), and the price is the network's own or the operator's, never the node's.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from gettext import gettext as _
+from pathlib import Path
+
+from engine.txmgr.funding import advice_to_fund
+from engine.txmgr.options import FinalityOptions
+from node_client import errors
+from node_client.ambiguity import sign_safely
+from node_client.keys import PrivateKey
+from node_client.keystore import Keystore
+from node_client.networks import Network, format_cpc
+from node_client.nonce_proof import (
+    BEYOND_PROOF,
+    NOTHING,
+    NonceProof,
+    check_claim,
+    own_transactions,
+    prove_nonce,
+)
+from node_client.rpc import NodeClient
+from node_client.transaction import Transaction
+
+BLOCKS_A_LOOK = 64
+"""Blocks read at most before the tip and the clock are looked at again."""
+
+
+def sign_and_send(
+    client: NodeClient,
+    key: PrivateKey,
+    draft: Transaction,
+    network: Network,
+    *,
+    gas_price: int | None = None,
+    nonce: int | None = None,
+    known: NonceProof = NOTHING,
+    keys: Keystore | None = None,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> Transaction:
+    """Give `draft` its nonce, price, limit and fee, sign it, send it once, and return it.
+
+    `gas_price` in units a gas, None for the network's least. `nonce`: the account's next one at the
+    operator's word. `known`: what is proven of it already. `tell` gets lines of progress where
+    blocks have to be read. Raises UnprovenNonce, AmbiguousTransaction, InsufficientBalance and the
+    node's errors; nothing was signed then, or, after Refused and NodeError, nothing was taken.
+    """
+    price = network.min_gas_price if gas_price is None else gas_price
+    fee = draft.base_gas * price
+    priced = {"gas_price": price, "gas_limit": draft.base_gas, "fee": fee}
+    draft = draft.model_copy(update=priced)
+    balance = _highest_balance(client, key.address)
+    if balance < draft.amount + fee:
+        raise _without_funds(client, network, balance, draft, keys)
+    tx = _sign(client, key, draft, network, balance, nonce, known, tell)
+    try:
+        client.send(tx)
+    except errors.AlreadyInPool:
+        return tx
+    except errors.InsufficientBalance:
+        raise _without_funds(client, network, balance, draft, keys) from None
+    except errors.GasPriceTooLow as error:
+        error.advice = _(
+            "{network} is known to take {least} units a gas; before you pay more with --gas-price,"
+            " ask another node: --node URL"
+        ).format(network=network.name, least=network.min_gas_price)
+        raise
+    return tx
+
+
+def wait_for_block(
+    client: NodeClient, tx: Transaction, *, start: int, seconds: float
+) -> int | None:
+    """Return the height of the block above `start` that holds `tx`; None where time ran out.
+
+    Only a block proves a transaction. A tip that the node makes up costs nothing: blocks are read
+    one after another, and one that is not there ends the look.
+    """
+    deadline = time.monotonic() + seconds
+    searched = start
+    while time.monotonic() < deadline:
+        tip = client.status().height
+        for height in range(searched + 1, min(tip, searched + BLOCKS_A_LOOK) + 1):
+            if time.monotonic() >= deadline:
+                return None
+            try:
+                block = client.block(height)
+            except errors.NotFound:
+                break
+            # The hash is not enough: another reading of the digits has the same one.
+            if any(
+                own.to_json() == tx.to_json() for own in own_transactions(block, tx.from_address)
+            ):
+                return height
+            searched = height
+        time.sleep(0.2)
+    return None
+
+
+def nonce_in_ledger(path: Path) -> NonceProof:
+    """Return what an engine's ledger proves of its account's nonces; NOTHING where there is none.
+
+    Read only, also while an engine has it open. Only its own transactions in blocks count, and not
+    those in the last few, which may be rolled back.
+    """
+    query = (
+        "SELECT nonce, included_height FROM transactions WHERE state IN ('included', 'final')"
+        " AND included_height <= (SELECT max(height) FROM scanned) - ? ORDER BY nonce DESC LIMIT 1"
+    )
+    if not path.is_file():
+        return NOTHING
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as ledger:
+            row = ledger.execute(query, (FinalityOptions.depth,)).fetchone()
+    except sqlite3.Error:
+        return NOTHING  # the chain is asked instead
+    return NOTHING if row is None else NonceProof(row[0] + 1, "ledger", row[1])
+
+
+def _sign(
+    client: NodeClient,
+    key: PrivateKey,
+    draft: Transaction,
+    network: Network,
+    balance: int,
+    nonce: int | None,
+    known: NonceProof,
+    tell: Callable[[str], None],
+) -> Transaction:
+    if nonce is not None:
+        proof, claimed = NonceProof(nonce, "operator"), nonce
+    else:
+        proof, claimed = known, client.nonce(key.address)
+    confirmed = client.balance(key.address).nonce
+
+    def prove() -> NonceProof:
+        return prove_nonce(client, key.address, confirmed, known=proof, tell=tell)
+
+    def sign() -> Transaction:
+        return sign_safely(
+            draft.model_copy(update={"nonce": max(claimed, proof.first_unspent)}),
+            key,
+            first_unspent=proof.first_unspent,
+            min_gas_price=network.min_gas_price,
+            spendable=balance,
+            # An amount of two digits or more always has a reading at its own nonce that pays less:
+            # to send that one instead gains nobody anything, and costs the account no more.
+            accept_harmless=True,
+        )
+
+    if nonce is None:
+        claimed = max(claimed, confirmed)
+        if claimed > proof.first_unspent + BEYOND_PROOF:
+            proof = prove()
+        check_claim(claimed, proof)
+    try:
+        return sign()
+    except errors.AmbiguousTransaction as error:
+        if nonce is not None or not error.waiting_helps or proof.first_unspent >= confirmed:
+            raise
+        proof = prove()
+        return sign()
+
+
+def _highest_balance(client: NodeClient, address: str) -> int:
+    """The most that a node says: a fee that rules other readings out must not trust the least."""
+    said = [account.balance for account in client.each_balance(address).values()]
+    return max(said) if said else client.balance(address).balance
+
+
+def _without_funds(
+    client: NodeClient, network: Network, balance: int, draft: Transaction, keys: Keystore | None
+) -> errors.InsufficientBalance:
+    has = _("The account has {balance} CPC and needs {needed}.").format(
+        balance=format_cpc(balance), needed=format_cpc(draft.amount + draft.fee)
+    )
+    how = advice_to_fund(draft.from_address, network.name, client.urls[0], keys)
+    return errors.InsufficientBalance("insufficient_balance", advice=f"{has} {how}")
