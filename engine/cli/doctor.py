@@ -34,6 +34,7 @@ def doctor(
     if not was_typed(context, "node"):
         nodes = NodeOptions(node=tuple(mining["node"]))
     checks = [
+        *_running(),
         *_machine(context, mining),
         *_devices(devices.device if was_set(context, "device") else mining["device"]),
         *_account(
@@ -67,6 +68,12 @@ def _tell(checks: "list[Check]") -> None:
     say()
     said = _("{ok} right, {warn} to look at, {fail} to fix")
     say(said.format(ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")))
+
+
+def _running() -> "list[Check]":
+    from engine.doctor.running import check_running
+
+    return check_running()
 
 
 def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":

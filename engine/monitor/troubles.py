@@ -36,6 +36,11 @@ class Troubles:
         if message is not None:
             self._report(TroubleEnded(kind, message))
 
+    def messages(self) -> list[str]:
+        """Return the messages of what lasts, the oldest first."""
+        with self._lock:
+            return list(self._lasting.values())
+
     def lasts(self, kind: TroubleKind) -> bool:
         """Whether it was begun and did not end."""
         with self._lock:

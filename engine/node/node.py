@@ -28,6 +28,7 @@ from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node.account import Account, open_account
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
+from engine.node.thread_watch import ThreadWatch
 from engine.poc_worker.config import open_context
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.submission import Submission
@@ -43,9 +44,6 @@ from engine.runtime.systemd import Manager
 from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
 
-STUCK_SECONDS = 600.0
-"""Watcher and sender ask a node that does not answer for minutes, several of them in turn; a thread
-that is silent for longer than that hangs."""
 PULSE_SECONDS = 1.0
 
 Attend = Callable[["Node"], AbstractContextManager[object]]
@@ -92,6 +90,7 @@ class Node:
         self._inbox: Inbox = queue.SimpleQueue()
         self._stopping = False
         self._manager = Manager.from_environment()
+        self._threads = ThreadWatch(self._troubles)
         self._pulse_at = 0.0
         self._told_ready = False
         self._account: Account | None = None
@@ -108,13 +107,14 @@ class Node:
             failed=self._failed,
         )
         self.controller = Controller(
-            self._devices, self.pool, report, request.protection.thresholds
+            self._devices, self.pool, report, self._troubles, request.protection.thresholds
         )
         self._sensors = Sensors(
             self._devices, request.protection, self.controller.see, self._failed
         )
         self._watcher: HeadWatcher | None = None
         self._loop: MiningLoop | None = None
+        self._jobs: PocWorker | None = None
 
     def run(self) -> NodeSummary:
         """Run every source until done or stopped.
@@ -226,9 +226,15 @@ class Node:
             context.answered = Submission(
                 account.ledger, account.sender.poke, self._report, most_an_hour=most
             )
-        worker = PocWorker(options.validator, context, self._failed)
-        worker.start()
-        stack.callback(worker.stop)
+        self._jobs = PocWorker(
+            options.validator,
+            context,
+            self._troubles,
+            self._failed,
+            alone=self._request.mining is None,
+        )
+        self._jobs.start()
+        stack.callback(self._jobs.stop)
         return context
 
     def _on_turn(self) -> None:
@@ -241,20 +247,23 @@ class Node:
         if self.pool.ready.is_set() and not self._told_ready:
             self._told_ready = True
             self._manager.ready()
-        turned_at = [self.pool.turned_at]
-        if self._account is not None:
-            turned_at.append(self._account.sender.turned_at)
-        if self._watcher is not None:
-            turned_at.append(self._watcher.turned_at)
-        if now - min(turned_at) < STUCK_SECONDS:
+        if self._threads.look(self._turned_at(), now):
             self._manager.alive(self._status())
 
+    def _turned_at(self) -> dict[str, float]:
+        """Return when each thread beside this one last began a step."""
+        sender = None if self._account is None else self._account.sender
+        threads = {"pool": self.pool, "sender": sender, "watcher": self._watcher, "poc": self._jobs}
+        return {name: thread.turned_at for name, thread in threads.items() if thread is not None}
+
     def _status(self) -> str:
+        """Return one line for the service manager: what is wrong first."""
+        parts = self._troubles.messages()
+        if self._loop is not None:
+            parts.append(_("{seen} blocks seen").format(seen=self._loop.seen))
         states = self.pool.status.devices.items()
-        devices = ", ".join(f"{name} {device.state}" for name, device in states)
-        if self._loop is None:
-            return devices
-        return _("{seen} blocks seen; {devices}").format(seen=self._loop.seen, devices=devices)
+        parts.append(", ".join(f"{name} {device.state}" for name, device in states))
+        return "; ".join(parts)
 
     def _tell(self, event: AnyEvent) -> None:
         """Report what the pool reports; protection follows devices that come and go."""

@@ -44,6 +44,8 @@ class Patience:
     sending: float = 30.0
     silence: float = 20.0
     """A peer that answers no ping for so long is gone."""
+    away: float = 60.0
+    """Without a connection to any validator for so long, it is told as a trouble."""
 
 
 class _NoRedirects(connect):

@@ -1,6 +1,6 @@
 """The thread that works for validators: a link and a session for each, in one event loop.
 
-    worker = PocWorker(urls, context, report)
+    worker = PocWorker(urls, context, troubles, failed)
     worker.start()
     worker.stop()
 
@@ -9,9 +9,12 @@ The computing is done elsewhere: `context.executor` submits it to the supervised
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from gettext import gettext as _
 
+from engine.monitor.troubles import Troubles
 from engine.poc_worker.connection import Connection, Patience
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.session import Session
@@ -26,14 +29,22 @@ class PocWorker(threading.Thread):
         self,
         urls: Iterable[str],
         context: WorkerContext,
+        troubles: Troubles,
         failed: Callable[[Exception], None],
         patience: Patience | None = None,
+        *,
+        alone: bool = True,
     ) -> None:
+        """`alone`: the engine has no other work, so that without a validator it does nothing."""
         super().__init__(name="poc", daemon=True)
         self._urls = tuple(urls)
         self._context = context
+        self._troubles = troubles
         self._failed = failed
-        self._patience = patience
+        self._patience = patience or Patience()
+        self._alone = alone
+        self.turned_at = self._connected_at = time.monotonic()
+        """When the thread last looked after its sessions."""
         self._loop = asyncio.new_event_loop()
         self._main: asyncio.Task[None] | None = None
         self._stopping = False
@@ -69,10 +80,21 @@ class PocWorker(threading.Thread):
                     Connection(url, session, self._context.report, self._patience).run()
                 )
             while not self._stopping:
-                await asyncio.sleep(TICK_SECONDS)
+                await asyncio.sleep(min(TICK_SECONDS, self._patience.away / 4))
+                self.turned_at = time.monotonic()
                 for session in sessions:
                     session.tick()
+                self._tell_if_away(any(session.replies.is_connected for session in sessions))
             raise asyncio.CancelledError
+
+    def _tell_if_away(self, connected: bool) -> None:
+        if connected:
+            self._connected_at = self.turned_at
+            self._troubles.end("validator_away")
+        elif self.turned_at - self._connected_at >= self._patience.away:
+            message = _("no validator was connected for {n:.0f} s").format(n=self._patience.away)
+            advice = _("See the validators' own lines for the reason, and --validator.")
+            self._troubles.begin("validator_away", message, advice, stops=self._alone)
 
     def _cancel(self) -> None:
         if self._main is not None:

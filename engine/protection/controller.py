@@ -1,6 +1,6 @@
 """Carries the pause policy out on the pool, and reports each change once.
 
-controller = Controller(["cuda:0"], pool, report, thresholds)
+controller = Controller(["cuda:0"], pool, report, troubles, thresholds)
 controller.see(observation)     # from the sensors' thread
 controller.ask(paused=True)     # the operator, from any thread
 """
@@ -12,8 +12,8 @@ from gettext import gettext as _
 
 from engine.monitor.events import protection as events
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
-from engine.monitor.events.run import Warned
 from engine.monitor.reporter import Reporter
+from engine.monitor.troubles import Troubles
 from engine.pool.pool import Pool
 from engine.protection.policy import PausePolicy, Thresholds
 from engine.protection.readings import Observation
@@ -28,11 +28,17 @@ class Controller:
     """Pauses, resumes and withdraws devices. Every method is for any thread."""
 
     def __init__(
-        self, devices: Iterable[str], pool: Pool, report: Reporter, thresholds: Thresholds | None
+        self,
+        devices: Iterable[str],
+        pool: Pool,
+        report: Reporter,
+        troubles: Troubles,
+        thresholds: Thresholds | None,
     ) -> None:
         """Raises BadInput for thresholds that would flap."""
         self._pool = pool
         self._report = report
+        self._troubles = troubles
         self._applied: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
         self._policy = PausePolicy(tuple(self._applied), thresholds)
         self._lock = threading.Lock()
@@ -50,6 +56,7 @@ class Controller:
         """Take what the sensors say."""
         with self._lock:
             self._silence = 0.0
+            self._troubles.end("sensors_silent")
             for device, reading in observation.readings.items():
                 self._report(events.DeviceReading(device, reading))
             for fault in observation.faults:
@@ -70,20 +77,16 @@ class Controller:
             self._apply()
 
     def check_silence(self) -> None:
-        """Warn once where nothing was read for long; call it at least once a second."""
+        """Tell where nothing was read for long; call it at least once a second."""
         with self._lock:
             now = time.monotonic()
-            heard = self._silence <= SILENCE_SECONDS
             self._silence += min(_ASLEEP_SECONDS, now - self._looked_at)
             self._looked_at = now
-            if heard and self._silence > SILENCE_SECONDS:
-                self._report(
-                    Warned(
-                        _("sensors"),
-                        _("no sensor was read for {n:.0f} s").format(n=SILENCE_SECONDS),
-                        _("A driver that hangs does that: see dmesg and nvidia-smi."),
-                    )
-                )
+            if self._silence > SILENCE_SECONDS:
+                message = _("no sensor was read for {n:.0f} s: heat pauses no device")
+                advice = _("A driver that hangs does that: see dmesg and nvidia-smi.")
+                message = message.format(n=SILENCE_SECONDS)
+                self._troubles.begin("sensors_silent", message, advice, stops=False)
 
     def _apply(self) -> None:
         changed: dict[tuple[str, ...], list[str]] = {}

@@ -23,11 +23,17 @@ def health(seen: Snapshot) -> Health:
 
     A trouble's reason is what its kind means, and not its message: that may quote a node.
     """
+    reasons = engine_reasons(seen)
+    reasons += [MEANING[trouble.kind] for trouble in seen.troubles if trouble.stops]
+    return Health(healthy=not reasons, reasons=reasons)
+
+
+def engine_reasons(seen: Snapshot) -> list[str]:
+    """Return what is wrong with the engine itself, besides what it tells as troubles."""
     reasons = []
     since = seen.now - (seen.started_at if seen.pulse_at is None else seen.pulse_at)
     if since > PULSE_SECONDS:
         reasons.append(_("the mining loop has made no progress for {n:.0f} s").format(n=since))
     if not seen.in_service:
         reasons.append(_("no device is in service"))
-    reasons += [MEANING[trouble.kind] for trouble in seen.troubles if trouble.stops]
-    return Health(healthy=not reasons, reasons=reasons)
+    return reasons

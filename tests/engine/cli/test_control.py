@@ -8,6 +8,7 @@ import subprocess
 import pytest
 import requests
 
+from engine.doctor.running import check_running
 from engine.monitor.http.server import sockets_directory
 from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
 
@@ -69,6 +70,26 @@ def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
     mine.terminate()
     assert mine.wait(timeout=PATIENCE_SECONDS) == 0
     assert list(sockets_directory().iterdir()) == []
+
+
+def test_a_running_engine_tells_every_asker_what_is_wrong_with_it(mine, cli, devnet):
+    def healthy():
+        answer = requests.get(f"{mine.url}/healthz", timeout=PATIENCE_SECONDS)
+        assert answer.json()["healthy"] == (answer.status_code == 200)
+        return answer.json()["healthy"]
+
+    (well,) = check_running()
+    assert (well.state, str(mine.pid) in well.found) == ("ok", True)
+    devnet.stop()
+    wait_until(lambda: not healthy(), "it to say that the node is away")
+    found = cli("doctor --device reference --json").json()
+    checks = [check for check in found if check["name"] == "engine"]
+    assert {check["state"] for check in checks} == {"fail"}
+    assert any(f"{devnet.url} does not answer" in check["found"] for check in checks)
+    assert f": {devnet.url} does not answer" in cli("status").out
+    devnet.start()
+    wait_until(healthy, "it to be well again")
+    assert [check.state for check in check_running()] == ["ok"]
 
 
 def test_no_engine_is_a_sentence(home, cli):

@@ -12,6 +12,7 @@ from websockets.sync.server import serve
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
+from engine.monitor.troubles import Troubles
 from engine.poc_protocol import frames
 from engine.poc_worker.connection import Patience
 from engine.poc_worker.context import WorkerContext
@@ -54,10 +55,10 @@ class InProcess:
 class Validator:
     """A WebSocket server; each connection to it is given to the test."""
 
-    def __init__(self, **options):
+    def __init__(self, port=0, **options):
         self._connections = queue.Queue()
         self._over = threading.Event()
-        self._server = serve(self._handle, "127.0.0.1", 0, close_timeout=0.5, **options)
+        self._server = serve(self._handle, "127.0.0.1", port, close_timeout=0.5, **options)
         self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/worker"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -145,7 +146,7 @@ def start(tmp_path, executor, key):
             devices=("reference",),
             **settings,
         )
-        worker = PocWorker(urls, context, failures.append, patience)
+        worker = PocWorker(urls, context, Troubles(context.report), failures.append, patience)
         worker.start()
 
         def end():

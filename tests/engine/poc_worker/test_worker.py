@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import socket
 import threading
 import time
 
@@ -15,6 +16,7 @@ from engine.jobs.blobs import BlobRef
 from engine.jobs.matmul import decode
 from engine.poc_protocol import frames
 from engine.poc_protocol.digests import hello_digest, is_signed_by, result_digest
+from engine.poc_worker.connection import Patience
 from kernels.check import check_leaves, check_proof
 from kernels.devices import open_device
 from kernels.task import Task
@@ -338,3 +340,20 @@ def test_two_validators_at_once(start, validator):
         assert receive(second)["result_hash"] == root_of(16)
     finally:
         other.close()
+
+
+def test_a_worker_without_any_validator_says_so_until_one_is_back(start):
+    patience = Patience(first=0.05, most=0.1, away=0.3)
+    with socket.socket() as nobody:  # bound, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        running = start(f"ws://127.0.0.1:{port}/worker", patience=patience)
+        (told,) = wait_until(lambda: running.events("trouble"), "the worker to say so")
+        assert (told["kind"], told["stops"]) == ("validator_away", True)
+    validator = Validator(port)
+    try:
+        validator.accept()
+        (over,) = wait_until(lambda: running.events("trouble_over"), "it to be over")
+        assert over["kind"] == "validator_away"
+    finally:
+        validator.close()

@@ -4,6 +4,7 @@ import pytest
 
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
 from engine.monitor.events.protection import Reading
+from engine.monitor.troubles import Troubles
 from engine.protection import controller as module
 from engine.protection.controller import Controller
 from engine.protection.policy import Thresholds
@@ -34,7 +35,11 @@ def clock(monkeypatch):
 @pytest.fixture
 def controlled(clock):
     log, devices = Log(), Devices()
-    return Controller(("cuda:0", "cuda:1"), devices, log, Thresholds(80, 70)), devices, log
+    return (
+        Controller(("cuda:0", "cuda:1"), devices, log, Troubles(log), Thresholds(80, 70)),
+        devices,
+        log,
+    )
 
 
 def test_changes_are_told_once(controlled):
@@ -66,11 +71,13 @@ def test_silent_sensors_are_told_of_once_each_time(controlled, clock):
             clock[0] += 0.25
             controller.check_silence()
         controller.see(Observation())
-    assert [told["name"] for told in log.all("warning")] == ["sensors", "sensors"]
+        assert log.all("trouble_over")
+    told = log.all("trouble")
+    assert [(one["kind"], one["stops"]) for one in told] == 2 * [("sensors_silent", False)]
 
 
 def test_a_machine_that_slept_heard_nothing_meanwhile(controlled, clock):
     controller, _, log = controlled
     clock[0] += 3600
     controller.check_silence()
-    assert not log.all("warning")
+    assert not log.all("trouble")
