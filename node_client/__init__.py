@@ -25,6 +25,7 @@ It imports neither `kernels` nor numba. Read in this order:
     deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
     queries, panel, failover, rpc        one question, all nodes, the one to ask, the client
     nonce_proof                          which nonces are spent, proven and not merely said
+    v3                                   another network, of CometBFT nodes: balances and transfers
     devnet                               a chain of one node, with faults, for tests and first steps
 
 Every error is in the tree at the top of `errors`.

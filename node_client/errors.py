@@ -17,6 +17,7 @@
     │   ├── NodeNotReady       HTTP 503
     │   ├── NotFound           HTTP 404
     │   ├── WrongChain         the node serves another chain than the one that was pinned
+    │   ├── TakesNoResults     the node is of the v3 network, which has no place for results
     │   └── BadResponse        garbage, half a body, too long, a redirect, a wrong hash
     └── Refused                the node rejected the transaction
         ├── InsufficientBalance
@@ -158,6 +159,15 @@ class WrongChain(NodeError):
 
     advice = _(
         "Point --node at nodes of one chain; a devnet that was started again begins a new one."
+    )
+
+
+class TakesNoResults(NodeError):
+    """The node is a CometBFT node: another network (v3), with another RPC, and without results."""
+
+    advice = _(
+        "To mine, point --node at a node of the January 2026 network. On this one, `query status`,"
+        " `query balance`, `query block` and `tx send` work."
     )
 
 

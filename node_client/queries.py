@@ -16,7 +16,14 @@ from gettext import gettext as _
 from typing import Any
 
 from node_client.block import Block
-from node_client.errors import BadResponse, InvalidData, Malformed, NodeNotReady, NotFound
+from node_client.errors import (
+    BadResponse,
+    InvalidData,
+    Malformed,
+    NodeNotReady,
+    NotFound,
+    TakesNoResults,
+)
 from node_client.refusals import refusal, shorten
 from node_client.responses import (
     Account,
@@ -29,6 +36,7 @@ from node_client.responses import (
 )
 from node_client.transaction import Transaction
 from node_client.transport import SMALL_BODY, HttpNode, HttpResponse
+from node_client.v3.answers import chain_of, is_comet
 
 
 def get[T](node: HttpNode, path: str, parse: Callable[[Any], T], *, limit: int = SMALL_BODY) -> T:
@@ -48,8 +56,21 @@ def get_block(node: HttpNode, height: int, *, limit: int) -> Block:
 
 
 def get_status(node: HttpNode) -> NodeStatus:
-    """Return the node's tip and what it says of itself. Raises NodeError."""
-    return get(node, "/status", NodeStatus.model_validate)
+    """Return the node's tip and what it says of itself. Raises NodeError.
+
+    A node of the v3 network raises TakesNoResults.
+    """
+
+    def parse(value: Any) -> NodeStatus:
+        if is_comet(value):
+            raise TakesNoResults(
+                _(
+                    "{name} is a CometBFT node of chain {chain_id}: this network takes no results yet"
+                ).format(name=node.name, chain_id=chain_of(value))
+            )
+        return NodeStatus.model_validate(value)
+
+    return get(node, "/status", parse)
 
 
 def get_account(node: HttpNode, address: str) -> Account:

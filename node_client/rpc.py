@@ -127,6 +127,14 @@ class NodeClient:
         for node in self._nodes:
             node.close()
 
+    def ask[T](self, query: Callable[[HttpNode], T]) -> T:
+        """Put a question of the caller's to the nodes, as every other is put. Raises NodeError."""
+        return self._ask(query)
+
+    def ask_each[T](self, query: Callable[[HttpNode], T]) -> dict[str, T]:
+        """Put it to every node, and return the answers by the nodes' names; see `each_status`."""
+        return self._panel.ask(query)
+
     def genesis(self) -> str | None:
         """Return the hash of the first block that the node has, 0 or 1; None where it begins later.
 

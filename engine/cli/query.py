@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli import v3
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeysDirectory, NodeOptions, command_group, say, say_json
 
@@ -19,12 +20,22 @@ app = command_group(_("Read the chain."))
 @with_options
 def status(context: typer.Context, nodes: NodeOptions, json: Json = False) -> None:
     """Show height, newest block and network of the node."""
-    answer = nodes.connect(context).status().model_dump()
+    client = nodes.connect(context)
+    if v3.is_v3(client):
+        v3.show_status(client, json)
+        return
+    answer = client.status().model_dump()
     if json:
-        say_json(answer)
+        say_json(answer | {"takes_results": True})
         return
     for name, value in answer.items():
         say(f"{name + ':':<13} {value}")
+    say(
+        _(
+            "Results are taken. The miners' share of the reward is burned (node of January 2026):"
+            " mining costs fees and pays nothing."
+        )
+    )
 
 
 @app.command()
@@ -41,7 +52,12 @@ def balance(
 
     if not is_address(address) and not address.startswith("cpc1"):
         address = KeysDirectory().keystore().info(address).address
-    account = nodes.connect(context).balance(check_address(address))
+    check_address(address)
+    client = nodes.connect(context)
+    if v3.is_v3(client):
+        v3.show_balance(client, address, json)
+        return
+    account = client.balance(address)
     if json:
         say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
         return
@@ -61,7 +77,11 @@ def block(
     json: Json = False,  # noqa: ARG001
 ) -> None:
     """Show a block as JSON, after checking its hash, roots and proposer's signature."""
-    found = nodes.connect(context).block(height)
+    client = nodes.connect(context)
+    if v3.is_v3(client):
+        v3.show_block(client, height)
+        return
+    found = client.block(height)
     say_json(found.model_dump(mode="json") | {"hash": found.hash()})
 
 

@@ -16,6 +16,7 @@ from engine.txmgr.options import GasOptions
 if TYPE_CHECKING:
     from node_client.keys import PrivateKey
     from node_client.transaction import Transaction
+    from node_client.v3.transfer import Transfer
 
 From = Annotated[str, typer.Option("--from", help=_("Name of the key that pays."))]
 
@@ -66,6 +67,13 @@ def deliver(
     height = None
     if price.wait > 0:
         height = wait_for_block(client, tx, start=chain.tip.height, seconds=price.wait)
+    say_sent(tx, said, height, price.wait, json)
+
+
+def say_sent(
+    tx: "Transaction | Transfer", said: str, height: int | None, wait: float, json: bool
+) -> None:
+    """Say what became of a transaction that a node has. `height`: of its block, where one was seen."""
     if json:
         say_json({"tx_hash": tx.hash(), "nonce": tx.nonce, "fee": str(tx.fee), "height": height})
         return
@@ -73,7 +81,7 @@ def deliver(
     say(_("Transaction: {hash} (nonce {nonce})").format(hash=tx.hash(), nonce=tx.nonce))
     if height is not None:
         say(_("Block: {height}").format(height=height))
-    elif price.wait > 0:
+    elif wait > 0:
         say(
             _(
                 "It is in no block yet, and the node may drop it; look again: cpc-engine"

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli import v3
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, NodeOptions, command_group
 from engine.cli.sending import From, PriceOptions, deliver
@@ -22,6 +23,7 @@ def send(
     price: PriceOptions,
     files: KeyFiles,
     nodes: NodeOptions,
+    chain: v3.ChainOptions,
     json: Json = False,
 ) -> None:
     """Send coins."""
@@ -32,10 +34,14 @@ def send(
     check_address(to)
     units = parse_cpc(amount)
     key = files.load_key(from_)
+    said = _("Sent {amount} CPC to {to}.").format(amount=format_cpc(units), to=to)
+    client = nodes.connect(context)
+    if v3.is_v3(client):
+        v3.deliver(client, key, to, units, price, chain, said, json)
+        return
     draft = Transaction(
         tx_type=TxType.TRANSFER, from_address=key.address, to_address=to, amount=units, nonce=0
     )
-    said = _("Sent {amount} CPC to {to}.").format(amount=format_cpc(units), to=to)
     deliver(context, nodes, files, key, draft, price, said, json)
 
 
@@ -57,13 +63,11 @@ def submit_result(
 ) -> None:
     """Send the result of a task."""
     from engine.runtime.errors import BadInput
-    from engine.tasks.derivation import check_hash, check_task_id
+    from engine.tasks.derivation import check_result_hash, check_task_id
     from node_client.transaction import ComputeResult, Transaction, TxType
 
     check_task_id(task_id)
-    result_hash = check_hash(
-        result_hash.removeprefix("0x"), _("result hash")
-    )  # as the guide has it
+    result_hash = check_result_hash(result_hash)
     if len(proof) % 2 or not set(proof) <= set("0123456789abcdef"):
         raise BadInput(_("the proof is not lower-case hex: two digits per byte, without 0x"))
     key = files.load_key(from_)

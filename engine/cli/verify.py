@@ -48,10 +48,11 @@ def verify(
     """Check results. Exit code 0: all are right; 1: one is wrong."""
     from engine.cli.opening import open_device_shown, operations_shown
     from engine.runtime.errors import BadInput, WrongClaim
-    from engine.tasks.derivation import check_hash
+    from engine.tasks.derivation import check_result_hash
     from engine.tasks.verification import verify_block, verify_result, worth_compiling
     from kernels.operations import REFERENCE
 
+    result_hash = claim.result_hash and check_result_hash(claim.result_hash)
     compiled = device.tier is not None or worth_compiling(
         matrix.size, matrix.iterations, claim.sample
     )
@@ -73,19 +74,18 @@ def verify(
             )
             _tell_block(claim.height, verdicts, json)
             return
-        if claim.result_hash is None:
+        if result_hash is None:
             raise BadInput(
                 _("say what to check: --height, or --result-hash with its task and proof")
             )
         _task_id, task = choice.task(matrix)
-        check_hash(claim.result_hash, _("result hash"))
         if not claim.proof and not claim.full:
             raise BadInput(_("without --proof there is nothing to sample: give it, or use --full"))
         reason = ""
         try:
             verify_result(
                 task,
-                claim.result_hash,
+                result_hash,
                 claim.proof,
                 least_openings=claim.sample,
                 device=opened,
@@ -93,7 +93,7 @@ def verify(
             )
         except WrongClaim as error:
             reason = str(error)
-        _tell_result(claim.result_hash, reason, json)
+        _tell_result(result_hash, reason, json)
 
 
 def _tell_block(height: int, verdicts: "list[ResultVerdict]", json: bool) -> None:

@@ -82,6 +82,22 @@ def check_hash(text: str, what: str) -> str:
     return text
 
 
+def check_result_hash(text: str) -> str:
+    """Return a result's hash without a leading 0x, which the guide writes. Raise BadInput otherwise."""
+    digits = text.removeprefix("0x")
+    if "..." in digits or "\N{HORIZONTAL ELLIPSIS}" in digits:
+        raise BadInput(
+            _("{text!r} is the guide's placeholder for a result hash, not a hash").format(
+                text=text[:80]
+            ),
+            advice=_(
+                "Put a result's 64 lower-case hex digits there: `cpc-engine compute` prints them, and"
+                " `cpc-engine mine` computes and sends results by itself."
+            ),
+        )
+    return check_hash(digits, _("result hash"))
+
+
 def check_task_id(text: str) -> str:
     """Return the text if it is a lower-case hyphenated UUID. Raise BadInput otherwise."""
     try:

@@ -255,3 +255,14 @@ def test_a_tier_that_this_cpu_lacks_ends_in_a_sentence():
     assert refused.returncode == 4
     assert "avx512vnni does not run here: this CPU has no avx512bw" in refused.stderr
     assert "simd128" in refused.stderr
+
+
+def test_the_guides_example_hash_is_explained(cli, home):
+    """The guide's lines hold it literally, in quotes."""
+    example = '--result-hash "0x1234567890abcdef..."'
+    task = "--task-id 550e8400-e29b-41d4-a716-446655440000"
+    for line in (f"tx submit-result {task} {example} --from worker", f"verify {example}"):
+        done = cli(line)
+        assert done.code == 2
+        assert "the guide's placeholder" in done.err
+        assert "cpc-engine compute" in done.err

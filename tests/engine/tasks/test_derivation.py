@@ -3,7 +3,7 @@
 import pytest
 
 from engine.runtime.errors import BadInput
-from engine.tasks.derivation import BlockTask, check_hash, check_task_id
+from engine.tasks.derivation import BlockTask, check_hash, check_result_hash, check_task_id
 from node_client.errors import InvalidAddress
 
 HASH = "fb47ed7641c7535550259544c6858f8b298b4ca9856d2fc8151d66027fa9fc7c"
@@ -48,3 +48,13 @@ def test_a_wrong_address_or_index_is_refused():
         BlockTask.derive(HASH, ADDRESS[:-1] + "q")
     with pytest.raises(BadInput):
         BlockTask.derive(HASH, ADDRESS, index=16)
+
+
+@pytest.mark.parametrize(
+    "text", ["0x1234567890abcdef...", "1234567890abcdef\N{HORIZONTAL ELLIPSIS}"]
+)
+def test_the_guides_placeholder_is_named_as_what_it_is(text):
+    with pytest.raises(BadInput, match="guide's placeholder") as refused:
+        check_result_hash(text)
+    assert "cpc-engine compute" in refused.value.advice
+    assert check_result_hash("0x" + "ab" * 32) == "ab" * 32
