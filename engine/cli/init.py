@@ -36,7 +36,9 @@ class InitOptions(DeviceOptions, KeyFiles):
 
     node: str = setting(DEFAULT_NODE, _("The L1 node."), metavar="URL")
     from_: str = setting(DEFAULT_KEY, _("Name of the key; made if there is none."))
-    encrypt: bool = setting(False, _("Encrypt a new key with a passphrase."))
+    encrypt: bool = setting(
+        False, _("Encrypt a new key with a passphrase; cpc-cli cannot sign with it then.")
+    )
 
 
 @with_options

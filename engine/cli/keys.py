@@ -2,19 +2,30 @@
 
 from gettext import gettext as _
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, KeysDirectory, command_group, say, say_json
 
+if TYPE_CHECKING:
+    from node_client.keystore import KeyInfo
+
 app = command_group(_("Make, import and show keys."))
 
 Name = Annotated[str, typer.Argument(help=_("Name of the key."))]
 Encrypted = Annotated[
-    bool, typer.Option("--encrypt", help=_("Encrypt the file (scrypt, AES-GCM) with a passphrase."))
+    bool,
+    typer.Option(
+        "--encrypt",
+        help=_(
+            "Encrypt the file (scrypt, AES-GCM) with a passphrase. cpc-cli cannot sign with it then."
+        ),
+    ),
 ]
+
+_CPC_CLI = _("It is encrypted: cpc-cli shows this key, and crashes when it has to sign with it.")
 
 
 @app.command()
@@ -22,7 +33,7 @@ Encrypted = Annotated[
 def add(name: Name, files: KeyFiles, encrypt: Encrypted = False, json: Json = False) -> None:
     """Make a new key."""
     info = files.keystore().create(name, files.new_passphrase(encrypt))
-    _tell(_("Key '{name}' created."), name, info.address, info.public_key, json)
+    _tell(_("Key '{name}' created."), info, json)
 
 
 @app.command("import")
@@ -44,7 +55,7 @@ def import_(
 
     key = PrivateKey.from_hex(_read_secret(key_file))
     info = files.keystore().add(name, key, files.new_passphrase(encrypt))
-    _tell(_("Key '{name}' imported."), name, info.address, info.public_key, json)
+    _tell(_("Key '{name}' imported."), info, json)
 
 
 @app.command("list")
@@ -76,21 +87,24 @@ def show(name: Name, files: KeysDirectory, json: Json = False) -> None:  # noqa:
 @app.command()
 @with_options
 def encrypt(name: Name, files: KeyFiles, json: Json = False) -> None:
-    """Encrypt a key file that is in the clear. cpc-cli cannot read it afterwards."""
+    """Encrypt a key file that is in the clear. cpc-cli shows it then, and crashes when it signs."""
     info = files.keystore().encrypt(name, files.new_passphrase(True) or "")
     if json:
         say_json(info.to_json())
         return
     say(_("Key '{name}' encrypted.").format(name=name))
+    say(_CPC_CLI)
 
 
-def _tell(done: str, name: str, address: str, public_key: str, json: bool) -> None:
+def _tell(done: str, info: "KeyInfo", json: bool) -> None:
     if json:
-        say_json({"name": name, "address": address, "public_key": public_key})
+        say_json({"name": info.name, "address": info.address, "public_key": info.public_key})
         return
-    say(done.format(name=name))
-    say(f"Address: {address}")  # these two as cpc-cli has them, for scripts, in every language
-    say(f"Pubkey:  {public_key}")
+    say(done.format(name=info.name))
+    say(f"Address: {info.address}")  # these two as cpc-cli has them, for scripts, in every language
+    say(f"Pubkey:  {info.public_key}")
+    if info.encrypted:
+        say(_CPC_CLI)
 
 
 def _read_secret(file: Path | None) -> str:

@@ -165,6 +165,8 @@ def test_an_encrypted_key_opens_with_its_passphrase_only(cli, home, monkeypatch)
     assert cli(f"keys encrypt worker --passphrase-file {home / 'pass'}").code == 0
     assert "private_key" not in (home / "keys" / "worker.json").read_text()
     assert "encrypted" in cli("keys list").out
+    made = cli(f"keys add second --encrypt --passphrase-file {home / 'pass'}")
+    assert "cpc-cli shows this key, and crashes when it has to sign with it" in made.out
     line = f"tx send {ADDRESS} 1 --from worker --node http://127.0.0.1:9 --passphrase-file {home}"
     assert cli(f"{line}/wrong").code == 2
     assert cli(f"{line}/pass").code == 3  # it opened, and then there is no node

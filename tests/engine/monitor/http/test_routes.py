@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from engine.monitor.events.run import Pulse
-from engine.monitor.events.trouble import TroubleBegan
+from engine.monitor.events.trouble import MEANING, TroubleBegan
 from engine.monitor.http.health import PULSE_SECONDS, health
 from engine.monitor.http.metrics import Metrics
 from engine.monitor.projection import Projection
@@ -84,6 +84,12 @@ def test_every_metric_is_in_the_docs(families):
         family.name + ("_total" if family.type == "counter" else "") for family in families.values()
     }
     assert served | sensors == told
+
+
+def test_every_kind_of_trouble_is_in_the_docs_with_what_healthz_says():
+    text = (ROOT / "docs/troubles.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
+    assert {kind: said for kind, said in rows if kind in MEANING} == MEANING
 
 
 def test_status_history_and_metrics_over_a_port(board):
