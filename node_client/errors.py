@@ -14,7 +14,7 @@
     │   └── WrongPassphrase
     ├── NodeError              the node, or the way to it
     │   ├── NodeUnreachable
-    │   ├── NodeNotReady       HTTP 503
+    │   ├── NodeNotReady       HTTP 503, or no block yet
     │   ├── NotFound           HTTP 404
     │   ├── WrongChain         the node serves another chain than the one that was pinned
     │   ├── TakesNoResults     the node is of the v3 network, which has no place for results
@@ -25,10 +25,18 @@
         ├── GasLimitTooLow
         ├── FeeTooLow
         ├── InvalidSignature
+        │   └── MalformedSignature
         ├── MissingSignature
         ├── PublicKeyMismatch
+        │   └── MalformedKey
+        ├── AmountZero
+        ├── TypeNotTaken
         ├── AlreadyInPool
         ├── NonceTooLow
+        ├── NoRoom             not now; the same bytes may be taken later
+        │   ├── SenderLimit
+        │   ├── QueueFull
+        │   └── MempoolFull
         ├── Malformed          HTTP 422 or 400
         └── UnknownRefusal
 
@@ -143,7 +151,7 @@ class NodeUnreachable(NodeError):
 
 
 class NodeNotReady(NodeError):
-    """The node answered 503: it starts, syncs, or is overloaded."""
+    """The node answered 503, or has no block yet: it starts, syncs, or is overloaded."""
 
     advice = _("Wait until the node is ready, or use another one.")
 
@@ -232,6 +240,12 @@ class InvalidSignature(Refused):
     advice = _("Sign again: a field was changed after signing, or the key is another one.")
 
 
+class MalformedSignature(InvalidSignature):
+    """The signature is not hex."""
+
+    advice = _("Sign again: a signature is 128 hex digits.")
+
+
 class MissingSignature(Refused):
     """Signature or public key are not there."""
 
@@ -244,6 +258,24 @@ class PublicKeyMismatch(Refused):
     advice = _("Send from the address that belongs to the key.")
 
 
+class MalformedKey(PublicKeyMismatch):
+    """The public key, or the address that it should have, cannot be read."""
+
+    advice = _("A public key is 66 hex digits: sign again with the key of the sending account.")
+
+
+class AmountZero(Refused):
+    """A transfer of nothing."""
+
+    advice = _("Send an amount above zero.")
+
+
+class TypeNotTaken(Refused):
+    """The node takes no transactions of this type."""
+
+    advice = _("Use a node of a network that takes this type of transaction.")
+
+
 class AlreadyInPool(Refused):
     """The same transaction is in the mempool already, which counts as success."""
 
@@ -254,6 +286,39 @@ class NonceTooLow(Refused):
     """Spent, or taken by a transaction that waits, or this one is in a block already."""
 
     advice = _("Look for it in the blocks; where it is in none, sign it again with the next nonce.")
+
+
+class NoRoom(Refused):
+    """The node has no room for the transaction now; the same bytes may be taken later."""
+
+    advice = _("Wait, then send it again; mining sends its results again by itself.")
+
+
+class SenderLimit(NoRoom):
+    """As many transactions of this account wait in the mempool as the node lets one account have."""
+
+    advice = _(
+        "Wait until blocks have taken some of this account's transactions, then send it again;"
+        " mining sends its results again by itself."
+    )
+
+
+class QueueFull(NoRoom):
+    """As many transactions of this account wait for a lower nonce as the node lets one account have."""
+
+    advice = _(
+        "Wait until the missing lower nonces are in blocks, or an hour until the queue has expired,"
+        " then send it again; mining sends its results again by itself."
+    )
+
+
+class MempoolFull(NoRoom):
+    """The node's mempool is full."""
+
+    advice = _(
+        "Wait until blocks have made room, or use another node, then send it again; mining sends its"
+        " results again by itself."
+    )
 
 
 class Malformed(Refused):

@@ -1,4 +1,4 @@
-"""Constants of the three networks: block time, least gas price, base gas, the unit of money."""
+"""Constants of the three networks: block time, least gas price, limits, the unit of money."""
 
 import re
 from dataclasses import dataclass
@@ -8,26 +8,29 @@ from gettext import gettext as _
 from node_client.errors import InvalidData
 
 UNITS_PER_CPC = 10**18
-BLOCK_GAS_LIMIT = 50_000_000
-MAX_BLOCK_TRANSACTIONS = 500
 MAX_QUEUED_NONCES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network's constants. `block_time` in seconds, `min_gas_price` in units a gas."""
+    """One network's constants. `block_time` in seconds, `min_gas_price` in units a gas.
+
+    `block_transactions` and `block_gas`: the most that a block holds.
+    """
 
     name: str
     block_time: float
     min_gas_price: int
+    block_transactions: int
+    block_gas: int
 
 
 NETWORKS = {
     network.name: network
     for network in (
-        Network("devnet", 5.0, 1_000),
-        Network("testnet", 30.0, 5_000),
-        Network("mainnet", 60.0, 1_000_000_000),
+        Network("devnet", 5.0, 1_000, 500, 50_000_000),
+        Network("testnet", 30.0, 5_000, 1_000, 15_000_000),
+        Network("mainnet", 60.0, 1_000_000_000, 5_000, 30_000_000),
     )
 }
 

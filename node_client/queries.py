@@ -58,7 +58,8 @@ def get_block(node: HttpNode, height: int, *, limit: int) -> Block:
 def get_status(node: HttpNode) -> NodeStatus:
     """Return the node's tip and what it says of itself. Raises NodeError.
 
-    A node of the v3 network raises TakesNoResults.
+    A node of the v3 network raises TakesNoResults; one that has no block yet says -1, and is not
+    ready.
     """
 
     def parse(value: Any) -> NodeStatus:
@@ -70,7 +71,12 @@ def get_status(node: HttpNode) -> NodeStatus:
             )
         return NodeStatus.model_validate(value)
 
-    return get(node, "/status", parse)
+    status = get(node, "/status", parse)
+    if status.height < 0:
+        raise NodeNotReady(
+            _("{name} is not ready: it has no block yet, it starts or syncs").format(name=node.name)
+        )
+    return status
 
 
 def get_account(node: HttpNode, address: str) -> Account:

@@ -35,9 +35,12 @@ class _Response(BaseModel):
 
 
 class NodeStatus(_Response):
-    """GET /status: the tip's height and hash, the network's name, ..."""
+    """GET /status: the tip's height and hash, the network's name, ...
 
-    height: Counter
+    `height` is -1 where the node has no block yet (see `queries.get_status`).
+    """
+
+    height: Annotated[StrictInt, Field(ge=-1, lt=2**63)]
     last_hash: Hash
     network: StrictStr
     mempool_size: Counter

@@ -21,7 +21,7 @@ from node_client.devnet.proposer import Proposer
 from node_client.devnet.state import AccountState, ChainState, Undo
 from node_client.errors import InvalidData
 from node_client.keys import PrivateKey
-from node_client.networks import BLOCK_GAS_LIMIT, MAX_BLOCK_TRANSACTIONS, NETWORKS
+from node_client.networks import NETWORKS
 from node_client.transaction import Transaction
 
 CHAIN_ID = "cpc-devnet-1"
@@ -49,14 +49,15 @@ class Chain:
         genesis_time: float | None = None,
         clock: Callable[[], float] = time.time,
         proposer: PrivateKey | None = None,
-        max_transactions: int = MAX_BLOCK_TRANSACTIONS,
-        gas_limit: int = BLOCK_GAS_LIMIT,
+        max_transactions: int | None = None,
+        gas_limit: int | None = None,
     ) -> None:
         """Make block 0.
 
         `balances`: the accounts at genesis, in units of 10^-18 CPC. `block_time` in seconds;
         `genesis_time` in seconds of Unix time, the current whole second if None. `network` names
-        the least gas price, and is what /status says. `clock` gives Unix time in seconds.
+        the least gas price and a block's limits (`max_transactions` and `gas_limit` where they are
+        None), and is what /status says. `clock` gives Unix time in seconds.
         Raises InvalidData.
         """
         if network not in NETWORKS:
@@ -72,12 +73,14 @@ class Chain:
         self.drops: list[Callable[[str], bool]] = []
         """Each says whether the proposer drops the transaction of this hash; one yes is enough."""
 
-        self._max_transactions = max_transactions
-        self._gas_limit = gas_limit
+        limits = NETWORKS[network]
+        self._max_transactions = max_transactions or limits.block_transactions
+        self._gas_limit = gas_limit or limits.block_gas
         self._lock = threading.RLock()
         self._state = ChainState(balances)
-        self._mempool = Mempool(NETWORKS[network].min_gas_price)
-        self._maker = Proposer(self.proposer, chain_id, gas_limit)
+        self._genesis = ChainState(balances)
+        self._mempool = Mempool(limits.min_gas_price)
+        self._maker = Proposer(self.proposer, chain_id, self._gas_limit)
         self._heights: dict[str, int] = {}  # by hash of a transaction that is in a block
         self._rounds: dict[int, int] = {}  # by height, where a block was rolled back
         self._held_until = -math.inf
@@ -117,6 +120,10 @@ class Chain:
         """The confirmed account; an empty one for any address that is unknown."""
         with self._lock:
             return self._state.account(address)
+
+    def account_at_genesis(self, address: str) -> AccountState:
+        """The account as it was before any block."""
+        return self._genesis.account(address)
 
     def pending_nonce(self, address: str) -> int:
         """The next free nonce, waiting transactions counted in, gaps first."""

@@ -95,6 +95,11 @@ def fault_router(faults: Faults) -> APIRouter:
         faults.stall(arguments.seconds)
         return {}
 
+    @router.post("/syncing")
+    async def syncing(arguments: Seconds) -> dict[str, Any]:
+        faults.syncing(arguments.seconds)
+        return {}
+
     @router.post("/lie")
     async def lie(arguments: Telling) -> dict[str, Any]:
         try:

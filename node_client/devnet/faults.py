@@ -33,6 +33,7 @@ class Faults:
         self._doom_all = False
         self._unavailable_until = 0.0
         self._stalled_until = 0.0
+        self._syncing_until = 0.0
         self._lies: dict[Lie, Telling] = {}
         self._forgery: Forgery | None = None
         self._redirects_followed = 0
@@ -82,6 +83,11 @@ class Faults:
         with self._lock:
             self._stalled_until = time.monotonic() + seconds
 
+    def syncing(self, seconds: float) -> None:
+        """The node has no block yet for that long: /status says height -1. See Node."""
+        with self._lock:
+            self._syncing_until = time.monotonic() + seconds
+
     def lie(
         self, kind: Lie | str, *, times: int | None = None, path: str = "", value: Any = None
     ) -> None:
@@ -114,7 +120,7 @@ class Faults:
         with self._lock:
             self._doomed.clear()
             self._doom_all = False
-            self._unavailable_until = self._stalled_until = 0.0
+            self._unavailable_until = self._stalled_until = self._syncing_until = 0.0
             self._lies.clear()
             self._forgery = None
         if self._chain is not None:
@@ -131,6 +137,11 @@ class Faults:
         """Whether answers wait now."""
         with self._lock:
             return time.monotonic() < self._stalled_until
+
+    def is_syncing(self) -> bool:
+        """Whether the node has no block now."""
+        with self._lock:
+            return time.monotonic() < self._syncing_until
 
     def lies_for(self, path: str) -> list[Telling]:
         """The lies that may concern an answer to `path`; `lied` counts those that were told."""

@@ -6,6 +6,9 @@
 Blocks, accounts and mempool are the chain's, as if gossip took no time: a transaction that one node
 received waits at all of them, and a block is everywhere at once. A node's own are the receipts of
 what it received itself, and its faults.
+
+While it is syncing it has no block: height -1, the accounts of genesis, 404 for every block. What it is
+sent it passes on all the same (a guess: the real node was not asked).
 """
 
 import math
@@ -14,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from node_client.block import Block
-from node_client.devnet.chain import Chain
+from node_client.devnet.chain import GENESIS_PREV_HASH, Chain
 from node_client.devnet.faults import Faults
 from node_client.devnet.lies import Lie
 from node_client.devnet.state import AccountState
@@ -34,12 +37,16 @@ class Node:
     def status(self) -> dict[str, Any]:
         """Return the body of GET /status."""
         status = self.chain.status()
+        if self.faults.is_syncing():
+            return status | {"height": -1, "last_hash": GENESIS_PREV_HASH, "epoch": 0}
         if (tip := self._false_tip("/status")) is not None:
             status |= {"height": tip.height, "last_hash": tip.hash()}
         return status
 
     def block(self, height: int) -> Block | None:
         """Return the block at `height`, None where there is none."""
+        if self.faults.is_syncing():
+            return None
         tip = self._false_tip(f"/block/{height}")
         if tip is not None and height > tip.height:
             return None
@@ -48,10 +55,14 @@ class Node:
 
     def account(self, address: str) -> AccountState:
         """Return the confirmed account; an empty one for any address that is unknown."""
+        if self.faults.is_syncing():
+            return self.chain.account_at_genesis(address)
         return self.chain.account(address)
 
     def pending_nonce(self, address: str) -> int:
         """Return the next free nonce, waiting transactions counted in, gaps first."""
+        if self.faults.is_syncing():
+            return self.chain.account_at_genesis(address).nonce
         return self.chain.pending_nonce(address)
 
     def send(self, tx: Transaction) -> str | None:

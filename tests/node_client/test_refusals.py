@@ -55,10 +55,38 @@ def test_the_numbers_are_kept(
 
 
 @pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("unknown_tx_type", errors.TypeNotTaken),
+        ("transfer_amount_zero", errors.AmountZero),
+        ("sender_limit_exceeded", errors.SenderLimit),
+        ("queued_limit_exceeded", errors.QueueFull),
+        ("mempool_full", errors.MempoolFull),
+        ("crypto_error: non-hexadecimal number found in fromhex()", errors.MalformedSignature),
+        ("invalid_key_format: Error converting to bech32 words", errors.MalformedKey),
+    ],
+)
+def test_words_of_node_md_that_no_recording_has(reason: str, kind: type[errors.Refused]) -> None:
+    error = refusal(reason)
+    assert type(error) is kind
+    assert error.reason == reason
+    assert error.advice
+
+
+def test_what_waiting_mends_says_so_and_asks_for_no_coins() -> None:
+    for kind in (errors.SenderLimit, errors.QueueFull, errors.MempoolFull):
+        assert issubclass(kind, errors.NoRoom)
+        assert kind.advice.startswith("Wait")
+        assert "coins" not in kind.advice
+
+
+@pytest.mark.parametrize(
     "reason",
     [
         "",
-        "queued_limit_exceeded",
+        "queued_limit_exceeded: 64",
+        "nonce_too_low:",
+        "crypto_error",
         "gas_price x < min 1000",
         "gas_price 1 < needed_fee 2",
         "fee 1 < needed_fee 2 and more",

@@ -136,6 +136,9 @@ def test_a_node_that_is_away_for_a_while(devnet, tmp_path):
         log.wait("trouble", 2, kind="node_away")
         devnet.start()
         log.wait("trouble_over", 2, kind="node_away")
+        devnet.faults.syncing(1.5)
+        log.wait("trouble", 3, kind="node_away")
+        log.wait("trouble_over", 3, kind="node_away")
     assert {result.state for result in judge(devnet, box)} == {"final"}
 
 

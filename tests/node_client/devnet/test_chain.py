@@ -90,6 +90,23 @@ def test_a_network_has_its_own_least_price(keys, make) -> None:
     assert chain.status()["network"] == "testnet"
 
 
+@pytest.mark.parametrize(
+    ("network", "gas"),
+    [("devnet", 50_000_000), ("testnet", 15_000_000), ("mainnet", 30_000_000)],
+)
+def test_a_network_has_its_own_gas_limit(network, gas) -> None:
+    assert Chain({}, network=network).produce().header.gas_limit == gas
+
+
+def test_a_full_block_of_the_testnet(keys, make) -> None:
+    chain = Chain({keys[0].address: 10**18}, network="testnet")
+    most = 15_000_000 // 80_000
+    for nonce in range(most + 1):
+        assert chain.send(make(keys[0], nonce, gas_price=5_000, fee=80_000 * 5_000)) is None
+    assert len(chain.produce().txs) == most
+    assert len(chain.produce().txs) == 1
+
+
 def test_a_block_holds_so_many_transactions_and_so_much_gas(keys, clock, make) -> None:
     balances = {key.address: 10**18 for key in keys}
     few = Chain(balances, clock=clock, max_transactions=3)

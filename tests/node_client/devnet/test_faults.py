@@ -8,7 +8,8 @@ import requests
 
 from node_client.block import Block
 from node_client.devnet import Faults, Lie
-from node_client.errors import InvalidBlock, InvalidData
+from node_client.errors import InvalidBlock, InvalidData, NodeNotReady
+from node_client.rpc import NodeClient, Retries
 from tests.processes import PATIENCE_SECONDS
 
 
@@ -70,6 +71,34 @@ def test_unavailable_is_503_and_carries_nothing_out(devnet, make) -> None:
     assert devnet.chain.status()["mempool_size"] == 0
     devnet.faults.unavailable(0)
     assert get(devnet, "/status").status_code == 200
+
+
+def test_a_syncing_node_has_no_block(devnet, make) -> None:
+    tx = make(devnet.faucet, 0)
+    devnet.node.send(tx)
+    devnet.chain.produce()
+    devnet.faults.syncing(30)
+    status = get(devnet, "/status").json()
+    assert (status["height"], status["last_hash"], status["epoch"]) == (-1, "0" * 64, 0)
+    assert get(devnet, "/block/0").status_code == get(devnet, "/block/1").status_code == 404
+    address = devnet.faucet.address
+    assert get(devnet, f"/balance/{address}").json()["nonce"] == 0
+    assert get(devnet, f"/nonce/{address}").json()["nonce"] == 0
+    client = NodeClient([devnet.url], retries=Retries(rounds=1))
+    with pytest.raises(NodeNotReady, match="not ready"):
+        client.status()
+    with pytest.raises(NodeNotReady):
+        client.latest_block()
+    devnet.faults.syncing(0)
+    assert client.status().height == 1
+    assert client.nonce(address) == 1
+
+
+def test_a_client_goes_on_with_a_node_that_is_ready(devnet) -> None:
+    devnet.chain.produce()
+    with devnet.follower() as empty:
+        empty.faults.syncing(60)
+        assert NodeClient([empty.url, devnet.url]).status().height == 1
 
 
 def test_stalled_answers_wait_and_the_request_is_carried_out(devnet, make) -> None:
@@ -208,6 +237,9 @@ def test_all_switches_over_http(with_result, make) -> None:
     switch("unavailable", seconds=30)
     assert get(devnet, "/status").status_code == 503
     switch("unavailable", seconds=0)
+    switch("syncing", seconds=30)
+    assert get(devnet, "/status").json()["height"] == -1
+    switch("syncing", seconds=0)
     switch("stall", seconds=30)
     with pytest.raises(requests.Timeout):
         requests.get(devnet.url + "/status", timeout=(5, 0.1))
