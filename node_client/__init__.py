@@ -20,7 +20,8 @@ Read a block and send a transaction in five lines, here to a devnet in this proc
 It imports neither `kernels` nor numba. Read in this order:
 
     address, keys, networks              what signs, and units
-    transaction, ambiguity, merkle, block    what is signed; signatures that fit two texts; blocks
+    transaction, drafts, ambiguity       what is signed; signatures that fit two texts
+    merkle, block                        blocks
     secret, keyfile, keystore, passphrase    private keys on disk
     deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
     queries, panel, failover, rpc        one question, all nodes, the one to ask, the client

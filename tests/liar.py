@@ -7,7 +7,7 @@ with LyingNode(devnet.url) as liar:
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.error import HTTPError
@@ -54,6 +54,10 @@ class LyingNode:
         """Every transaction that was handed in here."""
         self.pass_on = True
         """Whether transactions reach the honest node; else they are `received` and forgotten."""
+        self.refusal = ""
+        """Why transactions are rejected, if they are."""
+        self.on_send: Callable[[], None] = lambda: None
+        """Called when a transaction was handed in."""
         self._altered: dict[str, dict[str, Any]] = {}
         self._blocks: dict[int, Block] = {}
         liar = self
@@ -117,11 +121,13 @@ class LyingNode:
     def _post(self, upstream: str, path: str, body: bytes) -> tuple[int, bytes]:
         tx = json.loads(body)
         self.sent.append(tx)
-        if self.pass_on:
+        self.on_send()
+        if self.pass_on and not self.refusal:
             headers = {"content-type": "application/json"}
             return _ask(Request(upstream + path, data=body, headers=headers))
         tx_hash = Transaction.model_validate(tx).hash()
-        answer = {"tx_hash": tx_hash, "status": "received", "error": None}
+        status = "rejected" if self.refusal else "received"
+        answer = {"tx_hash": tx_hash, "status": status, "error": self.refusal or None}
         return 200, json.dumps(answer).encode()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.options import FinalityOptions
 from node_client import errors
-from node_client.ambiguity import sign_safely
+from node_client.ambiguity import dearest_misdirection, sign_safely
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from node_client.networks import Network, format_cpc
@@ -26,6 +26,7 @@ from node_client.nonce_proof import (
     BEYOND_PROOF,
     NOTHING,
     NonceProof,
+    agreed_nonce,
     check_claim,
     own_transactions,
     prove_nonce,
@@ -64,8 +65,10 @@ def sign_and_send(
     if balance < draft.amount + fee:
         raise _without_funds(client, network, balance, draft, keys)
     tx = _sign(client, key, draft, network, balance, nonce, known, tell)
+    _warn_of_receiver(tx, network, balance, tell)
     try:
-        client.send(tx)
+        # A node that lies may drop it: where there are others, they have it, too.
+        (client.broadcast if len(client.urls) > 1 else client.send)(tx)
     except errors.AlreadyInPool:
         return tx
     except errors.InsufficientBalance:
@@ -163,7 +166,7 @@ def _sign(
         claimed = max(claimed, confirmed)
         if claimed > proof.first_unspent + BEYOND_PROOF:
             proof = prove()
-        check_claim(claimed, proof)
+            claimed = _believed(client, key.address, claimed, proof, tell)
     try:
         return sign()
     except errors.AmbiguousTransaction as error:
@@ -171,6 +174,35 @@ def _sign(
             raise
         proof = prove()
         return sign()
+
+
+def _believed(
+    client: NodeClient, address: str, claimed: int, proof: NonceProof, tell: Callable[[str], None]
+) -> int:
+    """Return the claim, or what two nodes agree on where it is too far beyond the proof."""
+    try:
+        return check_claim(claimed, proof)
+    except errors.UnprovenNonce as error:
+        agreed = agreed_nonce(client.each_nonce(address))
+        if agreed is None or agreed >= claimed:
+            raise
+        tell(_("{error}; the other nodes say {agreed}").format(error=error, agreed=agreed))
+        return check_claim(agreed, proof)
+
+
+def _warn_of_receiver(
+    tx: Transaction, network: Network, balance: int, tell: Callable[[str], None]
+) -> None:
+    least = network.min_gas_price
+    dearest = dearest_misdirection(tx, min_gas_price=least, spendable=balance)
+    if dearest is not None:
+        tell(
+            _(
+                "warning: the receiver's address ends in a digit, which the chain's format cannot tell"
+                " from the amount's: a node or network that lies could burn {cpc} CPC in place of this"
+                " payment; send it through a node that you trust"
+            ).format(cpc=format_cpc(dearest))
+        )
 
 
 def _highest_balance(client: NodeClient, address: str) -> int:

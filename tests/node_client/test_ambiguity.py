@@ -6,7 +6,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from node_client.ambiguity import colliding_transactions, one_digit_parts, sign_safely
+from node_client.ambiguity import (
+    colliding_transactions,
+    dearest_misdirection,
+    one_digit_parts,
+    sign_safely,
+)
 from node_client.errors import AmbiguousTransaction, InvalidAddress, InvalidTransaction
 from node_client.keys import PrivateKey
 from node_client.transaction import BASE_GAS, Transaction, TxType
@@ -26,7 +31,13 @@ def brute_force(
     text = to[len(stem) :] + "".join(
         str(n) for n in (tx.amount, tx.fee, tx.nonce, tx.gas_price, tx.gas_limit)
     )
-    base = {"TRANSFER": 21_000, "SUBMIT_RESULT": 80_000}.get(tx.tx_type.value, 40_000)
+    others = {
+        "UPDATE_VALIDATOR": 30_000,
+        "DELEGATE": 35_000,
+        "UNDELEGATE": 35_000,
+        "UNJAIL": 50_000,
+    }
+    base = {"TRANSFER": 21_000, "SUBMIT_RESULT": 80_000, **others}.get(tx.tx_type.value, 40_000)
 
     def cut(at: int, count: int) -> Iterator[list[int]]:
         if count == 1:
@@ -117,6 +128,52 @@ class TestTheAttack:
         signed = sign_safely(unsigned, keys[0], first_unspent=7, min_gas_price=1000)
         assert signed.fee > least
         assert not colliding_transactions(signed, first_unspent=7, min_gas_price=1000)
+
+
+class TestWhatIsNotProven:
+    """A node says a huge nonce; nothing below is proven to be spent."""
+
+    @pytest.mark.parametrize("price", [1_000, 5_000, 10**9])
+    def test_a_result_at_a_made_up_nonce_is_not_signed(
+        self, price: int, draft: Draft, key: PrivateKey
+    ) -> None:
+        dearer = 0
+        for nonce in (31, 4711, 10**9 + 7, 2**63 - 1):
+            unsigned = draft(nonce=nonce, gas_price=price, fee=80_000 * price)
+            readings = colliding_transactions(unsigned, first_unspent=0, min_gas_price=price)
+            dearer += any(r.gas_price > price for r in readings)
+            with pytest.raises(AmbiguousTransaction) as caught:
+                sign_safely(unsigned, key, first_unspent=0, min_gas_price=price)
+            assert caught.value.waiting_helps
+        assert dearer
+
+    def test_only_a_new_account_has_to_wait(self, draft: Draft, key: PrivateKey) -> None:
+        for proven in (10, 11, 35, 36, 99, 100, 4711):
+            for nonce in range(proven, proven + 65):
+                sign_safely(draft(nonce=nonce), key, first_unspent=proven, min_gas_price=1000)
+        for proven in range(10):
+            for nonce in range(10):
+                if nonce >= proven:
+                    sign_safely(draft(nonce=nonce), key, first_unspent=proven, min_gas_price=1000)
+
+    def test_a_receiver_whose_address_ends_in_a_digit_is_told_of(
+        self, draft: Draft, key: PrivateKey
+    ) -> None:
+        addresses = [PrivateKey(bytes([n]) * 32).address for n in range(1, 60)]
+        for address in addresses:
+            signed = sign_safely(
+                draft("TRANSFER", to_address=address), key, first_unspent=0, min_gas_price=1000
+            )
+
+            def dearest(spendable: int, tx: Transaction = signed) -> int | None:
+                return dearest_misdirection(tx, min_gas_price=1000, spendable=spendable)
+
+            found = dearest(10**30)
+            digits = address[len(address.rstrip("0123456789")) :].lstrip("0")
+            assert (found is not None) == bool(digits)
+            if found is not None:
+                assert found == int(digits + str(10**18)) + 21_000_000
+                assert dearest(2 * 10**18) is None
 
 
 numbers = st.one_of(
@@ -340,6 +397,20 @@ class TestWhatIsNeverSigned:
         for fields in ({"to_address": None}, {"amount": 0}, {"payload": {"memo": "9{"}}):
             with pytest.raises(InvalidTransaction):
                 sign(**fields)
+
+    def test_what_validators_send_has_a_flat_payload(self, draft: Draft, key: PrivateKey) -> None:
+        def sign(**payload: object) -> Transaction:
+            unsigned = draft("UPDATE_VALIDATOR", amount=0, payload=payload)
+            return sign_safely(unsigned, key, first_unspent=0, min_gas_price=1000)
+
+        signed = sign(pub_key=key.public_key, name="X")
+        assert signed.signature_fits()
+        assert not found_in(signed.model_copy(update={"payload": {}}), 0, 1000)
+        for name in ({"more": 1}, "9{"):
+            with pytest.raises(InvalidTransaction, match="second"):
+                sign(name=name)
+        to_validator = draft("DELEGATE", to_address=key.validator_address)
+        assert sign_safely(to_validator, key, first_unspent=0, min_gas_price=1000).signature_fits()
 
     @pytest.mark.parametrize("kind", ["STAKE", "UNSTAKE"])
     def test_the_other_kinds_are_signed(self, kind: str, draft: Draft, key: PrivateKey) -> None:
