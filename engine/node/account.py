@@ -66,7 +66,9 @@ def open_account(
         stale_after = STALE_BLOCKS * chain.network.block_time
         return NodeClient(urls, genesis=chain.pinned_genesis, stale_after=stale_after)
 
-    settings = SenderSettings(chain.network, price, request.depth, request.max_gas_price)
+    settings = SenderSettings(
+        chain.network, price, request.depth, request.max_gas_price, request.confirmed_nonce
+    )
     with Ledger.open(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:

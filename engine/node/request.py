@@ -36,6 +36,7 @@ class NodeRequest:
     depth: int = FinalityOptions.depth
     gas_price: int | None = None
     max_gas_price: int | None = None
+    confirmed_nonce: int | None = None
     ledger: Path | None = None
     protection: Protection = NO_WISHES
     limits: Limits = field(default_factory=Limits)
@@ -50,6 +51,7 @@ class NodeRequest:
             depth=sending.depth,
             gas_price=sending.gas_price,
             max_gas_price=sending.max_gas_price,
+            confirmed_nonce=sending.confirmed_nonce,
             ledger=sending.ledger,
             **more,
         )

@@ -3,10 +3,15 @@
 Read them in this order:
 
     ledger.py         what was computed, signed, sent, and became final (schema.py)
+    chain_record.py   what blocks say of the account: nonces that are spent, results included
     ledger_reader.py  what can be asked of it
+    inclusion.py      scans blocks for what our key signed
+    nonces.py         which nonce comes next: proof, and how far a node's claim goes
+    pricing.py        what a result costs now
     signer.py         makes and signs a transaction
+    outbox.py         signs what waits, sends what is due, and what a refusal means
+    watch.py          tells what lasts
     manager.py        the thread: one sender per account, in nonce order
-    inclusion.py      scans blocks for what is ours
     funding.py        where coins for an account come from
     one_off.py        one transaction that a person asked for, by the same rules
     options.py        its settings

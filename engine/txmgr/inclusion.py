@@ -3,19 +3,31 @@
 Only a block that holds a transaction proves it: receipts were seen to stay `pending` for ever. So
 the ledger keeps the hash of every block searched, each next block must name the last as its parent,
 and where it does not, the blocks that the two chains do not share are taken back.
+
+A block is what a node says it is: anyone can make one up, with any `from_address` in it. What counts
+in it is a transaction that our key has signed, under numbers with which the chain would take it.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import LedgerError
+from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.ledger import UNKNOWN_GENESIS, Ledger
 from node_client.block import Block
+from node_client.errors import NotFound
+from node_client.networks import Network
+from node_client.nonce_proof import own_transactions
 from node_client.rpc import NodeClient, NodeStatus
+from node_client.transaction import Transaction
 
 BLOCKS_A_TURN = 64
 """Read at most so many before something else gets its turn: a block takes some 20 ms."""
+FRESH_BLOCKS = 10
+"""A tip that is younger than so many block times is the chain's, and its node does not sync."""
+CLOCK_SLACK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +42,22 @@ class RolledBack:
 class ChainScan:
     """Brings the ledger up to the node's tip."""
 
-    def __init__(self, client: NodeClient, ledger: Ledger, address: str) -> None:
+    def __init__(
+        self,
+        client: NodeClient,
+        ledger: Ledger,
+        address: str,
+        network: Network,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock`: Unix time, in seconds, which tells a fresh tip from an old one."""
         self._client = client
         self._ledger = ledger
         self._address = address
+        self._network = network
+        self._clock = clock
+        self.elsewhere_at: int | None = None
+        """Height of the last block with a transaction that another program signed with our key."""
 
     def advance(self, tip: NodeStatus, stop: Callable[[], bool]) -> RolledBack | None:
         """Search the next blocks up to `tip`, one turn's worth. Gives the last roll-back found.
@@ -43,8 +67,7 @@ class ChainScan:
         """
         position = self._ledger.scan_position()
         if position is None:
-            block = self._client.block(tip.height, expected_hash=tip.last_hash)
-            self._search(block, tip.last_hash)
+            self._begin(self._client.block(tip.height, expected_hash=tip.last_hash))
             return None
         rolled_back = None
         height, block_hash = position
@@ -54,7 +77,7 @@ class ChainScan:
                 return None  # the tip as known, or a node that is behind
             if known is None:
                 self._check_genesis()
-                return None  # a node that is far behind: it syncs
+                return self._leave(height, tip)
             rolled_back = self._take_back(tip.height, height)
             height, block_hash = rolled_back.parent
         for _turn in range(BLOCKS_A_TURN):
@@ -76,14 +99,51 @@ class ChainScan:
             return tip.height - (position[0] if position else -1)
         return 0 if position == (tip.height, tip.last_hash) else None
 
+    def _begin(self, block: Block) -> str:
+        """Go on from this block, whatever was read before. Return its hash."""
+        block_hash = block.hash()
+        self._ledger.begin_scan(block.height)
+        self._search(block, block_hash)
+        return block_hash
+
     def _search(self, block: Block, block_hash: str) -> None:
-        for tx in block.txs:
-            if tx.from_address != self._address:
-                continue
-            if not self._ledger.record_included(tx.hash(), block.height, block_hash):
-                why = _("{hash} took the nonce").format(hash=tx.hash())
-                self._ledger.record_foreign(tx.nonce, block.height, why)
+        for tx in self._ours(block):
+            if not self._ledger.record_included(tx, block.height, block_hash):
+                self._ledger.record_elsewhere(tx, block.height, block_hash)
+                self.elsewhere_at = block.height
         self._ledger.record_scanned(block.height, block_hash)
+
+    def _ours(self, block: Block) -> Iterator[Transaction]:
+        """Yield what our key signed. One text has several readings: the chain takes these only."""
+        for tx in own_transactions(block, self._address):
+            needed = tx.base_gas * tx.gas_price
+            if (
+                tx.gas_limit >= tx.base_gas
+                and tx.gas_price >= self._network.min_gas_price
+                and tx.fee >= needed
+            ):
+                yield tx
+
+    def _leave(self, height: int, tip: NodeStatus) -> RolledBack | None:
+        """Leave a position above the tip that is no part of the chain; None if it may yet be.
+
+        A node that syncs is below our position as well, but its tip is old. A fresh one says that
+        the position was made up: go on from the last block that both chains share, or else from so
+        far back that no block is missed which can hold an answer that still counts.
+        """
+        newest = self._client.block(tip.height, expected_hash=tip.last_hash)
+        age = self._clock() - newest.header.timestamp
+        if age > FRESH_BLOCKS * self._network.block_time + CLOCK_SLACK_SECONDS:
+            return None
+        for known_height, known_hash in self._ledger.scanned_blocks(tip.height):
+            if self._client.block(known_height).hash() == known_hash:
+                self._ledger.roll_back(above=known_height)
+                return RolledBack(known_height + 1, height, (known_height, known_hash))
+        try:
+            first = self._client.block(max(0, tip.height - TASK_LIFETIME_BLOCKS))
+        except NotFound:
+            first = newest  # a node that keeps no older ones
+        return RolledBack(first.height, height, (first.height, self._begin(first)))
 
     def _take_back(self, from_height: int, last: int) -> RolledBack:
         """Step down to the last block that both chains share, and forget what came after."""
@@ -95,9 +155,10 @@ class ChainScan:
             if known in (block_hash, None):
                 break
             height -= 1
-        self._ledger.roll_back(above=height)
         if known is None:  # deeper than the ledger remembers: go on from what the chain has now
-            self._search(block, block_hash)
+            self._begin(block)
+        else:
+            self._ledger.roll_back(above=height)
         return RolledBack(height + 1, last, (height, block_hash))
 
     def _check_genesis(self) -> None:

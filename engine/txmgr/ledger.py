@@ -11,12 +11,11 @@ nothing that a method has returned from. A result goes through these states, the
 
 `included` and `final` fall back to `sent` when their block is rolled back. A transaction that will
 not be sent any more is `abandoned`, and stays here: a node may still hold it, and at most one of the
-transactions of one nonce gets into a block. `spent` has every nonce of the account that a block was
-seen to spend. One ledger belongs to one account on one chain, and to one process.
+transactions of one nonce gets into a block. One ledger belongs to one account on one chain, and to
+one process. What blocks say of the account is written down by `chain_record.py`.
 """
 
 import json
-import sqlite3
 import time
 from contextlib import ExitStack
 from gettext import gettext as _
@@ -28,27 +27,24 @@ from engine.runtime.closing import Closing
 from engine.runtime.database import Database, lock_file
 from engine.runtime.errors import LedgerError
 from engine.tasks.derivation import BlockTask
-from engine.txmgr.ledger_reader import LedgerReader
+from engine.txmgr.chain_record import ChainRecord
 from engine.txmgr.schema import SCHEMA, SCHEMA_VERSION
 from node_client.transaction import Transaction
 
 UNKNOWN_GENESIS = "unknown"
 """Stands for the hash of the first block where no node has that any more."""
-SCANNED_KEPT = 256
-"""How many scanned block hashes are kept to find where a roll-back parted from the old chain."""
 
 
 class _Database(Database):
     error = LedgerError
 
 
-class Ledger(LedgerReader, Closing):
+class Ledger(ChainRecord, Closing):
     """See the module. Thread-safe: the mining loop and the sender share one."""
 
     def __init__(self, database: Database, on_close: ExitStack) -> None:
         """`on_close` closes the database, and lets another process have it."""
         super().__init__(database)
-        self._write = database.write
         self._on_close = on_close
 
     @classmethod
@@ -128,6 +124,8 @@ class Ledger(LedgerReader, Closing):
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
+            if done.rowcount == 1:
+                self.adopt_sent_elsewhere(str(values[0]))
             return done.rowcount == 1
 
     # What the sender writes down
@@ -161,46 +159,27 @@ class Ledger(LedgerReader, Closing):
                 (answer, time.time(), tip, answer == "received", tx_hash),
             )
 
-    def record_included(self, tx_hash: str, height: int, block_hash: str) -> bool:
-        """A block holds this transaction of ours. False where it is not ours.
-
-        A rival of the same nonce can get in no more; its result needs another transaction.
-        """
+    def set_aside(self, task_id: str, answer: str) -> None:
+        """Its transaction is not sent any more, and frees its nonce; the result waits again."""
         with self._write() as db:
-            row = db.execute(
-                "SELECT task_id, nonce, state FROM transactions WHERE tx_hash = ?", (tx_hash,)
-            ).fetchone()
-            if row is None:
-                return False
-            _spend(db, row["nonce"], height)
-            if row["state"] == "final":
-                return True
             db.execute(
-                "UPDATE transactions SET state = 'abandoned', answer = 'another took the nonce'"
-                " WHERE tx_hash <> ? AND state <> 'abandoned' AND (nonce = ? OR task_id = ?)",
-                (tx_hash, row["nonce"], row["task_id"]),
+                "UPDATE transactions SET state = 'abandoned', answer = ? WHERE task_id = ?"
+                " AND state IN ('signed', 'sent')",
+                (answer, task_id),
             )
-            db.execute(
-                "UPDATE transactions SET state = 'included', included_height = ?,"
-                " included_hash = ?, included_at = ? WHERE tx_hash = ?",
-                (height, block_hash, time.time(), tx_hash),
-            )
-            db.execute(
-                "UPDATE results SET given_up = NULL, reason = NULL, open = 1"
-                " WHERE task_id = ? AND given_up IS NOT NULL",
-                (row["task_id"],),
-            )
-            return True
 
-    def record_foreign(self, nonce: int, height: int, why: str) -> None:
-        """A foreign transaction spent this nonce: the result that had it needs another."""
-        with self._write() as db:
-            _spend(db, nonce, height)
-            db.execute(
-                "UPDATE transactions SET state = 'abandoned', answer = ?"
-                " WHERE nonce = ? AND state IN ('signed', 'sent')",
-                (why, nonce),
-            )
+    def reopen_returned(self) -> None:
+        """Results whose block was rolled back, and is on the chain again, are worth something."""
+        returned = (
+            "given_up = 'rolled_back' AND EXISTS (SELECT 1 FROM scanned s"
+            " WHERE s.height = results.height AND s.hash = results.block_hash)"
+        )
+        if self._read(f"SELECT 1 FROM results WHERE {returned} LIMIT 1"):  # noqa: S608
+            with self._write() as db:
+                db.execute(
+                    "UPDATE results SET given_up = NULL, reason = NULL, open = 1"  # noqa: S608
+                    f" WHERE {returned}"
+                )
 
     def give_up(self, task_id: str, code: str, reason: str) -> None:
         """The result is worth nothing any more; its transaction, if any, frees its nonce."""
@@ -216,68 +195,6 @@ class Ledger(LedgerReader, Closing):
                 (task_id,),
             )
 
-    def record_final(self, up_to_height: int) -> list[str]:
-        """Everything included at this height or below is final. Gives the task ids.
-
-        Those of results that are given up are not among them.
-        """
-        with self._write() as db:
-            rows = db.execute(
-                "UPDATE transactions SET state = 'final' WHERE state = 'included'"
-                " AND included_height <= ? RETURNING task_id",
-                (up_to_height,),
-            ).fetchall()
-            return [
-                row["task_id"]
-                for row in rows
-                if db.execute(
-                    "UPDATE results SET open = 0 WHERE task_id = ? AND given_up IS NULL",
-                    (row["task_id"],),
-                ).rowcount
-            ]
-
-    def forget_proofs(self, below_height: int) -> None:
-        """Proofs of results that are done with, and so old that no roll-back reaches them: a proof
-        is nine tenths of a result, and weeks of them would fill the disk. The chain has them.
-        """
-        old = "SELECT task_id FROM results WHERE open = 0 AND proof <> '' AND height < ?"
-        done_with = [(row["task_id"],) for row in self._read(old, below_height)]
-        if not done_with:
-            return
-        with self._write() as db:
-            db.executemany(
-                "UPDATE transactions SET body = json_remove(body, '$.payload') WHERE task_id = ?",
-                done_with,
-            )
-            db.executemany("UPDATE results SET proof = '' WHERE task_id = ?", done_with)
-
-    # How far the chain was read for our transactions
-
-    def record_scanned(self, height: int, block_hash: str) -> None:
-        """The block was searched."""
-        with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO scanned VALUES (?, ?)", (height, block_hash))
-            db.execute("DELETE FROM scanned WHERE height <= ?", (height - SCANNED_KEPT,))
-
-    def roll_back(self, above: int) -> None:
-        """Blocks above this height are gone: what they included waits again."""
-        with self._write() as db:
-            db.execute("DELETE FROM scanned WHERE height > ?", (above,))
-            db.execute("DELETE FROM spent WHERE height > ?", (above,))
-            db.execute(
-                "UPDATE results SET open = 1 WHERE given_up IS NULL AND task_id IN (SELECT task_id"
-                " FROM transactions WHERE state IN ('included', 'final') AND included_height > ?)",
-                (above,),
-            )
-            db.execute(
-                "UPDATE transactions SET included_height = NULL, included_hash = NULL,"
-                " included_at = NULL, sent_height = NULL, state = CASE WHEN (SELECT given_up"
-                " FROM results r WHERE r.task_id = transactions.task_id) IS NULL"
-                " THEN 'sent' ELSE 'abandoned' END"
-                " WHERE state IN ('included', 'final') AND included_height > ?",
-                (above,),
-            )
-
     def _pin(self, **identity: str) -> None:
         with self._write() as db:
             for key, value in identity.items():
@@ -289,7 +206,3 @@ class Ledger(LedgerReader, Closing):
                     raise LedgerError(
                         message.format(key=key, found=found, value=value), advice=advice
                     )
-
-
-def _spend(db: sqlite3.Connection, nonce: int, height: int) -> None:
-    db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?)", (nonce, height))

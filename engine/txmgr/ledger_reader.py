@@ -43,13 +43,20 @@ class LiveTransaction:
     """A signed transaction that is in no block yet.
 
     `sent_height`: the tip when it was last sent; `received`: how often a node took it as new.
+    `answer`: the last that a node said.
     """
 
     tx: Transaction
     task_id: str
     state: str
-    sent_height: int | None
-    received: int
+    sent_height: int | None = None
+    received: int = 0
+    answer: str = ""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether a node has it, as it says."""
+        return self.answer in ("received", "already_in_pool")
 
 
 class LedgerReader:
@@ -96,7 +103,7 @@ class LedgerReader:
     def in_flight(self) -> list[LiveTransaction]:
         """Signed transactions that are in no block, in the order of their nonces."""
         rows = self._read(
-            "SELECT body, task_id, state, sent_height, received FROM transactions"
+            "SELECT body, task_id, state, sent_height, received, answer FROM transactions"
             " WHERE state IN ('signed', 'sent') ORDER BY nonce"
         )
         return [
@@ -108,7 +115,7 @@ class LedgerReader:
         """Nonces from `first` on that are spent, or that a transaction has which is not abandoned."""
         rows = self._read(
             "SELECT nonce FROM transactions WHERE state <> 'abandoned' AND nonce >= ?"
-            " UNION SELECT nonce FROM spent WHERE nonce >= ?",
+            " UNION SELECT nonce FROM spends WHERE nonce >= ?",
             first,
             first,
         )
@@ -121,7 +128,7 @@ class LedgerReader:
         """
         rows = self._read(
             "SELECT DISTINCT nonce FROM transactions t WHERE task_id = ? AND NOT EXISTS"
-            " (SELECT 1 FROM spent s WHERE s.nonce = t.nonce AND s.height <= ?) ORDER BY nonce",
+            " (SELECT 1 FROM spends s WHERE s.nonce = t.nonce AND s.height <= ?) ORDER BY nonce",
             task_id,
             up_to_height,
         )
@@ -141,6 +148,24 @@ class LedgerReader:
         """Hash of the block searched at this height, None where it was not or is long ago."""
         rows = self._read("SELECT hash FROM scanned WHERE height = ?", height)
         return rows[0]["hash"] if rows else None
+
+    def scanned_blocks(self, up_to_height: int) -> list[tuple[int, str]]:
+        """Heights and hashes of the last blocks that were searched, the highest first."""
+        rows = self._read(
+            "SELECT height, hash FROM scanned WHERE height <= ? ORDER BY height DESC", up_to_height
+        )
+        return [(row["height"], row["hash"]) for row in rows]
+
+    @property
+    def scan_start(self) -> int:
+        """Height from which on every block was searched, each linked to the one before."""
+        rows = self._read("SELECT value FROM meta WHERE key = 'scan_start'")
+        return int(rows[0]["value"]) if rows else 0
+
+    @property
+    def last_signed_nonce(self) -> int:
+        """The highest nonce that was ever signed for, -1 for none."""
+        return int(self._read("SELECT coalesce(max(nonce), -1) AS n FROM transactions")[0]["n"])
 
     def totals(self) -> LedgerTotals:
         """Return how many results stand in each state, blocks, and fees of final results."""

@@ -11,6 +11,10 @@ another one only when a block that is deep enough spent the first: before that, 
 let both into blocks. A higher price, where the operator allows one, is the same result at the same
 nonce; the ledger knows both transactions, and whichever a block holds is the result's.
 
+A transaction of ours may sit in a block that nobody can read to us. Then the account's nonce passes
+it, and no block shows it. It stays `sent`, and its result is never signed again: it expires, although
+it may be on the chain. Nor does its nonce count as spent, until two nodes or the operator say so.
+
 After a long absence there are thousands of blocks to read. Fresh results do not wait for that: they
 are signed and sent in between, and only what rests on having read every block is put off.
 """
@@ -25,34 +29,17 @@ from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
-from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger
-from engine.txmgr.ledger_reader import LiveTransaction, Progress
-from engine.txmgr.signer import SenderSettings, Signer
+from engine.txmgr.outbox import Outbox
+from engine.txmgr.signer import SenderSettings
+from engine.txmgr.watch import PATIENCE_BLOCKS, Watch
 from node_client import errors
 from node_client.keys import PrivateKey
-from node_client.networks import MAX_QUEUED_NONCES, format_cpc
 from node_client.rpc import Account, NodeClient, NodeStatus
-from node_client.transaction import Transaction
-
-SEND_AGAIN_BLOCKS = 2
-MAX_IN_FLIGHT = MAX_QUEUED_NONCES // 2
-DROPPED_AFTER = 6
-"""A transaction that a node took as new so often, and that no block holds, is being dropped."""
 
 PROOFS_KEPT_BLOCKS = 1000
 """Ten times as long as a task counts: no roll-back that this program could survive goes so deep."""
-STUCK_AFTER_BLOCKS = 4
-"""A transaction that could have been in so many blocks, and is in none, may need a higher price."""
-
-_NEVER_ACCEPTED = (
-    errors.GasLimitTooLow,
-    errors.FeeTooLow,
-    errors.InvalidSignature,
-    errors.MissingSignature,
-    errors.PublicKeyMismatch,
-)
 
 
 class Sender(threading.Thread):
@@ -67,8 +54,15 @@ class Sender(threading.Thread):
         report: Reporter,
         troubles: Troubles,
         failed: Callable[[Exception], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`report` and `failed` are called from this thread; `failed` with what ended it."""
+        """`report` and `failed` are called from this thread; `failed` with what ended it.
+
+        `clock` is Unix time, which tells whether a node's tip is the chain's; `monotonic` measures
+        how long something lasts. Both in seconds.
+        """
         super().__init__(name="sender", daemon=True)
         self.stopping = threading.Event()
         self._poked = threading.Event()
@@ -80,15 +74,19 @@ class Sender(threading.Thread):
         self._troubles = troubles
         self._failed = failed
         self._settings = settings
-        self._scan = ChainScan(client, ledger, key.address)
-        self._signer = Signer(key, settings.network, settings.gas_price, settings.max_gas_price)
-        self._trouble: str | None = None
-        self._next_up: tuple[str, int] | None = None
+        self._address = key.address
+        self._scan = ChainScan(client, ledger, key.address, settings.network, clock)
+        self._outbox = Outbox(client, ledger, key, settings, report, troubles, self.stopping)
+        self._watch = Watch(troubles, settings.network.block_time, monotonic)
+        self._refused: str | None = None
         self._balance: int | None = None
+        self._position: tuple[int, str] | None = None
         self.turned_at = time.monotonic()
         """When the thread last began a round."""
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
+        if settings.confirmed_nonce is not None:
+            ledger.confirm_nonce("operator", settings.confirmed_nonce, None)
 
     def stop(self) -> None:
         """End after the block, or the transaction, that is at work now."""
@@ -112,22 +110,22 @@ class Sender(threading.Thread):
             self._failed(error)
 
     def round(self) -> None:
-        """Take one step; report what a person can fix, once for each kind until it passes."""
+        """Take one step; tell what a person can fix, and what has lasted for too long."""
+        refused: errors.NodeClientError | None = None
+        failure: errors.NodeClientError | None = None
+        self._outbox.moved = False
         try:
-            trouble: errors.NodeClientError | None = self.step()
+            refused = self.step()
         except errors.WrongChain as error:
             raise LedgerError(str(error), advice=error.advice) from error
-        except errors.NodeError:
+        except errors.NodeError as error:  # told when it lasts
+            failure = error
             self.behind = False  # so that the next step is not taken at once
-            return  # the watcher tells of a node that does not answer
         except errors.NodeClientError as error:
-            trouble = error
+            refused = error
             self.behind = False
-        if (kind := None if trouble is None else type(trouble).__name__) != self._trouble:
-            self._trouble = kind
-            self._troubles.end("not_sent")
-        if trouble is not None:
-            self._troubles.begin("not_sent", str(trouble), trouble.advice)
+        self._tell_refusal(refused)
+        self._tell_what_lasts(failure)
 
     def step(self) -> errors.NodeClientError | None:
         """Bring the ledger up to the chain, and the chain up to the ledger.
@@ -141,39 +139,46 @@ class Sender(threading.Thread):
             self._report(self._ledger.totals())
         behind = self._scan.blocks_behind(tip)
         self.behind = bool(behind)
+        self._tell_node_behind(behind is None)
         if behind is None or self.stopping.is_set():
             return None
+        self._tell_key_shared(tip)
+        self._outbox.all_read = not behind
         if not behind:
             self._settle(tip)
-        account = self._client.balance(self._signer.address)
-        self._sign_computed(tip, account, self._spendable(account))
-        return self._send_in_order(tip, account)
+        account = self._ask_account()
+        refused = self._outbox.sign_waiting(tip, account)
+        refused = self._outbox.send_due(tip, account) or refused
+        self._outbox.nonces.prove()
+        return refused
 
-    def _spendable(self, account: Account) -> int:
-        """Return what the transactions in flight leave of the balance, and tell where it is low."""
+    def _ask_account(self) -> Account:
+        try:
+            account = self._client.balance(self._address)
+        except errors.NodeError as error:
+            self._tell_balance_unknown(error)
+            raise
+        self._tell_balance_unknown(None)
         if account.balance != self._balance:
             self._balance = account.balance
             self._report(events.BalanceChanged(account.balance))
-        spendable = account.balance - sum(live.tx.fee for live in self._ledger.in_flight())
-        if spendable >= self._signer.fee:
-            self._troubles.end("balance_low")
-            return spendable
-        message = _("insufficient balance: {spendable} CPC are free, and a result costs {fee}")
-        message = message.format(
-            spendable=format_cpc(max(0, spendable)), fee=format_cpc(self._signer.fee)
-        )
-        self._troubles.begin("balance_low", message, self._advice_to_fund())
-        return spendable
+        return account
 
     def _settle(self, tip: NodeStatus) -> None:
-        """Give up what is worth nothing, and call final what is deep enough, every block read."""
+        """Give up what is worth nothing, and call final what is deep enough, every block read.
+
+        By blocks that link to each other only: a height that a node names makes no task expire.
+        """
+        self._ledger.reopen_returned()
+        read_from = self._ledger.scan_start
         for result in self._ledger.open_results():
             if not result.block_hash:  # a validator's job
                 continue
             known = self._ledger.scanned_hash(result.height)
+            last = tip.height - TASK_LIFETIME_BLOCKS
             if known is not None and known != result.block_hash:
                 self._give_up(result.task_id, "rolled_back", _("its block was rolled back"))
-            elif result.state != "included" and result.height <= tip.height - TASK_LIFETIME_BLOCKS:
+            elif result.state != "included" and max(result.height, read_from) <= last:
                 # A task counts only while its block is among the chain's last 100.
                 self._give_up(result.task_id, "expired", _("its block is not among the last 100"))
         for task_id in self._ledger.record_final(tip.height - self._settings.depth):
@@ -187,144 +192,68 @@ class Sender(threading.Thread):
             task_id, result.height, result.tx_hash, result.included_height, fee
         )
 
-    def _sign_computed(self, tip: NodeStatus, account: Account, spendable: int) -> None:
-        """Sign what waits, as far as the balance goes."""
-        waiting = self._ledger.to_sign()
-        if not waiting:
-            return
-        pending_nonce = self._client.nonce(self._signer.address)
-        in_flight = self._ledger.in_flight()
-        room = MAX_IN_FLIGHT - len(in_flight)
-        for result in waiting:
-            nonce = self._nonce_for(result, tip, account.nonce, pending_nonce)
-            fills_a_gap = bool(in_flight) and nonce is not None and nonce < in_flight[-1].tx.nonce
-            if nonce is None or (room <= 0 and not fills_a_gap):
-                continue
-            if spendable < self._signer.fee:
-                return
-            tx = self._sign(result, nonce, account, spendable)
-            if tx is not None:
-                room -= 1
-                spendable -= tx.fee
-                self._report(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
-
-    def _sign(
-        self, result: Progress, nonce: int, account: Account, spendable: int
-    ) -> Transaction | None:
-        try:
-            tx = self._signer.sign(result, nonce, account, spendable)
-        except errors.AmbiguousTransaction as error:
-            if error.waiting_helps:  # once the nonces below are spent, nothing reads as one of them
-                return None
-            self._give_up(result.task_id, "ambiguous", str(error))
-            return None
-        self._ledger.record_signed(result.task_id, tx)
-        return tx
-
-    def _nonce_for(
-        self, result: Progress, tip: NodeStatus, confirmed: int, pending: int
-    ) -> int | None:
-        """The nonce to sign this result with; None where it has to wait for one."""
-        deep = tip.height - self._settings.depth
-        unsettled = self._ledger.unsettled_nonces(result.task_id, deep)
-        taken = self._ledger.taken_nonces(confirmed)
-        if unsettled:  # a transaction with that nonce may still get in, and none with another
-            nonce = unsettled[0]
-            return nonce if nonce >= confirmed and nonce not in taken else None
-        nonce = confirmed
-        while nonce in taken or nonce < pending:
-            nonce += 1
-        return nonce
-
-    def _send_in_order(self, tip: NodeStatus, account: Account) -> errors.NodeClientError | None:
-        """Send what is due. Gives the last answer that a person has to do something about."""
-        trouble: errors.NodeClientError | None = None
-        for live in self._ledger.in_flight():
-            due = live.sent_height is None or tip.height - live.sent_height >= SEND_AGAIN_BLOCKS
-            if not due or self.stopping.is_set():
-                continue
-            if live.tx.nonce == account.nonce and self._is_stuck(live, tip):
-                live = self._for_more(live, account) or live
-            try:
-                trouble = self._send(live, tip, account) or trouble
-            except errors.NodeUnreachable as error:
-                if error.nothing_sent:
-                    raise
-                return error
-            except errors.BadResponse as error:
-                return error
-        return trouble
-
-    def _send(
-        self, live: LiveTransaction, tip: NodeStatus, account: Account
-    ) -> errors.Refused | None:
-        """Send once. Gives the refusal that a person has to do something about."""
-        tx = live.tx
-        dropped = live.received >= DROPPED_AFTER and tx.nonce == account.nonce
-        if dropped and not self.behind:
-            self._give_up(
-                live.task_id, "dropped", _("the network drops its transaction again and again")
-            )
-            return None
-        try:
-            self._offer(live)
-        except errors.GasPriceTooLow as error:
-            dearer = self._for_more(live, account, at_least=error.least or 0)
-            if dearer is None:
-                self._give_up(live.task_id, "refused", str(error))
-                return error
-            return self._send(dearer, tip, account)
-        except _NEVER_ACCEPTED as error:
-            self._give_up(live.task_id, "refused", str(error))
-            return error
-        except (errors.AlreadyInPool, errors.NonceTooLow) as error:
-            # In the pool, in a block not read yet, or another transaction waits with this nonce:
-            # the blocks will tell.
-            self._ledger.record_sent(tx.hash(), error.reason, tip.height)
-            return None
-        except errors.Refused as error:
-            self._ledger.record_sent(tx.hash(), error.reason, tip.height)
-            if isinstance(error, errors.InsufficientBalance):
-                error.advice = self._advice_to_fund()
-            return error
-        self._ledger.record_sent(tx.hash(), "received", tip.height)
-        return None
-
-    def _offer(self, live: LiveTransaction) -> None:
-        """To one node at first; to all of them again, and before a refusal is the last word."""
-        if live.sent_height is not None:
-            self._client.broadcast(live.tx)
-            return
-        try:
-            self._client.send(live.tx)
-        except _NEVER_ACCEPTED:
-            if len(self._client.urls) == 1:
-                raise
-            self._client.broadcast(live.tx)
-
-    def _is_stuck(self, live: LiveTransaction, tip: NodeStatus) -> bool:
-        """Whether this one, the next to get into a block, was that for so many blocks already."""
-        tx_hash = live.tx.hash()
-        if self._next_up is None or self._next_up[0] != tx_hash:
-            self._next_up = (tx_hash, tip.height)
-        return tip.height - self._next_up[1] >= STUCK_AFTER_BLOCKS
-
-    def _for_more(
-        self, live: LiveTransaction, account: Account, *, at_least: int = 0
-    ) -> LiveTransaction | None:
-        """The same result at a higher price, written down; None where that may not be."""
-        others = sum(other.tx.fee for other in self._ledger.in_flight()) - live.tx.fee
-        tx = self._signer.dearer(live.tx, account, account.balance - others, at_least=at_least)
-        if tx is None:
-            return None
-        self._ledger.record_signed(live.task_id, tx, replaces=live.tx.hash())
-        self._report(events.ResultRepriced(live.task_id, tx.hash(), tx.gas_price))
-        return LiveTransaction(tx, live.task_id, "signed", None, 0)
-
-    def _advice_to_fund(self) -> str:
-        network = self._settings.network.name
-        return advice_to_fund(self._signer.address, network, self._client.urls[0])
-
     def _give_up(self, task_id: str, code: str, reason: str) -> None:
         self._ledger.give_up(task_id, code, reason)
         self._report(events.ResultGivenUp(task_id, reason))
+
+    # What is told
+
+    def _tell_refusal(self, refused: errors.NodeClientError | None) -> None:
+        """Once for each kind, until it passes."""
+        if (kind := None if refused is None else type(refused).__name__) != self._refused:
+            self._refused = kind
+            self._troubles.end("not_sent")
+        if refused is not None:
+            self._troubles.begin("not_sent", str(refused), refused.advice)
+
+    def _tell_what_lasts(self, failure: errors.NodeClientError | None) -> None:
+        position = self._ledger.scan_position()
+        stands = position == self._position and (failure is not None or self.behind)
+        self._position = position
+        why = "" if failure is None else str(failure)
+        self._watch.see(
+            "scan_stuck",
+            stands,
+            _("no further block could be read: {why}").format(why=why),
+            _("Results are sent again when it goes on; see whether another --node helps."),
+        )
+        self._watch.see(
+            "sending_stuck",
+            self._outbox.waits() and not self._outbox.moved,
+            _("results wait, and no node has taken one for long"),
+            _("See what else is wrong, and whether another --node takes them."),
+            blocks=PATIENCE_BLOCKS + self._settings.depth,
+        )
+
+    def _tell_node_behind(self, is_behind: bool) -> None:
+        self._watch.see(
+            "node_behind",
+            is_behind,
+            _("the node has fewer blocks than were read before"),
+            _("Nothing is sent until it has caught up. Name another node with --node."),
+        )
+
+    def _tell_balance_unknown(self, error: errors.NodeError | None) -> None:
+        self._watch.see(
+            "balance_unknown",
+            error is not None,
+            _("the node does not say the account's balance: {error}").format(error=error),
+            _("Nothing is sent meanwhile. Name another node with --node."),
+        )
+
+    def _tell_key_shared(self, tip: NodeStatus) -> None:
+        at = self._scan.elsewhere_at
+        if at is None or tip.height - at >= TASK_LIFETIME_BLOCKS:
+            self._troubles.end("key_shared")
+            return
+        self._troubles.begin(
+            "key_shared",
+            _("another program signs with this key: block {height} has its transaction").format(
+                height=at
+            ),
+            _(
+                "Give each engine a key of its own: two with one key compute the same results and"
+                " take each other's nonces. After a single command there is nothing to do."
+            ),
+            stops=False,
+        )

@@ -28,4 +28,10 @@ class SendingOptions(FinalityOptions, GasOptions):
     max_gas_price: int | None = setting(
         None, _("Units per gas up to which a stuck transaction is raised. [it is not raised]")
     )
+    confirmed_nonce: int | None = setting(
+        None,
+        _("Nonce below which all are spent, where no block shows it. [what blocks and nodes show]"),
+        least=0,
+        most=2**62,
+    )
     ledger: Path | None = setting(None, _("Ledger file. [one per chain and account, in CPC_STATE]"))

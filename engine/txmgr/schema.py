@@ -46,7 +46,17 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_live_transaction_a_nonce
 CREATE INDEX IF NOT EXISTS transactions_by_task ON transactions (task_id);
 CREATE INDEX IF NOT EXISTS transactions_by_state ON transactions (state);
 
-CREATE TABLE IF NOT EXISTS spent (nonce INTEGER PRIMARY KEY, height INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS spends (  -- ours: signed by the engine that keeps this ledger
+    nonce INTEGER PRIMARY KEY, height INTEGER NOT NULL, tx_hash TEXT NOT NULL,
+    ours INTEGER NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS confirmed (  -- height: a roll-back below it takes it back
+    how TEXT PRIMARY KEY CHECK (how IN ('ledger', 'block', 'nodes', 'operator')),
+    first_unspent INTEGER NOT NULL, height INTEGER, noted_at REAL NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS sent_elsewhere (
+    task_id TEXT PRIMARY KEY, body TEXT NOT NULL, height INTEGER NOT NULL,
+    block_hash TEXT NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS scanned (height INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
 
@@ -56,4 +66,14 @@ CREATE VIEW IF NOT EXISTS progress AS
            CASE WHEN r.given_up IS NOT NULL THEN 'given_up'
                 ELSE coalesce(t.state, 'computed') END AS state
     FROM results r LEFT JOIN transactions t ON t.task_id = r.task_id AND t.state <> 'abandoned';
+
+-- A ledger of 0.1 has `spent` in place of `spends`, also from transactions that nobody had signed:
+-- what its own transactions in blocks have spent is taken over, once.
+INSERT OR IGNORE INTO spends SELECT nonce, included_height, tx_hash, 1 FROM transactions
+    WHERE state IN ('included', 'final') AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'spends');
+INSERT OR IGNORE INTO confirmed SELECT 'ledger', max(nonce) + 1, max(included_height),
+    max(included_at) FROM transactions
+    WHERE state = 'final' AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'spends')
+    HAVING count(*) > 0;
+INSERT OR IGNORE INTO meta VALUES ('spends', 'by hash');
 """

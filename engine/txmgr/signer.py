@@ -1,11 +1,10 @@
-"""Signs a result's transaction, and, where the operator allowed it, another one at a higher price.
+"""Signs a result's transaction, and another one of the same nonce at a higher price.
 
-    signer = Signer(key, network, gas_price=1000, max_gas_price=5000)
-    tx = signer.sign(result, nonce, account, spendable)
-    dearer = signer.dearer(tx, account, spendable)   # the same nonce: only one gets into a block
+    signer = Signer(key, network)
+    tx = signer.sign(result, nonce, 1000, first_unspent=ledger.proven(), spendable=balance)
+    dearer = signer.at_price(tx, 2000, first_unspent=ledger.proven(), spendable=balance)
 
-The only place where the private key is used. Prices have one digit and zeros: with others the text
-of a result's transaction may have a second reading (`node_client.ambiguity`).
+The only place where the private key is used.
 """
 
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from dataclasses import dataclass
 from engine.txmgr.ledger_reader import Progress
 from engine.txmgr.options import FinalityOptions
 from node_client.ambiguity import sign_safely
-from node_client.errors import AmbiguousTransaction
 from node_client.keys import PrivateKey
 from node_client.networks import Network
-from node_client.rpc import Account
 from node_client.transaction import BASE_GAS, ComputeResult, Transaction, TxType
 
-_GAS = BASE_GAS[TxType.SUBMIT_RESULT]
+RESULT_GAS = BASE_GAS[TxType.SUBMIT_RESULT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +24,34 @@ class SenderSettings:
     """`depth`: blocks on top of the one that holds a result until it is final.
 
     `max_gas_price`: up to where a transaction that does not get into a block may rise, None for not
-    at all. Prices in units a gas.
+    at all. Prices in units a gas. `confirmed_nonce`: below it every nonce is spent, as the operator
+    says; None where nothing was said.
     """
 
     network: Network
     gas_price: int
     depth: int = FinalityOptions.depth
     max_gas_price: int | None = None
+    confirmed_nonce: int | None = None
 
 
 class Signer:
-    """One account's. Prices in units a gas."""
+    """One account's. Prices in units a gas, `spendable` in units.
 
-    def __init__(
-        self, key: PrivateKey, network: Network, gas_price: int, max_gas_price: int | None = None
-    ) -> None:
-        """`gas_price` is what results are sent with; only `max_gas_price` lets it rise, up to that."""
+    `first_unspent` is what is proven spent, never what a node says: a text that reads differently at
+    a nonce that is not spent would be worth money to somebody. Both methods raise
+    AmbiguousTransaction where there is no text without such a reading.
+    """
+
+    def __init__(self, key: PrivateKey, network: Network) -> None:
         self.address = key.address
         self._key = key
         self._network = network
-        self._price = gas_price
-        self._most = max_gas_price
 
-    @property
-    def fee(self) -> int:
-        """What the next result costs, in units."""
-        return _GAS * self._price
-
-    def sign(self, result: Progress, nonce: int, account: Account, spendable: int) -> Transaction:
-        """Raises AmbiguousTransaction, whose `waiting_helps` says whether to try again later."""
+    def sign(
+        self, result: Progress, nonce: int, price: int, *, first_unspent: int, spendable: int
+    ) -> Transaction:
+        """Return the result's transaction, signed."""
         payload = ComputeResult(
             task_id=result.task_id,
             worker_address=self.address,
@@ -68,49 +64,26 @@ class Signer:
             tx_type=TxType.SUBMIT_RESULT,
             from_address=self.address,
             amount=0,
-            fee=self.fee,
+            fee=RESULT_GAS * price,
             nonce=nonce,
             payload=payload.model_dump(),
-            gas_price=self._price,
-            gas_limit=_GAS,
+            gas_price=price,
+            gas_limit=RESULT_GAS,
         )
-        return self._sign(draft, account, spendable)
+        return self._sign(draft, first_unspent, spendable)
 
-    def dearer(
-        self, tx: Transaction, account: Account, spendable: int, *, at_least: int = 0
-    ) -> Transaction | None:
-        """The same result at the same nonce for the next higher price, or for `at_least`.
+    def at_price(
+        self, tx: Transaction, price: int, *, first_unspent: int, spendable: int
+    ) -> Transaction:
+        """Return the same result at the same nonce for another price."""
+        draft = tx.model_copy(update={"gas_price": price, "fee": RESULT_GAS * price})
+        return self._sign(draft, first_unspent, spendable)
 
-        None where the operator did not ask for that, or not for so much. Where the node itself
-        names a least price, later results are sent with it, too.
-        """
-        price = round_up(max(tx.gas_price + 1, at_least))
-        if self._most is None or price > self._most:
-            return None
-        draft = tx.model_copy(update={"gas_price": price, "fee": _GAS * price})
-        try:
-            signed = self._sign(draft, account, spendable)
-        except AmbiguousTransaction:
-            return None
-        if at_least:
-            self._price = max(self._price, price)
-        return signed
-
-    def _sign(self, draft: Transaction, account: Account, spendable: int) -> Transaction:
+    def _sign(self, draft: Transaction, first_unspent: int, spendable: int) -> Transaction:
         return sign_safely(
             draft,
             self._key,
-            first_unspent=account.nonce,
+            first_unspent=first_unspent,
             min_gas_price=self._network.min_gas_price,
             spendable=spendable,
         )
-
-
-def round_up(price: int) -> int:
-    """Return the least number of one digit and zeros that is not below `price`.
-
-    >>> round_up(1001), round_up(9001), round_up(30)
-    (2000, 10000, 30)
-    """
-    unit: int = 10 ** (len(str(price)) - 1)
-    return -(-price // unit) * unit

@@ -57,6 +57,20 @@ def sign(ledger, made, nonce):
     return tx
 
 
+def transfer(nonce):
+    draft = Transaction(
+        tx_type=TxType.TRANSFER,
+        from_address=KEY.address,
+        to_address=KEY.address,
+        amount=1,
+        fee=21_000_000,
+        nonce=nonce,
+        gas_price=1000,
+        gas_limit=21_000,
+    )
+    return draft.signed_by(KEY)
+
+
 def state(ledger, made):
     (found,) = ledger.progress("task_id = ?", made.task_id)
     return found.state
@@ -70,7 +84,7 @@ def test_a_result_goes_through_its_states(ledger):
     assert [live.tx for live in ledger.in_flight()] == [tx]
     ledger.record_sent(tx.hash(), "received", 5)
     assert state(ledger, made) == "sent"
-    assert ledger.record_included(tx.hash(), 6, "b" * 64)
+    assert ledger.record_included(tx, 6, "b" * 64)
     assert state(ledger, made) == "included"
     assert ledger.record_final(5) == []
     assert ledger.record_final(6) == [made.task_id]
@@ -93,7 +107,7 @@ def test_a_roll_back_takes_inclusion_and_finality_back(ledger):
     tx = sign(ledger, made, 0)
     ledger.record_scanned(5, "a" * 64)
     ledger.record_scanned(6, "b" * 64)
-    ledger.record_included(tx.hash(), 6, "b" * 64)
+    ledger.record_included(tx, 6, "b" * 64)
     ledger.record_final(6)
     ledger.roll_back(above=5)
     assert state(ledger, made) == "sent"
@@ -107,17 +121,18 @@ def test_a_given_up_result_frees_its_nonce_but_is_known_when_a_block_holds_it(le
     ledger.give_up(first.task_id, "expired", "too old")
     rival = sign(ledger, second, 0)
     assert state(ledger, first) == "given_up"
-    assert ledger.record_included(tx.hash(), 7, "c" * 64)
+    assert ledger.record_included(tx, 7, "c" * 64)
     assert state(ledger, first) == "included"
     assert state(ledger, second) == "computed"  # its nonce is spent: to be signed again
     assert ledger.in_flight() == []
-    assert not ledger.record_included(rival.hash()[::-1], 7, "c" * 64)
+    unknown = rival.model_copy(update={"nonce": 1}).signed_by(KEY)
+    assert not ledger.record_included(unknown, 7, "c" * 64)
 
 
 def test_a_foreign_transaction_frees_the_result_for_another_nonce(ledger):
     made = compute(ledger, 5)
     sign(ledger, made, 4)
-    ledger.record_foreign(4, 6, "a foreign transaction took it")
+    assert not ledger.record_elsewhere(transfer(4), 6, "b" * 64)
     assert [result.task_id for result in ledger.to_sign()] == [made.task_id]
     sign(ledger, made, 5)
     assert state(ledger, made) == "signed"
@@ -127,7 +142,7 @@ def test_old_proofs_are_forgotten_and_nothing_else(ledger):
     old, young, waiting = compute(ledger, 5), compute(ledger, 8), compute(ledger, 6)
     for made, nonce in ((old, 0), (young, 1)):
         tx = sign(ledger, made, nonce)
-        ledger.record_included(tx.hash(), 9, "b" * 64)
+        ledger.record_included(tx, 9, "b" * 64)
     sign(ledger, waiting, 2)
     ledger.record_final(9)
     ledger.forget_proofs(below_height=8)

@@ -8,7 +8,6 @@ import pytest
 from engine.monitor.events.sending import (
     ChainRolledBack,
     ResultConfirmed,
-    ResultGivenUp,
     ResultRepriced,
     ResultSigned,
 )
@@ -16,15 +15,18 @@ from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.troubles import Troubles
 from engine.pool.messages import Computed
 from engine.runtime.errors import LedgerError
+from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
-from engine.txmgr.manager import (
+from engine.txmgr.manager import Sender
+from engine.txmgr.outbox import (
+    ASIDE_BLOCKS,
     DROPPED_AFTER,
     MAX_IN_FLIGHT,
     SEND_AGAIN_BLOCKS,
     STUCK_AFTER_BLOCKS,
-    Sender,
 )
+from engine.txmgr.pricing import PRICE_BLOCKS
 from engine.txmgr.signer import SenderSettings
 from node_client.devnet import Chain, Faults
 from node_client.devnet.state import AccountState
@@ -44,12 +46,17 @@ DEPTH = 3
 class Rig:
     """A chain, a ledger and a sender that steps when it is told to."""
 
-    def __init__(self, path, balance=UNITS_PER_CPC, nonce=0, max_gas_price=None):
+    def __init__(
+        self, path, balance=UNITS_PER_CPC, nonce=0, max_gas_price=None, confirmed_nonce=None
+    ):
         self.max_gas_price = max_gas_price
+        self.confirmed_nonce = confirmed_nonce
         self.path = path
-        account = AccountState(balance, nonce)
+        accounts = {
+            KEY.address: AccountState(balance, nonce),
+            RICH.address: AccountState(UNITS_PER_CPC),
+        }
         proposer = PrivateKey(bytes(31) + b"\x01")  # so that every run has the same hashes
-        accounts = {KEY.address: account, RICH.address: AccountState(UNITS_PER_CPC, 0)}
         self.chain = Chain(accounts, clock=lambda: 1_700_000_000.0, proposer=proposer)
         self.faults = Faults()
         self.faults.bind(self.chain)
@@ -68,9 +75,20 @@ class Rig:
             address=KEY.address,
         )
         self.inbox = queue.SimpleQueue()
-        settings = SenderSettings(NETWORKS["devnet"], 1000, DEPTH, self.max_gas_price)
+        settings = SenderSettings(
+            NETWORKS["devnet"], 1000, DEPTH, self.max_gas_price, self.confirmed_nonce
+        )
         put = self.inbox.put
-        self.sender = Sender(self.client, self.ledger, KEY, settings, put, Troubles(put), put)
+        self.troubles = Troubles(put)
+        self.sender = Sender(
+            *(self.client, self.ledger, KEY, settings, put, self.troubles, put),
+            clock=self.now,
+            monotonic=self.now,
+        )
+
+    def now(self):
+        """As if each block had just been made."""
+        return float(self.chain.block(self.chain.height).header.timestamp)
 
     def answer_tip(self, index=0, height=None):
         """A result for the tip, as a child would have computed it. Gives its task id."""
@@ -346,7 +364,7 @@ def test_reading_many_blocks_ends_soon_after_it_is_asked_to(rig):
 def old_rig(tmp_path):
     """An account that was used before: the first ten nonces, of one digit, may not be mixed with
     those of two while they are unspent, as one text could be read as the other."""
-    made = Rig(tmp_path / "ledger.sqlite", nonce=1000)
+    made = Rig(tmp_path / "ledger.sqlite", nonce=1000, confirmed_nonce=1000)
     made.step(blocks=3)
     yield made
     made.ledger.close()
@@ -391,20 +409,22 @@ def test_a_gap_is_filled_though_as_many_are_in_flight_as_may_be(old_rig):
     assert len(rig.held()) == MAX_IN_FLIGHT + 1
 
 
-def test_a_transaction_that_is_dropped_again_and_again_is_given_up_and_its_nonce_filled(rig):
+def test_a_transaction_that_is_dropped_again_and_again_gives_its_nonce_to_the_next(rig):
+    """And is signed again later: no node's word gives a result up."""
     doomed = rig.answer_tip()
     rig.step()
     (live,) = rig.ledger.in_flight()
     rig.faults.drop(live.tx)
-    events = rig.step(blocks=DROPPED_AFTER * SEND_AGAIN_BLOCKS + 2)
-    (abandoned,) = [event for event in events if isinstance(event, ResultGivenUp)]
-    assert abandoned.task_id == doomed
-    assert "drops" in abandoned.reason
+    rig.step(blocks=DROPPED_AFTER * SEND_AGAIN_BLOCKS + 1)
+    assert rig.state(doomed) == "computed"
     fresh = rig.answer_tip()
     rig.step()
     rig.step(blocks=1 + DEPTH)
     assert rig.state(fresh) == "final"
     assert rig.chain.account(KEY.address).nonce == 1
+    rig.faults.clear()
+    rig.step(blocks=ASIDE_BLOCKS + 2 + DEPTH)
+    assert rig.held() == [fresh, doomed]
 
 
 def test_a_result_whose_block_is_gone_is_given_up_and_never_called_final(rig):
@@ -523,6 +543,7 @@ def test_the_price_rises_no_further_than_allowed(rich_rig):
             rig.faults.drop(live.tx)
         rig.step(blocks=1)
     assert signed == {1000, 2000, 3000}
+    rig.step(blocks=TASK_LIFETIME_BLOCKS)
     assert rig.state(task_id) == "given_up"
 
 
@@ -545,7 +566,7 @@ def test_whichever_of_two_prices_a_block_holds_is_the_results(rich_rig):
 
 
 def test_a_price_that_the_node_raised_is_paid_where_allowed(rig, rich_rig):
-    for made, state in ((rig, "given_up"), (rich_rig, "final")):
+    for made, state in ((rig, "sent"), (rich_rig, "final")):
         made.chain._mempool._min_gas_price = 1500
         first = made.answer_tip()
         made.step()
@@ -556,6 +577,24 @@ def test_a_price_that_the_node_raised_is_paid_where_allowed(rig, rich_rig):
     rich_rig.step(blocks=1 + DEPTH)
     assert rich_rig.state(second) == "final"
     assert prices(rich_rig) == [2000, 2000]
+    assert rig.troubles.lasts("gas_price")
+    rig.chain._mempool._min_gas_price = 1000
+    rig.step(blocks=SEND_AGAIN_BLOCKS + 1 + DEPTH)
+    assert not rig.troubles.lasts("gas_price")
+    assert prices(rig) == [1000]
+
+
+def test_the_price_falls_again_when_the_node_takes_less(rich_rig):
+    rig = rich_rig
+    rig.chain._mempool._min_gas_price = 1500
+    rig.answer_tip()
+    rig.step()
+    rig.chain._mempool._min_gas_price = 1000
+    rig.step(blocks=PRICE_BLOCKS)
+    rig.answer_tip()
+    rig.step()
+    rig.step(blocks=1)
+    assert prices(rig) == [2000, 1000]
 
 
 def test_a_node_on_another_chain_ends_the_run(rig):
