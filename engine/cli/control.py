@@ -9,7 +9,7 @@ import typer
 from engine.cli.options import Json, say, say_json
 
 if TYPE_CHECKING:
-    from engine.monitor.http.control_client import RunningEngine
+    from engine.monitor.http.control_client import RunningEngine, SilentEngine
     from engine.monitor.snapshot import Snapshot
 
 PATIENCE_SECONDS = 5.0
@@ -26,17 +26,18 @@ Which = Annotated[
 
 def status(engine: Which = None, json: Json = False) -> None:
     """Show what the running engine does: devices, chain, results, latest events."""
-    found = _choose(engine)
+    found, silent = _choose(engine)
     if json:
         say_json([seen.model_dump(mode="json") for _engine, seen in found])
-        return
-    from rich.console import Console
+    else:
+        from rich.console import Console
 
-    from engine.monitor.terminal.render import Size, draw
+        from engine.monitor.terminal.render import Size, draw
 
-    console = Console()
-    for _engine, seen in found:
-        console.print(draw(seen, Size(console.width, 24)))
+        console = Console()
+        for _engine, seen in found:
+            console.print(draw(seen, Size(console.width, 24)))
+    _require_answers(silent)
 
 
 def pause(engine: Which = None) -> None:
@@ -50,11 +51,23 @@ def resume(engine: Which = None) -> None:
 
 
 def _order(wanted: str | None, word: str, *, paused: bool) -> None:
-    for engine, _seen in _choose(wanted):
+    found, silent = _choose(wanted)
+    for engine, _seen in found:
         engine.order(word)
         seen = _until(engine, paused=paused)
         line = _("engine {pid}: {state}").format(pid=seen.pid, state=_state(seen))
         say(line)
+    _require_answers(silent)
+
+
+def _require_answers(silent: "list[SilentEngine]") -> None:
+    """Raise BadInput where an engine did not answer, after the others were asked."""
+    from engine.doctor.running import does_not_answer
+    from engine.runtime.errors import BadInput
+
+    if silent:
+        message = "; ".join(does_not_answer(one) for one in silent)
+        raise BadInput(message, advice=silent[0].advice)
 
 
 def _until(engine: "RunningEngine", *, paused: bool) -> "Snapshot":
@@ -73,15 +86,18 @@ def _state(seen: "Snapshot") -> str:
     return f"{word}, {seen.paused}" if seen.paused else word
 
 
-def _choose(wanted: str | None) -> "list[tuple[RunningEngine, Snapshot]]":
+def _choose(
+    wanted: str | None,
+) -> "tuple[list[tuple[RunningEngine, Snapshot]], list[SilentEngine]]":
     from engine.monitor.http.control_client import running_engines
     from engine.runtime.errors import BadInput
 
-    found = running_engines()
+    found, silent = running_engines()
     if wanted is not None:
         found = [(one, seen) for one, seen in found if wanted in (str(seen.pid), seen.address)]
-    if found:
-        return found
+        silent = [one for one in silent if wanted == one.pid]
+    if found or silent:
+        return found, silent
     if wanted is None:
         raise BadInput(
             _("no engine of this user runs on this machine"),

@@ -3,20 +3,22 @@
 from gettext import gettext as _
 
 from engine.monitor.formatting import clock_time
-from engine.monitor.http.control_client import running_engines
+from engine.monitor.http.control_client import SilentEngine, running_engines
 from engine.monitor.http.health import engine_reasons
 from engine.monitor.snapshot import Snapshot
 from engine.node.preflight import Check
-from engine.runtime.errors import BadInput
 
 
 def check_running() -> list[Check]:
     """Return what each running engine says of itself; nothing where none runs."""
-    try:
-        found = running_engines()
-    except BadInput as error:
-        return [Check("engine", "warn", str(error), error.advice)]
-    return [check for _engine, seen in found for check in check_engine(seen)]
+    found, silent = running_engines()
+    checks = [check for _engine, seen in found for check in check_engine(seen)]
+    return checks + [Check("engine", "fail", does_not_answer(one), one.advice) for one in silent]
+
+
+def does_not_answer(engine: SilentEngine) -> str:
+    """Return the sentence for an engine that cannot be asked."""
+    return _("engine {pid} does not answer: {reason}").format(pid=engine.pid, reason=engine.reason)
 
 
 def check_engine(seen: Snapshot) -> list[Check]:

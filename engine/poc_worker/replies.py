@@ -42,6 +42,7 @@ class Replies:
         self._nonce: str | None = None
         self._hellos = 0
         self._log_rate = TokenBucket(rate=2.0, burst=200)
+        self._untold = 0
 
     @property
     def is_connected(self) -> bool:
@@ -78,6 +79,8 @@ class Replies:
             self.tell(events.ValidatorRefused(self.url, reason))
             return
         if self._hellos == MAX_HELLOS:
+            reason = _("it asked for more than {n} on one connection").format(n=MAX_HELLOS)
+            self.tell(events.ValidatorRefused(self.url, reason))
             return
         self._hellos += 1
         self._nonce = challenge.nonce
@@ -142,8 +145,13 @@ class Replies:
 
     def tell(self, event: events.PocEvent) -> None:
         """Report it, at a rate that no validator can raise."""
-        if not self._log_rate.take():
-            self._context.report(event)
+        if self._log_rate.take():
+            self._untold += 1
+            return
+        if self._untold:
+            self._context.report(events.LinesDropped(self.url, self._untold))
+            self._untold = 0
+        self._context.report(event)
 
     def _data(self, result: Result) -> frames.ResultData | None:
         ref = data_ref(result)

@@ -200,6 +200,8 @@ class Session:
         self._context.ledger.record_error(self._url, job_id, code, message)
         if assignment.connection == self.replies.connection:
             self.replies.refuse(job_id, code, message)
+        else:  # the connection that it came over is gone, and so is who would be told
+            self.replies.tell(events.JobDeclined(self._url, job_id, code, one_line(message)))
 
     def _on_cancel(self, cancel: frames.Cancel) -> None:
         assignment = self._at_work.pop(cancel.job_id, None)

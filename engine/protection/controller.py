@@ -56,7 +56,6 @@ class Controller:
         """Take what the sensors say."""
         with self._lock:
             self._silence = 0.0
-            self._troubles.end("sensors_silent")
             for device, reading in observation.readings.items():
                 self._report(events.DeviceReading(device, reading))
             for fault in observation.faults:
@@ -65,6 +64,7 @@ class Controller:
                 else:
                     self._report(events.GpuFault(fault.device, fault.message))
             self._policy.see(observation)
+            self._tell_unread(", ".join(self._policy.unread))
             self._apply()
 
     def follow(self, event: DeviceJoined | DeviceLeft) -> None:
@@ -87,6 +87,14 @@ class Controller:
                 advice = _("A driver that hangs does that: see dmesg and nvidia-smi.")
                 message = message.format(n=SILENCE_SECONDS)
                 self._troubles.begin("sensors_silent", message, advice, stops=False)
+
+    def _tell_unread(self, devices: str) -> None:
+        if not devices:
+            self._troubles.end("sensors_silent")
+            return
+        message = _("{devices}: no temperature is read, so heat does not pause it")
+        advice = _("See nvidia-smi. A container needs the driver's libraries (NVML), too.")
+        self._troubles.begin("sensors_silent", message.format(devices=devices), advice, stops=False)
 
     def _apply(self) -> None:
         changed: dict[tuple[str, ...], list[str]] = {}

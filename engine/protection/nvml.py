@@ -77,8 +77,10 @@ class Cards(Closing):
                 event = pynvml.nvmlEventSetWait_v2(self._events, 0)
             except pynvml.NVMLError_Timeout:
                 break
-            except pynvml.NVMLError:
-                self._events = None  # the driver is gone, or tells nothing here
+            except pynvml.NVMLError as error:  # the driver is gone, or tells nothing here
+                self._events = None
+                message = _("the driver tells of no more errors: {error}").format(error=error)
+                faults += [DriverFault(device, message, fatal=False) for device in self._handles]
                 break
             faults += self._fault_of(event)
         return faults + self._count_ecc()

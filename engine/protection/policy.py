@@ -43,6 +43,8 @@ class PausePolicy:
             if thresholds is not None or device.startswith("cuda:")
         }
         self._hottest: dict[str, float] = {}
+        self.unread: tuple[str, ...] = ()
+        """Devices that heat is to pause, and whose temperature was not told at the latest look."""
         self._for_all: dict[str, str] = {}
 
     def ask(self, *, paused: bool) -> None:
@@ -53,9 +55,10 @@ class PausePolicy:
         """Take what was read."""
         self._note("battery", _("on battery") if around.on_battery else None)
         self._note("quiet", _("quiet hours") if around.quiet else None)
+        told = {device: reading.temperature for device, reading in around.readings.items()}
+        self.unread = tuple(device for device in self._heat if told.get(device) is None)
         for device, heat in self._heat.items():
-            reading = around.readings.get(device)
-            temperature = None if reading is None else reading.temperature
+            temperature = told.get(device)
             was_hot = heat.on
             if heat.see(temperature) and not was_hot and temperature is not None:
                 self._hottest[device] = temperature

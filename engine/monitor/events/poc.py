@@ -54,6 +54,13 @@ class FrameRefused(_WithReason):
     event, template = "frame_refused", _("{url}: a frame was refused: {reason}")
 
 
+class LinesDropped(_OfValidator):
+    """Events of this validator that were not told: it caused more than anybody reads."""
+
+    event, template = "lines_dropped", _("{url}: {count} lines were left out: it causes too many")
+    count: int
+
+
 class JobTaken(_OfJob):
     """`cost` in multiply-adds."""
 
@@ -97,6 +104,7 @@ PocEvent = (
     | ValidatorBug
     | HelloSaid
     | FrameRefused
+    | LinesDropped
     | JobTaken
     | JobDone
     | JobDeclined

@@ -1,13 +1,15 @@
 """Client of this user's running engines, over their sockets.
 
-for engine in running_engines():
-    print(engine.status().address)
+found, silent = running_engines()
+for engine, seen in found:
+    print(seen.address)
     engine.order("pause")
 """
 
 import http.client
 import json
 import socket
+from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -71,15 +73,33 @@ class RunningEngine:
             connection.close()
 
 
-def running_engines() -> list[tuple[RunningEngine, Snapshot]]:
-    """Return this user's engines that answer; remove sockets that a kill -9 left behind."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class SilentEngine:
+    """An engine that runs and cannot be asked: stopped, stuck, or of another version."""
+
+    pid: str
+    reason: str
+    advice: str
+
+
+def running_engines() -> tuple[list[tuple[RunningEngine, Snapshot]], list[SilentEngine]]:
+    """Return this user's engines that answer, and those that do not.
+
+    Sockets that a kill -9 left behind are removed.
+    """
+    found, silent = [], []
     for path in sorted(sockets_directory().glob("*.sock")):
         engine = RunningEngine(path)
         try:
             found.append((engine, engine.status()))
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
-        except OSError:
-            continue
-    return found
+        except FileNotFoundError:
+            continue  # it has just ended
+        except OSError as error:
+            advice = _("It is stopped or hangs. See what it printed; kill -CONT {pid} goes on.")
+            advice = advice.format(pid=path.stem)
+            silent.append(SilentEngine(path.stem, str(error), advice))
+        except BadInput as error:
+            silent.append(SilentEngine(path.stem, str(error), error.advice))
+    return found, silent

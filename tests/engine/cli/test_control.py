@@ -1,6 +1,7 @@
 """`status`, `pause` and `resume` of an engine that runs, and what `--http` refuses."""
 
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 import requests
 
 from engine.doctor.running import check_running
+from engine.monitor.http import control_client
 from engine.monitor.http.server import sockets_directory
 from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
 
@@ -90,6 +92,19 @@ def test_a_running_engine_tells_every_asker_what_is_wrong_with_it(mine, cli, dev
     devnet.start()
     wait_until(healthy, "it to be well again")
     assert [check.state for check in check_running()] == ["ok"]
+
+
+def test_an_engine_that_does_not_answer_is_not_one_that_does_not_run(mine, cli, monkeypatch):
+    monkeypatch.setattr(control_client, "TIMEOUT_SECONDS", 0.5)
+    mine.send_signal(signal.SIGSTOP)
+    for line in ("status", "status --json", f"pause --engine {mine.pid}"):
+        done = cli(line)
+        assert done.code == 2
+        assert f"engine {mine.pid} does not answer: timed out" in done.err
+        assert f"kill -CONT {mine.pid}" in done.err
+    (silent,) = check_running()
+    assert silent.state == "fail"
+    mine.send_signal(signal.SIGCONT)
 
 
 def test_no_engine_is_a_sentence(home, cli):

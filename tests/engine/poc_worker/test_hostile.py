@@ -14,6 +14,7 @@ from engine.poc_protocol import frames
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.connection import Patience
+from engine.poc_worker.replies import MAX_HELLOS
 from engine.runtime.errors import BadInput
 from tests.engine.poc_worker.conftest import Validator, job, receive, send
 from tests.processes import PATIENCE_SECONDS, wait_until
@@ -40,6 +41,30 @@ def test_garbage_is_refused_and_the_connection_lives_on(start, validator):
     wait_until(lambda: running.events("validator_down"))
     (counted,) = running.events("validator_down")
     assert (counted["unknown_types"], counted["unknown_fields"], counted["refused"]) == (2, 1, 8)
+
+
+def test_a_validator_that_asks_for_hellos_without_end_is_told_of(start, validator):
+    running = start(validator.url)
+    connection, _ = validator.accept(challenge=NONCE)
+    for _ in range(MAX_HELLOS):
+        send(connection, frames.Challenge(protocol=1, chain_id="chain", nonce=NONCE))
+    (told,) = wait_until(lambda: running.events("validator_refused"))
+    assert told["reason"] == f"it asked for more than {MAX_HELLOS} on one connection"
+
+
+def test_lines_that_are_left_out_are_counted(start, validator):
+    running = start(validator.url)
+    connection, _ = validator.accept()
+    for _ in range(300):
+        connection.send("{")
+
+    def left_out():
+        connection.send("{")
+        return running.events("lines_dropped")
+
+    (told, *_) = wait_until(left_out, every=0.1)
+    assert told["count"] >= 1
+    assert told["url"] == validator.url
 
 
 def test_a_silent_validators_garbage_is_not_answered(start, validator):

@@ -147,6 +147,17 @@ def test_a_result_that_came_while_cut_off_waits_for_its_job(start, validator, ex
     assert len(executor.ran) == 1
 
 
+def test_a_job_that_fails_while_cut_off_is_told_of_here(start, validator, executor):
+    executor.gate.clear()
+    running = start(validator.url)
+    connection, _ = validator.accept(challenge=NONCE)
+    send(connection, job(deadline=time.time() + 0.5))
+    wait_until(lambda: running.events("job_taken"))
+    connection.socket.close()
+    (told,) = wait_until(lambda: running.events("job_declined"))
+    assert (told["job_id"], told["code"]) == ("job-1", "deadline")
+
+
 def test_a_job_that_comes_again_while_at_work_is_answered_where_it_came(start, validator, executor):
     executor.gate.clear()
     running = start(validator.url)

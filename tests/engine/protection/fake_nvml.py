@@ -49,6 +49,7 @@ class Machine:
         self.cards = [Card(index) for index in range(cards)]
         self.mig = dict(mig)
         self.told = []
+        self.lost = False
         self.opened = 0
         for name in REPLACED:
             monkeypatch.setattr(pynvml, name, getattr(self, name))
@@ -134,6 +135,8 @@ class Machine:
         return None
 
     def nvmlEventSetWait_v2(self, _set, _milliseconds):  # noqa: N802
+        if self.lost:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         if not self.told:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT)
         return self.told.pop(0)

@@ -25,6 +25,9 @@ class Devices:
         del self.paused[device]
 
 
+WARM = Reading(temperature=60.0)
+
+
 @pytest.fixture
 def clock(monkeypatch):
     now = [100.0]
@@ -70,10 +73,21 @@ def test_silent_sensors_are_told_of_once_each_time(controlled, clock):
         for _ in range(200):
             clock[0] += 0.25
             controller.check_silence()
-        controller.see(Observation())
+        controller.see(Observation(readings=dict.fromkeys(("cuda:0", "cuda:1"), WARM)))
         assert log.all("trouble_over")
     told = log.all("trouble")
     assert [(one["kind"], one["stops"]) for one in told] == 2 * [("sensors_silent", False)]
+
+
+def test_a_device_whose_heat_is_not_read_is_told_of(controlled):
+    controller, _, log = controlled
+    controller.see(Observation(readings={"cuda:0": WARM}))
+    controller.see(Observation(readings={"cuda:0": WARM, "cuda:1": Reading()}))
+    (told,) = log.all("trouble")
+    assert (told["kind"], told["stops"]) == ("sensors_silent", False)
+    assert told["message"].startswith("cuda:1: no temperature is read")
+    controller.see(Observation(readings={"cuda:0": WARM, "cuda:1": WARM}))
+    assert len(log.all("trouble_over")) == 1
 
 
 def test_a_machine_that_slept_heard_nothing_meanwhile(controlled, clock):

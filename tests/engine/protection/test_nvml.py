@@ -100,6 +100,16 @@ def test_xids_and_ecc_errors_become_faults_of_their_card(monkeypatch):
         assert cards.faults() == []  # each is told once
 
 
+def test_a_driver_that_tells_no_more_is_told_of_once(monkeypatch):
+    machine = Machine(monkeypatch)
+    with Cards.open(["cuda:0"]) as cards:
+        machine.lost = True
+        (fault,) = cards.faults()
+        assert (fault.device, fault.fatal) == ("cuda:0", False)
+        assert fault.message.startswith("the driver tells of no more errors: ")
+        assert cards.faults() == []
+
+
 def test_errors_of_before_are_no_news(monkeypatch):
     machine = Machine(monkeypatch)
     machine.cards[0].ecc = 7
