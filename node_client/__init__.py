@@ -21,7 +21,7 @@ It imports neither `kernels` nor numba. Read in this order:
 
     address, keys, networks              what signs, and units
     transaction, drafts, ambiguity       what is signed; signatures that fit two texts
-    merkle, block                        blocks
+    merkle, block_transaction, block, block_body    blocks, and what strangers put into them
     secret, keyfile, keystore, passphrase    private keys on disk
     deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
     queries, panel, failover, rpc        one question, all nodes, the one to ask, the client
@@ -38,6 +38,7 @@ from node_client import passphrase as passphrase  # isort: skip
 from node_client.address import address_from_public_key, check_address, is_address
 from node_client.ambiguity import colliding_transactions, sign_safely
 from node_client.block import Block, BlockHeader
+from node_client.block_transaction import BlockTransaction
 from node_client.errors import NodeClientError
 from node_client.keys import PrivateKey, verify_digest
 from node_client.keystore import KeyInfo, Keystore
@@ -50,6 +51,7 @@ __all__ = [
     "Account",
     "Block",
     "BlockHeader",
+    "BlockTransaction",
     "ComputeResult",
     "KeyInfo",
     "Keystore",

@@ -1,26 +1,36 @@
-"""Blocks: their hash and roots, computed again from what they hold.
+"""Blocks: placed by their header, and compared with the transactions that the node serves.
 
-block = Block.model_validate(answer_of_the_node)
-block.check()
+    block = Block.read(answer_of_the_node)
+    if block.fault:  # the body cannot be read, or is not what the header's roots cover
+        ...
+
+A block stands on the chain by its header alone (hash, link, proposer's signature). Its body may hold
+what this program, or the node itself, cannot hash: a stranger's payload with an infinite number is
+served as null, and then no root fits. That is a fault of the block, not a reason to stop reading.
 """
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from gettext import gettext as _
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
-from node_client.errors import InvalidBlock, InvalidTransaction
+from node_client.block_transaction import BlockTransaction
+from node_client.errors import InvalidTransaction
 from node_client.keys import recovered_public_keys
 from node_client.merkle import merkle_root
-from node_client.transaction import Transaction, TxType
 
 EMPTY_TX_ROOT = "0" * 64
 EMPTY_COMPUTE_ROOT = ""
+MOST_TRANSACTIONS = 5_000
+"""The most that any network takes into a block (mainnet's limit)."""
 
 Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-NonNegative = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+Counter = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+Text = Annotated[StrictStr, Field(max_length=200)]  # with a bound it is UTF-8, too
 
 
 class BlockHeader(BaseModel):
@@ -28,17 +38,17 @@ class BlockHeader(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    height: NonNegative
-    prev_hash: StrictStr
-    timestamp: NonNegative
-    chain_id: StrictStr
-    proposer_address: StrictStr
-    round: NonNegative
+    height: Counter
+    prev_hash: Text
+    timestamp: Counter
+    chain_id: Text
+    proposer_address: Text
+    round: Counter
     tx_root: Hash
-    state_root: StrictStr
-    compute_root: StrictStr
-    gas_used: NonNegative
-    gas_limit: NonNegative
+    state_root: Text
+    compute_root: Text
+    gas_used: Counter
+    gas_limit: Counter
 
     def hash(self) -> str:
         """Return the SHA-256 (hex) of the joined fields; the RPC does not send it."""
@@ -47,22 +57,45 @@ class BlockHeader(BaseModel):
             f"{self.round}{self.tx_root}{self.state_root}{self.compute_root}"
             f"{self.gas_used}{self.gas_limit}"
         )
-        try:
-            return hashlib.sha256(text.encode()).hexdigest()
-        except UnicodeEncodeError:
-            raise InvalidBlock(_("a lone surrogate stands in the block's header")) from None
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Block(BaseModel):
-    """A header, its transactions in order, and the proposer's signature over the hash."""
+class _Headed(BaseModel):
+    header: BlockHeader
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+
+@dataclass(frozen=True)
+class Block:
+    """A header, and its transactions in order as the node serves them.
+
+    `fault` is a sentence on why the transactions cannot be read or do not fit the header's roots,
+    "" where they do. `pq_signature` is None where no more than the header was read. `served` is the
+    node's JSON object, for printing.
+    """
 
     header: BlockHeader
-    # FailFast: a node may send millions of wrong ones, and each would get a report of its own.
-    txs: Annotated[list[Transaction], FailFast()]
-    pq_signature: StrictStr = ""
-    pq_sig_scheme_id: StrictInt = 1
+    txs: tuple[BlockTransaction, ...] = ()
+    pq_signature: str | None = ""
+    fault: str = ""
+    served: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, served: Any, *, unread: str = "") -> Self:
+        """Read the node's JSON. Raises ValueError where the header cannot be read.
+
+        `unread`: why `served` holds no more than the header, a part of a sentence.
+        """
+        header = _Headed.model_validate(served).header
+        signature, txs = served.get("pq_signature"), served.get("txs")
+        signature = None if unread else signature if isinstance(signature, str) else ""
+        block = cls(header, pq_signature=signature, served=served)
+        if unread:
+            return replace(block, fault=block.at_fault(unread))
+        if not isinstance(txs, list) or len(txs) > MOST_TRANSACTIONS:
+            wrong = _("it has no list of at most {most} transactions")
+            return replace(block, fault=block.at_fault(wrong.format(most=MOST_TRANSACTIONS)))
+        block = replace(block, txs=tuple(BlockTransaction(tx) for tx in txs))
+        return replace(block, fault=_fault_of(block))
 
     @property
     def height(self) -> int:
@@ -73,21 +106,9 @@ class Block(BaseModel):
         """Return the block's hash, 64 hex digits."""
         return self.header.hash()
 
-    def tx_root(self) -> str:
-        """Return the Merkle root of the transactions that the block holds."""
-        root = merkle_root([tx.digest() for tx in self.txs])
-        return EMPTY_TX_ROOT if root is None else root.hex()
-
-    def compute_root(self) -> str:
-        """Return the Merkle root of the results that the block holds, "" without results."""
-        root = merkle_root(
-            [
-                bytes.fromhex(tx.compute_result().hash())
-                for tx in self.txs
-                if tx.tx_type is TxType.SUBMIT_RESULT
-            ]
-        )
-        return EMPTY_COMPUTE_ROOT if root is None else root.hex()
+    def at_fault(self, why: str) -> str:
+        """Return the sentence that names this block and what is wrong with it."""
+        return _("block {height}: {error}").format(height=self.height, error=why)
 
     def signature_fits(self) -> bool:
         """Return whether the signature over the hash belongs to the proposer's address.
@@ -95,26 +116,40 @@ class Block(BaseModel):
         The block carries no public key, so it is recovered from the signature (seen to hold for
         every block in `tests/vectors/blocks.json`; NODE.md does not state it).
         """
-        keys = recovered_public_keys(bytes.fromhex(self.hash()), self.pq_signature)
+        keys = recovered_public_keys(bytes.fromhex(self.hash()), self.pq_signature or "")
         proposer = self.header.proposer_address
         return any(address_from_public_key(key, VALIDATOR_PREFIX) == proposer for key in keys)
 
-    def check(self) -> None:
-        """Raise InvalidBlock unless both roots are those of the transactions."""
-        try:
-            if self.tx_root() != self.header.tx_root:
-                raise InvalidBlock(
-                    _("block {height}: tx_root does not fit its transactions").format(
-                        height=self.height
-                    )
-                )
-            if self.compute_root() != self.header.compute_root:
-                raise InvalidBlock(
-                    _("block {height}: compute_root does not fit its results").format(
-                        height=self.height
-                    )
-                )
-        except InvalidTransaction as error:
-            raise InvalidBlock(
-                _("block {height}: {error}").format(height=self.height, error=error)
-            ) from error
+
+def tx_root(txs: Sequence[BlockTransaction]) -> str:
+    """Return the Merkle root of transactions. Raises InvalidTransaction for one without a hash."""
+    leaves: list[bytes] = []
+    for index, tx in enumerate(txs):
+        digest = tx.digest()
+        if digest is None:
+            raise InvalidTransaction(_("transaction {index} cannot be hashed").format(index=index))
+        leaves.append(digest)
+    root = merkle_root(leaves)
+    return EMPTY_TX_ROOT if root is None else root.hex()
+
+
+def compute_root(txs: Sequence[BlockTransaction]) -> str:
+    """Return the Merkle root of the results among these transactions, "" without results.
+
+    Raises InvalidTransaction for one whose payload is not a result.
+    """
+    leaves = [bytes.fromhex(tx.compute_result().hash()) for tx in txs if tx.is_result]
+    root = merkle_root(leaves)
+    return EMPTY_COMPUTE_ROOT if root is None else root.hex()
+
+
+def _fault_of(block: Block) -> str:
+    """Return why the transactions are not what the header's roots cover, "" where they are."""
+    try:
+        if tx_root(block.txs) != block.header.tx_root:
+            return block.at_fault(_("tx_root does not fit its transactions"))
+        if compute_root(block.txs) != block.header.compute_root:
+            return block.at_fault(_("compute_root does not fit its results"))
+    except InvalidTransaction as error:
+        return block.at_fault(str(error))
+    return ""

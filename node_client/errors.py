@@ -4,10 +4,9 @@
     ├── InvalidData            a value that is not a valid address, key, hash, amount, ...
     │   ├── InvalidAddress
     │   ├── InvalidKey
-    │   ├── InvalidTransaction
-    │   │   ├── AmbiguousTransaction
-    │   │   └── UnprovenNonce
-    │   └── InvalidBlock
+    │   └── InvalidTransaction
+    │       ├── AmbiguousTransaction
+    │       └── UnprovenNonce
     ├── KeystoreError
     │   ├── KeyNotFound
     │   ├── KeyExists
@@ -100,12 +99,6 @@ class UnprovenNonce(InvalidTransaction):
         "Name a second node with --node; or, where you know the account's next nonce, say it with"
         " --nonce N."
     )
-
-
-class InvalidBlock(InvalidData):
-    """A block whose own roots, hash or signature contradict it."""
-
-    advice = _("Do not trust the node that sent it: use another one.")
 
 
 class KeystoreError(NodeClientError):

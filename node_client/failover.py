@@ -6,12 +6,28 @@ as they come: to who reads blocks, a change to a node on another branch is a rol
 """
 
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from node_client.errors import NodeError
 from node_client.transport import HttpNode
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often every node is asked a question, and how long to pause in between, in seconds."""
+
+    rounds: int = 3
+    first_pause: float = 0.2
+    longest_pause: float = 5.0
+
+    def pause(self, done: int) -> float:
+        """After `done` rounds: twice as long each time, less up to a half by chance."""
+        pause: float = min(self.longest_pause, self.first_pause * 2 ** (done - 1))
+        return pause * random.uniform(0.5, 1)  # noqa: S311
 
 
 class NodeSet:

@@ -25,12 +25,9 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Literal
 
-from node_client.address import address_from_public_key
 from node_client.block import Block
 from node_client.errors import (
     BadResponse,
-    InvalidKey,
-    InvalidTransaction,
     NotFound,
     UnprovenNonce,
 )
@@ -127,8 +124,8 @@ def own_transactions(block: Block, address: str) -> Iterator[Transaction]:
     A node can put any `from_address` into a block that it makes up.
     """
     for tx in block.txs:
-        if tx.from_address == address and _is_signed_by(tx, address):
-            yield tx
+        if (own := tx.own(address)) is not None:
+            yield own
 
 
 def agreed_nonce(claims: Mapping[str, int]) -> int | None:
@@ -203,10 +200,3 @@ def _walk_down(
         if walk.searched % _PROGRESS_EVERY == 0:
             tell(_("{n} blocks read").format(n=walk.searched))
     return walk.proof
-
-
-def _is_signed_by(tx: Transaction, address: str) -> bool:
-    try:
-        return address_from_public_key(tx.pub_key) == address and tx.signature_fits()
-    except (InvalidKey, InvalidTransaction):
-        return False

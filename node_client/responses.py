@@ -9,6 +9,7 @@ digits are not accepted as JSON. Every failure is a ValueError with a reason of 
 """
 
 import json
+import math
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated, Any, Literal, NoReturn
@@ -80,10 +81,16 @@ class Receipt(_Response):
     error: StrictStr | None = None
 
 
-def parse_json(body: bytes) -> Any:
-    """The JSON value in `body`. Raises ValueError with a reason of one line."""
+def parse_json(body: bytes, *, strict: bool = True) -> Any:
+    """The JSON value in `body`. Raises ValueError with a reason of one line.
+
+    A number that JSON does not have (NaN, or one beyond a float) is refused where `strict`, and else
+    None: so the node itself serves it.
+    """
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        if strict:
+            return json.loads(body.decode(), parse_constant=_refuse_constant)
+        return json.loads(body.decode(), parse_constant=_no_number, parse_float=_finite)
     except UnicodeDecodeError:
         raise ValueError(_("it is not valid UTF-8")) from None
     except json.JSONDecodeError as error:
@@ -109,3 +116,12 @@ def reason_of(error: Exception) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(_("{name} is not valid JSON").format(name=name))
+
+
+def _no_number(_name: str) -> None:
+    return None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

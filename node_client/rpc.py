@@ -17,17 +17,16 @@ threads.
 """
 
 import math
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
 from typing import Any
 
 from node_client.address import check_address
 from node_client.block import Block
+from node_client.block_body import MAX_BLOCK_BODY
 from node_client.errors import (
     AlreadyInPool,
     BadResponse,
@@ -39,7 +38,7 @@ from node_client.errors import (
     Refused,
     WrongChain,
 )
-from node_client.failover import NodeSet
+from node_client.failover import NodeSet, Retries
 from node_client.panel import EACH_SECONDS, Panel
 from node_client.queries import (
     check_echo,
@@ -54,26 +53,7 @@ from node_client.responses import Account, NodeStatus, Receipt
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
 
-MAX_BLOCK_BODY = 8 * 2**20
-"""Bound, in bytes, of a block's JSON. A full block has 500 results of 13.5 KB at most, with the
-16 openings that miners use at n = 1024: 16 * 12 nodes of 32 bytes are 12,288 hex digits of proof,
-and the rest of a transaction has 1.2 KB. That is 6.8 MB, and what is larger is not legal use."""
-
 __all__ = ["EACH_SECONDS", "Account", "NodeClient", "NodeStatus", "Receipt", "Retries"]
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often every node is asked a question, and how long to pause in between, in seconds."""
-
-    rounds: int = 3
-    first_pause: float = 0.2
-    longest_pause: float = 5.0
-
-    def pause(self, done: int) -> float:
-        """After `done` rounds: twice as long each time, less up to a half by chance."""
-        pause: float = min(self.longest_pause, self.first_pause * 2 ** (done - 1))
-        return pause * random.uniform(0.5, 1)  # noqa: S311
 
 
 class NodeClient:
@@ -155,13 +135,17 @@ class NodeClient:
         return status
 
     def block(self, height: int, *, expected_hash: str | None = None) -> Block:
-        """Return the block at `height`: its roots fit what it holds, its signature its proposer.
+        """Return the block at `height`, its signature its proposer's.
 
-        Who may propose is not known here: a hash that came another way (`expected_hash`, or the
-        next block's `prev_hash`) is what ties a block to the chain. Raises NotFound, or BadResponse.
+        `fault` says where its transactions cannot be read or do not fit its roots, which the other
+        nodes were asked for, too. Who may propose is not known here: a hash that came another way
+        (`expected_hash`, or the next block's `prev_hash`) is what ties a block to the chain. Raises
+        NotFound, or BadResponse.
         """
         _check_height(height)
         block = self._ask(partial(get_block, height=height, limit=self._max_block_body))
+        if block.fault:
+            block = self._without_fault(block)
         if expected_hash is not None and block.hash() != expected_hash:
             raise BadResponse(
                 _("{name}: block {height} has hash {hash}, not {expected_hash}").format(
@@ -303,6 +287,16 @@ class NodeClient:
                     self._nodes.leave(node)
         assert failure is not None
         raise failure
+
+    def _without_fault(self, block: Block) -> Block:
+        """Return the same block as another node serves it, if that one has no fault; else `block`."""
+        served_by = self._nodes.current
+        query = partial(get_block, height=block.height, limit=self._max_block_body)
+        for other in self._panel.ask(query).values() if len(self.urls) > 1 else ():
+            if not other.fault and other.hash() == block.hash():
+                self._nodes.leave(served_by)
+                return other
+        return block
 
     def _vet(self, node: HttpNode) -> None:
         """Raise WrongChain where this node's first block is not the pinned one."""

@@ -6,6 +6,7 @@ signed = draft.signed_by(key)
 
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from gettext import gettext as _
 from typing import Annotated, Any, Self
@@ -58,7 +59,7 @@ class ComputeResult(BaseModel):
     def hash(self) -> str:
         """Return the leaf of the block's compute root: SHA-256 of compact UTF-8 JSON, as hex."""
         text = json.dumps(self.model_dump(), separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(_utf8(text)).hexdigest()
+        return digest_of(text).hex()
 
     def signing_digest(self) -> bytes:
         """Return what the worker's own signature covers: SHA-256 of the joined fields.
@@ -67,7 +68,7 @@ class ComputeResult(BaseModel):
         ours are SHA-256, and r || s in hex.
         """
         text = f"{self.task_id}{self.worker_address}{self.result_hash}{self.proof}{self.nonce}"
-        return hashlib.sha256(_utf8(text)).digest()
+        return digest_of(text)
 
     def signed_by(self, key: PrivateKey) -> Self:
         """Return a copy with the worker's signature."""
@@ -98,16 +99,11 @@ class Transaction(BaseModel):
 
     def signing_text(self) -> str:
         """Return the text whose SHA-256 is both hash and signed digest. Nothing separates numbers."""
-        payload = json.dumps(self.payload, sort_keys=True, separators=(",", ":"))
-        return (
-            f"{self.tx_type.value}{self.from_address}{self.to_address or ''}"
-            f"{self.amount}{self.fee}{self.nonce}{self.gas_price}{self.gas_limit}"
-            f"{payload}{self.pub_key}"
-        )
+        return joined_text(dict(self))
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the signing text, 32 bytes."""
-        return hashlib.sha256(_utf8(self.signing_text())).digest()
+        return digest_of(self.signing_text())
 
     def hash(self) -> str:
         """Return the transaction's hash, 64 hex digits."""
@@ -148,8 +144,19 @@ class Transaction(BaseModel):
         return self.model_dump(mode="json")
 
 
-def _utf8(text: str) -> bytes:
+def joined_text(fields: Mapping[str, Any]) -> str:
+    """Return the text whose SHA-256 is a transaction's hash, from the values of all its fields."""
+    payload = json.dumps(fields["payload"], sort_keys=True, separators=(",", ":"))
+    return (
+        f"{fields['tx_type']}{fields['from_address']}{fields['to_address'] or ''}"
+        f"{fields['amount']}{fields['fee']}{fields['nonce']}"
+        f"{fields['gas_price']}{fields['gas_limit']}{payload}{fields['pub_key']}"
+    )
+
+
+def digest_of(text: str) -> bytes:
+    """Return the SHA-256 of a text in UTF-8. Raises InvalidTransaction for a lone surrogate."""
     try:
-        return text.encode()
+        return hashlib.sha256(text.encode()).digest()
     except UnicodeEncodeError:
         raise InvalidTransaction(_("a lone surrogate stands in the text")) from None

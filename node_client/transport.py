@@ -30,10 +30,14 @@ _PIECE = 64 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A status code and a body of at most the bound's bytes."""
+    """A status code and a body of at most the bound's bytes.
+
+    `cut`: why this is only the body's beginning; "" where it is the whole.
+    """
 
     status: int
     body: bytes
+    cut: str = ""
 
 
 class HttpNode:
@@ -60,10 +64,14 @@ class HttpNode:
         self._session.mount("https://", BoundedAdapter())
 
     def exchange(
-        self, method: str, path: str, *, limit: int, body: bytes | None = None
+        self, method: str, path: str, *, limit: int, body: bytes | None = None, cut: bool = False
     ) -> HttpResponse:
-        """Send one request and read its answer. Raises NodeUnreachable or BadResponse."""
-        outcome = self._exchange(method, path, limit, body)
+        """Send one request and read its answer. Raises NodeUnreachable or BadResponse.
+
+        With `cut` a body that is too long, or not there in time, is no error: its beginning is given,
+        if more than a small body's worth has come.
+        """
+        outcome = self._exchange(method, path, limit, body, cut)
         if isinstance(outcome, NodeError):
             raise outcome  # here, where no exception of requests can hang on to it
         return outcome
@@ -73,7 +81,7 @@ class HttpNode:
         self._session.close()
 
     def _exchange(
-        self, method: str, path: str, limit: int, body: bytes | None
+        self, method: str, path: str, limit: int, body: bytes | None, cut: bool
     ) -> HttpResponse | NodeError:
         headers = {} if body is None else {"Content-Type": "application/json"}
         with Deadline(self._total) as deadline:
@@ -87,10 +95,10 @@ class HttpNode:
                     allow_redirects=False,
                     stream=True,
                 ) as response:
-                    outcome = self._read(response, limit, deadline)
+                    outcome = self._read(response, limit, deadline, cut)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 outcome = self._failure(error)
-        if deadline.passed:
+        if deadline.passed and not (isinstance(outcome, HttpResponse) and outcome.cut):
             return NodeUnreachable(
                 _("{name} gave no whole answer within {total:g} s").format(
                     name=self.name, total=self._total
@@ -99,7 +107,7 @@ class HttpNode:
         return outcome
 
     def _read(
-        self, response: requests.Response, limit: int, deadline: Deadline
+        self, response: requests.Response, limit: int, deadline: Deadline, cut: bool
     ) -> HttpResponse | NodeError:
         status = response.status_code
         if 300 <= status < 400:
@@ -112,24 +120,33 @@ class HttpNode:
             return BadResponse(
                 _("{name} sent a compressed answer, which was not asked for").format(name=self.name)
             )
-        # What came with an error is only looked at for a reason: its beginning is enough.
-        may_be_cut = status != 200
         pieces: list[bytes] = []
         size = 0
-        while piece := response.raw.read1(_PIECE, decode_content=False):
-            pieces.append(piece)
-            size += len(piece)
-            if deadline.passed:
-                break
-            if size > limit:
-                if may_be_cut:
+        try:
+            while piece := response.raw.read1(_PIECE, decode_content=False):
+                pieces.append(piece)
+                size += len(piece)
+                if deadline.passed or size > limit:
                     break
-                return BadResponse(
-                    _("{name} sent more than {limit} bytes, too long for such an answer").format(
-                        name=self.name, limit=limit
-                    )
+        except (urllib3.exceptions.HTTPError, OSError):
+            if not deadline.passed:
+                raise
+        body = b"".join(pieces)[:limit]
+        # What came with an error is only looked at for a reason: its beginning is enough.
+        if size > limit and status == 200:
+            if cut:
+                return HttpResponse(
+                    status, body, _("it has more than {limit} bytes").format(limit=limit)
                 )
-        return HttpResponse(status, b"".join(pieces)[:limit])
+            return BadResponse(
+                _("{name} sent more than {limit} bytes, too long for such an answer").format(
+                    name=self.name, limit=limit
+                )
+            )
+        if deadline.passed and cut and size > SMALL_BODY:
+            why = _("it did not come within {total:g} s").format(total=self._total)
+            return HttpResponse(status, body, why)
+        return HttpResponse(status, body)
 
     def _failure(self, error: Exception) -> NodeError:
         """The same in our own words."""

@@ -41,7 +41,7 @@ def forged_chain(
             timestamp=header.timestamp,
             round_=0,
             state_root=header.state_root,
-            txs=[*(true.txs if true else []), *added.get(height, [])],
+            txs=[*(tx.raw for tx in (true.txs if true else ())), *added.get(height, [])],
         )
     return forged
 
@@ -111,7 +111,7 @@ class LyingNode:
     def _get(self, upstream: str, path: str) -> tuple[int, bytes]:
         if path.startswith("/block/") and int(path.removeprefix("/block/")) in self._blocks:
             block = self._blocks[int(path.removeprefix("/block/"))]
-            return 200, json.dumps(block.model_dump(mode="json")).encode()
+            return 200, json.dumps(block.served).encode()
         status, body = _ask(Request(upstream + path))
         for prefix, fields in self._altered.items():
             if status == 200 and path.startswith(prefix):

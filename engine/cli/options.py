@@ -147,3 +147,12 @@ def say_json(value: Any) -> None:
     """
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=asdict)
     say()
+
+
+def say_foreign_json(value: Any) -> None:
+    """Print JSON that others wrote, escaped to ASCII: it cannot control a terminal, or break UTF-8."""
+    try:
+        text = json.dumps(value, indent=2)
+    except RecursionError:  # json bears less nesting when it indents than when it reads
+        text = json.dumps(value)
+    say(text)

@@ -8,7 +8,15 @@ import typer
 
 from engine.cli import v3
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, KeysDirectory, NodeOptions, command_group, say, say_json
+from engine.cli.options import (
+    Json,
+    KeysDirectory,
+    NodeOptions,
+    command_group,
+    say,
+    say_foreign_json,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from node_client.block import Block
@@ -76,13 +84,13 @@ def block(
     height: Annotated[int, typer.Argument(min=0, help=_("Height of the block."))],
     json: Json = False,  # noqa: ARG001
 ) -> None:
-    """Show a block as JSON, after checking its hash, roots and proposer's signature."""
+    """Show a block as JSON, with its hash, and what is wrong with it in `fault`."""
     client = nodes.connect(context)
     if v3.is_v3(client):
         v3.show_block(client, height)
         return
     found = client.block(height)
-    say_json(found.model_dump(mode="json") | {"hash": found.hash()})
+    say_foreign_json(found.served | {"hash": found.hash(), "fault": found.fault})
 
 
 @app.command()
@@ -97,6 +105,7 @@ def results(
 ) -> None:
     """List the results in the newest blocks, oldest first."""
     from node_client.address import check_address
+    from node_client.refusals import shorten
 
     if address is not None:
         check_address(address)
@@ -107,13 +116,11 @@ def results(
     for at in range(first, tip + 1):
         found += _results_of(client.block(at), address)
     if json:
-        say_json(found)
+        say_foreign_json(found)
         return
     for result in found:
-        say(
-            f"{result['height']} {result['tx_hash']} {result['worker_address']}"
-            f" {result['task_id']} {result['result_hash']}"
-        )
+        names = ("height", "tx_hash", "worker_address", "task_id", "result_hash", "fault")
+        say(" ".join(shorten(str(result[name])) for name in names if result[name] is not None))
     say(
         ngettext(
             "{count} result in blocks {first} to {last}",
@@ -124,10 +131,19 @@ def results(
 
 
 def _results_of(block: "Block", address: str | None) -> list[dict[str, Any]]:
-    from node_client.transaction import TxType
+    """Return a row for each result: as the node reads it, or with the reason why it cannot be read."""
+    from node_client.errors import InvalidTransaction
+    from node_client.transaction import ComputeResult
 
-    return [
-        {"height": block.height, "tx_hash": tx.hash()} | tx.compute_result().model_dump()
-        for tx in block.txs
-        if tx.tx_type is TxType.SUBMIT_RESULT and address in (None, tx.from_address)
-    ]
+    rows: list[dict[str, Any]] = []
+    for tx in block.txs:
+        if not tx.is_result or address not in (None, tx.from_address):
+            continue
+        fields = dict.fromkeys(ComputeResult.model_fields) | {"worker_address": tx.from_address}
+        fault = ""
+        try:
+            fields = tx.compute_result().model_dump()
+        except InvalidTransaction as error:
+            fault = str(error)
+        rows.append({"height": block.height, "tx_hash": tx.hash()} | fields | {"fault": fault})
+    return rows

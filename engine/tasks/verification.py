@@ -25,7 +25,7 @@ from kernels.task import LEAF_BYTES, Task
 from node_client.block import Block
 from node_client.errors import InvalidTransaction
 from node_client.rpc import NodeClient
-from node_client.transaction import ComputeResult, TxType
+from node_client.transaction import ComputeResult
 
 ENTRIES_WORTH_COMPILING = 100_000_000
 """numpy expands and multiplies some 300 million entries of B a second; loading Numba takes 0.3 s."""
@@ -96,7 +96,7 @@ def verify_block(
     past = _Past(client, block)
     verdicts: list[ResultVerdict] = []
     for tx in block.txs:
-        if tx.tx_type is not TxType.SUBMIT_RESULT:
+        if not tx.is_result:
             continue
         result, found, reason = None, None, ""
         try:
@@ -126,7 +126,7 @@ def verify_block(
             reason = str(error)
         verdicts.append(
             ResultVerdict(
-                tx_hash=tx.hash(),
+                tx_hash=tx.hash() or "",
                 worker_address=tx.from_address,
                 task_id=result.task_id if result else "",
                 result_hash=result.result_hash if result else "",
@@ -152,7 +152,7 @@ class _Past:
     def __init__(self, client: NodeClient, block: Block) -> None:
         self._client = client
         self._hashes: list[tuple[int, str]] = []  # newest first
-        self._answered: dict[tuple[str, object], int] = {}  # worker, task id -> height
+        self._answered: dict[tuple[str, str], int] = {}  # worker, task id -> height
         self._oldest = block
 
     def find_task(self, result: ComputeResult) -> _Found:
@@ -181,5 +181,5 @@ class _Past:
     def _read(self, height: int, block_hash: str) -> None:
         self._oldest = self._client.block(height, expected_hash=block_hash)
         for tx in self._oldest.txs:
-            if tx.tx_type is TxType.SUBMIT_RESULT:
-                self._answered[tx.from_address, tx.payload.get("task_id")] = height
+            if tx.is_result and tx.task_id is not None:
+                self._answered[tx.from_address, tx.task_id] = height

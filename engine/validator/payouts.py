@@ -154,10 +154,11 @@ class Payer:
     def _taker(self, transfer: Transfer, height: int) -> str | None:
         """Return whose transaction in that block has the nonce: "ours", "foreign" or None."""
         mine = transfer.transaction
-        for tx in self._client.block(height).txs:
-            if (tx.from_address, tx.nonce) == (mine.from_address, mine.nonce):
+        for held in self._client.block(height).txs:
+            tx = held.own(mine.from_address)
+            if tx is not None and tx.nonce == mine.nonce:
                 # The hash is not enough: another reading of the digits has the same one.
-                return "ours" if tx.to_json() == mine.to_json() else "foreign"
+                return "ours" if tx == mine else "foreign"
         return None
 
     def _sign_planned(self, tip: int) -> None:

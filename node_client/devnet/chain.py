@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from node_client.block import Block
 from node_client.devnet.mempool import Mempool
-from node_client.devnet.proposer import Proposer
+from node_client.devnet.proposer import Proposer, as_served
 from node_client.devnet.state import AccountState, ChainState, Undo
 from node_client.errors import InvalidData
 from node_client.keys import PrivateKey
@@ -29,11 +29,12 @@ GENESIS_PREV_HASH = "0" * 64  # a guess, as all of block 0
 
 
 class _Link(NamedTuple):
-    """A block, its hash, and how to take it back."""
+    """A block, its hash, how to take it back, and what it took out of the mempool."""
 
     block: Block
     block_hash: str
     undo: Undo
+    taken: list[Transaction]
 
 
 class Chain:
@@ -84,6 +85,7 @@ class Chain:
         self._heights: dict[str, int] = {}  # by hash of a transaction that is in a block
         self._rounds: dict[int, int] = {}  # by height, where a block was rolled back
         self._held_until = -math.inf
+        self._included: list[Any] = []
         self._links: list[_Link] = []
         self._append([], {})
 
@@ -185,25 +187,34 @@ class Chain:
         with self._lock:
             if not 0 <= blocks < len(self._links):
                 raise InvalidData(f"cannot roll back {blocks} of {len(self._links) - 1} blocks")
-            removed: list[Block] = []
-            for _ in range(blocks):
-                block, _hash, undo = self._links.pop()
+            removed = self._links[len(self._links) - blocks :]
+            for block, _hash, undo, taken in reversed(removed):
+                self._links.pop()
                 self._state.restore(undo)
                 self._rounds[block.height] = block.header.round + 1
-                for tx in block.txs:
+                for tx in taken:
                     del self._heights[tx.hash()]
-                removed.insert(0, block)
             if put_back:
-                for block in removed:
-                    self._mempool.put_back(block.txs, self.clock())
+                for link in removed:
+                    self._mempool.put_back(link.taken, self.clock())
             self._mempool.settle(self._state.account)
             self.hold(hold)
-            return removed
+            return [link.block for link in removed]
 
     def hold(self, seconds: float) -> None:
         """No block becomes due for that long; afterwards those that are missing follow at once."""
         with self._lock:
             self._held_until = self.clock() + seconds
+
+    def include(self, raw: Any) -> None:
+        """Put this JSON value among the next block's transactions, as it is; no account changes.
+
+        It counts for no limit, is in no mempool, and does not return when the block is rolled back.
+        Raises InvalidData for what is not JSON.
+        """
+        as_served(raw)
+        with self._lock:
+            self._included.append(raw)
 
     def forget(self, tx_hash: str | None = None) -> int:
         """Let the mempool forget one transaction, or all of them; how many it were."""
@@ -241,9 +252,10 @@ class Chain:
             timestamp=self.timestamp(height),
             round_=self._rounds.get(height, 0),
             state_root=self._state.root(),
-            txs=txs,
+            txs=[*txs, *self._included],
         )
-        self._links.append(_Link(block, block.hash(), undo))
+        self._included = []
+        self._links.append(_Link(block, block.hash(), undo, txs))
         self._heights.update((tx.hash(), height) for tx in txs)
         self._mempool.settle(self._state.account)
         return block

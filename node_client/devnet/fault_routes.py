@@ -33,6 +33,12 @@ class Seconds(_Arguments):
     seconds: float
 
 
+class Included(_Arguments):
+    """What the next block holds as a transaction: any JSON value."""
+
+    tx: Any
+
+
 class RollBack(_Arguments):
     """The arguments of Faults.roll_back."""
 
@@ -68,6 +74,14 @@ def fault_router(faults: Faults) -> APIRouter:
     @router.post("/drop")
     async def drop(arguments: TxHash) -> dict[str, Any]:
         faults.drop(arguments.tx_hash)
+        return {}
+
+    @router.post("/include")
+    async def include(arguments: Included) -> dict[str, Any]:
+        try:
+            faults.include(arguments.tx)
+        except InvalidData as error:
+            raise HTTPException(400, str(error)) from None
         return {}
 
     @router.post("/roll_back")

@@ -56,6 +56,10 @@ class Faults:
         """The last `blocks` blocks are gone; see Chain.roll_back."""
         return self._bound().roll_back(blocks, put_back=put_back, hold=hold)
 
+    def include(self, raw: Any) -> None:
+        """Put any JSON value into the next block as a transaction; see Chain.include."""
+        self._bound().include(raw)
+
     def hold(self, seconds: float) -> None:
         """No block is made for that long; then the missing ones follow at once."""
         self._bound().hold(seconds)

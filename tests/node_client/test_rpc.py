@@ -13,6 +13,7 @@ import pytest
 
 from node_client import errors
 from node_client.block import Block
+from node_client.block_body import MAX_BLOCK_BODY
 from node_client.errors import (
     AlreadyInPool,
     BadResponse,
@@ -26,7 +27,7 @@ from node_client.errors import (
 )
 from node_client.keys import PrivateKey
 from node_client.queries import get
-from node_client.rpc import MAX_BLOCK_BODY, NodeClient, Retries
+from node_client.rpc import NodeClient, Retries
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
 
@@ -163,12 +164,14 @@ class TestBlocks:
             ({"state_root": "00"}, "signature"),
             ({"chain_id": "cpc-mainnet-1"}, "signature"),
             ({"height": 37}, "block 37"),
-            ({"compute_root": ""}, "compute_root"),
-            ({"tx_root": "0" * 64}, "tx_root"),
+            ({"compute_root": ""}, "signature"),
+            ({"tx_root": "0" * 64}, "signature"),
+            ({"round": 2**63}, "round"),
+            ({"chain_id": "x" * 1000}, "chain_id"),
             ({"height": "36"}, "height"),
             ({"timestamp": 1.5}, "timestamp"),
             ({"tx_root": "g" * 64}, "tx_root"),
-            ({"prev_hash": "\ud800"}, "surrogate"),
+            ({"prev_hash": "\ud800"}, "prev_hash"),
         ],
     )
     def test_altered_headers(
@@ -193,11 +196,43 @@ class TestBlocks:
             nested = [nested]
         deep = block | {"txs": [first | {"payload": {"x": nested}}]}
         many = block | {"txs": [{}] * 100_000}
-        for lie in (swapped, short, unsigned, altered, deep, many, {}, [], None, "", 5):
+        for lie in (swapped, short, altered, deep, many, block | {"txs": None}):
+            villain.answer = as_http(lie)
+            found = client_of(villain.url).block(36)
+            assert found.fault.startswith("block 36: ")
+            assert found.header.model_dump().items() <= block["header"].items()
+        nameless = {name: value for name, value in block.items() if name != "pq_signature"}
+        for lie in (unsigned, nameless, {}, [], None, "", 5):
             villain.answer = as_http(lie)
             with pytest.raises(BadResponse) as caught:
                 client_of(villain.url).block(36)
             assert len(str(caught.value)) < 500
+
+    def test_a_body_that_is_no_json_behind_its_header(
+        self, villain: Any, as_http: Http, blocks: dict[int, Any]
+    ) -> None:
+        good = json.dumps(blocks[36])
+        mine = good.index('"txs": [') + len('"txs": [')
+        for junk in ("[" * 10**6, "9" * 5000 + ",", "\0", "{", "\x85", "[]," * 10**6):
+            villain.answer = as_http(good[:mine] + junk + good[mine:])
+            block = client_of(villain.url).block(36)
+            assert (block.height, block.txs) == (36, ())
+            assert block.fault.startswith("block 36: ")
+            assert len(block.fault) < 300
+        for text in (good.replace('"header"', '"head"'), "{" + "[" * 10**5, "[" * 10**5, good[1:]):
+            villain.answer = as_http(text[:-1])
+            with pytest.raises(BadResponse):
+                client_of(villain.url).block(36)
+
+    def test_a_fault_of_one_node_is_not_one_of_the_next(
+        self, villain: Any, villains: Any, dead_url: str, as_http: Http, blocks: dict[int, Any]
+    ) -> None:
+        honest = villains()
+        honest.answer = as_http(blocks[36])
+        villain.answer = as_http(blocks[36] | {"txs": []})
+        assert not client_of(villain.url, dead_url, honest.url).block(36).fault
+        honest.answer = as_http(blocks[37])  # another block is no answer
+        assert client_of(villain.url, honest.url).block(36).fault
 
     def test_an_unsigned_genesis_passes(self, villain: Any, as_http: Http) -> None:
         header = {
@@ -234,7 +269,8 @@ class TestBlocks:
         tx = unsigned.model_copy(
             update={"payload": unsigned.payload | {"proof": proof, "signature": "0" * 128}}
         ).signed_by(key)
-        assert 500 * (len(json.dumps(tx.to_json())) + 2) + 2000 < MAX_BLOCK_BODY < 10 * 2**20
+        full = 500 * (len(json.dumps(tx.to_json())) + 2) + 2000
+        assert full + 2 * 9_000_000 < MAX_BLOCK_BODY < full + 4 * 9_000_000
 
 
 class TestLatestBlock:
@@ -339,10 +375,22 @@ class TestMisbehaviour:
         self, villain: Any, as_http: Http, blocks: dict[int, Any]
     ) -> None:
         villain.answer = as_http(json.dumps(blocks[36]) + " " * 10 * 2**20)
-        with pytest.raises(BadResponse, match="too long"):
-            client_of(villain.url).block(36)
-        villain.answer = as_http(json.dumps(blocks[36]) + " " * 2 * 2**20)
-        assert client_of(villain.url).block(36).height == 36
+        assert not client_of(villain.url).block(36).fault
+        block = client_of(villain.url, max_block_body=5 * 2**20).block(36)
+        assert block.fault == f"block 36: it has more than {5 * 2**20} bytes"
+        assert block.hash() == Block.read(blocks[36]).hash()
+        villain.answer = as_http(" " * 2 * 2**20 + json.dumps(blocks[36]))
+        with pytest.raises(BadResponse, match="more than 1048576 bytes"):
+            client_of(villain.url, max_block_body=2**20).block(36)
+
+    def test_a_block_that_trickles_behind_its_header(
+        self, villain: Any, blocks: dict[int, Any]
+    ) -> None:
+        head = json.dumps(blocks[36]).encode()[:-1] + b" " * 70_000
+        villain.answer = trickle(raw("200 OK", "Content-Length: 9000000", body=head))
+        block = hasty(villain.url).block(36)
+        assert block.fault == "block 36: it did not come within 0.6 s"
+        assert block.header.height == 36
 
     @pytest.mark.parametrize("code", ["503 Not Ready", "404 Not Found"])
     def test_codes_with_a_meaning(self, code: str, villain: Any, as_http: Http) -> None:

@@ -55,7 +55,9 @@ class Rig:
         ).signed_by(key)
 
     def put(self, *txs):
-        self.chain._append(list(txs), {})
+        for tx in txs:
+            self.chain.include(tx.to_json())
+        self.chain.produce()
         return self.verdicts()
 
     def verdicts(self, height=None, **options):

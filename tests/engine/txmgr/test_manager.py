@@ -34,6 +34,7 @@ from node_client.errors import BadResponse, WrongChain
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, Transaction, TxType
+from tests.blocks import transactions
 from tests.engine.chain_client import ChainClient
 from tests.processes import PATIENCE_SECONDS
 
@@ -121,12 +122,7 @@ class Rig:
 
     def held(self):
         """Task ids on the chain, in order."""
-        return [
-            tx.compute_result().task_id
-            for block in self.chain.blocks()
-            for tx in block.txs
-            if tx.tx_type is TxType.SUBMIT_RESULT
-        ]
+        return [tx.task_id for block in self.chain.blocks() for tx in block.txs if tx.is_result]
 
     def foreign(self, nonce):
         """The operator spends a nonce by another program."""
@@ -457,7 +453,7 @@ def test_a_result_comes_back_with_its_block(rig):
     state = rig.chain._state
     rig.chain.roll_back(2, put_back=False)
     for link in links[-2:]:
-        for tx in link.block.txs:
+        for tx in transactions(link.block):
             assert state.apply(tx, {}) is None
         rig.chain._links.append(link)
     rig.step(blocks=1)
@@ -513,7 +509,7 @@ def rich_rig(tmp_path):
 
 
 def prices(rig):
-    return [tx.gas_price for block in rig.chain.blocks() for tx in block.txs]
+    return [tx.gas_price for block in rig.chain.blocks() for tx in transactions(block)]
 
 
 def test_a_stuck_transaction_is_sent_for_more_only_where_that_was_asked(rig, rich_rig):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import engine.txmgr.manager
-from node_client.transaction import Transaction, TxType
+from node_client.transaction import Transaction
 from tests.engine.txmgr.test_manager import DEPTH, KEY, Rig
 
 LIFETIME = 20
@@ -179,7 +179,7 @@ class Life(RuleBasedStateMachine):
             tx.hash(): block.height
             for block in self.rig.chain.blocks()
             for tx in block.txs
-            if tx.tx_type is TxType.SUBMIT_RESULT
+            if tx.is_result
         }
         assert self.rig.ledger.in_flight() == []
         for result in self.rig.ledger.progress():

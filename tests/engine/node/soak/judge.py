@@ -9,7 +9,6 @@ from engine.tasks.derivation import BlockTask
 from kernels.check import check_proof
 from kernels.devices import open_device
 from kernels.errors import KernelError
-from node_client.transaction import TxType
 from tests.engine.node.soak.engine import healthy_devices
 from tests.engine.node.soak.program import SIZE
 
@@ -42,7 +41,7 @@ class Judge:
         with open_device("reference") as device:
             for block in blocks:
                 for tx in block.txs:
-                    if tx.tx_type is not TxType.SUBMIT_RESULT:
+                    if not tx.is_result:
                         continue
                     result = tx.compute_result()
                     held[result.task_id] += 1
