@@ -2,7 +2,12 @@
 
 Only the newest block matters for mining; `txmgr/manager.py` reads every block, for our transactions.
 The watcher asks `/status` near the time a block is due (see `grid.py`), and fetches a block when the
-tip moved. The client checks the block's hash, roots and proposer signature before it gets here.
+tip moved. The client checks the block's hash, roots and proposer signature before it gets here; what
+the chain looks like over time is judged in `chain_health.py`. A tip that is refused changes nothing:
+the next look begins where this one did.
+
+Blocks that catch up come one a second. One that is no longer the newest when it is looked for is
+left out, and counted as missed: its task's time would be better spent on its successor.
 """
 
 import contextlib
@@ -13,11 +18,11 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any
 
+from engine.mining.chain_health import ChainHealth
 from engine.mining.grid import SPREAD, BlockGrid
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import Crashed
-from node_client.block import Block
-from node_client.errors import InvalidData, NodeError, NotFound
+from node_client.errors import InvalidData, NodeError, NodeNotReady, NodeUnreachable, NotFound
 from node_client.rpc import NodeClient
 
 _PAUSE_AFTER_TROUBLE = (0.25, 5.0)  # seconds: first and longest
@@ -55,6 +60,7 @@ class HeadWatcher(threading.Thread):
         self._client = client
         self._inbox = inbox
         self._troubles = troubles
+        self._health = ChainHealth(troubles)
         self._chain_id = chain_id
         self._grid = BlockGrid(block_time)
         self._tip: tuple[int, str] | None = None
@@ -82,15 +88,21 @@ class HeadWatcher(threading.Thread):
                 pause = self._after_trouble(error, pause)
             else:
                 self._troubles.end("node_away")
+                self._troubles.end("tip_refused")
                 pause = self._grid.wait(time.monotonic())
 
     def _look(self) -> None:
+        asked = time.monotonic()
         status = self._client.status()
-        tip = (status.height, status.last_hash)
-        if tip == self._tip:
+        if (status.height, status.last_hash) == self._tip:
+            self._grid.looked(asked=asked)
+            blocks = self._grid.blocks_since(asked)
+            self._health.hear_nothing(blocks, blocks * self._grid.block_time)
             return
+        seen_at = time.monotonic()
+        self._health.refuse_absurd(status.height, self._grid.block_time)
         block = self._client.block(status.height, expected_hash=status.last_hash)
-        now, seen_at = time.monotonic(), time.time()
+        fetched_at = time.time()
         if block.header.chain_id != self._chain_id:
             raise InvalidData(
                 _("the node is on chain {found}, not {chain_id}").format(
@@ -99,21 +111,25 @@ class HeadWatcher(threading.Thread):
                 advice=_("Point --node at a node of the chain that this key works for."),
             )
         if self._tip is None:
-            self._measure(block)
-        self._tip = tip
-        self._grid.seen(status.height, now)
-        self._inbox.put(NewTip(status.height, status.last_hash, seen_at, self._grid.block_time))
+            self._look_back(status.height)
+        self._tip = (status.height, status.last_hash)
+        self._grid.seen(block.header, now=seen_at)
+        self._inbox.put(NewTip(*self._tip, fetched_at, self._grid.block_time))
+        self._health.see(block.header, self._grid.block_time)
 
-    def _measure(self, tip: Block) -> None:
-        earlier = max(1, tip.height - SPREAD)
-        if earlier < tip.height:
+    def _look_back(self, height: int) -> None:
+        """Bear the block time out with an earlier block's time stamp."""
+        earlier = max(1, height - SPREAD)
+        if earlier < height:
             with contextlib.suppress(NotFound):  # a node need not have old blocks
-                stamp = self._client.block(earlier).header.timestamp
-                self._grid.measure(tip.height, tip.header.timestamp, earlier, stamp)
+                self._grid.know(self._client.block(earlier).header)
 
     def _after_trouble(self, error: NodeError | InvalidData, pause: float) -> float:
+        """Tell whether the node is away, or what it says is refused; return the pause after it."""
         first, longest = _PAUSE_AFTER_TROUBLE
-        if not self._troubles.lasts("node_away"):
-            self._troubles.begin("node_away", str(error), error.advice)
-            return first
-        return min(max(first, 2 * pause), longest)
+        away = isinstance(error, (NodeUnreachable, NodeNotReady))
+        begins = not (self._troubles.lasts("node_away") or self._troubles.lasts("tip_refused"))
+        if not away:
+            self._troubles.end("node_away")
+        self._troubles.begin("node_away" if away else "tip_refused", str(error), error.advice)
+        return first if begins else min(max(first, 2 * pause), longest)

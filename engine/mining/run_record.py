@@ -22,6 +22,7 @@ class RunRecord:
         self._report = report
         self._started = time.monotonic()
         self._first_height: int | None = None
+        self._last_height = ledger.last_block_height()
         self._lately_skipped: deque[str] = deque(maxlen=64)
         self.seen = self._missed = self._skipped = 0
         for _height, block_hash in ledger.unanswered_blocks():
@@ -31,7 +32,7 @@ class RunRecord:
     def begin(self, tip: NewTip, tasks: int) -> bool:
         """Record a tip with so many tasks; False for one that is known, in this run, already."""
         height = tip.height
-        last = self._ledger.last_block_height()
+        last, self._last_height = self._last_height, height
         if not self._ledger.record_block(height, tip.block_hash, tip.seen_at, tasks):
             if self._first_height is not None:
                 return False  # the node fell behind, or a roll-back was itself rolled back

@@ -59,9 +59,9 @@ class JsonReporter:
 def _former(event: AnyEvent) -> tuple[str, dict[str, Any]] | None:
     """Return what 0.1 called this event, if anything; kept for one release."""
     match event:
-        case TroubleBegan(kind="node_away", message=message, advice=advice):
+        case TroubleBegan(kind="node_away" | "tip_refused", message=message, advice=advice):
             return "node_trouble", {"message": message, "advice": advice}
-        case TroubleEnded(kind="node_away"):
+        case TroubleEnded(kind="node_away" | "tip_refused"):
             return "node_well", {}
         case TroubleBegan(kind="not_sent" | "balance_low", message=message, advice=advice):
             return "sender_trouble", {"message": message, "advice": advice}

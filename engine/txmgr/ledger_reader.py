@@ -71,9 +71,9 @@ class LedgerReader:
         return bool(self._read("SELECT 1 FROM results WHERE task_id = ?", task_id))
 
     def last_block_height(self) -> int | None:
-        """Height of the highest block ever looked at or counted as missed."""
-        row = self._read("SELECT max(height) AS height FROM blocks")[0]
-        return None if row["height"] is None else int(row["height"])
+        """Height of the block that was looked at last: not the highest, which a node may invent."""
+        rows = self._read("SELECT height FROM blocks ORDER BY rowid DESC LIMIT 1")
+        return int(rows[0]["height"]) if rows else None
 
     def unanswered_blocks(self) -> list[tuple[int, str]]:
         """Blocks that were seen, and lack a result as well as a reason for that."""

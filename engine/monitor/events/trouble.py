@@ -7,6 +7,7 @@ from engine.monitor.events.base import Event
 
 TroubleKind = Literal[
     "node_away",
+    "tip_refused",
     "node_behind",
     "nodes_disagree",
     "chain_silent",
@@ -28,6 +29,7 @@ TroubleKind = Literal[
 
 MEANING: dict[TroubleKind, str] = {
     "node_away": _("the node does not answer"),
+    "tip_refused": _("what the node says of its newest block is refused"),
     "node_behind": _("the node is behind"),
     "nodes_disagree": _("the nodes disagree"),
     "chain_silent": _("no new block was seen for long"),
