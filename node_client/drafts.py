@@ -5,13 +5,13 @@ check_draft(draft, key, first_unspent=3, min_gas_price=1_000)
 A payload is held to a form in which the text's other parts end where it begins: see `ambiguity.py`.
 """
 
-import json
 import re
 from gettext import gettext as _
 
-from node_client.address import VALIDATOR_PREFIX, check_address, is_address
+from node_client.address import check_address
 from node_client.errors import InvalidTransaction
 from node_client.keys import PrivateKey
+from node_client.staking import check_staking
 from node_client.transaction import ComputeResult, Transaction, TxType
 
 LARGEST_NUMBER = 10**36
@@ -19,7 +19,6 @@ LARGEST_NUMBER = 10**36
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _HEX = re.compile(r"([0-9a-f]{2})*", re.ASCII)
-_OF_VALIDATORS = frozenset(TxType) - {TxType.TRANSFER, TxType.SUBMIT_RESULT}
 
 
 def check_draft(
@@ -66,30 +65,22 @@ def check_draft(
                     name=name, LARGEST_NUMBER=LARGEST_NUMBER
                 )
             )
-    _check_receiver(draft)
-    if draft.tx_type is TxType.SUBMIT_RESULT:
-        _check_result(draft)
-    elif draft.payload:
-        _check_payload(draft)
-    if draft.tx_type is TxType.TRANSFER and (draft.to_address is None or draft.amount == 0):
+    if draft.to_address is not None:
+        check_address(draft.to_address)
+    match draft.tx_type:
+        case TxType.TRANSFER:
+            _check_transfer(draft)
+        case TxType.SUBMIT_RESULT:
+            _check_result(draft)
+        case _:
+            check_staking(draft, key)
+
+
+def _check_transfer(draft: Transaction) -> None:
+    if draft.payload:
+        raise InvalidTransaction(_("a TRANSFER is signed without a payload only"))
+    if draft.to_address is None or draft.amount == 0:
         raise InvalidTransaction(_("a TRANSFER needs a receiver and an amount above zero"))
-
-
-def _check_receiver(draft: Transaction) -> None:
-    to = draft.to_address
-    if to is None or (draft.tx_type in _OF_VALIDATORS and is_address(to, VALIDATOR_PREFIX)):
-        return
-    check_address(to)
-
-
-def _check_payload(draft: Transaction) -> None:
-    """The text has one place where the payload can begin, so that no digit of it is a number's."""
-    if draft.tx_type not in _OF_VALIDATORS:
-        raise InvalidTransaction(
-            _("a {kind} is signed without a payload only").format(kind=draft.tx_type.value)
-        )
-    if json.dumps(draft.payload).count("{") != 1:
-        raise InvalidTransaction(_("a payload is signed only where it holds no second {"))
 
 
 def _check_result(draft: Transaction) -> None:

@@ -22,8 +22,8 @@ from engine.cli import (
     init,
     keys,
     mine,
-    query,
-    tx,
+    query_stakes,
+    stake,
     validator,
     verify,
     work,
@@ -53,8 +53,8 @@ app.command("compute")(compute.compute)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)
 app.add_typer(keys.app, name="keys")
-app.add_typer(tx.app, name="tx")
-app.add_typer(query.app, name="query")
+app.add_typer(stake.app, name="tx")  # that of tx.py, with what stake.py adds to it
+app.add_typer(query_stakes.app, name="query")  # that of query.py, likewise
 app.command("devnet")(devnet.devnet)
 app.command("doctor")(doctor.doctor)
 app.add_typer(validator.app, name="validator")

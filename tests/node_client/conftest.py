@@ -39,6 +39,13 @@ def draft(keys: list[PrivateKey]) -> Callable[..., Transaction]:
             "nonce": 0,
             "signature": "",
         }
+        to_a_validator = {"validator": keys[1].validator_address}
+        payloads = {
+            TxType.TRANSFER: {},
+            TxType.SUBMIT_RESULT: result,
+            TxType.DELEGATE: to_a_validator,
+            TxType.UNDELEGATE: to_a_validator,
+        }
         usual = {
             "tx_type": kind,
             "from_address": keys[0].address,
@@ -47,7 +54,7 @@ def draft(keys: list[PrivateKey]) -> Callable[..., Transaction]:
             "nonce": 0,
             "gas_price": 1000,
             "gas_limit": BASE_GAS[kind],
-            "payload": result if kind is TxType.SUBMIT_RESULT else {},
+            "payload": payloads.get(kind, {"pub_key": keys[0].public_key}),
         }
         return Transaction.model_validate(usual | fields)
 

@@ -407,10 +407,17 @@ class TestWhatIsNeverSigned:
         assert signed.signature_fits()
         assert not found_in(signed.model_copy(update={"payload": {}}), 0, 1000)
         for name in ({"more": 1}, "9{"):
-            with pytest.raises(InvalidTransaction, match="second"):
-                sign(name=name)
-        to_validator = draft("DELEGATE", to_address=key.validator_address)
+            with pytest.raises(InvalidTransaction, match="without {"):
+                sign(pub_key=key.public_key, name=name)
+        to_validator = draft("DELEGATE", amount=100 * 10**18)
         assert sign_safely(to_validator, key, first_unspent=0, min_gas_price=1000).signature_fits()
+        with pytest.raises(InvalidTransaction, match="no to_address"):
+            sign_safely(
+                to_validator.model_copy(update={"to_address": key.address}),
+                key,
+                first_unspent=0,
+                min_gas_price=1000,
+            )
 
     @pytest.mark.parametrize("kind", ["STAKE", "UNSTAKE"])
     def test_the_other_kinds_are_signed(self, kind: str, draft: Draft, key: PrivateKey) -> None:

@@ -1,0 +1,185 @@
+"""`cpc-engine query validators|validator|delegations|rewards|unbonding`: who stakes what."""
+
+from functools import partial
+from gettext import gettext as _
+from gettext import ngettext
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_json
+from engine.cli.query import app
+
+if TYPE_CHECKING:
+    from node_client.stakes import Validator
+
+Account = Annotated[str, typer.Argument(help=_("An address, or the name of a key."))]
+
+_AMOUNTS = {
+    "power",
+    "self_stake",
+    "total_delegated",
+    "total_penalties",
+    "amount",
+    "total_rewards",
+    "total_unbonding",
+}
+
+
+@app.command()
+@with_options
+def validators(context: typer.Context, nodes: NodeOptions, json: Json = False) -> None:
+    """List the validators, the strongest first."""
+    from node_client.networks import format_cpc
+    from node_client.stakes import get_validators
+
+    found = nodes.connect(context).ask(get_validators)
+    ordered = sorted(found.validators, key=lambda one: (-one.power, one.address))
+    if json:
+        listed = [_plain(one.model_dump()) for one in ordered]
+        say_json({"epoch": found.epoch, "validators": listed})
+        return
+    for one in ordered:
+        words = [f"{one.address:<49}", f"{format_cpc(one.power)} CPC", state_of(one)]
+        words += [percent(one.commission_rate), one.name or ""]
+        say("  ".join(words).rstrip())
+    count = len(ordered)
+    say(
+        ngettext(
+            "{count} validator, epoch {epoch}", "{count} validators, epoch {epoch}", count
+        ).format(count=count, epoch=found.epoch)
+    )
+
+
+@app.command()
+@with_options
+def validator(
+    context: typer.Context,
+    nodes: NodeOptions,
+    address: Annotated[
+        str, typer.Argument(help=_("A validator's address, or the name of its key."))
+    ],
+    json: Json = False,
+) -> None:
+    """Show a validator: its stake, its commission, how it has performed."""
+    from node_client.networks import format_cpc
+    from node_client.stakes import get_validator
+
+    ask = partial(get_validator, address=validator_address(address))
+    found = nodes.connect(context).ask(ask)
+    if json:
+        say_json(_plain(found.model_dump()))
+        return
+    for name, value in found.model_dump().items():
+        shown = f"{format_cpc(value)} CPC" if name in _AMOUNTS else value
+        say(f"{name + ':':<20} {'-' if shown is None else shown}")
+
+
+@app.command()
+@with_options
+def delegations(
+    context: typer.Context, nodes: NodeOptions, address: Account, json: Json = False
+) -> None:
+    """List what an account has delegated, and to whom."""
+    from node_client.networks import format_cpc
+    from node_client.stakes import get_delegations
+
+    ask = partial(get_delegations, address=account_address(address))
+    found = nodes.connect(context).ask(ask)
+    if json:
+        say_json(_plain(found.model_dump()))
+        return
+    for one in found.delegations:
+        words = [f"{one.validator:<49}", f"{format_cpc(one.amount)} CPC"]
+        words += [percent(one.validator_commission), one.validator_name or ""]
+        say("  ".join(words).rstrip())
+    say(_("{amount} CPC delegated").format(amount=format_cpc(found.total_delegated)))
+
+
+@app.command()
+@with_options
+def rewards(
+    context: typer.Context, nodes: NodeOptions, address: Account, json: Json = False
+) -> None:
+    """List what an account earned by delegating, by epoch."""
+    from node_client.networks import format_cpc
+    from node_client.stakes import get_rewards
+
+    found = nodes.connect(context).ask(partial(get_rewards, address=account_address(address)))
+    if json:
+        say_json(_plain(found.model_dump()))
+        return
+    for one in found.rewards_by_epoch:
+        line = _("epoch {epoch}: {amount} CPC")
+        say(line.format(epoch=one.epoch, amount=format_cpc(one.amount)))
+    line = _("{amount} CPC earned, now epoch {epoch}")
+    say(line.format(amount=format_cpc(found.total_rewards), epoch=found.current_epoch))
+
+
+@app.command()
+@with_options
+def unbonding(
+    context: typer.Context, nodes: NodeOptions, address: Account, json: Json = False
+) -> None:
+    """List the delegations that were taken back and are not paid out yet."""
+    from node_client.networks import format_cpc
+    from node_client.stakes import get_unbonding
+
+    found = nodes.connect(context).ask(partial(get_unbonding, address=account_address(address)))
+    if json:
+        say_json(_plain(found.model_dump()))
+        return
+    for one in found.unbonding_delegations:
+        line = _("{validator}  {amount} CPC, paid out at height {height}, in {blocks} blocks")
+        say(
+            line.format(
+                validator=one.validator,
+                amount=format_cpc(one.amount),
+                height=one.completion_height,
+                blocks=one.blocks_remaining,
+            )
+        )
+    say(_("{amount} CPC on the way back").format(amount=format_cpc(found.total_unbonding)))
+
+
+def account_address(text: str) -> str:
+    """Return an account's address, given as such or as a key's name. Raises NodeClientError."""
+    from node_client.address import check_address, is_address
+
+    if is_address(text) or text.startswith("cpc1"):
+        return check_address(text)
+    return KeysDirectory().keystore().info(text).address
+
+
+def validator_address(text: str) -> str:
+    """Return a validator's address, given as such or as its key's name. Raises NodeClientError."""
+    from node_client.address import VALIDATOR_PREFIX, address_from_public_key, check_address
+
+    if text.startswith((VALIDATOR_PREFIX, "cpc1")):
+        return check_address(text, VALIDATOR_PREFIX)
+    return address_from_public_key(
+        KeysDirectory().keystore().info(text).public_key, VALIDATOR_PREFIX
+    )
+
+
+def state_of(one: "Validator") -> str:
+    """Return a word for whether it takes part."""
+    if one.is_jailed:
+        return _("jailed until block {height}").format(height=one.jailed_until_height)
+    return _("active") if one.is_active else _("not active")
+
+
+def percent(rate: float | None) -> str:
+    """Return a share as a person reads it."""
+    return "-" if rate is None else f"{100 * rate:g} %"
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON in which units are text: they are larger than most readers' numbers."""
+    if isinstance(value, dict):
+        return {
+            name: str(held) if name in _AMOUNTS and isinstance(held, int) else _plain(held)
+            for name, held in value.items()
+        }
+    return [_plain(held) for held in value] if isinstance(value, list) else value
