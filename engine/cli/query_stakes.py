@@ -12,7 +12,10 @@ from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_json
 from engine.cli.query import app
 
 if TYPE_CHECKING:
+    from node_client.rpc import NodeClient
     from node_client.stakes import Validator
+
+__all__ = ["app"]
 
 Account = Annotated[str, typer.Argument(help=_("An address, or the name of a key."))]
 
@@ -34,7 +37,7 @@ def validators(context: typer.Context, nodes: NodeOptions, json: Json = False) -
     from node_client.networks import format_cpc
     from node_client.stakes import get_validators
 
-    found = nodes.connect(context).ask(get_validators)
+    found = staking_client(context, nodes).ask(get_validators)
     ordered = sorted(found.validators, key=lambda one: (-one.power, one.address))
     if json:
         listed = [_plain(one.model_dump()) for one in ordered]
@@ -67,7 +70,7 @@ def validator(
     from node_client.stakes import get_validator
 
     ask = partial(get_validator, address=validator_address(address))
-    found = nodes.connect(context).ask(ask)
+    found = staking_client(context, nodes).ask(ask)
     if json:
         say_json(_plain(found.model_dump()))
         return
@@ -86,7 +89,7 @@ def delegations(
     from node_client.stakes import get_delegations
 
     ask = partial(get_delegations, address=account_address(address))
-    found = nodes.connect(context).ask(ask)
+    found = staking_client(context, nodes).ask(ask)
     if json:
         say_json(_plain(found.model_dump()))
         return
@@ -106,7 +109,8 @@ def rewards(
     from node_client.networks import format_cpc
     from node_client.stakes import get_rewards
 
-    found = nodes.connect(context).ask(partial(get_rewards, address=account_address(address)))
+    ask = partial(get_rewards, address=account_address(address))
+    found = staking_client(context, nodes).ask(ask)
     if json:
         say_json(_plain(found.model_dump()))
         return
@@ -126,7 +130,8 @@ def unbonding(
     from node_client.networks import format_cpc
     from node_client.stakes import get_unbonding
 
-    found = nodes.connect(context).ask(partial(get_unbonding, address=account_address(address)))
+    ask = partial(get_unbonding, address=account_address(address))
+    found = staking_client(context, nodes).ask(ask)
     if json:
         say_json(_plain(found.model_dump()))
         return
@@ -141,6 +146,13 @@ def unbonding(
             )
         )
     say(_("{amount} CPC on the way back").format(amount=format_cpc(found.total_unbonding)))
+
+
+def staking_client(context: typer.Context, nodes: NodeOptions) -> "NodeClient":
+    """Return a client of nodes that answer these questions. Raises TakesNoResults on the v3 network."""
+    client = nodes.connect(context)
+    client.status()
+    return client
 
 
 def account_address(text: str) -> str:

@@ -12,7 +12,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, NodeOptions
-from engine.cli.query_stakes import validator_address
+from engine.cli.query_stakes import staking_client, validator_address
 from engine.cli.sending import From, PriceOptions, deliver
 from engine.cli.tx import app
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from node_client.rpc import NodeClient
     from node_client.stakes import Validator
     from node_client.transaction import Transaction, TxType
+
+__all__ = ["app"]
 
 MOST_POWER = 0.2
 """Share of all voting power above which the node drops a delegation."""
@@ -77,7 +79,7 @@ def unstake(
 
     units = parse_cpc(amount)
     key = files.load_key(from_)
-    found = _validator(nodes.connect(context), key.validator_address)
+    found = _validator(staking_client(context, nodes), key.validator_address)
     if found.power < units:
         raise BadInput(
             _("the validator has {power} CPC of stake: {amount} cannot be taken back").format(
@@ -119,7 +121,7 @@ def delegate(
     to = validator_address(validator)
     key = files.load_key(from_)
     draft = _draft(TxType.DELEGATE, key, units, {"validator": to})
-    client = nodes.connect(context)
+    client = staking_client(context, nodes)
     _validator(client, to)
     _warn_of_power(client, to, units)
     said = _("Delegated {amount} CPC to {validator}.").format(
@@ -149,7 +151,7 @@ def undelegate(
     units = parse_cpc(amount)
     to = validator_address(validator)
     key = files.load_key(from_)
-    found = nodes.connect(context).ask(partial(get_delegations, address=key.address))
+    found = staking_client(context, nodes).ask(partial(get_delegations, address=key.address))
     held = sum(one.amount for one in found.delegations if one.validator == to)
     if held < units:
         raise BadInput(
@@ -180,7 +182,7 @@ def unjail(
     from node_client.transaction import TxType
 
     key = files.load_key(from_)
-    found = _own(_validator(nodes.connect(context), key.validator_address), key)
+    found = _own(_validator(staking_client(context, nodes), key.validator_address), key)
     if not found.is_jailed:
         raise BadInput(_("the validator {address} is not jailed").format(address=found.address))
     draft = _draft(TxType.UNJAIL, key, UNJAIL_FEE, {"pub_key": key.public_key})
@@ -213,7 +215,7 @@ def update_validator(
         key, name=name, website=website, description=description, commission=commission
     )
     draft = _draft(TxType.UPDATE_VALIDATOR, key, 0, payload)
-    _own(_validator(nodes.connect(context), key.validator_address), key)
+    _own(_validator(staking_client(context, nodes), key.validator_address), key)
     said = _("Changed validator {validator}.").format(validator=key.validator_address)
     deliver(context, nodes, files, key, draft, price, said, json)
 

@@ -63,8 +63,10 @@ def verify(
             opening = open_device_shown(device.device, device.threads, device.tier)
             opened = stack.enter_context(opening)
         if claim.height is not None:
+            client = nodes.connect(context)
+            client.status()  # a node of the network without results is named
             verdicts = verify_block(
-                nodes.connect(context),
+                client,
                 claim.height,
                 size=matrix.size,
                 iterations=matrix.iterations,

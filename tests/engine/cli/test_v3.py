@@ -116,3 +116,26 @@ def test_a_bad_answer_is_one_sentence(cli, comet, keys, path, said):
     done = cli(line)
     assert done.code == 3
     assert len(done.err.splitlines()) == 2, done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "query results",
+        "query validators",
+        "query validator worker",
+        "query delegations worker",
+        "query rewards worker",
+        "query unbonding worker",
+        "tx stake 100 --from worker",
+        "tx unjail --from worker",
+        "tx submit-result --from worker --task-id 550e8400-e29b-41d4-a716-446655440000"
+        f" --result-hash {'ab' * 32}",
+        "verify --height 1",
+    ],
+)
+def test_what_needs_the_other_network_says_so(cli, comet, line):
+    done = cli(line)
+    assert done.code == 3, done
+    assert "this network takes no results yet" in done.err
+    assert len(done.err.splitlines()) == 2
