@@ -24,7 +24,8 @@ It imports neither `kernels` nor numba. Read in this order:
     merkle, block_transaction, block, block_body    blocks, and what strangers put into them
     secret, keyfile, keystore, passphrase    private keys on disk
     deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
-    queries, panel, failover, rpc        one question, all nodes, the one to ask, the client
+    queries, panel, failover             one question, to all nodes at once, to the one that is followed
+    evidence, comparison, nodes, rpc     which node is believed; the client
     nonce_proof                          which nonces are spent, proven and not merely said
     v3                                   another network, of CometBFT nodes: balances and transfers
     devnet                               a chain of one node, with faults, for tests and first steps

@@ -1,8 +1,9 @@
 """Which of several nodes is asked: the one that answered last, unless it fails or stands still.
 
 A node is vetted before it is first asked anything, and again after it failed or its height fell:
-by then another chain may be served there. Nodes that disagree about the newest blocks are followed
-as they come: to who reads blocks, a change to a node on another branch is a roll-back like any other.
+by then another chain may be served there. One that is not believed (`comparison.py`) is passed over
+as long as there is another. To who reads blocks, a change to a node on another branch is a roll-back
+like any other.
 """
 
 import math
@@ -39,21 +40,25 @@ class NodeSet:
         *,
         vet: Callable[[HttpNode], None],
         height: Callable[[HttpNode], int],
+        trusts: Callable[[HttpNode], bool] = lambda _node: True,
         stale_after: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`vet` raises NodeError for a node not to be asked; `height` gives a node's height.
 
+        `trusts` says whether a node may be followed.
         `stale_after`: seconds without a new block after which the highest node is looked for.
         """
         self._nodes = nodes
         self._vet = vet
         self._height = height
+        self._trusts = trusts
         self._stale_after = stale_after
         self._clock = clock
         self._lock = threading.Lock()
         self._current = 0
         self._vetted: set[HttpNode] = set()
+        self._followed: HttpNode | None = None
         self._highest = self._last = -1
         self._rose_at = clock()
 
@@ -62,8 +67,11 @@ class NodeSet:
 
     @property
     def current(self) -> HttpNode:
-        """The node to ask."""
-        return self._nodes[self._current]
+        """The node to ask: the first that is believed, from the one that answered last."""
+        turns = [
+            self._nodes[(self._current + i) % len(self._nodes)] for i in range(len(self._nodes))
+        ]
+        return next((node for node in turns if self._trusts(node)), turns[0])
 
     def check(self, node: HttpNode) -> None:
         """Vet a node that was not vetted since it failed. Raises NodeError."""
@@ -76,12 +84,15 @@ class NodeSet:
         """This node failed: go on to the next, unless another thread has done so already."""
         with self._lock:
             self._vetted.discard(node)
-            if self._nodes[self._current] is node:
-                self._current = (self._current + 1) % len(self._nodes)
+            if self.current is node:
+                self._current = (self._nodes.index(node) + 1) % len(self._nodes)
 
-    def saw(self, height: int) -> None:
-        """The current node's tip is at this height. One that fell is vetted again."""
+    def saw(self, node: HttpNode, height: int) -> None:
+        """This node's tip is at this height. One that fell is vetted again."""
         with self._lock:
+            if node is not self._followed:  # what another node said of its height does not count
+                self._followed = node
+                self._highest = self._last = -1
             if height < self._last:
                 self._vetted.clear()
             self._last = height
@@ -95,8 +106,10 @@ class NodeSet:
             if len(self._nodes) < 2 or self._clock() - self._rose_at < self._stale_after:
                 return
             self._rose_at = self._clock()  # not again before the same time has passed
-            best, highest = self._current, self._highest
+            best, highest = self._nodes.index(self.current), self._highest
         for place, node in enumerate(self._nodes):
+            if not self._trusts(node):
+                continue
             try:
                 self.check(node)
                 height = self._height(node)

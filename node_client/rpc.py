@@ -6,7 +6,7 @@
 
 Questions are asked of the node that answered last, and of the others where it fails; when all
 failed, again after a pause, a few times. A node whose tip stands still is left for one that is
-higher, and one whose first block is another chain's is never asked anything else (`failover.py`). A
+higher, and one whose first block is another chain's is never asked anything else (`nodes.py`). A
 transaction is sent once: to the next node only where the first did not take it in (no connection,
 not ready, another chain). Sending the same bytes again, to every node, is safe all the same, and is
 the caller's decision.
@@ -19,7 +19,7 @@ threads.
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from gettext import gettext as _
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from node_client.address import check_address
 from node_client.block import Block
 from node_client.block_body import MAX_BLOCK_BODY
+from node_client.comparison import Comparison
 from node_client.errors import (
     AlreadyInPool,
     BadResponse,
@@ -36,10 +37,11 @@ from node_client.errors import (
     NodeUnreachable,
     NotFound,
     Refused,
-    WrongChain,
 )
-from node_client.failover import NodeSet, Retries
-from node_client.panel import EACH_SECONDS, Panel
+from node_client.evidence import Evidence
+from node_client.failover import Retries
+from node_client.nodes import Nodes, parent_of_first
+from node_client.panel import EACH_SECONDS
 from node_client.queries import (
     check_echo,
     get,
@@ -53,7 +55,15 @@ from node_client.responses import Account, NodeStatus, Receipt
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
 
-__all__ = ["EACH_SECONDS", "Account", "NodeClient", "NodeStatus", "Receipt", "Retries"]
+__all__ = [
+    "EACH_SECONDS",
+    "Account",
+    "NodeClient",
+    "NodeStatus",
+    "Receipt",
+    "Retries",
+    "parent_of_first",
+]
 
 
 class NodeClient:
@@ -69,28 +79,30 @@ class NodeClient:
         max_block_body: int = MAX_BLOCK_BODY,
         genesis: str | None = None,
         stale_after: float = math.inf,
+        evidence: Evidence | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`timeout`: seconds for a connection and for each read; `total`: for a whole answer.
 
         `genesis`: hash of the chain's first block; a node that has another one raises WrongChain
         and is left. `stale_after`: seconds without a new block after which the highest node is
-        looked for. `sleep` is given the pauses between retries. Raises InvalidData for an
-        invalid URL.
+        looked for. `evidence`: with several nodes, what they serve is compared, and a node that is
+        found wrong not followed; the clients of one chain share it. `sleep` is given the pauses
+        between retries. Raises InvalidData for an invalid URL.
         """
         if isinstance(urls, str) or not urls:
             raise InvalidData(_("at least one node's URL is needed, in a list"))
-        self._nodes = NodeSet(
+        self._nodes = Nodes(
             [HttpNode(url, timeout=timeout, total=total) for url in urls],
-            vet=self._vet,
-            height=lambda node: get_status(node).height,
+            limit=max_block_body,
+            genesis=genesis,
+            evidence=evidence,
+            retries=retries,
             stale_after=stale_after,
+            sleep=sleep,
         )
-        self._panel = Panel(list(self._nodes), self._nodes.check)
-        self._retries = retries or Retries()
-        self._max_block_body = max_block_body
         self._genesis = genesis
-        self._sleep = sleep
+        self._max_block_body = max_block_body
 
     @property
     def urls(self) -> list[str]:
@@ -109,30 +121,38 @@ class NodeClient:
 
     def ask[T](self, query: Callable[[HttpNode], T]) -> T:
         """Put a question of the caller's to the nodes, as every other is put. Raises NodeError."""
-        return self._ask(query)
+        return self._nodes.ask(query)
 
     def ask_each[T](self, query: Callable[[HttpNode], T]) -> dict[str, T]:
         """Put it to every node, and return the answers by the nodes' names; see `each_status`."""
-        return self._panel.ask(query)
+        return self._nodes.each(query)
 
     def genesis(self) -> str | None:
         """Return the hash of the first block that the node has, 0 or 1; None where it begins later.
 
         A node of the pinned chain that begins at block 1 gives the pinned hash.
         """
-        first = self._ask(self._first_block)
+        first = self._nodes.ask(self._nodes.first_block)
         if first is None:
             return None
-        if self._genesis is not None and self._is_pinned(first):
+        if self._genesis is not None and self._nodes.is_pinned(first):
             return self._genesis
         return first.hash()
 
     def status(self) -> NodeStatus:
         """Return the tip's height and hash, and what else the node says of itself."""
-        self._nodes.find_higher_node()
-        status = self._ask(get_status)
-        self._nodes.saw(status.height)
-        return status
+        self._nodes.follow()
+
+        def look(node: HttpNode) -> NodeStatus:
+            status = get_status(node)
+            self._nodes.saw(node, status.height)
+            return status
+
+        return self._nodes.ask(look)
+
+    def compare(self) -> Comparison | None:
+        """Compare what all nodes serve now; None without `evidence`, or with one node."""
+        return self._nodes.compare()
 
     def block(self, height: int, *, expected_hash: str | None = None) -> Block:
         """Return the block at `height`, its signature its proposer's.
@@ -143,10 +163,14 @@ class NodeClient:
         NotFound, or BadResponse.
         """
         _check_height(height)
-        block = self._ask(partial(get_block, height=height, limit=self._max_block_body))
-        if block.fault:
-            block = self._without_fault(block)
+        try:
+            block = self._nodes.block(height)
+        except NotFound:
+            if expected_hash is not None:  # a tip that is named, and not shown
+                self._nodes.compare()
+            raise
         if expected_hash is not None and block.hash() != expected_hash:
+            self._nodes.compare()
             raise BadResponse(
                 _("{name}: block {height} has hash {hash}, not {expected_hash}").format(
                     name=self._nodes.current.name,
@@ -166,36 +190,44 @@ class NodeClient:
             return self._status_and_block()
 
     def balance(self, address: str) -> Account:
-        """Return balance, in units, and confirmed nonce; zeros for an unknown account."""
+        """Return balance, in units, and confirmed nonce; zeros for an unknown account.
+
+        Where nodes are compared, the largest balance that any of them says: one that says too much
+        costs nothing, since the others refuse what is not covered.
+        """
         check_address(address)
-        return self._ask(partial(get_account, address=address))
+        account = self._nodes.ask(partial(get_account, address=address))
+        if not self._nodes.are_compared:
+            return account
+        others = self.each_balance(address).values()
+        return replace(account, balance=max(account.balance, *(o.balance for o in others)))
 
     def nonce(self, address: str, pending: bool = True) -> int:
         """Return the next free nonce, after those waiting in the mempool, or the confirmed one."""
         check_address(address)
-        return self._ask(partial(get_nonce, address=address, pending=pending))
+        return self._nodes.ask(partial(get_nonce, address=address, pending=pending))
 
     def each_status(self) -> dict[str, NodeStatus]:
         """Return what every node says its tip is, by the node's name in `urls`.
 
         As with all of `each_...`: all are asked at the same time, and whichever fails, is of
-        another chain, or gives no answer within EACH_SECONDS is left out. None is left for it.
+        another chain, is found wrong, or gives no answer within EACH_SECONDS is left out.
         """
-        return self._panel.ask(get_status)
+        return self._nodes.each(get_status)
 
     def each_first_block(self) -> dict[str, Block | None]:
         """Return every node's first block, 0 or 1, None where it begins later."""
-        return self._panel.ask(self._first_block)
+        return self._nodes.each(self._nodes.first_block)
 
     def each_balance(self, address: str) -> dict[str, Account]:
         """Return balance and confirmed nonce as every node says them; see `each_status`."""
         check_address(address)
-        return self._panel.ask(partial(get_account, address=address))
+        return self._nodes.each(partial(get_account, address=address))
 
     def each_nonce(self, address: str, pending: bool = True) -> dict[str, int]:
         """Return the next free nonce, or the confirmed one, as every node says it."""
         check_address(address)
-        return self._panel.ask(partial(get_nonce, address=address, pending=pending))
+        return self._nodes.each(partial(get_nonce, address=address, pending=pending))
 
     def each_block_hash(self, height: int) -> dict[str, str | None]:
         """Return the hash of every node's block at `height`, None where it says it has none."""
@@ -207,7 +239,7 @@ class NodeClient:
             except NotFound:
                 return None
 
-        return self._panel.ask(hash_of)
+        return self._nodes.each(hash_of)
 
     def receipt(self, tx_hash: str) -> Receipt:
         """Return what the node says of a transaction; only a block proves it. Raises NotFound."""
@@ -219,7 +251,7 @@ class NodeClient:
             check_echo(answer.tx_hash, tx_hash)
             return answer
 
-        return self._ask(partial(get, path=f"/tx/{tx_hash}/receipt", parse=parse))
+        return self._nodes.ask(partial(get, path=f"/tx/{tx_hash}/receipt", parse=parse))
 
     def send(self, tx: Transaction) -> str:
         """Send a signed transaction and return its hash. `received` is not a promise: see NODE.md.
@@ -267,63 +299,6 @@ class NodeClient:
     def _status_and_block(self) -> tuple[NodeStatus, Block]:
         status = self.status()
         return status, self.block(status.height, expected_hash=status.last_hash)
-
-    def _ask[T](self, query: Callable[[HttpNode], T]) -> T:
-        """Put one question to the nodes in turn, in rounds with a pause in between."""
-        failure: NodeError | None = None
-        for done in range(self._retries.rounds):
-            if done:
-                self._sleep(self._retries.pause(done))
-            for _turn in self._nodes:
-                node = self._nodes.current
-                try:
-                    self._nodes.check(node)
-                    return query(node)
-                except NotFound:
-                    raise
-                except NodeError as error:
-                    if failure is None or not isinstance(error, WrongChain):
-                        failure = error
-                    self._nodes.leave(node)
-        assert failure is not None
-        raise failure
-
-    def _without_fault(self, block: Block) -> Block:
-        """Return the same block as another node serves it, if that one has no fault; else `block`."""
-        served_by = self._nodes.current
-        query = partial(get_block, height=block.height, limit=self._max_block_body)
-        for other in self._panel.ask(query).values() if len(self.urls) > 1 else ():
-            if not other.fault and other.hash() == block.hash():
-                self._nodes.leave(served_by)
-                return other
-        return block
-
-    def _vet(self, node: HttpNode) -> None:
-        """Raise WrongChain where this node's first block is not the pinned one."""
-        if self._genesis is None:
-            return
-        first = self._first_block(node)
-        if first is not None and not self._is_pinned(first):
-            raise WrongChain(
-                _(
-                    "{name} serves another chain: its first block is {found:.16}..., and ours"
-                    " {genesis:.16}..."
-                ).format(name=node.name, found=first.hash(), genesis=self._genesis)
-            )
-
-    def _is_pinned(self, first: Block) -> bool:
-        return self._genesis in (first.hash(), parent_of_first(first))
-
-    def _first_block(self, node: HttpNode) -> Block | None:
-        for height in (0, 1):
-            with suppress(NotFound):
-                return get_block(node, height, limit=self._max_block_body)
-        return None
-
-
-def parent_of_first(block: Block) -> str | None:
-    """Return the hash of block 0 as block 1 names it: some nodes do not serve block 0."""
-    return block.header.prev_hash if block.height == 1 else None
 
 
 def _may_have_arrived(error: NodeError) -> bool:

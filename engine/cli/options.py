@@ -44,9 +44,10 @@ class NodeOptions:
 
     def connect(self, context: typer.Context) -> "NodeClient":
         """Return a client for these nodes."""
+        from node_client.evidence import Evidence
         from node_client.rpc import NodeClient
 
-        return NodeClient(self.urls(context))
+        return NodeClient(self.urls(context), evidence=Evidence())
 
 
 @dataclass(frozen=True, kw_only=True)

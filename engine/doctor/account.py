@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from pathlib import Path
 
+from engine.node.agreement import disagreements
 from engine.node.preflight import (
     Chain,
     Check,
@@ -18,11 +19,14 @@ from engine.node.preflight import (
 )
 from engine.runtime.errors import SetupError
 from node_client.errors import KeyNotFound, KeystoreError, NodeClientError
+from node_client.evidence import Evidence
 from node_client.keystore import KeyInfo, Keystore
 from node_client.passphrase import is_in_environment
 from node_client.rpc import NodeClient, Retries
 
 SLOW_NODE_SECONDS = 2.0
+SECOND_LOOK_SECONDS = 1.0
+"""So long after nodes were found to disagree they are compared again: a block may have come."""
 
 
 def check_key(
@@ -66,7 +70,7 @@ def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
 
 
 def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None) -> list[Check]:
-    """Check each node, then chain and account by the first node that answers."""
+    """Check each node, then chain and account by a node that answers and is believed."""
     checks: list[Check] = []
     chain: Chain | None = None
     good: NodeClient | None = None
@@ -75,7 +79,8 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
         checks.append(found)
         if good is None and seen is not None:
             good, chain = client, seen
-    transport = check_transport(NodeClient(urls))
+    every = NodeClient(urls, retries=Retries(rounds=1), evidence=Evidence())
+    transport = check_transport(every)
     if transport.state != "ok":
         checks.append(transport)
     if good is None or chain is None:
@@ -83,6 +88,11 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
     for at, check in enumerate(checks):
         if check.state == "fail":  # another node answers and is used instead
             checks[at] = Check("node", "warn", check.found, check.fix)
+    if len(urls) > 1:
+        agreement, agreed = _compare(every, address)
+        checks.append(agreement)
+        if agreed is not None:
+            good, chain = every, agreed
     price = chain.network.min_gas_price if gas_price is None else gas_price
     checks += [check_network(chain), check_clock(chain), check_gas_price(chain.network, price)]
     if address is not None:
@@ -106,6 +116,23 @@ def _look_at(url: str) -> tuple[Check, NodeClient | None, Chain | None]:
         fix = _("Use a nearer node, or check the network: blocks do not wait.")
         return Check("node", "warn", found, fix), client, chain
     return Check("node", "ok", found), client, chain
+
+
+def _compare(client: NodeClient, address: str | None) -> tuple[Check, Chain | None]:
+    """Check that several nodes serve one chain, and say the same of the account."""
+    try:
+        chain = look_at_chain(client)
+    except (NodeClientError, SetupError) as error:
+        return Check("agreement", "fail", str(error), error.advice), None
+    found = disagreements(client, address)
+    if found:
+        time.sleep(SECOND_LOOK_SECONDS)
+        again = disagreements(client, address)
+        found = [sentence for sentence in found if sentence in again]
+    if found:
+        fix = _("Leave the one that is wrong out of --node.")
+        return Check("agreement", "warn", "; ".join(found), fix), chain
+    return Check("agreement", "ok", _("the nodes that answer agree")), chain
 
 
 def _not_looked_at(address: str | None) -> list[Check]:

@@ -9,16 +9,20 @@ from engine.monitor.events.run import Warned
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node import preflight
+from engine.node.agreement import Agreement
 from engine.node.request import NodeRequest
 from engine.runtime.paths import ledger_path
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.manager import Sender
 from engine.txmgr.signer import SenderSettings
+from node_client.evidence import Evidence
 from node_client.keys import PrivateKey
 from node_client.rpc import NodeClient
 
 STALE_BLOCKS = 3
 """Without a new block for so many block times, a node that is higher is looked for."""
+
+ANCHOR_DEPTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def open_account(
     errors.
     """
     urls = list(request.urls)
-    client = NodeClient(urls)
+    client = NodeClient(urls, evidence=Evidence())
     chain = preflight.look_at_chain(client)
     price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
     path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
@@ -61,16 +65,37 @@ def open_account(
         if preflight.demand(check).state == "warn":
             report(Warned(check.name, check.found, check.fix))
 
-    def connect() -> NodeClient:
-        """Make a client that takes no other chain for this one, and no node that fell behind."""
-        stale_after = STALE_BLOCKS * chain.network.block_time
-        return NodeClient(urls, genesis=chain.pinned_genesis, stale_after=stale_after)
-
     settings = SenderSettings(
         chain.network, price, request.depth, request.max_gas_price, request.confirmed_nonce
     )
     with Ledger.open(
         path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
     ) as ledger:
+        evidence = Evidence(anchor=_anchor(ledger))
+        block_time = chain.network.block_time
+
+        def connect() -> NodeClient:
+            """Make a client that takes no other chain for this one, and no node that fell behind."""
+            return NodeClient(
+                urls,
+                genesis=chain.pinned_genesis,
+                stale_after=STALE_BLOCKS * block_time,
+                evidence=evidence,
+            )
+
         sender = Sender(connect(), ledger, key, settings, report, troubles, failed)
-        yield Account(chain, path, ledger, sender, connect)
+        agreement = Agreement(connect(), key.address, block_time, troubles, failed)
+        if len(urls) > 1:
+            agreement.start()
+        try:
+            yield Account(chain, path, ledger, sender, connect)
+        finally:
+            agreement.stopping.set()
+
+
+def _anchor(ledger: Ledger) -> tuple[int, str] | None:
+    """A block that an earlier run has read, below what may have been rolled back since."""
+    position = ledger.scan_position()
+    height = 0 if position is None else position[0] - ANCHOR_DEPTH
+    known = ledger.scanned_hash(height)
+    return None if known is None else (height, known)

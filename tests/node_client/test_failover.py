@@ -106,7 +106,7 @@ def test_a_lonely_or_unreachable_choice_changes_nothing():
     both = NodeSet(
         ["a", "b"], vet=lambda _: None, height=height, stale_after=0, clock=clock.__next__
     )
-    both.saw(5)
+    both.saw("a", 5)
     both.find_higher_node()
     assert (both.current, asked) == ("a", ["a", "b"])
     one = NodeSet(["a"], vet=lambda _: None, height=height, stale_after=0, clock=clock.__next__)
