@@ -179,6 +179,34 @@ def prove_nonce(
     raise AssertionError("unreachable")
 
 
+def settle_claim(
+    client: NodeClient,
+    address: str,
+    claimed: int,
+    confirmed: int,
+    proof: NonceProof,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> tuple[int, NonceProof]:
+    """Return the nonce to sign with, for what a node claims is the next, and the best proof.
+
+    `confirmed`: what it claims without the mempool. Proof is looked for only where the claim is too
+    far beyond `proof`; where it then still is, what two nodes agree on is taken instead. Raises
+    UnprovenNonce and NodeError.
+    """
+    claimed = max(claimed, confirmed)
+    if claimed > proof.first_unspent + BEYOND_PROOF:
+        proof = prove_nonce(client, address, confirmed, known=proof, tell=tell)
+        try:
+            check_claim(claimed, proof)
+        except UnprovenNonce as error:
+            agreed = agreed_nonce(client.each_nonce(address))
+            if agreed is None or agreed >= claimed:
+                raise
+            tell(_("{error}; the other nodes say {agreed}").format(error=error, agreed=agreed))
+            claimed = check_claim(agreed, proof)
+    return max(claimed, proof.first_unspent), proof
+
+
 def _walk_down(
     client: NodeClient, address: str, tell: Callable[[str], None], most: int
 ) -> NonceProof:

@@ -99,6 +99,14 @@ class LyingNode:
         tip = max(blocks)
         self.alter("/status", height=tip, last_hash=blocks[tip].hash())
 
+    def serve_only(self, blocks: Mapping[int, Block]) -> None:
+        """From now on these blocks stand in place of the honest ones, which do not link to them."""
+        self._blocks = dict(blocks)
+
+    def serve_body(self, block: Block, txs: list[Any]) -> None:
+        """From now on this block has an honest header over these transactions."""
+        self._blocks = {block.height: Block.read({**block.served, "txs": txs})}
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

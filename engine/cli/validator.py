@@ -43,6 +43,9 @@ class PayoutOptions(FinalityOptions, KeyFiles):
     pay: bool = setting(False, _("Pay, instead of showing the plan."))
     from_: str = setting("validator", _("Name of the key that pays."))
     least: str = setting("0.000001", _("Leave out workers that are owed less CPC than this."))
+    nonce: int | None = setting(
+        None, _("The account's next nonce, at your word. [what blocks and nodes prove]"), least=0
+    )
     wait: float = setting(3600.0, _("Seconds to wait until all transfers are final."), least=0)
 
 
@@ -246,7 +249,9 @@ def payouts(
                 chain.network,
                 chain=chain.genesis,
                 depth=options.depth,
+                nonce=options.nonce,
                 tell=tell,
+                progress=lambda line: typer.echo(line, err=True),
             )
             done = payer.pay(plan, seconds=options.wait)
     if not done:

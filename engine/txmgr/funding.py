@@ -10,6 +10,7 @@ from gettext import gettext as _
 
 from node_client.errors import KeystoreError
 from node_client.keystore import Keystore
+from node_client.networks import Network
 
 FAUCET_NETWORK = "devnet"
 FAUCET_KEY = "faucet"
@@ -33,6 +34,14 @@ def advice_to_fund(address: str, network: str, node: str, keys: Keystore | None 
     return _("Fund it: cpc-engine tx send {address} 10 --from {name} --node {node}").format(
         address=address, name=FAUCET_KEY, node=node
     )
+
+
+def advice_on_price(network: Network) -> str:
+    """Return what to do where a node wants a higher price: it may be lying."""
+    return _(
+        "{network} is known to take {least} units a gas; before you pay more, ask another node:"
+        " --node URL"
+    ).format(network=network.name, least=network.min_gas_price)
 
 
 def _faucet_address(keys: Keystore) -> str | None:

@@ -15,7 +15,7 @@ from contextlib import closing
 from gettext import gettext as _
 from pathlib import Path
 
-from engine.txmgr.funding import advice_to_fund
+from engine.txmgr.funding import advice_on_price, advice_to_fund
 from engine.txmgr.options import FinalityOptions
 from node_client import errors
 from node_client.ambiguity import dearest_misdirection, sign_safely
@@ -23,13 +23,11 @@ from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from node_client.networks import Network, format_cpc
 from node_client.nonce_proof import (
-    BEYOND_PROOF,
     NOTHING,
     NonceProof,
-    agreed_nonce,
-    check_claim,
     own_transactions,
     prove_nonce,
+    settle_claim,
 )
 from node_client.rpc import NodeClient
 from node_client.transaction import Transaction
@@ -74,10 +72,7 @@ def sign_and_send(
     except errors.InsufficientBalance:
         raise _without_funds(client, network, balance, draft, keys) from None
     except errors.GasPriceTooLow as error:
-        error.advice = _(
-            "{network} is known to take {least} units a gas; before you pay more with --gas-price,"
-            " ask another node: --node URL"
-        ).format(network=network.name, least=network.min_gas_price)
+        error.advice = advice_on_price(network)
         raise
     return tx
 
@@ -163,10 +158,7 @@ def _sign(
         )
 
     if nonce is None:
-        claimed = max(claimed, confirmed)
-        if claimed > proof.first_unspent + BEYOND_PROOF:
-            proof = prove()
-            claimed = _believed(client, key.address, claimed, proof, tell)
+        claimed, proof = settle_claim(client, key.address, claimed, confirmed, proof, tell)
     try:
         return sign()
     except errors.AmbiguousTransaction as error:
@@ -174,20 +166,6 @@ def _sign(
             raise
         proof = prove()
         return sign()
-
-
-def _believed(
-    client: NodeClient, address: str, claimed: int, proof: NonceProof, tell: Callable[[str], None]
-) -> int:
-    """Return the claim, or what two nodes agree on where it is too far beyond the proof."""
-    try:
-        return check_claim(claimed, proof)
-    except errors.UnprovenNonce as error:
-        agreed = agreed_nonce(client.each_nonce(address))
-        if agreed is None or agreed >= claimed:
-            raise
-        tell(_("{error}; the other nodes say {agreed}").format(error=error, agreed=agreed))
-        return check_claim(agreed, proof)
 
 
 def _warn_of_receiver(

@@ -5,8 +5,10 @@
 
 A worker is owed its rewards that are no longer withheld, less every transfer that was ever stored for
 it and not lost. So nothing is paid twice: a transfer is stored before its bytes leave this machine, and
-the same bytes are sent until a block includes them. Only when a final block has spent its nonce
-otherwise is it lost, and its amount owed again. The next run continues one that was interrupted.
+the same bytes are sent until a block includes them. It is lost, and its amount owed again, only when a
+block that is final and linked to those before holds another transaction with its nonce that the same
+key has signed, and every node that answers serves that block (`_is_lost`). What a node says of the
+next nonce is a claim (`node_client.nonce_proof`). The next run continues one that was interrupted.
 
 An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`); only an
 amount of one digit and zeros never has two readings. So what is owed is paid in such parts, rounded
@@ -20,14 +22,18 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import SetupError
+from engine.txmgr.funding import advice_on_price
 from engine.txmgr.options import FinalityOptions
+from engine.validator.payout_scan import PayoutScan
 from engine.validator.store.database import Store
+from engine.validator.store.payout_blocks import PayoutBlocks, Spent
 from engine.validator.store.transfers import Transfer, Transfers
 from node_client import errors
 from node_client.ambiguity import one_digit_parts, sign_safely
 from node_client.keys import PrivateKey
 from node_client.networks import MAX_QUEUED_NONCES, UNITS_PER_CPC, Network, format_cpc
-from node_client.rpc import NodeClient
+from node_client.nonce_proof import NOTHING, NonceProof, prove_nonce, settle_claim
+from node_client.rpc import Account, NodeClient, NodeStatus
 from node_client.transaction import BASE_GAS, Transaction, TxType
 
 DECIMALS = 6
@@ -67,14 +73,21 @@ class Payer:
         *,
         chain: str,
         depth: int = FinalityOptions.depth,
+        nonce: int | None = None,
         tell: Callable[[str], None] = lambda _line: None,
+        progress: Callable[[str], None] = lambda _line: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`chain`: hash of its first block. `depth`: blocks on top until a transfer is final.
 
-        Raises SetupError where this database pays on another chain.
+        `nonce`: the account's next one, at the operator's word. `tell` gets what became of transfers,
+        `progress` what is done meanwhile. Raises SetupError where this database pays on another chain.
         """
         self._transfers = Transfers(store.database, store.clock)
+        self._store = store
+        self._proof = NOTHING if nonce is None else NonceProof(nonce, "operator")
+        self._progress = progress
+        self._told: set[int] = set()
         self._client = client
         self._key = key
         self._network = network
@@ -103,100 +116,162 @@ class Payer:
             self._sleep(min(1.0, self._network.block_time / 4))
         return True
 
+    def _scan_of(self, address: str) -> PayoutScan:
+        blocks = PayoutBlocks(self._store.database, self._store.clock, address)
+        return PayoutScan(self._client, blocks, address, self._progress)
+
     def step(self) -> bool:
         """Look at the chain, sign and send what is due. Return whether a transfer is still open."""
-        tip = self._client.status().height
-        for transfer in self._transfers.in_state("signed"):
-            self._follow(transfer, tip)
-        self._sign_planned(tip)
+        tip = self._client.status()
+        signed = self._transfers.in_state("signed")
+        # An earlier run may have paid from another account.
+        for address in {one.transaction.from_address for one in signed} | {self._key.address}:
+            scan = self._scan_of(address)
+            open_nonces = self._transfers.open_nonces(address)
+            searched = scan.advance(tip, min(open_nonces, default=None))
+            for transfer in signed:
+                if transfer.transaction.from_address == address:
+                    self._follow(transfer, scan)
+            if searched and address == self._key.address:
+                self._sign_planned(tip, scan)
         for transfer in self._transfers.in_state("signed"):
             last = self._sent_at.get(transfer.id)
-            due = last is None or tip - last >= SEND_AGAIN_BLOCKS
+            due = last is None or tip.height - last >= SEND_AGAIN_BLOCKS
             if due and transfer.included_height is None:
-                self._send(transfer, tip)
+                self._send(transfer, tip.height)
         return bool(self._transfers.in_state("signed") or self._transfers.in_state("planned"))
 
-    def _follow(self, transfer: Transfer, tip: int) -> None:
-        """Look for the block that includes it, or that spends its nonce otherwise."""
-        if transfer.included_height is not None:
-            if tip - transfer.included_height < self._depth:
-                return
-            if self._taker(transfer, transfer.included_height) == "ours":
-                self._transfers.set_final(transfer.id)
-                self._tell(
-                    _("{units} CPC to {worker}: final in block {height}, transaction {tx}").format(
-                        units=format_cpc(transfer.units),
-                        worker=transfer.worker_address,
-                        height=transfer.included_height,
-                        tx=transfer.tx_hash,
-                    )
-                )
-                return
-            self._transfers.set_included(transfer.id, None, scanned=transfer.signed_height)
-            return  # rolled back: searched for again from where it was signed
-        for height in range(transfer.scanned_height + 1, tip + 1):
-            taker = self._taker(transfer, height)
-            if taker == "ours":
-                self._transfers.set_included(transfer.id, height, scanned=height - 1)
-                return
-            if taker == "foreign":
-                if tip - height >= self._depth:
-                    note = f"another transaction of the account took the nonce in block {height}"
-                    self._transfers.set_lost(transfer.id, note)
-                    message = _("{units} CPC to {worker}: {note}; it is still owed").format(
-                        units=format_cpc(transfer.units), worker=transfer.worker_address, note=note
-                    )
-                    self._tell(message)
-                return  # not deep enough to be sure
-            if tip - height >= self._depth:
-                self._transfers.set_scanned(transfer.id, height)
-
-    def _taker(self, transfer: Transfer, height: int) -> str | None:
-        """Return whose transaction in that block has the nonce: "ours", "foreign" or None."""
+    def _follow(self, transfer: Transfer, scan: PayoutScan) -> None:
+        """Record the block that includes it, and whether a final one does, or spends its nonce."""
         mine = transfer.transaction
-        for held in self._client.block(height).txs:
-            tx = held.own(mine.from_address)
-            if tx is not None and tx.nonce == mine.nonce:
-                # The hash is not enough: another reading of the digits has the same one.
-                return "ours" if tx == mine else "foreign"
-        return None
+        spent = scan.blocks.spent(mine.nonce)
+        # The hash is not enough: another reading of the digits has the same one.
+        ours = spent is not None and spent.transaction == mine
+        included = spent.height if spent is not None and ours else None
+        if included != transfer.included_height:
+            self._transfers.set_included(transfer.id, included)
+        if spent is None or scan.height - spent.height < self._depth:
+            return
+        if ours:
+            self._transfers.set_final(transfer.id)
+            message = _(
+                "{units} CPC to {worker}: final in block {height}, transaction {tx}"
+            ).format(
+                units=format_cpc(transfer.units),
+                worker=transfer.worker_address,
+                height=spent.height,
+                tx=transfer.tx_hash,
+            )
+            self._tell(message)
+        elif self._is_lost(transfer, spent):
+            note = f"another transaction of the account took the nonce in block {spent.height}"
+            self._transfers.set_lost(transfer.id, note)
+            message = _("{units} CPC to {worker}: {note}; it is still owed").format(
+                units=format_cpc(transfer.units), worker=transfer.worker_address, note=note
+            )
+            self._tell(message)
 
-    def _sign_planned(self, tip: int) -> None:
+    def _is_lost(self, transfer: Transfer, spent: Spent) -> bool:
+        """Whether nothing can include the transfer any more; the block that spends its nonce is final.
+
+        Every node that answers has to serve that block, and its roots have to cover what it holds. A
+        single node is not believed where it shows the transfer's own signature with its digits read
+        otherwise: that one it could make up.
+        """
+        said = self._client.each_block_hash(spent.height)
+        agreed = len(said) > 0 and set(said.values()) == {spent.block_hash}
+        made_up = len(said) < 2 and spent.transaction.hash() == transfer.tx_hash
+        if agreed and spent.rooted and not made_up:
+            return True
+        if transfer.id not in self._told:
+            self._told.add(transfer.id)
+            self._tell(
+                _(
+                    "{units} CPC to {worker}: block {height} holds another transaction with its nonce,"
+                    " and nodes do not agree on that block, its roots do not fit, or only one node"
+                    " was asked: it is not paid again; name more nodes with --node"
+                ).format(
+                    units=format_cpc(transfer.units),
+                    worker=transfer.worker_address,
+                    height=spent.height,
+                )
+            )
+        return False
+
+    def _sign_planned(self, tip: NodeStatus, scan: PayoutScan) -> None:
         in_flight = len(self._transfers.in_state("signed"))
         for transfer in self._transfers.in_state("planned")[: max(0, MAX_IN_FLIGHT - in_flight)]:
             account = self._client.balance(self._key.address)
-            nonce = max(
-                account.nonce,
-                self._client.nonce(self._key.address),
-                self._transfers.next_nonce(self._key.address),
-            )
-            draft = Transaction(
-                tx_type=TxType.TRANSFER,
-                from_address=self._key.address,
-                to_address=transfer.worker_address,
-                amount=transfer.units,
-                nonce=nonce,
-                gas_price=self._network.min_gas_price,
-                gas_limit=BASE_GAS[TxType.TRANSFER],
-            )
+            tx = self._sign(transfer, account, scan)
+            if tx is None:
+                return
+            body = json.dumps(tx.to_json())
+            self._transfers.set_signed(transfer.id, body, tx.hash(), tx.nonce, tip.height)
+
+    def _sign(self, transfer: Transfer, account: Account, scan: PayoutScan) -> Transaction | None:
+        """Return the signed transfer; None where it has to wait until nonces below are spent.
+
+        Raises UnprovenNonce, AmbiguousTransaction and NodeError.
+        """
+        proven = scan.blocks.first_unspent(scan.height - self._depth)
+        if proven > self._proof.first_unspent:
+            self._proof = NonceProof(proven, "ledger")
+        claimed, confirmed = self._claims(account)
+        nonce, self._proof = settle_claim(
+            self._client, self._key.address, claimed, confirmed, self._proof, self._progress
+        )
+        draft = Transaction(
+            tx_type=TxType.TRANSFER,
+            from_address=self._key.address,
+            to_address=transfer.worker_address,
+            amount=transfer.units,
+            nonce=nonce,
+            gas_price=self._network.min_gas_price,
+            gas_limit=BASE_GAS[TxType.TRANSFER],
+        )
+        for last_try in (False, True):
             try:
-                tx = sign_safely(
+                return sign_safely(
                     draft,
                     self._key,
-                    first_unspent=account.nonce,
+                    first_unspent=self._proof.first_unspent,
                     min_gas_price=self._network.min_gas_price,
                     spendable=account.balance,
                 )
             except errors.AmbiguousTransaction as error:
-                if error.waiting_helps and nonce > account.nonce:
-                    return  # once the nonces below are spent, nothing reads as one of them
-                raise
-            body = json.dumps(tx.to_json())
-            self._transfers.set_signed(transfer.id, body, tx.hash(), tx.nonce, tip)
+                if not error.waiting_helps:
+                    raise
+                if last_try or self._proof.first_unspent >= confirmed:
+                    return None  # once the nonces below are spent, nothing reads as one of them
+                self._proof = prove_nonce(
+                    self._client,
+                    self._key.address,
+                    confirmed,
+                    known=self._proof,
+                    tell=self._progress,
+                )
+                if self._proof.first_unspent > nonce:
+                    return None
+        return None
+
+    def _claims(self, account: Account) -> tuple[int, int]:
+        """The next nonce and the confirmed one, as the node has them; the operator's word stands first.
+
+        A signed transfer that is in no block yet keeps its nonce, whatever a node says.
+        """
+        next_of_ours = self._transfers.next_nonce(self._key.address)
+        if self._proof.source == "operator":
+            return max(next_of_ours, self._proof.first_unspent), self._proof.first_unspent
+        pending = self._client.nonce(self._key.address)
+        return max(pending, next_of_ours), account.nonce
 
     def _send(self, transfer: Transfer, tip: int) -> None:
         try:
-            self._client.send(transfer.transaction)
+            send = self._client.broadcast if len(self._client.urls) > 1 else self._client.send
+            send(transfer.transaction)
+        except errors.GasPriceTooLow as error:
+            error.advice = advice_on_price(self._network)
+            raise
         except (errors.AlreadyInPool, errors.NonceTooLow):
             pass  # it waits, or is in a block that was not read yet
         except (errors.NodeUnreachable, errors.BadResponse) as error:

@@ -68,4 +68,13 @@ CREATE TABLE IF NOT EXISTS transfers (
     scanned_height INTEGER,
     included_height INTEGER, note TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS transfers_by_worker ON transfers (worker_address);
+
+CREATE TABLE IF NOT EXISTS payout_blocks (  -- searched for the payer's transactions, each linked
+    address TEXT NOT NULL, height INTEGER NOT NULL, hash TEXT NOT NULL,
+    PRIMARY KEY (address, height)) STRICT;
+
+CREATE TABLE IF NOT EXISTS payout_spent (  -- nonces that those blocks spend, with what they hold
+    address TEXT NOT NULL, nonce INTEGER NOT NULL, height INTEGER NOT NULL,
+    block_hash TEXT NOT NULL, body TEXT NOT NULL, rooted INTEGER NOT NULL,
+    PRIMARY KEY (address, nonce)) STRICT;
 """

@@ -16,7 +16,7 @@ from node_client.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer. `scanned_height`: no final block up to there spends its nonce."""
+    """A transfer. `signed_height`: the tip that a node named when it was signed."""
 
     id: int
     worker_address: str
@@ -26,7 +26,6 @@ class Transfer:
     tx_hash: str | None
     nonce: int | None
     signed_height: int
-    scanned_height: int
     included_height: int | None
     note: str | None
 
@@ -63,32 +62,27 @@ class Transfers(Table):
                 row,
                 units=int(row["units"]),
                 signed_height=row["signed_height"] or 0,
-                scanned_height=row["scanned_height"] or 0,
             )
             for row in rows
         ]
 
     def next_nonce(self, address: str) -> int:
         """Return the nonce after those of all signed transfers of this account."""
-        nonces = [
-            transfer.transaction.nonce
-            for transfer in self.in_state("signed")
-            if transfer.transaction.from_address == address
-        ]
-        return max(nonces, default=-1) + 1
+        return max(self.open_nonces(address), default=-1) + 1
+
+    def open_nonces(self, address: str) -> list[int]:
+        """Return the nonces of this account's signed transfers."""
+        signed = (transfer.transaction for transfer in self.in_state("signed"))
+        return [tx.nonce for tx in signed if tx.from_address == address]
 
     def set_signed(self, transfer: int, body: str, tx_hash: str, nonce: int, tip: int) -> None:
         """Record the signed bytes, before they are sent."""
         signed = {"body": body, "tx_hash": tx_hash, "nonce": nonce, "signed_height": tip}
-        self._set(transfer, state="signed", scanned_height=tip, **signed)
+        self._set(transfer, state="signed", **signed)
 
-    def set_scanned(self, transfer: int, height: int) -> None:
-        """Record that no block up to this one, all final, spends its nonce."""
-        self._set(transfer, scanned_height=height)
-
-    def set_included(self, transfer: int, height: int | None, *, scanned: int) -> None:
+    def set_included(self, transfer: int, height: int | None) -> None:
         """Record the block that includes it (None: it was rolled back)."""
-        self._set(transfer, included_height=height, scanned_height=scanned)
+        self._set(transfer, included_height=height)
 
     def set_final(self, transfer: int) -> None:
         """Record that the block that includes it is deep enough."""

@@ -44,10 +44,10 @@ def key(devnet):
     return one
 
 
-def payer(arena, devnet, key, **more):
+def payer(arena, devnet, key, client=None, **more):
     return Payer(
         arena.store,
-        NodeClient([devnet.url]),
+        client or NodeClient([devnet.url]),
         key,
         NETWORKS["devnet"],
         chain=devnet.chain.block(0).hash(),
@@ -135,8 +135,7 @@ def test_a_run_that_is_cut_off_anywhere_is_taken_up(rich, devnet, key):
     for where in ("before it signs", "before it sends", "after it has sent"):
         worker = earn(rich, 7 * CPC, worker)
         total += 7 * CPC
-        one = payer(rich, devnet, key)
-        one._client = CutOff([devnet.url], where)
+        one = payer(rich, devnet, key, CutOff([devnet.url], where))
         with pytest.raises(Cut):
             one.pay(plan_payouts(rich.store))
         assert plan_payouts(rich.store) == []
@@ -146,10 +145,9 @@ def test_a_run_that_is_cut_off_anywhere_is_taken_up(rich, devnet, key):
 
 def test_a_nonce_that_another_took_is_owed_again_and_paid_once(rich, devnet, key):
     worker = earn(rich, 5 * CPC)
-    one = payer(rich, devnet, key)
-    sent = []
-    one._client = NodeClient([devnet.url])
-    one._client.send = sent.append  # signed and written down, but it never arrives
+    client = NodeClient([devnet.url])
+    client.send = [].append  # signed and written down, but it never arrives
+    one = payer(rich, devnet, key, client)
     assert not one.pay(plan_payouts(rich.store), seconds=0)
     (signed,) = Transfers(rich.store.database).in_state("signed")
     foreign = signed.transaction.model_copy(update={"to_address": key.address, "amount": 1})

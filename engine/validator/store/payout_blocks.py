@@ -1,0 +1,108 @@
+"""How far the chain was searched for the payer's transactions, and what was found there.
+
+Each block that was searched names the one before it as its parent, so that a node cannot put a block
+of its own in between. Kept for each account that pays, as one database may pay from several.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from engine.runtime.database import Database, from_row
+from engine.validator.store.table import Table
+from node_client.transaction import Transaction
+
+KEPT = 256
+"""So many searched blocks are kept to find where a roll-back parted from the old chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A transaction of the account in a block that was searched. `body`: as POST /tx/send has it.
+
+    `rooted`: the header's roots cover it; else a node can have put it under an honest header.
+    """
+
+    nonce: int
+    height: int
+    block_hash: str
+    body: str
+    rooted: bool
+
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction."""
+        return Transaction.model_validate(json.loads(self.body))
+
+
+class PayoutBlocks(Table):
+    """Searched blocks, and spent nonces, of one account."""
+
+    def __init__(self, database: Database, clock: Callable[[], float], address: str) -> None:
+        super().__init__(database, clock)
+        self._address = address
+
+    def searched(self) -> list[tuple[int, str]]:
+        """Return height and hash of the blocks kept, the highest first."""
+        rows = self._database.read(
+            "SELECT height, hash FROM payout_blocks WHERE address = ? ORDER BY height DESC",
+            self._address,
+        )
+        return [(row["height"], row["hash"]) for row in rows]
+
+    def position(self) -> tuple[int, str] | None:
+        """Return height and hash of the last block that was searched."""
+        rows = self._database.read(
+            "SELECT height, hash FROM payout_blocks WHERE address = ? ORDER BY height DESC LIMIT 1",
+            self._address,
+        )
+        return (rows[0]["height"], rows[0]["hash"]) if rows else None
+
+    def add(
+        self, height: int, block_hash: str, own: Iterable[Transaction], *, rooted: bool = True
+    ) -> None:
+        """Record that a block was searched, and the account's transactions in it."""
+        with self._database.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO payout_blocks VALUES (?, ?, ?)",
+                (self._address, height, block_hash),
+            )
+            db.execute(
+                "DELETE FROM payout_blocks WHERE address = ? AND height <= ?",
+                (self._address, height - KEPT),
+            )
+            for tx in own:
+                db.execute(
+                    "INSERT INTO payout_spent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " height = excluded.height, block_hash = excluded.block_hash,"
+                    " body = excluded.body, rooted = excluded.rooted WHERE rooted = 0",
+                    (self._address, tx.nonce, height, block_hash, json.dumps(tx.to_json()), rooted),
+                )
+
+    def take_back(self, above: int) -> None:
+        """Forget what blocks above this height held."""
+        with self._database.write() as db:
+            for table in ("payout_blocks", "payout_spent"):
+                db.execute(
+                    f"DELETE FROM {table} WHERE address = ? AND height > ?",  # noqa: S608
+                    (self._address, above),
+                )
+
+    def spent(self, nonce: int) -> Spent | None:
+        """Return what spends this nonce, None where no searched block does."""
+        rows = self._database.read(
+            "SELECT nonce, height, block_hash, body, rooted FROM payout_spent"
+            " WHERE address = ? AND nonce = ?",
+            self._address,
+            nonce,
+        )
+        return from_row(Spent, rows[0], rooted=bool(rows[0]["rooted"])) if rows else None
+
+    def first_unspent(self, up_to_height: int) -> int:
+        """Return the nonce after the highest that a block at this height or below spends."""
+        (row,) = self._database.read(
+            "SELECT max(nonce) AS last FROM payout_spent WHERE address = ? AND height <= ?",
+            self._address,
+            up_to_height,
+        )
+        return 0 if row["last"] is None else int(row["last"]) + 1
