@@ -28,6 +28,7 @@ It imports neither `kernels` nor numba. Read in this order:
     evidence, comparison, nodes, rpc     which node is believed; the client
     nonce_proof                          which nonces are spent, proven and not merely said
     v3                                   another network, of CometBFT nodes: balances and transfers
+    wire                                 the seam between the two networks
     devnet                               a chain of one node, with faults, for tests and first steps
 
 Every error is in the tree at the top of `errors`.

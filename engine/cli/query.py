@@ -1,12 +1,12 @@
 """`cpc-engine query`: read the chain."""
 
+from functools import partial
 from gettext import gettext as _
 from gettext import ngettext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli import v3
 from engine.cli.config.groups import with_options
 from engine.cli.options import (
     Json,
@@ -28,22 +28,17 @@ app = command_group(_("Read the chain."))
 @with_options
 def status(context: typer.Context, nodes: NodeOptions, json: Json = False) -> None:
     """Show height, newest block and network of the node."""
+    from node_client.wire import wire_of
+
     client = nodes.connect(context)
-    if v3.is_v3(client):
-        v3.show_status(client, json)
-        return
-    answer = client.status().model_dump()
+    wire = wire_of(client)
+    told = client.ask(wire.status).told
     if json:
-        say_json(answer | {"takes_results": True})
+        say_json({**told, "wire": wire.name, "takes_results": wire.takes_results})
         return
-    for name, value in answer.items():
+    for name, value in told.items():
         say(f"{name + ':':<13} {value}")
-    say(
-        _(
-            "Results are taken. The miners' share of the reward is burned (node of January 2026):"
-            " mining costs fees and pays nothing."
-        )
-    )
+    say(wire.standing())
 
 
 @app.command()
@@ -57,15 +52,13 @@ def balance(
     """Show balance and confirmed nonce of an account."""
     from node_client.address import check_address, is_address
     from node_client.networks import format_cpc
+    from node_client.wire import wire_of
 
     if not is_address(address) and not address.startswith("cpc1"):
         address = KeysDirectory().keystore().info(address).address
     check_address(address)
     client = nodes.connect(context)
-    if v3.is_v3(client):
-        v3.show_balance(client, address, json)
-        return
-    account = client.balance(address)
+    account = client.ask(partial(wire_of(client).account, address=address))
     if json:
         say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
         return
@@ -85,12 +78,10 @@ def block(
     json: Json = False,  # noqa: ARG001
 ) -> None:
     """Show a block as JSON, with its hash, and what is wrong with it in `fault`."""
+    from node_client.wire import wire_of
+
     client = nodes.connect(context)
-    if v3.is_v3(client):
-        v3.show_block(client, height)
-        return
-    found = client.block(height)
-    say_foreign_json(found.served | {"hash": found.hash(), "fault": found.fault})
+    say_foreign_json(client.ask(partial(wire_of(client).block, height=height)))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_json
+from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_foreign_json
 from engine.cli.query import app
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def validators(context: typer.Context, nodes: NodeOptions, json: Json = False) -
     ordered = sorted(found.validators, key=lambda one: (-one.power, one.address))
     if json:
         listed = [_plain(one.model_dump()) for one in ordered]
-        say_json({"epoch": found.epoch, "validators": listed})
+        say_foreign_json({"epoch": found.epoch, "validators": listed})
         return
     for one in ordered:
         words = [f"{one.address:<49}", f"{format_cpc(one.power)} CPC", state_of(one)]
@@ -72,7 +72,7 @@ def validator(
     ask = partial(get_validator, address=validator_address(address))
     found = staking_client(context, nodes).ask(ask)
     if json:
-        say_json(_plain(found.model_dump()))
+        say_foreign_json(_plain(found.model_dump()))
         return
     for name, value in found.model_dump().items():
         shown = f"{format_cpc(value)} CPC" if name in _AMOUNTS else value
@@ -91,7 +91,7 @@ def delegations(
     ask = partial(get_delegations, address=account_address(address))
     found = staking_client(context, nodes).ask(ask)
     if json:
-        say_json(_plain(found.model_dump()))
+        say_foreign_json(_plain(found.model_dump()))
         return
     for one in found.delegations:
         words = [f"{one.validator:<49}", f"{format_cpc(one.amount)} CPC"]
@@ -112,7 +112,7 @@ def rewards(
     ask = partial(get_rewards, address=account_address(address))
     found = staking_client(context, nodes).ask(ask)
     if json:
-        say_json(_plain(found.model_dump()))
+        say_foreign_json(_plain(found.model_dump()))
         return
     for one in found.rewards_by_epoch:
         line = _("epoch {epoch}: {amount} CPC")
@@ -133,7 +133,7 @@ def unbonding(
     ask = partial(get_unbonding, address=account_address(address))
     found = staking_client(context, nodes).ask(ask)
     if json:
-        say_json(_plain(found.model_dump()))
+        say_foreign_json(_plain(found.model_dump()))
         return
     for one in found.unbonding_delegations:
         line = _("{validator}  {amount} CPC, paid out at height {height}, in {blocks} blocks")

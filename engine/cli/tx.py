@@ -30,13 +30,14 @@ def send(
     from node_client.address import check_address
     from node_client.networks import format_cpc, parse_cpc
     from node_client.transaction import Transaction, TxType
+    from node_client.wire import V3, wire_of
 
     check_address(to)
     units = parse_cpc(amount)
     key = files.load_key(from_)
     said = _("Sent {amount} CPC to {to}.").format(amount=format_cpc(units), to=to)
     client = nodes.connect(context)
-    if v3.is_v3(client):
+    if wire_of(client) is V3:
         v3.deliver(client, key, to, units, price, chain, said, json)
         return
     draft = Transaction(

@@ -1,15 +1,11 @@
-"""`query status|balance|block` and `tx send` on the v3 network, whose nodes are CometBFT's.
-
-Which network a node is of is asked once a command: `/status` tells them apart.
-"""
+"""`tx send` on the v3 network, whose nodes are CometBFT's."""
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
 from typing import TYPE_CHECKING
 
-from engine.cli.options import say, say_json
 from engine.cli.sending import PriceOptions, say_sent
 from engine.runtime.settings import setting
 
@@ -32,60 +28,6 @@ class ChainOptions:
     )
 
 
-def is_v3(client: "NodeClient") -> bool:
-    """Ask /status whether these are nodes of the v3 network. Raises NodeError where none answers."""
-    from node_client.errors import BadResponse, NodeNotReady, NotFound
-    from node_client.queries import get
-    from node_client.v3.answers import is_comet
-
-    try:
-        return client.ask(partial(get, path="/status", parse=is_comet))
-    except (BadResponse, NodeNotReady, NotFound):
-        return False  # whatever is asked next says what is wrong with it
-
-
-def show_status(client: "NodeClient", json: bool) -> None:
-    """Show where the node stands, and what the network takes."""
-    from node_client.v3.rpc import status
-
-    tip = client.ask(status)
-    answer = asdict(tip)
-    if json:
-        say_json(answer | {"takes_results": False})
-        return
-    for name, value in answer.items():
-        say(f"{name + ':':<13} {value}")
-    say(
-        _(
-            "A CometBFT node: this network takes no results yet. Transfers work; there is nothing to"
-            " mine."
-        )
-    )
-
-
-def show_balance(client: "NodeClient", address: str, json: bool) -> None:
-    """Show balance and next nonce of an account."""
-    from node_client.networks import format_cpc
-    from node_client.v3.rpc import account_of
-
-    account = client.ask(partial(account_of, address=address))
-    if json:
-        say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
-        return
-    say(
-        _("{balance} CPC ({units} units), nonce {nonce}").format(
-            balance=format_cpc(account.balance), units=account.balance, nonce=account.nonce
-        )
-    )
-
-
-def show_block(client: "NodeClient", height: int) -> None:
-    """Show a block as JSON, as the node says it is."""
-    from node_client.v3.rpc import block_at
-
-    say_json(client.ask(partial(block_at, height=height)).to_json())
-
-
 def deliver(
     client: "NodeClient",
     key: "PrivateKey",
@@ -101,11 +43,11 @@ def deliver(
     Raises NodeError, Refused, InvalidData or SetupError.
     """
     from node_client.errors import AlreadyInPool
-    from node_client.v3.rpc import broadcast
+    from node_client.wire import V3
 
     tx = _signed(client, key, to, units, price, chain)
     with suppress(AlreadyInPool):  # the same bytes, from a try whose answer was lost
-        client.ask(partial(broadcast, tx=tx))
+        client.ask(partial(V3.send, tx=tx))
     height = _wait_for(client, tx, price.wait) if price.wait > 0 else None
     say_sent(tx, said, height, price.wait, json)
 
