@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from tests.engine.node.lying_soak import lying_soak
 from tests.engine.node.soak.run import soak
 
 
@@ -31,4 +32,12 @@ def test_everything_that_can_fail_loses_nothing_and_signs_nothing_wrong(tmp_path
 @pytest.mark.timeout(900)
 def test_two_minutes_of_everything_that_can_fail_lose_nothing_and_sign_nothing_wrong(tmp_path):
     judge = soak(tmp_path, seconds=100.0, seed=1, least_answered=0.0)
+    assert judge.broken == [], json.dumps(judge.figures, indent=2)[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.first
+@pytest.mark.timeout(900)
+def test_a_first_node_that_lies_in_every_way_costs_nothing_and_stops_nothing(tmp_path):
+    judge = lying_soak(tmp_path, seconds=100.0, seed=3, lie_seconds=2.0, kill_every=30.0)
     assert judge.broken == [], json.dumps(judge.figures, indent=2)[-2000:]

@@ -29,8 +29,9 @@ class Life:
 class Engine:
     """The program, started again whenever it ended; a context manager, which leaves nothing running."""
 
-    def __init__(self, directory, url):
-        self.url = url
+    def __init__(self, directory, urls):
+        """`urls`: of the nodes, with commas in between."""
+        self.urls = urls
         self.environment = os.environ | {
             "CPC_SOAK": str(directory),
             "CPC_KEYS": str(directory / "keys"),
@@ -69,7 +70,7 @@ class Engine:
         # as a string: a module that was started with -m would be imported again by each child
         program = "from tests.engine.node.soak.program import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, self.url, str(blocks)],
+            [sys.executable, "-c", program, self.urls, str(blocks)],
             env=self.environment,
             stdout=self.log,
             stderr=subprocess.STDOUT,

@@ -41,7 +41,7 @@ class Judge:
         with open_device("reference") as device:
             for block in blocks:
                 for tx in block.txs:
-                    if not tx.is_result:
+                    if not tx.is_result or tx.from_address != self.address:
                         continue
                     result = tx.compute_result()
                     held[result.task_id] += 1
@@ -68,7 +68,7 @@ class Judge:
         """Everything that was signed is final, or given up with a reason."""
         states = Counter()
         reasons = Counter()
-        for state, code, reason, tx_hash in self._query(
+        for state, code, reason, tx_hash in self.query(
             "SELECT state, given_up, reason, tx_hash FROM progress"
         ):
             states[state] += 1
@@ -76,9 +76,9 @@ class Judge:
                 reasons[code] += 1
                 self.demand(bool(reason), "a result was given up without a reason")
             self.demand(state in ("final", "given_up"), f"{tx_hash} is {state} at the end")
-        (signed,) = self._query("SELECT count(DISTINCT task_id) FROM transactions")[0]
+        (signed,) = self.query("SELECT count(DISTINCT task_id) FROM transactions")[0]
         on_chain = {tx.hash() for block in self.chain.blocks() for tx in block.txs}
-        for (tx_hash,) in self._query("SELECT tx_hash FROM progress WHERE state = 'final'"):
+        for (tx_hash,) in self.query("SELECT tx_hash FROM progress WHERE state = 'final'"):
             self.demand(tx_hash in on_chain, f"{tx_hash} is called final and is not on the chain")
         self.figures |= {
             "results computed": sum(states.values()),
@@ -94,12 +94,12 @@ class Judge:
         with an answer, or with a reason in the ledger why there is none, does not.
         """
         hashes = {block.hash() for block in self.chain.blocks()}
-        final = {h for (h,) in self._query("SELECT block_hash FROM progress WHERE state = 'final'")}
-        told = final | {h for (h,) in self._query("SELECT hash FROM blocks WHERE skipped <> ''")}
-        told |= {h for (h,) in self._query("SELECT block_hash FROM progress WHERE reason <> ''")}
+        final = {h for (h,) in self.query("SELECT block_hash FROM progress WHERE state = 'final'")}
+        told = final | {h for (h,) in self.query("SELECT hash FROM blocks WHERE skipped <> ''")}
+        told |= {h for (h,) in self.query("SELECT block_hash FROM progress WHERE reason <> ''")}
         healthy_at = healthy_devices(events, shots)
         seen = answered = healthy = healthy_answered = healthy_told = 0
-        for block_hash, seen_at in self._query("SELECT hash, seen_at FROM blocks"):
+        for block_hash, seen_at in self.query("SELECT hash, seen_at FROM blocks"):
             if block_hash not in hashes:
                 continue  # rolled back: an answer to it is worth nothing
             seen += 1
@@ -168,14 +168,14 @@ class Judge:
         self.demand(not left, f"left over in /dev/shm: {sorted(left)}")
 
     def _tasks(self):
-        rows = self._query("SELECT block_hash, height, task_index FROM results")
+        rows = self.query("SELECT block_hash, height, task_index FROM results")
         tasks = (
             BlockTask.derive(block_hash, self.address, index=index, height=height, size=SIZE)
             for block_hash, height, index in rows
         )
         return {task.task_id: task.task for task in tasks}
 
-    def _query(self, sql):
+    def query(self, sql):
         (ledger,) = (self.directory / "state").glob("*.sqlite")
         database = sqlite3.connect(ledger)
         try:

@@ -60,10 +60,10 @@ def child(name, setup, tasks, reports):
 
 
 def main():
-    url, blocks = sys.argv[1:]
+    urls, blocks = sys.argv[1:]
     key = Keystore(Path(os.environ["CPC_KEYS"])).load("worker")
     request = NodeRequest(
-        urls=[url],
+        urls=urls.split(","),
         mining=MiningConfig(size=SIZE, blocks=int(blocks) or None),
         devices=DEVICES,
         threads=1,
