@@ -11,8 +11,9 @@ a node is believed because
 3. another node serves the same block;
 4. its tip is the newest, is not in the future, and its height is possible at all.
 
-Where nothing is known yet and the nodes disagree, they are asked for older blocks, in growing steps,
-until two agree: what they share says who proposes. All steps have bounds.
+One that is behind the best is passed over, though nothing it serves is wrong. Where nothing is known
+yet and the nodes disagree, they are asked for older blocks, in growing steps, until two agree: what
+they share says who proposes. All steps have bounds.
 """
 
 from collections import Counter
@@ -36,6 +37,8 @@ BEHIND_SECONDS = 120
 MOST_BLOCKS_A_SECOND = 20
 """No network has a block time under 5 s; tests have."""
 CLOCKS_DIFFER_SECONDS = 60
+LAG_BLOCKS = 3
+"""A node so far behind the one that is believed is passed over, too: it syncs, or holds blocks back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,13 @@ class Comparer:
             return
         else:
             wrong = set(differing) - {best}
-        self._evidence.judge(wrong=wrong, right=set(tips) - wrong)
+        top = tips[best]
+        behind = {
+            name
+            for name, tip in tips.items()
+            if top is not None and tip is not None and top.height - tip.height >= LAG_BLOCKS
+        }
+        self._evidence.judge(wrong=wrong | behind, right=set(tips) - wrong - behind)
 
     def _rank(
         self,

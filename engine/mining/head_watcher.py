@@ -131,5 +131,7 @@ class HeadWatcher(threading.Thread):
         begins = not (self._troubles.lasts("node_away") or self._troubles.lasts("tip_refused"))
         if not away:
             self._troubles.end("node_away")
+            with contextlib.suppress(NodeError):
+                self._client.compare()  # of several nodes, one whose tip holds is asked next
         self._troubles.begin("node_away" if away else "tip_refused", str(error), error.advice)
         return first if begins else min(max(first, 2 * pause), longest)

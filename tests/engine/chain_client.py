@@ -49,6 +49,9 @@ class ChainClient:
         self._asked("nonce")
         return self.chain.pending_nonce(address) if pending else self.chain.account(address).nonce
 
+    def compare(self):
+        return None
+
     def each_status(self):
         return self._each(self.status)
 

@@ -94,6 +94,17 @@ def test_a_height_that_no_block_is_shown_for_is_not_followed(devnet, liar, heigh
     assert follow(seen) == devnet.chain.block(30)
 
 
+def test_a_node_that_is_always_behind_is_passed_over_until_it_is_not(devnet, liar):
+    client = client_of(liar, devnet)
+    follow(client)
+    liar.faults.lie("behind", value=5)
+    assert client.compare().differing == ()
+    assert follow(client) == devnet.chain.block(30)
+    liar.faults.clear()
+    client.compare()
+    assert list(client.each_status()) == [liar.url, devnet.url]
+
+
 def test_two_nodes_that_serve_a_new_proposers_block_make_it_known(devnet):
     with LyingNode(devnet.url) as first, LyingNode(devnet.url) as second:
         client = client_of(first, second)
