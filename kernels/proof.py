@@ -69,6 +69,15 @@ def longest_proof(task: Task, k: int) -> int:
     return 2 * (HEADER.size + min(k, leaf_count, MAX_OPENINGS) * levels * DIGEST_BYTES)
 
 
+def stated_size(proof: str) -> int:
+    """Return n as a proof's header states it. Raises InvalidProof where there is no header."""
+    header = proof[: 2 * HEADER.size]
+    if len(header) < 2 * HEADER.size or not _LOWER_HEX.fullmatch(header):
+        raise InvalidProof(_("the proof ends within its header"))
+    n: int = HEADER.unpack(bytes.fromhex(header))[1]
+    return n
+
+
 def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> Opening:
     """Return leaves and siblings of a well-formed proof. Does not check that they give the root.
 

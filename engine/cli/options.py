@@ -153,7 +153,7 @@ def say_json(value: Any) -> None:
 def say_foreign_json(value: Any) -> None:
     """Print JSON that others wrote, escaped to ASCII: it cannot control a terminal, or break UTF-8."""
     try:
-        text = json.dumps(value, indent=2)
+        text = json.dumps(value, indent=2, default=asdict)
     except RecursionError:  # json bears less nesting when it indents than when it reads
-        text = json.dumps(value)
+        text = json.dumps(value, default=asdict)
     say(text)

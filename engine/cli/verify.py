@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache, partial
 from gettext import gettext as _
 from gettext import ngettext
 from typing import TYPE_CHECKING
@@ -10,14 +11,24 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.failure import EXIT_WRONG
-from engine.cli.options import Json, NodeOptions, OneDevice, say, say_json
+from engine.cli.options import (
+    Json,
+    NodeOptions,
+    OneDevice,
+    say,
+    say_foreign_json,
+    say_json,
+    was_set,
+)
 from engine.cli.tasks import TaskChoice
 from engine.runtime.settings import setting
 from engine.tasks.defaults import DEFAULT_OPENINGS
 from engine.tasks.options import MatrixOptions
 
 if TYPE_CHECKING:
-    from engine.tasks.verification import ResultVerdict
+    from engine.tasks.verification import BlockVerdict
+    from kernels.operations import Operations
+    from kernels.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +56,7 @@ def verify(
     nodes: NodeOptions,
     json: Json = False,
 ) -> None:
-    """Check results. Exit code 0: all are right; 1: one is wrong."""
+    """Check results. Exit code 0: all are right; 1: one is wrong, or its block is not proven."""
     from engine.cli.opening import open_device_shown, operations_shown
     from engine.runtime.errors import BadInput, WrongClaim
     from engine.tasks.derivation import check_result_hash
@@ -53,10 +64,12 @@ def verify(
     from kernels.operations import REFERENCE
 
     result_hash = claim.result_hash and check_result_hash(claim.result_hash)
-    compiled = device.tier is not None or worth_compiling(
-        matrix.size, matrix.iterations, claim.sample
-    )
-    operations = operations_shown(device.tier) if compiled and not claim.full else REFERENCE
+    compiled = cache(partial(operations_shown, device.tier))
+
+    def operations(task: "Task") -> "Operations":
+        worth = worth_compiling(task.n, task.iterations, claim.sample)
+        return compiled() if not claim.full and (device.tier or worth) else REFERENCE
+
     with ExitStack() as stack:
         opened = None
         if claim.full:
@@ -65,16 +78,16 @@ def verify(
         if claim.height is not None:
             client = nodes.connect(context)
             client.status()  # a node of the network without results is named
-            verdicts = verify_block(
+            verdict = verify_block(
                 client,
                 claim.height,
-                size=matrix.size,
+                size=matrix.size if was_set(context, "size") else None,
                 iterations=matrix.iterations,
                 least_openings=claim.sample,
                 device=opened,
                 operations=operations,
             )
-            _tell_block(claim.height, verdicts, json)
+            _tell_block(claim.height, verdict, json)
             return
         if result_hash is None:
             raise BadInput(
@@ -91,31 +104,41 @@ def verify(
                 claim.proof,
                 least_openings=claim.sample,
                 device=opened,
-                operations=operations,
+                operations=operations(task),
             )
         except WrongClaim as error:
             reason = str(error)
         _tell_result(result_hash, reason, json)
 
 
-def _tell_block(height: int, verdicts: "list[ResultVerdict]", json: bool) -> None:
-    wrong = sum(not verdict.right for verdict in verdicts)
+def _tell_block(height: int, verdict: "BlockVerdict", json: bool) -> None:
+    from node_client.refusals import shorten
+
+    results = verdict.results
+    wrong = sum(not result.right for result in results)
     if json:
-        say_json({"height": height, "results": verdicts, "wrong": wrong})
+        more = {"fault": verdict.fault, "past_faults": verdict.past_faults}
+        say_foreign_json({"height": height, "results": results, "wrong": wrong} | more)
     else:
-        for verdict in verdicts:
-            state = (
-                _("right") if verdict.right else _("WRONG: {reason}").format(reason=verdict.reason)
-            )
-            say(f"{verdict.tx_hash} {verdict.worker_address} {state}")
+        for result in results:
+            reason = shorten(result.reason)
+            state = _("WRONG: {reason}").format(reason=reason) if reason else _("right")
+            size = "" if result.size is None else _(" (size {size})").format(size=result.size)
+            say(f"{result.tx_hash} {shorten(result.worker_address)} {state}{size}")
         say(
             ngettext(
                 "block {height}: {count} result, {wrong} wrong",
                 "block {height}: {count} results, {wrong} wrong",
-                len(verdicts),
-            ).format(height=height, count=len(verdicts), wrong=wrong)
+                len(results),
+            ).format(height=height, count=len(results), wrong=wrong)
         )
-    if wrong:
+        if verdict.fault:
+            message = _("NOT PROVEN, the chain may hold something else than this: {fault}")
+            say(message.format(fault=verdict.fault))
+        for fault in verdict.past_faults:
+            message = _("An earlier result for one of these tasks may be missing: {fault}")
+            say(message.format(fault=fault))
+    if wrong or verdict.fault:
         raise typer.Exit(EXIT_WRONG)
 
 

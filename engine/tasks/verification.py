@@ -1,29 +1,36 @@
 """Check results: a single one, or every result that a block holds.
 
-    verify_block(client, height, size=1024, iterations=1, least_openings=16)
+    verify_block(client, height, least_openings=16)
 
-A verifier never trusts what the result says about itself: seed, n and iterations come from the
-task, which it derives again from the chain, and the least number of openings is its own.
+A verifier never trusts what the result says about itself: seed and iterations come from the task,
+which it derives again from the chain, and the least number of openings is its own. The size is the
+verifier's as well, or else the proof's own, within limits: no block says which one was asked for, so
+every verdict names it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 
-from engine.runtime.errors import WrongClaim
+from engine.runtime.errors import BadInput, WrongClaim
 from engine.tasks.defaults import (
     DEFAULT_ITERATIONS,
     DEFAULT_SIZE,
+    LEAST_SIZE,
     MAX_TASKS_PER_BLOCK,
+    MOST_SIZE,
     TASK_LIFETIME_BLOCKS,
 )
-from engine.tasks.derivation import BlockTask, derive_task_id
+from engine.tasks.derivation import BlockTask, check_hash, derive_task_id
 from kernels.check import check_full, check_proof
 from kernels.device import Device
-from kernels.errors import KernelError
+from kernels.errors import InvalidProof, KernelError
 from kernels.operations import REFERENCE, Operations
+from kernels.proof import stated_size
 from kernels.task import LEAF_BYTES, Task
 from node_client.block import Block
-from node_client.errors import InvalidTransaction
+from node_client.block_transaction import BlockTransaction
+from node_client.errors import InvalidData, InvalidTransaction
 from node_client.rpc import NodeClient
 from node_client.transaction import ComputeResult
 
@@ -33,16 +40,33 @@ ENTRIES_WORTH_COMPILING = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class ResultVerdict:
-    """The verdict on a result. `task_height` is the height of the block that its task comes from."""
+    """The verdict on a result. `task_height` is the height of the block that its task comes from.
+
+    `size` is that of the matrices it was judged as, None where it did not get so far.
+    """
 
     tx_hash: str
     worker_address: str
     task_id: str
-    result_hash: str
-    task_height: int | None
-    task_index: int | None
-    right: bool
-    reason: str
+    result_hash: str = ""
+    task_height: int | None = None
+    task_index: int | None = None
+    size: int | None = None
+    right: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockVerdict:
+    """The verdicts on a block's results, in block order.
+
+    `fault` says where what the node serves is not proven to be what the block holds. `past_faults`:
+    the same of the blocks before, where an earlier result for a task may have been missed.
+    """
+
+    results: list[ResultVerdict]
+    fault: str = ""
+    past_faults: tuple[str, ...] = ()
 
 
 def worth_compiling(size: int, iterations: int, openings: int) -> bool:
@@ -70,14 +94,14 @@ def verify_result(
     compute them. With a `device` the whole result is computed again, and the proof may be empty.
     """
     try:
-        root = bytes.fromhex(result_hash)
+        root = bytes.fromhex(check_hash(result_hash, _("result hash")))
         least = min(least_openings, task.leaf_count)
         if proof or device is None:
             least = least if device is None else 0
             check_proof(task, root, proof, least_openings=least, operations=operations)
         if device is not None:
             check_full(task, root, device)
-    except (KernelError, ValueError) as error:
+    except (KernelError, BadInput) as error:
         raise WrongClaim(str(error)) from error
 
 
@@ -85,58 +109,102 @@ def verify_block(
     client: NodeClient,
     height: int,
     *,
-    size: int = DEFAULT_SIZE,
+    size: int | None = None,
     iterations: int = DEFAULT_ITERATIONS,
     least_openings: int,
     device: Device | None = None,
-    operations: Operations = REFERENCE,
-) -> list[ResultVerdict]:
-    """Return a verdict on each SUBMIT_RESULT of the block at `height`, in block order."""
+    operations: Callable[[Task], Operations] = lambda _task: REFERENCE,
+) -> BlockVerdict:
+    """Return a verdict on each SUBMIT_RESULT of the block at `height`, in block order.
+
+    `size` None: that of each proof's own header, where it is one that the network allows. Raises the
+    node's errors; whatever a result holds is a verdict.
+    """
     block = client.block(height)
-    past = _Past(client, block)
-    verdicts: list[ResultVerdict] = []
-    for tx in block.txs:
-        if not tx.is_result:
-            continue
-        result, found, reason = None, None, ""
+    judge = _Judge(_Past(client, block), size, iterations, least_openings, device, operations)
+    verdicts = [judge.verdict(tx) for tx in block.txs if tx.is_result]
+    return BlockVerdict(verdicts, block.fault, tuple(judge.past.faults))
+
+
+class _Judge:
+    """Judges one result after another of a block."""
+
+    def __init__(
+        self,
+        past: "_Past",
+        size: int | None,
+        iterations: int,
+        least_openings: int,
+        device: Device | None,
+        operations: Callable[[Task], Operations],
+    ) -> None:
+        self.past = past
+        self._size = size
+        self._iterations = iterations
+        self._least_openings = least_openings
+        self._device = device
+        self._operations = operations
+        self._seen: set[tuple[str, str]] = set()
+
+    def verdict(self, tx: BlockTransaction) -> ResultVerdict:
+        """Judge this SUBMIT_RESULT."""
+        verdict = ResultVerdict(tx.hash() or "", tx.from_address, tx.task_id or "")
         try:
             result = tx.compute_result()
+        except InvalidTransaction:
+            return replace(verdict, reason=_("it is not a matrix result"))
+        verdict = replace(verdict, task_id=result.task_id, result_hash=result.result_hash)
+        try:
             if result.worker_address != tx.from_address:
                 raise WrongClaim(_("worker_address is not the sender's"))
-            found = past.find_task(result)
+            if self.past.block.fault and tx.own(tx.from_address) is None:
+                raise WrongClaim(_("nothing shows that its sender sent it"))
+            found = self.past.find_task(result)
+            verdict = replace(verdict, task_height=found.height, task_index=found.index)
             this = (result.worker_address, result.task_id)
-            if any((earlier.worker_address, earlier.task_id) == this for earlier in verdicts):
+            if this in self._seen:
                 raise WrongClaim(_("the block holds a result for this task already"))
-            task = BlockTask.derive(
-                found.block_hash,
-                result.worker_address,
-                index=found.index,
-                size=size,
-                iterations=iterations,
-            ).task
-            verify_result(
-                task,
-                result.result_hash,
-                result.proof,
-                least_openings=least_openings,
-                device=device,
-                operations=operations,
-            )
-        except (WrongClaim, InvalidTransaction) as error:
-            reason = str(error)
-        verdicts.append(
-            ResultVerdict(
-                tx_hash=tx.hash() or "",
-                worker_address=tx.from_address,
-                task_id=result.task_id if result else "",
-                result_hash=result.result_hash if result else "",
-                task_height=found.height if found else None,
-                task_index=found.index if found else None,
-                right=not reason,
-                reason=reason,
-            )
+            self._seen.add(this)
+            size = found_size(result.proof) if self._size is None else self._size
+            verdict = replace(verdict, size=size)
+            self._check(result, found, size)
+        except (WrongClaim, InvalidData, KernelError) as error:
+            return replace(verdict, reason=str(error))
+        return replace(verdict, right=True)
+
+    def _check(self, result: ComputeResult, found: "_Found", size: int) -> None:
+        task = BlockTask.derive(
+            found.block_hash,
+            result.worker_address,
+            index=found.index,
+            size=size,
+            iterations=self._iterations,
+        ).task
+        verify_result(
+            task,
+            result.result_hash,
+            result.proof,
+            least_openings=self._least_openings,
+            device=self._device,
+            operations=self._operations(task),
         )
-    return verdicts
+
+
+def found_size(proof: str) -> int:
+    """Return the size that a block's proof states. Raises WrongClaim for one that is not allowed.
+
+    Without a proof it is the network's own.
+    """
+    if not proof:
+        return DEFAULT_SIZE
+    try:
+        size = stated_size(proof)
+    except InvalidProof as error:
+        raise WrongClaim(str(error)) from None
+    if not LEAST_SIZE <= size <= MOST_SIZE:
+        message = _("its proof is for size {size}; without --size it must be {least} to {most}")
+        raise WrongClaim(message.format(size=size, least=LEAST_SIZE, most=MOST_SIZE))
+    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +218,8 @@ class _Past:
     """The blocks before one, fetched as far back as needed, each checked against its successor."""
 
     def __init__(self, client: NodeClient, block: Block) -> None:
+        self.block = block
+        self.faults: list[str] = []
         self._client = client
         self._hashes: list[tuple[int, str]] = []  # newest first
         self._answered: dict[tuple[str, str], int] = {}  # worker, task id -> height
@@ -179,7 +249,11 @@ class _Past:
         return True
 
     def _read(self, height: int, block_hash: str) -> None:
-        self._oldest = self._client.block(height, expected_hash=block_hash)
-        for tx in self._oldest.txs:
-            if tx.is_result and tx.task_id is not None:
+        block = self._oldest = self._client.block(height, expected_hash=block_hash)
+        if block.fault:
+            self.faults.append(block.fault)
+        for tx in block.txs:
+            # What no root covers is still its sender's where it is signed.
+            proven = not block.fault or tx.own(tx.from_address) is not None
+            if proven and tx.is_result and tx.task_id is not None:
                 self._answered[tx.from_address, tx.task_id] = height

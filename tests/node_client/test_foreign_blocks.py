@@ -14,17 +14,7 @@ from node_client.block_transaction import BlockTransaction
 from node_client.errors import InvalidTransaction
 from node_client.keys import PrivateKey
 from node_client.transaction import Transaction
-
-ANY_JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats()
-    | st.sampled_from(["", "7", "\ud800", "\x1b[31m", "cpc1", "SUBMIT_RESULT", "ab" * 32])
-    | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
+from tests.blocks import ANY_JSON
 
 
 def test_every_recorded_one_is_read_with_its_hash_and_without_a_fault(vectors: Any) -> None:

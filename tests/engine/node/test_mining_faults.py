@@ -92,7 +92,7 @@ def judge(devnet, box):
     client = NodeClient([devnet.url])
     held = {}
     for block in devnet.chain.blocks():
-        for verdict in verify_block(client, block.height, size=64, least_openings=16):
+        for verdict in verify_block(client, block.height, size=64, least_openings=16).results:
             if verdict.worker_address == KEY.address and verdict.task_height is not None:
                 assert verdict.task_id not in held, "one task twice on the chain"
                 held[verdict.task_id] = verdict

@@ -1,14 +1,19 @@
 """Results in blocks, right and wrong in every way that a chain can hold."""
 
-import pytest
+import struct
 
-from engine.tasks.derivation import BlockTask
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.tasks.derivation import BlockTask, derive_task_id
 from engine.tasks.verification import verify_block
 from kernels.devices import open_device
 from node_client.devnet import Chain
 from node_client.keys import PrivateKey
 from node_client.networks import UNITS_PER_CPC
 from node_client.transaction import ComputeResult, Transaction, TxType
+from tests.blocks import ANY_JSON
 from tests.engine.chain_client import ChainClient
 
 KEY, OTHER = PrivateKey(bytes(31) + b"\x2d"), PrivateKey(bytes(31) + b"\x2e")
@@ -64,10 +69,9 @@ class Rig:
         return verify_block(
             self.client,
             self.chain.height if height is None else height,
-            size=SIZE,
             least_openings=OPENINGS,
-            **options,
-        )
+            **{"size": SIZE} | options,
+        ).results
 
 
 @pytest.fixture
@@ -181,3 +185,100 @@ def test_a_task_of_its_own_block_or_of_another_size(rig):
 
 def test_a_block_without_results_and_the_first_blocks(rig):
     assert rig.verdicts(0) == rig.verdicts(1) == []
+
+
+def test_the_size_is_that_of_each_proof_and_is_named(rig):
+    small, large = (
+        BlockTask.derive(rig.chain.block(3).hash(), KEY.address, index=index, size=size)
+        for index, size in ((0, 16), (1, 64))
+    )
+    rig.put(rig.answer(small), rig.answer(large), rig.answer(rig.task(3, 2), proof=""))
+    verdicts = rig.verdicts(size=None)
+    assert [(v.size, v.right) for v in verdicts] == [(16, True), (64, True), (1024, False)]
+    assert [v.right for v in rig.verdicts(size=64)] == [False, True, False]
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16_385, 65_536, 65_537, 2**32 - 1])
+def test_a_size_that_no_proof_may_ask_for_costs_nothing(rig, size):
+    proof = struct.pack("<BIII", 1, size, 1, 16).hex() + "00" * 3200
+    rig.put(rig.answer(rig.task(3), proof=proof))
+    (verdict,) = rig.verdicts(size=None)
+    assert not verdict.right
+    assert f"size {size}" in verdict.reason
+    assert verdict.size is None
+
+
+@pytest.mark.parametrize("proof", ["zz", "01", "01" * 12, "AB" * 13, "\x1b" * 26])
+def test_a_proof_without_a_header_has_no_size(rig, proof):
+    rig.put(rig.answer(rig.task(3), proof=proof))
+    (verdict,) = rig.verdicts(size=None)
+    assert (verdict.right, verdict.size) == (False, None)
+
+
+def test_a_result_whose_own_nonce_is_lenient_is_judged_and_no_result_is_said(rig):
+    for index, nonce in enumerate(["7", 7.0, True, None, "x", [], {"a": 1}]):
+        raw = rig.answer(rig.task(3, index)).to_json()
+        rig.chain.include(raw | {"payload": raw["payload"] | {"nonce": nonce}})
+    raw = rig.answer(rig.task(2)).to_json()
+    del raw["payload"]["nonce"]
+    rig.chain.include(raw)
+    rig.chain.include(raw | {"payload": None, "from_address": None})
+    rig.chain.include(raw | {"tx_type": "UPDATE_VALIDATOR"})
+    rig.chain.produce()
+    verdicts = rig.verdicts()
+    assert [v.reason for v in verdicts[3:7]] == ["it is not a matrix result"] * 4
+    assert verdicts[8].reason == "it is not a matrix result"
+    # They carry no fitting signature, and no root proves a block with what is no result.
+    assert {v.reason for v in (*verdicts[:3], verdicts[7])} == {
+        "nothing shows that its sender sent it"
+    }
+
+
+def test_lenient_nonces_in_a_block_whose_roots_fit(rig):
+    for index, nonce in enumerate(["7", 7.0, True]):
+        raw = rig.answer(rig.task(3, index)).to_json()
+        rig.chain.include(raw | {"payload": raw["payload"] | {"nonce": nonce}})
+    rig.chain.produce()
+    assert [v.right for v in rig.verdicts()] == [True] * 3
+
+
+def test_a_worker_that_is_no_address(rig):
+    raw = rig.answer(rig.task(3)).to_json()
+    task_id = derive_task_id(rig.chain.block(3).hash(), "cpc1é", 0)
+    payload = raw["payload"] | {"worker_address": "cpc1é", "task_id": task_id}
+    rig.chain.include(raw | {"from_address": "cpc1é", "payload": payload})
+    rig.chain.produce()
+    (verdict,) = rig.verdicts()
+    assert not verdict.right
+    assert "cpc1" in verdict.reason
+
+
+def test_a_result_in_a_block_with_a_fault_counts_where_its_sender_signed_it(rig):
+    rig.chain.include({"tx_type": "TRANSFER", "payload": {"x": float("inf")}})
+    assert [v.right for v in rig.put(rig.answer(rig.task(3)))] == [True]
+    unsigned = rig.answer(rig.task(2)).model_copy(update={"signature": ""})
+    rig.chain.include(None)
+    assert [v.right for v in rig.put(unsigned)] == [False]
+    verdict = verify_block(rig.client, rig.chain.height, size=SIZE, least_openings=OPENINGS)
+    assert "transaction 0 cannot be hashed" in verdict.fault
+    # The unsigned one of before claims nothing; the signed one does.
+    verdicts = rig.put(rig.answer(rig.task(2)), rig.answer(rig.task(3)))
+    assert [v.reason for v in verdicts] == ["", "block 4 holds a result for this task"]
+    verdict = verify_block(rig.client, rig.chain.height, size=SIZE, least_openings=OPENINGS)
+    assert [fault[:7] for fault in verdict.past_faults] == ["block 5", "block 4"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["from_address", "tx_type", "payload", *ComputeResult.model_fields]), ANY_JSON
+)
+def test_whatever_a_result_holds_is_a_verdict(field, value):
+    rig = Rig()
+    raw = rig.answer(rig.task(0)).to_json()
+    raw |= {field: value} if field in raw else {"payload": raw["payload"] | {field: value}}
+    rig.chain.include(raw)
+    rig.chain.produce()
+    rig.chain.produce()
+    for size in (SIZE, None):
+        assert all(isinstance(v.reason, str) for v in rig.verdicts(1, size=size))
+    assert rig.verdicts() == []

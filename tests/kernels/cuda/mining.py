@@ -149,7 +149,9 @@ def mine(recorder, entry, devices, blocks, **options):
             verdicts = [
                 verdict
                 for height in range(1, client.status().height + 1)
-                for verdict in verify_block(client, height, size=SIZE, least_openings=1, device=cpu)
+                for verdict in verify_block(
+                    client, height, size=SIZE, least_openings=1, device=cpu
+                ).results
             ]
     wrong = [verdict for verdict in verdicts if not verdict.right]
     print(
