@@ -114,7 +114,9 @@ class Projection:
         self._fees = 0
         self._blocks = {"seen": 0, "skipped": 0, "missed": 0}
         self._results = {"confirmed": 0, "pending": 0, "given_up": 0}
-        self._run = dict.fromkeys(("computed", "confirmed", "given_up", *self._blocks), 0)
+        self._run = dict.fromkeys(
+            ("computed", "confirmed", "given_up", "unreadable", *self._blocks), 0
+        )
         self._run_fees = 0
         self._pulse_at: float | None = None
         self._pause_asked = False
@@ -241,6 +243,8 @@ class Projection:
                 self._history.confirm(now)
             case sending.ResultGivenUp():
                 self._end("given_up")
+            case sending.BlockUnreadable():
+                self._run["unreadable"] += 1
             case sending.ResultSigned() | sending.ResultRepriced() | sending.ChainRolledBack():
                 pass
             case _:

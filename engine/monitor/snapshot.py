@@ -86,6 +86,7 @@ class RunView(_Value):
     seen: int = Field(0, description="blocks")
     skipped: int = Field(0, description="blocks")
     missed: int = Field(0, description="blocks")
+    unreadable: int = Field(0, description="blocks followed by their headers only")
     fees: str = Field("0", description="CPC that results confirmed in this run have cost")
 
 

@@ -58,6 +58,8 @@ class ChainScan:
         self._clock = clock
         self.elsewhere_at: int | None = None
         """Height of the last block with a transaction that another program signed with our key."""
+        self.unreadable: list[tuple[int, str]] = []
+        """Heights and faults of blocks that were read by their header only, for the caller to take."""
 
     def advance(self, tip: NodeStatus, stop: Callable[[], bool]) -> RolledBack | None:
         """Search the next blocks up to `tip`, one turn's worth. Gives the last roll-back found.
@@ -107,6 +109,8 @@ class ChainScan:
         return block_hash
 
     def _search(self, block: Block, block_hash: str) -> None:
+        if block.fault:
+            self.unreadable.append((block.height, block.fault))
         for tx in self._ours(block):
             if not self._ledger.record_included(tx, block.height, block_hash):
                 self._ledger.record_elsewhere(tx, block.height, block_hash)

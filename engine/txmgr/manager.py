@@ -81,6 +81,7 @@ class Sender(threading.Thread):
         self._refused: str | None = None
         self._balance: int | None = None
         self._position: tuple[int, str] | None = None
+        self._unreadable_at: int | None = None
         self.turned_at = time.monotonic()
         """When the thread last began a round."""
         self.behind = False
@@ -143,6 +144,7 @@ class Sender(threading.Thread):
         if behind is None or self.stopping.is_set():
             return None
         self._tell_key_shared(tip)
+        self._tell_unreadable(tip)
         self._outbox.all_read = not behind
         if not behind:
             self._settle(tip)
@@ -240,6 +242,26 @@ class Sender(threading.Thread):
             _("the node does not say the account's balance: {error}").format(error=error),
             _("Nothing is sent meanwhile. Name another node with --node."),
         )
+
+    def _tell_unreadable(self, tip: NodeStatus) -> None:
+        """Count every block with a fault, and tell of the first; over when there was none for long."""
+        faults, self._scan.unreadable = self._scan.unreadable, []
+        for height, fault in faults:
+            self._unreadable_at = height
+            self._report(events.BlockUnreadable(height, fault))
+            self._troubles.begin(
+                "unreadable_blocks",
+                fault,
+                _(
+                    "Mostly others' transactions do that, and nothing is to be done: blocks are"
+                    " followed by their headers, and what we signed is still found where it can be"
+                    " read. Another --node may show them in full."
+                ),
+                stops=False,
+            )
+        at = self._unreadable_at
+        if at is None or tip.height - at >= TASK_LIFETIME_BLOCKS:
+            self._troubles.end("unreadable_blocks")
 
     def _tell_key_shared(self, tip: NodeStatus) -> None:
         at = self._scan.elsewhere_at

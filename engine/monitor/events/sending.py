@@ -49,6 +49,14 @@ class ChainRolledBack(Event):
     last: int
 
 
+class BlockUnreadable(Event):
+    """A block's transactions cannot be read, or are not what its roots cover; told as a trouble."""
+
+    event, template = "unreadable", ""
+    height: int
+    fault: str
+
+
 class BalanceChanged(Event):
     """The account has so many units."""
 
@@ -62,5 +70,6 @@ SendingEvent = (
     | ResultConfirmed
     | ResultGivenUp
     | ChainRolledBack
+    | BlockUnreadable
     | BalanceChanged
 )

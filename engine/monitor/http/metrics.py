@@ -105,7 +105,7 @@ def _run(seen: Snapshot) -> Iterable[Metric]:
         results.add_metric([outcome], getattr(run, outcome))
     yield results
     blocks = _counter("blocks", "Blocks of this run by what became of them.", "outcome")
-    for outcome in ("seen", "skipped", "missed"):
+    for outcome in ("seen", "skipped", "missed", "unreadable"):
         blocks.add_metric([outcome], getattr(run, outcome))
     yield blocks
     fees = _counter("fees_cpc", "Fees of the results confirmed in this run, in CPC.")

@@ -12,7 +12,7 @@ from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.reporter import JsonReporter, PlainReporter
 
 EVENTS = get_args(AnyEvent)
-QUIET = {"device", "funds", "pause_asked", "pulse", "reading", "totals"}
+QUIET = {"device", "funds", "pause_asked", "pulse", "reading", "totals", "unreadable"}
 NUMBERS = {"int": 7, "float": 1.5, int: 7, float: 1.5}
 
 

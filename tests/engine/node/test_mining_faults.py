@@ -18,6 +18,7 @@ from node_client.keys import PrivateKey
 from node_client.networks import UNITS_PER_CPC
 from node_client.rpc import NodeClient
 from node_client.transaction import BASE_GAS, Transaction, TxType
+from tests.blocks import strange_transactions
 from tests.processes import PATIENCE_SECONDS, wait_until
 
 KEY = PrivateKey(bytes(31) + b"\x2a")
@@ -224,3 +225,21 @@ def test_no_node_at_the_start(tmp_path):
         run_node(
             NodeRequest(["http://127.0.0.1:9"], MiningConfig(), ledger=tmp_path / "l"), KEY, Log()
         )
+
+
+def test_mining_goes_on_through_strangers_transactions_of_every_kind(devnet, tmp_path):
+    strange = strange_transactions()
+    with mining(devnet, tmp_path, blocks=4) as (log, box):
+        log.wait("signed")
+        for raw in strange:
+            devnet.faults.include(raw)
+        held = devnet.chain.height
+        wait_until(lambda: devnet.chain.height > held, "the block that holds them")
+        for raw in strange[:8]:  # those whose roots fit
+            devnet.faults.include(raw)
+    results = judge(devnet, box)
+    assert [result.state for result in results] == ["final"] * len(results)
+    assert len(results) >= 3
+    assert log.all("unreadable")
+    (trouble,) = log.all("trouble", kind="unreadable_blocks")
+    assert not trouble["stops"]

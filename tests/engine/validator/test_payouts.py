@@ -1,16 +1,21 @@
 """Payouts on a real devnet: what is owed is paid, once, whatever happens in between."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.runtime.errors import SetupError
 from engine.validator.payouts import Payer, plan_payouts
 from engine.validator.store.transfers import Transfers
-from node_client.devnet import DevnetServer
+from node_client.devnet import Chain, DevnetServer
+from node_client.devnet.state import AccountState
 from node_client.errors import InsufficientBalance
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.rpc import NodeClient
 from node_client.transaction import Transaction, TxType
+from tests.blocks import ANY_JSON, strange_transactions
+from tests.engine.chain_client import ChainClient
 from tests.engine.validator.arena import Worker
 
 CPC = UNITS_PER_CPC
@@ -181,3 +186,41 @@ def test_who_is_caught_keeps_what_was_due_and_loses_the_rest(rich):
     (payment,) = plan_payouts(rich.store)
     assert payment.units == 2 * CPC
     assert rich.store.customers.credit("alice") == 10**24 - 2 * CPC
+
+
+def test_payouts_go_on_through_blocks_with_anything_in_them(rich, key):
+    """Also where it pretends to be a transfer of ours at the nonce in question."""
+    chain = Chain({key.address: AccountState(100 * CPC)}, clock=lambda: 1_700_000_000.0)
+    pretended = dict.fromkeys(Transaction.model_fields, "") | {
+        "tx_type": "TRANSFER",
+        "from_address": key.address,
+        "nonce": 0,
+    }
+
+    def include(raws):
+        for raw in raws:
+            chain.include(raw)
+
+    def produce(_seconds):
+        @settings(max_examples=20, deadline=None, database=None)
+        @given(st.sampled_from(list(pretended)), ANY_JSON)
+        def strange(field, value):
+            include([pretended, pretended | {field: value}])
+
+        strange()
+        include(strange_transactions())
+        chain.produce()
+
+    worker = earn(rich, 3 * CPC)
+    one = Payer(
+        rich.store,
+        ChainClient(chain),
+        key,
+        NETWORKS["devnet"],
+        chain=chain.block(0).hash(),
+        depth=2,
+        sleep=produce,
+    )
+    assert one.pay(plan_payouts(rich.store))
+    assert chain.account(worker.key.address).balance == 3 * CPC
+    assert Transfers(rich.store.database).in_state("lost") == []
