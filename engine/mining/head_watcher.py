@@ -2,7 +2,7 @@
 
 Only the newest block matters for mining; `txmgr/manager.py` reads every block, for our transactions.
 The watcher asks `/status` near the time a block is due (see `grid.py`), and fetches a block when the
-tip moved. The client checks the block's hash, roots and proposer signature before it gets here; what
+tip moved. The client checks the block's hash and proposer signature before it gets here; what
 the chain looks like over time is judged in `chain_health.py`. A tip that is refused changes nothing:
 the next look begins where this one did.
 
