@@ -10,6 +10,7 @@ in it is a transaction that our key has signed, under numbers with which the cha
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 
@@ -17,7 +18,7 @@ from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.ledger import UNKNOWN_GENESIS, Ledger
 from node_client.block import Block
-from node_client.errors import NotFound
+from node_client.errors import NodeError, NotFound
 from node_client.networks import Network
 from node_client.nonce_proof import own_transactions
 from node_client.rpc import NodeClient, NodeStatus
@@ -25,6 +26,9 @@ from node_client.transaction import Transaction
 
 BLOCKS_A_TURN = 64
 """Read at most so many before something else gets its turn: a block takes some 20 ms."""
+AGAIN_KEPT = 16
+AGAIN_MOST_BLOCKS = 64
+"""Blocks with a fault that are looked into again, and the longest wait for that."""
 FRESH_BLOCKS = 10
 """A tip that is younger than so many block times is the chain's, and its node does not sync."""
 CLOCK_SLACK_SECONDS = 30.0
@@ -59,7 +63,10 @@ class ChainScan:
         self.elsewhere_at: int | None = None
         """Height of the last block with a transaction that another program signed with our key."""
         self.unreadable: list[tuple[int, str]] = []
-        """Heights and faults of blocks that were read by their header only, for the caller to take."""
+        """Heights and faults of blocks that were followed by their header, for the caller to take."""
+        self._again: dict[
+            int, tuple[int, int]
+        ] = {}  # by height: at which tip, and how many blocks on
 
     def advance(self, tip: NodeStatus, stop: Callable[[], bool]) -> RolledBack | None:
         """Search the next blocks up to `tip`, one turn's worth. Gives the last roll-back found.
@@ -67,6 +74,7 @@ class ChainScan:
         A new ledger begins at the tip: no older block can hold a transaction that it has signed.
         Raises LedgerError where the node serves a chain that began anew.
         """
+        self._look_again(tip.height)
         position = self._ledger.scan_position()
         if position is None:
             self._begin(self._client.block(tip.height, expected_hash=tip.last_hash))
@@ -111,11 +119,35 @@ class ChainScan:
     def _search(self, block: Block, block_hash: str) -> None:
         if block.fault:
             self.unreadable.append((block.height, block.fault))
+            self._again[block.height] = (block.height + 1, 1)
+            while len(self._again) > AGAIN_KEPT:
+                del self._again[min(self._again)]
+        self._record_ours(block, block_hash)
+        self._ledger.record_scanned(block.height, block_hash)
+
+    def _look_again(self, tip_height: int) -> None:
+        """Look into a block with a fault once more: later, or on another node, it may have none.
+
+        One a turn, and after twice as many blocks each time: it may be as large as a body can be.
+        """
+        due = [height for height, (at, _wait) in self._again.items() if at <= tip_height]
+        for height in due[:1]:
+            _at, wait = self._again.pop(height)
+            fault = True
+            with suppress(NodeError):
+                block = self._client.block(height)
+                if block.hash() != self._ledger.scanned_hash(height):
+                    break  # rolled back
+                self._record_ours(block, block.hash())
+                fault = bool(block.fault)
+            if fault and wait < AGAIN_MOST_BLOCKS:
+                self._again[height] = (tip_height + 2 * wait, 2 * wait)
+
+    def _record_ours(self, block: Block, block_hash: str) -> None:
         for tx in self._ours(block):
             if not self._ledger.record_included(tx, block.height, block_hash):
                 self._ledger.record_elsewhere(tx, block.height, block_hash)
                 self.elsewhere_at = block.height
-        self._ledger.record_scanned(block.height, block_hash)
 
     def _ours(self, block: Block) -> Iterator[Transaction]:
         """Yield what our key signed. One text has several readings: the chain takes these only."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from engine.monitor.events.sending import BlockUnreadable
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
+from node_client.block import Block
 from node_client.transaction import ComputeResult, Transaction
 from tests.blocks import ANY_JSON, strange_transactions
 from tests.engine.txmgr.test_manager import DEPTH, Rig
@@ -66,3 +67,24 @@ def test_any_value_in_any_field_of_a_forged_transaction_of_ours_is_passed(rig):
     assert rig.held().count(task_id) >= 1
     assert rig.state(task_id) == "final"
     assert rig.ledger.in_flight() == []
+
+
+@pytest.mark.parametrize("read_after", [1, 5])
+def test_our_result_in_a_block_that_can_be_read_later_is_found_there(rig, read_after):
+    task_id = rig.answer_tip()
+    rig.step()
+    honest, reads = rig.client.block, []
+
+    def block(height, *, expected_hash=None):
+        found = honest(height, expected_hash=expected_hash)
+        if height != 4 or len(reads) == read_after:
+            return found
+        reads.append(height)
+        return Block.read({"header": found.served["header"]}, unread="it is too large")
+
+    rig.client.block = block
+    rig.step(blocks=1)
+    assert rig.state(task_id) == "sent"
+    rig.step(blocks=2**read_after + DEPTH)
+    assert rig.state(task_id) == "final"
+    assert rig.held() == [task_id]
