@@ -86,6 +86,7 @@ class Sender(threading.Thread):
         """When the thread last began a round."""
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
+        self._at_once = False
         if settings.confirmed_nonce is not None:
             ledger.confirm_nonce("operator", settings.confirmed_nonce, None)
 
@@ -99,7 +100,7 @@ class Sender(threading.Thread):
         try:
             while not self.stopping.is_set():
                 self.turned_at = time.monotonic()
-                if not self.behind:
+                if not self._at_once:
                     self._poked.wait(self._settings.network.block_time)
                 self._poked.clear()
                 if not self.stopping.is_set():
@@ -114,17 +115,16 @@ class Sender(threading.Thread):
         """Take one step; tell what a person can fix, and what has lasted for too long."""
         refused: errors.NodeClientError | None = None
         failure: errors.NodeClientError | None = None
-        self._outbox.moved = False
+        self._outbox.moved = self._at_once = False
         try:
             refused = self.step()
+            self._at_once = self.behind or self._outbox.nonces.is_reading
         except errors.WrongChain as error:
             raise LedgerError(str(error), advice=error.advice) from error
         except errors.NodeError as error:  # told when it lasts
             failure = error
-            self.behind = False  # so that the next step is not taken at once
         except errors.NodeClientError as error:
             refused = error
-            self.behind = False
         self._tell_refusal(refused)
         self._tell_what_lasts(failure)
 
@@ -201,8 +201,10 @@ class Sender(threading.Thread):
     # What is told
 
     def _tell_refusal(self, refused: errors.NodeClientError | None) -> None:
-        """Once for each kind, until it passes."""
-        if (kind := None if refused is None else type(refused).__name__) != self._refused:
+        """Once for each kind, until a node takes something, or nothing waits any more."""
+        kind = None if refused is None else type(refused).__name__
+        passed = self._outbox.moved or not self._outbox.waits()
+        if kind not in (None, self._refused) or (kind is None and passed):
             self._refused = kind
             self._troubles.end("not_sent")
         if refused is not None:

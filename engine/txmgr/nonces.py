@@ -41,6 +41,11 @@ class Nonces:
         self.proof_wanted = False
         """Whether more has to be proven before anything can be signed."""
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether `prove` has more blocks to read."""
+        return self._walk is not None
+
     def next_free(self, claim: int, height: int) -> int | None:
         """Return the nonce from which on one may be used, at a tip of this height.
 

@@ -159,7 +159,7 @@ class Outbox:
     ) -> errors.Refused | None:
         """Send once. Gives the refusal that a person has to do something about."""
         tx = live.tx
-        if is_next and self._is_stuck(live, tip):
+        if is_next and live.is_delivered and self._is_stuck(live, tip):
             price = self._price.above(tx.gas_price)
             if price is not None:
                 live = self._at_price(live, price, account) or live

@@ -72,7 +72,7 @@ CREATE VIEW IF NOT EXISTS progress AS
 INSERT OR IGNORE INTO spends SELECT nonce, included_height, tx_hash, 1 FROM transactions
     WHERE state IN ('included', 'final') AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'spends');
 INSERT OR IGNORE INTO confirmed SELECT 'ledger', max(nonce) + 1, max(included_height),
-    max(included_at) FROM transactions
+    coalesce(max(included_at), 0) FROM transactions
     WHERE state = 'final' AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'spends')
     HAVING count(*) > 0;
 INSERT OR IGNORE INTO meta VALUES ('spends', 'by hash');

@@ -24,6 +24,7 @@ class Watch:
         self._block_time = block_time
         self._clock = clock
         self._since: dict[TroubleKind, float] = {}
+        self._told: set[TroubleKind] = set()
 
     def see(
         self,
@@ -34,11 +35,17 @@ class Watch:
         *,
         blocks: float = PATIENCE_BLOCKS,
     ) -> None:
-        """Look at a condition: told when it lasts for `blocks` block times, and when it is over."""
+        """Look at a condition: told when it lasts for `blocks` block times, and when it is over.
+
+        Another thread may tell of the same kind: what it began is not ended here.
+        """
         if not lasts:
             self._since.pop(kind, None)
-            self._troubles.end(kind)
+            if kind in self._told:
+                self._told.remove(kind)
+                self._troubles.end(kind)
         elif self._clock() - self._since.setdefault(kind, self._clock()) >= (
             blocks * self._block_time
         ):
+            self._told.add(kind)
             self._troubles.begin(kind, message, advice)

@@ -1,10 +1,13 @@
 """The ledger: every transition, and a process killed in the middle of them."""
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from engine.txmgr.ledger import Ledger
 from node_client import ComputeResult, PrivateKey, Transaction, TxType
 
 KEY = PrivateKey(bytes(31) + b"\x07")
+OLD_TABLES = Path(__file__).parents[2] / "vectors" / "ledger_0_1.sql"
 IDENTITY = {"chain_id": "cpc-devnet-1", "genesis": "g" * 64, "address": KEY.address}
 
 
@@ -151,6 +155,54 @@ def test_old_proofs_are_forgotten_and_nothing_else(ledger):
     assert ledger.fees_paid() == 2 * 80_000_000
     assert [live.task_id for live in ledger.in_flight()] == [waiting.task_id]
     assert ledger.has_result(old.task_id)
+
+
+def test_a_ledger_of_0_1_is_taken_over_without_what_nobody_had_signed(tmp_path):
+    """Its `spent` also has nonces of look-alikes in made-up blocks: one is at 10^9."""
+    path = tmp_path / "old.sqlite"
+    with Ledger.open(tmp_path / "new.sqlite", **IDENTITY) as new:
+        made = [compute(new, height) for height in range(5, 9)]
+        bodies = [sign(new, one, 700 + nonce) for nonce, one in enumerate(made)]
+        results = new._read("SELECT * FROM results")
+    old = sqlite3.connect(path)
+    old.executescript(OLD_TABLES.read_text())
+    marks = ", ".join("?" * len(results[0]))
+    old.executemany(f"INSERT INTO results VALUES ({marks})", [tuple(row) for row in results])
+    states = [("final", 9), ("final", 10), ("included", 11), ("sent", None)]
+    for tx, one, (its_state, height) in zip(bodies, made, states, strict=True):
+        old.execute(
+            "INSERT INTO transactions (tx_hash, task_id, nonce, body, state, signed_at,"
+            " included_height) VALUES (?, ?, ?, ?, ?, 1.0, ?)",
+            (tx.hash(), one.task_id, tx.nonce, json.dumps(tx.to_json()), its_state, height),
+        )
+    old.execute("INSERT INTO spent VALUES (1000000000, 8)")
+    old.executemany("INSERT INTO scanned VALUES (?, ?)", [(10, "a" * 64), (11, "b" * 64)])
+    old.commit()
+    old.close()
+    for _ in range(2):
+        with Ledger.open(path, **IDENTITY) as ledger:
+            assert [state(ledger, one) for one in made] == ["final", "final", "included", "sent"]
+            assert ledger.proven() == 703
+            assert ledger.taken_nonces(703) == {703}
+    with Ledger.open(path, **IDENTITY) as ledger:
+        ledger.roll_back(above=10)
+        assert ledger.proven() == 702
+        ledger.confirm_nonce("operator", 900, None)
+        assert ledger.proven() == 900
+
+
+def test_of_our_own_transactions_only_those_without_a_gap_prove_what_is_below(ledger):
+    """The nonce of one behind a gap was named by a node."""
+    for height, nonce in ((5, 0), (6, 1), (7, 40)):
+        tx = sign(ledger, compute(ledger, height), nonce)
+        ledger.record_included(tx, height, "b" * 64)
+    assert ledger.proven() == 2
+    ledger.record_final(6)
+    assert ledger.proven() == 2
+    ledger.record_elsewhere(transfer(39), 8, "c" * 64)  # another program's: all below is spent
+    assert ledger.proven() == 41
+    ledger.roll_back(above=5)
+    assert ledger.proven() == 1
 
 
 def test_blocks_are_counted(ledger):

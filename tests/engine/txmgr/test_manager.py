@@ -48,7 +48,13 @@ class Rig:
     """A chain, a ledger and a sender that steps when it is told to."""
 
     def __init__(
-        self, path, balance=UNITS_PER_CPC, nonce=0, max_gas_price=None, confirmed_nonce=None
+        self,
+        path,
+        balance=UNITS_PER_CPC,
+        nonce=0,
+        max_gas_price=None,
+        confirmed_nonce=None,
+        client=ChainClient,
     ):
         self.max_gas_price = max_gas_price
         self.confirmed_nonce = confirmed_nonce
@@ -61,7 +67,7 @@ class Rig:
         self.chain = Chain(accounts, clock=lambda: 1_700_000_000.0, proposer=proposer)
         self.faults = Faults()
         self.faults.bind(self.chain)
-        self.client = ChainClient(self.chain)
+        self.client = client(self.chain)
         self.ledger = None
         self.start()
 
