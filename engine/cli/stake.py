@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+MOST_VALIDATORS = 10
+"""Validators to which one account may delegate."""
+
 MOST_POWER = 0.2
 """Share of all voting power above which the node drops a delegation."""
 
@@ -123,6 +126,7 @@ def delegate(
     draft = _draft(TxType.DELEGATE, key, units, {"validator": to})
     client = staking_client(context, nodes)
     _validator(client, to)
+    _check_count(client, key.address, to)
     _warn_of_power(client, to, units)
     said = _("Delegated {amount} CPC to {validator}.").format(
         amount=format_cpc(units), validator=to
@@ -257,6 +261,20 @@ def _own(found: "Validator", key: "PrivateKey") -> "Validator":
             )
         )
     return found
+
+
+def _check_count(client: "NodeClient", account: str, to: str) -> None:
+    from engine.runtime.errors import BadInput
+    from node_client.stakes import get_delegations
+
+    found = client.ask(partial(get_delegations, address=account))
+    chosen = {one.validator for one in found.delegations}
+    if to not in chosen and len(chosen) >= MOST_VALIDATORS:
+        raise BadInput(
+            _("the account delegates to {count} validators, and the node allows no more").format(
+                count=len(chosen)
+            )
+        )
 
 
 def _warn_of_power(client: "NodeClient", address: str, units: int) -> None:

@@ -15,9 +15,10 @@ mining needs of both.
 """
 
 from functools import partial
+from gettext import gettext as _
 from typing import Any
 
-from node_client.errors import BadResponse, NodeNotReady, NotFound
+from node_client.errors import BadResponse, NodeNotReady, NotFound, WrongChain
 from node_client.queries import get
 from node_client.rpc import NodeClient
 from node_client.v3.answers import is_comet
@@ -29,8 +30,20 @@ __all__ = ["JANUARY", "V3", "Position", "Signed", "Wire", "wire_of"]
 
 
 def wire_of(client: NodeClient) -> Wire[Any]:
-    """Ask /status once which network the nodes are of. Raises NodeError where none answers."""
+    """Ask /status once which network the nodes are of.
+
+    Raises WrongChain for nodes of both, of which either could be meant, and NodeError where none
+    answers.
+    """
+    look = partial(get, path="/status", parse=is_comet)
+    if len(client.urls) > 1 and len(found := client.ask_each(look)) > 0:
+        if len(set(found.values())) > 1:
+            names = ", ".join(name for name, is_v3 in found.items() if is_v3)
+            raise WrongChain(
+                _("some nodes are of the v3 network, and some are not: {names}").format(names=names)
+            )
+        return V3 if any(found.values()) else JANUARY
     try:
-        return V3 if client.ask(partial(get, path="/status", parse=is_comet)) else JANUARY
+        return V3 if client.ask(look) else JANUARY
     except (BadResponse, NodeNotReady, NotFound):
         return JANUARY  # whatever is asked next says what is wrong with the node

@@ -7,7 +7,7 @@ import pytest
 from node_client import NodeClient, Retries
 from node_client.ambiguity import sign_safely
 from node_client.devnet import DevnetServer
-from node_client.errors import InsufficientBalance, NotFound
+from node_client.errors import InsufficientBalance, NotFound, WrongChain
 from node_client.keys import PrivateKey
 from node_client.transaction import Transaction, TxType
 from node_client.v3.transfer import Transfer
@@ -80,4 +80,16 @@ def test_a_network_is_recognised_read_and_written_to(network, key, keys):
     assert len(block["hash"]) == 64
     with pytest.raises(NotFound):
         client.ask(partial(wire.block, height=10**9))
+    client.close()
+
+
+def test_nodes_of_both_networks_are_not_asked_as_if_one_was_meant(january, v3):
+    dead = "http://127.0.0.1:9"
+    for urls, expected in (([january[0], dead], JANUARY), ([dead, v3[0]], V3)):
+        client = NodeClient(urls, retries=Retries(rounds=1))
+        assert wire_of(client) is expected
+        client.close()
+    client = NodeClient([january[0], v3[0]], retries=Retries(rounds=1))
+    with pytest.raises(WrongChain, match=v3[0]):
+        wire_of(client)
     client.close()
