@@ -6,6 +6,7 @@ from functools import partial
 from gettext import gettext as _
 from typing import TYPE_CHECKING
 
+from engine.cli.options import say
 from engine.cli.sending import PriceOptions, say_sent
 from engine.runtime.settings import setting
 
@@ -50,6 +51,13 @@ def deliver(
         client.ask(partial(V3.send, tx=tx))
     height = _wait_for(client, tx, price.wait) if price.wait > 0 else None
     say_sent(tx, said, height, price.wait, json)
+    if height is None and not json:
+        say(
+            _(
+                "Send the next one when this one is in a block: two with nonce {nonce} may both be"
+                " received, and one is dropped."
+            ).format(nonce=tx.nonce)
+        )
 
 
 def _signed(

@@ -93,3 +93,10 @@ def test_nodes_of_both_networks_are_not_asked_as_if_one_was_meant(january, v3):
     with pytest.raises(WrongChain, match=v3[0]):
         wire_of(client)
     client.close()
+
+
+def test_a_node_of_the_other_network_is_passed_over(january, v3):
+    client = NodeClient([v3[0], january[0]], retries=Retries(rounds=1))
+    assert client.status().network == "devnet"
+    assert client.latest_block()[1].header.chain_id == "cpc-devnet-1"
+    client.close()

@@ -86,6 +86,11 @@ def test_an_unknown_chain_is_signed_for_only_where_it_is_named(cli, comet, keys)
     assert not comet.waiting
     assert cli(f"{line} --chain-id cpc-comet-mainnet-1").code == 0
     assert len(comet.waiting) == 1
+    assert (
+        "Send the next one when this one is in a block"
+        in cli(f"{line} --chain-id cpc-comet-mainnet-1").out
+    )
+    assert len(comet.waiting) == 1  # the same bytes again, which change nothing
     assert json.loads(comet.waiting[0])["chain_id"] == "cpc-comet-mainnet-1"
     comet.chain_id = CHAIN_ID
     assert cli(f"{line} --chain-id cpc-comet-mainnet-1").code == 2
