@@ -23,7 +23,7 @@ It imports neither `kernels` nor numba. Read in this order:
     transaction, drafts, ambiguity       what is signed; signatures that fit two texts
     merkle, block_transaction, block, block_body    blocks, and what strangers put into them
     secret, keyfile, keystore, passphrase    private keys on disk
-    deadline, transport, responses, refusals    one HTTP exchange, bounded and read strictly
+    deadline, condense, transport, responses, refusals    one HTTP exchange, bounded and read strictly
     queries, panel, failover             one question, to all nodes at once, to the one that is followed
     evidence, comparison, nodes, rpc     which node is believed; the client
     nonce_proof                          which nonces are spent, proven and not merely said

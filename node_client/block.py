@@ -69,8 +69,8 @@ class Block:
     """A header, and its transactions in order as the node serves them.
 
     `fault` is a sentence on why the transactions cannot be read or do not fit the header's roots,
-    "" where they do. `pq_signature` is None where no more than the header was read. `served` is the
-    node's JSON object, for printing.
+    "" where they do; they may be a part of the block's then. `pq_signature` is None where it was not
+    reached. `served` is the node's JSON object, for printing.
     """
 
     header: BlockHeader
@@ -83,19 +83,20 @@ class Block:
     def read(cls, served: Any, *, unread: str = "") -> Self:
         """Read the node's JSON. Raises ValueError where the header cannot be read.
 
-        `unread`: why `served` holds no more than the header, a part of a sentence.
+        `unread`: why `served` is not all that the node has of it, a part of a sentence.
         """
         header = _Headed.model_validate(served).header
         signature, txs = served.get("pq_signature"), served.get("txs")
-        signature = None if unread else signature if isinstance(signature, str) else ""
+        if not isinstance(signature, str):
+            signature = None if unread else ""
         block = cls(header, pq_signature=signature, served=served)
-        if unread:
+        if unread and not isinstance(txs, list):
             return replace(block, fault=block.at_fault(unread))
         if not isinstance(txs, list) or len(txs) > MOST_TRANSACTIONS:
             wrong = _("it has no list of at most {most} transactions")
             return replace(block, fault=block.at_fault(wrong.format(most=MOST_TRANSACTIONS)))
         block = replace(block, txs=tuple(BlockTransaction(tx) for tx in txs))
-        return replace(block, fault=_fault_of(block))
+        return replace(block, fault=block.at_fault(unread) if unread else _fault_of(block))
 
     @property
     def height(self) -> int:

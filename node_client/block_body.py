@@ -3,13 +3,16 @@
     block = read_block(body)
 
 A block has no largest size: a proof of 9 MB got into one, at the price of a small one. What is larger
-than the bounds here, or not to be parsed, is read as far as its header, which the node serves first.
+than the bound here comes condensed (`condense.py`), without its largest transactions; what cannot be
+parsed is read as far as its header, which the node serves first.
 """
 
 import json
 import re
 from gettext import gettext as _
 from typing import Any
+
+from pydantic import ValidationError
 
 from node_client.block import Block
 from node_client.responses import parse_json, reason_of
@@ -29,23 +32,20 @@ HEADER_WITHIN = 2**20
 
 
 def read_block(body: bytes, *, cut: str = "") -> Block:
-    """Return the block in `body`, with a fault where no more than its header can be read.
+    """Return the block in `body`, with a fault where not all of it can be read.
 
-    `cut`: why the body is only the beginning of what the node sent. Raises ValueError where the
-    header cannot be read either.
+    `cut`: why the body is not all that the node sent. Raises ValueError where the header cannot be
+    read either.
     """
-    why = cut
-    if not why and sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
-        why = _("it holds more than {most} values").format(most=MOST_VALUES)
-    served: Any = None
-    if not why:
-        try:
-            served = parse_json(body, strict=False)
-        except ValueError as error:
-            why = reason_of(error)
-    if why:
-        served = {"header": _header(body, why)}
-    return Block.read(served, unread=why)
+    try:
+        if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+            raise ValueError(_("it holds more than {most} values").format(most=MOST_VALUES))
+        return Block.read(parse_json(body, strict=False), unread=cut)
+    except ValidationError:
+        raise
+    except ValueError as error:
+        why = cut or reason_of(error)
+    return Block.read({"header": _header(body, why)}, unread=why)
 
 
 def _header(body: bytes, why: str) -> Any:

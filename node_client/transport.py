@@ -19,11 +19,15 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import requests
 import urllib3.exceptions
 
+from node_client.condense import Condenser
 from node_client.deadline import BoundedAdapter, Deadline
 from node_client.errors import BadResponse, InvalidData, NodeError, NodeUnreachable
 
 SMALL_BODY = 64 * 2**10
 """Bound, in bytes, of every answer but a block's: the node's have a few hundred bytes."""
+
+MOST_STREAMED = 2**30
+"""Bound, in bytes, of a body of which only parts are kept. It is read as long as there is time."""
 
 _PIECE = 64 * 2**10
 
@@ -32,7 +36,7 @@ _PIECE = 64 * 2**10
 class HttpResponse:
     """A status code and a body of at most the bound's bytes.
 
-    `cut`: why this is only the body's beginning; "" where it is the whole.
+    `cut`: why this is not the whole body; "" where it is.
     """
 
     status: int
@@ -68,8 +72,8 @@ class HttpNode:
     ) -> HttpResponse:
         """Send one request and read its answer. Raises NodeUnreachable or BadResponse.
 
-        With `cut` a body that is too long, or not there in time, is no error: its beginning is given,
-        if more than a small body's worth has come.
+        With `cut` a body that is too long, or not there in time, is no error: what came of it is
+        given condensed (`condense.py`), if more than a small body's worth has come.
         """
         outcome = self._exchange(method, path, limit, body, cut)
         if isinstance(outcome, NodeError):
@@ -122,30 +126,42 @@ class HttpNode:
             )
         pieces: list[bytes] = []
         size = 0
+        condenser: Condenser | None = None
+        most = MOST_STREAMED if cut and status == 200 else limit
         try:
             while piece := response.raw.read1(_PIECE, decode_content=False):
-                pieces.append(piece)
                 size += len(piece)
-                if deadline.passed or size > limit:
+                if condenser is None:
+                    pieces.append(piece)
+                else:
+                    condenser.feed(piece)
+                if deadline.passed or size > most:
+                    break
+                if size > limit and condenser is None:
+                    condenser = Condenser(limit)
+                    while pieces:
+                        condenser.feed(pieces.pop(0))
+                if condenser is not None and condenser.full:
                     break
         except (urllib3.exceptions.HTTPError, OSError):
             if not deadline.passed:
                 raise
-        body = b"".join(pieces)[:limit]
+        if condenser is not None:
+            why = _("it has more than {limit} bytes").format(limit=limit)
+            return HttpResponse(status, condenser.body(), why)
         # What came with an error is only looked at for a reason: its beginning is enough.
         if size > limit and status == 200:
-            if cut:
-                return HttpResponse(
-                    status, body, _("it has more than {limit} bytes").format(limit=limit)
-                )
             return BadResponse(
                 _("{name} sent more than {limit} bytes, too long for such an answer").format(
                     name=self.name, limit=limit
                 )
             )
+        body = b"".join(pieces)[:limit]
         if deadline.passed and cut and size > SMALL_BODY:
             why = _("it did not come within {total:g} s").format(total=self._total)
-            return HttpResponse(status, body, why)
+            condenser = Condenser(limit)
+            condenser.feed(body)
+            return HttpResponse(status, condenser.body(), why)
         return HttpResponse(status, body)
 
     def _failure(self, error: Exception) -> NodeError:

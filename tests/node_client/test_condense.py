@@ -1,0 +1,90 @@
+"""Blocks that are too large to be kept: what is small in them is still read."""
+
+import contextlib
+import json
+import tracemalloc
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_client.block_body import read_block
+from node_client.condense import Condenser
+from node_client.devnet import DevnetServer
+from node_client.keys import PrivateKey
+from node_client.rpc import NodeClient
+from tests.blocks import ANY_JSON
+
+CONTAINERS = (ANY_JSON | st.text(alphabet='\\"[]{}é', max_size=9)).filter(
+    lambda value: isinstance(value, list | dict)
+)
+
+
+def condensed(text: bytes, pieces: int, most: int, **options: int) -> bytes:
+    condenser = Condenser(most, **options)
+    for at in range(0, len(text), pieces):
+        condenser.feed(text[at : at + pieces])
+    return condenser.body()
+
+
+@given(st.lists(CONTAINERS, max_size=6), st.integers(1, 9), st.booleans(), st.integers(2, 60))
+def test_large_elements_are_null_and_all_else_is_as_it_was(
+    txs: list[Any], pieces: int, ascii_: bool, largest: int
+) -> None:
+    header = {"a": 'x"\\]}', "b": 1}
+    ascii_ = ascii_ or "\\ud800" in json.dumps(txs)
+    try:
+        text = json.dumps({"header": header, "txs": txs, "c": "{["}, ensure_ascii=ascii_).encode()
+    except UnicodeEncodeError:
+        text = json.dumps({"header": header, "txs": txs, "c": "{["}).encode()
+        ascii_ = True
+    found = json.loads(condensed(text, pieces, 10**6, largest=largest))
+    sizes = [len(json.dumps(tx, ensure_ascii=ascii_).encode()) for tx in txs]
+    kept = [tx if size <= largest else None for tx, size in zip(txs, sizes, strict=True)]
+    assert json.dumps(found) == json.dumps({"header": header, "txs": kept, "c": "{["})
+
+
+@given(st.binary(max_size=200), st.integers(1, 9))
+def test_no_bytes_break_it(junk: bytes, pieces: int) -> None:
+    for text in (junk, b'{"header": {}, "txs": [' + junk):
+        condensed(text, pieces, 100)
+        assert len(condensed(text, pieces, 10, largest=5)) <= 30
+
+
+def test_what_is_too_much_ends_after_the_last_whole_element() -> None:
+    text = json.dumps({"header": {}, "txs": [{"n": n} for n in range(1000)]}).encode()
+    found = json.loads(condensed(text, 7, 500))
+    assert 10 < len(found["txs"]) < 100
+    assert found["txs"] == [{"n": n} for n in range(len(found["txs"]))]
+    condenser = Condenser(10**6)
+    condenser.feed(b'{"txs": ' + b"[" * 10**6)
+    assert condenser.full
+
+
+def test_our_transaction_among_large_ones_is_found_in_bounded_memory(
+    key: PrivateKey, draft: Any
+) -> None:
+    mine = draft(nonce=0, fee=80_000_000).signed_by(key)
+    large = {"tx_type": "TRANSFER", "payload": {"x": "ab" * 4_500_000}}
+    with DevnetServer(block_time=3600.0) as devnet:
+        for raw in (large, large, mine.to_json(), large, large):
+            devnet.faults.include(raw)
+        made = devnet.chain.produce()
+        client = NodeClient([devnet.url], max_block_body=5 * 2**20)
+        block = client.block(1)
+        assert block.hash() == made.hash()
+        assert block.signature_fits()
+        assert block.fault == f"block 1: it has more than {5 * 2**20} bytes"
+        assert [tx.own(key.address) for tx in block.txs] == [None, None, mine, None, None]
+
+
+def test_a_hostile_body_costs_bounded_memory() -> None:
+    header = json.dumps({"height": 1}).encode()
+    for junk in (b"[]," * 5_000_000, b"1," * 5_000_000, b'{"a":1},' * 2_000_000):
+        body = b'{"header": ' + header + b', "txs": [' + junk + b"1]}"
+        tracemalloc.start()
+        with contextlib.suppress(ValueError):
+            read_block(body)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 64 * 2**20
