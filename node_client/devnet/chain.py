@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from node_client.block import Block
-from node_client.devnet.mempool import Mempool
+from node_client.devnet.mempool import MAX_READY, Mempool
 from node_client.devnet.proposer import Proposer, as_served
 from node_client.devnet.state import AccountState, ChainState, Undo
+from node_client.devnet.validators import IDLE_VALIDATORS, Validator, idle_validator_key
 from node_client.errors import InvalidData
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS
@@ -52,14 +53,15 @@ class Chain:
         proposer: PrivateKey | None = None,
         max_transactions: int | None = None,
         gas_limit: int | None = None,
+        mempool_size: int = MAX_READY,
     ) -> None:
         """Make block 0.
 
         `balances`: the accounts at genesis, in units of 10^-18 CPC. `block_time` in seconds;
         `genesis_time` in seconds of Unix time, the current whole second if None. `network` names
         the least gas price and a block's limits (`max_transactions` and `gas_limit` where they are
-        None), and is what /status says. `clock` gives Unix time in seconds.
-        Raises InvalidData.
+        None), and is what /status says. `clock` gives Unix time in seconds. `mempool_size`: how many
+        transactions may be ready. Raises InvalidData.
         """
         if network not in NETWORKS:
             raise InvalidData(f"unknown network {network!r}: there are {', '.join(NETWORKS)}")
@@ -78,16 +80,19 @@ class Chain:
         self._max_transactions = max_transactions or limits.block_transactions
         self._gas_limit = gas_limit or limits.block_gas
         self._lock = threading.RLock()
-        self._state = ChainState(balances)
-        self._genesis = ChainState(balances)
-        self._mempool = Mempool(limits.min_gas_price)
+        idle = [idle_validator_key(number) for number in range(IDLE_VALIDATORS)]
+        validators = [Validator.at_genesis(self.proposer, is_active=True)]
+        validators += [Validator.at_genesis(key, is_active=False) for key in idle]
+        self._state = ChainState(balances, validators)
+        self._genesis = ChainState(balances, validators)
+        self._mempool = Mempool(limits.min_gas_price, most=mempool_size)
         self._maker = Proposer(self.proposer, chain_id, self._gas_limit)
         self._heights: dict[str, int] = {}  # by hash of a transaction that is in a block
         self._rounds: dict[int, int] = {}  # by height, where a block was rolled back
         self._held_until = -math.inf
         self._included: list[Any] = []
         self._links: list[_Link] = []
-        self._append([], {})
+        self._append([], Undo())
 
     # --- what the routes ask ----------------------------------------------------------------------
 
@@ -146,10 +151,37 @@ class Chain:
             account = self._state.account(tx.from_address)
             return self._mempool.admit(tx, account, self.clock())
 
+    def validator(self, address: str) -> Validator | None:
+        """The validator at `address`; None where there is none."""
+        return next((one for one in self.validators() if one.address == address), None)
+
+    def validators(self) -> list[Validator]:
+        """All validators. The proposer is the only one that ever proposes."""
+        with self._lock:
+            proposer = self.proposer.validator_address
+            blocks = len(self._links) - 1
+            return [
+                one.having_proposed(blocks) if one.address == proposer else one
+                for one in self._state.validators()
+            ]
+
+    def jail(self, address: str, blocks: int) -> None:
+        """Jail a validator for that many blocks from now on. Raises InvalidData for an unknown one."""
+        with self._lock:
+            validator = self._state.validator(address)
+            if validator is None:
+                raise InvalidData(f"there is no validator {address}")
+            self._state.set_validator(validator.jailed(len(self._links) - 1 + blocks))
+
     def total(self) -> int:
-        """All units there are, staked ones too: genesis less the fees that were taken."""
+        """All units there are, staked ones too: genesis less what was burned."""
         with self._lock:
             return self._state.total()
+
+    def burned(self) -> int:
+        """Units that are no more: fees, penalties, and amounts that go nowhere."""
+        with self._lock:
+            return self._state.burned
 
     # --- blocks -----------------------------------------------------------------------------------
 
@@ -171,9 +203,8 @@ class Chain:
     def produce(self) -> Block:
         """Make the next block now, due or not; its timestamp is the grid's."""
         with self._lock:
-            if self._mempool.expire(self.clock()):
-                self._mempool.settle(self._state.account)
-            undo: Undo = {}
+            self._mempool.expire(self.clock())
+            undo = Undo()
             return self._append(self._select(undo), undo)
 
     def roll_back(self, blocks: int, *, put_back: bool = False, hold: float = 0.0) -> list[Block]:
@@ -197,7 +228,6 @@ class Chain:
             if put_back:
                 for link in removed:
                     self._mempool.put_back(link.taken, self.clock())
-            self._mempool.settle(self._state.account)
             self.hold(hold)
             return [link.block for link in removed]
 
@@ -219,27 +249,26 @@ class Chain:
     def forget(self, tx_hash: str | None = None) -> int:
         """Let the mempool forget one transaction, or all of them; how many it were."""
         with self._lock:
-            count = self._mempool.forget(tx_hash)
-            self._mempool.settle(self._state.account)
-            return count
+            return self._mempool.forget(tx_hash)
 
     def _select(self, undo: Undo) -> list[Transaction]:
         """Take the next block's transactions out of the mempool, and carry them out.
 
-        Account by account in nonce order, until transactions or gas are full. What cannot be
-        carried out is dropped and nobody is told; the rest of its account waits.
+        In the mempool's order, until transactions or gas are full. What cannot be carried out is
+        dropped and nobody is told; what stands behind it waits.
         """
         chosen: list[Transaction] = []
         gas = 0
-        for sequence in self._mempool.sequences(self._state.account):
-            for waiting in sequence:
-                tx = waiting.tx
-                full = gas + tx.base_gas > self._gas_limit
-                if full or len(chosen) == self._max_transactions:
-                    break
-                self._mempool.remove(waiting)
-                if self._drops(waiting.tx_hash) or self._state.apply(tx, undo) is not None:
-                    break
+        for waiting in list(self._mempool.candidates(self._max_transactions)):
+            tx = waiting.tx
+            if gas + tx.base_gas > self._gas_limit:
+                break
+            if tx.nonce > self._state.account(tx.from_address).nonce:
+                continue
+            self._mempool.remove(waiting)
+            if self._drops(waiting.tx_hash):
+                continue
+            if self._state.apply(tx, undo, len(self._links)) is None:
                 chosen.append(tx)
                 gas += tx.base_gas
         return chosen
@@ -255,9 +284,10 @@ class Chain:
             txs=[*txs, *self._included],
         )
         self._included = []
+        self._state.end_unbonding(height, undo)
         self._links.append(_Link(block, block.hash(), undo, txs))
         self._heights.update((tx.hash(), height) for tx in txs)
-        self._mempool.settle(self._state.account)
+        self._mempool.settle(self._state.account, self.clock())
         return block
 
     def _drops(self, tx_hash: str) -> bool:

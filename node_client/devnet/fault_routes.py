@@ -39,6 +39,13 @@ class Included(_Arguments):
     tx: Any
 
 
+class Jailed(_Arguments):
+    """The arguments of Faults.jail."""
+
+    validator: str
+    blocks: int = 100
+
+
 class RollBack(_Arguments):
     """The arguments of Faults.roll_back."""
 
@@ -97,6 +104,14 @@ def fault_router(faults: Faults) -> APIRouter:
     @router.post("/hold")
     async def hold(arguments: Seconds) -> dict[str, Any]:
         faults.hold(arguments.seconds)
+        return {}
+
+    @router.post("/jail")
+    async def jail(arguments: Jailed) -> dict[str, Any]:
+        try:
+            faults.jail(arguments.validator, blocks=arguments.blocks)
+        except InvalidData as error:
+            raise HTTPException(400, str(error)) from None
         return {}
 
     @router.post("/unavailable")

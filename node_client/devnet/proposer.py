@@ -44,7 +44,8 @@ class Proposer:
         txs: Sequence[Any],
     ) -> Block:
         """The signed block of these transactions, ours or any JSON. `timestamp` in whole seconds."""
-        txs = [tx.to_json() if isinstance(tx, Transaction) else tx for tx in txs]
+        # Not to_json, which makes null of numbers that JSON does not have.
+        txs = [tx.model_dump() if isinstance(tx, Transaction) else tx for tx in txs]
         sent = [BlockTransaction(tx) for tx in txs]
         header = BlockHeader(
             height=height,

@@ -1,40 +1,55 @@
-"""The devnet's accounts, and what a transaction does to them.
+"""The devnet's accounts and validators, and how a transaction changes them: as a whole or not at all.
 
 >>> state = ChainState({"cpc1...": 10**18})
 >>> state.account("cpc1...").balance
 1000000000000000000
 
-Fees are burnt: nobody is paid them. STAKE moves `amount` from the balance to the account's stake,
-UNSTAKE moves it back; there are no validators to choose, no rewards and no waiting time.
+What each type does is in `rules`. Fees are burned, and nobody is paid for a block: on the real node
+a validator earns 7 CPC a block, and most of the fees. A new validator stays inactive, and none is ever
+jailed but by a switch: there are no epochs' ends here.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from node_client.address import is_address
-from node_client.errors import InvalidTransaction
-from node_client.transaction import Transaction, TxType
+from node_client.devnet.rules import KEEP_THEIR_AMOUNT, RULES, Dropped
+from node_client.devnet.validators import Unbonding, Validator
+from node_client.transaction import Transaction
 
 
 class AccountState(NamedTuple):
-    """One account. `balance` and `staked` in units of 10^-18 CPC; `nonce` is the next one."""
+    """One account. `balance` in units of 10^-18 CPC; `nonce` is the next one.
+
+    `unbonding`: what comes back later; `rewards`: units earned by delegations, with their epochs.
+    """
 
     balance: int = 0
     nonce: int = 0
-    staked: int = 0
+    unbonding: tuple[Unbonding, ...] = ()
+    rewards: tuple[tuple[int, int], ...] = ()
 
 
-Undo = dict[str, AccountState]
-"""The accounts that a block touched, as they were before it."""
+@dataclass(slots=True)
+class Undo:
+    """The accounts and validators that a block touched, as they were before it; what it burned."""
+
+    accounts: dict[str, AccountState] = field(default_factory=dict)
+    validators: dict[str, Validator | None] = field(default_factory=dict)
+    burned: int = 0
 
 
 class ChainState:
-    """All accounts at one height. Not thread-safe: the chain's lock guards it."""
+    """All accounts and validators at one height. Not thread-safe: the chain's lock guards it."""
 
-    def __init__(self, accounts: Mapping[str, int | AccountState]) -> None:
+    def __init__(
+        self, accounts: Mapping[str, int | AccountState], validators: Iterable[Validator] = ()
+    ) -> None:
         """`accounts`: an AccountState, or its balance, for each address that is not empty."""
         self._accounts: dict[str, AccountState] = {}
+        self._validators = {validator.address: validator for validator in validators}
+        self.burned = 0
         for address, account in accounts.items():
             self._put(address, AccountState(account) if isinstance(account, int) else account)
 
@@ -42,8 +57,16 @@ class ChainState:
         """The account at `address`; an unknown, even a malformed one is empty."""
         return self._accounts.get(address, AccountState())
 
-    def apply(self, tx: Transaction, undo: Undo) -> str | None:
-        """Carry `tx` out and remember in `undo` what it touched; or say why it cannot be.
+    def validator(self, address: str) -> Validator | None:
+        """The validator at `address`; None where there is none."""
+        return self._validators.get(address)
+
+    def validators(self) -> list[Validator]:
+        """All validators, active or not, in the order in which they came."""
+        return list(self._validators.values())
+
+    def apply(self, tx: Transaction, undo: Undo, height: int = 0) -> str | None:
+        """Carry `tx` out in the block at `height`, remember in `undo` what it touched; or say why not.
 
         Takes exactly base gas * gas_price, whatever `fee` says. Signature and price are the
         mempool's business and not looked at again.
@@ -51,52 +74,84 @@ class ChainState:
         sender = self.account(tx.from_address)
         if tx.nonce != sender.nonce:
             return f"nonce {tx.nonce}, expected {sender.nonce}"
-        if (reason := _fault_of(tx)) is not None:
-            return reason
-        paid = tx.base_gas * tx.gas_price + (0 if tx.tx_type is TxType.UNSTAKE else tx.amount)
+        fee = tx.base_gas * tx.gas_price
+        paid = fee + (0 if tx.tx_type in KEEP_THEIR_AMOUNT else tx.amount)
         if sender.balance < paid:
             return f"balance {sender.balance} < {paid}"
-        if tx.tx_type is TxType.UNSTAKE and sender.staked < tx.amount:
-            return f"stake {sender.staked} < {tx.amount}"
-
-        sender = sender._replace(balance=sender.balance - paid, nonce=sender.nonce + 1)
-        if tx.tx_type is TxType.STAKE:
-            sender = sender._replace(staked=sender.staked + tx.amount)
-        elif tx.tx_type is TxType.UNSTAKE:
-            sender = sender._replace(
-                balance=sender.balance + tx.amount, staked=sender.staked - tx.amount
-            )
-        self._change(tx.from_address, sender, undo)
-        if tx.tx_type is TxType.TRANSFER and tx.to_address is not None:
-            # Read only now: one may send to oneself.
-            recipient = self.account(tx.to_address)
-            recipient = recipient._replace(balance=recipient.balance + tx.amount)
-            self._change(tx.to_address, recipient, undo)
+        step = Step(self)
+        step.put(
+            tx.from_address,
+            sender._replace(balance=sender.balance - paid, nonce=sender.nonce + 1),
+        )
+        step.burned = fee
+        try:
+            RULES[tx.tx_type](step, tx, height)
+        except Dropped as error:
+            return str(error)
+        self._commit(step, undo)
         return None
+
+    def end_unbonding(self, height: int, undo: Undo) -> None:
+        """Give back what a block at `height` sets free."""
+        step = Step(self)
+        for address, account in self._accounts.items():
+            done = [entry for entry in account.unbonding if entry.completion_height <= height]
+            if done:
+                left = tuple(entry for entry in account.unbonding if entry not in done)
+                step.put(address, account._replace(unbonding=left))
+                step.pay(address, sum(entry.amount for entry in done))
+        self._commit(step, undo)
+
+    def set_validator(self, validator: Validator) -> None:
+        """Put a validator in the place of the one at its address; no roll-back undoes it."""
+        self._validators[validator.address] = validator
 
     def restore(self, undo: Undo) -> None:
         """Take back what the block with this `undo` did; it must be the last one."""
-        for address, account in undo.items():
+        for address, account in undo.accounts.items():
             self._put(address, account)
+        for address, validator in undo.validators.items():
+            if validator is None:
+                del self._validators[address]
+            else:
+                self._validators[address] = validator
+        self.burned -= undo.burned
 
     def total(self) -> int:
-        """All units there are, staked ones too."""
-        return sum(account.balance + account.staked for account in self._accounts.values())
+        """All units there are: on accounts, on their way back to them, and staked."""
+        held = sum(
+            account.balance + sum(entry.amount for entry in account.unbonding)
+            for account in self._accounts.values()
+        )
+        return held + sum(validator.power for validator in self._validators.values())
+
+    def accounts_count(self) -> int:
+        """How many accounts are not empty."""
+        return len(self._accounts)
 
     def root(self) -> str:
-        """SHA-256 over `address balance nonce staked` of each account, sorted, one a line.
+        """SHA-256 over what every account and validator has, sorted, one a line.
 
         The real node's root is computed otherwise (nowhere stated how); ours is only the same
         for the same accounts.
         """
-        digest = hashlib.sha256()
-        for address, (balance, nonce, staked) in sorted(self._accounts.items()):
-            digest.update(f"{address} {balance} {nonce} {staked}\n".encode())
-        return digest.hexdigest()
+        return hashlib.sha256(self.text().encode(errors="surrogatepass")).hexdigest()
 
-    def _change(self, address: str, account: AccountState, undo: Undo) -> None:
-        undo.setdefault(address, self.account(address))
-        self._put(address, account)
+    def text(self) -> str:
+        """The state as text, one line for each account and validator."""
+        lines = [f"{address} {account}" for address, account in self._accounts.items()]
+        lines += [str(validator) for validator in self._validators.values()]
+        return "\n".join(sorted(lines))
+
+    def _commit(self, step: "Step", undo: Undo) -> None:
+        for address, account in step.accounts.items():
+            undo.accounts.setdefault(address, self.account(address))
+            self._put(address, account)
+        for address, validator in step.changed_validators.items():
+            undo.validators.setdefault(address, self.validator(address))
+            self._validators[address] = validator
+        undo.burned += step.burned
+        self.burned += step.burned
 
     def _put(self, address: str, account: AccountState) -> None:
         # An empty account is the same as none, so that a root does not depend on the past.
@@ -106,18 +161,44 @@ class ChainState:
             self._accounts[address] = account
 
 
-def _fault_of(tx: Transaction) -> str | None:
-    """Why the proposer drops `tx` whatever the balances are; None where it does not."""
-    if tx.tx_type is TxType.TRANSFER and not is_address(tx.to_address or ""):
-        return "a transfer needs the address of an account"  # a guess
-    if tx.tx_type is TxType.SUBMIT_RESULT:
-        if tx.amount or tx.to_address is not None:
-            return "a result moves no money"  # a guess
-        try:
-            result = tx.compute_result()
-            result.hash()
-        except InvalidTransaction as error:
-            return str(error)
-        if result.worker_address != tx.from_address:
-            return "worker_address is not from_address"
-    return None
+class Step:
+    """What one transaction changes, kept apart until it is clear that all of it can be."""
+
+    def __init__(self, state: ChainState) -> None:
+        """Read from `state`, and leave it as it is."""
+        self._state = state
+        self.accounts: dict[str, AccountState] = {}
+        self.changed_validators: dict[str, Validator] = {}
+        self.burned = 0
+
+    def account(self, address: str) -> AccountState:
+        """The account as this step leaves it."""
+        return self.accounts.get(address) or self._state.account(address)
+
+    def put(self, address: str, account: AccountState) -> None:
+        """Change an account."""
+        self.accounts[address] = account
+
+    def pay(self, address: str, units: int) -> None:
+        """Add to an account's balance."""
+        account = self.account(address)
+        self.put(address, account._replace(balance=account.balance + units))
+
+    def find_validator(self, address: str) -> Validator | None:
+        """The validator at `address`; None where there is none."""
+        return self.changed_validators.get(address) or self._state.validator(address)
+
+    def validator(self, address: object) -> Validator:
+        """The validator at `address`. Raises Dropped where there is none."""
+        found = self.find_validator(address) if isinstance(address, str) else None
+        if found is None:
+            raise Dropped(f"there is no validator {address!r}")
+        return found
+
+    def validators(self) -> list[Validator]:
+        """All validators as they were before this step."""
+        return self._state.validators()
+
+    def put_validator(self, validator: Validator) -> None:
+        """Change a validator, or add one."""
+        self.changed_validators[validator.address] = validator

@@ -29,7 +29,7 @@ from engine.txmgr.outbox import (
 from engine.txmgr.pricing import PRICE_BLOCKS
 from engine.txmgr.signer import SenderSettings
 from node_client.devnet import Chain, Faults
-from node_client.devnet.state import AccountState
+from node_client.devnet.state import AccountState, Undo
 from node_client.errors import BadResponse, WrongChain
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
@@ -460,7 +460,7 @@ def test_a_result_comes_back_with_its_block(rig):
     rig.chain.roll_back(2, put_back=False)
     for link in links[-2:]:
         for tx in transactions(link.block):
-            assert state.apply(tx, {}) is None
+            assert state.apply(tx, Undo()) is None
         rig.chain._links.append(link)
     rig.step(blocks=1)
     rig.step(blocks=DEPTH)

@@ -118,9 +118,9 @@ def test_a_block_holds_so_many_transactions_and_so_much_gas(keys, clock, make) -
         transfer = make(keys[1], 0, "TRANSFER", to_address=keys[0].address, amount=1)
         assert chain.send(transfer) is None
     assert [tx.nonce for tx in few.produce().txs] == [0, 1, 2]
-    assert [tx.from_address for tx in few.produce().txs] == [keys[0].address, keys[1].address]
-    assert [tx.base_gas for tx in transactions(little.produce())] == [80_000, 80_000, 21_000]
-    assert [tx.nonce for tx in little.produce().txs] == [2, 3]
+    assert {tx.from_address for tx in few.produce().txs} == {keys[0].address, keys[1].address}
+    assert [tx.nonce for tx in little.produce().txs] == [0, 1], "the first without room ends it"
+    assert [tx.nonce for tx in little.produce().txs] == [2, 3, 0]
     for chain in (few, little):
         assert chain.status()["mempool_size"] == 0
         check_links(chain)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from node_client.devnet import Chain, Faults
-from node_client.devnet.state import ChainState
+from node_client.devnet.state import ChainState, Undo
+from node_client.devnet.validators import GENESIS_STAKE, IDLE_VALIDATORS, Validator
 from node_client.keys import PrivateKey
 from node_client.transaction import BASE_GAS, Transaction, TxType
 from tests.blocks import transactions
@@ -26,6 +27,9 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.chain = Chain(BALANCES, clock=lambda: 1_700_000_000.0)
+        self.genesis: list[Validator] = [
+            validator.having_proposed(0) for validator in self.chain.validators()
+        ]
         self.faults = Faults()
         self.faults.bind(self.chain)
         self.last: Transaction | None = None
@@ -53,7 +57,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(key=someone, amount=st.integers(0, 400_000_000), out=st.booleans())
     def stake(self, key: PrivateKey, amount: int, out: bool) -> None:
-        self.send(key, TxType.UNSTAKE if out else TxType.STAKE, 0, amount=amount)
+        kind = TxType.UNSTAKE if out else TxType.STAKE
+        self.send(key, kind, 0, amount=amount, payload={"pub_key": KEYS[2].public_key})
 
     @rule(key=someone, worker=someone, ahead=ahead, extra=st.integers(0, 10**6))
     def result(self, key: PrivateKey, worker: PrivateKey, ahead: int, extra: int) -> None:
@@ -87,11 +92,13 @@ class Life(RuleBasedStateMachine):
             self.faults.drop(self.last)
 
     @invariant()
-    def money_is_genesis_less_the_fees(self) -> None:
+    def money_is_genesis_less_what_was_burned(self) -> None:
         fees = sum(
             tx.base_gas * tx.gas_price for b in self.chain.blocks() for tx in transactions(b)
         )
-        assert self.chain.total() == sum(BALANCES.values()) - fees
+        assert self.chain.burned() == fees
+        stakes = GENESIS_STAKE * (IDLE_VALIDATORS + 1)
+        assert self.chain.total() == sum(BALANCES.values()) + stakes - fees
 
     @invariant()
     def nonces_are_contiguous(self) -> None:
@@ -105,17 +112,18 @@ class Life(RuleBasedStateMachine):
             assert mine == list(range(len(mine)))
             account = self.chain.account(key.address)
             assert account.nonce == len(mine)
-            assert min(account) >= 0
+            assert account.balance >= 0
             assert self.chain.pending_nonce(key.address) >= account.nonce
 
     def teardown(self) -> None:
         """The blocks alone, carried out again from genesis, give the same roots."""
-        state = ChainState(BALANCES)
+        state = ChainState(BALANCES, self.genesis)
         blocks = self.chain.blocks()
         for block in blocks:
             for tx in transactions(block):
-                assert state.apply(tx, {}) is None
+                assert state.apply(tx, Undo(), block.height) is None
             assert block.header.state_root == state.root()
+            state.end_unbonding(block.height, Undo())
             assert not block.fault
         for before, block in itertools.pairwise(blocks):
             assert block.header.prev_hash == before.hash()
