@@ -122,7 +122,10 @@ def results(
 
 
 def _results_of(block: "Block", address: str | None) -> list[dict[str, Any]]:
-    """Return a row for each result: as the node reads it, or with the reason why it cannot be read."""
+    """Return a row for each result: as the node reads it, and what is wrong with it in `fault`.
+
+    That is why it cannot be read, or, unless its sender signed it, that its block does not prove it.
+    """
     from node_client.errors import InvalidTransaction
     from node_client.transaction import ComputeResult
 
@@ -131,7 +134,7 @@ def _results_of(block: "Block", address: str | None) -> list[dict[str, Any]]:
         if not tx.is_result or address not in (None, tx.from_address):
             continue
         fields = dict.fromkeys(ComputeResult.model_fields) | {"worker_address": tx.from_address}
-        fault = ""
+        fault = block.fault if block.fault and tx.own(tx.from_address) is None else ""
         try:
             fields = tx.compute_result().model_dump()
         except InvalidTransaction as error:
