@@ -26,6 +26,8 @@ from node_client.networks import NETWORKS
 from node_client.transaction import Transaction
 
 CHAIN_ID = "cpc-devnet-1"
+CATCH_UP = 5
+"""Blocks in a block time while the chain catches up."""
 GENESIS_PREV_HASH = "0" * 64  # a guess, as all of block 0
 
 
@@ -90,6 +92,7 @@ class Chain:
         self._heights: dict[str, int] = {}  # by hash of a transaction that is in a block
         self._rounds: dict[int, int] = {}  # by height, where a block was rolled back
         self._held_until = -math.inf
+        self._catching_up = False
         self._included: list[Any] = []
         self._links: list[_Link] = []
         self._append([], Undo())
@@ -190,10 +193,10 @@ class Chain:
         with self._lock:
             return max(self._grid_time(len(self._links)), self._held_until)
 
-    def timestamp(self, height: int) -> int:
-        """When the block at `height` was or will be due, in whole seconds of Unix time."""
+    def timestamp(self, height: int, late: int = 0) -> int:
+        """When the block at `height` is due, `late` rounds after its slot, in whole seconds."""
         # Rounded first: 0.29 * 100 is 28.999999999999996.
-        return math.floor(round(self._grid_time(height), 6))
+        return math.floor(round(self._grid_time(height + late), 6))
 
     def produce_if_due(self) -> Block | None:
         """Make the next block if its time has come; one at a time, so that others get the lock."""
@@ -203,9 +206,15 @@ class Chain:
     def produce(self) -> Block:
         """Make the next block now, due or not; its timestamp is the grid's."""
         with self._lock:
-            self._mempool.expire(self.clock())
+            now = self.clock()
+            self._mempool.expire(now)
             undo = Undo()
-            return self._append(self._select(undo), undo)
+            height = len(self._links)
+            block = self._append(self._select(undo), undo, self._late_by(height, now))
+            if self._catching_up:
+                self._held_until = now + self.block_time / CATCH_UP
+                self._catching_up = self._grid_time(height + 1) <= now
+            return block
 
     def roll_back(self, blocks: int, *, put_back: bool = False, hold: float = 0.0) -> list[Block]:
         """Take the last `blocks` blocks away, and give them, lowest first.
@@ -235,6 +244,17 @@ class Chain:
         """No block becomes due for that long; afterwards those that are missing follow at once."""
         with self._lock:
             self._held_until = self.clock() + seconds
+
+    def late_rounds(self, rounds: int) -> None:
+        """Let the next block come `rounds` block times after its slot, and catch up afterwards.
+
+        Its `round` is as many, its timestamp slot + round * block time. Then a block follows each
+        fifth of a block time (a second on the real devnet), each with the rounds that its own slot is
+        past by then, until the chain is at its slots again: NODE.md and `late_rounds.json`.
+        """
+        with self._lock:
+            self._catching_up = True
+            self._held_until = self._grid_time(len(self._links)) + rounds * self.block_time
 
     def include(self, raw: Any) -> None:
         """Put this JSON value among the next block's transactions, as it is; no account changes.
@@ -273,13 +293,19 @@ class Chain:
                 gas += tx.base_gas
         return chosen
 
-    def _append(self, txs: list[Transaction], undo: Undo) -> Block:
+    def _late_by(self, height: int, now: float) -> int:
+        """The rounds that the slot of the block at `height` is past."""
+        if not self._catching_up:
+            return 0
+        return max(0, math.floor((now - self._grid_time(height)) / self.block_time + 1e-6))
+
+    def _append(self, txs: list[Transaction], undo: Undo, late: int = 0) -> Block:
         height = len(self._links)
         block = self._maker.make_block(
             height,
             prev_hash=self._links[-1].block_hash if self._links else GENESIS_PREV_HASH,
-            timestamp=self.timestamp(height),
-            round_=self._rounds.get(height, 0),
+            timestamp=self.timestamp(height, late),
+            round_=max(late, self._rounds.get(height, 0)),
             state_root=self._state.root(),
             txs=[*txs, *self._included],
         )

@@ -39,6 +39,12 @@ class Included(_Arguments):
     tx: Any
 
 
+class Late(_Arguments):
+    """The arguments of Faults.late_rounds."""
+
+    rounds: int
+
+
 class Jailed(_Arguments):
     """The arguments of Faults.jail."""
 
@@ -104,6 +110,11 @@ def fault_router(faults: Faults) -> APIRouter:
     @router.post("/hold")
     async def hold(arguments: Seconds) -> dict[str, Any]:
         faults.hold(arguments.seconds)
+        return {}
+
+    @router.post("/late_rounds")
+    async def late_rounds(arguments: Late) -> dict[str, Any]:
+        faults.late_rounds(arguments.rounds)
         return {}
 
     @router.post("/jail")

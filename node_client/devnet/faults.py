@@ -75,6 +75,10 @@ class Faults:
             else:
                 self._doomed.add(tx.hash() if isinstance(tx, Transaction) else tx)
 
+    def late_rounds(self, rounds: int) -> None:
+        """The next block is so many block times late, and the chain catches up; see the chain's."""
+        self._bound().late_rounds(rounds)
+
     def jail(self, validator: str, *, blocks: int = 100) -> None:
         """A validator is jailed for that many blocks, as if it had missed too many of its own."""
         self._bound().jail(validator, blocks)
