@@ -17,7 +17,7 @@ they share says who proposes. All steps have bounds.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,10 +72,10 @@ class Comparer:
             return Comparison(tips, None, tuple(tips) if len(tips) > 1 else ())
         if height is None:
             height = heights[(len(heights) - 1) // 2]
-        there = self._blocks_at(height)
+        there = self._blocks_at(height, tips)
         if not self._evidence.knows_proposers:
             self._learn(height, there)
-        anchored = self._anchored()
+        anchored = self._anchored(tips)
         served = Counter(block.hash() for block in there.values() if block is not None)
         best = max(tips, key=partial(self._rank, tips, there, served, anchored))
         chosen = there.get(best)
@@ -145,7 +145,7 @@ class Comparer:
                 return block
         return None
 
-    def _blocks_at(self, height: int) -> dict[str, Block | None]:
+    def _blocks_at(self, height: int, among: Container[str]) -> dict[str, Block | None]:
         def block(node: HttpNode) -> Block | None:
             try:
                 found = get_block(node, height, limit=self._limit)
@@ -154,32 +154,32 @@ class Comparer:
             self._evidence.add(found)
             return found
 
-        return self._panel.ask(block)
+        return self._panel.ask(block, among=among)
 
-    def _anchored(self) -> set[str]:
+    def _anchored(self, among: Container[str]) -> set[str]:
         """The nodes that serve the block which the ledger knows."""
         anchor = self._evidence.anchor
         if anchor is None:
             return set()
-        there = self._blocks_at(anchor[0])
+        there = self._blocks_at(anchor[0], among)
         return {name for name, block in there.items() if block and block.hash() == anchor[1]}
 
     def _learn(self, height: int, there: Mapping[str, Block | None]) -> None:
         """Find a block that is the chain's, and who proposed it and those below."""
         anchor = self._evidence.anchor
-        if anchor is not None and self._learn_below(*anchor):
+        if anchor is not None and self._learn_below(*anchor, there):
             return
         for back in (0, *(2**step for step in range(STEPS_BACK))):
             at = max(height - back, 1)
-            blocks = there if back == 0 else self._blocks_at(at)
+            blocks = there if back == 0 else self._blocks_at(at, there)
             served = Counter(block.hash() for block in blocks.values() if block is not None)
             if served and (most := served.most_common(1)[0])[1] > 1:
-                self._learn_below(at, most[0])
+                self._learn_below(at, most[0], blocks)
                 return
-            if at == 1:
+            if at == 1 or len(blocks) < 2:
                 return
 
-    def _learn_below(self, height: int, block_hash: str) -> bool:
+    def _learn_below(self, height: int, block_hash: str, among: Container[str]) -> bool:
         """Read blocks that link to this one, from any node; whether one has it."""
 
         def read(node: HttpNode) -> list[Block]:
@@ -196,7 +196,7 @@ class Comparer:
                 wanted = block.header.prev_hash
             return found
 
-        longest = max(self._panel.ask(read).values(), key=len, default=[])
+        longest = max(self._panel.ask(read, among=among).values(), key=len, default=[])
         for block in longest:
             self._evidence.add(block)
         self._evidence.confirm(block_hash)

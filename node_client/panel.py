@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 
 from node_client.errors import NodeError
@@ -21,6 +21,9 @@ EACH_SECONDS = 5.0
 """How long the answers of all nodes are waited for together."""
 WAITING_QUESTIONS = 4
 """A node that owes so many answers is not asked another question."""
+SLOW_SECONDS = 1.0
+REST_SECONDS = 10.0
+"""A node that failed after more than SLOW_SECONDS is left out for so long: no answer waits for it."""
 
 
 class Panel:
@@ -40,12 +43,24 @@ class Panel:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._waiting: Counter[HttpNode] = Counter()
+        self._rests_until: dict[HttpNode, float] = {}
 
-    def ask[T](self, query: Callable[[HttpNode], T]) -> dict[str, T]:
-        """Return each node's answer by its name, in the order of the nodes; failures left out."""
+    def ask[T](
+        self, query: Callable[[HttpNode], T], *, among: Container[str] | None = None
+    ) -> dict[str, T]:
+        """Return each node's answer by its name, in the order of the nodes; failures left out.
+
+        `among`: names of the nodes to ask, all if None.
+        """
         said: queue.SimpleQueue[tuple[str, T] | None] = queue.SimpleQueue()
         with self._lock:
-            asked = [n for n in self._nodes if self._waiting[n] < WAITING_QUESTIONS]
+            asked = [
+                node
+                for node in self._nodes
+                if among is None or node.name in among
+                if self._waiting[node] < WAITING_QUESTIONS
+                if time.monotonic() >= self._rests_until.get(node, 0.0)
+            ]
             self._waiting.update(asked)
         for node in asked:
             threading.Thread(
@@ -67,11 +82,15 @@ class Panel:
         said: "queue.SimpleQueue[tuple[str, T] | None]",
     ) -> None:
         answer: tuple[str, T] | None = None
+        started = time.monotonic()
         try:
             self._check(node)
             answer = (node.name, query(node))
         except NodeError:
-            pass  # left out: whoever asks this node alone is told why
+            # Left out: whoever asks this node alone is told why.
+            if time.monotonic() - started > SLOW_SECONDS:
+                with self._lock:
+                    self._rests_until[node] = time.monotonic() + REST_SECONDS
         finally:
             with self._lock:
                 self._waiting[node] -= 1

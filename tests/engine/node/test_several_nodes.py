@@ -78,6 +78,7 @@ MORE_LIES = {
     "a height beyond 2^63": lambda liar: liar.faults.lie("tip", value=2**63),
     "no money": lambda liar: liar.faults.lie("balance", value=0),
     "all money": lambda liar: liar.faults.lie("balance", value=10**60),
+    "a huge nonce": lambda liar: liar.faults.lie("nonce", value=2**63 - 1),
     "nonce 0": lambda liar: liar.faults.lie("nonce", value=0),
     "a refusal": lambda liar: liar.faults.lie("refusal", value="insufficient_balance"),
     "garbage for sends": lambda liar: liar.faults.lie("garbage", path="/tx/send"),
