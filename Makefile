@@ -11,7 +11,7 @@ CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: mine test test-all soak gpu-test setup lint messages reference docs wheel bench lock clean
+.PHONY: mine test test-all soak lying-soak gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -31,6 +31,9 @@ test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves o
 
 soak: $(DEV_STAMP)  ## Inject faults into a miner for ten minutes, and check that nothing is lost or wrong
 	$(BIN)/python -m tests.engine.node.soak
+
+lying-soak: $(DEV_STAMP)  ## Mine for half an hour with a first node that lies in every way, beside an honest one
+	$(BIN)/python -m tests.engine.node.lying_soak --minutes 30
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
 
