@@ -11,6 +11,7 @@ ledger of months takes time; a roll-back reports them again.
 import os
 from collections import deque
 from dataclasses import asdict
+from gettext import gettext as _
 from typing import Any, assert_never
 
 from engine import __version__
@@ -284,7 +285,8 @@ class Projection:
             case pool.DeviceLeft(device=name):
                 self._devices.pop(name, None)
             case pool.FarmUnreachable():
-                self._on_trouble(trouble.TroubleBegan("farm_away", event.line(), "", True), now)
+                advice = _("Start its head again if it ended: the engine dials again by itself.")
+                self._on_trouble(trouble.TroubleBegan("farm_away", event.line(), advice, True), now)
             case pool.FarmConnected():
                 self._troubles.pop("farm_away", None)
             case pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined():

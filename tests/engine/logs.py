@@ -38,8 +38,11 @@ class Log:
         wait_until(came, lambda: f"{count} x {name} {wanted} after {str(self.events[-8:])[-1500:]}")
 
     @contextlib.contextmanager
-    def mining(self, request, key, **options):
-        """A node that runs while the body does, and is stopped at its end. Gives the node."""
+    def mining(self, request, key, *attending, report=None, **options):
+        """A node that runs while the body does, and is stopped at its end. Gives the node.
+
+        `report`: what the node reports to, where it is not this log itself.
+        """
         nodes = queue.SimpleQueue()
 
         @contextlib.contextmanager
@@ -49,7 +52,7 @@ class Log:
 
         def run():
             try:
-                self.summary = run_node(request, key, self, attend, **options)
+                self.summary = run_node(request, key, report or self, attend, *attending, **options)
             except EngineError as error:
                 self.error = error
 

@@ -1,0 +1,320 @@
+"""Each kind of trouble is made to last, is found in /healthz, and is over when the fault is.
+
+One engine runs for most of them: it mines, works for a validator, and is asked over HTTP. Its network
+is believed to make a block in less time than it does, so that what lasts for blocks lasts shortly.
+"""
+
+import contextlib
+import re
+import socket
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import get_args
+
+import psutil
+import pytest
+import requests
+
+from engine.mining.config import MiningConfig
+from engine.monitor.events.trouble import MEANING, TroubleKind
+from engine.monitor.http.server import engine_servers
+from engine.monitor.snapshot import Snapshot
+from engine.monitor.state import Monitor
+from engine.node import thread_watch
+from engine.node.request import NodeRequest
+from engine.poc_worker.connection import Patience
+from engine.poc_worker.options import ValidatorsOptions
+from engine.pool.codec import encode, write_frame
+from engine.pool.launcher import Connected, Unreachable
+from engine.pool.pool import Pool
+from engine.pool.ray.launcher import Farm
+from engine.protection.policy import Thresholds
+from engine.protection.sensors import Protection
+from engine.txmgr import manager
+from node_client.devnet import DevnetServer, Lie
+from node_client.keys import PrivateKey
+from node_client.networks import NETWORKS, UNITS_PER_CPC
+from node_client.rpc import NodeClient
+from node_client.transaction import BASE_GAS, Transaction, TxType
+from tests.engine.logs import Log
+from tests.engine.poc_worker.conftest import Validator
+from tests.processes import PATIENCE_SECONDS, wait_until
+
+KEY = PrivateKey(bytes(31) + b"\x2d")
+FOR_LONG = 600.0
+"""Seconds: until the fault is ended."""
+BELIEVED, MADE = 0.1, 0.2
+"""Seconds a block."""
+
+
+class Engine:
+    """An engine that runs, as those see it who ask it over HTTP."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def reasons(self):
+        answer = requests.get(f"{self.url}/healthz", timeout=PATIENCE_SECONDS)
+        assert (answer.status_code == 200) == (answer.json()["reasons"] == [])
+        return answer.json()["reasons"]
+
+    def status(self):
+        answer = requests.get(f"{self.url}/status", timeout=PATIENCE_SECONDS)
+        return Snapshot.model_validate(answer.json())
+
+    def troubles(self):
+        return {one.kind: one for one in self.status().troubles}
+
+    def wait(self, kind):
+        """Until it tells of that; gives what it tells."""
+        return wait_until(lambda: self.troubles().get(kind), lambda: f"{kind}: {self.troubles()}")
+
+    def wait_well(self):
+        wait_until(lambda: not self.troubles(), lambda: f"the end of {self.troubles()}")
+        assert self.reasons() == []
+
+
+@dataclass
+class Scene:
+    """What the faults need. `temperatures` is what the machine's sensors say."""
+
+    devnet: DevnetServer
+    engine: Engine
+    monitor: Monitor
+    temperatures: dict
+    notify: socket.socket
+    validator: Validator
+    directory: Path
+    patch: pytest.MonkeyPatch
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("troubles")
+    temperatures = {"coretemp": [SimpleNamespace(current=50.0)]}
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        notify = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        notify.bind(str(directory / "notify"))
+        notify.settimeout(PATIENCE_SECONDS)
+        patch.setenv("CPC_STATE", str(directory))
+        patch.setenv("NOTIFY_SOCKET", str(directory / "notify"))
+        patch.setenv("WATCHDOG_USEC", "300000")
+        patch.setitem(NETWORKS, "devnet", replace(NETWORKS["devnet"], block_time=BELIEVED))
+        patch.setattr(psutil, "sensors_temperatures", lambda: temperatures, raising=False)
+        patch.setattr(
+            "engine.poc_worker.worker.Patience", partial(Patience, first=0.05, most=0.1, away=0.4)
+        )
+        funds = {KEY.address: UNITS_PER_CPC}
+        devnet = stack.enter_context(DevnetServer(block_time=MADE, balances=funds))
+        validator = Validator()
+        request = NodeRequest(
+            urls=[devnet.url],
+            mining=MiningConfig(size=16),
+            validators=ValidatorsOptions(validator=(validator.url,)),
+            job_ledger=directory / "jobs.sqlite",
+            ledger=directory / "ledger.sqlite",
+            depth=2,
+            devices=("reference",),
+            protection=Protection(Thresholds(95.0, 90.0), look_seconds=0.1),
+        )
+        log = Log()
+        monitor = Monitor(log)
+        attend = stack.enter_context(engine_servers(monitor, ("127.0.0.1", 0), None))
+        stack.enter_context(log.mining(request, KEY, attend, report=monitor))
+        log.wait("confirmed")
+        (listening,) = log.all("http")
+        scene = Scene(
+            devnet,
+            Engine(listening["url"]),
+            monitor,
+            temperatures,
+            notify,
+            validator,
+            directory,
+            patch,
+        )
+        yield scene
+        scene.validator.close()
+
+
+@pytest.fixture
+def scene(running):
+    running.engine.wait_well()
+    return running
+
+
+CASES = {}
+
+
+def case(*kinds):
+    """A fault, and what it causes: a context manager that begins it, and ends it."""
+
+    def add(make):
+        CASES.update(dict.fromkeys(kinds, contextlib.contextmanager(make)))
+        return make
+
+    return add
+
+
+@case("node_away")
+def no_answer(scene):
+    scene.devnet.faults.unavailable(FOR_LONG)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("node_behind")
+def fewer_blocks(scene):
+    wait_until(lambda: scene.engine.status().run.seen > 20, "blocks that the engine knows")
+    scene.devnet.faults.lie(Lie.BEHIND, value=15)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("chain_silent")
+def no_more_blocks(scene):
+    scene.devnet.faults.hold(FOR_LONG)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("scan_stuck")
+def no_blocks_to_read(scene):
+    scene.devnet.faults.lie(Lie.GARBAGE, path="/block/")
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("not_sent", "sending_stuck")
+def every_result_refused(scene):
+    scene.devnet.faults.lie(Lie.REFUSAL, value="mempool_full")
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("balance_low")
+def nearly_no_coins(scene):
+    scene.devnet.faults.lie(Lie.BALANCE, value=5)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("balance_unknown")
+def no_balance(scene):
+    scene.devnet.faults.lie(Lie.GARBAGE, path="/balance/")
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("nonce_unproven")
+def absurd_nonce(scene):
+    scene.devnet.faults.lie(Lie.NONCE, value=10**9)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("gas_price")
+def high_prices(scene):
+    scene.devnet.faults.lie(Lie.LEAST_PRICE, value=5000)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("key_shared")
+def another_program_with_the_same_key(scene):
+    scene.patch.setattr(manager, "TASK_LIFETIME_BLOCKS", 5)  # so long it is told
+    client, gas = NodeClient([scene.devnet.url]), BASE_GAS[TxType.TRANSFER]
+
+    def sent():
+        draft = Transaction(
+            tx_type=TxType.TRANSFER,
+            from_address=KEY.address,
+            to_address=scene.devnet.faucet.address,
+            amount=1,
+            fee=gas * 1000,
+            nonce=client.nonce(KEY.address),
+            gas_price=1000,
+            gas_limit=gas,
+        )
+        return scene.devnet.chain.send(draft.signed_by(KEY)) is None
+
+    wait_until(sent, "a nonce that the engine has not taken")
+    yield
+
+
+@case("thread_stuck")
+def answers_that_do_not_come(scene):
+    scene.patch.setattr(thread_watch, "TOLD_SECONDS", 1.0)
+    scene.devnet.faults.stall(FOR_LONG)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("sensors_silent")
+def sensors_that_say_nothing(scene):
+    sensors = scene.temperatures.pop("coretemp")
+    yield
+    scene.temperatures["coretemp"] = sensors
+
+
+@case("validator_away")
+def no_validator(scene):
+    port = int(scene.validator.url.split(":")[2].partition("/")[0])
+    scene.validator.close()
+    yield
+    scene.validator = Validator(port)
+
+
+@case("farm_away")
+def a_cluster_that_is_lost(scene):
+    up = scene.directory / "the cluster is up"
+    up.touch()
+    with Pool([], scene.monitor, launch=partial(Farm, str(up), entry=gateway)):
+        up.unlink()
+        yield
+        up.touch()
+        scene.engine.wait_well()
+
+
+def gateway(address, _wanted, _setup, _orders, events):
+    """A gateway to a cluster without machines, which is there as long as a file is."""
+    up = Path(address)
+    if not up.exists():
+        write_frame(events.fileno(), encode(Unreachable("there is no such cluster")))
+        raise SystemExit(1)
+    write_frame(events.fileno(), encode(Connected(address)))
+    while up.exists():
+        time.sleep(0.02)
+    raise SystemExit(1)
+
+
+@pytest.mark.parametrize("kind", get_args(TroubleKind))
+def test_it_is_told_while_it_lasts_and_over_afterwards(scene, kind):
+    engine = scene.engine
+    with CASES[kind](scene):
+        told = engine.wait(kind)
+        assert told.message
+        assert told.advice
+        assert (MEANING[kind] in engine.reasons()) == told.stops
+    engine.wait_well()
+
+
+def test_the_service_manager_is_told_and_its_watchdog_is_fed_all_the_same(scene):
+    """A restart helps against none of it: the engine stays alive, and says what is wrong."""
+    with CASES["node_away"](scene):
+        told = scene.engine.wait("node_away")
+        while not (heard := scene.notify.recv(4096).decode()).startswith(f"STATUS={told.message}"):
+            pass
+        assert "blocks seen" in heard
+        for _ in range(3):
+            while scene.notify.recv(4096) != b"WATCHDOG=1":
+                pass
+        assert scene.engine.reasons() == [MEANING["node_away"]]
+    while MEANING["node_away"] in scene.engine.reasons():
+        pass
+    while not re.match(r"STATUS=\d+ blocks seen", scene.notify.recv(4096).decode()):
+        pass
