@@ -245,8 +245,7 @@ class Node:
             self._report(Pulse())
         self.controller.check_silence()
         if self.pool.ready.is_set() and not self._told_ready:
-            self._told_ready = True
-            self._manager.ready()
+            self._told_ready = self._manager.ready()
         if self._threads.look(self._turned_at(), now):
             self._manager.alive(self._status())
 

@@ -43,9 +43,9 @@ class Manager:
             return cls(address)
         return cls(address, int(watchdog) / 1e6)
 
-    def ready(self) -> None:
-        """Report that blocks are answered from now on."""
-        self._send("READY=1")
+    def ready(self) -> bool:
+        """Report that blocks are answered from now on. False: its queue is full, say it again."""
+        return self._send("READY=1")
 
     def alive(self, status: str) -> None:
         """Report progress; `status` is made one line for `systemctl status`.
@@ -53,20 +53,20 @@ class Manager:
         Lines are assignments: a word of a node's must not become one.
         """
         status = " ".join(status.split())[:MAX_STATUS]
-        if status != self._status:
+        if status != self._status and self._send(f"STATUS={status}"):
             self._status = status
-            self._send(f"STATUS={status}")
-        if self._every is not None and self._clock() - self._fed_at >= self._every:
+        due = self._every is not None and self._clock() - self._fed_at >= self._every
+        if due and self._send("WATCHDOG=1"):
             self._fed_at = self._clock()
-            self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
         """Report that the program is ending."""
         self._send("STOPPING=1")
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str) -> bool:
+        """Return False where its queue is full, or nobody listens now."""
         if not self._address:
-            return
+            return True
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         with (
             contextlib.suppress(OSError),
@@ -74,3 +74,5 @@ class Manager:
         ):
             sender.setblocking(False)
             sender.sendto(message.encode(), address)
+            return True
+        return False

@@ -23,7 +23,9 @@ from engine.monitor.events.trouble import MEANING, TroubleKind
 from engine.monitor.http.server import engine_servers
 from engine.monitor.snapshot import Snapshot
 from engine.monitor.state import Monitor
+from engine.monitor.troubles import Troubles
 from engine.node import thread_watch
+from engine.node.agreement import Agreement
 from engine.node.request import NodeRequest
 from engine.poc_worker.connection import Patience
 from engine.poc_worker.options import ValidatorsOptions
@@ -35,6 +37,7 @@ from engine.protection.policy import Thresholds
 from engine.protection.sensors import Protection
 from engine.txmgr import manager
 from node_client.devnet import DevnetServer, Lie
+from node_client.evidence import Evidence
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.rpc import NodeClient
@@ -167,6 +170,31 @@ def no_answer(scene):
     scene.devnet.faults.clear()
 
 
+@case("tip_refused")
+def no_true_block(scene):
+    scene.devnet.faults.lie(Lie.BLOCK_HASH)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("nodes_disagree")
+def two_nodes_of_two_minds(scene):
+    with scene.devnet.follower() as other:
+        client = NodeClient([scene.devnet.url, other.url], evidence=Evidence())
+        failures = []
+        agreement = Agreement(
+            client, KEY.address, BELIEVED, Troubles(scene.monitor), failures.append
+        )
+        agreement.start()
+        other.faults.lie(Lie.BALANCE, value=5)
+        yield
+        other.faults.clear()
+        scene.engine.wait_well()
+        agreement.stopping.set()
+        agreement.join(timeout=PATIENCE_SECONDS)
+        assert failures == []
+
+
 @case("node_behind")
 def fewer_blocks(scene):
     wait_until(lambda: scene.engine.status().run.seen > 20, "blocks that the engine knows")
@@ -180,6 +208,13 @@ def no_more_blocks(scene):
     scene.devnet.faults.hold(FOR_LONG)
     yield
     scene.devnet.faults.clear()
+
+
+@case("unreadable_blocks")
+def a_stranger_with_a_payload_of_infinity(scene):
+    scene.patch.setattr(manager, "TASK_LIFETIME_BLOCKS", 5)  # so long it is told
+    scene.devnet.faults.include({"payload": {"x": float("inf")}})
+    yield
 
 
 @case("scan_stuck")
@@ -305,16 +340,15 @@ def test_it_is_told_while_it_lasts_and_over_afterwards(scene, kind):
 
 def test_the_service_manager_is_told_and_its_watchdog_is_fed_all_the_same(scene):
     """A restart helps against none of it: the engine stays alive, and says what is wrong."""
+    said = scene.notify.recv
     with CASES["node_away"](scene):
         told = scene.engine.wait("node_away")
-        while not (heard := scene.notify.recv(4096).decode()).startswith(f"STATUS={told.message}"):
+        while told.message not in (heard := said(4096).decode()):
             pass
-        assert "blocks seen" in heard
+        assert re.fullmatch(r"STATUS=.+; \d+ blocks seen; reference \w+", heard)
         for _ in range(3):
-            while scene.notify.recv(4096) != b"WATCHDOG=1":
+            while said(4096) != b"WATCHDOG=1":
                 pass
-        assert scene.engine.reasons() == [MEANING["node_away"]]
-    while MEANING["node_away"] in scene.engine.reasons():
-        pass
-    while not re.match(r"STATUS=\d+ blocks seen", scene.notify.recv(4096).decode()):
+        assert MEANING["node_away"] in scene.engine.reasons()
+    while not re.match(r"STATUS=\d+ blocks seen", said(4096).decode()):
         pass

@@ -47,6 +47,17 @@ def test_the_watchdog_is_told_three_times_in_its_period_and_a_status_once(listen
     assert heard == ["READY=1", "STATUS=block 1", *["WATCHDOG=1"] * 4, "STOPPING=1"]
 
 
+def test_what_a_full_queue_did_not_take_is_said_again(listening, tmp_path):
+    manager = Manager(str(tmp_path / "notify"), 3.0, clock=lambda: 0.0)
+    while manager.ready():
+        pass
+    manager.alive("block 1")
+    assert set(words(listening)) == {"READY=1"}
+    assert manager.ready()
+    manager.alive("block 1")
+    assert words(listening) == ["READY=1", "STATUS=block 1", "WATCHDOG=1"]
+
+
 def test_no_word_of_a_node_becomes_an_assignment(listening, tmp_path):
     Manager(str(tmp_path / "notify")).alive("the node says: no\nMAINPID=1\n" + "x" * 5000)
     (heard,) = words(listening)
