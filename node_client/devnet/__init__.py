@@ -9,7 +9,8 @@ It follows NODE.md and the recorded answers in `tests/vectors/rpc.json`; what ne
 marked "a guess" where it stands. GET /events/stream is left out: the node was seen to deliver its
 events too late to be of use, so no client of ours asks for them.
 
-    state     accounts, and what a transaction does to them
+    validators, rules    validators and delegations; what each type of transaction does
+    state     accounts and validators, changed as a whole or not at all
     mempool   admission in the node's order, and waiting
     proposer  makes and signs blocks
     chain     all of that under one lock, on the grid of time
@@ -18,7 +19,7 @@ events too late to be of use, so no client of ours asks for them.
     forgery   a chain that a liar makes up
     chaos     faults at random, as a seed has it
     node      what one of several nodes says of the chain
-    app       routes
+    app, more_routes    routes
     node_server, server    HTTP in threads
 """
 

@@ -14,6 +14,7 @@ from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from node_client.devnet.more_routes import more_routes
 from node_client.devnet.node import Node
 from node_client.errors import InvalidTransaction
 from node_client.transaction import Transaction
@@ -68,6 +69,7 @@ def create_app(node: Node) -> FastAPI:
             return {"tx_hash": tx_hash, "status": "rejected", "error": refusal}
         return {"tx_hash": tx_hash, "status": "received"}
 
+    app.include_router(more_routes(node.chain))
     return app
 
 
