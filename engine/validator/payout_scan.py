@@ -9,7 +9,7 @@ share; where they share none that is kept (a node had made up a height, or the d
 this table), down from the tip to the last transaction below the least open nonce.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from gettext import gettext as _
 
 from engine.validator.store.payout_blocks import PayoutBlocks
@@ -84,11 +84,20 @@ class PayoutScan:
             if height <= tip.height and self._has(height, block_hash):
                 self._blocks.take_back(above=height)
                 return height, block_hash
+        return self.begin_below(tip, least_open)
+
+    def begin_below(self, tip: NodeStatus, least_open: int | None) -> tuple[int, str]:
+        """Search anew from a block below which `least_open` was not spent; the tip without one."""
         block = self._client.block(tip.height, expected_hash=tip.last_hash)
         if least_open is not None:
             block = self._below(block, least_open)
         self._blocks.take_back(above=-1)
         return block.height, self._search(block)
+
+    def misses(self, nonces: Iterable[int]) -> bool:
+        """Whether one of these nonces was spent in a block below those that were searched."""
+        last = self._blocks.first_unspent(self.height) - 1
+        return any(nonce < last and self._blocks.spent(nonce) is None for nonce in nonces)
 
     def _below(self, block: Block, nonce: int) -> Block:
         """Go down from `block` to one that holds a transaction of ours below `nonce`, or the first."""

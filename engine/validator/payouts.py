@@ -86,6 +86,7 @@ class Payer:
         self._transfers = Transfers(store.database, store.clock)
         self._store = store
         self._proof = NOTHING if nonce is None else NonceProof(nonce, "operator")
+        self._proven_for = 0  # the confirmed nonce that blocks were last read for
         self._progress = progress
         self._told: set[int] = set()
         self._client = client
@@ -129,6 +130,9 @@ class Payer:
             scan = self._scan_of(address)
             open_nonces = self._transfers.open_nonces(address)
             searched = scan.advance(tip, min(open_nonces, default=None))
+            if scan.misses(open_nonces):  # signed at a nonce that was spent, by a node's lie
+                scan.begin_below(tip, min(open_nonces))
+                searched = False
             for transfer in signed:
                 if transfer.transaction.from_address == address:
                     self._follow(transfer, scan)
@@ -220,6 +224,9 @@ class Payer:
         nonce, self._proof = settle_claim(
             self._client, self._key.address, claimed, confirmed, self._proof, self._progress
         )
+        # A signed transfer that is in no block yet keeps its nonce, whatever a node says.
+        while nonce in self._transfers.open_nonces(self._key.address):
+            nonce += 1
         draft = Transaction(
             tx_type=TxType.TRANSFER,
             from_address=self._key.address,
@@ -241,8 +248,9 @@ class Payer:
             except errors.AmbiguousTransaction as error:
                 if not error.waiting_helps:
                     raise
-                if last_try or self._proof.first_unspent >= confirmed:
+                if last_try or max(self._proof.first_unspent, self._proven_for) >= confirmed:
                     return None  # once the nonces below are spent, nothing reads as one of them
+                self._proven_for = confirmed
                 self._proof = prove_nonce(
                     self._client,
                     self._key.address,
@@ -255,15 +263,12 @@ class Payer:
         return None
 
     def _claims(self, account: Account) -> tuple[int, int]:
-        """The next nonce and the confirmed one, as the node has them; the operator's word stands first.
-
-        A signed transfer that is in no block yet keeps its nonce, whatever a node says.
-        """
-        next_of_ours = self._transfers.next_nonce(self._key.address)
+        """Return next and confirmed nonce, as the node has them, or else at the operator's word."""
         if self._proof.source == "operator":
-            return max(next_of_ours, self._proof.first_unspent), self._proof.first_unspent
-        pending = self._client.nonce(self._key.address)
-        return max(pending, next_of_ours), account.nonce
+            confirmed = claimed = self._proof.first_unspent
+        else:
+            claimed, confirmed = self._client.nonce(self._key.address), account.nonce
+        return claimed, confirmed
 
     def _send(self, transfer: Transfer, tip: int) -> None:
         try:

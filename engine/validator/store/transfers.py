@@ -66,10 +66,6 @@ class Transfers(Table):
             for row in rows
         ]
 
-    def next_nonce(self, address: str) -> int:
-        """Return the nonce after those of all signed transfers of this account."""
-        return max(self.open_nonces(address), default=-1) + 1
-
     def open_nonces(self, address: str) -> list[int]:
         """Return the nonces of this account's signed transfers."""
         signed = (transfer.transaction for transfer in self.in_state("signed"))
