@@ -13,11 +13,31 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
 
 from node_client.devnet.more_routes import more_routes
 from node_client.devnet.node import Node
 from node_client.errors import InvalidTransaction
-from node_client.transaction import Transaction
+from node_client.transaction import Transaction, TxType
+
+SYSTEM_TYPE = "POC_REWARD"
+"""A type that the node itself would use; it refuses it as `unknown_tx_type`."""
+
+
+class SentTransaction(Transaction):
+    """The body of POST /tx/send. The node knows one type more than it takes."""
+
+    tx_type: Any
+
+    @field_validator("tx_type")
+    @classmethod
+    def _known(cls, value: object) -> str:
+        if value == SYSTEM_TYPE:
+            return SYSTEM_TYPE
+        if isinstance(value, str) and value in TxType:
+            return TxType(value)
+        raise PydanticCustomError("enum", "Input should be a type of transaction")
 
 
 def create_app(node: Node) -> FastAPI:
@@ -59,7 +79,7 @@ def create_app(node: Node) -> FastAPI:
         return found
 
     @app.post("/tx/send")
-    async def send(tx: Transaction) -> dict[str, Any]:
+    async def send(tx: SentTransaction) -> dict[str, Any]:
         try:
             tx_hash = tx.hash()
             refusal = node.send(tx)

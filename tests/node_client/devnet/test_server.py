@@ -250,3 +250,15 @@ def test_the_examples_in_the_docstrings_run() -> None:
     results = [doctest.testmod(importlib.import_module(n)) for n in [package.__name__, *names]]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) > 5
+
+
+def test_a_type_of_the_nodes_own_is_unknown_and_any_other_is_malformed(devnet, make) -> None:
+    tx = make(devnet.faucet, 0).to_json()
+    url = devnet.url + "/tx/send"
+    system = requests.post(url, json=tx | {"tx_type": "POC_REWARD"}, timeout=PATIENCE_SECONDS)
+    assert system.json()["status"] == "rejected"
+    assert system.json()["error"] == "unknown_tx_type"
+    for other in ("BRIBE", "", None, 7):
+        answer = requests.post(url, json=tx | {"tx_type": other}, timeout=PATIENCE_SECONDS)
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["loc"] == ["body", "tx_type"]
