@@ -123,8 +123,8 @@ def sign_safely(
     An amount with more than one digit that is not zero always has another reading at its own nonce
     (1.5 CPC is also 1 unit with a fee of 0.5 CPC and more, of which the node takes base * price).
     So it is refused, with advice how to split it, unless `accept_harmless` lets readings stand that
-    have the draft's own nonce and cost the account no more: they can take its place, and the
-    receiver gets less, but they never come on top of it.
+    have the draft's own nonce, and neither a larger amount nor a dearer price: they can take its
+    place, and the receiver gets less, but they never come on top of it.
 
     Raises InvalidTransaction for a draft that the node would refuse or drop, and
     AmbiguousTransaction, with advice, where no fee helps; its `waiting_helps` says whether
@@ -213,9 +213,9 @@ def _is_ambiguous(tx: Transaction, limits: _Limits) -> bool:
 
 
 def _is_harmless(reading: _Split, tx: Transaction) -> bool:
-    cost = tx.amount + tx.base_gas * tx.gas_price
-    its_cost = reading.amount + tx.base_gas * reading.gas_price
-    return reading.nonce == tx.nonce and its_cost <= cost
+    """Neither part may grow: a smaller amount does not pay for a dearer price, which is burned."""
+    no_more = reading.amount <= tx.amount and reading.gas_price <= tx.gas_price
+    return reading.nonce == tx.nonce and no_more
 
 
 def _text_of(tx: Transaction) -> tuple[str, str]:

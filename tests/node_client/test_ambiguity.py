@@ -434,3 +434,19 @@ def test_parts_add_up(amount: int) -> None:
     parts = one_digit_parts(amount)
     assert sum(parts) == amount
     assert all(str(part).strip("0") in set("123456789") for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["TRANSFER", "STAKE", "UNSTAKE", "DELEGATE", "UNDELEGATE"])
+@pytest.mark.parametrize(
+    "units", [164_13 * 10**16, 553_48 * 10**17, 383_1356 * 10**18, 8_753_061 * 10**18]
+)
+def test_no_reading_in_its_place_burns_more(
+    kind: str, units: int, draft: Draft, key: PrivateKey
+) -> None:
+    """8,753,061 CPC to unstake were also 87 units at a price that burns 800 CPC: the sum is less."""
+    for price in (1000, 1234, 5000, 10**9):
+        unsigned = draft(kind, nonce=0, amount=units, gas_price=price)
+        limits = {"first_unspent": 0, "min_gas_price": 1000, "spendable": units + 10**20}
+        signed = sign_safely(unsigned, key, **limits, accept_harmless=True)
+        readings = colliding_transactions(signed, first_unspent=0, min_gas_price=1000)
+        assert all(one.gas_price <= price and one.amount <= units for one in readings)
