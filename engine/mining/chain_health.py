@@ -38,6 +38,7 @@ class ChainHealth:
         self._monotonic = monotonic
         self._began = clock() - monotonic()
         self._tip: BlockHeader | None = None
+        self._is_old = False
 
     def refuse_absurd(self, height: int, block_time: float) -> None:
         """Raise InvalidData for a height that no chain with such a block time has by now."""
@@ -54,14 +55,17 @@ class ChainHealth:
             )
 
     def see(self, header: BlockHeader, block_time: float) -> None:
-        """There is a new tip."""
+        """There is a new tip. Where the sender tells that the node is behind, it ends that, too."""
         self._tip = header
         self._troubles.end("chain_silent")
         # Both clocks must say so: one that was set while we ran says nothing about the node.
         age = min(self._times()) - header.timestamp
         if age <= CLOCK_SLACK_SECONDS + BEHIND_BLOCKS * block_time:
-            self._troubles.end("node_behind")
+            if self._is_old:
+                self._is_old = False
+                self._troubles.end("node_behind")
             return
+        self._is_old = True
         self._troubles.begin(
             "node_behind",
             _("the node is {blocks:.0f} blocks behind: its newest block is {age:.0f} s old").format(

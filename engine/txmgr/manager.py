@@ -81,6 +81,7 @@ class Sender(threading.Thread):
         self._refused: str | None = None
         self._balance: int | None = None
         self._position: tuple[int, str] | None = None
+        self._next_hash: str | None = None
         self._unreadable_at: int | None = None
         self.turned_at = time.monotonic()
         """When the thread last began a round."""
@@ -221,10 +222,12 @@ class Sender(threading.Thread):
             _("no further block could be read: {why}").format(why=why),
             _("Results are sent again when it goes on; see whether another --node helps."),
         )
+        before, self._next_hash = self._next_hash, self._outbox.next_hash()
+        lies = self._next_hash is not None and self._next_hash == before and not self.behind
         self._watch.see(
             "sending_stuck",
-            self._outbox.waits() and not self._outbox.moved,
-            _("results wait, and no node has taken one for long"),
+            lies or (self._outbox.waits() and not self._outbox.moved),
+            _("results wait, and no node or no block has taken one for long"),
             _("See what else is wrong, and whether another --node takes them."),
             blocks=PATIENCE_BLOCKS + self._settings.depth,
         )

@@ -125,6 +125,10 @@ class Outbox:
                 return error
         return trouble
 
+    def next_hash(self) -> str | None:
+        """Return the hash of the transaction that is the next to get into a block, if any waits."""
+        return next((live.tx.hash() for live in self._ledger.in_flight()), None)
+
     def waits(self) -> bool:
         """Whether a result waits that no node says it has."""
         return bool(self._ledger.to_sign()) or not all(

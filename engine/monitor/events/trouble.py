@@ -36,7 +36,7 @@ MEANING: dict[TroubleKind, str] = {
     "unreadable_blocks": _("blocks cannot be read in full"),
     "scan_stuck": _("reading the blocks does not advance"),
     "not_sent": _("results are refused"),
-    "sending_stuck": _("results wait, and none is sent"),
+    "sending_stuck": _("results wait, and none gets into a block"),
     "balance_low": _("the balance does not cover a result's fee"),
     "balance_unknown": _("the balance is unknown"),
     "nonce_unproven": _("the account's nonce is not proven"),

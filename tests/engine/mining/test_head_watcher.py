@@ -209,3 +209,14 @@ def test_a_clock_that_is_set_says_nothing_about_the_node(devnet, jump):
     with pytest.raises(InvalidData, match="cannot have been made by now"):
         seen.refuse_absurd(devnet.chain.height + 10**5 + 1, 5.0)
     assert told == []
+
+
+def test_what_the_sender_tells_of_a_node_behind_is_not_ended_by_a_fresh_tip(devnet):
+    told = []
+    troubles = Troubles(told.append)
+    seen = ChainHealth(troubles)
+    troubles.begin("node_behind", "fewer blocks than were read before", "Wait.")
+    header = devnet.chain.block(devnet.chain.height).header
+    seen.see(header, BLOCK_TIME)
+    assert troubles.lasts("node_behind")
+    assert [event.event for event in told] == ["trouble"]

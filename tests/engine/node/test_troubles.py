@@ -327,6 +327,15 @@ def gateway(address, _wanted, _setup, _orders, events):
     raise SystemExit(1)
 
 
+def test_results_that_only_lie_in_a_mempool_are_told_of(scene):
+    """No node refuses anything, and no block holds it."""
+    scene.devnet.faults.lie(Lie.REFUSAL, value="already_in_pool")
+    scene.engine.wait("sending_stuck")
+    assert "not_sent" not in scene.engine.troubles()
+    scene.devnet.faults.clear()
+    scene.engine.wait_well()
+
+
 BY_BLOCKS = ("unreadable_blocks", "key_shared")
 """Told for as many blocks as a task counts: made few here, which keeps results from waiting."""
 
