@@ -20,6 +20,7 @@ from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import UNKNOWN_GENESIS
 from node_client.block import Block
 from node_client.networks import NETWORKS, Network, format_cpc
+from node_client.refusals import shorten
 from node_client.rpc import NodeClient, NodeStatus, parent_of_first
 from node_client.transaction import BASE_GAS, TxType
 
@@ -81,7 +82,15 @@ def look_at_chain(client: NodeClient) -> Chain:
             "the node is on network {network!r}, which cpc-engine does not know (known: {names})"
         ).format(network=status.network, names=", ".join(NETWORKS))
         raise SetupError(message, advice=_("Point --node at another node, or update cpc-engine."))
-    return Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS, silent)
+    chain = Chain(status, tip, network, client.genesis() or UNKNOWN_GENESIS, silent)
+    # The network's name decides what a transaction costs, and is what the node says of itself.
+    if any(other in chain.chain_id for other in NETWORKS if other != network.name):
+        message = _("the node says that it is on {network}, and its chain's id is {chain_id}")
+        raise SetupError(
+            message.format(network=network.name, chain_id=shorten(chain.chain_id)),
+            advice=_("Point --node at another node: this one is set up wrongly, or lies."),
+        )
+    return chain
 
 
 def _refuse_two_chains(client: NodeClient) -> tuple[str, ...]:

@@ -152,3 +152,11 @@ def test_a_balance_that_is_made_up_pays_nothing_twice_or_more(cli, devnet, keys,
     outcome = cli(f"tx send {keys['worker'].address} 2000 --from faucet")
     assert outcome.code == 3  # the honest node behind it refuses
     assert "insufficient_balance" in outcome.err
+
+
+def test_a_devnet_that_says_it_is_the_mainnet_gets_no_mainnet_price(cli, devnet, keys, liar):
+    liar.alter("/status", network="mainnet")
+    outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet")
+    assert outcome.code == 2
+    assert not liar.sent
+    assert "cpc-devnet-1" in outcome.err
