@@ -67,3 +67,20 @@ def test_a_node_that_hangs_holds_up_nobody_and_is_not_asked_without_end(nodes):
     assert asked.count(first.url) == WAITING_QUESTIONS
     first.faults.clear()
     wait_until(lambda: panel.ask(query) == {first.url: 0, second.url: 1}, "both nodes to answer")
+
+
+def test_a_node_that_fails_late_is_left_out_for_a_while(nodes):
+    first, second = nodes
+    both = [HttpNode(server.url, timeout=(3.0, 1.2), total=30.0) for server in nodes]
+    asked = []
+
+    def query(node):
+        asked.append(node.name)
+        return get_status(node).height
+
+    panel = Panel(both, lambda _node: None)
+    first.faults.stall(60)
+    for _turn in range(3):
+        assert panel.ask(query) == {second.url: 1}
+    assert asked.count(first.url) == 1
+    assert panel.ask(query, among=[first.url]) == {}

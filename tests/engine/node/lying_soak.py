@@ -90,6 +90,7 @@ class Stage:
             "503": lambda: faults.unavailable(3600.0),
             "stall": lambda: faults.stall(8.0),
             "syncing": lambda: faults.syncing(3600.0),
+            "gone": self.liar.stop,
             "forged from the tip": lambda: self.forge(depth=0),
             "forged a few below": lambda: self.forge(depth=self.dice.randint(1, 5)),
             "forged deep": lambda: self.forge(depth=min(30, chain.height - 1)),
@@ -106,8 +107,14 @@ class Stage:
             "roll-back, put back": lambda: self.roll_back(1, put_back=True),
             "forget": chain.forget,
             "hold": lambda: chain.hold(5.0),
+            "late round": lambda: chain.late_rounds(self.dice.randint(1, 3)),
             "strangers": lambda: [chain.include(tx) for tx in self.strangers],
         }
+
+    def end_lie(self):
+        self.liar.faults.clear()
+        self.liar.stop()  # also where it runs: a node that starts again
+        self.liar.start()
 
     def forge(self, *txs, depth):
         self.forged.add(self.liar.faults.forge(txs, depth=depth).hash())
@@ -189,7 +196,7 @@ def _play(stage, engine, seconds, lie_seconds, kill_every):
             done["kill"] += 1
             kill_at = time.monotonic() + kill_every
         _wait(engine, stage, lie_seconds / 2)
-        stage.liar.faults.clear()
+        stage.end_lie()
         _wait(engine, stage, HONEST_SECONDS)
     return done
 
