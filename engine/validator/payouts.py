@@ -89,6 +89,7 @@ class Payer:
         self._proven_for = 0  # the confirmed nonce that blocks were last read for
         self._progress = progress
         self._told: set[int] = set()
+        self._said = ""
         self._client = client
         self._key = key
         self._network = network
@@ -208,6 +209,7 @@ class Payer:
             account = self._client.balance(self._key.address)
             tx = self._sign(transfer, account, scan)
             if tx is None:
+                self._say(_("a transfer waits until blocks have spent the nonces below its own"))
                 return
             body = json.dumps(tx.to_json())
             self._transfers.set_signed(transfer.id, body, tx.hash(), tx.nonce, tip.height)
@@ -282,8 +284,15 @@ class Payer:
         except (errors.NodeUnreachable, errors.BadResponse) as error:
             if isinstance(error, errors.NodeUnreachable) and error.nothing_sent:
                 raise
-            return  # it may have arrived; the same bytes are sent again
+            self._say(_("it is not known whether a transfer arrived: {error}").format(error=error))
+            return  # the same bytes are sent again
         self._sent_at[transfer.id] = tip
+
+    def _say(self, line: str) -> None:
+        """Tell what is done meanwhile, once until it is something else."""
+        if line != self._said:
+            self._said = line
+            self._progress(line)
 
     def _require_funds(self, plan: list[Payment]) -> None:
         waiting = self._transfers.in_state("planned")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.runtime.errors import SetupError
 from engine.validator.payouts import Payer, plan_payouts
 from engine.validator.store.transfers import Transfers
-from node_client.devnet import Chain, DevnetServer
+from node_client.devnet import Chain, DevnetServer, Lie
 from node_client.devnet.state import AccountState
 from node_client.errors import InsufficientBalance
 from node_client.keys import PrivateKey
@@ -112,6 +112,17 @@ def test_what_is_owed_arrives_and_is_owed_no_more(rich, devnet, key):
     earn(rich, CPC, worker)
     assert payer(rich, devnet, key).pay(plan_payouts(rich.store))
     assert balance(devnet, worker) == 35 * CPC // 10
+
+
+def test_a_transfer_that_may_have_arrived_is_told_of_once_and_paid_once(rich, devnet, key):
+    worker, lines = earn(rich, 2 * CPC), []
+    devnet.faults.lie(Lie.GARBAGE, path="/tx/send")
+    paying = payer(rich, devnet, key, progress=lines.append)
+    assert paying.pay(plan_payouts(rich.store))
+    devnet.faults.clear()
+    (told,) = [line for line in lines if "not known whether a transfer arrived" in line]
+    assert "not valid JSON" in told
+    assert balance(devnet, worker) == 2 * CPC
 
 
 def test_a_run_that_is_cut_off_anywhere_is_taken_up(rich, devnet, key):
