@@ -121,10 +121,15 @@ class NonceWalk:
 def own_transactions(block: Block, address: str) -> Iterator[Transaction]:
     """Yield the account's transactions in a block: those that its own key has signed.
 
-    A node can put any `from_address` into a block that it makes up.
+    A node can put any `from_address` into a block that it makes up, or a signature of ours under
+    numbers that it fits as well (`ambiguity`): only those count with which the chain would take it.
     """
     for tx in block.txs:
-        if (own := tx.own(address)) is not None:
+        if (own := tx.own(address)) is not None and (
+            own.gas_price > 0
+            and own.gas_limit >= own.base_gas
+            and own.fee >= own.base_gas * own.gas_price
+        ):
             yield own
 
 

@@ -13,6 +13,7 @@ from node_client.nonce_proof import (
     NonceWalk,
     agreed_nonce,
     check_claim,
+    own_transactions,
     prove_nonce,
 )
 from node_client.rpc import NodeClient
@@ -119,3 +120,23 @@ def test_what_two_nodes_say_at_least() -> None:
     assert agreed_nonce({"a": 5}) is None
     assert agreed_nonce({"a": 5, "b": 2**63 - 1}) == 5
     assert agreed_nonce({"a": 5, "b": 900, "c": 4}) == 5
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"nonce": 2100, "gas_price": 0},
+        {"nonce": 21000, "gas_price": 8000, "gas_limit": 0},
+    ],
+)
+def test_a_signature_under_numbers_that_no_chain_takes_proves_nothing(
+    devnet: DevnetServer, draft: Draft, key: PrivateKey, numbers: dict[str, int]
+) -> None:
+    signed = draft(nonce=2, fee=80_000_000).signed_by(key)
+    made_up = signed.model_copy(update=numbers)
+    assert made_up.signature_fits()
+    devnet.chain.produce()
+    block = forged_chain(devnet.chain, {1: [made_up]})[1]
+    assert list(own_transactions(block, key.address)) == []
+    block = forged_chain(devnet.chain, {1: [signed]})[1]
+    assert list(own_transactions(block, key.address)) == [signed]
