@@ -25,6 +25,8 @@ from node_client.block import BlockHeader
 
 SPREAD = 64
 """Blocks between the two time stamps that the block time is measured from, at most."""
+_ENOUGH = 3  # stamps at the network's block time: others that contradict them are dropped
+_SLOWEST = 5  # times the network's block time: more is not believed
 _STEP = (0.02, 0.04, 0.1)
 """Between looks for a block that is due: least seconds, share of a block time, most seconds."""
 _MARGIN = 0.3  # of a step: how much before the earliest arrival the first look comes
@@ -103,8 +105,8 @@ class BlockGrid:
         self._last_look = asked
 
     def wait(self, now: float) -> float:
-        """Seconds from `now` to the next look."""
-        return max(self._next_look(now) - now, _EPSILON)
+        """Seconds from `now` to the next look: a block time at most, whatever a node made us learn."""
+        return min(max(self._next_look(now) - now, _EPSILON), max(self.block_time, _LONGEST))
 
     def blocks_since(self, now: float) -> float:
         """Block times since the newest block was seen; 0 before the first."""
@@ -199,16 +201,24 @@ class BlockGrid:
 
     def _measure(self) -> None:
         """Take the block time from the stamps where they contradict the network's."""
+        if len(self._stamps) >= _ENOUGH and self._agrees(self._stamps[-_ENOUGH]):
+            while not self._agrees(self._stamps[0]):
+                self._stamps.popleft()  # a node's lie
+        self.block_time = self._believed
+        if self._agrees(self._stamps[0]):
+            return
         (first, earlier), (last, later) = self._stamps[0], self._stamps[-1]
         blocks, seconds = last - first, later - earlier
-        if blocks < 1:
-            return
-        least, most = (seconds - 1) / blocks, (seconds + 1) / blocks  # stamps are whole seconds
-        if least <= self._believed <= most:
-            self.block_time = self._believed
-            return
+        least, most = (seconds - 1) / blocks, (seconds + 1) / blocks
         measured = max(seconds, 0.5) / blocks
         if len(self._brackets) > 1:
             start, end = self._brackets[0], self._brackets[-1]
             measured = (end.high - start.high) / (end.height - start.height)
-        self.block_time = max(min(max(measured, least), most), _STEP[0])
+        measured = min(max(measured, least), most)
+        self.block_time = min(max(measured, _STEP[0]), _SLOWEST * self._believed)
+
+    def _agrees(self, earlier: tuple[int, int]) -> bool:
+        """Whether the network's block time lies between this stamp and the last, in whole seconds."""
+        height, timestamp = self._stamps[-1]
+        seconds = (height - earlier[0]) * self._believed
+        return abs(timestamp - earlier[1] - seconds) <= 1

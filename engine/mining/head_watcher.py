@@ -22,7 +22,7 @@ from engine.mining.chain_health import ChainHealth
 from engine.mining.grid import SPREAD, BlockGrid
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import Crashed
-from node_client.errors import InvalidData, NodeError, NodeNotReady, NodeUnreachable, NotFound
+from node_client.errors import InvalidData, NodeError, NodeNotReady, NodeUnreachable
 from node_client.rpc import NodeClient
 
 _PAUSE_AFTER_TROUBLE = (0.25, 5.0)  # seconds: first and longest
@@ -64,6 +64,7 @@ class HeadWatcher(threading.Thread):
         self._chain_id = chain_id
         self._grid = BlockGrid(block_time)
         self._tip: tuple[int, str] | None = None
+        self._failed = self._refused = False  # the last look
         self.turned_at = time.monotonic()
         """When the thread last began to look."""
 
@@ -89,6 +90,7 @@ class HeadWatcher(threading.Thread):
             else:
                 self._troubles.end("node_away")
                 self._troubles.end("tip_refused")
+                self._failed = self._refused = False
                 pause = self._grid.wait(time.monotonic())
 
     def _look(self) -> None:
@@ -121,17 +123,24 @@ class HeadWatcher(threading.Thread):
         """Bear the block time out with an earlier block's time stamp."""
         earlier = max(1, height - SPREAD)
         if earlier < height:
-            with contextlib.suppress(NotFound):  # a node need not have old blocks
+            with contextlib.suppress(NodeError):  # a node need not have old blocks: it goes without
                 self._grid.know(self._client.block(earlier).header)
 
     def _after_trouble(self, error: NodeError | InvalidData, pause: float) -> float:
-        """Tell whether the node is away, or what it says is refused; return the pause after it."""
+        """Tell whether the node is away, or what it says is refused; return the pause after it.
+
+        One refusal alone is the end of no block: it was rolled back between two requests.
+        """
         first, longest = _PAUSE_AFTER_TROUBLE
         away = isinstance(error, (NodeUnreachable, NodeNotReady))
-        begins = not (self._troubles.lasts("node_away") or self._troubles.lasts("tip_refused"))
-        if not away:
+        if away:
+            self._troubles.begin("node_away", str(error), error.advice)
+        else:
             self._troubles.end("node_away")
             with contextlib.suppress(NodeError):
                 self._client.compare()  # of several nodes, one whose tip holds is asked next
-        self._troubles.begin("node_away" if away else "tip_refused", str(error), error.advice)
-        return first if begins else min(max(first, 2 * pause), longest)
+            if self._refused:
+                self._troubles.begin("tip_refused", str(error), error.advice)
+        pause = min(max(first, 2 * pause), longest) if self._failed else first
+        self._failed, self._refused = True, not away
+        return pause

@@ -187,6 +187,33 @@ def test_the_block_time_is_the_networks_until_stamps_contradict():
         assert grid.block_time == pytest.approx(measured)
 
 
+@given(
+    lies=st.lists(
+        st.tuples(st.integers(-50, 100_000), st.integers(0, 2**62), st.sampled_from([0, 0, 3])),
+        max_size=4,
+    ),
+    before=st.integers(0, 10),
+    block_time=st.sampled_from([5, 60]),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_a_lying_node_teaches_is_bounded_and_soon_forgotten(lies, before, block_time):
+    grid = BlockGrid(block_time)
+
+    def see(height, stamp, round_, now):
+        grid.looked(asked=now - 0.01)
+        grid.seen(header(height, stamp, round_), now=now)
+        assert 0 < grid.wait(now) <= 5 * block_time
+
+    for height in range(100, 100 + before):
+        see(height, height * block_time, 0, height * block_time)
+    tip = 100 + before
+    for ahead, stamp, round_ in lies:
+        see(tip + ahead, stamp, round_, tip * block_time)
+    for height in range(tip, tip + 5):
+        see(height, height * block_time, 0, height * block_time)
+    assert grid.block_time == block_time
+
+
 def test_late_rounds_teach_no_block_time():
     for series in SERIES:
         grid = BlockGrid(5.0)
