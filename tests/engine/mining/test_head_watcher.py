@@ -96,6 +96,17 @@ def test_a_chain_that_stands_still_is_told_until_it_goes_on(devnet, watched):
     watched.wait_over("chain_silent")
 
 
+def test_late_rounds_and_catching_up_teach_no_block_time(devnet, watched):
+    watched.tip()
+    for rounds in (3, 1):
+        devnet.faults.late_rounds(rounds)
+        late = devnet.chain.height + 1
+        tip = watched.tip(late + 2 * rounds)
+        assert any(devnet.chain.block(h).header.round for h in (late, late + 1))
+        assert tip.block_time == pytest.approx(BLOCK_TIME, abs=1 / 32)  # whole seconds in 64 blocks
+    assert watched.told == []
+
+
 def test_a_node_that_is_behind_is_told_until_it_is_not(devnet, watched):
     devnet.faults.lie(Lie.BEHIND, value=200)
     watched.wait("node_behind")
