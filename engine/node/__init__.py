@@ -2,10 +2,11 @@
 
 Read them in this order:
 
-    node.py       `mine`: checks, ledger, pool, watcher, sender, put together
-    preflight.py  what must be right before anything starts
-    account.py    nodes, ledger and sender of the account
-    agreement.py  whether several nodes say the same
-    sandbox.py    a devnet with a funded key, for a first try
-    options.py    the sandbox's settings
+    node.py          `mine`: checks, ledger, pool, watcher, sender, put together
+    preflight.py     what must be right before anything starts
+    account.py       nodes, ledger and sender of the account
+    agreement.py     whether several nodes say the same
+    thread_watch.py  whether every thread makes progress
+    sandbox.py       a devnet with a funded key, for a first try
+    options.py       the sandbox's settings
 """

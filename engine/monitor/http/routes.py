@@ -52,7 +52,7 @@ def create_app(monitor: Monitor, control: Control) -> FastAPI:
 
     @app.get("/healthz", responses={503: {"model": Health}})
     async def healthz(response: Response) -> Health:
-        """Answer 200 if the loop is alive, a device is in service and the node answers; else 503."""
+        """Answer 200 if the loop is alive, a device is in service and nothing stops it; else 503."""
         found = health(monitor.snapshot())
         response.status_code = 200 if found.healthy else 503
         return found
