@@ -26,7 +26,7 @@ def key():
 
 @pytest.fixture
 def devnet(key):
-    with DevnetServer(block_time=0.2, balances={key.address: 100 * CPC}) as server:
+    with DevnetServer(block_time=0.1, balances={key.address: 100 * CPC}) as server:
         yield server
 
 
@@ -52,6 +52,12 @@ def payer(owing, devnet, key, *nodes, **more):
     client = NodeClient([node.url for node in nodes], retries=Retries(rounds=1))
     chain = devnet.chain.block(0).hash()
     network = NETWORKS["devnet"]
+
+    def until_the_next_block(_seconds):
+        height = devnet.chain.height
+        wait_until(lambda: devnet.chain.height > height)
+
+    more.setdefault("sleep", until_the_next_block)
     return Payer(owing.store, client, key, network, chain=chain, depth=DEPTH, **more)
 
 
