@@ -68,10 +68,13 @@ class NodeSet:
     @property
     def current(self) -> HttpNode:
         """The node to ask: the first that is believed, from the one that answered last."""
-        turns = [
-            self._nodes[(self._current + i) % len(self._nodes)] for i in range(len(self._nodes))
-        ]
-        return next((node for node in turns if self._trusts(node)), turns[0])
+        return self.turns()[0]
+
+    def turns(self) -> list[HttpNode]:
+        """The nodes that are believed, from the one that answered last on; all if none is."""
+        start = self._current
+        turns = self._nodes[start:] + self._nodes[:start]
+        return [node for node in turns if self._trusts(node)] or turns
 
     def check(self, node: HttpNode) -> None:
         """Vet a node that was not vetted since it failed. Raises NodeError."""

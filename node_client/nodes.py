@@ -81,22 +81,29 @@ class Nodes:
         self._set.leave(node)
 
     def ask[T](self, query: Callable[[HttpNode], T]) -> T:
-        """Put one question to the nodes in turn, in rounds with a pause in between."""
+        """Put one question to the nodes in turn, in rounds with a pause in between.
+
+        NotFound is an answer, where no other node has what was asked for.
+        """
+        if self._evidence is not None and not self._evidence.compared:
+            self.compare()
         failure: NodeError | None = None
         for done in range(self._retries.rounds):
             if done:
                 self._sleep(self._retries.pause(done))
-            for _turn in self._set:
-                node = self._set.current
+            missing: NotFound | None = None
+            for node in self._set.turns():
                 try:
                     self._set.check(node)
                     return query(node)
-                except NotFound:
-                    raise
+                except NotFound as error:
+                    missing = missing or error
                 except NodeError as error:
                     if failure is None or not isinstance(error, WrongChain):
                         failure = error
                     self._set.leave(node)
+            if missing is not None:
+                raise missing
         assert failure is not None
         raise failure
 
@@ -105,10 +112,8 @@ class Nodes:
         said = self._panel.ask(query)
         return {name: answer for name, answer in said.items() if self._believes(name)} or said
 
-    def follow(self) -> None:
-        """Compare the nodes where that was never done, and look for a higher one where due."""
-        if self._evidence is not None and not self._evidence.compared:
-            self.compare()
+    def find_higher_node(self) -> None:
+        """Look for a higher node where no new block came for long."""
         self._set.find_higher_node()
 
     def saw(self, node: HttpNode, height: int) -> None:

@@ -141,7 +141,7 @@ class NodeClient:
 
     def status(self) -> NodeStatus:
         """Return the tip's height and hash, and what else the node says of itself."""
-        self._nodes.follow()
+        self._nodes.find_higher_node()
 
         def look(node: HttpNode) -> NodeStatus:
             status = get_status(node)

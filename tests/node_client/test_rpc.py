@@ -557,6 +557,17 @@ class TestRetries:
             client_of(villain.url, retries=Retries()).block(5)
         assert len(villain.requests) == 1
 
+    def test_a_node_that_knows_nothing_of_the_routes_does_not_hold_up_the_others(
+        self, villains: Callable[[], Any], as_http: Http
+    ) -> None:
+        first, second = villains(), villains()
+        first.answer = as_http({"detail": "Not Found"}, "404 Not Found")
+        second.answer = as_http(STATUS)
+        assert client_of(first.url, second.url).status().height == 36
+        second.answer = first.answer
+        with pytest.raises(NotFound):
+            client_of(first.url, second.url).status()
+
     def test_the_next_node_answers_and_is_kept(
         self, villains: Callable[[], Any], as_http: Http, dead_url: str
     ) -> None:
