@@ -19,7 +19,7 @@ Read a block and send a transaction in five lines, here to a devnet in this proc
 
 It imports neither `kernels` nor numba. Read in this order:
 
-    address, keys, networks              what signs, and units
+    address, signatures, keys, networks  what signs, and units
     transaction, drafts, ambiguity       what is signed; signatures that fit two texts
     merkle, block_transaction, block, block_body    blocks, and what strangers put into them
     secret, keyfile, keystore, passphrase    private keys on disk

@@ -10,19 +10,16 @@ A PrivateKey never shows its secret: not in `repr`, not in a pickle, so that it 
 a traceback with locals, or a child process by accident.
 """
 
-import hashlib
 import re
+import secrets
 from gettext import gettext as _
 from typing import NoReturn
 
-from ecdsa import SECP256k1, SigningKey, VerifyingKey
-from ecdsa.errors import MalformedPointError
-from ecdsa.keys import BadDigestError, BadSignatureError
-from ecdsa.numbertheory import SquareRootError
-from ecdsa.util import MalformedSignature, sigdecode_string, sigencode_string_canonize
-
+from node_client import signatures
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
 from node_client.errors import InvalidKey
+from node_client.secret import Secret
+from node_client.signatures import ORDER
 
 _NOT_A_KEY = _("a private key is 64 hex digits, not zero and below the order of secp256k1")
 
@@ -30,15 +27,15 @@ _NOT_A_KEY = _("a private key is 64 hex digits, not zero and below the order of 
 class PrivateKey:
     """A secp256k1 private key that signs and keeps its secret to itself."""
 
-    __slots__ = ("_signing", "address", "public_key", "validator_address")
+    __slots__ = ("_secret", "address", "public_key", "validator_address")
 
     def __init__(self, secret: bytes) -> None:
         """`secret`: 32 bytes, big-endian. Raises InvalidKey."""
-        if len(secret) != 32 or not 0 < int.from_bytes(secret) < SECP256k1.order:
+        if len(secret) != 32 or not 0 < int.from_bytes(secret) < ORDER:
             del secret  # a traceback with locals must not show what may be a key with a slip
             raise InvalidKey(_NOT_A_KEY)
-        self._signing = SigningKey.from_string(secret, curve=SECP256k1)
-        public = self._signing.get_verifying_key().to_string("compressed")
+        self._secret = Secret(secret)
+        public = signatures.derive_public_key(secret)
         self.public_key: str = public.hex()
         self.address: str = address_from_public_key(public)
         self.validator_address: str = address_from_public_key(public, VALIDATOR_PREFIX)
@@ -46,7 +43,7 @@ class PrivateKey:
     @classmethod
     def generate(cls) -> "PrivateKey":
         """Make a new key from the operating system's randomness."""
-        return cls(SigningKey.generate(curve=SECP256k1).to_string())
+        return cls((1 + secrets.randbelow(ORDER - 1)).to_bytes(32))
 
     @classmethod
     def from_hex(cls, text: str) -> "PrivateKey":
@@ -61,16 +58,13 @@ class PrivateKey:
 
     def secret_hex(self) -> str:
         """Return the secret as 64 hex digits, for a key file only."""
-        return bytes(self._signing.to_string()).hex()
+        return self._secret.reveal().hex()
 
     def sign_digest(self, digest: bytes) -> str:
         """Return the signature of a 32-byte digest: r || s as 128 hex digits, s in the lower half."""
         if len(digest) != 32:
             raise ValueError("a digest is 32 bytes")
-        signature = self._signing.sign_digest_deterministic(
-            digest, hashfunc=hashlib.sha256, sigencode=sigencode_string_canonize
-        )
-        return bytes(signature).hex()
+        return signatures.sign(self._secret.reveal(), digest).hex()
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.address})"
@@ -82,13 +76,8 @@ class PrivateKey:
 def verify_digest(public_key: str, digest: bytes, signature: str) -> bool:
     """Return whether `signature` (128 hex digits, low or high s) fits; False for malformed input."""
     try:
-        key = VerifyingKey.from_string(bytes.fromhex(public_key), curve=SECP256k1)
-        return bool(key.verify_digest(bytes.fromhex(signature), digest, sigdecode=sigdecode_string))
-    except (ValueError, BadSignatureError, BadDigestError, MalformedPointError, MalformedSignature):
-        return False
-    except TypeError:
-        # The key's owner can choose r so that the sum is the point at infinity, on which the
-        # library stumbles: it has no x.
+        return signatures.verify(bytes.fromhex(public_key), digest, bytes.fromhex(signature))
+    except ValueError:
         return False
 
 
@@ -100,14 +89,6 @@ def recovered_public_keys(digest: bytes, signature: str) -> list[str]:
     """
     try:
         raw = bytes.fromhex(signature)
-        r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
-        if len(raw) != 64 or not (0 < r < SECP256k1.order and 0 < s < SECP256k1.order):
-            return []
-        keys = VerifyingKey.from_public_key_recovery_with_digest(
-            raw, digest, SECP256k1, hashfunc=hashlib.sha256
-        )
-        return [key.to_string("compressed").hex() for key in keys]
-    except (ValueError, AssertionError, MalformedPointError, SquareRootError):
-        return []  # r is not an x coordinate of the curve, most likely
-    except TypeError:
-        return []  # the key would be the point at infinity
+    except ValueError:
+        return []
+    return [key.hex() for key in signatures.recover(digest, raw)]
