@@ -34,6 +34,7 @@ from node_client.keyfile import (
     plaintext_document,
 )
 from node_client.keys import PrivateKey
+from node_client.private_file import advice_for, exposure_of
 from node_client.secret import Secret
 
 ENVIRONMENT = "CPC_KEYS"
@@ -129,8 +130,10 @@ class Keystore:
     def load(self, name: str, passphrase: Callable[[], str] | None = None) -> PrivateKey:
         """Return the private key. `passphrase` is called only where the file is encrypted.
 
-        Raises KeyNotFound, WrongPassphrase, or KeystoreError.
+        Raises KeyNotFound, WrongPassphrase, or KeystoreError, also for a file or directory that
+        other users of the machine have access to.
         """
+        self._require_private(name)
         found = self._read(name)
         if found.key is not None:
             return found.key
@@ -161,6 +164,25 @@ class Keystore:
             _replace(path, document)
             _blank(old.fileno())
         return self.info(name)
+
+    def _require_private(self, name: str) -> None:
+        path = self._path(name)
+        with self._os_errors_explained(path):
+            reason = exposure_of(path.lstat(), path)
+        if reason:
+            raise KeystoreError(
+                _("key '{name}' is not used: {reason}").format(name=name, reason=reason),
+                advice=advice_for(path),
+            )
+        if _mode(self.directory) & 0o022:
+            raise KeystoreError(
+                _("key '{name}' is not used: other users may put keys into {directory}").format(
+                    name=name, directory=self.directory
+                ),
+                advice=_("Make it yours alone: chmod 700 {directory}").format(
+                    directory=self.directory
+                ),
+            )
 
     def _document(
         self, name: str, key: PrivateKey, created_at: str, passphrase: Secret[str] | None
@@ -249,7 +271,7 @@ class Keystore:
             )
 
     def _make_directory(self) -> None:
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             self.directory.mkdir(mode=0o700)
 

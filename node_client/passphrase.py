@@ -15,13 +15,14 @@ from gettext import gettext as _
 from pathlib import Path
 
 from node_client.errors import KeystoreError
+from node_client.private_file import advice_for, exposure_of
 from node_client.secret import Secret
 
 ENVIRONMENT = "CPC_PASSPHRASE"
 LONGEST = 4096
 """Bytes of a passphrase."""
 
-_at_the_start = Secret(os.environ.pop(ENVIRONMENT, None))
+_at_the_start: Secret[str | None] = Secret(os.environ.pop(ENVIRONMENT, None))
 
 
 def passphrase_source(file: Path | None = None) -> Callable[[], str]:
@@ -60,19 +61,26 @@ def new_passphrase(file: Path | None = None) -> str:
 
 
 def _taken_from_environment() -> str | None:
+    """Return it and forget it: a command opens one key, and nothing else may find it here later."""
+    global _at_the_start
     now = os.environ.pop(ENVIRONMENT, None)
-    return _at_the_start.reveal() if now is None else now
+    kept, _at_the_start = _at_the_start, Secret(None)
+    return kept.reveal() if now is None else now
 
 
 def _from_file(file: Path) -> str:
     """The first line of a file, or of a pipe; without its line end."""
-    reason = ""
+    reason, raw = "", b""
     try:
         with file.open("rb") as lines:
+            if exposed := exposure_of(os.fstat(lines.fileno()), file):
+                raise KeystoreError(
+                    _("the passphrase file is not used: {exposed}").format(exposed=exposed),
+                    advice=advice_for(file),
+                )
             raw = lines.readline(LONGEST + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raw = b""
     passphrase = _decoded(raw)
     if not reason and (passphrase is None or len(raw) > LONGEST):
         reason = _("its first line is not UTF-8 text of at most {LONGEST} bytes").format(

@@ -2,12 +2,14 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kernels.private_path import exposure
 from tests.processes import adopt_orphans, end_leftovers, own_children
 
 if TYPE_CHECKING:
@@ -48,8 +50,16 @@ def reference() -> "Iterator[Device]":
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is compiled for this CPU: tests with a HOME of their own would compile it again."""
-    os.environ["CPC_CACHE"] = str(config.cache.mkdir("cpc-engine"))
+    """Keep what is compiled for this CPU: tests with a HOME of their own would compile it again.
+
+    Files that tests write stand for what the program and its users make: for this user alone.
+    """
+    os.umask(0o077)
+    kept = config.cache.mkdir("cpc-engine")
+    if exposure(kept):  # a checkout of another user, as some CI has it: nothing is kept there
+        kept = Path(tempfile.gettempdir()) / f"cpc-engine-tests-{os.getuid()}"
+        kept.mkdir(mode=0o700, exist_ok=True)
+    os.environ["CPC_CACHE"] = str(kept)
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,11 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    from engine.runtime.hardening import restrict_files
     from engine.runtime.i18n import asked_language, replace_unencodable, speak
     from engine.runtime.packages import why_hidden
 
+    restrict_files()
     replace_unencodable()
     # A caller that ignores it (trap '' CHLD) leaves it ignored: no child's end would ever be seen.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,5 +1,6 @@
 """`cpc-engine keys`: the key files that this program and cpc-cli share."""
 
+import os
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,6 +113,7 @@ def _read_secret(file: Path | None) -> str:
     import sys
 
     from engine.runtime.errors import BadInput
+    from node_client.private_file import advice_for, exposure_of
 
     if file is None:
         return getpass.getpass(_("Private key (64 hex digits, not shown): ")).strip()
@@ -119,6 +121,10 @@ def _read_secret(file: Path | None) -> str:
         return sys.stdin.readline().strip()
     try:
         with file.open(encoding="ascii") as lines:
+            if reason := exposure_of(os.fstat(lines.fileno()), file):
+                raise BadInput(
+                    _("not imported: {reason}").format(reason=reason), advice=advice_for(file)
+                )
             return lines.readline().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else _("it is not text")

@@ -59,9 +59,11 @@ class KeysDirectory:
     )
 
     def keystore(self) -> "Keystore":
-        """Return the key files."""
+        """Return the key files. From here on this process leaves no core dump."""
+        from engine.runtime.hardening import protect_memory
         from node_client.keystore import Keystore
 
+        protect_memory()
         return Keystore(self.keys_dir)
 
 

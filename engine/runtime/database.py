@@ -6,10 +6,14 @@
         rows = database.read("SELECT ... WHERE id = ?", 7)
 
 `kill -9` or a power cut at any moment loses no transaction that has ended. Several processes may open
-one file; a process that must be the only one takes `lock_file` first.
+one file; a process that must be the only one takes `lock_file` first. Files and the directories made
+for them are for this user alone, and a place where others may write is refused. A file that is removed
+or replaced while it is open ends the run at the next write: what is written there is lost to the next.
 """
 
+import errno
 import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +25,7 @@ from typing import IO, Any, Self
 
 from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput, DatabaseError
+from kernels.private_path import exposure, make_private
 
 BUSY_SECONDS = 10.0
 """How long to wait for another process that writes to the same file."""
@@ -35,6 +40,7 @@ class Database(Closing):
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
+        self._identity = _identity(path)
         self._db.row_factory = sqlite3.Row
         self._mutex = threading.RLock()
 
@@ -45,9 +51,7 @@ class Database(Closing):
         `schema` is SQL that may be executed again.
         """
         try:
-            _make_private(path.parent)
-            if not path.exists():  # closing it would drop this process's locks on it
-                path.touch(mode=0o600)
+            _prepare(path, cls.error)
             with ExitStack() as on_failure:
                 connection = sqlite3.connect(
                     path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
@@ -100,6 +104,7 @@ class Database(Closing):
                 return
             try:
                 self._db.execute("BEGIN IMMEDIATE")
+                self._require_in_place()
                 yield self._db
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
@@ -111,6 +116,15 @@ class Database(Closing):
             except BaseException:
                 self._undo()
                 raise
+
+    def _require_in_place(self) -> None:
+        if _identity(self.path) != self._identity:
+            raise self.error(
+                _("the file {path} was removed or replaced while it was in use").format(
+                    path=self.path
+                ),
+                advice=_("Put it back as it was, and start again; nothing was written since."),
+            )
 
     def _undo(self) -> None:
         if self._db.in_transaction:
@@ -136,9 +150,26 @@ def from_row[T](kind: Callable[..., T], row: sqlite3.Row, **converted: Any) -> T
     return kind(**{name: row[name] for name in names}, **converted)
 
 
-def _make_private(directory: Path) -> None:
-    # A directory that exists keeps the permissions that its owner gave it.
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _prepare(path: Path, error: type[BadInput]) -> None:
+    """Make the file's directory where it is missing, and the file. Raises OSError, or `error`."""
+    make_private(path.parent)
+    if reason := exposure(path.parent) or (exposure(path) if path.exists() else ""):
+        raise error(
+            _("{path} is not safe from other users of this machine: {reason}").format(
+                path=path, reason=reason
+            ),
+            advice=_("Make it yours alone (chown, chmod go-w), or name another place."),
+        )
+    if not path.exists():  # opening and closing it would drop this process's locks on it
+        path.touch(mode=0o600)
 
 
 @contextmanager
@@ -147,11 +178,15 @@ def lock_file(
 ) -> Iterator[IO[str]]:
     """Hold `path` for this process alone. Raises `error` with `busy` where another one has it."""
     try:
-        _make_private(path.parent)
-        file = path.open("w")
+        make_private(path.parent)
+        # Neither emptied nor followed: whoever put a link here would have its target emptied.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.fdopen(os.open(path, flags, 0o600), "r+")
     except OSError as trouble:
+        linked = trouble.errno == errno.ELOOP
+        reason = _("it is a symbolic link") if linked else trouble.strerror
         raise error(
-            _("{path} cannot be made: {reason}").format(path=path, reason=trouble.strerror),
+            _("{path} cannot be made: {reason}").format(path=path, reason=reason),
             advice=_("Free space on the disk, fix the permissions, or name another file."),
         ) from None
     with file:
@@ -159,4 +194,9 @@ def lock_file(
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise error(busy, advice=advice) from None
+        except OSError as trouble:  # ENOLCK, as NFS without its lock service answers
+            raise error(
+                _("{path} cannot be locked: {reason}").format(path=path, reason=trouble.strerror),
+                advice=_("Name a place on a disk of this machine: network drives may lack locks."),
+            ) from None
         yield file

@@ -18,14 +18,11 @@ that is damaged is not loaded.
 This file alone knows Numba's inner seam, `Dispatcher._cache`.
 """
 
-import contextlib
 import hashlib
 import itertools
-import os
 import pickle
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -38,7 +35,7 @@ from numba.core.caching import NullCache, dumps
 from numba.core.compiler import CompileResult
 from numba.core.runtime.nrt import rtsys
 
-from kernels.cache import cache_directory
+from kernels.cache import cache_directory, is_kept, keep, read_kept
 from kernels.cpu.features import target
 
 Progress = Callable[[int, int], None]
@@ -128,13 +125,12 @@ class _DiskCache(NullCache):  # type: ignore[misc]
 
     def holds(self, arguments: Any) -> bool:
         """Whether there is a file for these types of arguments."""
-        return self._file(arguments).exists()
+        return is_kept(self._file(arguments))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function, or None."""
-        try:
-            content = self._file(kinds(sig)).read_bytes()
-        except OSError:
+        content = read_kept(self._file(kinds(sig)))
+        if content is None:
             return None
         digest, code = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(code).digest() != digest:
@@ -150,14 +146,9 @@ class _DiskCache(NullCache):  # type: ignore[misc]
             raise AssertionError(f"{self._name} holds an address: it cannot be kept")
         code = dumps(cres._reduce())
         file = self._file(kinds(sig))
-        with contextlib.suppress(OSError):
-            if not file.parent.exists():
-                file.parent.mkdir(parents=True, mode=0o700)
-                _forget_the_oldest(file.parent)
-            handle, name = tempfile.mkstemp(dir=file.parent)
-            with os.fdopen(handle, "wb") as out:
-                out.write(hashlib.sha256(code).digest() + code)
-            Path(name).replace(file)
+        new = not file.parent.exists()
+        if keep(file, hashlib.sha256(code).digest() + code) and new:
+            _forget_the_oldest(file.parent)
 
     def _file(self, arguments: Any) -> Path:
         types = hashlib.sha256(str(arguments).encode()).hexdigest()[:16]

@@ -11,13 +11,12 @@ cannot be read is compiled again, and whatever cannot be written is compiled at 
 """
 
 import hashlib
-import tempfile
-from contextlib import suppress
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kernels.cache import cache_directory
+from kernels.cache import cache_directory, keep, read_kept
 from kernels.cuda.tuning import package_versions
 
 _FOLDER = "kernels-"
@@ -42,9 +41,8 @@ class CubinCache:
 
     def find(self, key: str) -> Cubin | None:
         """What was kept for this kernel."""
-        try:
-            content = self._file(key).read_bytes()
-        except OSError:
+        content = read_kept(self._file(key))
+        if content is None:
             return None
         digest, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(rest).digest() != digest:
@@ -55,15 +53,9 @@ class CubinCache:
     def keep(self, key: str, cubin: Cubin) -> None:
         """Write it down, whole or not at all."""
         rest = cubin.name.encode("ascii") + b"\0" + cubin.code
-        with suppress(OSError):
-            if not self._folder.exists():
-                self._folder.mkdir(parents=True)
-                self._forget_older()
-            with tempfile.NamedTemporaryFile(
-                dir=self._folder, prefix=".new-", delete=False
-            ) as file:
-                file.write(hashlib.sha256(rest).digest() + rest)
-            Path(file.name).replace(self._file(key))
+        new = not self._folder.exists()
+        if keep(self._file(key), hashlib.sha256(rest).digest() + rest) and new:
+            self._forget_older()
 
     def _file(self, key: str) -> Path:
         return self._folder / hashlib.sha256(key.encode()).hexdigest()[:24]
@@ -74,9 +66,7 @@ class CubinCache:
             self._folder.parent.glob(f"{_FOLDER}*"), key=lambda one: one.stat().st_mtime
         )
         for folder in folders[:-4]:
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache

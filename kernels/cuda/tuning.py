@@ -13,14 +13,12 @@ measured with.
 import importlib.metadata
 import json
 import os
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-from kernels.cache import cache_directory
+from kernels.cache import cache_directory, keep, read_kept
 from kernels.cuda.product.tiers import Tier, TileConfig
 
 VERSION = 1
@@ -66,18 +64,12 @@ class TunedConfigs:
         entry = entries.get(self._key)
         entries[self._key] = (entry if isinstance(entry, dict) else {}) | {str(size): config.name}
         text = json.dumps({"version": VERSION, "shapes": entries}, indent=1, sort_keys=True)
-        with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._path.parent, prefix=".tuned-", delete=False, encoding="utf-8"
-            ) as file:
-                file.write(text)
-            Path(file.name).replace(self._path)
+        keep(self._path, text.encode())
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = json.loads(read_kept(self._path) or b"{}")
+        except ValueError:
             return {}
         if not isinstance(content, dict) or content.get("version") != VERSION:
             return {}

@@ -25,6 +25,7 @@ from node_client.errors import (
 from node_client.keyfile import MOST_MEMORY, ScryptCost
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
+from node_client.passphrase import passphrase_source
 from node_client.secret import Secret
 
 PASSPHRASE = "correct horse battery ё"
@@ -435,7 +436,7 @@ class TestBrokenFiles:
         assert broken.warnings
         assert fine.address == key.address
 
-    def test_open_modes_are_warned_about(self, store: Keystore, key: PrivateKey) -> None:
+    def test_open_modes_are_told_and_refused(self, store: Keystore, key: PrivateKey) -> None:
         store.add("worker", key)
         path = store.directory / "worker.json"
         path.chmod(0o640)
@@ -443,7 +444,34 @@ class TestBrokenFiles:
         first, second = store.info("worker").warnings
         assert f"chmod 600 {path}" in first
         assert f"chmod 700 {store.directory}" in second
+        with pytest.raises(KeystoreError, match="may read") as refused:
+            store.load("worker")
+        assert f"chmod 600 {path}" in refused.value.advice
+        path.chmod(0o600)
+        with pytest.raises(KeystoreError, match="may put keys") as refused:
+            store.load("worker")
+        assert f"chmod 700 {store.directory}" in refused.value.advice
+        store.directory.chmod(0o700)
         assert store.load("worker").address == key.address
+
+    def test_a_file_of_another_user_is_refused(self, store: Keystore, key: PrivateKey) -> None:
+        if os.getuid() != 0:
+            pytest.skip("only root can give a file away")
+        store.add("worker", key)
+        os.chown(store.directory / "worker.json", 12345, 12345)
+        with pytest.raises(KeystoreError, match="another user"):
+            store.load("worker")
+
+    @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o666])
+    def test_a_passphrase_file_that_others_may_read_is_refused(
+        self, tmp_path: Path, mode: int
+    ) -> None:
+        file = tmp_path / "words"
+        file.write_text("correct horse")
+        file.chmod(mode)
+        with pytest.raises(KeystoreError, match="may read") as refused:
+            passphrase_source(file)()
+        assert f"chmod 600 {file}" in refused.value.advice
 
 
 class TestSecrecy:
