@@ -60,11 +60,14 @@ class KeysDirectory:
 
     def keystore(self) -> "Keystore":
         """Return the key files. From here on this process leaves no core dump."""
+        from engine.runtime.confinement import hide_from_children
         from engine.runtime.hardening import protect_memory
         from node_client.keystore import Keystore
 
         protect_memory()
-        return Keystore(self.keys_dir)
+        store = Keystore(self.keys_dir)
+        hide_from_children(store.directory)
+        return store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import TYPE_CHECKING
 
+from engine.runtime.confinement import SWITCH
 from engine.runtime.settings import setting
 
 if TYPE_CHECKING:
@@ -49,6 +50,16 @@ class PoolOptions(TuningOptions, DeviceOptions):
         None,
         _("Memory at which a worker process is replaced, such as 4G. [most of this machine's]"),
     )
+
+    no_confine: bool = setting(
+        False, _("Let worker processes open sockets, and the key directory, as this user may.")
+    )
+
+    def apply(self) -> None:
+        """Tell this process and its children what `apply` does above, and whether to confine."""
+        super().apply()
+        if self.no_confine:
+            os.environ[SWITCH] = "0"
 
     def check(self) -> None:
         """Raise the error of a name that no device has."""

@@ -19,6 +19,7 @@ import psutil
 
 from engine.pool import messages
 from engine.pool.codec import encode, one_line, write_frame
+from engine.runtime.confinement import confine
 from engine.runtime.i18n import speak
 from kernels.cards import pin
 from kernels.device import Commitment, Device
@@ -38,6 +39,7 @@ Reports = Connection
 def child_main(device_name: str, setup: messages.Setup, tasks: Pieces, reports: Reports) -> None:
     """Entry point of a spawned child."""
     speak()
+    confine()
     pin(device_name)
     serve(lambda: open_device(device_name, setup.threads), setup, tasks, reports)
 

@@ -11,6 +11,8 @@ Read them in this order:
     systemd.py      the service manager's protocol
     i18n.py         languages
     packages.py     other projects' packages under our import names
+    hardening.py    private files, and no core dump of a key
+    confinement.py  what a child gives up: keys, network, privileges
     child_entry.py  what a child process does first: it asks to die with its parent
     safe_path.py    no process that is started here imports from the working directory
 """

@@ -21,6 +21,7 @@ from engine.jobs.kind import JobRefused, JobWork
 from engine.pool.executor import Executor
 from engine.pool.messages import Computed, Done
 from engine.runtime.child_entry import die_with_parent
+from engine.runtime.confinement import confine
 from engine.runtime.errors import JobGivenUp
 from engine.runtime.safe_path import safe_path
 from engine.validator.job_kinds import InstalledKinds
@@ -119,7 +120,7 @@ class ResultChecker:
             return ProcessPoolExecutor(
                 self._processes,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=die_with_parent,  # else they outlive a validator that gets `kill -9`
+                initializer=_begin,
                 initargs=(os.getpid(),),
             )
 
@@ -127,6 +128,11 @@ class ResultChecker:
         """Replace the pool; futures of the old one raise BrokenProcessPool."""
         old, self._pool = self._pool, self._new_pool()
         _end(old)
+
+
+def _begin(parent: int) -> None:
+    die_with_parent(parent)  # else it outlives a validator that gets `kill -9`
+    confine()
 
 
 def run_check(

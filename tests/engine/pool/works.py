@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,3 +95,43 @@ class Stop(Echo):
 
     def run(self, device):
         os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@dataclass(frozen=True)
+class Steal(Echo):
+    """Reaches for what a child has no business with: one line each, what came of it."""
+
+    outcome_bytes: int = 4000
+
+    def run(self, device):
+        keys = Path(os.fsdecode(self.content))
+        said = []
+        for name, reach in {
+            "read": lambda: (keys / "worker.json").read_text(),
+            "list": lambda: list(keys.iterdir()),
+            "write": lambda: (keys / "new.json").write_text("x"),
+            "move": lambda: keys.rename(keys.with_name("moved")),
+            "environment": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
+            "memory": lambda: os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY),
+            "ipv4": lambda: socket.socket(socket.AF_INET),
+            "ipv6": lambda: socket.socket(socket.AF_INET6),
+            "packet": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+            "signal": lambda: os.kill(os.getppid(), signal.SIGUSR1),
+        }.items():
+            try:
+                reach()
+            except OSError:
+                continue
+            said.append(name)
+        return Outcome(len(self.content).to_bytes(32), data=" ".join(said).encode())
+
+
+@dataclass(frozen=True)
+class OpenFiles(Echo):
+    """Gives what the child has open, as links: paths, pipes and sockets."""
+
+    outcome_bytes: int = 4000
+
+    def run(self, device):
+        links = [str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+        return Outcome(len(self.content).to_bytes(32), data="\n".join(links).encode())
