@@ -45,6 +45,8 @@ lint: $(DEV_STAMP)  ## Check style, format, layers and types
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive engine kernels node_client
+	$(BIN)/python packaging/audit.py
 
 messages: $(DEV_STAMP)  ## Bring the catalogues of translated messages up to date
 	$(BIN)/python packaging/messages.py

@@ -121,9 +121,9 @@ def _read_secret(file: Path | None) -> str:
         return sys.stdin.readline().strip()
     try:
         with file.open(encoding="ascii") as lines:
-            if reason := exposure_of(os.fstat(lines.fileno()), file):
+            if exposed := exposure_of(os.fstat(lines.fileno()), file):
                 raise BadInput(
-                    _("not imported: {reason}").format(reason=reason), advice=advice_for(file)
+                    _("not imported: {exposed}").format(exposed=exposed), advice=advice_for(file)
                 )
             return lines.readline().strip()
     except (OSError, UnicodeDecodeError) as error:
