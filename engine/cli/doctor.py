@@ -77,8 +77,14 @@ def _running() -> "list[Check]":
 
 
 def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
-    from engine.doctor.machine import check_memory, check_packages, check_port, check_python
-    from engine.node.preflight import check_disk
+    from engine.doctor.machine import (
+        check_confinement,
+        check_memory,
+        check_packages,
+        check_port,
+        check_python,
+    )
+    from engine.node.preflight import check_cache, check_disk
     from engine.runtime.paths import state_directory
 
     ledger = mining["ledger"]
@@ -88,6 +94,8 @@ def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
         _configuration(context),
         check_memory(_bytes_of_a_task(mining["size"])),
         check_disk(Path(ledger).parent if ledger else state_directory()),
+        check_cache(),
+        check_confinement(),
     ]
     if address := mining.get("http"):
         checks.append(check_port(address))

@@ -19,6 +19,7 @@ def open_device_shown(name: str, threads: int | None, tier: str | None = None) -
     """Call `kernels.devices.open_device` with the bar."""
     from kernels.devices import open_device
 
+    _tell_where_nothing_is_kept()
     with CompilationBar() as bar:
         return open_device(name, threads, tier, bar)
 
@@ -27,8 +28,16 @@ def operations_shown(tier: str | None = None) -> "Operations":
     """Call `kernels.devices.cpu_operations` with the bar."""
     from kernels.devices import cpu_operations
 
+    _tell_where_nothing_is_kept()
     with CompilationBar() as bar:
         return cpu_operations(tier, bar)
+
+
+def _tell_where_nothing_is_kept() -> None:
+    from kernels.cache import cache_problem
+
+    if reason := cache_problem():
+        print(_("warning: {reason}").format(reason=reason), file=sys.stderr)  # noqa: T201
 
 
 class CompilationBar:

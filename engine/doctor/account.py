@@ -1,6 +1,6 @@
 """Check key, nodes, network, clock and balance."""
 
-import stat
+import os
 import time
 from collections.abc import Sequence
 from gettext import gettext as _
@@ -22,6 +22,7 @@ from node_client.errors import KeyNotFound, KeystoreError, NodeClientError
 from node_client.evidence import Evidence
 from node_client.keystore import KeyInfo, Keystore
 from node_client.passphrase import is_in_environment
+from node_client.private_file import advice_for, exposure_of
 from node_client.rpc import NodeClient, Retries
 
 SLOW_NODE_SECONDS = 2.0
@@ -41,7 +42,8 @@ def check_key(
     except KeystoreError as error:
         return None, [Check("key", "fail", str(error), error.advice)]
     if info.warnings:
-        found = Check("key", "warn", info.address, " ".join(info.warnings))
+        # Neither is used as it is: mine would refuse it.
+        found = Check("key", "fail", info.address, " ".join(info.warnings))
     else:
         found = Check("key", "ok", f"{name}: {info.address}")
     return info.address, [found, *_check_passphrase(info, passphrase_file)]
@@ -57,15 +59,13 @@ def _check_passphrase(info: KeyInfo, file: Path | None) -> list[Check]:
         fix = _("For a service: --passphrase-file, a file of mode 600.")
         return [Check("passphrase", "warn", found, fix)]
     try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-        with file.open("rb"):
-            pass
+        with file.open("rb") as words:
+            exposed = exposure_of(os.fstat(words.fileno()), file)
     except OSError as error:
         fix = _("Name a file that holds the passphrase with --passphrase-file.")
         return [Check("passphrase", "fail", f"{file}: {error.strerror}", fix)]
-    if mode & 0o077:
-        found = _("other users of this machine may read {file}").format(file=file)
-        return [Check("passphrase", "warn", found, f"chmod 600 {file}")]
+    if exposed:
+        return [Check("passphrase", "fail", exposed, advice_for(file))]
     return [Check("passphrase", "ok", str(file))]
 
 

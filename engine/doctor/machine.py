@@ -7,6 +7,7 @@ from importlib import metadata
 
 from engine.monitor.http.server import listen_at, parse_address
 from engine.node.preflight import Check
+from engine.runtime.confinement import available, is_wanted
 from engine.runtime.errors import BadInput
 from engine.runtime.packages import advice, other_owners
 
@@ -66,6 +67,19 @@ def check_memory(needed: int) -> Check:
             "memory", "warn", found, _("Free memory: the task leaves little for other programs.")
         )
     return Check("memory", "ok", found)
+
+
+def check_confinement() -> Check:
+    """Tell what worker processes give up on this machine: keys, network, privileges."""
+    holds = available()
+    if not is_wanted():
+        found = _("worker processes may open sockets and the key directory, as this user may")
+        return Check("confinement", "warn", found, _("Leave --no-confine and CPC_CONFINE=0 out."))
+    if len(holds) < 3:
+        found = _("worker processes: {holds}").format(holds=", ".join(holds) or _("not confined"))
+        fix = _("Linux 5.13 or newer with Landlock and seccomp, on x86-64 or AArch64, does more.")
+        return Check("confinement", "warn", found, fix)
+    return Check("confinement", "ok", _("worker processes: {holds}").format(holds=", ".join(holds)))
 
 
 def check_port(address: str) -> Check:

@@ -23,10 +23,11 @@ from engine.mining.head_watcher import HeadWatcher
 from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop
 from engine.monitor.events import AnyEvent
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
-from engine.monitor.events.run import MiningStarted, Pulse, Stopping, WorkStarted
+from engine.monitor.events.run import MiningStarted, Pulse, Stopping, Warned, WorkStarted
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node.account import Account, open_account
+from engine.node.preflight import check_cache
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
 from engine.node.thread_watch import ThreadWatch
 from engine.poc_worker.config import open_context
@@ -97,6 +98,8 @@ class Node:
         if request.uses_chain:
             account = open_account(request, key, report, self._troubles, self._failed)
             self._account = stack.enter_context(account)
+        if (cache := check_cache()).state == "warn":
+            report(Warned(cache.name, cache.found, cache.fix))
         self._devices, usual = _devices(request)
         self.pool = Pool(
             self._devices,

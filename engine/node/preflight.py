@@ -18,6 +18,7 @@ from typing import Literal
 from engine.runtime.errors import SetupError
 from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import UNKNOWN_GENESIS
+from kernels.cache import cache_directory, cache_problem
 from node_client.block import Block
 from node_client.networks import NETWORKS, Network, format_cpc
 from node_client.refusals import shorten
@@ -206,6 +207,17 @@ def check_disk(directory: Path) -> Check:
         return Check("disk", "fail", found, _("Free some space."))
     found = _("{free:.1f} GiB free at {place}").format(free=free / 2**30, place=place)
     return Check("disk", "ok", found)
+
+
+def check_cache() -> Check:
+    """Whether compiled kernels are kept: only where no other user of the machine can write."""
+    if reason := cache_problem():
+        fix = _(
+            "Make that place yours alone (chown, chmod go-w), or name another with CPC_CACHE; until"
+            " then each start compiles again."
+        )
+        return Check("cache", "warn", reason, fix)
+    return Check("cache", "ok", str(cache_directory()))
 
 
 def demand(check: Check) -> Check:

@@ -230,7 +230,7 @@ def test_a_key_s_files(tmp_path):
     Path(info.path).chmod(0o644)
     address, (open_to_all,) = check_key("worker", store.directory, None)
     assert address == info.address
-    assert open_to_all.state == "warn"
+    assert open_to_all.state == "fail"
     assert f"chmod 600 {info.path}" in open_to_all.fix
     Path(info.path).write_text('{"address": "nonsense"}')
     assert states(check_key("worker", store.directory, None)[1]) == {"key": "fail"}
@@ -249,7 +249,7 @@ def test_an_encrypted_key_needs_its_passphrase_from_somewhere(tmp_path, monkeypa
     assert state(words) == "fail"
     words.write_text("correct horse\n")
     words.chmod(stat.S_IRUSR | stat.S_IRGRP)
-    assert state(words) == "warn"
+    assert state(words) == "fail"
     words.chmod(stat.S_IRUSR)
     assert state(words) == "ok"
     monkeypatch.setenv("CPC_PASSPHRASE", "correct horse")
