@@ -4,16 +4,25 @@ Nothing heavy is imported before it is needed: `cpc-engine --help` answers witho
 or requests. One file a command group; `app.py` joins them, `failure.py` turns errors into sentences.
 """
 
+import os
 import signal
 import sys
+from types import FrameType
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    for number in _ENDING:  # before anything else: for process 1 Linux ignores what has no handler
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end_now)
     from engine.runtime.hardening import restrict_files
     from engine.runtime.i18n import asked_language, replace_unencodable, speak
     from engine.runtime.packages import why_hidden
+    from engine.runtime.streams import open_standard_streams
 
+    open_standard_streams()
     restrict_files()
     replace_unencodable()
     # A caller that ignores it (trap '' CHLD) leaves it ignored: no child's end would ever be seen.
@@ -22,10 +31,37 @@ def main() -> None:
     if (reason := why_hidden()) is not None:  # before anything imports what it would not be
         print(reason, file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
-    try:
-        from engine.cli.app import run
+    from engine.cli.app import run
 
+    for number in _ENDING:  # from here on, what is open is closed first
+        if signal.getsignal(number) == _end_now:
+            signal.signal(number, _end_in_order)
+    try:
         code = run()
-    except KeyboardInterrupt:  # while the program was still being loaded
+    except KeyboardInterrupt:  # while its last words were printed
         code = 130
+    for number in _ENDING:
+        signal.signal(number, _end_now)
+    _flush()
     raise SystemExit(code)
+
+
+def _end_now(number: int, _frame: FrameType | None) -> None:
+    """End without a word while there is nothing to save: the program is being loaded."""
+    os._exit(128 + number)
+
+
+def _end_in_order(number: int, _frame: FrameType | None) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def _flush() -> None:
+    """Write out what is left; what cannot be written would make Python complain, and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, stream.fileno())

@@ -1,10 +1,7 @@
 """Joins the commands into one program."""
 
-import os
-import sys
 from functools import cache
 from gettext import gettext as _
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +30,13 @@ from engine.cli.config import command_tree as tree
 from engine.cli.config import global_options
 from engine.cli.config.groups import with_options
 from engine.cli.config.usage_errors import print_usage_error
-from engine.cli.failure import EXIT_BAD_INPUT, EXIT_INTERRUPTED, print_error
+from engine.cli.failure import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    print_error,
+    stop_printing,
+)
 from engine.cli.options import NodeOptions
 
 app = typer.Typer(
@@ -102,6 +105,8 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer makes it exit code 1
             return _reader_closed()
+        if end.code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+            return int(end.code)
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
         return print_error(error)
@@ -110,5 +115,5 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _reader_closed() -> int:
     """Stop writing: the reader, such as `head`, has closed the pipe, which is not an error."""
-    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the exit
+    stop_printing()
     return 0

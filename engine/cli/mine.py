@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from gettext import gettext as _
@@ -12,7 +13,7 @@ import typer
 
 from engine.cli import init
 from engine.cli.config.groups import Groups, with_options
-from engine.cli.options import Json, NodeOptions, WorkerKey, say, was_typed
+from engine.cli.options import Json, NodeOptions, WorkerKey, was_typed
 from engine.mining.options import MiningOptions
 from engine.monitor.options import MonitorOptions
 from engine.node.options import SandboxOptions
@@ -50,6 +51,7 @@ def mine(
     from engine.cli.config.reload import reread_on_hangup
     from engine.mining.config import MiningConfig
     from engine.monitor.http.server import engine_servers, parse_address, read_token
+    from engine.monitor.output import Output
     from engine.monitor.reporter import JsonReporter, PlainReporter
     from engine.monitor.state import Monitor
     from engine.monitor.terminal.live_view import LiveView, can_show
@@ -62,7 +64,9 @@ def mine(
     if not mining.ray:
         pool.check()
     live = not (json or monitor.plain) and can_show(sys.stdout)
-    report = Monitor(None if live else JsonReporter() if json else PlainReporter())
+    output = Output(sys.stdout)
+    report = Monitor(None if live else JsonReporter(output) if json else PlainReporter(output))
+    output.report = report
     address = None if monitor.http is None else parse_address(monitor.http)
     token = None if monitor.http_token_file is None else read_token(monitor.http_token_file)
     jobs = check_validators(validators)
@@ -85,6 +89,7 @@ def mine(
         request, secret = replace(request, urls=nodes.urls(context)), key.load()
     with ExitStack() as stack:
         attending: list[Attend] = [stack.enter_context(engine_servers(report, address, token))]
+        attending.append(output.attend)
         if sandbox.devnet:
             from engine.node.sandbox import Sandbox
             from engine.runtime.errors import BadInput
@@ -99,13 +104,13 @@ def mine(
             request = replace(request, job_ledger=made.ledger_path.with_name("jobs.sqlite"))
         attending.append(reread_on_hangup(context, report, _live))
         if live:  # nothing is asked from here on
-            attending.append(stack.enter_context(LiveView(report)).attend)
+            attending.append(stack.enter_context(LiveView(report, output)).attend)
         summary = run_node(request, secret, report, *attending).mining
     assert summary is not None
     if json:
-        JsonReporter().print("summary", summary.to_json())
+        JsonReporter(output).print("summary", summary.to_json())
     else:
-        _print(summary)
+        _print(summary, output.line)
 
 
 def _live(groups: Groups) -> "LiveChange":
@@ -123,8 +128,8 @@ def _live(groups: Groups) -> "LiveChange":
     )
 
 
-def _print(summary: "Summary") -> None:
-    say()
+def _print(summary: "Summary", say: Callable[[str], None]) -> None:
+    say("")
     say(
         _("Blocks seen: {seen}, not answered in full: {skipped}, missed: {missed}; {seconds:.1f} s")
         .format(

@@ -1,13 +1,14 @@
 """`cpc-engine work`: jobs of PoC validators, without mining."""
 
 import os
+import sys
 from dataclasses import asdict
 from gettext import gettext as _
 
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, NodeOptions, WorkerKey, say
+from engine.cli.options import Json, NodeOptions, WorkerKey
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
 from engine.protection.options import ProtectionOptions
@@ -28,6 +29,7 @@ def work(
     """Take jobs from PoC validators and answer each with a checked result."""
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from engine.monitor.output import Output
     from engine.monitor.reporter import JsonReporter, PlainReporter, Reporter
     from engine.node.node import run_node
     from engine.node.request import NodeRequest
@@ -42,17 +44,19 @@ def work(
             _("no validator is named"),
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
-    report: Reporter = JsonReporter() if json else PlainReporter()
+    output = Output(sys.stdout)
+    report: Reporter = JsonReporter(output) if json else PlainReporter(output)
+    output.report = report
     request = NodeRequest.of(
         pool, sending, validators=jobs, urls=nodes.urls(context), protection=protection.protection()
     )
-    summary = run_node(request, key.load(), report).jobs
+    summary = run_node(request, key.load(), report, output.attend).jobs
     assert summary is not None
     if json:
-        JsonReporter().print("work_summary", asdict(summary))
+        JsonReporter(output).print("work_summary", asdict(summary))
     else:
-        say()
-        say(
+        output.line("")
+        output.line(
             _(
                 "jobs computed so far: {computed}, {accepted} accepted, {rejected} rejected by"
                 " their validators; {seconds:.1f} s"

@@ -3,6 +3,7 @@
 Read them in this order:
 
     reporter.py    events as lines for people, or JSON for machines
+    output.py      the log's stream: outlives its disk and its reader
     troubles.py    conditions that last, told once
     projection.py  folds the events into the state (snapshot.py, history.py, histogram.py)
     state.py       the state, safe to read from any thread

@@ -9,13 +9,13 @@ them. An event with an empty line is for what keeps a state (`projection.py`): n
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from engine.monitor.events import AnyEvent
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
+from engine.monitor.output import Output
 
 Reporter = Callable[[AnyEvent], None]
 """Takes events from any thread; must not raise."""
@@ -24,23 +24,22 @@ Reporter = Callable[[AnyEvent], None]
 class PlainReporter:
     """Prints one line per event, with the time of day."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
-        self._lock = threading.Lock()
+    def __init__(self, out: TextIO | Output | None = None) -> None:
+        self._out = out if isinstance(out, Output) else Output(out or sys.stdout)
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the event's line, unless it is a quiet one."""
         if line := event.line():
-            with self._lock:
-                print(time.strftime("%H:%M:%S"), line, file=self._out, flush=True)
+            self._out.line(f"{time.strftime('%H:%M:%S')} {line}")
+        else:
+            self._out.look()
 
 
 class JsonReporter:
     """Prints one JSON object per line: `event`, `time` (Unix seconds) and the event's fields."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
-        self._lock = threading.Lock()
+    def __init__(self, out: TextIO | Output | None = None) -> None:
+        self._out = out if isinstance(out, Output) else Output(out or sys.stdout)
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the object, unless the event is a quiet one."""
@@ -48,12 +47,12 @@ class JsonReporter:
             if former := _former(event):
                 self.print(*former)
             self.print(event.event, event.fields())
+        else:
+            self._out.look()
 
     def print(self, name: str, fields: Mapping[str, Any]) -> None:
         """Print an object of this name: an event, or a summary at the end."""
-        text = json.dumps({"event": name, "time": round(time.time(), 3), **fields})
-        with self._lock:
-            print(text, file=self._out, flush=True)
+        self._out.line(json.dumps({"event": name, "time": round(time.time(), 3), **fields}))
 
 
 def _former(event: AnyEvent) -> tuple[str, dict[str, Any]] | None:

@@ -7,6 +7,7 @@ Read them in this order:
     settings.py     how a setting is declared: once, as a field of a dataclass
     closing.py      `with` for whatever has `close()`
     paths.py        where state lies
+    streams.py      stdin, stdout and stderr, also where they are closed
     signals.py      SIGTERM, SIGINT and SIGHUP
     systemd.py      the service manager's protocol
     i18n.py         languages

@@ -46,11 +46,11 @@ def reread_on_hangup(context: typer.Context, report: Reporter, live_of: LiveOf) 
             yield
             return
         hangups: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put() is reentrant
-        terminal = os.isatty(0)
+        terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
 
         def listen() -> None:
             while hangups.get():
-                if terminal and not os.isatty(0):
+                if not all(map(os.isatty, terminals)):
                     node.stop()
                 else:
                     reread(context, report, lambda groups: node.change(live_of(groups)))

@@ -24,6 +24,7 @@ TroubleKind = Literal[
     "sensors_silent",
     "farm_away",
     "validator_away",
+    "log_unwritten",
 ]
 """What may last. Names are for machines, too: labels of a metric."""
 
@@ -46,6 +47,7 @@ MEANING: dict[TroubleKind, str] = {
     "sensors_silent": _("no sensor is read"),
     "farm_away": _("the Ray cluster does not answer"),
     "validator_away": _("no validator is connected"),
+    "log_unwritten": _("the log cannot be written"),
 }
 """What `/healthz` says, which is open: no word of a node, no address, no number that changes."""
 

@@ -21,6 +21,7 @@ from typing import Self, TextIO
 from rich.console import Console
 
 from engine.monitor.control import Control
+from engine.monitor.output import Output
 from engine.monitor.state import Monitor
 from engine.monitor.terminal.keyboard import Keys, in_foreground
 from engine.monitor.terminal.render import Size, draw, hint
@@ -41,8 +42,12 @@ def can_show(out: TextIO) -> bool:
 class LiveView(Closing):
     """The live view; for the main thread, as it handles Ctrl-Z."""
 
-    def __init__(self, monitor: Monitor, console: Console | None = None) -> None:
+    def __init__(
+        self, monitor: Monitor, output: Output | None = None, console: Console | None = None
+    ) -> None:
+        """`output`: is told to look for its reader when the terminal cannot be drawn on."""
         self._monitor = monitor
+        self._output = output
         self._console = console or Console()
         self._control: Control | None = None
         self._frames: _Frames | None = None
@@ -81,7 +86,9 @@ class LiveView(Closing):
             if not self._open:
                 return
             self._listen()
-            self._frames = _Frames(self._monitor, self._console, with_keys=self._keys is not None)
+            self._frames = _Frames(
+                self._monitor, self._console, self._output, with_keys=self._keys is not None
+            )
             self._frames.start()
 
     def _hide(self) -> None:
@@ -140,11 +147,14 @@ class LiveView(Closing):
 class _Frames(threading.Thread):
     """Draws until stopped, then clears the screen: some terminals would keep parts of it."""
 
-    def __init__(self, monitor: Monitor, console: Console, *, with_keys: bool) -> None:
+    def __init__(
+        self, monitor: Monitor, console: Console, output: Output | None, *, with_keys: bool
+    ) -> None:
         super().__init__(name="live-view", daemon=True)
         self.with_keys = with_keys
         self._monitor = monitor
         self._console = console
+        self._output = output
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -160,3 +170,5 @@ class _Frames(threading.Thread):
                 screen.update(draw(self._monitor.snapshot(), Size(width, height), keys))
                 self._stopping.wait(1 / FRAMES_PER_SECOND)
             self._console.clear()
+        if self._output is not None and not self._stopping.is_set():
+            self._output.look()

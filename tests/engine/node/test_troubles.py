@@ -5,6 +5,7 @@ is believed to make a block in less time than it does, so that what lasts for bl
 """
 
 import contextlib
+import os
 import re
 import socket
 import time
@@ -19,8 +20,10 @@ import pytest
 import requests
 
 from engine.mining.config import MiningConfig
+from engine.monitor import output
 from engine.monitor.events.trouble import MEANING, TroubleKind
 from engine.monitor.http.server import engine_servers
+from engine.monitor.output import Output
 from engine.monitor.snapshot import Snapshot
 from engine.monitor.state import Monitor
 from engine.monitor.troubles import Troubles
@@ -302,6 +305,25 @@ def no_validator(scene):
     scene.validator.close()
     yield
     scene.validator = Validator(port)
+
+
+@case("log_unwritten")
+def a_reader_that_stands_still(scene):
+    """A pipe that is full, as that of a paused pager; a service goes on."""
+    scene.patch.setattr(output, "PATIENCE_SECONDS", 0.05)
+    reader, writer = os.pipe()
+    with os.fdopen(reader), os.fdopen(writer, "w") as stream:
+        log = Output(stream, service=True)
+        log.report = scene.monitor
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writer, bytes(4096)):
+                pass
+        log.line("lost")
+        yield
+        os.read(reader, 1 << 20)
+        log.line("written again")
+        scene.engine.wait_well()
 
 
 @case("farm_away")
