@@ -19,7 +19,7 @@ one window.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from gettext import gettext as _
 
 import numpy as np
@@ -79,9 +79,26 @@ def check_result(
     operations: Operations = REFERENCE,
 ) -> None:
     """Raise unless `check_leaves` and `check_proof` both pass; their leaves are computed together."""
+    openings = parse_result(task, root, proof, leaves, siblings, least_openings=least_openings)
+    _compare(task, root, openings, operations)
+
+
+def parse_result(
+    task: Task,
+    root: bytes,
+    proof: str,
+    leaves: Sequence[int],
+    siblings: bytes,
+    *,
+    least_openings: int,
+) -> list[Opening]:
+    """What `check_result` opens: of leaves that the verifier drew, and of the proof.
+
+    For whoever has the leaves' digests (`opened_digests`) computed elsewhere, and compares here
+    (`compare`). Raises InvalidProof.
+    """
     opened = free_opening(task, root, leaves, siblings)
-    drawn = parse_proof(task, root, proof, least_openings=least_openings)
-    _compare(task, root, [opened, drawn], operations)
+    return [opened, parse_proof(task, root, proof, least_openings=least_openings)]
 
 
 def check_full(task: Task, root: bytes, device: Device) -> None:
@@ -96,14 +113,23 @@ def check_full(task: Task, root: bytes, device: Device) -> None:
 
 def _compare(task: Task, root: bytes, openings: Iterable[Opening], operations: Operations) -> None:
     """Raise WrongResult unless each of these well-formed openings leads to the root."""
-    openings = [opening for opening in openings if opening.leaves]
-    opened = {leaf for opening in openings for leaf in opening.leaves}
-    if not opened:
-        return
-    leaf_count, digests = task.leaf_count, opened_digests(task, opened, operations)
+    openings = list(openings)
+    if opened := opened_leaves(openings):
+        compare(task, root, openings, opened_digests(task, opened, operations))
+
+
+def opened_leaves(openings: Iterable[Opening]) -> set[int]:
+    """Positions of all leaves that these open."""
+    return {leaf for opening in openings for leaf in opening.leaves}
+
+
+def compare(
+    task: Task, root: bytes, openings: Iterable[Opening], digests: Mapping[int, bytes]
+) -> None:
+    """Raise WrongResult unless these digests of the opened leaves lead to the root, each time."""
     for leaves, siblings in openings:
         its_digests = {leaf: digests[leaf] for leaf in leaves}
-        if root_from_leaves(leaf_count, its_digests, siblings) != root:
+        if leaves and root_from_leaves(task.leaf_count, its_digests, siblings) != root:
             raise WrongResult(_("the opened leaves, computed from the seed, do not give the root"))
 
 

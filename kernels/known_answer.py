@@ -6,8 +6,11 @@ that no block divides, k in one block of a kernel and in two, and up to 5 iterat
 
 from gettext import gettext as _
 
+from kernels.check import opened_digests
+from kernels.commit.tree import root_from_leaves
 from kernels.device import Device
 from kernels.errors import WrongResult
+from kernels.operations import Operations
 from kernels.task import Task
 
 ANSWERS = {
@@ -28,6 +31,16 @@ ANSWERS = {
     ): ("13c9e1ead10df3678fbc62ad6d20253ed89dbba82e8b6f9be2967e3164fc7b0e"),
 }
 """Root of each task."""
+
+
+def known_answer_test_of_checks(operations: Operations) -> None:
+    """Raise WrongResult unless these operations, which check others' work, give every root."""
+    for task, root in ANSWERS.items():
+        digests = opened_digests(task, range(task.leaf_count), operations)
+        if root_from_leaves(task.leaf_count, digests, b"") != bytes.fromhex(root):
+            raise WrongResult(
+                _("the checks' operations fail the known-answer test at size {n}").format(n=task.n)
+            )
 
 
 def known_answer_test(device: Device) -> None:

@@ -289,7 +289,10 @@ class Projection:
                 self._on_trouble(trouble.TroubleBegan("farm_away", event.line(), advice, True), now)
             case pool.FarmConnected():
                 self._troubles.pop("farm_away", None)
-            case pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined():
+            case (
+                pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined()
+                | pool.CheckerEnded()
+            ):  # fmt: skip
                 pass
             case _:
                 assert_never(event)

@@ -63,7 +63,7 @@ _events = msgspec.msgpack.Decoder(
 )
 
 
-def encode(message: FromChild | LauncherEvent) -> bytearray:
+def encode(message: Plain) -> bytearray:
     """Return the message as a frame."""
     frame = bytearray(_HEADER.size)
     _encoder.encode_into(message, frame, _HEADER.size)
@@ -73,7 +73,7 @@ def encode(message: FromChild | LauncherEvent) -> bytearray:
 
 def decode_message(payload: bytes) -> FromChild:
     """Return what a child said. Raises BrokenMessage."""
-    message: FromChild | _Done = _decode(_messages, payload)
+    message: FromChild | _Done = decode_as(_messages, payload)
     if isinstance(message, _Done):
         plain = message.outcome
         outcome = Outcome(plain.result_hash, plain.proof, plain.data)
@@ -83,13 +83,14 @@ def decode_message(payload: bytes) -> FromChild:
 
 def decode_event(payload: bytes) -> LauncherEvent:
     """Return what a farm's gateway said. Raises BrokenMessage."""
-    event: LauncherEvent | _Heard = _decode(_events, payload)
+    event: LauncherEvent | _Heard = decode_as(_events, payload)
     if isinstance(event, _Heard):
         return Heard(event.device, event.generation, decode_message(event.message))
     return event
 
 
-def _decode[T](decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T:
+def decode_as[T](decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T:
+    """Return what the decoder's types allow. Raises BrokenMessage."""
     try:
         return decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

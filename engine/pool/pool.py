@@ -7,9 +7,10 @@ The thread waits for everything at once: commands of other threads (`executor.py
 and their ends. What follows from each is the supervisor's to decide (`supervisor.py`); here it is
 carried out. Linux ends a child with the thread that started it, so this thread starts all of them.
 
-What the parent itself looks at before it believes a child is plain numpy, none of the child's code: of
-a block's task the proof's openings, and a few leaves that the parent drew after the child had committed
-to its root; any other work says itself how its outcome is checked.
+What the parent looks at before it believes a child: of a block's task the proof's openings, and a few
+leaves that the parent drew after the child had committed to its root; any other work says itself how
+its outcome is checked. Leaves are computed by `checkers.py`, and compared here. Before a device is
+blamed they are computed once more in plain numpy, none of any child's code.
 """
 
 import random
@@ -29,6 +30,7 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
+from engine.pool.checkers import Checkers, worth_a_process
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
@@ -38,8 +40,9 @@ from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import ALIVE, TAKES_WORK
 from engine.runtime.errors import JobGivenUp, NoDevice
-from kernels.check import check_result
+from kernels.check import compare, opened_digests, opened_leaves, parse_result
 from kernels.errors import KernelError
+from kernels.proof import Opening
 from kernels.task import Task
 
 TICK_SECONDS = 0.2
@@ -71,8 +74,11 @@ class Pool(Executor):
         limits: Limits | None = None,
         launch: Launch = LocalProcesses,
         failed: Callable[[Exception], None] | None = None,
+        checkers: Checkers[actions.Check] | None = None,
     ) -> None:
         super().__init__()
+        self._checkers: Checkers[actions.Check] = checkers or Checkers()
+        self._warm = setup.warm if setup else None
         self.ready = threading.Event()
         self.error: Exception | None = None
         self.turned_at = time.monotonic()
@@ -140,7 +146,10 @@ class Pool(Executor):
             return
         self._started.set_result(None)
         try:
-            self._carry_out(self._supervisor.start(time.monotonic()))
+            now = time.monotonic()
+            self._carry_out(self._supervisor.start(now))
+            if self._warm is not None and worth_a_process(self._warm, SPOT_LEAVES):
+                self._checkers.want(now)  # so that the first block's checks find it ready
             self._publish()
             while not self._stopping:
                 self._turn()
@@ -152,7 +161,8 @@ class Pool(Executor):
 
     def _turn(self) -> None:
         """Wait until something happens, or a fifth of a second, and deal with it."""
-        ready = wait([self._inbox_fd, *self._launcher.sources()], TICK_SECONDS)
+        sources = [*self._launcher.sources(), *self._checkers.sources()]
+        ready = wait([self._inbox_fd, *sources], TICK_SECONDS)
         now = self.turned_at = time.monotonic()
         commands = self._inbox.take() if self._inbox_fd in ready else []
         for command in commands:
@@ -160,10 +170,16 @@ class Pool(Executor):
         heard = self._launcher.read(ready)
         for event in heard:
             self._handle(event)
+        found = self._checkers.read(ready, now)
+        for check, digests in found:
+            self._checked(check, digests)
+        for reason in self._checkers.lost:
+            self._report(events.CheckerEnded(reason))
+        self._checkers.lost.clear()
         if ticks := now >= self._tick_at:
             self._tick_at = now + TICK_SECONDS
             self._carry_out(self._supervisor.tick(now))
-        if commands or heard or ticks:
+        if commands or heard or found or ticks:
             self._publish()
             self._tell_states()
             self._settle()
@@ -226,8 +242,7 @@ class Pool(Executor):
                 case actions.Tell(device, generation, message):
                     self._launcher.tell(device, generation, message)
                 case actions.Check():
-                    wrong = why_wrong(action)
-                    self._carry_out(self._supervisor.checked(action, wrong, time.monotonic()))
+                    self._check(action)
                 case actions.Accepted(job, result, device):
                     if result.device != device:
                         result = msgspec.structs.replace(result, device=device)
@@ -246,6 +261,24 @@ class Pool(Executor):
                     self._last_out = action
                 case _:
                     assert_never(action)
+
+    def _check(self, check: actions.Check) -> None:
+        """Have its leaves computed by a checker; where none is ready, or it is a small thing, here."""
+        work, answer, now = check.job.work, check.answer, time.monotonic()
+        if isinstance(work, Task) and isinstance(answer, actions.Opening):
+            try:
+                leaves = sorted(opened_leaves(_openings(check, work, answer)))
+            except KernelError:
+                leaves = []  # malformed: it says so below
+            if leaves and self._checkers.submit(check, work, leaves, now):
+                return
+        self._checked(check, None)
+
+    def _checked(self, check: actions.Check, digests: Mapping[int, bytes] | None) -> None:
+        wrong = why_wrong(check, digests)
+        if wrong is not None and digests is not None:
+            wrong = why_wrong(check)  # the checker may be what is wrong
+        self._carry_out(self._supervisor.checked(check, wrong, time.monotonic()))
 
     def _takes_work(self, device: str, generation: int) -> bool:
         worker = self._supervisor.workers.get(device)
@@ -292,6 +325,7 @@ class Pool(Executor):
 
     def _close(self, reason: str) -> None:
         """End the children, then tell everybody who still waits."""
+        self._checkers.stop()
         self._launcher.stop(STOP_SECONDS)
         waiting = [
             command.job for command in self._inbox.close() if isinstance(command, executor.Submit)
@@ -309,13 +343,16 @@ def draw_leaves(task: Task, computed: Computed) -> tuple[int, ...]:  # noqa: ARG
     return tuple(random.SystemRandom().sample(range(task.leaf_count), count))
 
 
-def why_wrong(check: actions.Check) -> str | None:
-    """One sentence, or None where the answer is right."""
+def why_wrong(check: actions.Check, digests: Mapping[int, bytes] | None = None) -> str | None:
+    """One sentence, or None where the answer is right. `digests`: of the opened leaves, if known."""
     work, answer = check.job.work, check.answer
     try:
         if isinstance(answer, actions.Opening):
             assert isinstance(work, Task)
-            _check_opening(work, answer, check.job.openings)
+            openings = _openings(check, work, answer)
+            if digests is None:
+                digests = opened_digests(work, opened_leaves(openings))
+            compare(work, answer.computed.root, openings, digests)
         else:
             assert not isinstance(work, Task)
             work.check(answer.outcome)
@@ -326,6 +363,6 @@ def why_wrong(check: actions.Check) -> str | None:
     return None
 
 
-def _check_opening(task: Task, answer: actions.Opening, openings: int) -> None:
-    root, proof = answer.computed.root, answer.computed.proof
-    check_result(task, root, proof, answer.leaves, answer.siblings, least_openings=openings)
+def _openings(check: actions.Check, task: Task, answer: actions.Opening) -> list[Opening]:
+    root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
+    return parse_result(task, root, proof, answer.leaves, answer.siblings, least_openings=least)

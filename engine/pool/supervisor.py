@@ -35,6 +35,10 @@ _SHORTEST = 1e-6
 """Seconds that a job takes at least, whatever a child says: none would make its pace infinite."""
 
 
+MOST_UNCHECKED = 16
+"""Answers of one child that wait for their check: it works on meanwhile, and no further ahead."""
+
+
 class Supervisor(DeviceLife):
     """Policy over a set of devices, one child each. Not thread-safe; call it from one thread."""
 
@@ -147,7 +151,8 @@ class Supervisor(DeviceLife):
         for depth in range(self._limits.queued):  # each device its first job before any its second
             for worker in self.workers.values():
                 if (
-                    len(worker.jobs) == depth
+                    len(worker.orders) == depth
+                    and len(worker.jobs) < depth + MOST_UNCHECKED
                     and worker.state in TAKES_WORK
                     and not worker.paused
                     and (job := self._backlog.take(worker.device)) is not None

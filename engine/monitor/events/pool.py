@@ -39,6 +39,12 @@ class OutOfService(_WithReason):
     event, template = "out_of_service", _("{device}: out of service: {reason}")
 
 
+class CheckerEnded(Event):
+    event = "checker_ended"
+    template = _("a process that checks results was lost, the engine checks meanwhile: {reason}")
+    reason: str
+
+
 class DeviceJoined(_OfDevice):
     event, template = "device_joined", "{device}: joined"
 
@@ -66,6 +72,7 @@ PoolEvent = (
     | OutOfService
     | DeviceJoined
     | DeviceLeft
+    | CheckerEnded
     | FarmConnected
     | FarmUnreachable
 )

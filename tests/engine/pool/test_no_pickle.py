@@ -12,6 +12,7 @@ READS = re.compile(r"\bnext_order\(|\b(?:queue|tasks)\.get\(|ProcessPoolExecutor
 """Calls that unpickle what came through a queue of multiprocessing, in files that use it."""
 KEYLESS = {
     "pool/worker_main.py": "the child, which reads what its parent wrote",
+    "pool/checker_main.py": "a checker, which reads what its parent wrote",
     "pool/ray/gateway.py": "the gateway, which reads what the engine wrote",
     "validator/result_checker.py": "the validator's server; payouts are signed by another process",
 }

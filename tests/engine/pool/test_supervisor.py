@@ -12,7 +12,7 @@ from engine.pool.actions import Accepted, Check, Ended, GivenUp, Kill, OutOfServ
 from engine.pool.job_queue import Job
 from engine.pool.limits import Limits
 from engine.pool.messages import Beat, Computed, Done, Failed, Open, Opened, Ready, Run, Work
-from engine.pool.supervisor import Supervisor
+from engine.pool.supervisor import MOST_UNCHECKED, Supervisor
 from engine.pool.worker_state import ALIVE, State
 from kernels.errors import WrongResult
 from kernels.task import Task
@@ -680,7 +680,8 @@ class Life(RuleBasedStateMachine):
             awaited = [at.job.ticket for at in worker.orders]
             assert awaited == [message.ticket for message in self.told[device]]
             assert set(awaited) <= worker.jobs.keys()
-            assert len(worker.jobs) <= self.queued
+            assert len(worker.orders) <= self.queued
+            assert len(worker.jobs) < self.queued + MOST_UNCHECKED
 
 
 class LifeOfThree(Life):

@@ -1,0 +1,51 @@
+"""What a checker may turn into: entry points that a child process can import."""
+
+import os
+import signal
+
+from engine.pool.checker_main import CheckerReady, Digests, checker_main
+from engine.pool.codec import encode, write_frame
+from engine.pool.worker_main import next_order
+
+
+def _after_ready(orders, reports):
+    write_frame(reports.fileno(), encode(CheckerReady()))
+    return next_order(orders)
+
+
+def lies(orders, reports):
+    order = _after_ready(orders, reports)
+    while order is not None:
+        wrong = bytes(32) * len(order.leaves)
+        write_frame(reports.fileno(), encode(Digests(order.ticket, wrong)))
+        order = next_order(orders)
+
+
+def gives_too_few(orders, reports):
+    order = _after_ready(orders, reports)
+    while order is not None:
+        write_frame(reports.fileno(), encode(Digests(order.ticket, b"")))
+        order = next_order(orders)
+
+
+def dies(orders, reports):
+    _after_ready(orders, reports)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hangs(orders, reports):
+    _after_ready(orders, reports)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def babbles(orders, reports):
+    _after_ready(orders, reports)
+    os.write(reports.fileno(), b"\0\0\0\4nons")
+    signal.pause()
+
+
+def fails_its_test(orders, reports):
+    import kernels.known_answer as answers
+
+    answers.ANSWERS = dict.fromkeys(answers.ANSWERS, "00" * 32)
+    checker_main(orders, reports)
