@@ -23,6 +23,7 @@ from engine.monitor.reporter import Reporter
 from engine.pool.messages import Computed, Done
 from engine.pool.pool import Pool
 from engine.runtime.errors import Crashed, JobGivenUp
+from engine.runtime.trace import span
 from engine.tasks.defaults import MAX_TASKS_PER_BLOCK
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
@@ -90,9 +91,7 @@ class MiningLoop:
         until = time.monotonic() + GRACE_SECONDS
         while self._at_work and time.monotonic() < until:
             self._turn()
-        with suppress(queue.Empty):  # what is there already was computed, and is not skipped
-            while True:
-                self._handle(self._inbox.get_nowait())
+        self._handle(self._waiting())  # was computed already, and is not skipped
         for task in self._at_work:
             self._record.skip(task, reason)
         return self._record.summary()
@@ -108,23 +107,34 @@ class MiningLoop:
 
     def _turn(self) -> None:
         with suppress(queue.Empty):
-            self._handle(self._inbox.get(timeout=TICK_SECONDS))
+            first = self._inbox.get(timeout=TICK_SECONDS)
+            self._handle([first, *self._waiting()])
         if time.monotonic() >= self._turn_at:
             self._turn_at = time.monotonic() + TICK_SECONDS
             self._on_turn()
 
-    def _handle(self, event: LoopEvent) -> None:
-        match event:
-            case NewTip():
-                self._on_tip(event)
-            case TaskEnded():
-                self._on_ended(event)
-            case MiningChange(tasks_per_block=count, openings=openings):
-                self._options = replace(self._options, tasks_per_block=count, openings=openings)
-            case Crashed(error=error):
-                raise error
-            case _:
-                assert_never(event)
+    def _waiting(self) -> list[LoopEvent]:
+        events: list[LoopEvent] = []
+        with suppress(queue.Empty):
+            while True:
+                events.append(self._inbox.get_nowait())
+        return events
+
+    def _handle(self, events: list[LoopEvent]) -> None:
+        """Handle what came in, in order, but for results: they are written down together, first."""
+        self._on_ended([event for event in events if isinstance(event, TaskEnded)])
+        for event in events:
+            match event:
+                case NewTip():
+                    self._on_tip(event)
+                case TaskEnded():
+                    pass
+                case MiningChange(tasks_per_block=count, openings=openings):
+                    self._options = replace(self._options, tasks_per_block=count, openings=openings)
+                case Crashed(error=error):
+                    raise error
+                case _:
+                    assert_never(event)
 
     def _on_tip(self, tip: NewTip) -> None:
         self._poke_sender()
@@ -137,7 +147,8 @@ class MiningLoop:
         paused = self._why_paused()
         late = _("a newer block came before a device was free")
         self._pool.drop_pending(OWNER, paused or late)
-        tasks = self._derive(tip, count)
+        with span("derive", height=tip.height):
+            tasks = self._derive(tip, count)
         self._report(BlockSeen(tip.height, tip.block_hash, len(tasks), tip.seen_at, tip.block_time))
         for task in tasks:
             if paused:
@@ -177,15 +188,18 @@ class MiningLoop:
         )
         future.add_done_callback(lambda done: self._inbox.put(TaskEnded(task, seen_at, done)))
 
-    def _on_ended(self, ended: TaskEnded) -> None:
-        self._at_work.discard(ended.task)
-        try:
-            computed = ended.future.result()
-        except JobGivenUp as error:
-            self._record.skip(ended.task, str(error))
-            return
-        assert isinstance(computed, Computed)
-        if self._record.complete(ended.task, computed, ended.seen_at):
+    def _on_ended(self, tasks: list[TaskEnded]) -> None:
+        results: list[tuple[BlockTask, Computed, float]] = []
+        for ended in tasks:
+            self._at_work.discard(ended.task)
+            try:
+                computed = ended.future.result()
+            except JobGivenUp as error:
+                self._record.skip(ended.task, str(error))
+                continue
+            assert isinstance(computed, Computed)
+            results.append((ended.task, computed, ended.seen_at))
+        if results and self._record.complete(results):
             self._poke_sender()
 
     def _finished(self) -> bool:

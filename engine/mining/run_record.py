@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from gettext import gettext as _
 
 from engine.mining.config import Summary
@@ -9,6 +10,7 @@ from engine.mining.head_watcher import NewTip
 from engine.monitor.events import mining as events
 from engine.monitor.reporter import Reporter
 from engine.pool.messages import Computed
+from engine.runtime.trace import span
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
 
@@ -52,22 +54,27 @@ class RunRecord:
             self._skipped += 1
         self._report(events.BlockSkipped(task.height, reason))
 
-    def complete(self, task: BlockTask, computed: Computed, seen_at: float) -> bool:
-        """Record a checked result; False where the ledger has one of this task."""
-        is_new = self._ledger.record_computed(task, computed, seen_at)
-        self._report(
-            events.TaskComputed(
-                height=task.height,
-                index=task.index,
-                task_id=task.task_id,
-                result_hash=computed.root.hex(),
-                device=computed.device,
-                seconds=computed.seconds,
-                multiply_adds=task.task.multiply_adds,
-                latency=time.time() - seen_at,
+    def complete(self, results: Sequence[tuple[BlockTask, Computed, float]]) -> bool:
+        """Record checked results, with when their blocks were seen: all with one sync of the disk.
+
+        False where the ledger has one of each of these tasks.
+        """
+        with span("record", results=len(results)), self._ledger.together():
+            new = [self._ledger.record_computed(*result) for result in results]
+        for task, computed, seen_at in results:
+            self._report(
+                events.TaskComputed(
+                    height=task.height,
+                    index=task.index,
+                    task_id=task.task_id,
+                    result_hash=computed.root.hex(),
+                    device=computed.device,
+                    seconds=computed.seconds,
+                    multiply_adds=task.task.multiply_adds,
+                    latency=time.time() - seen_at,
+                )
             )
-        )
-        return is_new
+        return any(new)
 
     def summary(self) -> Summary:
         """Return what the run did so far."""

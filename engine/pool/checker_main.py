@@ -19,6 +19,7 @@ from engine.pool.messages import Number, Plain, Text
 from engine.pool.worker_main import Pieces, next_order
 from engine.runtime.confinement import confine
 from engine.runtime.i18n import speak
+from engine.runtime.trace import span
 from kernels.check import opened_digests
 from kernels.devices import cpu_operations
 from kernels.digest import DIGEST_BYTES
@@ -93,7 +94,8 @@ def checker_main(orders: Pieces, reports: Connection) -> None:
     say(CheckerReady())
     while (order := next_order(orders)) is not None:
         try:
-            digests = opened_digests(order.task, order.leaves, operations)
+            with span("digests", ticket=order.ticket):
+                digests = opened_digests(order.task, order.leaves, operations)
         except (KernelError, MemoryError) as error:
             say(CannotCheck(order.ticket, one_line(f"{type(error).__name__}: {error}")))
             continue

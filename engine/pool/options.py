@@ -3,10 +3,13 @@
 import os
 from dataclasses import dataclass
 from gettext import gettext as _
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.runtime.confinement import SWITCH
+from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
+from engine.runtime.trace import start_trace
 
 if TYPE_CHECKING:
     from engine.pool.limits import Limits
@@ -55,11 +58,25 @@ class PoolOptions(TuningOptions, DeviceOptions):
         False, _("Let worker processes open sockets, and the key directory, as this user may.")
     )
 
+    trace: Path | None = setting(
+        None, _("Write what each step takes to this file, for Chrome's trace viewer.")
+    )
+
     def apply(self) -> None:
-        """Tell this process and its children what `apply` does above, and whether to confine."""
+        """Tell this process and its children what `apply` does above, and how they run."""
         super().apply()
         if self.no_confine:
             os.environ[SWITCH] = "0"
+        if self.trace is not None:
+            try:
+                start_trace(self.trace)
+            except OSError as error:
+                raise BadInput(
+                    _("the trace {path} cannot be written: {reason}").format(
+                        path=self.trace, reason=error.strerror
+                    ),
+                    advice=_("Name another file with --trace."),
+                ) from None
 
     def check(self) -> None:
         """Raise the error of a name that no device has."""

@@ -40,6 +40,7 @@ from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import ALIVE, TAKES_WORK
 from engine.runtime.errors import JobGivenUp, NoDevice
+from engine.runtime.trace import span
 from kernels.check import compare, opened_digests, opened_leaves, parse_result
 from kernels.errors import KernelError
 from kernels.proof import Opening
@@ -275,7 +276,8 @@ class Pool(Executor):
         self._checked(check, None)
 
     def _checked(self, check: actions.Check, digests: Mapping[int, bytes] | None) -> None:
-        wrong = why_wrong(check, digests)
+        with span("compare" if digests else "check", ticket=check.job.ticket):
+            wrong = why_wrong(check, digests)
         if wrong is not None and digests is not None:
             wrong = why_wrong(check)  # the checker may be what is wrong
         self._carry_out(self._supervisor.checked(check, wrong, time.monotonic()))

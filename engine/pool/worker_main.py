@@ -21,6 +21,7 @@ from engine.pool import messages
 from engine.pool.codec import encode, one_line, write_frame
 from engine.runtime.confinement import confine
 from engine.runtime.i18n import speak
+from engine.runtime.trace import span
 from kernels.cards import pin
 from kernels.device import Commitment, Device
 from kernels.devices import open_device
@@ -73,7 +74,9 @@ def _work(device: Device, tasks: Pieces, line: "_Line") -> None:
                     owed[order.ticket] = _compute(device, order, line)
                 case messages.Open(ticket, leaves):
                     # Its tree is freed before the next one is made.
-                    line.say(messages.Opened(ticket, owed.pop(ticket).siblings(leaves)))
+                    with span("open", ticket=ticket):
+                        siblings = owed.pop(ticket).siblings(leaves)
+                    line.say(messages.Opened(ticket, siblings))
                 case messages.Run(ticket, work):
                     started = time.perf_counter()
                     outcome = work.run(device)
@@ -100,9 +103,11 @@ def next_order(tasks: Pieces) -> Any:
 
 def _compute(device: Device, order: messages.Work, line: "_Line") -> Commitment:
     started = time.perf_counter()
-    commitment = device.compute(order.task)
+    with span("compute", ticket=order.ticket, n=order.task.n):
+        commitment = device.compute(order.task)
     seconds = time.perf_counter() - started
-    proof = commitment.proof(min(order.openings, order.task.leaf_count))
+    with span("proof", ticket=order.ticket):
+        proof = commitment.proof(min(order.openings, order.task.leaf_count))
     line.say(messages.Computed(order.ticket, commitment.root, proof, device.name, seconds))
     return commitment
 

@@ -10,6 +10,7 @@ Read them in this order:
     streams.py      stdin, stdout and stderr, also where they are closed
     signals.py      SIGTERM, SIGINT and SIGHUP
     systemd.py      the service manager's protocol
+    trace.py        spans of time, for a viewer
     i18n.py         languages
     packages.py     other projects' packages under our import names
     hardening.py    private files, and no core dump of a key

@@ -17,7 +17,7 @@ one process. What blocks say of the account is written down by `chain_record.py`
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from gettext import gettext as _
 from pathlib import Path
 from typing import Self
@@ -98,6 +98,10 @@ class Ledger(ChainRecord, Closing):
         """Blocks `first` to `last` were never looked at."""
         with self._write() as db:
             db.execute("INSERT INTO gaps VALUES (?, ?, ?, ?)", (first, last, reason, time.time()))
+
+    def together(self) -> AbstractContextManager[object]:
+        """What is written in this block is on the disk at its end, or nothing of it is: one sync."""
+        return self._write()
 
     def record_computed(self, task: BlockTask, computed: Computed, seen_at: float) -> bool:
         """A checked result; False where the task has one already."""

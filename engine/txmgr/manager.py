@@ -28,6 +28,7 @@ from engine.monitor.events import sending as events
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import LedgerError
+from engine.runtime.trace import span
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger
@@ -135,8 +136,11 @@ class Sender(threading.Thread):
         Gives what keeps results from being sent and a person has to do something about. Raises
         NodeError where the node fails.
         """
-        tip = self._client.status()
-        if (gone := self._scan.advance(tip, self.stopping.is_set)) is not None:
+        with span("sender: status"):
+            tip = self._client.status()
+        with span("scan"):
+            gone = self._scan.advance(tip, self.stopping.is_set)
+        if gone is not None:
             self._report(events.ChainRolledBack(gone.first, gone.last))
             self._report(self._ledger.totals())
         behind = self._scan.blocks_behind(tip)

@@ -14,6 +14,7 @@ from gettext import gettext as _
 from engine.monitor.events import sending as events
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
+from engine.runtime.trace import span
 from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.ledger_reader import LiveTransaction, Progress
@@ -86,24 +87,28 @@ class Outbox:
         if free is None or not waiting or spendable < RESULT_GAS * price:
             return None
         pending = self._client.nonce(self._signer.address)
-        deep = tip.height - self._settings.depth
         room = MAX_IN_FLIGHT - len(in_flight)
+        highest = in_flight[-1].tx.nonce if in_flight else -1
+        deep = tip.height - self._settings.depth
         refused: errors.NodeClientError | None = None
-        for result in waiting:
-            nonce = self.nonces.for_result(result, free, pending, deep)
-            fills_a_gap = bool(in_flight) and nonce is not None and nonce < in_flight[-1].tx.nonce
-            if nonce is None or (room <= 0 and not fills_a_gap):
-                continue
-            if spendable < RESULT_GAS * price:
-                break
-            try:
-                tx = self._sign(result, nonce, price, spendable)
-            except errors.AmbiguousTransaction as error:
-                refused = self._on_ambiguous(error, free) or refused
-                continue
-            room -= 1
-            spendable -= tx.fee
-            self._report(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
+        signed: list[events.ResultSigned] = []
+        with span("sign", results=len(waiting)), self._ledger.together():
+            for result in waiting:
+                nonce = self.nonces.for_result(result, free, pending, deep)
+                if nonce is None or (room <= 0 and nonce > highest):  # below it fills a gap
+                    continue
+                if spendable < RESULT_GAS * price:
+                    break
+                try:
+                    tx = self._sign(result, nonce, price, spendable)
+                except errors.AmbiguousTransaction as error:
+                    refused = self._on_ambiguous(error, free) or refused
+                    continue
+                room -= 1
+                spendable -= tx.fee
+                signed.append(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
+        for event in signed:  # on the disk by now, in one sync for all of them
+            self._report(event)
         return refused
 
     def send_due(self, tip: NodeStatus, account: Account) -> errors.NodeClientError | None:
@@ -116,7 +121,8 @@ class Outbox:
                 continue
             is_next = self.all_read and live.tx.nonce in (free, account.nonce)
             try:
-                trouble = self._send(live, tip, account, is_next=is_next) or trouble
+                with span("send", nonce=live.tx.nonce):
+                    trouble = self._send(live, tip, account, is_next=is_next) or trouble
             except errors.NodeUnreachable as error:
                 if error.nothing_sent:
                     raise
