@@ -14,6 +14,7 @@
     ├── NodeError              the node, or the way to it
     │   ├── NodeUnreachable
     │   ├── NodeNotReady       HTTP 503, or no block yet
+    │   │   └── NodeBusy       HTTP 429, or 503 with a time: it is left alone for so long
     │   ├── NotFound           HTTP 404
     │   ├── WrongChain         the node serves another chain than the one that was pinned
     │   ├── TakesNoResults     the node is of the v3 network, which has no place for results
@@ -147,6 +148,16 @@ class NodeNotReady(NodeError):
     """The node answered 503, or has no block yet: it starts, syncs, or is overloaded."""
 
     advice = _("Wait until the node is ready, or use another one.")
+
+
+class NodeBusy(NodeNotReady):
+    """The node asked to be left alone for `seconds`; nothing is sent to it before."""
+
+    advice = _("Wait so long, or name another node with --node.")
+
+    def __init__(self, message: str, *, advice: str | None = None, seconds: float = 0.0) -> None:
+        super().__init__(message, advice=advice)
+        self.seconds = seconds
 
 
 class NotFound(NodeError):

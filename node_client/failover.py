@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from node_client.errors import NodeError
+from node_client.errors import NodeBusy, NodeError
 from node_client.transport import HttpNode
 
 
@@ -25,8 +25,13 @@ class Retries:
     first_pause: float = 0.2
     longest_pause: float = 5.0
 
-    def pause(self, done: int) -> float:
-        """After `done` rounds: twice as long each time, less up to a half by chance."""
+    def pause(self, done: int, failure: NodeError | None = None) -> float:
+        """After `done` rounds: twice as long each time, less up to a half by chance.
+
+        A node that asked to be left alone gets that time, where it is no longer than the longest.
+        """
+        if isinstance(failure, NodeBusy) and failure.seconds <= self.longest_pause:
+            return failure.seconds
         pause: float = min(self.longest_pause, self.first_pause * 2 ** (done - 1))
         return pause * random.uniform(0.5, 1)  # noqa: S311
 

@@ -90,7 +90,7 @@ class Nodes:
         failure: NodeError | None = None
         for done in range(self._retries.rounds):
             if done:
-                self._sleep(self._retries.pause(done))
+                self._sleep(self._retries.pause(done, failure))
             missing: NotFound | None = None
             for node in self._set.turns():
                 try:

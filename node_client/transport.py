@@ -9,7 +9,7 @@ and names the node by a URL without its credentials.
 """
 
 import http.client
-import ipaddress
+import re
 from dataclasses import dataclass
 from gettext import gettext as _
 from http.cookiejar import DefaultCookiePolicy
@@ -21,7 +21,9 @@ import urllib3.exceptions
 
 from node_client.condense import Condenser
 from node_client.deadline import BoundedAdapter, Deadline
-from node_client.errors import BadResponse, InvalidData, NodeError, NodeUnreachable
+from node_client.errors import BadResponse, InvalidData, NodeBusy, NodeError, NodeUnreachable
+from node_client.retry_after import RESTS, seconds_of
+from node_client.route import is_this_machine, route_to
 
 SMALL_BODY = 64 * 2**10
 """Bound, in bytes, of every answer but a block's: the node's have a few hundred bytes."""
@@ -50,31 +52,35 @@ class HttpNode:
     def __init__(self, url: str, *, timeout: tuple[float, float], total: float) -> None:
         """`timeout`: seconds for a connection and for each read; `total`: for a whole exchange.
 
-        Raises InvalidData unless it is an http or https URL.
+        Raises InvalidData unless it is an http or https URL, and for a proxy or certificates in the
+        environment that cannot be used.
         """
         parts = _checked(url)
         self._base = urlunsplit(parts)
         self.name = urlunsplit(parts._replace(netloc=_without_credentials(parts)))
-        self.is_exposed = parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
+        self.is_exposed = parts.scheme == "http" and not is_this_machine(parts.hostname or "")
         """Whether anyone between here and the node can read and change what is said."""
         self._timeout = timeout
         self._total = total
-        self._session = requests.Session()
+        self._route = route_to(self._base)
+        self._session = self._route.session()
         self._session.headers.update({"User-Agent": "cpc-engine", "Accept-Encoding": "identity"})
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # A proxy reaches another machine's loopback, if anything.
-        self._session.trust_env = not _is_loopback(parts.hostname or "")
         self._session.mount("http://", BoundedAdapter())
         self._session.mount("https://", BoundedAdapter())
 
     def exchange(
         self, method: str, path: str, *, limit: int, body: bytes | None = None, cut: bool = False
     ) -> HttpResponse:
-        """Send one request and read its answer. Raises NodeUnreachable or BadResponse.
+        """Send one request and read its answer. Raises NodeUnreachable, NodeBusy or BadResponse.
+
+        A node that asked to be left alone is not asked before that time is over.
 
         With `cut` a body that is too long, or not there in time, is no error: what came of it is
         given condensed (`condense.py`), if more than a small body's worth has come.
         """
+        if (seconds := RESTS.left(self.name)) > 0:
+            raise self._busy(seconds)
         outcome = self._exchange(method, path, limit, body, cut)
         if isinstance(outcome, NodeError):
             raise outcome  # here, where no exception of requests can hang on to it
@@ -114,6 +120,12 @@ class HttpNode:
         self, response: requests.Response, limit: int, deadline: Deadline, cut: bool
     ) -> HttpResponse | NodeError:
         status = response.status_code
+        if status == 429 or (status == 503 and "Retry-After" in response.headers):
+            seconds = seconds_of(response.headers.get("Retry-After"))
+            RESTS.begin(self.name, seconds)
+            return self._busy(seconds)
+        if status == 407:
+            return self._no_way(_("it wants a user and a password (407)"))
         if 300 <= status < 400:
             return BadResponse(
                 _("{name} answered with a redirect ({status}), and none is followed").format(
@@ -167,6 +179,11 @@ class HttpNode:
     def _failure(self, error: Exception) -> NodeError:
         """The same in our own words."""
         causes = _causes(error)
+        # Before all others: it wraps what the proxy, and not the node, did.
+        if _is_among(causes, urllib3.exceptions.ProxyError, requests.exceptions.ProxyError):
+            refused = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
+            reason = f"HTTP {refused[1]}" if refused else _strerror(causes)
+            return self._no_way(reason or _("no connection"))
         if _is_among(causes, urllib3.exceptions.NameResolutionError):
             return self._unreachable(_("its name is not known"), nothing_sent=True)
         # In this order: a refused connection is a kind of ConnectTimeoutError, too.
@@ -176,7 +193,15 @@ class HttpNode:
             reason = _("no connection within {timeout:g} s").format(timeout=self._timeout[0])
             return self._unreachable(reason, nothing_sent=True)
         if _is_among(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
-            return self._unreachable(_("TLS failed: certificate or protocol"))
+            return NodeUnreachable(
+                _("{name} does not answer: {reason}").format(
+                    name=self.name, reason=_("TLS failed: certificate or protocol")
+                ),
+                advice=_(
+                    "Where its certificate is by an authority of your own, name that one's file:"
+                    " REQUESTS_CA_BUNDLE=/path/ca.pem."
+                ),
+            )
         if _is_among(causes, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
             return self._unreachable(
                 _("no answer within {timeout:g} s").format(timeout=self._timeout[1])
@@ -186,9 +211,27 @@ class HttpNode:
                 _("{name} sent a part of an answer, and no more").format(name=self.name)
             )
         # RemoteDisconnected is a bad status line, too: no answer at all, rather than a wrong one.
-        if _is_among(causes, ConnectionError, requests.exceptions.ProxyError):
+        if _is_among(causes, ConnectionError):
             return self._unreachable(_strerror(causes) or _("it broke the connection off"))
         return BadResponse(_("{name} sent a response that is not HTTP").format(name=self.name))
+
+    def _busy(self, seconds: float) -> NodeBusy:
+        message = _("{name} gets too many requests, and asks to be left alone for {seconds:.0f} s")
+        shown = message.format(name=self.name, seconds=max(seconds, 1.0))
+        return NodeBusy(shown, seconds=seconds)
+
+    def _no_way(self, reason: str) -> NodeUnreachable:
+        """The proxy's failure: it passed nothing on."""
+        variable = self._route.variable or "HTTP_PROXY"
+        return NodeUnreachable(
+            _("{name} is not reached: the proxy that {variable} names fails: {reason}").format(
+                name=self.name, variable=variable, reason=reason
+            ),
+            advice=_(
+                "Correct {variable}, unset it, or leave the node's host out: NO_PROXY=HOST."
+            ).format(variable=variable),
+            nothing_sent=True,
+        )
 
     def _unreachable(self, reason: str, *, nothing_sent: bool = False) -> NodeUnreachable:
         return NodeUnreachable(
@@ -243,17 +286,3 @@ def _refuse(url: str) -> NoReturn:
 def _without_credentials(parts: SplitResult) -> str:
     credentials, at, host = parts.netloc.rpartition("@")
     return f"***@{host}" if at and credentials else host
-
-
-def _is_loopback(host: str) -> bool:
-    return host.endswith(".localhost") or _is_this_machine(host)
-
-
-def _is_this_machine(host: str) -> bool:
-    """Whether it is so by address: other names may lead anywhere, "x.localhost" among them."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -17,6 +17,7 @@ from engine.pool.executor import Executor
 from engine.runtime.errors import BadInput, SetupError
 from engine.runtime.paths import state_directory
 from node_client.keys import PrivateKey
+from node_client.route import route_to
 
 MOST_VALIDATORS = 32
 BLOB_CACHE_BYTES = 2**31
@@ -30,7 +31,7 @@ CPU_LIMITS = JobLimits(
 
 
 def check_validators(options: ValidatorsOptions) -> ValidatorsOptions | None:
-    """Return the options; None where no validator is named. Raises BadInput."""
+    """Return the options; None where no validator is named. Raises BadInput, InvalidData."""
     urls = options.validator
     if not urls:
         if options.submit:
@@ -40,7 +41,7 @@ def check_validators(options: ValidatorsOptions) -> ValidatorsOptions | None:
             )
         return None
     for url in urls:
-        check_validator_url(url)
+        route_to(check_validator_url(url))  # raises where a proxy or certificates cannot be used
     if len(set(urls)) < len(urls):
         raise SetupError(
             _("a validator is named twice"), advice=_("Each gets one connection: name it once.")

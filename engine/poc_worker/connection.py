@@ -12,7 +12,7 @@ from gettext import gettext as _
 from typing import Any, NoReturn
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from engine.monitor.events.poc import ValidatorBug, ValidatorDown, ValidatorUp
 from engine.monitor.reporter import Reporter
@@ -21,10 +21,11 @@ from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
 from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, one_line
 from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
-from engine.poc_protocol.urls import is_loopback
 from engine.poc_protocol.websocket import SOCKET_LIMITS, TooLong, read_message
 from engine.poc_worker.session import Session
 from engine.runtime.errors import DatabaseError, LedgerError
+from node_client.retry_after import seconds_of
+from node_client.route import route_to
 
 FRAMES_A_SECOND = 100.0
 FRAMES_AT_ONCE = 400
@@ -62,11 +63,13 @@ class Connection:
         self, url: str, session: Session, report: Reporter, patience: Patience | None = None
     ) -> None:
         self._url = url
+        self._route = route_to(url)
         self._decoder = Decoder(FROM_VALIDATOR)
         self._session = session
         self._report = report
         self._patience = patience or Patience()
         self._told: str | None = None
+        self._asked_pause = 0.0
 
     async def run(self) -> None:
         """Until cancelled. Raises DatabaseError, LedgerError."""
@@ -77,6 +80,7 @@ class Connection:
             if time.monotonic() - began >= self._patience.well:
                 pause = self._patience.first
             wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all come at once
+            wait, self._asked_pause = max(wait, self._asked_pause), 0.0
             self._tell_down(reason, wait)
             await asyncio.sleep(wait)
             pause = min(2 * pause, self._patience.most)
@@ -91,13 +95,15 @@ class Connection:
                 ping_interval=patience.silence,
                 ping_timeout=patience.silence,
                 close_timeout=2,
-                proxy=None if is_loopback(self._url) else True,
+                proxy=self._route.proxy,
+                ssl=self._route.tls(),
                 **SOCKET_LIMITS,
             ) as connection:
                 return await self._serve(connection)
         except TimeoutError:
             return _("it did not answer within {seconds:.0f} s").format(seconds=patience.opening)
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
+            self._asked_pause = _pause_asked_by(error)
             return one_line(str(error) or type(error).__name__)
         except (DatabaseError, LedgerError):
             raise
@@ -160,6 +166,14 @@ class Connection:
                     refused=self._decoder.refused,
                 )
             )
+
+
+def _pause_asked_by(error: Exception) -> float:
+    """Return how many seconds a validator that refuses to be dialled asks to be left alone."""
+    if not isinstance(error, InvalidStatus) or error.response.status_code not in (429, 503):
+        return 0.0
+    asked = error.response.headers.get("Retry-After")
+    return 0.0 if asked is None and error.response.status_code == 503 else seconds_of(asked)
 
 
 def _closing_words(closed: ConnectionClosed) -> str:

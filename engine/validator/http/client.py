@@ -8,17 +8,22 @@ Answers are bounded in size and time. What is raised is a MarketError, MarketRef
 """
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from gettext import gettext as _
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import requests
 
 from engine.runtime.errors import BadInput, EngineError
+from node_client.retry_after import seconds_of
+from node_client.route import route_to
 
 ANSWER_BYTES = 32 * 2**20
 TIMEOUT = (3.05, 30.0)
+LONGEST_WAIT = 30.0
+"""Seconds for which a market that gets too many requests is waited for, in all; then it is told."""
 _PIECE = 2**16
 
 
@@ -42,13 +47,15 @@ class MarketRefused(EngineError):
 class MarketClient:
     """See the module."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        """Raises BadInput for an invalid address or token."""
-        if not url.startswith(("http://", "https://")):
-            advice = _("It looks like http://localhost:8080")
-            raise BadInput(_("{url!r} is not an HTTP address").format(url=url[:80]), advice=advice)
-        self.url = url.rstrip("/")
-        self._session = requests.Session()
+    def __init__(
+        self, url: str, token: str | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Raises BadInput for an invalid address or token, InvalidData for the way to it."""
+        self._base = url.rstrip("/")
+        self.url = _shown(self._base)
+        """Without user and password."""
+        self._sleep = sleep
+        self._session = route_to(url).session()
         self._session.headers["user-agent"] = "cpc-engine"
         if token is not None:
             if not (token.isascii() and token.isprintable()) or " " in token:
@@ -115,11 +122,12 @@ class MarketClient:
         kind: str = "",
     ) -> bytes:
         headers = {} if body is None else {"content-type": kind}
-        for attempt in range(2 if retried else 1):
+        waited, failed = 0.0, False
+        while True:
             try:
                 with self._session.request(
                     method,
-                    self.url + path,
+                    self._base + path,
                     data=body,
                     headers=headers,
                     timeout=TIMEOUT,
@@ -128,13 +136,18 @@ class MarketClient:
                 ) as answer:
                     content = b"".join(_bounded(answer, most))
                     status = answer.status_code
-                break
             except requests.RequestException as error:
-                if attempt == 0 and retried:
+                if retried and not failed:
+                    failed = True
                     continue  # a kept-alive connection may be gone
                 raise MarketError(
                     _("no answer from {url}: {error}").format(url=self.url, error=_reason(error))
                 ) from None
+            wait = seconds_of(answer.headers.get("Retry-After"))
+            if status != 429 or waited + wait > LONGEST_WAIT:
+                break
+            self._sleep(wait)  # it did nothing with the request: sending it again is safe
+            waited += wait
         if 200 <= status < 300:
             return content
         raise MarketRefused(
@@ -148,6 +161,21 @@ _ADVICE = {
     404: _("Look at what there is: cpc-engine tasks list"),
     429: _("Wait a little and try again."),
 }
+
+
+def _shown(url: str) -> str:
+    """Return the URL as it may be printed. Raises BadInput where it is none."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not url.isprintable():
+        shown = url.rpartition("@")[2][:80]
+        advice = _("It looks like http://localhost:8080")
+        raise BadInput(_("{url!r} is not an HTTP address").format(url=shown), advice=advice)
+    credentials, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"***@{host}" if at and credentials else host))
 
 
 def _bounded(answer: requests.Response, most: int) -> Iterator[bytes]:

@@ -3,8 +3,6 @@
 import base64
 import http.server
 import socket
-import ssl
-import subprocess
 import threading
 
 import pytest
@@ -16,8 +14,10 @@ from engine.poc_protocol.urls import check_validator_url
 from engine.poc_worker.connection import Patience
 from engine.poc_worker.replies import MAX_HELLOS
 from engine.runtime.errors import BadInput
+from node_client.route import CERTIFICATES
 from tests.engine.poc_worker.conftest import Validator, job, receive, send
 from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.tls import own_authority
 
 NONCE = "5a" * 32
 
@@ -200,18 +200,38 @@ def test_a_redirect_is_not_followed(start, validator):
         server.shutdown()
 
 
-def test_a_certificate_is_checked(start, tmp_path, monkeypatch):
-    subprocess.run(
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2"
-        " -subj /CN=localhost -addext subjectAltName=DNS:localhost",
-        shell=True,
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    validator = Validator(ssl=context)
+def test_one_that_gets_too_many_requests_is_left_alone_for_as_long_as_it_asks(start):
+    asked = []
+
+    class Busy(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(429)
+            self.send_header("Retry-After", "90")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            return
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running = start(f"ws://127.0.0.1:{server.server_address[1]}/worker")
+        wait_until(lambda: running.events("validator_down"))
+        (told,) = running.events("validator_down")
+        assert told["seconds"] == 90
+        assert asked == ["/worker"]
+        server.shutdown()
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_a_certificate_is_checked(variable, start, tmp_path, monkeypatch):
+    for name in CERTIFICATES:
+        monkeypatch.delenv(name, raising=False)
+    own = own_authority(tmp_path / "tls")
+    validator = Validator(ssl=own.server)
     url = validator.url.replace("ws://127.0.0.1", "wss://localhost")
     try:
         distrustful = start(url, fresh=True)
@@ -219,7 +239,7 @@ def test_a_certificate_is_checked(start, tmp_path, monkeypatch):
         assert "certificate" in distrustful.events("validator_down")[0]["reason"]
         assert distrustful.events("validator_up") == []
         distrustful.stop()
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        monkeypatch.setenv(variable, str(own.authority))
         start(url, fresh=True)
         _connection, hello = validator.accept(challenge=NONCE)
         assert hello["type"] == "hello"
