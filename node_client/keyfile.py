@@ -173,7 +173,7 @@ def encrypted_document(
 def parse(raw: bytes) -> KeyFile | KeyFileProblem:
     """Read a file's bytes, and check that its parts belong together."""
     try:
-        fields = json.loads(raw.decode())
+        fields = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return KeyFileProblem("broken", _("it is not valid JSON"))
     if not isinstance(fields, dict):

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -34,8 +33,15 @@ from node_client.keyfile import (
     plaintext_document,
 )
 from node_client.keys import PrivateKey
-from node_client.private_file import advice_for, exposure_of
+from node_client.private_file import (
+    advice_for,
+    exposure_of,
+    followed,
+    mode_of,
+    others_may_write,
+)
 from node_client.secret import Secret
+from node_client.whole_files import blank, replace_whole, write_new
 
 ENVIRONMENT = "CPC_KEYS"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -124,7 +130,7 @@ class Keystore:
         self._refuse_existing(name)
         with self._os_errors_explained(path):
             self._make_directory()
-            _write_new(path, self._document(name, key, now_text(), passphrase))
+            write_new(path, self._document(name, key, now_text(), passphrase))
         return self.info(name)
 
     def load(self, name: str, passphrase: Callable[[], str] | None = None) -> PrivateKey:
@@ -142,7 +148,12 @@ class Keystore:
                 _("key '{name}' is encrypted, and no passphrase was given").format(name=name),
                 advice=_("Use --passphrase-file, or CPC_PASSPHRASE."),
             )
-        opened = found.decrypt(Secret(passphrase()))
+        hidden = Secret(passphrase())
+        opened = found.decrypt(hidden)
+        if not isinstance(opened, PrivateKey) and opened.kind == "passphrase":
+            # Until 0.1 a passphrase file's byte order mark was a part of the passphrase.
+            marked = found.decrypt(Secret("\ufeff" + hidden.reveal()))
+            opened = marked if isinstance(marked, PrivateKey) else opened
         if isinstance(opened, PrivateKey):
             return opened
         raise self._error(name, opened)
@@ -159,22 +170,29 @@ class Keystore:
         found = self._read(name)
         if found.key is None:
             raise KeystoreError(_("key '{name}' is encrypted already").format(name=name))
+        if path.is_symlink():
+            raise KeystoreError(
+                _("key '{name}' is a symbolic link: its file is not replaced").format(name=name),
+                advice=_(
+                    "Encrypt the key where its file is made, or import it under another name."
+                ),
+            )
         with self._os_errors_explained(path), path.open("r+b") as old:
             document = self._document(name, found.key, found.created_at or now_text(), hidden)
-            _replace(path, document)
-            _blank(old.fileno())
+            replace_whole(path, document)
+            blank(old.fileno())
         return self.info(name)
 
     def _require_private(self, name: str) -> None:
         path = self._path(name)
         with self._os_errors_explained(path):
-            reason = exposure_of(path.lstat(), path)
+            reason = exposure_of(followed(path).lstat(), path)
         if reason:
             raise KeystoreError(
                 _("key '{name}' is not used: {reason}").format(name=name, reason=reason),
                 advice=advice_for(path),
             )
-        if _mode(self.directory) & 0o022:
+        if others_may_write(self.directory):
             raise KeystoreError(
                 _("key '{name}' is not used: other users may put keys into {directory}").format(
                     name=name, directory=self.directory
@@ -231,7 +249,10 @@ class Keystore:
             _("the key file {path} cannot be used: {reason}").format(
                 path=self._path(name), reason=problem.reason
             ),
-            advice=_("Restore it from a backup, or make another key."),
+            advice=_(
+                "Keep the file: the key may be all in it. Restore it from a backup; another key goes"
+                " under another name."
+            ),
         )
 
     @contextlib.contextmanager
@@ -249,20 +270,24 @@ class Keystore:
         except FileExistsError:
             raise _exists(path.stem) from None
         except OSError as error:
+            reason, advice = error.strerror or type(error).__name__, None
             if error.errno == errno.ELOOP:
-                reason = _("it is a symbolic link")
-            else:
-                reason = error.strerror or type(error).__name__
+                reason = _("it is a symbolic link that leads out of the key directory")
+                advice = _(
+                    "Put the file itself there, or name the directory that it is in with --keys-dir"
+                    " or CPC_KEYS."
+                )
             raise KeystoreError(
-                _("the key file {path} cannot be used: {reason}").format(path=path, reason=reason)
+                _("the key file {path} cannot be used: {reason}").format(path=path, reason=reason),
+                advice=advice,
             ) from None
 
     def _warnings(self, path: Path) -> Iterator[str]:
-        if _mode(path) & 0o077:
+        if mode_of(path) & 0o077:
             yield _("Other users of this machine may read {path}: chmod 600 {path}").format(
                 path=path
             )
-        if _mode(self.directory) & 0o022:
+        if others_may_write(self.directory):
             yield (
                 _(
                     "Other users of this machine may put keys into {directory}: chmod 700"
@@ -298,16 +323,9 @@ def _exists(name: str) -> KeyExists:
     )
 
 
-def _mode(path: Path) -> int:
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return 0
-
-
 def _parse_file(path: Path) -> KeyFile | KeyFileProblem:
     # O_NONBLOCK: a FIFO in place of the file must not hold us before its type is known.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(followed(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return KeyFileProblem("broken", _("it is not a regular file"))
@@ -315,55 +333,3 @@ def _parse_file(path: Path) -> KeyFile | KeyFileProblem:
     if len(raw) > LARGEST_FILE:
         return KeyFileProblem("broken", _("it is too large for a key file"))
     return parse(raw)
-
-
-def _write_new(path: Path, document: Secret[bytes]) -> None:
-    """Write a file that is not there yet. Raises FileExistsError."""
-    with _temporary(path, document) as temporary:
-        try:
-            os.link(temporary, path, follow_symlinks=False)
-        except FileExistsError:
-            raise
-        except OSError:
-            # A file system without hard links: take the name first, then move the file onto it.
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            temporary.replace(path)
-    _sync_directory(path.parent)
-
-
-def _replace(path: Path, document: Secret[bytes]) -> None:
-    with _temporary(path, document) as temporary:
-        temporary.replace(path)
-    _sync_directory(path.parent)
-
-
-@contextlib.contextmanager
-def _temporary(path: Path, document: Secret[bytes]) -> Iterator[Path]:
-    """A synced file in the same directory that holds `document`; gone afterwards."""
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(document.reveal())
-            file.flush()
-            os.fsync(file.fileno())
-        if temporary.read_bytes() != document.reveal():
-            raise OSError(errno.EIO, _("the file system returned other bytes than were written"))
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _blank(descriptor: int) -> None:
-    """Overwrite an unlinked file's bytes, as well as can be."""
-    with contextlib.suppress(OSError):
-        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
-        os.fsync(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -69,7 +69,7 @@ def _taken_from_environment() -> str | None:
 
 
 def _from_file(file: Path) -> str:
-    """The first line of a file, or of a pipe; without its line end."""
+    """The first line of a file, or of a pipe; without its line end and a byte order mark."""
     reason, raw = "", b""
     try:
         with file.open("rb") as lines:
@@ -100,7 +100,7 @@ def _from_file(file: Path) -> str:
 
 def _decoded(raw: bytes) -> str | None:
     try:
-        return raw.decode().rstrip("\r\n")
+        return raw.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         return None
 

@@ -8,6 +8,7 @@ else, since it reads everything anyway: a file of root's that only this user's g
 is accepted, which is how Kubernetes mounts a secret for a container that is not root's.
 """
 
+import errno
 import os
 import stat
 from gettext import gettext as _
@@ -33,6 +34,36 @@ def advice_for(path: Path) -> str:
     return _("Make it yours alone: chmod 600 {path} (and chown, where it is not yours).").format(
         path=path
     )
+
+
+def others_may_write(directory: Path) -> bool:
+    """Whether other users may put files there: no, where it is mounted to be read only."""
+    if not mode_of(directory) & 0o022:
+        return False
+    return not os.statvfs(directory).f_flag & os.ST_RDONLY
+
+
+def followed(path: Path) -> Path:
+    """Return the file that a link in the key directory means, as Kubernetes mounts secrets.
+
+    Raises OSError, ELOOP for a link that leads out of the directory, or through a part of it that
+    others may write to.
+    """
+    if not path.is_symlink():
+        return path
+    directory, real = path.parent.resolve(), path.resolve(strict=True)
+    between = [above for above in real.parents if above.is_relative_to(directory)]
+    if not between or any(others_may_write(above) for above in between[:-1]):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return real
+
+
+def mode_of(path: Path) -> int:
+    """Return the permission bits of what a path leads to; 0 where it leads nowhere."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
 
 
 def _is_roots_for_us(found: os.stat_result) -> bool:

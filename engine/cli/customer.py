@@ -56,7 +56,7 @@ class AccountOptions(MarketOptions):
         token = os.environ.get("CPC_TOKEN", "").strip() or None
         if self.token_file is not None:
             try:
-                token = self.token_file.read_text(encoding="ascii").strip()
+                token = self.token_file.read_text(encoding="utf-8-sig").strip()
             except (OSError, ValueError) as error:
                 raise BadInput(
                     _("{file} contains no token: {error}").format(file=self.token_file, error=error)

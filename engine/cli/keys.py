@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 app = command_group(_("Make, import and show keys."))
 
+LONGEST_LINE = 4096
+"""Bytes of a line that holds a key."""
 Name = Annotated[str, typer.Argument(help=_("Name of the key."))]
 Encrypted = Annotated[
     bool,
@@ -109,25 +111,45 @@ def _tell(done: str, info: "KeyInfo", json: bool) -> None:
 
 
 def _read_secret(file: Path | None) -> str:
+    """Return the private key's text: of a file, of standard input, or typed where it is a terminal."""
     import getpass
     import sys
 
     from engine.runtime.errors import BadInput
+
+    if file is not None and str(file) != "-":
+        return _hex_of(_first_line(file))
+    if file is None and sys.stdin is not None and sys.stdin.isatty():
+        return _hex_of(getpass.getpass(_("Private key (64 hex digits, not shown): ")).encode())
+    text = sys.stdin.buffer.readline(LONGEST_LINE) if sys.stdin is not None else b""
+    if not text.strip():
+        raise BadInput(
+            _("there is no private key on standard input"),
+            advice=_("Name its file with --key-file FILE, or type it at a terminal."),
+        )
+    return _hex_of(text)
+
+
+def _first_line(file: Path) -> bytes:
+    from engine.runtime.errors import BadInput
     from node_client.private_file import advice_for, exposure_of
 
-    if file is None:
-        return getpass.getpass(_("Private key (64 hex digits, not shown): ")).strip()
-    if str(file) == "-":
-        return sys.stdin.readline().strip()
     try:
-        with file.open(encoding="ascii") as lines:
+        with file.open("rb") as lines:
             if exposed := exposure_of(os.fstat(lines.fileno()), file):
                 raise BadInput(
                     _("not imported: {exposed}").format(exposed=exposed), advice=advice_for(file)
                 )
-            return lines.readline().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _("it is not text")
+            return lines.readline(LONGEST_LINE)
+    except OSError as error:
         raise BadInput(
-            _("the key file {file} cannot be read: {reason}").format(file=file, reason=reason)
+            _("the key file {file} cannot be read: {reason}").format(
+                file=file, reason=error.strerror
+            )
         ) from None
+
+
+def _hex_of(line: bytes) -> str:
+    """Return the digits alone: without a byte order mark, white space, and 0x."""
+    digits = line.decode("utf-8-sig", "replace").strip()
+    return digits[2:] if digits[:2] in ("0x", "0X") else digits

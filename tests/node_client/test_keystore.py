@@ -425,6 +425,49 @@ class TestBrokenFiles:
         assert "regular file" in self.refused(store, key.secret_hex())
         path.unlink()
 
+    def test_links_are_followed_inside_the_key_directory_alone(
+        self, store: Keystore, key: PrivateKey, tmp_path: Path
+    ) -> None:
+        """As Kubernetes mounts a secret: worker.json -> ..data/worker.json, ..data -> ..2026_11."""
+        inner = store.directory / "..2026_11"
+        inner.mkdir(parents=True, mode=0o700)
+        real = inner / "worker.json"
+        real.write_text(json.dumps(self.good(key)))
+        real.chmod(0o400)
+        (store.directory / "..data").symlink_to("..2026_11")
+        (store.directory / "worker.json").symlink_to("..data/worker.json")
+        assert store.names() == ["worker"]
+        assert store.load("worker").address == key.address
+        assert store.info("worker").warnings == ()
+        with pytest.raises(KeystoreError, match="symbolic link"):
+            store.encrypt("worker", "words")
+        assert (store.directory / "worker.json").is_symlink()
+        real.chmod(0o444)
+        with pytest.raises(KeystoreError, match="may read"):
+            store.load("worker")
+        real.chmod(0o400)
+        inner.chmod(0o777)
+        with pytest.raises(KeystoreError, match="leads out"):
+            store.load("worker")
+        inner.chmod(0o700)
+        outside = tmp_path / "outside"
+        inner.rename(outside)
+        (store.directory / "..data").unlink()
+        (store.directory / "..data").symlink_to(outside)
+        with pytest.raises(KeystoreError, match="leads out") as refused:
+            store.load("worker")
+        assert "CPC_KEYS" in refused.value.advice
+
+    def test_a_byte_order_mark_is_no_fault_and_advice_never_risks_a_key(
+        self, store: Keystore, key: PrivateKey
+    ) -> None:
+        self.write(store, b"\xef\xbb\xbf" + json.dumps(self.good(key)).encode())
+        assert store.load("worker").address == key.address
+        self.write(store, json.dumps(self.good(key)).encode("utf-16"))
+        with pytest.raises(KeystoreError, match="not valid JSON") as refused:
+            store.load("worker")
+        assert "Keep the file" in refused.value.advice
+
     def test_one_broken_file_does_not_hide_the_others(
         self, store: Keystore, key: PrivateKey
     ) -> None:
@@ -565,6 +608,17 @@ class TestPassphrase:
         assert "xxxx" not in full_traceback(caught.value)
         with pytest.raises(KeystoreError, match="No such file"):
             passphrase_source(tmp_path / "missing")()
+
+    def test_a_byte_order_mark_is_no_part_of_it(self, tmp_path: Path, key: PrivateKey) -> None:
+        file = tmp_path / "words"
+        file.write_bytes(b"\xef\xbb\xbfcorrect horse\r\n")
+        file.chmod(0o600)
+        assert passphrase_source(file)() == "correct horse"
+        store = Keystore(tmp_path / "keys", cost=CHEAP)
+        store.add("worker", key, "correct horse")
+        assert store.load("worker", passphrase_source(file)).address == key.address
+        store.add("former", key, "\ufeffcorrect horse")  # as a version wrote that kept the mark
+        assert store.load("former", passphrase_source(file)).address == key.address
 
     def test_without_a_terminal(self) -> None:
         done = self.run("from node_client.passphrase import passphrase_source as p; p(None)()")

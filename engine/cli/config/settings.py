@@ -103,7 +103,7 @@ def _read(path: Path) -> str:
             raw = file.read(LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
             raise BadInput(_("{path} is too large for a configuration file").format(path=path))
-        return raw.decode()
+        return raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except UnicodeDecodeError:

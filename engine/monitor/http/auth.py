@@ -2,8 +2,8 @@
 
 Three threats, two of them from web pages that the operator happens to look at:
 
-* a page posts to http://127.0.0.1:9180 (CSRF): a POST needs a header that no page may add to
-  a request to another site, and its Origin, if the browser sends one, must be ours
+* a page posts to http://127.0.0.1:9180 (CSRF): a POST needs the token; where there is none, a header
+  that no page may add to a request to another site, and its Origin, if any, must be ours
 * a name of the attacker's resolves to 127.0.0.1 (DNS rebinding): without a token only the names
   of this machine are accepted in Host
 * anyone in the network: a port that other machines reach is not opened without a token, which every
@@ -53,17 +53,27 @@ def refusal_of(
     host = headers.get("host", "")
     if token is None and _name_in(host) not in _NAMES_OF_THIS_MACHINE:
         return HttpRefusal(421, _("Ask for 127.0.0.1 or localhost: other names need a token."))
-    if method not in ("GET", "HEAD"):
+    if token is not None and path not in OPEN_PATHS and not _is_given(token, headers):
+        return HttpRefusal(401, _("Send the token: Authorization: Bearer TOKEN."))
+    # With the token no page of another site has sent it. A reverse proxy changes Host or Origin.
+    if token is None and method not in ("GET", "HEAD"):
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return HttpRefusal(403, _("Another site's page may not ask for this."))
+            return HttpRefusal(
+                403,
+                _(
+                    "Another site's page may not ask for this. A reverse proxy needs --http-token-file."
+                ),
+            )
         if OUR_HEADER not in headers:
             return HttpRefusal(403, _("Send the header X-CPC-Engine: 1 with this."))
-    if token is not None and path not in OPEN_PATHS:
-        given = headers.get("authorization", "").removeprefix("Bearer ").strip()
-        if not hmac.compare_digest(given.encode(), token.encode()):
-            return HttpRefusal(401, _("Send the token: Authorization: Bearer TOKEN."))
     return None
+
+
+def _is_given(token: str, headers: Mapping[str, str]) -> bool:
+    scheme, _space, given = headers.get("authorization", "").strip().partition(" ")
+    fits = hmac.compare_digest(given.strip().encode(), token.encode())
+    return scheme.lower() == "bearer" and fits  # RFC 9110, 11.1: the scheme in either case
 
 
 def _name_in(host: str) -> str:

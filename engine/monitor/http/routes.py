@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import __version__
 from engine.monitor.control import Control
@@ -27,6 +28,19 @@ class Asked(BaseModel):
     asked: str = Field(description='"pause" or "resume"')
 
 
+class HeadAsGet:
+    """Middleware that answers HEAD as GET; the server leaves the body out (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
+
+
 def create_app(monitor: Monitor, control: Control) -> FastAPI:
     """Return the application; `auth.py` decides who may use it."""
     app = FastAPI(
@@ -36,6 +50,7 @@ def create_app(monitor: Monitor, control: Control) -> FastAPI:
         redoc_url=None,
         description="A running engine: its state, its metrics, pause and resume.",
     )
+    app.add_middleware(HeadAsGet)
     registry = CollectorRegistry()
     registry.register(Metrics(monitor))
     page = Page()

@@ -73,7 +73,7 @@ def check_token(host: str, token: str | None) -> None:
 def read_token(file: Path) -> str:
     """Return the token in a file, without the white space around it. Raises BadInput."""
     try:
-        return file.read_text("utf-8").strip()
+        return file.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         message = _("the token file {file} cannot be read: {error}").format(file=file, error=error)
         raise BadInput(message, advice=_("Make one: openssl rand -hex 24 > FILE")) from error

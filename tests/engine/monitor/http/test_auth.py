@@ -56,6 +56,27 @@ def test_without_the_token_nothing_is_told(path, given):
     assert refusal_of("GET", path, headers, TOKEN).status == 401
 
 
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer ", " bearer"])
+def test_the_scheme_is_read_in_either_case(scheme):
+    headers = {"host": "rig.lan", "authorization": f"{scheme} {TOKEN}"}
+    assert refusal_of("GET", "/status", headers, TOKEN) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9180", "rig.example"])
+def test_a_post_through_a_reverse_proxy_needs_the_token_alone(host):
+    """A proxy gives its own Host, and the browser the Origin that it sees."""
+    headers = {"host": host, "origin": "https://rig.example", "x-forwarded-proto": "https"}
+    right = headers | {"authorization": f"bearer {TOKEN}"}
+    assert refusal_of("POST", "/pause", right, TOKEN) is None
+    wrong = headers | {"authorization": f"bearer {TOKEN[::-1]}"}
+    assert refusal_of("POST", "/pause", wrong, TOKEN).status == 401
+    assert refusal_of("POST", "/pause", headers, TOKEN).status == 401
+    local = headers | {"host": "127.0.0.1:9180", "x-cpc-engine": "1"}
+    refusal = refusal_of("POST", "/pause", local, None)
+    assert refusal.status == 403
+    assert "--http-token-file" in refusal.detail
+
+
 def test_the_token_opens_and_the_page_itself_is_open():
     headers = OURS | {"host": "rig.lan:9180", "authorization": f"Bearer {TOKEN}"}
     assert refusal_of("GET", "/status", headers, TOKEN) is None
@@ -63,7 +84,7 @@ def test_the_token_opens_and_the_page_itself_is_open():
     for path in ("/", "/page.js", "/healthz"):
         assert refusal_of("GET", path, {"host": "rig.lan"}, TOKEN) is None
     assert refusal_of("POST", "/pause", OURS, TOKEN).status == 401
-    assert refusal_of("POST", "/pause", headers | {"origin": "http://x"}, TOKEN).status == 403
+    assert refusal_of("POST", "/pause", OURS | {"origin": "http://x"}, TOKEN).status == 401
 
 
 @pytest.mark.parametrize(

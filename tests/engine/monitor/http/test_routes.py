@@ -1,8 +1,10 @@
 """The routes over a real port."""
 
+import http.server
 import json
 import math
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,52 @@ def test_healthz_answers_503_where_something_is_wrong(board):
         answer = requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS)
         assert answer.status_code == 503
         assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/status", "/metrics", "/", "/page.js", "/nothing"])
+def test_head_answers_as_get_without_the_body(board, path):
+    with served(board) as (url, _):
+        got = requests.get(f"{url}{path}", timeout=PATIENCE_SECONDS)
+        head = requests.head(f"{url}{path}", timeout=PATIENCE_SECONDS)
+        assert head.status_code == got.status_code
+        assert head.content == b""
+        for name in ("Content-Type", "Cache-Control", "X-Content-Type-Options"):
+            assert head.headers[name] == got.headers[name]
+        board(TroubleBegan("node_away", "gone", "", True))
+        assert requests.head(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 503
+
+
+class Reverse(http.server.BaseHTTPRequestHandler):
+    """What nginx does by `proxy_pass`: a Host of its own, and everything else as it came."""
+
+    def do_POST(self):
+        headers = {name: value for name, value in self.headers.items() if name != "Host"}
+        got = requests.post(
+            self.server.to + self.path, headers=headers, timeout=PATIENCE_SECONDS, data=b""
+        )
+        self.send_response(got.status_code)
+        self.send_header("Content-Length", str(len(got.content)))
+        self.end_headers()
+        self.wfile.write(got.content)
+
+    def log_message(self, *_):
+        return
+
+
+def test_a_post_through_a_reverse_proxy(board):
+    with (
+        served(board, TOKEN) as (url, orders),
+        http.server.HTTPServer(("127.0.0.1", 0), Reverse) as proxy,
+    ):
+        proxy.to = url
+        threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
+        front = f"http://127.0.0.1:{proxy.server_port}"
+        headers = {"Origin": "https://rig.example", "Host": "rig.example"}
+        for given, status in (({}, 401), ({"Authorization": f"bearer {TOKEN}"}, 202)):
+            got = requests.post(f"{front}/pause", headers=headers | given, timeout=PATIENCE_SECONDS)
+            assert got.status_code == status
+        assert orders.given == ["pause"]
+        proxy.shutdown()
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are(families):
