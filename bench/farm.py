@@ -23,10 +23,11 @@ import psutil
 from engine.monitor.events.pool import DeviceReady
 from engine.monitor.troubles import Troubles
 from engine.pool.actions import Check, Opening
+from engine.pool.checked_leaves import draw_leaves, why_wrong
 from engine.pool.codec import encode
 from engine.pool.job_queue import Job
 from engine.pool.messages import Computed, Setup, Work
-from engine.pool.pool import Pool, draw_leaves, why_wrong
+from engine.pool.pool import Pool
 from engine.pool.ray.launcher import Farm
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger

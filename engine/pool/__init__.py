@@ -11,6 +11,7 @@ Read them in this order:
     job_queue.py       what waits for a device
     launcher.py        the seam to whatever a child is; processes.py: processes of this machine
     worker_main.py     the child itself
+    checked_leaves.py  what is looked at before a child is believed
     checkers.py        processes that compute what is checked (checker_main.py)
     limits.py          deadlines, restarts, memory
     ray/               children on other machines

@@ -44,6 +44,9 @@ class Limits:
     """A longer pause between two ticks means that this process itself stood still."""
     queued: int = 1
     """Jobs at one child at a time: the one at work, and those that wait in its own queue."""
+    queued_quick: int = 3
+    """The same where jobs take less than `quick`: a child would wait for its parent in between."""
+    quick: float = 0.05
     attempts: int = 2
     """A job that took this many children down is quarantined."""
 

@@ -13,9 +13,9 @@ its outcome is checked. Leaves are computed by `checkers.py`, and compared here.
 blamed they are computed once more in plain numpy, none of any child's code.
 """
 
-import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -30,25 +30,21 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
+from engine.pool.checked_leaves import SPOT_LEAVES, draw_leaves, leaves_of, why_wrong
 from engine.pool.checkers import Checkers, worth_a_process
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
-from engine.pool.messages import Computed, Ready, Setup
+from engine.pool.messages import Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import ALIVE, TAKES_WORK
 from engine.runtime.errors import JobGivenUp, NoDevice
 from engine.runtime.trace import span
-from kernels.check import compare, opened_digests, opened_leaves, parse_result
-from kernels.errors import KernelError
-from kernels.proof import Opening
 from kernels.task import Task
 
 TICK_SECONDS = 0.2
-SPOT_LEAVES = 4
-"""Leaves that the parent draws itself, on top of those that the proof opens."""
 STOP_SECONDS = 0.3
 """Children that were asked to end have so long before they are killed."""
 _MISSED_BEATS = 2.5
@@ -99,6 +95,7 @@ class Pool(Executor):
         self._unsettled: set[Job] = set()
         self._endings: list[tuple[Future[Result] | None, Result | JobGivenUp]] = []
         self._last_out: actions.OutOfService | None = None
+        self._to_do: deque[Action] = deque()
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
 
@@ -238,40 +235,47 @@ class Pool(Executor):
                 assert_never(event)
 
     def _carry_out(self, decided: list[Action]) -> None:
-        for action in decided:
-            match action:
-                case actions.Tell(device, generation, message):
-                    self._launcher.tell(device, generation, message)
-                case actions.Check():
-                    self._check(action)
-                case actions.Accepted(job, result, device):
-                    if result.device != device:
-                        result = msgspec.structs.replace(result, device=device)
-                    self._end(job, result)
-                case actions.GivenUp(job, code, reason):
-                    self._end(job, JobGivenUp(code, reason))
-                case actions.Spawn(device, generation):
-                    self._pids[device] = self._launcher.spawn(device, generation)
-                case actions.Kill(device, generation, reason):
-                    self._launcher.kill(device, generation)
-                    self._report(events.ChildKilled(device, reason))
-                case actions.Ended(device, _generation, reason):
-                    self._report(events.ChildEnded(device, reason))
-                case actions.OutOfService(device, reason):
-                    self._report(events.OutOfService(device, reason))
-                    self._last_out = action
-                case _:
-                    assert_never(action)
+        """In the order in which it was decided, also what follows from an action: a child's orders
+        reach it as the supervisor counts them.
+        """
+        self._to_do += decided
+        if len(self._to_do) > len(decided):
+            return  # called by an action, after which these come
+        while self._to_do:
+            self._do(self._to_do[0])
+            self._to_do.popleft()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case actions.Tell(device, generation, message):
+                self._launcher.tell(device, generation, message)
+            case actions.Check():
+                self._check(action)
+            case actions.Accepted(job, result, device):
+                if result.device != device:
+                    result = msgspec.structs.replace(result, device=device)
+                self._end(job, result)
+            case actions.GivenUp(job, code, reason):
+                self._end(job, JobGivenUp(code, reason))
+            case actions.Spawn(device, generation):
+                self._pids[device] = self._launcher.spawn(device, generation)
+            case actions.Kill(device, generation, reason):
+                self._launcher.kill(device, generation)
+                self._report(events.ChildKilled(device, reason))
+            case actions.Ended(device, _generation, reason):
+                self._report(events.ChildEnded(device, reason))
+            case actions.OutOfService(device, reason):
+                self._report(events.OutOfService(device, reason))
+                self._last_out = action
+            case _:
+                assert_never(action)
 
     def _check(self, check: actions.Check) -> None:
         """Have its leaves computed by a checker; where none is ready, or it is a small thing, here."""
-        work, answer, now = check.job.work, check.answer, time.monotonic()
-        if isinstance(work, Task) and isinstance(answer, actions.Opening):
-            try:
-                leaves = sorted(opened_leaves(_openings(check, work, answer)))
-            except KernelError:
-                leaves = []  # malformed: it says so below
-            if leaves and self._checkers.submit(check, work, leaves, now):
+        work = check.job.work
+        if isinstance(work, Task):
+            leaves = leaves_of(check)
+            if leaves and self._checkers.submit(check, work, leaves, time.monotonic()):
                 return
         self._checked(check, None)
 
@@ -337,34 +341,3 @@ class Pool(Executor):
         self._pids.clear()
         self._publish()
         self._settle()
-
-
-def draw_leaves(task: Task, computed: Computed) -> tuple[int, ...]:  # noqa: ARG001
-    """Leaves that the parent opens itself: drawn from the system's randomness after the root."""
-    count = min(SPOT_LEAVES, task.leaf_count)
-    return tuple(random.SystemRandom().sample(range(task.leaf_count), count))
-
-
-def why_wrong(check: actions.Check, digests: Mapping[int, bytes] | None = None) -> str | None:
-    """One sentence, or None where the answer is right. `digests`: of the opened leaves, if known."""
-    work, answer = check.job.work, check.answer
-    try:
-        if isinstance(answer, actions.Opening):
-            assert isinstance(work, Task)
-            openings = _openings(check, work, answer)
-            if digests is None:
-                digests = opened_digests(work, opened_leaves(openings))
-            compare(work, answer.computed.root, openings, digests)
-        else:
-            assert not isinstance(work, Task)
-            work.check(answer.outcome)
-    except KernelError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 - of a plug-in's check: what it says is not shown right
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _openings(check: actions.Check, task: Task, answer: actions.Opening) -> list[Opening]:
-    root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
-    return parse_result(task, root, proof, answer.leaves, answer.siblings, least_openings=least)

@@ -148,10 +148,11 @@ class Supervisor(DeviceLife):
         if not self._backlog.jobs:
             return []
         actions: list[Action] = []
-        for depth in range(self._limits.queued):  # each device its first job before any its second
+        most = max(self._limits.queued, self._limits.queued_quick)
+        for depth in range(most):  # each device its first job before any its second
             for worker in self.workers.values():
                 if (
-                    len(worker.orders) == depth
+                    len(worker.orders) == depth < self._room(worker)
                     and len(worker.jobs) < depth + MOST_UNCHECKED
                     and worker.state in TAKES_WORK
                     and not worker.paused
@@ -159,6 +160,15 @@ class Supervisor(DeviceLife):
                 ):
                     actions.append(self._give(worker, job, now))
         return actions + self._give_up_what_fits_nowhere()
+
+    def _room(self, worker: Worker) -> int:
+        """How many orders its child may have: more where the last of them is quickly done."""
+        if worker.orders:
+            job = worker.orders[-1].job
+            pace = worker.pace.get(job.kind)
+            if pace is not None and pace * job.cost < self._limits.quick:
+                return max(self._limits.queued, self._limits.queued_quick)
+        return self._limits.queued
 
     def _give_up_what_fits_nowhere(self) -> list[Action]:
         if not any(job.refused_by for job in self._backlog.jobs):
@@ -223,7 +233,7 @@ class Supervisor(DeviceLife):
         worker.orders.popleft()
         self._begin_next(worker, now)
         check = Check(worker.device, worker.generation, head.job, answer)
-        return [check, *self._end_unwanted(worker, now)]
+        return [check, *self._end_unwanted(worker, now), *self._hand_out(now)]
 
     def _on_failed(self, worker: Worker, failed: messages.Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"

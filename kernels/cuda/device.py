@@ -4,12 +4,13 @@
         commitment = device.compute(Task(seed, 4096))
 
 What a task is on the device, and the check that no wrong result gets past, is `task_graph.py`'s;
-this keeps the graph of the last size, the product's tile configuration there (`tuning.py`), and the
-tree of the last task for openings, until the next task of that size needs its place; a commitment
-that is still in use then takes a copy to the host.
+this keeps the product's tile configuration for the last size (`tuning.py`) and a few graphs of it,
+which take turns: the tree of a task that is not opened yet stays on the card while others are computed.
+Where all of them are taken, the oldest commitment takes a copy of its tree to the host.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from gettext import gettext as _
 from typing import Any
 
@@ -30,6 +31,8 @@ from kernels.errors import TaskTooLarge
 from kernels.product import Matrix, Sums, check_operands
 from kernels.task import Task
 
+KEPT_GRAPHS = 4
+"""Trees that wait for their openings: two in the child's queue, one at work, and one to spare."""
 _RESERVE = 256 * 2**20
 """Device memory that is left to the driver: kernels, the context, other programs' needs."""
 
@@ -48,14 +51,14 @@ class CudaDevice(Device):
         self.tier = tiers.choose(capability) if tier is None else tiers.by_name(tier, capability)
         self._kernels = KernelCache(self.tier)
         self._checked = checked
-        self._graph: TaskGraph | None = None
+        self._graphs: list[TaskGraph] = []  # the one that was used last comes last
         self._tuned = tuning.TunedConfigs.of(
             self.card.name, capability, driver_version(), self.tier
         )
 
     def compute(self, task: Task) -> "CudaCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything, DeviceFault."""
-        graph = self._graph_for(task)
+        graph = self._free_graph(task)
         graph.begin(task.seed)
         return CudaCommitment(task, graph.finish(), graph)
 
@@ -78,6 +81,9 @@ class CudaDevice(Device):
             self._tuned.keep(size, self._fastest(task, configs))
             self.close()
         self._graph_for(task)
+        with suppress(TaskTooLarge):
+            while len(self._graphs) < KEPT_GRAPHS:
+                self._graphs.append(self.graph(task))
 
     def profile(self, task: Task) -> dict[str, float]:
         """Seconds on the device of "expand", "product", "commit" and "check", launched one by one."""
@@ -85,9 +91,9 @@ class CudaDevice(Device):
 
     def close(self) -> None:
         """Give the device's memory back."""
-        if self._graph is not None:
-            self._graph.close()
-            self._graph = None
+        for graph in self._graphs:
+            graph.close()
+        self._graphs.clear()
 
     def graph(self, task: Task, config: tiers.TileConfig | None = None) -> TaskGraph:
         """Return a graph of this task's size, for running several at a time; close it.
@@ -112,10 +118,24 @@ class CudaDevice(Device):
         return TaskGraph(self._kernels, self.card, task, config, checked=self._checked)
 
     def _graph_for(self, task: Task) -> TaskGraph:
-        if self._graph is None or not self._graph.fits(task):
+        """Return a graph of this task's size, those of other sizes closed."""
+        if not self._graphs or not self._graphs[0].fits(task):
             self.close()
-            self._graph = self.graph(task)
-        return self._graph
+            self._graphs.append(self.graph(task))
+        return self._graphs[-1]
+
+    def _free_graph(self, task: Task) -> TaskGraph:
+        """Return one whose last tree nobody reads any more, or else the one used longest ago."""
+        self._graph_for(task)
+        found = next((graph for graph in self._graphs if not graph.is_lent), None)
+        if found is None and len(self._graphs) < KEPT_GRAPHS:
+            with suppress(TaskTooLarge):  # then the oldest tree goes to the host
+                self._graphs.append(self.graph(task))
+                return self._graphs[-1]
+        found = found or self._graphs[0]
+        self._graphs.remove(found)
+        self._graphs.append(found)
+        return found
 
     def _config(self, size: int) -> tiers.TileConfig:
         """What the product looks like for a result whose longer side has this padded size."""

@@ -79,6 +79,11 @@ class TaskGraph:
         """Whether the task is of this size and number of iterations."""
         return (self.n, self.iterations) == (task.n, task.iterations)
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether somebody may still read the tree of the last task."""
+        return self._borrower is not None and self._borrower() is not None
+
     def lend(self, borrower: Borrower) -> None:
         """The tree is this borrower's until the next run."""
         self._borrower = weakref.ref(borrower)

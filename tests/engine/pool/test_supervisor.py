@@ -23,6 +23,7 @@ LEAVES = (3, 5)
 
 
 def make(devices=("a",), **limits):
+    limits.setdefault("queued_quick", limits.get("queued", 1))
     return Supervisor(list(devices), draw=lambda task, computed: LEAVES, limits=Limits(**limits))
 
 
@@ -63,6 +64,22 @@ def only(actions, kind):
     found = [action for action in actions if isinstance(action, kind)]
     assert len(found) == 1, actions
     return found[0]
+
+
+@pytest.mark.parametrize(("seconds", "given"), [(0.001, [2, 3, 4]), (1.0, [2])])
+def test_a_quick_child_is_given_its_next_jobs_before_it_is_done(seconds, given):
+    supervisor = make(queued_quick=3)
+    supervisor.start(0.0)
+    ready(supervisor)
+    for ticket in range(1, 6):
+        supervisor.submit(Job(ticket, TASK, 4), 1.5)
+    orders = supervisor.workers["a"].orders
+    assert [at.job.ticket for at in orders] == [1]  # its pace is not known
+    supervisor.heard("a", 1, computed(1, seconds=seconds), 2.0)
+    check = only(supervisor.heard("a", 1, Opened(1, b""), 2.1), Check)
+    assert [at.job.ticket for at in orders] == [2]  # it goes on while its answer is checked
+    supervisor.checked(check, None, 2.2)
+    assert [at.job.ticket for at in orders] == given
 
 
 def test_a_job_goes_from_work_to_accepted():
@@ -409,11 +426,10 @@ def test_several_jobs_wait_at_a_child_and_are_answered_in_turn():
     assert supervisor.heard("a", 1, computed(2), 3.0) == [Tell("a", 1, Open(2, LEAVES))]
     assert supervisor.heard("a", 1, computed(3), 4.0) == [Tell("a", 1, Open(3, LEAVES))]
     assert supervisor.workers["a"].state is State.OPENING
-    check = only(supervisor.heard("a", 1, Opened(1, b""), 4.1), Check)
+    check, told = supervisor.heard("a", 1, Opened(1, b""), 4.1)
     assert check.answer.computed == computed(1)
-    accepted, told = supervisor.checked(check, None, 4.2)
-    assert accepted.job.ticket == 1
-    assert told == Tell("a", 1, Work(4, TASK, 0))
+    assert told == Tell("a", 1, Work(4, TASK, 0))  # it does not wait for the check
+    assert only(supervisor.checked(check, None, 4.2), Accepted).job.ticket == 1
     check = only(supervisor.heard("a", 1, Opened(2, b""), 4.3), Check)
     assert only(supervisor.checked(check, None, 4.3), Accepted).job.ticket == 2
 
