@@ -8,6 +8,10 @@ MAX_FRAME_BYTES = 16 * 2**20
 """The longest text frame, in bytes of UTF-8."""
 MAX_ITEMS = 2**18
 """Values in one frame: 16 MiB of brackets would grow to gigabytes of Python objects."""
+FIRST_FRAME_BYTES = 64 * 2**10
+"""The longest frame of a worker that has signed no hello yet."""
+FIRST_ITEMS = 2**10
+"""Values in one such frame."""
 MAX_DEPTH = 32
 """How deep objects and lists may be nested."""
 MAX_ID_LENGTH = 256

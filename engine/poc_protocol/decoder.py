@@ -10,17 +10,16 @@ Refusal(code='invalid_field', job_id=None, detail='job_id: Field required')
 (True, 1, 1)
 """
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.poc_protocol.constants import MAX_DEPTH, MAX_FRAME_BYTES, MAX_ITEMS, RefusalCode
+from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
 from engine.poc_protocol.frames import Frame, Id, one_line
+from engine.poc_protocol.strict_json import FULL, Bounds, NotJson, parse
 
 _ID = TypeAdapter[str](Id)
 
@@ -37,8 +36,9 @@ class Refusal:
 class Decoder:
     """Reads the frames of one connection in one direction, and counts what it ignores."""
 
-    def __init__(self, kinds: Sequence[type[Frame]]) -> None:
+    def __init__(self, kinds: Sequence[type[Frame]], bounds: Bounds = FULL) -> None:
         """`kinds`: `frames.FROM_VALIDATOR` or `frames.FROM_WORKER`."""
+        self.bounds = bounds
         self._kinds = {kind.kind: kind for kind in kinds}
         self._fields = {kind.kind: {"type", *kind.model_fields} for kind in kinds}
         self.unknown_types = 0
@@ -58,8 +58,8 @@ class Decoder:
         if _is_long(message):
             return refuse_long()
         try:
-            value = _parse(message)
-        except (ValueError, RecursionError) as error:
+            value = parse(message, self.bounds)
+        except NotJson as error:
             return Refusal("not_json", None, one_line(str(error)))
         if not isinstance(value, dict):
             return Refusal("not_json", None, _("a frame must be a JSON object"))
@@ -89,52 +89,6 @@ def _is_long(text: str) -> bool:
     if len(text) > MAX_FRAME_BYTES:
         return True
     return not text.isascii() and len(text.encode(errors="replace")) > MAX_FRAME_BYTES
-
-
-def _parse(text: str) -> Any:
-    """Parse JSON whose size in memory is bounded. Raises ValueError or RecursionError."""
-    if sum(text.count(mark) for mark in "[{,") > MAX_ITEMS:
-        raise ValueError(_("there are more than {MAX_ITEMS} values").format(MAX_ITEMS=MAX_ITEMS))
-    value = json.loads(
-        text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_float=_finite
-    )
-    _check_depth(value)
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers of an object that has a key twice may read two values, and sign one."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError(_("an object has a key twice"))
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(_("{name} is not valid JSON").format(name=name))
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(_("a number is out of range"))
-    return number
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _depth in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return
-    raise ValueError(
-        _("objects and lists are nested more than {MAX_DEPTH} deep").format(MAX_DEPTH=MAX_DEPTH)
-    )
 
 
 def _job_id(value: dict[str, Any]) -> str | None:

@@ -5,9 +5,9 @@ begins with the 64 bytes of a tag's prefix.
 """
 
 import hashlib
-import json
 from typing import Any
 
+from engine.poc_protocol.strict_json import canonical
 from kernels.digest import tagged_hash
 from node_client.address import address_from_public_key
 from node_client.errors import InvalidKey
@@ -57,7 +57,11 @@ def result_digest(
 
 def payload_digest(payload: dict[str, Any]) -> bytes:
     """H of the payload's JSON as in transactions: keys sorted, no spaces, ASCII; 32 bytes."""
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    return text_digest(canonical(payload))
+
+
+def text_digest(text: str) -> bytes:
+    """Return the same of the payload's canonical text."""
     return hashlib.sha256(text.encode("ascii")).digest()
 
 

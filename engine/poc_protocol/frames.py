@@ -64,6 +64,8 @@ def _distinct(positions: tuple[int, ...]) -> tuple[int, ...]:
 Id = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_printable)
 ]
+ChainId = Annotated[str, StringConstraints(pattern=r"\A[!-~]{1,50}\z")]
+"""As in `node_client/v3/answers.py`."""
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH), AfterValidator(_encodable)]
 """Free text. Remove control characters before printing it: `one_line`."""
 Digest = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\z")]
@@ -98,7 +100,7 @@ class Frame(Model):
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object, without the optional fields that have no value."""
-        values = self.model_dump(mode="json")
+        values = self.model_dump()  # as they are: mode="json" would make an infinite number null
         return {"type": self.kind} | {
             name: values[name]
             for name, field in type(self).model_fields.items()
@@ -139,7 +141,7 @@ class Challenge(Frame):
 
     kind = "challenge"
     protocol: Count
-    chain_id: Id
+    chain_id: ChainId
     nonce: Digest
 
 
@@ -277,8 +279,8 @@ FROM_WORKER: tuple[type[Frame], ...] = get_args(FromWorker)
 
 
 def encode(frame: Frame) -> str:
-    """Return the frame's text."""
-    return json.dumps(frame.to_wire())
+    """Return the frame's text. Raises ValueError for a number that is not finite."""
+    return json.dumps(frame.to_wire(), allow_nan=False)
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -16,14 +16,23 @@ class Outbox:
     """A bounded queue; a peer that does not read closes it."""
 
     def __init__(
-        self, *, frames: int, size: int, on_overflow: Callable[[], object] = lambda: None
+        self,
+        *,
+        frames: int,
+        size: int,
+        on_overflow: Callable[[], object] = lambda: None,
+        on_size: Callable[[int], object] = lambda _size: None,
     ) -> None:
-        """At most `frames` frames, of `size` bytes of text together, wait to be sent."""
+        """At most `frames` frames, of `size` bytes of text together, wait to be sent.
+
+        `on_size` is told how many bytes wait whenever that changes.
+        """
         self.reason = ""
         """Why it was closed."""
         self._most_frames = frames
         self._most_bytes = size
         self._on_overflow = on_overflow
+        self._on_size = on_size
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self._bytes = 0
 
@@ -33,10 +42,10 @@ class Outbox:
             return
         text = encode(frame)
         if self._waiting.qsize() >= self._most_frames or self._bytes + len(text) > self._most_bytes:
-            self._overflow()
+            self.overflow()
         else:
-            self._bytes += len(text)
             self._waiting.put_nowait(text)
+            self._add(len(text))
 
     def close(self, reason: str) -> None:
         """Take no more frames; those that wait are sent still."""
@@ -56,11 +65,16 @@ class Outbox:
                 async with asyncio.timeout(patience):
                     await send(text)
             except TimeoutError:
-                self._overflow()
+                self.overflow()
                 break
-            self._bytes -= len(text)
+            self._add(-len(text))
         return self.reason
 
-    def _overflow(self) -> None:
+    def overflow(self) -> None:
+        """Close it: what waits is more than there is room for."""
         self.close(_("it does not read what it is sent"))
         self._on_overflow()
+
+    def _add(self, size: int) -> None:
+        self._bytes += size
+        self._on_size(self._bytes)

@@ -26,24 +26,27 @@ class TokenBucket:
         self._left = burst
         self._at = clock()
 
-    def take(self) -> float:
-        """Take a token and return 0.0, or take none and return the seconds until there is one."""
-        wait = self._wait()
+    def take(self, count: float = 1) -> float:
+        """Take tokens and return 0.0, or take none and return the seconds until there are so many.
+
+        More than `burst` are taken where the bucket is full, and paid off afterwards.
+        """
+        wait = self._wait(count)
         if not wait:
-            self._left -= 1
+            self._left -= count
         return wait
 
-    def reserve(self) -> float:
-        """Take a token, if need be in advance; return the seconds to wait before it may be used."""
-        wait = self._wait()
-        self._left -= 1
+    def reserve(self, count: float = 1) -> float:
+        """Take tokens, if need be in advance; return the seconds to wait before they may be used."""
+        wait = self._wait(count)
+        self._left -= count
         return wait
 
-    def _wait(self) -> float:
+    def _wait(self, count: float) -> float:
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
-        return max(0.0, (1 - self._left) / self._rate)
+        return max(0.0, (min(count, self._burst) - self._left) / self._rate)
 
 
 class RateLimiter:
@@ -55,10 +58,17 @@ class RateLimiter:
         self._new = partial(TokenBucket, rate, burst, clock)
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def take(self, key: str) -> float:
-        """Take a token from the bucket of `key`; see `TokenBucket.take`."""
+    def take(self, key: str, count: float = 1) -> float:
+        """Take tokens from the bucket of `key`; see `TokenBucket.take`."""
+        return self._bucket(key).take(count)
+
+    def reserve(self, key: str, count: float = 1) -> float:
+        """Take tokens, if need be in advance; see `TokenBucket.reserve`."""
+        return self._bucket(key).reserve(count)
+
+    def _bucket(self, key: str) -> TokenBucket:
         bucket = self._buckets.setdefault(key, self._new())
         self._buckets.move_to_end(key)
         if len(self._buckets) > MOST_KEYS:
             self._buckets.popitem(last=False)
-        return bucket.take()
+        return bucket

@@ -20,12 +20,14 @@ from engine.monitor.events.validator import ValidatorStarted
 from engine.monitor.http.server import listen_at, new_server
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
+from engine.poc_protocol.held_bytes import HeldBytes
 from engine.pool.messages import Setup
 from engine.pool.options import PoolOptions
 from engine.pool.pool import Pool
 from engine.runtime.database import lock_file
 from engine.runtime.errors import BadInput
 from engine.runtime.signals import stop_on_signals
+from engine.validator.frame_limits import bounded
 from engine.validator.http.handlers import HttpLimits
 from engine.validator.http.routes import create_app
 from engine.validator.job_kinds import InstalledKinds
@@ -40,6 +42,8 @@ from kernels.devices import chosen_devices
 PING_SECONDS = 20.0
 STOP_SECONDS = 5
 BLOB_BYTES = 20 * 2**30
+UNFINISHED_BYTES = 64 * 2**20
+"""Of workers' messages that are not whole, or not done with, over all connections."""
 MOST_CONNECTIONS = 1024
 """Of workers and customers together; at most half of the process's file descriptors."""
 
@@ -100,7 +104,7 @@ def _serve(
     server = new_server(
         create_app(service, kinds, HttpLimits(), run=run),
         _most_connections(),
-        ws="websockets-sansio",
+        ws=bounded(HeldBytes(UNFINISHED_BYTES)),
         ws_max_size=2 * MAX_FRAME_BYTES,  # longer ones end the connection, instead of a refusal
         ws_per_message_deflate=False,  # a few bytes of it grow to gigabytes
         ws_ping_interval=PING_SECONDS,

@@ -18,6 +18,7 @@ from engine.jobs.blobs import BlobCache, BlobRef
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
 from engine.poc_protocol.frames import Frame, ProtocolError
+from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import Outbox
 from engine.runtime.errors import NoDevice
 from engine.validator.market.actions import Action, CheckResult, Closed, FetchData, HangUp, Send
@@ -26,11 +27,14 @@ from engine.validator.result_checker import ResultChecker
 from engine.validator.store.database import Store
 from engine.validator.store.requirements import Requirements
 from engine.validator.store.tasks import TaskDraft, TaskRow
+from engine.validator.turns import Turns
 
 TICK_SECONDS = 0.25
 OUTBOX_FRAMES = 64
 OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a worker to read it, in frames and in bytes."""
+UNSENT_BYTES = 128 * 2**20
+"""What waits for all workers together."""
 
 
 class Service:
@@ -54,6 +58,8 @@ class Service:
         self._running: set[asyncio.Task[None]] = set()
         self._died: BaseException | None = None
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
+        self.turns = Turns()
+        self.unsent = HeldBytes(UNSENT_BYTES)
 
     async def run(
         self, stopping: asyncio.Event, can_compute: Callable[[], bool] = lambda: True
@@ -74,6 +80,7 @@ class Service:
             self.perform(self.market.tick())
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_SECONDS)
+        self.turns.close()
         for outbox in self._outboxes.values():
             outbox.close("the validator stops")
         for work in list(self._running):

@@ -1,8 +1,9 @@
 """A worker's WebSocket: frames to and from the market; bytes of blobs both ways.
 
 One coroutine reads, another writes, and the connection lasts as long as both. A frame that cannot be
-used is answered with a `protocol_error`, and the connection stays, unless it has more than 32 MiB. A
-worker that sends too many frames is disconnected.
+used is answered with a `protocol_error`, and the connection stays, unless it is longer than
+`frame_limits.py` takes. A worker that sends too many frames is disconnected; too many bytes or values
+are read later.
 """
 
 import asyncio
@@ -16,32 +17,58 @@ from engine.jobs.blob_fetcher import BlobFetcher, answer
 from engine.jobs.blobs import BlobRef
 from engine.poc_protocol.constants import INLINE_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
-from engine.poc_protocol.frames import FROM_WORKER, BlobChunk, BlobRequest, Frame, JobResult
+from engine.poc_protocol.frames import FROM_WORKER, BlobChunk, BlobRequest, Frame, Hello, JobResult
 from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
+from engine.poc_protocol.strict_json import FIRST, FULL
 from engine.runtime.errors import EngineError
+from engine.validator.frame_limits import frame_limits
 from engine.validator.market.actions import FetchData
+from engine.validator.seats import Seat
 from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES, Service
+from engine.validator.turns import LineFull
 
 FRAMES_A_SECOND = 50.0
 FRAMES_AT_ONCE = 500.0
 CHUNK_PATIENCE = 30.0
 """Seconds for each chunk of a worker's result."""
+SEND_PATIENCE = 30.0
+"""Seconds for each frame to be read by the worker."""
+BYTES_A_SECOND = 16 * 2.0**20
+BYTES_AT_ONCE = 64 * 2.0**20
+VALUES_A_SECOND = 100_000.0
+VALUES_AT_ONCE = 2.0**19
+LONG_BYTES = 16 * 2**10
+"""Frames from here on are decoded beside the event loop."""
+LINE_SECONDS = 0.1
 POLICY_VIOLATION = 1008
 
 
 class WorkerSocket:
     """One connection of a worker."""
 
-    def __init__(self, socket: WebSocket, service: Service, most_data: int) -> None:
-        """`most_data`: the most bytes of a result's data."""
+    def __init__(
+        self, socket: WebSocket, service: Service, most_data: int, seat: Seat | None = None
+    ) -> None:
+        """`most_data`: the most bytes of a result's data. `seat`: this connection's."""
         self._socket = socket
         self._service = service
         self._most_data = most_data
-        self._decoder = Decoder(FROM_WORKER)
+        self._seat = seat
+        self._limits = frame_limits(socket.scope)
+        self._decoder = Decoder(FROM_WORKER, FIRST)
         self._frame_rate = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self._byte_rate = TokenBucket(BYTES_A_SECOND, BYTES_AT_ONCE)
+        self._value_rate = TokenBucket(VALUES_A_SECOND, VALUES_AT_ONCE)
         self._inline: dict[str, bytes] = {}
-        self._outbox = Outbox(frames=OUTBOX_FRAMES, size=OUTBOX_BYTES)
+        self._outbox = Outbox(
+            frames=OUTBOX_FRAMES,
+            size=OUTBOX_BYTES,
+            on_overflow=self._cut,
+            on_size=self._unsent,
+        )
+        if seat is not None:
+            seat.leave = self._outbox.close
         self._fetcher = BlobFetcher(service.blobs, self._outbox.put, CHUNK_PATIENCE)
         self._connection = 0
 
@@ -57,11 +84,12 @@ class WorkerSocket:
             for task in (writer, reader):
                 task.cancel()
             await asyncio.gather(writer, reader, return_exceptions=True)
+            self._unsent(0)
             self._service.disconnected(self._connection)
 
     async def _write(self) -> None:
         with suppress(RuntimeError, WebSocketDisconnect):  # it is gone, as the reader will find
-            reason = await self._outbox.run(self._socket.send_text)
+            reason = await self._outbox.run(self._socket.send_text, SEND_PATIENCE)
             await self._socket.close(POLICY_VIOLATION, reason[:100])
 
     async def _read(self) -> None:
@@ -74,8 +102,28 @@ class WorkerSocket:
                 self._outbox.close("it sends too many frames")
                 await asyncio.sleep(CHUNK_PATIENCE)  # until the writer has closed
                 return
-            self._take(self._decoder.decode(message.get("bytes") or b"" if text is None else text))
+            if self._seat is not None:
+                self._seat.used()
+            await self._meter(text or "")
+            self._take(await self._decode(message.get("bytes") or b"" if text is None else text))
             await asyncio.sleep(0)  # a worker that floods must not starve the others
+
+    async def _meter(self, text: str) -> None:
+        """Wait until the worker may send so much more; meanwhile nothing is read from it."""
+        values = text.count(",") + text.count("[") + text.count("{")
+        wait = max(self._byte_rate.reserve(len(text)), self._value_rate.reserve(values))
+        if wait:
+            await asyncio.sleep(wait)
+
+    async def _decode(self, message: str | bytes) -> Frame | Refusal | None:
+        if len(message) < LONG_BYTES:
+            return self._decoder.decode(message)
+        while True:
+            with suppress(LineFull):
+                return await self._service.turns.run(
+                    f"worker {self._connection}", self._decoder.decode, message
+                )
+            await asyncio.sleep(LINE_SECONDS)
 
     def _take(self, frame: Frame | Refusal | None) -> None:
         match frame:
@@ -92,6 +140,27 @@ class WorkerSocket:
                 if isinstance(frame, JobResult):
                     self._keep_inline(frame)
                 self._service.received(self._connection, frame)
+                if isinstance(frame, Hello):
+                    self._greet()
+
+    def _greet(self) -> None:
+        """Take long frames from a worker that has proved its address."""
+        connection = self._service.market.connections.find(self._connection)
+        if connection is None or connection.address is None:
+            return
+        self._decoder.bounds = FULL
+        if self._limits is not None:
+            self._limits.widen()
+        if self._seat is not None:
+            self._seat.greeted = True
+
+    def _cut(self) -> None:
+        if self._limits is not None:
+            self._limits.cut()
+
+    def _unsent(self, size: int) -> None:
+        address = self._socket.client.host if self._socket.client is not None else ""
+        self._service.unsent.set(self, address, size, self._outbox.overflow)
 
     def _send_blob(self, asked: BlobRequest) -> None:
         """Send bytes that a job of this worker names."""

@@ -1,30 +1,34 @@
 """The endpoints of `routes.py`: tokens, rate limits, tasks in, results out."""
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from engine.jobs.blobs import CHUNK_BYTES, BlobRef, CacheFull, MissingBlob
-from engine.jobs.kind import JobRefused
+from engine.jobs.blobs import CHUNK_BYTES, BlobRef, CacheFull, WrongBlob
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
-from engine.poc_protocol.decoder import Decoder, Refusal
-from engine.poc_protocol.frames import FROM_VALIDATOR, JobRequest, encode
 from engine.poc_protocol.rate_limit import RateLimiter
 from engine.validator.http import schemas
+from engine.validator.http.bodies import Bodies, BodyLimits, declared_size, too_long
+from engine.validator.http.read_task import ReadTask, read_task
 from engine.validator.job_kinds import InstalledKinds
+from engine.validator.seats import Seats
 from engine.validator.service import Service
 from engine.validator.store.customers import NoCredit
 from engine.validator.store.tasks import TaskDraft, TaskRow
+from engine.validator.turns import LineFull
 from engine.validator.worker_socket import WorkerSocket
-from node_client.errors import InvalidData
-from node_client.networks import format_cpc, parse_cpc
+from node_client.networks import format_cpc
+
+UPLOADS_AT_ONCE = 2
+"""Of one customer."""
+_CLOSE = {"Connection": "close"}
+"""With a refusal before the body: it is not read, and the connection ends."""
 
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="token", description="A customer's token, cpc_..."
@@ -43,6 +47,13 @@ class HttpLimits:
     posts_at_once: float = 200.0
     reads: float = 50.0
     reads_at_once: float = 500.0
+    bytes: float = 8 * 2.0**20
+    bytes_at_once: float = 256 * 2.0**20
+    """Of bodies, each customer."""
+    values: float = 100_000.0
+    values_at_once: float = 2.0**21
+    """Of JSON in them."""
+    bodies: BodyLimits = field(default_factory=BodyLimits)
     workers: int = 256
     """Connections of workers at the same time."""
     workers_an_address: int = 32
@@ -58,13 +69,24 @@ class Handlers:
         self._limits = limits
         self._posts = RateLimiter(limits.posts, limits.posts_at_once)
         self._reads = RateLimiter(limits.reads, limits.reads_at_once)
-        self._workers: Counter[str] = Counter()
+        self._bytes = RateLimiter(limits.bytes, limits.bytes_at_once)
+        self._values = RateLimiter(limits.values, limits.values_at_once)
+        self._bodies = Bodies(limits.bodies)
+        self._uploading: Counter[str] = Counter()
+        self._seats = Seats(limits.workers, limits.workers_an_address)
 
     async def post_task(
-        self, task: schemas.NewTask, request: Request, response: Response, bearer: Bearer
+        self, request: Request, response: Response, bearer: Bearer
     ) -> schemas.Posted:
         """Post a task. The reward is taken from the customer's credit."""
-        posted = await self._post(self._customer(request, bearer), task)
+        customer = self._customer(request, bearer)
+        if not self._store.customers.credit(customer):
+            raise HTTPException(402, f"{customer} has no credit", headers=_CLOSE)
+        self._meter(customer, request, self._limits.body)
+        async with self._bodies.read(customer, request, self._limits.body) as body:
+            read = await self._in_turn(customer, read_task, body, self._kinds)
+        self._values.reserve(customer, read.values)
+        posted = self._post(customer, read)
         response.headers["location"] = f"/tasks/{posted.task_id}"
         return schemas.Posted(
             task_id=posted.task_id, status=posted.status, created_at=posted.created_at
@@ -79,7 +101,7 @@ class Handlers:
             query.status or None, query.challenge_type or None, query.limit, query.offset
         )
         return schemas.TaskList(
-            tasks=[schemas.show(self._store, task) for task in page.tasks],
+            tasks=[schemas.show(self._store, task, in_list=True) for task in page.tasks],
             total=page.total,
             limit=query.limit,
             offset=query.offset,
@@ -115,15 +137,36 @@ class Handlers:
         )
 
     async def put_blob(self, sha256: Sha256, request: Request, bearer: Bearer) -> schemas.Blob:
-        """Upload bytes that a payload will name by their SHA-256: a model, a matrix, an image."""
-        self._customer(request, bearer)
-        content = await request.body()
-        if (await asyncio.to_thread(BlobRef.of, content)).sha256 != sha256:
-            raise HTTPException(422, "the body has another SHA-256 than the path says")
+        """Upload bytes that a payload will name by their SHA-256: a model, a matrix, an image.
+
+        They go to the disk as they come.
+        """
+        customer = self._customer(request, bearer)
+        if "content-length" not in request.headers:
+            raise HTTPException(411, "say how long the body is", headers=_CLOSE)
+        ref = BlobRef(sha256, declared_size(request))
+        if ref.size > self._kinds.limits.data_bytes:
+            raise too_long(self._kinds.limits.data_bytes)
+        if self._uploading[customer] >= UPLOADS_AT_ONCE:
+            raise HTTPException(
+                429,
+                "other uploads of yours are not complete",
+                headers=_CLOSE | {"Retry-After": "1"},
+            )
+        self._meter(customer, request, ref.size)
+        self._uploading[customer] += 1
         try:
-            ref = await asyncio.to_thread(self._service.blobs.put, content)
+            self._store.uploads.begin(customer, ref.sha256, ref.size)
+            await self._receive(ref, request)
+        except NoCredit as error:
+            raise HTTPException(402, str(error), headers=_CLOSE) from None
         except CacheFull as error:
-            raise HTTPException(507, str(error)) from None
+            raise HTTPException(507, str(error), headers=_CLOSE) from None
+        except WrongBlob:
+            raise HTTPException(422, "the body has another SHA-256 than the path says") from None
+        finally:
+            self._uploading[customer] -= 1
+            self._uploading = +self._uploading
         return schemas.Blob(sha256=ref.sha256, size=ref.size)
 
     async def account(self, request: Request, bearer: Bearer) -> schemas.CustomerAccount:
@@ -134,17 +177,14 @@ class Handlers:
 
     async def serve_worker(self, socket: WebSocket) -> None:
         """Serve a worker's connection, unless there are too many."""
-        address = _address(socket)
-        full = self._workers.total() >= self._limits.workers
-        if full or self._workers[address] >= self._limits.workers_an_address:
+        seat = self._seats.enter(_address(socket))
+        if seat is None:
             await socket.close(1013, "there are too many connections: try again later")
             return
-        self._workers[address] += 1
         try:
-            await WorkerSocket(socket, self._service, self._kinds.limits.data_bytes).serve()
+            await WorkerSocket(socket, self._service, self._kinds.limits.data_bytes, seat).serve()
         finally:
-            self._workers[address] -= 1
-            self._workers = +self._workers
+            self._seats.free(seat)
 
     def _customer(self, request: Request, bearer: Bearer) -> str:
         """Return whose token this is. Raises 401, or 429, also for those who guess tokens."""
@@ -163,26 +203,45 @@ class Handlers:
         """Raise 429 where this address asks too often."""
         _demand(self._reads.take(_address(request)))
 
-    async def _post(self, customer: str, task: schemas.NewTask) -> TaskRow:
-        """Take a task, or raise what is wrong with it."""
-        if task.deadline <= self._store.clock():
-            raise HTTPException(409, "the deadline has passed")
-        payload = dict(task.payload)
-        if payload.setdefault("challenge_type", task.challenge_type) != task.challenge_type:
-            raise HTTPException(422, "the payload names another challenge_type than the task")
+    def _meter(self, customer: str, request: Request, most: int) -> None:
+        """Raise 429 for a customer that sent too much lately. Its body is not read yet."""
+        known = "content-length" in request.headers
+        _demand(self._values.take(customer, 0))
+        _demand(self._bytes.take(customer, min(most, declared_size(request)) if known else most))
+
+    async def _in_turn[*Args, T](
+        self, customer: str, work: Callable[[*Args], T], *args: *Args
+    ) -> T:
         try:
-            reward = parse_cpc(task.reward)
-            requirements = await asyncio.to_thread(self._kinds.requirements, payload)
-            await asyncio.to_thread(_check_frame, payload)
+            return await self._service.turns.run(customer, work, *args)
+        except LineFull as error:
+            raise HTTPException(429, str(error), headers={"Retry-After": "1"}) from None
+
+    def _post(self, customer: str, read: ReadTask) -> TaskRow:
+        """Take a task, or raise what is wrong with it."""
+        if read.deadline <= self._store.clock():
+            raise HTTPException(409, "the deadline has passed")
+        try:
             return self._service.post(
-                TaskDraft(customer, payload, requirements, reward, task.deadline)
+                TaskDraft(customer, read.text, read.requirements, read.reward, read.deadline)
             )
-        except (JobRefused, InvalidData) as error:
-            raise HTTPException(422, str(error)) from None
-        except MissingBlob as error:
-            raise HTTPException(409, f"{error}: PUT /blobs/{error.ref.sha256}") from None
         except NoCredit as error:
             raise HTTPException(402, str(error)) from None
+
+    async def _receive(self, ref: BlobRef, request: Request) -> None:
+        """Write a body to the cache. Raises CacheFull, WrongBlob."""
+        receiving = await asyncio.to_thread(self._service.blobs.receive, ref)
+        try:
+            part = bytearray()
+            async for piece in self._bodies.pieces(request, ref.size):
+                part += piece
+                if len(part) >= CHUNK_BYTES:
+                    await asyncio.to_thread(receiving.add, receiving.next_offset, bytes(part))
+                    part.clear()
+            if part:
+                await asyncio.to_thread(receiving.add, receiving.next_offset, bytes(part))
+        finally:
+            receiving.abandon()
 
     def _task(self, task_id: str) -> TaskRow:
         task = self._store.tasks.task(task_id)
@@ -194,17 +253,6 @@ class Handlers:
         with self._service.blobs.holding([ref]):
             for offset in range(0, ref.size, CHUNK_BYTES):
                 yield self._service.blobs.read(ref, offset, CHUNK_BYTES)
-
-
-def _check_frame(payload: dict[str, object]) -> None:
-    """Raise 422 for a payload whose frame no worker would take: too deep, too large, not JSON."""
-    try:
-        json.dumps(payload, ensure_ascii=False).encode()  # a lone surrogate cannot be
-        text = encode(JobRequest(job_id="0" * 32, task_id="0" * 36, payload=payload, deadline=0.0))
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(422, f"the payload cannot be sent: {error}") from None
-    if isinstance(refusal := Decoder(FROM_VALIDATOR).decode(text), Refusal):
-        raise HTTPException(422, f"the payload cannot be sent: {refusal.detail}")
 
 
 def _demand(wait: float) -> None:

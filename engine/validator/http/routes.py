@@ -2,8 +2,9 @@
 
     app = create_app(service, kinds, HttpLimits())      # /docs shows it, /openapi.json describes it
 
-Anyone may look at tasks; posting tasks and transferring bytes needs a customer's token. A body may be
-as long and as deeply nested as a worker would take it, and without a token it must be short.
+Anyone may look at tasks; posting tasks and transferring bytes needs the token of a customer that has
+credit. Both are checked before a body is read, which may then be as long and as deeply nested as a
+worker would take it.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from engine import __version__
 from engine.validator.http import schemas
-from engine.validator.http.body_limit import BodyLimit
 from engine.validator.http.handlers import Handlers, HttpLimits
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
@@ -27,13 +27,16 @@ MOST_ERRORS = 10
 
 _OPTIONAL_TOKEN: dict[str, Any] = {"security": [{}, {"token": []}]}
 _BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string"}}}
+_TASK: dict[str, Any] = {"application/json": {"schema": schemas.NewTask.model_json_schema()}}
 _REFUSALS = {
     400: "The body is not valid JSON",
     401: "No valid token",
-    402: "The customer's credit does not cover the reward",
+    402: "The customer's credit does not cover it",
     403: "Another customer's",
     404: "Not found",
+    408: "The body takes too long",
     409: "Not possible in the present state",
+    411: "The body's length is not given",
     413: "The body is too long",
     422: "Not a valid request",
     507: "No room for it",
@@ -55,12 +58,6 @@ def create_app(
         lifespan=_lifespan_of(run or service.run),
         responses={429: {"model": schemas.Complaint, "description": "Too many requests"}},
     )
-    app.add_middleware(
-        BodyLimit,
-        most=limits.body,
-        most_blob=kinds.limits.data_bytes,
-        knows=lambda token: service.store.customers.by_token(token) is not None,
-    )
     app.add_exception_handler(RequestValidationError, _refuse_fields)
     app.add_exception_handler(405, _refuse_method)
     _add_routes(app, Handlers(service, kinds, limits))
@@ -69,8 +66,14 @@ def create_app(
 
 def _add_routes(app: FastAPI, handlers: Handlers) -> None:
     route, extra = app.add_api_route, _OPTIONAL_TOKEN
-    may_post = _refusals(400, 401, 402, 409, 413, 422)
-    route("/tasks", handlers.post_task, methods=["POST"], status_code=201, responses=may_post)
+    route(
+        "/tasks",
+        handlers.post_task,
+        methods=["POST"],
+        status_code=201,
+        responses=_refusals(400, 401, 402, 408, 409, 413, 422),
+        openapi_extra={"requestBody": {"required": True, "content": _TASK}},
+    )
     route("/tasks", handlers.list_tasks, responses=_refusals(422), openapi_extra=extra)
     may_get = _refusals(401, 404, 422)
     route("/tasks/{task_id}", handlers.get_task, responses=may_get, openapi_extra=extra)
@@ -85,7 +88,7 @@ def _add_routes(app: FastAPI, handlers: Handlers) -> None:
         "/blobs/{sha256}",
         handlers.put_blob,
         methods=["PUT"],
-        responses=_refusals(401, 409, 413, 422, 507),
+        responses=_refusals(400, 401, 402, 408, 411, 413, 422, 507),
         openapi_extra={"requestBody": {"required": True, "content": _BYTES}},
     )
     route("/account", handlers.account, responses=_refusals(401))

@@ -125,16 +125,19 @@ class TaskQuery(BaseModel):
     offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET)] = 0
 
 
-def show(store: Store, task: TaskRow, *, to_customer: bool = False) -> TaskView:
+def show(
+    store: Store, task: TaskRow, *, to_customer: bool = False, in_list: bool = False
+) -> TaskView:
     """Return a task as it may be shown. Its result is shown once it is closed.
 
-    `to_customer`: to its own customer, who may also see payload and data.
+    `to_customer`: to its own customer, who may also see payload and data. `in_list`: without any
+    payload.
     """
     result = None
     if task.status == "completed" and task.job_id is not None:
         job = store.jobs.find(task.job_id)
         assert job is not None
-        result = _result(store, task, job, with_data=to_customer)
+        result = _result(store, task, job, with_data=to_customer, with_payload=not in_list)
     return TaskView(
         task_id=task.task_id,
         challenge_type=task.challenge_type,
@@ -148,9 +151,13 @@ def show(store: Store, task: TaskRow, *, to_customer: bool = False) -> TaskView:
     )
 
 
-def _result(store: Store, task: TaskRow, job: JobRow, *, with_data: bool) -> TaskResult:
+def _result(
+    store: Store, task: TaskRow, job: JobRow, *, with_data: bool, with_payload: bool
+) -> TaskResult:
     assert job.result_hash is not None
-    data = None
+    data = payload = None
+    if with_payload and task.requirements.own_seed:
+        payload = store.jobs.payload(job.job_id)
     if with_data and job.data is not None and job.data_size is not None:
         data = Blob(sha256=job.data, size=job.data_size)
     return TaskResult(
@@ -159,6 +166,6 @@ def _result(store: Store, task: TaskRow, job: JobRow, *, with_data: bool) -> Tas
         completed_at=task.closed_at or 0.0,
         job_id=job.job_id,
         proof=job.proof,
-        job_payload=store.jobs.payload(job.job_id) if task.requirements.own_seed else None,
+        job_payload=payload,
         data=data,
     )

@@ -26,6 +26,7 @@ from engine.monitor.events.validator import HelloRefused, MarketTaskFailed, Work
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import PROTOCOL
 from engine.poc_protocol.digests import hello_digest, is_signed_by
+from engine.poc_protocol.strict_json import canonical, parse
 from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send
 from engine.validator.market.connections import GUEST_CAPABILITIES, Connection, Connections
 from engine.validator.market.dispatch import Dispatch, Timeouts
@@ -71,12 +72,14 @@ class Market:
         self._dispatch = Dispatch(
             store, kinds, self.connections, timeouts=self._timeouts, chance=chance, job_id=job_id
         )
-        self._verdicts = Verdicts(store, self.connections, chance, self._dispatch.to_second)
+        self._verdicts = Verdicts(
+            store, self.connections, chance, self._dispatch.to_second, self._give_up
+        )
         self._orphans: dict[str, float] = {}  # jobs whose connection was lost, and when
 
     def restore(self) -> list[Action]:
         """Resume what an earlier run left open. Call it once, before anything else."""
-        actions: list[Action] = []
+        actions = self._give_up_unreadable()
         for job in self._store.jobs.open():
             if job.state == "committed":
                 actions += self._verdicts.resume(job)
@@ -84,6 +87,19 @@ class Market:
                 actions += self._verdicts.drop(job, "the validator was restarted", counts=False)
             else:
                 self._orphans[job.job_id] = self._store.clock()
+        return actions
+
+    def _give_up_unreadable(self) -> list[Action]:
+        """Refund the tasks of an older version whose payload workers would read differently."""
+        actions: list[Action] = []
+        for task in self._store.tasks.open():
+            try:
+                text = canonical(parse(kept := self._store.tasks.text(task.task_id)))
+            except ValueError as error:
+                actions += self._give_up(task, str(error))
+            else:
+                if text != kept:
+                    self._store.tasks.set_text(task.task_id, text)
         return actions
 
     # Customers

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from engine.monitor.events.validator import MarketJobEscalated, MarketJobUnchecked
 from engine.poc_protocol.constants import OPEN_SECONDS
-from engine.poc_protocol.digests import is_signed_by, result_digest
+from engine.poc_protocol.digests import is_signed_by, result_digest, text_digest
 from engine.poc_protocol.frames import JobResult, Open, OpenedLeaves
+from engine.poc_protocol.strict_json import is_canonical
 from engine.validator.market.actions import Action, CheckResult, FetchData, Finding, HangUp, Send
 from engine.validator.market.connections import Connection, Connections
 from engine.validator.market.settlement import Settlement, names_of
@@ -53,8 +54,9 @@ class Verdicts:
         connections: Connections,
         chance: random.Random,
         to_second: Callable[[TaskRow, str], list[Action] | None],
+        give_up: Callable[[TaskRow, str], list[Action]],
     ) -> None:
-        """`chance`: the system's own randomness, outside of tests.
+        """`chance`: the system's own randomness, outside of tests. `give_up` refunds a task.
 
         `to_second` gives a task to another worker than the one named; None where there is none.
         """
@@ -62,6 +64,7 @@ class Verdicts:
         self._connections = connections
         self._chance = chance
         self._to_second = to_second
+        self._give_up = give_up
         self._reviews: dict[str, _Review] = {}
         self._settlement = Settlement(store, connections, self._forget)
 
@@ -73,7 +76,8 @@ class Verdicts:
             return self._again(connection, job, frame)
         fault = self._fault_of(connection, job, frame)
         if fault is not None:
-            return self.drop(job, fault, blame=SILENT)
+            own = self._own_fault(job)
+            return self.drop(job, fault, blame=SILENT) if own is None else own
         worker = connection.address or frame.worker_address
         known = self._store.workers.record_seen(worker, proven=connection.address is not None)
         if known.banned_at is not None:
@@ -164,7 +168,7 @@ class Verdicts:
             connection.nonce,
             job_id=job.job_id,
             task_id=job.task_id,
-            payload=self._store.jobs.payload(job.job_id),
+            payload=text_digest(self._store.jobs.text(job.job_id)),
             worker_address=frame.worker_address,
             result_hash=frame.result_hash,
             proof=frame.proof,
@@ -287,7 +291,20 @@ class Verdicts:
         return self._compute(first)
 
     def _refuse(self, job: JobRow, reason: str) -> list[Action]:
+        if (own := self._own_fault(job)) is not None:
+            return own
         return [*self._settlement.refuse(job, reason), *self._unconfirmed(job)]
+
+    def _own_fault(self, job: JobRow) -> list[Action] | None:
+        """Give the task up where the worker may have read another payload than this machine did.
+
+        POST keeps no such payload, but an older version's database, or a hand's, may hold one. Then
+        nobody is blamed.
+        """
+        if is_canonical(self._store.jobs.text(job.job_id)):
+            return None
+        task = self._store.tasks.existing(job.task_id)
+        return self._give_up(task, "the validator kept its payload in a form that can be misread")
 
     def _partner(self, job: JobRow) -> JobRow | None:
         """Return the open job of the other of two workers on one task."""

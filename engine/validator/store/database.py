@@ -19,6 +19,7 @@ from engine.validator.store.jobs import Jobs
 from engine.validator.store.rewards import Rewards
 from engine.validator.store.schema import SCHEMA, SCHEMA_VERSION
 from engine.validator.store.tasks import Tasks
+from engine.validator.store.uploads import Uploads
 from engine.validator.store.workers import Workers
 
 
@@ -32,6 +33,7 @@ class Store(Closing):
         self.policy = policy
         self.clock = clock
         self.customers = Customers(database, clock)
+        self.uploads = Uploads(database, self.customers, clock)
         self.workers = Workers(database, policy, clock)
         self.tasks = Tasks(database, clock)
         self.jobs = Jobs(database, clock)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.poc_protocol.frames import JobResult
+from engine.poc_protocol.strict_json import canonical
 from engine.runtime.database import from_row, insert, update
 from engine.validator.store.table import Table
-from engine.validator.store.tasks import to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Jobs(Table):
                 role=role,
                 worker_address=worker,
                 guest=worker is None,
-                payload=None if own_payload is None else to_text(own_payload),
+                payload=None if own_payload is None else canonical(own_payload),
                 state="out",
                 sent_at=now,
                 lease_until=now + lease,
@@ -91,13 +91,17 @@ class Jobs(Table):
 
     def payload(self, job_id: str) -> dict[str, Any]:
         """Return the payload that the worker was given."""
+        payload: dict[str, Any] = json.loads(self.text(job_id))
+        return payload
+
+    def text(self, job_id: str) -> str:
+        """Return the canonical text of that payload."""
         rows = self._database.read(
             "SELECT coalesce(j.payload, t.payload) AS payload FROM jobs j JOIN tasks t"
             " ON t.task_id = j.task_id WHERE j.job_id = ?",
             job_id,
         )
-        payload: dict[str, Any] = json.loads(rows[0]["payload"])
-        return payload
+        return str(rows[0]["payload"])
 
     def late(self) -> list[JobRow]:
         """Return jobs that are out and whose lease has ended."""

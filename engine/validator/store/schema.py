@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS bookings (  -- each change of a customer's credit, an
     id INTEGER PRIMARY KEY, customer TEXT NOT NULL REFERENCES customers (name),
     units TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL, task_id TEXT) STRICT;
 
+CREATE TABLE IF NOT EXISTS uploads (  -- of the last day: see `uploads.py`
+    customer TEXT NOT NULL REFERENCES customers (name), sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (customer, sha256)) STRICT;
+
 CREATE TABLE IF NOT EXISTS tasks (
     task_id TEXT PRIMARY KEY, customer TEXT NOT NULL REFERENCES customers (name),
     challenge_type TEXT NOT NULL, payload TEXT NOT NULL, facts TEXT NOT NULL,

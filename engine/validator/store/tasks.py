@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from engine.poc_protocol.strict_json import canonical
 from engine.runtime.database import from_row, insert, update
 from engine.validator.store.requirements import Requirements
 from engine.validator.store.table import Table
@@ -16,10 +17,13 @@ from engine.validator.store.table import Table
 
 @dataclass(frozen=True, slots=True)
 class TaskDraft:
-    """A task as its customer posts it; `requirements` are the payload's."""
+    """A task as its customer posts it.
+
+    `text`: the payload in its canonical form, which is kept, sent and digested; `requirements` are its.
+    """
 
     customer: str
-    payload: dict[str, Any]
+    text: str
     requirements: Requirements
     reward: int
     deadline: float
@@ -71,8 +75,8 @@ class Tasks(Table):
                 task_id=task_id,
                 customer=draft.customer,
                 challenge_type=draft.requirements.challenge_type,
-                payload=to_text(draft.payload),
-                facts=to_text(draft.requirements.to_json()),
+                payload=draft.text,
+                facts=canonical(draft.requirements.to_json()),
                 reward=str(draft.reward),
                 deadline=draft.deadline,
                 created_at=self._clock(),
@@ -93,9 +97,18 @@ class Tasks(Table):
 
     def payload(self, task_id: str) -> dict[str, Any]:
         """Return the task's payload, as its customer posted it."""
-        rows = self._database.read("SELECT payload FROM tasks WHERE task_id = ?", task_id)
-        payload: dict[str, Any] = json.loads(rows[0]["payload"])
+        payload: dict[str, Any] = json.loads(self.text(task_id))
         return payload
+
+    def text(self, task_id: str) -> str:
+        """Return the payload's canonical text."""
+        rows = self._database.read("SELECT payload FROM tasks WHERE task_id = ?", task_id)
+        return str(rows[0]["payload"])
+
+    def set_text(self, task_id: str, text: str) -> None:
+        """Keep the payload in its canonical form."""
+        with self._database.write() as db:
+            update(db, "tasks", "task_id = ?", task_id, payload=text)
 
     def page(
         self, status: str | None, challenge_type: str | None, limit: int, offset: int
@@ -159,11 +172,6 @@ class Tasks(Table):
 def new_task_id() -> str:
     """Return a random UUID, as the protocol's task ids are."""
     return str(uuid.uuid4())
-
-
-def to_text(payload: dict[str, Any]) -> str:
-    """Return JSON as it is stored: compact ASCII."""
-    return json.dumps(payload, separators=(",", ":"))
 
 
 def _task(row: sqlite3.Row) -> TaskRow:

@@ -22,6 +22,7 @@ from engine.poc_protocol.frames import (
     OpenedLeaves,
     Verdict,
 )
+from engine.poc_protocol.strict_json import canonical
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.actions import (
     CheckResult,
@@ -197,7 +198,9 @@ class Arena:
             "matrix_size": 64,
         }
         requirements = self.kinds.requirements(payload)
-        draft = TaskDraft(customer, payload, requirements, reward, self.clock() + seconds)
+        draft = TaskDraft(
+            customer, canonical(payload), requirements, reward, self.clock() + seconds
+        )
         task, actions = self.market.post(draft)
         self.perform(actions)
         return task.task_id

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.poc_protocol.frames import JobResult, ResultData
+from engine.poc_protocol.strict_json import canonical
 from engine.validator.job_kinds import own_seed
 from engine.validator.market.actions import FetchData
 from engine.validator.market.dispatch import MOST_JOBS, Timeouts
@@ -393,3 +394,75 @@ def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):
     for number in range(MOST_JOBS + 8):
         one.post({"challenge_type": "synthetic", "seed": f"{number:04x}", "matrix_size": 64})
     assert len(greedy.jobs) == MOST_JOBS < OUTBOX_FRAMES
+
+
+def misread(one, changed):
+    """A task whose payload is kept in a form that workers read differently, as older versions did."""
+    task_id = one.post()
+    with one.store.database.write() as db:
+        for table in ("tasks", "jobs"):  # a job has its own where it has its own seed
+            db.execute(
+                f"UPDATE {table} SET payload = rtrim(payload, '}}') || ? WHERE task_id = ?",
+                (f",{changed}}}", task_id),
+            )
+    return task_id
+
+
+class Rewriter(Worker):
+    """Reads the payload as its own JSON reader does, and signs that."""
+
+    def result(self, job, result_hash, proof):
+        seen = job.payload | {"note": None}
+        return super().result(job.model_copy(update={"payload": seen}), result_hash, proof)
+
+
+@pytest.mark.parametrize("changed", ['"note":Infinity', '"iterations":2,"iterations":1', '"a":[]'])
+def test_what_the_validator_itself_may_have_misread_is_refunded_and_nobody_is_blamed(
+    arena, changed
+):
+    """The attack: 15 tasks, each refunded, and the reputation of an honest worker is gone."""
+    one = arena()
+    worker = one.join(Rewriter)
+    score = one.store.workers.score(one.store.workers.find(worker.key.address))
+    worker.awake = False
+    for _ in range(15):
+        task_id = misread(one, changed)
+        (job,) = one.store.jobs.of_task(task_id)
+        sent = Worker.result(worker, Sent(one, job), "ab" * 32, None)
+        one.perform(one.market.received(worker.connection, sent))
+        assert one.task(task_id).status == "failed"
+        assert "misread" in one.task(task_id).reason
+    assert one.store.customers.credit("alice") == 10**9
+    known = one.store.workers.find(worker.key.address)
+    assert one.store.workers.score(known) == score
+    assert known.banned_at is None
+
+
+class Sent:
+    """A job as a worker read it: with null for what is no number."""
+
+    def __init__(self, one, job):
+        self.job_id, self.task_id = job.job_id, job.task_id
+        self.payload = one.store.jobs.payload(job.job_id) | {"note": None}
+
+
+def test_tasks_of_an_older_version_are_brought_into_form_or_refunded(arena):
+    one = arena()
+    readable = misread(one, '"a":[1]')
+    lost = misread(one, '"note":Infinity')
+    one.perform(one.market.restore())
+    assert one.task(lost).status == "failed"
+    assert one.task(readable).is_open
+    text = one.store.tasks.text(readable)
+    assert text == canonical(one.store.tasks.payload(readable))
+    assert one.store.customers.credit("alice") == 10**9 - 1000
+
+
+def test_a_signature_that_does_not_fit_is_the_workers_fault_where_the_payload_is_as_sent(arena):
+    one = arena()
+    worker = one.join(Rewriter)
+    task_id = one.post()
+    (job, *_) = one.store.jobs.of_task(task_id)
+    assert job.reason == "its signature does not fit"
+    known = one.store.workers.find(worker.key.address)
+    assert known.reputation.bad > 0

@@ -111,11 +111,11 @@ def test_it_answers_while_it_verifies_and_lives_through_rubbish(validator, tmp_p
     rubbish = websocket.create_connection(validator.url, timeout=PATIENCE_SECONDS)
     challenge = json.loads(rubbish.recv())
     assert challenge["type"] == "challenge"
-    for frame in ("{", "[]", '{"type": 7}', '{"type": "weather"}', "x" * (17 * 2**20)):
+    for frame in ("{", "[]", '{"type": 7}', '{"type": "weather"}'):
         rubbish.send(frame)
     rubbish.send_binary(b"\x00\xff")
-    codes = [json.loads(rubbish.recv())["code"] for _ in range(5)]
-    assert codes == ["not_json", "not_json", "invalid_field", "too_large", "not_text"]
+    codes = [json.loads(rubbish.recv())["code"] for _ in range(4)]
+    assert codes == ["not_json", "not_json", "invalid_field", "not_text"]
     rubbish.ping()  # the connection lives
     guest = PrivateKey.generate()
     # A guest's result is computed again in full: a second of numpy, in a process of its own.
