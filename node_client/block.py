@@ -13,24 +13,21 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from gettext import gettext as _
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict
 
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
 from node_client.block_transaction import BlockTransaction
 from node_client.errors import InvalidTransaction
 from node_client.keys import recovered_public_keys
 from node_client.merkle import merkle_root
+from node_client.responses import Counter, Hash, Word
 
 EMPTY_TX_ROOT = "0" * 64
 EMPTY_COMPUTE_ROOT = ""
 MOST_TRANSACTIONS = 5_000
 """The most that any network takes into a block (mainnet's limit)."""
-
-Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-Counter = Annotated[StrictInt, Field(ge=0, lt=2**63)]
-Text = Annotated[StrictStr, Field(max_length=200)]  # with a bound it is UTF-8, too
 
 
 class BlockHeader(BaseModel):
@@ -39,14 +36,14 @@ class BlockHeader(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     height: Counter
-    prev_hash: Text
+    prev_hash: Word
     timestamp: Counter
-    chain_id: Text
-    proposer_address: Text
+    chain_id: Word
+    proposer_address: Word
     round: Counter
     tx_root: Hash
-    state_root: Text
-    compute_root: Text
+    state_root: Word
+    compute_root: Word
     gas_used: Counter
     gas_limit: Counter
 

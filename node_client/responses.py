@@ -20,6 +20,8 @@ from node_client.refusals import shorten
 
 Counter = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 Hash = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+Word = Annotated[StrictStr, Field(pattern=r"^[!-~]{0,200}$")]
+"""A name or another hash: it is printed, so it must not control a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class NodeStatus(_Response):
 
     height: Annotated[StrictInt, Field(ge=-1, lt=2**63)]
     last_hash: Hash
-    network: StrictStr
+    network: Word
     mempool_size: Counter
     epoch: Counter
 
@@ -110,8 +112,23 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return shorten(f"{where}: {first['msg']}" if where else first["msg"])
+        said = _said(first["type"]) or first["msg"]
+        return shorten(f"{where}: {said}" if where else said)
     return shorten(str(error))
+
+
+def _said(kind: str) -> str | None:
+    """Our words for pydantic's most usual complaints, whose own name Python's classes."""
+    return {
+        "missing": _("it is not there"),
+        "model_type": _("it is not a JSON object"),
+        "int_type": _("it is not a whole number"),
+        "string_type": _("it is not text"),
+        "string_pattern_mismatch": _("it is text of another form"),
+        "list_type": _("it is not a list"),
+        "less_than": _("it is too large"),
+        "greater_than_equal": _("it is too small"),
+    }.get(kind)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -111,7 +111,7 @@ def results(
         return
     for result in found:
         names = ("height", "tx_hash", "worker_address", "task_id", "result_hash", "fault")
-        say(" ".join(shorten(str(result[name])) for name in names if result[name] is not None))
+        say(" ".join(shorten(str(result[name])) for name in names if result[name]))
     say(
         ngettext(
             "{count} result in blocks {first} to {last}",

@@ -124,7 +124,7 @@ def _tell_block(height: int, verdict: "BlockVerdict", json: bool) -> None:
             reason = shorten(result.reason)
             state = _("WRONG: {reason}").format(reason=reason) if reason else _("right")
             size = "" if result.size is None else _(" (size {size})").format(size=result.size)
-            say(f"{result.tx_hash} {shorten(result.worker_address)} {state}{size}")
+            say(f"{result.tx_hash or '-'} {shorten(result.worker_address)} {state}{size}")
         say(
             ngettext(
                 "block {height}: {count} result, {wrong} wrong",

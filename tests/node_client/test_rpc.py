@@ -526,6 +526,34 @@ class TestMisbehaviour:
             with pytest.raises(BadResponse, match=f"header.{field}"):
                 client.block(height)
 
+    @pytest.mark.parametrize("name", ["\x1b[31mdevnet", "dev net", "\u202edevnet", "d" * 201])
+    def test_names_cannot_control_a_terminal(
+        self, name: str, villain: Any, as_http: Http, blocks: dict[int, Any]
+    ) -> None:
+        client = client_of(villain.url)
+        villain.answer = as_http(STATUS | {"network": name})
+        with pytest.raises(BadResponse, match="network: it is text of another form"):
+            client.status()
+        height, block = next(iter(blocks.items()))
+        for field in ("chain_id", "prev_hash", "proposer_address", "state_root"):
+            villain.answer = as_http(block | {"header": block["header"] | {field: name}})
+            with pytest.raises(BadResponse, match=f"header.{field}: it is text of another form"):
+                client.block(height)
+
+    def test_a_wrong_answer_is_described_in_words_of_the_protocol(
+        self, villain: Any, as_http: Http
+    ) -> None:
+        client = client_of(villain.url)
+        for answer, words in (
+            (None, "gave a wrong answer: it is not a JSON object"),
+            ({"header": []}, "header: it is not a JSON object"),
+            ({"header": {}}, "header.height: it is not there"),
+            ({"header": {"height": "7"}}, "header.height: it is not a whole number"),
+        ):
+            villain.answer = as_http(json.dumps(answer))
+            with pytest.raises(BadResponse, match=words):
+                client.block(7)
+
     def test_cookies_are_not_kept(self, villain: Any, as_http: Http) -> None:
         villain.answer = as_http(STATUS, "200 OK", "Set-Cookie: a=b; Path=/")
         client = client_of(villain.url)

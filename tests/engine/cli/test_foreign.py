@@ -47,12 +47,14 @@ def test_query_results_lists_what_can_be_read_and_says_why_the_rest_cannot(cli, 
     shown = cli(f"query results --height {height}")
     assert shown.code == 0, shown.err
     assert printable(shown.out)
+    assert all(line == line.strip() for line in shown.out.splitlines())
 
 
 def test_verify_judges_every_result_and_says_that_nothing_is_proven(cli, height):
     judged = cli(f"verify --height {height}")
     assert judged.code == 1
     assert printable(judged.out)
+    assert all(line == line.strip() for line in judged.out.splitlines())
     assert f"NOT PROVEN, the chain may hold something else than this: block {height}:" in judged.out
     assert "it is not a matrix result" in judged.out
     told = cli(f"verify --height {height} --json").json()
