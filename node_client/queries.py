@@ -39,12 +39,23 @@ from node_client.transport import SMALL_BODY, HttpNode, HttpResponse
 from node_client.v3.answers import chain_of, is_comet
 
 
-def get[T](node: HttpNode, path: str, parse: Callable[[Any], T], *, limit: int = SMALL_BODY) -> T:
+def get[T](
+    node: HttpNode,
+    path: str,
+    parse: Callable[[Any], T],
+    *,
+    limit: int = SMALL_BODY,
+    always: bool = False,
+) -> T:
     """Ask for `path`, and return what `parse` makes of the JSON of at most `limit` bytes.
 
-    `parse` raises ValueError or InvalidData for JSON that is not a valid answer. Raises NodeError.
+    `parse` raises ValueError or InvalidData for JSON that is not a valid answer. `always`: whether
+    every node has an answer, so that 404 is a wrong one and not NotFound. Raises NodeError.
     """
-    return _parsed(_ok_body(node.exchange("GET", path, limit=limit), node), node, parse)
+    response = node.exchange("GET", path, limit=limit)
+    if response.status == 404 and always:
+        raise BadResponse(_("{name} has no {path} (404)").format(name=node.name, path=path))
+    return _parsed(_ok_body(response, node), node, parse)
 
 
 def get_block(node: HttpNode, height: int, *, limit: int) -> Block:
@@ -81,7 +92,7 @@ def get_status(node: HttpNode) -> NodeStatus:
             )
         return NodeStatus.model_validate(value)
 
-    status = get(node, "/status", parse)
+    status = get(node, "/status", parse, always=True)
     if status.height < 0:
         raise NodeNotReady(
             _("{name} is not ready: it has no block yet, it starts or syncs").format(name=node.name)
@@ -97,7 +108,7 @@ def get_account(node: HttpNode, address: str) -> Account:
         check_echo(answer.address, address)
         return Account(address, int(answer.balance), answer.nonce)
 
-    return get(node, f"/balance/{address}", parse)
+    return get(node, f"/balance/{address}", parse, always=True)
 
 
 def get_nonce(node: HttpNode, address: str, *, pending: bool) -> int:
@@ -109,7 +120,8 @@ def get_nonce(node: HttpNode, address: str, *, pending: bool) -> int:
         check_echo(answer.pending, pending)
         return answer.nonce
 
-    return get(node, f"/nonce/{address}{'' if pending else '?pending=false'}", parse)
+    path = f"/nonce/{address}{'' if pending else '?pending=false'}"
+    return get(node, path, parse, always=True)
 
 
 def post_transaction(node: HttpNode, tx: Transaction) -> str:

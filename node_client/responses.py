@@ -98,7 +98,7 @@ def parse_json(body: bytes, *, strict: bool = True) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(
             _("it is not valid JSON ({msg} at character {pos})").format(
-                msg=error.msg, pos=error.pos
+                msg=error.msg.removesuffix(" at"), pos=error.pos
             )
         ) from None
     except RecursionError:

@@ -158,7 +158,7 @@ class UnbondingQueue(_OfDelegator):
 
 def get_validators(node: HttpNode) -> Validators:
     """Return all validators that the node knows, active or not. Raises NodeError."""
-    return get(node, "/validators", Validators.model_validate, limit=MOST_BYTES)
+    return get(node, "/validators", Validators.model_validate, limit=MOST_BYTES, always=True)
 
 
 def get_validator(node: HttpNode, address: str) -> Validator:
@@ -191,4 +191,4 @@ def get_unbonding(node: HttpNode, address: str) -> UnbondingQueue:
 def _of_delegator[T](node: HttpNode, address: str, what: str, parse: Callable[[str, Any], T]) -> T:
     check_address(address)
     path = f"/delegator/{address}/{what}"
-    return get(node, path, partial(parse, address), limit=MOST_BYTES)
+    return get(node, path, partial(parse, address), limit=MOST_BYTES, always=True)

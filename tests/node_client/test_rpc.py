@@ -395,12 +395,17 @@ class TestMisbehaviour:
     @pytest.mark.parametrize("code", ["503 Not Ready", "404 Not Found"])
     def test_codes_with_a_meaning(self, code: str, villain: Any, as_http: Http) -> None:
         villain.answer = as_http({"detail": "so it is"}, code)
-        kind = NodeNotReady if code.startswith("503") else NotFound
+        kind = NodeNotReady if code.startswith("503") else BadResponse
         self.refused(client_of(villain.url), kind)
 
     def test_a_long_detail_is_cut(self, villain: Any, as_http: Http) -> None:
-        villain.answer = as_http({"detail": "x" * 10**6}, "404 Not Found")
-        self.refused(client_of(villain.url), NotFound)
+        for length, shown in ((10**4, "xxx..."), (10**6, "500")):
+            villain.answer = as_http({"detail": "x" * length}, "500 Oops")
+            assert shown in str(self.refused(client_of(villain.url), BadResponse))
+            villain.answer = as_http({"detail": "x" * length}, "404 Not Found")
+            with pytest.raises(NotFound) as caught:
+                client_of(villain.url).block(1)
+            assert len(str(caught.value)) < 400
 
     def test_nobody_listens(self, dead_url: str) -> None:
         error = self.refused(client_of(dead_url), NodeUnreachable)
@@ -549,8 +554,9 @@ class TestMisbehaviour:
             ({"header": []}, "header: it is not a JSON object"),
             ({"header": {}}, "header.height: it is not there"),
             ({"header": {"height": "7"}}, "header.height: it is not a whole number"),
+            ("\x1b", r"it is not valid JSON \(Invalid control character at character 1\)"),
         ):
-            villain.answer = as_http(json.dumps(answer))
+            villain.answer = as_http('"\x1b"' if answer == "\x1b" else json.dumps(answer))
             with pytest.raises(BadResponse, match=words):
                 client.block(7)
 
@@ -593,8 +599,11 @@ class TestRetries:
         second.answer = as_http(STATUS)
         assert client_of(first.url, second.url).status().height == 36
         second.answer = first.answer
-        with pytest.raises(NotFound):
+        with pytest.raises(BadResponse, match=r"has no /status \(404\)"):
             client_of(first.url, second.url).status()
+        for ask in (NodeClient.balance, NodeClient.nonce):
+            with pytest.raises(BadResponse, match=rf"has no /.*{ACCOUNT} \(404\)"):
+                ask(client_of(first.url), ACCOUNT)
 
     def test_the_next_node_answers_and_is_kept(
         self, villains: Callable[[], Any], as_http: Http, dead_url: str
