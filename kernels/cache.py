@@ -11,19 +11,28 @@ from pathlib import Path
 
 from kernels.private_path import exposure, make_private, read_private
 
+NOWHERE = Path(os.devnull) / "cpc-engine"
+"""Stands for the directory where there is none: nothing can be made there."""
+
 
 def cache_directory() -> Path:
-    """`CPC_CACHE`, or `cpc-engine` in the user's directory for caches."""
-    given = os.environ.get("CPC_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cpc-engine"
+    """`CPC_CACHE`, or `cpc-engine` in the user's directory for caches; NOWHERE without a home."""
+    given, base = os.environ.get("CPC_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        if given:
+            return Path(given).expanduser()
+        return Path(base or "~/.cache").expanduser() / "cpc-engine"
+    except RuntimeError:
+        return NOWHERE
 
 
 def cache_problem() -> str:
     """Why nothing is kept, in a sentence; empty where it is."""
-    reason = exposure(cache_directory())
+    directory = cache_directory()
+    if directory == NOWHERE:
+        reason = _("the home directory is not known (HOME, CPC_CACHE)")
+    else:
+        reason = exposure(directory)
     if not reason:
         return ""
     return _("compiled kernels are not kept: {reason}").format(reason=reason)

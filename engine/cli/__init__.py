@@ -23,6 +23,8 @@ def main() -> None:
     from engine.runtime.streams import open_standard_streams
 
     open_standard_streams()
+    if not os.environ.get("HOME", "unset"):  # empty is none: state would lie in the root directory
+        del os.environ["HOME"]
     restrict_files()
     replace_unencodable()
     # A caller that ignores it (trap '' CHLD) leaves it ignored: no child's end would ever be seen.

@@ -87,6 +87,7 @@ def mine(
             nodes = replace(nodes, node=(answers.node,))
             request = replace(request, devices=answers.device)
         request, secret = replace(request, urls=nodes.urls(context)), key.load()
+        request = replace(request, keys=key.keystore().directory)
     with ExitStack() as stack:
         attending: list[Attend] = [stack.enter_context(engine_servers(report, address, token))]
         attending.append(output.attend)

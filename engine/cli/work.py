@@ -48,7 +48,12 @@ def work(
     report: Reporter = JsonReporter(output) if json else PlainReporter(output)
     output.report = report
     request = NodeRequest.of(
-        pool, sending, validators=jobs, urls=nodes.urls(context), protection=protection.protection()
+        pool,
+        sending,
+        validators=jobs,
+        urls=nodes.urls(context),
+        protection=protection.protection(),
+        keys=key.keystore().directory,
     )
     summary = run_node(request, key.load(), report, output.attend).jobs
     assert summary is not None

@@ -11,7 +11,8 @@ from engine.monitor.troubles import Troubles
 from engine.node import preflight
 from engine.node.agreement import Agreement
 from engine.node.request import NodeRequest
-from engine.runtime.paths import ledger_path
+from engine.runtime.database import lock_beside_key
+from engine.runtime.paths import ledger_name, ledger_path
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.manager import Sender
 from engine.txmgr.signer import SenderSettings
@@ -68,9 +69,12 @@ def open_account(
     settings = SenderSettings(
         chain.network, price, request.depth, request.max_gas_price, request.confirmed_nonce
     )
-    with Ledger.open(
-        path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
-    ) as ledger:
+    with (
+        Ledger.open(
+            path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
+        ) as ledger,
+        lock_beside_key(request.keys, ledger_name(chain.chain_id, chain.genesis, key.address)),
+    ):
         evidence = Evidence(anchor=_anchor(ledger))
         block_time = chain.network.block_time
 

@@ -39,6 +39,7 @@ from engine.pool.pool import Launch, Pool
 from engine.pool.processes import LocalProcesses
 from engine.protection.controller import Controller
 from engine.protection.sensors import Sensors
+from engine.runtime.database import lock_beside_key
 from engine.runtime.errors import BadInput, Crashed
 from engine.runtime.signals import stop_on_signals
 from engine.runtime.systemd import Manager
@@ -212,6 +213,7 @@ class Node:
         options, account = self._request.validators, self._account
         if options is None:
             return None
+        stack.enter_context(lock_beside_key(self._request.keys, f"jobs-{self._key.address}"))
         context = stack.enter_context(
             open_context(
                 options,

@@ -38,6 +38,8 @@ class NodeRequest:
     max_gas_price: int | None = None
     confirmed_nonce: int | None = None
     ledger: Path | None = None
+    keys: Path | None = None
+    """The directory of the key, in which a lock says that it is in use."""
     protection: Protection = NO_WISHES
     limits: Limits = field(default_factory=Limits)
 

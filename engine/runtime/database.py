@@ -173,6 +173,27 @@ def _prepare(path: Path, error: type[BadInput]) -> None:
 
 
 @contextmanager
+def lock_beside_key(directory: Path | None, name: str) -> Iterator[None]:
+    """Hold a key's lock for this process alone, wherever its ledger lies. Raises BadInput.
+
+    `name`: of the account on its chain. A directory that cannot be written, as that of a mounted
+    secret, has no lock; the ledger's is there still.
+    """
+    with ExitStack() as held:
+        if directory is not None and os.access(directory, os.W_OK | os.X_OK):
+            busy = _("another cpc-engine works with this key, with another ledger: {name}")
+            lock = lock_file(
+                directory / f".{name}.lock",
+                busy.format(name=name),
+                _(
+                    "Stop it first (cpc-engine status), or give this one another account with --from."
+                ),
+            )
+            held.enter_context(lock)
+        yield
+
+
+@contextmanager
 def lock_file(
     path: Path, busy: str, advice: str, *, error: type[BadInput] = BadInput
 ) -> Iterator[IO[str]]:

@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from gettext import gettext as _
+from os import PathLike
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from engine.runtime.paths import expanded
 
 type Path = tuple[str, ...]
 """The words that call a command: ("tx", "send")."""
@@ -68,6 +71,8 @@ def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
         group.help = translated(group.help)
         _translate(group)
     for path, command in walk(root):
+        for parameter in command.params:
+            parameter.callback = parameter.callback or _expanded  # type: ignore[assignment]
         command.help = translated(command.help)
         for option in options_of(command):
             if option.envvar is None:
@@ -77,6 +82,11 @@ def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
     return root
+
+
+def _expanded(_context: typer.Context, _parameter: Any, value: Any) -> Any:
+    """Return a path with the home directory for its `~`: no shell has seen a file's or a variable's."""
+    return expanded(value) if isinstance(value, PathLike) else value
 
 
 def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperCommand]]:

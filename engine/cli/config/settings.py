@@ -29,6 +29,7 @@ from typer.exceptions import TyperException
 from engine.cli.config import command_tree as tree
 from engine.cli.config import usage_errors as usage
 from engine.runtime.errors import BadInput
+from engine.runtime.paths import expanded
 
 VARIABLE = "CPC_CONFIG"
 BEFORE = "cpc-engine.config-before"
@@ -52,14 +53,14 @@ class Settings:
 
 def default_file() -> Path:
     """Return the path of `engine.toml`, beside the keys and the ledgers."""
-    return Path("~/.computechain/engine.toml").expanduser()
+    return expanded("~/.computechain/engine.toml")
 
 
 def find_file(given: Path | None) -> Path | None:
     """Return the file named, else CPC_CONFIG, else the default if it exists. Raises BadInput."""
     named = given or (Path(text) if (text := os.environ.get(VARIABLE)) else None)
     if named is not None:
-        named = named.expanduser()
+        named = expanded(named)
         if not named.exists():
             raise BadInput(
                 _("the configuration file {path} does not exist").format(path=named),
@@ -70,14 +71,14 @@ def find_file(given: Path | None) -> Path | None:
     try:
         default = default_file()
         return default if default.exists() else None
-    except (OSError, RuntimeError):  # no home directory, or one that we may not read
+    except (OSError, BadInput):  # no home directory, or one that we may not read
         return None
 
 
 def file_to_write(context: typer.Context, given: Path | None) -> Path:
     """Return where a new file goes: named on the command line, by CPC_CONFIG, or the default."""
     named = given or context.meta.get(BEFORE) or os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else default_file()
+    return expanded(named) if named else default_file()
 
 
 def read_settings(path: Path | None, program: TyperGroup) -> Settings:
