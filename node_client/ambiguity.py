@@ -12,18 +12,16 @@ base gas * price whatever the fee is, so the fee can be changed until no other r
     signed = sign_safely(draft, key, first_unspent=proven, min_gas_price=1_000)
 
 `proven`: every nonce below is proven to be spent (`nonce_proof.py`), 0 where nothing is. What a node
-says is no proof: at a nonce that a liar made up, a text reads differently at one that is free. Of
-2,003 results at nonces up to 10^6, with nothing proven, half had a reading that costs more (up to
-1,000 times as much), and all from nonce 10 on one that costs the same.
+says is no proof: of 2,003 results at nonces up to 10^6, with nothing proven, half had a reading that
+costs more (up to 1,000 times as much), and all from nonce 10 on one that costs the same.
 
 Nonces of two digits and more
 
 * The last digits of a nonce can always move to the end of the fee: 12 is also nonce 2, for the same
   receiver and at the same cost, whatever the fee is. At a free nonce 2 that is a second payment. So
   it counts, and is waited for (`waiting_helps`), or has to be proven spent.
-* That concerns new accounts only. With n = proven + 0 ... 64, the reading's nonce is n - 10 m; for it
-  to be free, n must have two digits and proven one. Counted over all proven in 0 ... 130, at the
-  least price of each network: 315 of 8,515 results had such a reading, all at proven < 10, n >= 10.
+* That concerns new accounts only: over all proven in 0 ... 130 and n = proven + 0 ... 64, at the
+  least price of each network, 315 of 8,515 results had such a reading, all at proven < 10, n >= 10.
 
 What counts as another reading
 
@@ -33,51 +31,45 @@ What counts as another reading
   gas_price, gas_limit and fee are at least what the node takes. None has an upper bound, since a
   balance may grow, but the nonce: no account lives to see UNREACHABLE_NONCES more.
 * `to_address` may lose digits at its end to the amount, or gain digits of the amount (also where it
-  was null): the node takes a transfer to a text that is no address. Such a reading counts at any
-  nonce but the draft's own. At the draft's own nonce nearly every transfer has one that no fee, price
-  or amount can avoid (amount 50 to cpc1...x is also amount 0 to cpc1...x5). It can only stand in the
-  draft's place, never come on top of it, under the same hash, and the address has no owner.
-* One of these costs more: where the receiver's address ends in a digit (55 of 200 did), 1 CPC to
-  cpc1...5 is also 51 CPC to cpc1...: money that is lost to both sides. A fee that the balance covers
-  for one only would need more than one digit that is not zero, and then has readings of its own. So
-  such a receiver cannot be paid without it; `dearest_misdirection` says how much is at stake, for a
-  warning: send it through a node, and a network in between, that you trust.
+  was null): the node takes a transfer to a text that is no address, and what it moves is lost.
+
+What may stand at the draft's own nonce
+
+Such a reading never comes on top of the draft, only in its place, under the same hash. One that moves
+no more to the same receiver, at no dearer price, is let stand. Any other has something at stake:
+
+* Where the receiver's address ends in a digit but 0 (one in four), 1 CPC to cpc1...5 is also 51 CPC
+  to cpc1..., whatever amount, price and fee are.
+* Where an amount has two digits that are not zero, 1.5 CPC to cpc1...x is also 0.5 CPC to cpc1...x1.
+* A node that lies, and anyone between, can hand in the one for the other. So neither is signed, unless
+  the operator accepts so much (`accept_burn`), or the account cannot pay for that reading: it costs
+  more than `MARGIN` times a balance that more than one node confirms. The fee that is named is no
+  help: a proposer takes base gas * price only. What remains: somebody sends the account more than it
+  has while the nonce is open; to do that on purpose costs no less than what the account loses.
+* What goes elsewhere and is no more than the gas costs is dust: 5 units, with a fee of 1 CPC.
 """
 
-import re
 from collections.abc import Iterator
 from gettext import gettext as _
 from typing import NamedTuple
 
+from node_client.digit_cuts import splits, text_of
 from node_client.drafts import check_draft
-from node_client.errors import AmbiguousTransaction
+from node_client.errors import AmbiguousTransaction, BurnPossible
 from node_client.keys import PrivateKey
 from node_client.networks import format_cpc
-from node_client.transaction import Transaction
+from node_client.transaction import Transaction, TxType
 
 FEE_RANGE = 10**9
 """Fees up to so many times the least are tried where nothing is said of the balance."""
 
-UNREACHABLE_NONCES = 10**12
-"""An account that filled every block of the devnet (500 in 5 s) would need 300 years for so many."""
+MARGIN = 2
+"""A reading that costs more than so many balances is none that the account can pay for."""
 
 _WAIT = _(
     "Wait until the transactions before it are in blocks, and try again: the"
     " other readings have nonces that are spent then."
 )
-
-_DIGITS_AT_END = re.compile(r"[0-9]*\Z", re.ASCII)
-
-
-class _Split(NamedTuple):
-    """One way to cut the digits. `taken`: how many of them stand at the end of to_address."""
-
-    taken: int
-    amount: int
-    fee: int
-    nonce: int
-    gas_price: int
-    gas_limit: int
 
 
 def colliding_transactions(
@@ -88,7 +80,7 @@ def colliding_transactions(
     `first_unspent`: every nonce below is proven spent. `min_gas_price` in units a gas. What counts is
     said at the top of this file.
     """
-    head, digits = _text_of(tx)
+    head, digits = text_of(tx)
     return [
         tx.model_copy(
             update={
@@ -100,7 +92,7 @@ def colliding_transactions(
                 "gas_limit": reading.gas_limit,
             }
         )
-        for reading in _splits(tx, first_unspent, min_gas_price)
+        for reading in splits(tx, first_unspent=first_unspent, min_gas_price=min_gas_price)
     ]
 
 
@@ -111,57 +103,54 @@ def sign_safely(
     first_unspent: int,
     min_gas_price: int,
     spendable: int | None = None,
-    accept_harmless: bool = False,
+    accept_burn: int = 0,
+    balance: int | None = None,
 ) -> Transaction:
-    """Check `draft`, choose the least fee that leaves no other reading, and sign.
+    """Check `draft`, choose the least fee with which no reading costs more or goes elsewhere, and sign.
 
     `draft.fee` is not looked at. `first_unspent`: every nonce below is proven spent; 0 where nothing
     is proven. `min_gas_price` is the network's least, in units a gas. `spendable`: units that amount
     and fee together may reach; the node wants both covered, although it takes base gas * gas_price
-    only.
+    only. `accept_burn`: so many units may be at stake. `balance`: the account's, in units, as more
+    than one node confirms it; None where it is one node's word.
 
-    An amount with more than one digit that is not zero always has another reading at its own nonce
-    (1.5 CPC is also 1 unit with a fee of 0.5 CPC and more, of which the node takes base * price).
-    So it is refused, with advice how to split it, unless `accept_harmless` lets readings stand that
-    have the draft's own nonce, and neither a larger amount nor a dearer price: they can take its
-    place, and the receiver gets less, but they never come on top of it.
-
-    Raises InvalidTransaction for a draft that the node would refuse or drop, and
-    AmbiguousTransaction, with advice, where no fee helps; its `waiting_helps` says whether
-    waiting fixes it.
+    Raises InvalidTransaction for a draft that the node would refuse or drop, AmbiguousTransaction,
+    with advice, where no fee helps (its `waiting_helps` says whether waiting fixes it), and
+    BurnPossible, which is one, where more is at stake than was accepted.
     """
     check_draft(draft, key, first_unspent, min_gas_price)
     draft = draft.model_copy(update={"pub_key": key.public_key})
-    limits = _Limits(first_unspent, min_gas_price, spendable, accept_harmless)
-    safe = _with_safe_fee(draft, limits)
-    if safe is not None:
-        return safe.signed_by(key)
+    limits = _Limits(first_unspent, min_gas_price, spendable, accept_burn, balance)
+    least = _least_at_stake(draft, limits)
+    if least is not None and least[0] <= accept_burn:
+        return least[1].signed_by(key)
     settled = limits._replace(first_unspent=draft.nonce)
-    waiting_helps = _with_safe_fee(draft, settled) is not None
+    after = _least_at_stake(draft, settled) if least is None else least
+    if after is not None and after[0] > accept_burn:
+        raise _burn_possible(draft, settled, after[0])
     raise AmbiguousTransaction(
         _(
             "the digits of this {kind} can be read as another transaction that the same"
             " signature fits, and no fee that the account can cover changes that"
         ).format(kind=draft.tx_type.value),
-        advice=_WAIT if waiting_helps else _advice(draft, settled),
-        waiting_helps=waiting_helps,
+        advice=_advice(draft, settled) if after is None else _WAIT,
+        waiting_helps=after is not None,
     )
 
 
-def dearest_misdirection(tx: Transaction, *, min_gas_price: int, spendable: int) -> int | None:
-    """Return the most that `tx` can cost, in units, if its receiver is read as no account's address.
+def at_stake(tx: Transaction, *, min_gas_price: int, balance: int | None = None) -> int:
+    """Return the most units that `tx` can cost beyond what it is meant to, at its own nonce.
 
-    None where no such reading costs more than `tx`, or `spendable` does not cover it. See the top.
+    `balance` as in `sign_safely`: what the account cannot pay for is left out.
     """
-    cost = tx.amount + tx.base_gas * tx.gas_price
-    readings = _splits(tx, tx.nonce, min_gas_price, misdirected=True)
-    costs = [
-        reading.amount + tx.base_gas * reading.gas_price
-        for reading in readings
-        if reading.amount + reading.fee <= spendable
-    ]
-    dearest = max(costs, default=0)
-    return dearest if dearest > cost else None
+    limits = _Limits(tx.nonce, min_gas_price, None, 0, balance)
+    return max((stake for stake, _amount in _stakes(tx, limits)), default=0)
+
+
+def least_at_stake(draft: Transaction, *, min_gas_price: int, balance: int | None = None) -> int:
+    """Return what `at_stake` gives for the draft with the fee that puts the least at stake."""
+    found = _least_at_stake(draft, _Limits(draft.nonce, min_gas_price, None, 0, balance))
+    return 0 if found is None else found[0]
 
 
 def one_digit_parts(amount: int) -> list[int]:
@@ -174,18 +163,56 @@ class _Limits(NamedTuple):
     first_unspent: int
     min_gas_price: int
     spendable: int | None
-    accept_harmless: bool
+    accept_burn: int
+    balance: int | None
 
 
-def _with_safe_fee(draft: Transaction, limits: _Limits) -> Transaction | None:
+def _least_at_stake(draft: Transaction, limits: _Limits) -> tuple[int, Transaction] | None:
+    """Return the draft with the first fee that puts nothing above `accept_burn` at stake, and how much.
+
+    Else with the fee that puts the least at stake; None where each leaves a reading at another nonce.
+    """
     least = draft.base_gas * draft.gas_price
     most = least * FEE_RANGE if limits.spendable is None else limits.spendable - draft.amount
+    best: tuple[int, Transaction] | None = None
     # The least fee is tried whatever the balance: that it does not suffice is the node's to say.
     for fee in _fees(least, max(least, most)):
         candidate = draft.model_copy(update={"fee": fee})
-        if not _is_ambiguous(candidate, limits):
-            return candidate
-    return None
+        stake = _worst(candidate, limits)
+        if stake is not None and (best is None or stake < best[0]):
+            best = stake, candidate
+            if stake <= limits.accept_burn:
+                break
+    return best
+
+
+def _worst(tx: Transaction, limits: _Limits) -> int | None:
+    """Return the most that is at stake, None where a reading has another nonce."""
+    cuts = splits(tx, first_unspent=limits.first_unspent, min_gas_price=limits.min_gas_price)
+    if any(reading.nonce != tx.nonce for reading in cuts):
+        return None
+    return max((stake for stake, _amount in _stakes(tx, limits)), default=0)
+
+
+def _stakes(tx: Transaction, limits: _Limits) -> Iterator[tuple[int, int]]:
+    """What is at stake through each reading in the place of `tx`, and what it moves, in units.
+
+    Neither part may grow: a smaller amount does not pay for a dearer price, which is burned. What
+    goes elsewhere and is no more than a transaction costs in any case is dust.
+    """
+    head, _digits = text_of(tx)
+    own_taken = len(tx.to_address or "") - len(head)
+    for reading in splits(tx, first_unspent=tx.nonce, min_gas_price=limits.min_gas_price):
+        if reading.nonce != tx.nonce:
+            continue
+        gas = tx.base_gas * reading.gas_price
+        if limits.balance is not None and reading.amount + gas > MARGIN * limits.balance:
+            continue
+        elsewhere = tx.tx_type is TxType.TRANSFER and reading.taken != own_taken
+        more = reading.amount if elsewhere else max(0, reading.amount - tx.amount)
+        dust = elsewhere and more <= tx.base_gas * tx.gas_price
+        dearer = tx.base_gas * max(0, reading.gas_price - tx.gas_price)
+        yield dearer + (0 if dust else more), reading.amount
 
 
 def _fees(least: int, most: int) -> Iterator[int]:
@@ -207,80 +234,30 @@ def _fees(least: int, most: int) -> Iterator[int]:
         magnitude *= 10
 
 
-def _is_ambiguous(tx: Transaction, limits: _Limits) -> bool:
-    readings = _splits(tx, limits.first_unspent, limits.min_gas_price)
-    return any(not (limits.accept_harmless and _is_harmless(r, tx)) for r in readings)
-
-
-def _is_harmless(reading: _Split, tx: Transaction) -> bool:
-    """Neither part may grow: a smaller amount does not pay for a dearer price, which is burned."""
-    no_more = reading.amount <= tx.amount and reading.gas_price <= tx.gas_price
-    return reading.nonce == tx.nonce and no_more
-
-
-def _text_of(tx: Transaction) -> tuple[str, str]:
-    """to_address without the digits at its end, and those digits with the five numbers'."""
-    to = tx.to_address or ""
-    own_digits = _DIGITS_AT_END.search(to)
-    assert own_digits is not None
-    numbers = f"{tx.amount}{tx.fee}{tx.nonce}{tx.gas_price}{tx.gas_limit}"
-    return to[: own_digits.start()], own_digits.group() + numbers
-
-
-def _splits(
-    tx: Transaction, first_unspent: int, min_gas_price: int, *, misdirected: bool = False
-) -> Iterator[_Split]:
-    """Cut the digits from the right: limit, price, nonce, fee, amount; each prunes the next.
-
-    Either what counts, or, `misdirected`, what has the own nonce and another receiver.
-    """
-    head, digits = _text_of(tx)
-    own_taken = len(tx.to_address or "") - len(head)
-    own = _Split(own_taken, tx.amount, tx.fee, tx.nonce, tx.gas_price, tx.gas_limit)
-    last_nonce = tx.nonce + UNREACHABLE_NONCES
-    end = len(digits)
-    base_length = len(str(tx.base_gas))
-    price_length = len(str(max(1, min_gas_price)))
-    for limit_at in range(end - base_length, price_length + base_length - 1, -1):
-        if digits[limit_at] == "0":
-            continue
-        gas_limit = int(digits[limit_at:])
-        if gas_limit < tx.base_gas:
-            continue
-        for price_at in range(limit_at - price_length, base_length, -1):
-            if digits[price_at] == "0":
-                continue
-            gas_price = int(digits[price_at:limit_at])
-            if gas_price < min_gas_price:
-                continue
-            least_fee = tx.base_gas * gas_price
-            fee_length = len(str(least_fee))
-            # A digit of the amount, the fee's, and one of the nonce must fit in front.
-            if 1 + fee_length + 1 > price_at:
-                break
-            for nonce_at in range(price_at - 1, fee_length, -1):
-                if digits[nonce_at] == "0" and nonce_at != price_at - 1:
-                    continue
-                nonce = int(digits[nonce_at:price_at])
-                if nonce < first_unspent:
-                    continue
-                if nonce > last_nonce:
-                    break
-                for fee_at in range(nonce_at - fee_length, 0, -1):
-                    if digits[fee_at] == "0":
-                        continue
-                    fee = int(digits[fee_at:nonce_at])
-                    if fee < least_fee:
-                        continue
-                    for taken in range(fee_at):
-                        if digits[taken] == "0" and taken != fee_at - 1:
-                            continue
-                        if (taken != own_taken and nonce == tx.nonce) != misdirected:
-                            continue
-                        amount = int(digits[taken:fee_at])
-                        found = _Split(taken, amount, fee, nonce, gas_price, gas_limit)
-                        if found != own:
-                            yield found
+def _burn_possible(draft: Transaction, limits: _Limits, stake: int) -> BurnPossible:
+    plain = draft.model_copy(update={"fee": draft.base_gas * draft.gas_price})
+    moved = max((amount for its, amount in _stakes(plain, limits) if its >= stake), default=0)
+    to = draft.to_address or ""
+    if draft.tx_type is TxType.TRANSFER and moved > draft.amount:
+        how = _(
+            "Pay an address that ends in a letter, as each does that `keys add` makes now; or pay from"
+            " an account that holds less than {cpc} CPC, and name two nodes that say so."
+        ).format(cpc=format_cpc(moved // MARGIN))
+    else:
+        how = _advice(draft, limits)
+    return BurnPossible(
+        _(
+            "a node that lies, or anyone on the way to it, could burn {cpc} CPC of {account} in place"
+            " of this {kind}{to}: the same signature fits a text whose digits are read otherwise"
+        ).format(
+            cpc=format_cpc(stake),
+            account=draft.from_address,
+            kind=draft.tx_type.value,
+            to=_(" to {address}").format(address=to) if to else "",
+        ),
+        advice=_("{how} To accept it: --accept-burn {cpc}").format(how=how, cpc=format_cpc(stake)),
+        units=stake,
+    )
 
 
 def _advice(draft: Transaction, limits: _Limits) -> str:
@@ -288,7 +265,8 @@ def _advice(draft: Transaction, limits: _Limits) -> str:
     for price in _round_prices(draft.gas_price):
         if len(parts) > 1 and len(one_digit_parts(draft.gas_price)) == 1:
             break  # the price is not what is wrong
-        if _with_safe_fee(draft.model_copy(update={"gas_price": price}), limits) is not None:
+        found = _least_at_stake(draft.model_copy(update={"gas_price": price}), limits)
+        if found is not None and found[0] <= limits.accept_burn:
             return _("Use a gas price of one digit and zeros, such as --gas-price {price}.").format(
                 price=price
             )
@@ -296,8 +274,8 @@ def _advice(draft: Transaction, limits: _Limits) -> str:
         listed = " + ".join(format_cpc(part) for part in parts[:6])
         more = " + ..." if len(parts) > 6 else ""
         return _(
-            "Send a rounder amount, or parts of one digit and zeros each, at a gas price"
-            " of that kind: {listed}{more} CPC."
+            "Send parts of one digit and zeros each, at a gas price of that kind, and each once the"
+            " one before is in a block: {listed}{more} CPC."
         ).format(listed=listed, more=more)
     return _("Have more on the account, so that a larger fee can be named: it is not taken.")
 

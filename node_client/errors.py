@@ -6,6 +6,7 @@
     │   ├── InvalidKey
     │   └── InvalidTransaction
     │       ├── AmbiguousTransaction
+    │       │   └── BurnPossible
     │       └── UnprovenNonce
     ├── KeystoreError
     │   ├── KeyNotFound
@@ -91,6 +92,14 @@ class AmbiguousTransaction(InvalidTransaction):
     ) -> None:
         super().__init__(message, advice=advice)
         self.waiting_helps = waiting_helps
+
+
+class BurnPossible(AmbiguousTransaction):
+    """In the transaction's place another reading could burn `units`, which nobody has accepted."""
+
+    def __init__(self, message: str, *, advice: str | None = None, units: int) -> None:
+        super().__init__(message, advice=advice)
+        self.units = units
 
 
 class UnprovenNonce(InvalidTransaction):

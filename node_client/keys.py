@@ -42,8 +42,15 @@ class PrivateKey:
 
     @classmethod
     def generate(cls) -> "PrivateKey":
-        """Make a new key from the operating system's randomness."""
-        return cls((1 + secrets.randbelow(ORDER - 1)).to_bytes(32))
+        """Make a new key from the operating system's randomness.
+
+        Its address ends in a letter: a payment to one that ends in a digit can be read as a larger
+        one to nobody (`node_client.ambiguity`).
+        """
+        while True:
+            made = cls((1 + secrets.randbelow(ORDER - 1)).to_bytes(32))
+            if not made.address[-1].isdigit():
+                return made
 
     @classmethod
     def from_hex(cls, text: str) -> "PrivateKey":

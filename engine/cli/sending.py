@@ -30,6 +30,9 @@ class PriceOptions(GasOptions):
         _("The account's next nonce, at your word. [what blocks and nodes prove]"),
         least=0,
     )
+    accept_burn: str | None = setting(
+        None, _("CPC that a lying node may burn, where digits can be read in two ways. [none]")
+    )
     wait: float = setting(0.0, _("Seconds to wait until it is in a block; 0: do not wait."))
 
 
@@ -50,6 +53,7 @@ def deliver(
     from engine.node.preflight import look_at_chain
     from engine.runtime.paths import ledger_path
     from engine.txmgr.one_off import nonce_in_ledger, sign_and_send, wait_for_block
+    from node_client.networks import parse_cpc
 
     client = nodes.connect(context)
     chain = look_at_chain(client)
@@ -60,6 +64,7 @@ def deliver(
         chain.network,
         gas_price=price.gas_price,
         nonce=price.nonce,
+        accept_burn=parse_cpc(price.accept_burn) if price.accept_burn else 0,
         known=nonce_in_ledger(ledger_path(chain.chain_id, chain.genesis, key.address)),
         keys=files.keystore(),
         tell=_tell,

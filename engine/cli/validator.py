@@ -15,7 +15,7 @@ from engine.txmgr.options import FinalityOptions
 from engine.validator.options import DirectoryOptions, PolicyOptions, ServeOptions
 
 if TYPE_CHECKING:
-    from engine.validator.payouts import Payment
+    from engine.validator.payout_plan import Payment
 
 app = command_group(_("Run a PoC validator with its task market, and pay its workers."))
 customers = command_group(_("Manage customers, their tokens and their credit."))
@@ -45,6 +45,9 @@ class PayoutOptions(FinalityOptions, KeyFiles):
     least: str = setting("0.000001", _("Leave out workers that are owed less CPC than this."))
     nonce: int | None = setting(
         None, _("The account's next nonce, at your word. [what blocks and nodes prove]"), least=0
+    )
+    accept_burn: str | None = setting(
+        None, _("CPC that a lying node may burn, where digits can be read in two ways. [none]")
     )
     wait: float = setting(3600.0, _("Seconds to wait until all transfers are final."), least=0)
 
@@ -218,10 +221,11 @@ def payouts(
     json: Json = False,
 ) -> None:
     """Show what workers are owed, as transfers; --pay sends them. Nothing is paid twice."""
-    from engine.validator.payouts import plan_payouts
+    from engine.validator.payout_plan import plan_payouts
     from node_client.networks import parse_cpc
 
     units = parse_cpc(options.least)
+    accept_burn = parse_cpc(options.accept_burn) if options.accept_burn else 0
     with files.store() as store:
         if not options.pay:
             _say_plan(plan_payouts(store, least=units), json)
@@ -250,6 +254,7 @@ def payouts(
                 chain=chain.genesis,
                 depth=options.depth,
                 nonce=options.nonce,
+                accept_burn=accept_burn,
                 tell=tell,
                 progress=lambda line: typer.echo(line, err=True),
             )

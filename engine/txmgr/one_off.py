@@ -4,7 +4,7 @@
     height = wait_for_block(client, tx, start=tip.height, seconds=90)
 
 What the node says is a claim. The nonce is one that the account's own signatures in blocks bear out
-(`node_client.nonce_proof`), the text has no other reading at a nonce that may be free
+(`node_client.nonce_proof`), the text has no other reading that costs more or goes elsewhere
 (`node_client.ambiguity`), and the price is the network's own or the operator's, never the node's.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from engine.txmgr.funding import advice_on_price, advice_to_fund
 from engine.txmgr.options import FinalityOptions
 from node_client import errors
-from node_client.ambiguity import dearest_misdirection, sign_safely
+from node_client.ambiguity import sign_safely
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from node_client.networks import Network, format_cpc
@@ -45,15 +45,17 @@ def sign_and_send(
     gas_price: int | None = None,
     nonce: int | None = None,
     known: NonceProof = NOTHING,
+    accept_burn: int = 0,
     keys: Keystore | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> Transaction:
     """Give `draft` its nonce, price, limit and fee, sign it, send it once, and return it.
 
     `gas_price` in units a gas, None for the network's least. `nonce`: the account's next one at the
-    operator's word. `known`: what is proven of it already. `tell` gets lines of progress where
-    blocks have to be read. Raises UnprovenNonce, AmbiguousTransaction, InsufficientBalance and the
-    node's errors; nothing was signed then, or, after Refused and NodeError, nothing was taken.
+    operator's word. `known`: what is proven of it already. `accept_burn`: units that a liar may burn
+    in its place. `tell` gets lines of progress where blocks have to be read. Raises UnprovenNonce,
+    AmbiguousTransaction, InsufficientBalance and the node's errors; nothing was signed then, or,
+    after Refused and NodeError, nothing was taken.
     """
     price = network.min_gas_price if gas_price is None else gas_price
     fee = draft.base_gas * price
@@ -62,8 +64,7 @@ def sign_and_send(
     balance = _highest_balance(client, key.address)
     if balance < draft.amount + fee:
         raise _without_funds(client, network, balance, draft, keys)
-    tx = _sign(client, key, draft, network, balance, nonce, known, tell)
-    _warn_of_receiver(tx, network, balance, tell)
+    tx = _sign(client, key, draft, network, balance, nonce, known, accept_burn, tell)
     try:
         # A node that lies may drop it: where there are others, they have it, too.
         (client.broadcast if len(client.urls) > 1 else client.send)(tx)
@@ -134,6 +135,7 @@ def _sign(
     balance: int,
     nonce: int | None,
     known: NonceProof,
+    accept_burn: int,
     tell: Callable[[str], None],
 ) -> Transaction:
     if nonce is not None:
@@ -141,6 +143,7 @@ def _sign(
     else:
         proof, claimed = known, client.nonce(key.address)
     confirmed = client.balance(key.address).nonce
+    confirmed_balance = agreed_balance(client, key.address)
 
     def prove() -> NonceProof:
         return prove_nonce(client, key.address, confirmed, known=proof, tell=tell)
@@ -152,9 +155,8 @@ def _sign(
             first_unspent=proof.first_unspent,
             min_gas_price=network.min_gas_price,
             spendable=balance,
-            # An amount of two digits or more always has a reading at its own nonce that pays less:
-            # to send that one instead gains nobody anything, and costs the account no more.
-            accept_harmless=True,
+            accept_burn=accept_burn,
+            balance=confirmed_balance,
         )
 
     if nonce is None:
@@ -168,19 +170,13 @@ def _sign(
         return sign()
 
 
-def _warn_of_receiver(
-    tx: Transaction, network: Network, balance: int, tell: Callable[[str], None]
-) -> None:
-    least = network.min_gas_price
-    dearest = dearest_misdirection(tx, min_gas_price=least, spendable=balance)
-    if dearest is not None:
-        tell(
-            _(
-                "warning: the receiver's address ends in a digit, which the chain's format cannot tell"
-                " from the amount's: a node or network that lies could burn {cpc} CPC in place of this"
-                " payment; send it through a node that you trust"
-            ).format(cpc=format_cpc(dearest))
-        )
+def agreed_balance(client: NodeClient, address: str) -> int | None:
+    """Return the most that a node says the account has, in units; None where fewer than two answer.
+
+    One node may say less than there is, to have a text signed that costs more than it says.
+    """
+    said = [account.balance for account in client.each_balance(address).values()]
+    return max(said) if len(said) > 1 else None
 
 
 def _highest_balance(client: NodeClient, address: str) -> int:

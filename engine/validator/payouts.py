@@ -1,6 +1,6 @@
-"""What workers are owed, as transfers: a plan, and its payment on command.
+"""Pay what workers are owed, as transfers, once.
 
-    plan = plan_payouts(store)                       # nothing is written
+    plan = plan_payouts(store)                       # payout_plan.py: nothing is written
     Payer(store, client, key, network).pay(plan)     # signed, stored, sent, followed until final
 
 A worker is owed its rewards that are no longer withheld, less every transfer that was ever stored for
@@ -10,55 +10,36 @@ block that is final and linked to those before holds another transaction with it
 key has signed, and every node that answers serves that block (`_is_lost`). What a node says of the
 next nonce is a claim (`node_client.nonce_proof`). The next run continues one that was interrupted.
 
-An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`); only an
-amount of one digit and zeros never has two readings. So what is owed is paid in such parts, rounded
-down to `DECIMALS`; the rest is paid with the next.
+An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`). So what is
+owed is paid in parts of one digit and zeros, rounded down to `DECIMALS`; the rest is paid with the
+next. What could be burned instead, where a worker's address ends in a digit, is withheld, unless the
+operator accepts that (`withholding.py`).
 """
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import SetupError
 from engine.txmgr.funding import advice_on_price
 from engine.txmgr.options import FinalityOptions
+from engine.validator.payout_plan import Payment
 from engine.validator.payout_scan import PayoutScan
 from engine.validator.store.database import Store
 from engine.validator.store.payout_blocks import PayoutBlocks, Spent
 from engine.validator.store.transfers import Transfer, Transfers
+from engine.validator.withholding import Stakes
 from node_client import errors
-from node_client.ambiguity import one_digit_parts, sign_safely
+from node_client.ambiguity import sign_safely
 from node_client.keys import PrivateKey
-from node_client.networks import MAX_QUEUED_NONCES, UNITS_PER_CPC, Network, format_cpc
+from node_client.networks import MAX_QUEUED_NONCES, Network, format_cpc
 from node_client.nonce_proof import NOTHING, NonceProof, prove_nonce, settle_claim
 from node_client.rpc import Account, NodeClient, NodeStatus
 from node_client.transaction import BASE_GAS, Transaction, TxType
 
-DECIMALS = 6
 MAX_IN_FLIGHT = MAX_QUEUED_NONCES // 4
 SEND_AGAIN_BLOCKS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """What one worker gets, in units, and the transfers that add up to it."""
-
-    worker_address: str
-    units: int
-    parts: tuple[int, ...]
-
-
-def plan_payouts(store: Store, *, least: int = 1) -> list[Payment]:
-    """Return what to pay, by address; nothing to workers that are owed less than `least` units."""
-    grain = UNITS_PER_CPC // 10**DECIMALS
-    plan: list[Payment] = []
-    for worker, owed in sorted(store.rewards.due().items()):
-        units = owed // grain * grain
-        if units > 0 and owed >= least:
-            plan.append(Payment(worker, units, tuple(one_digit_parts(units))))
-    return plan
 
 
 class Payer:
@@ -74,13 +55,15 @@ class Payer:
         chain: str,
         depth: int = FinalityOptions.depth,
         nonce: int | None = None,
+        accept_burn: int = 0,
         tell: Callable[[str], None] = lambda _line: None,
         progress: Callable[[str], None] = lambda _line: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`chain`: hash of its first block. `depth`: blocks on top until a transfer is final.
 
-        `nonce`: the account's next one, at the operator's word. `tell` gets what became of transfers,
+        `nonce`: the account's next one, at the operator's word. `accept_burn`: units that a liar may
+        burn in this run. `tell` gets what became of transfers,
         `progress` what is done meanwhile. Raises SetupError where this database pays on another chain.
         """
         self._transfers = Transfers(store.database, store.clock)
@@ -96,6 +79,7 @@ class Payer:
         self._depth = depth
         self._tell = tell
         self._sleep = sleep
+        self._stakes = Stakes(client, key.address, network, accept=accept_burn, tell=progress)
         self._sent_at: dict[int, int] = {}  # transfer -> tip when it was last sent
         if (other := self._transfers.pin(chain)) is not None:
             message = _(
@@ -106,9 +90,12 @@ class Payer:
     def pay(self, plan: list[Payment], *, seconds: float = 3600.0) -> bool:
         """Store the plan and carry it out, together with what earlier runs left.
 
-        Return whether everything is final; False if time ran out, and another run will go on.
+        What is withheld is told, and is owed as before. Return whether all else is final; False if
+        time ran out, and another run will go on.
         Raises InsufficientBalance before anything is stored, and the node's errors.
         """
+        self._stakes.look()
+        plan = self._stakes.withhold(plan)
         self._require_funds(plan)
         self._transfers.plan([(one.worker_address, part) for one in plan for part in one.parts])
         until = time.monotonic() + seconds
@@ -139,11 +126,14 @@ class Payer:
                     self._follow(transfer, scan)
             if searched and address == self._key.address:
                 self._sign_planned(tip, scan)
+        refused: errors.Refused | None = None
         for transfer in self._transfers.in_state("signed"):
             last = self._sent_at.get(transfer.id)
             due = last is None or tip.height - last >= SEND_AGAIN_BLOCKS
             if due and transfer.included_height is None:
-                self._send(transfer, tip.height)
+                refused = self._send(transfer, tip.height) or refused
+        if refused is not None:  # the others were sent all the same
+            raise refused
         return bool(self._transfers.in_state("signed") or self._transfers.in_state("planned"))
 
     def _follow(self, transfer: Transfer, scan: PayoutScan) -> None:
@@ -171,6 +161,8 @@ class Payer:
         elif self._is_lost(transfer, spent):
             note = f"another transaction of the account took the nonce in block {spent.height}"
             self._transfers.set_lost(transfer.id, note)
+            if spent.transaction.hash() == transfer.tx_hash:
+                self._stakes.burned(mine)
             message = _("{units} CPC to {worker}: {note}; it is still owed").format(
                 units=format_cpc(transfer.units), worker=transfer.worker_address, note=note
             )
@@ -204,20 +196,40 @@ class Payer:
         return False
 
     def _sign_planned(self, tip: NodeStatus, scan: PayoutScan) -> None:
-        in_flight = len(self._transfers.in_state("signed"))
-        for transfer in self._transfers.in_state("planned")[: max(0, MAX_IN_FLIGHT - in_flight)]:
+        planned = self._transfers.in_state("planned")
+        if planned:
+            self._stakes.look()
+        for transfer in planned:
+            signed = self._transfers.in_state("signed")
+            if len(signed) >= MAX_IN_FLIGHT:
+                return
+            room = self._stakes.room(one.transaction for one in signed)
             account = self._client.balance(self._key.address)
-            tx = self._sign(transfer, account, scan)
+            try:
+                tx = self._sign(transfer, account, scan, room)
+            except errors.BurnPossible as error:
+                self._put_off(transfer, error.units)
+                continue
             if tx is None:
                 self._say(_("a transfer waits until blocks have spent the nonces below its own"))
                 return
             body = json.dumps(tx.to_json())
             self._transfers.set_signed(transfer.id, body, tx.hash(), tx.nonce, tip.height)
 
-    def _sign(self, transfer: Transfer, account: Account, scan: PayoutScan) -> Transaction | None:
+    def _put_off(self, transfer: Transfer, stake: int) -> None:
+        """Wait until less is at stake in other transfers, or, where that is no help, do not pay it."""
+        if self._stakes.is_acceptable(stake):
+            self._say(_("a transfer waits until others that put something at stake are final"))
+            return
+        self._transfers.take_back(transfer.id)
+        self._stakes.tell_withheld(transfer.worker_address, transfer.units, stake)
+
+    def _sign(
+        self, transfer: Transfer, account: Account, scan: PayoutScan, accept_burn: int
+    ) -> Transaction | None:
         """Return the signed transfer; None where it has to wait until nonces below are spent.
 
-        Raises UnprovenNonce, AmbiguousTransaction and NodeError.
+        Raises UnprovenNonce, AmbiguousTransaction, BurnPossible and NodeError.
         """
         proven = scan.blocks.first_unspent(scan.height - self._depth)
         if proven > self._proof.first_unspent:
@@ -246,6 +258,8 @@ class Payer:
                     first_unspent=self._proof.first_unspent,
                     min_gas_price=self._network.min_gas_price,
                     spendable=account.balance,
+                    accept_burn=accept_burn,
+                    balance=self._stakes.balance,
                 )
             except errors.AmbiguousTransaction as error:
                 if not error.waiting_helps:
@@ -272,21 +286,34 @@ class Payer:
             claimed, confirmed = self._client.nonce(self._key.address), account.nonce
         return claimed, confirmed
 
-    def _send(self, transfer: Transfer, tip: int) -> None:
+    def _send(self, transfer: Transfer, tip: int) -> errors.Refused | None:
+        """Send, and send again; give the refusal that a person has to do something about."""
         try:
             send = self._client.broadcast if len(self._client.urls) > 1 else self._client.send
             send(transfer.transaction)
-        except errors.GasPriceTooLow as error:
-            error.advice = advice_on_price(self._network)
-            raise
-        except (errors.AlreadyInPool, errors.NonceTooLow):
-            pass  # it waits, or is in a block that was not read yet
+        except errors.AlreadyInPool:
+            pass
+        except errors.NonceTooLow as error:
+            # It may be in a block that was not read yet, or another one waits with its nonce.
+            if transfer.id in self._sent_at:
+                self._say(
+                    _("no block shows what took nonce {nonce}: {error}").format(
+                        nonce=transfer.nonce, error=error
+                    )
+                )
+        except (errors.NoRoom, errors.NodeNotReady) as error:
+            self._say(_("a transfer waits for room in a node: {error}").format(error=error))
+        except errors.Refused as error:
+            if isinstance(error, errors.GasPriceTooLow):
+                error.advice = advice_on_price(self._network)
+            return error
         except (errors.NodeUnreachable, errors.BadResponse) as error:
             if isinstance(error, errors.NodeUnreachable) and error.nothing_sent:
                 raise
             self._say(_("it is not known whether a transfer arrived: {error}").format(error=error))
-            return  # the same bytes are sent again
+            return None  # the same bytes are sent again
         self._sent_at[transfer.id] = tip
+        return None
 
     def _say(self, line: str) -> None:
         """Tell what is done meanwhile, once until it is something else."""

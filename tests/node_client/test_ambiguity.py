@@ -7,13 +7,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from node_client.ambiguity import (
+    at_stake,
     colliding_transactions,
-    dearest_misdirection,
     one_digit_parts,
     sign_safely,
 )
-from node_client.errors import AmbiguousTransaction, InvalidAddress, InvalidTransaction
+from node_client.errors import (
+    AmbiguousTransaction,
+    BurnPossible,
+    InvalidAddress,
+    InvalidTransaction,
+)
 from node_client.keys import PrivateKey
+from node_client.networks import format_cpc, parse_cpc
 from node_client.transaction import BASE_GAS, Transaction, TxType
 
 type Draft = Callable[..., Transaction]
@@ -67,8 +73,6 @@ def brute_force(
                 continue
             if not first_unspent <= nonce <= last_nonce:
                 continue
-            if receiver != to and nonce == tx.nonce:
-                continue
             yield receiver, amount, fee, nonce, price, limit
 
 
@@ -78,8 +82,39 @@ def as_tuples(readings: list[Transaction]) -> set[tuple[str, int, int, int, int,
     }
 
 
-def found_in(tx: Transaction, first_unspent: int, least: int) -> list[object]:
+def found_in(
+    tx: Transaction, first_unspent: int, least: int
+) -> list[tuple[str, int, int, int, int, int]]:
     return list(brute_force(tx, first_unspent, least, last_nonce=tx.nonce + 10**12))
+
+
+def harmful(
+    tx: Transaction, first_unspent: int, least: int
+) -> list[tuple[str, int, int, int, int, int]]:
+    """What comes on top, costs more, or goes elsewhere and is more than dust."""
+
+    def moves_too_much(to: str, amount: int) -> bool:
+        if tx.tx_type is not TxType.TRANSFER or to == tx.to_address:
+            return amount > tx.amount
+        return amount > tx.base_gas * tx.gas_price
+
+    return [
+        reading
+        for reading in found_in(tx, first_unspent, least)
+        if reading[3] != tx.nonce
+        or moves_too_much(reading[0], reading[1])
+        or reading[4] > tx.gas_price
+    ]
+
+
+LETTERS, DIGITS = (
+    [
+        made.address
+        for made in (PrivateKey(bytes([n]) * 32) for n in range(1, 100))
+        if made.address[-1].isdigit() is ends_in_a_digit
+    ]
+    for ends_in_a_digit in (False, True)
+)
 
 
 class TestTheAttack:
@@ -112,22 +147,18 @@ class TestTheAttack:
         better = unsigned.model_copy(update={"gas_price": 2 * 10**10})
         signed = sign_safely(better, key, first_unspent=3, min_gas_price=LEAST)
         assert signed.signature_fits()
-        assert not found_in(signed, 3, LEAST)
+        assert not harmful(signed, 3, LEAST)
 
     def test_a_larger_fee_closes_it(self, draft: Draft, keys: list[PrivateKey]) -> None:
         """A receiver whose address ends in a digit: 1 CPC could be a fee, and the fee a nonce."""
-        receiver = next(
-            made.address
-            for made in (PrivateKey(bytes([n]) * 32) for n in range(1, 100))
-            if made.address[-1].isdigit()
-        )
-        unsigned = draft("TRANSFER", to_address=receiver, nonce=7)
+        unsigned = draft("TRANSFER", to_address=DIGITS[0], nonce=7)
         least = 21_000_000
         plain = unsigned.model_copy(update={"fee": least}).signed_by(keys[0])
-        assert colliding_transactions(plain, first_unspent=7, min_gas_price=1000)
-        signed = sign_safely(unsigned, keys[0], first_unspent=7, min_gas_price=1000)
+        assert [one for one in found_in(plain, 7, 1000) if one[3] != 7]
+        limits = {"first_unspent": 7, "min_gas_price": 1000, "accept_burn": 10**30}
+        signed = sign_safely(unsigned, keys[0], **limits)
         assert signed.fee > least
-        assert not colliding_transactions(signed, first_unspent=7, min_gas_price=1000)
+        assert not [one for one in found_in(signed, 7, 1000) if one[3] != 7]
 
 
 class TestWhatIsNotProven:
@@ -156,24 +187,62 @@ class TestWhatIsNotProven:
                 if nonce >= proven:
                     sign_safely(draft(nonce=nonce), key, first_unspent=proven, min_gas_price=1000)
 
-    def test_a_receiver_whose_address_ends_in_a_digit_is_told_of(
+
+class TestAReceiverWhoseAddressEndsInADigit:
+    """1 CPC to cpc1...5 is also 51 CPC to cpc1..., for any amount, price and fee."""
+
+    LIMITS = {"first_unspent": 0, "min_gas_price": 1000}  # noqa: RUF012
+
+    @pytest.mark.parametrize("balance", [None, 10**30])
+    def test_is_not_paid_unless_so_much_may_burn(
+        self, balance: int | None, draft: Draft, key: PrivateKey
+    ) -> None:
+        for address in DIGITS:
+            unsigned = draft("TRANSFER", to_address=address)
+            limits = self.LIMITS | {"balance": balance}
+            lost = int(address[len(address.rstrip("0123456789")) :] + str(10**18))
+            if lost == 10**18:  # it ends in 0: no number begins with that
+                sign_safely(unsigned, key, **limits)
+                continue
+            with pytest.raises(BurnPossible) as caught:
+                sign_safely(unsigned, key, **limits, accept_burn=lost - 1)
+            assert caught.value.units == lost
+            assert f"burn {format_cpc(lost)} CPC" in str(caught.value)
+            assert address in str(caught.value)
+            assert f"--accept-burn {format_cpc(lost)}" in caught.value.advice
+            assert f"less than {format_cpc(lost // 2)} CPC" in caught.value.advice
+            signed = sign_safely(unsigned, key, **limits, accept_burn=lost)
+            assert at_stake(signed, min_gas_price=1000) == lost
+            assert max(one[1] for one in harmful(signed, 0, 1000)) == lost
+
+    def test_is_paid_where_the_account_could_not_pay_for_that(
         self, draft: Draft, key: PrivateKey
     ) -> None:
-        addresses = [PrivateKey(bytes([n]) * 32).address for n in range(1, 60)]
-        for address in addresses:
-            signed = sign_safely(
-                draft("TRANSFER", to_address=address), key, first_unspent=0, min_gas_price=1000
-            )
+        """Twice the balance: who sends the account more, to burn it, loses as much."""
+        unsigned = draft("TRANSFER", to_address=DIGITS[0])
+        lost = int(DIGITS[0][len(DIGITS[0].rstrip("0123456789")) :] + str(10**18))
+        gas = 21_000_000
+        signed = sign_safely(unsigned, key, **self.LIMITS, balance=(lost + gas) // 2 - 1)
+        assert at_stake(signed, min_gas_price=1000) == lost
+        assert at_stake(signed, min_gas_price=1000, balance=(lost + gas) // 2 - 1) == 0
+        with pytest.raises(BurnPossible):
+            sign_safely(unsigned, key, **self.LIMITS, balance=(lost + gas) // 2)
 
-            def dearest(spendable: int, tx: Transaction = signed) -> int | None:
-                return dearest_misdirection(tx, min_gas_price=1000, spendable=spendable)
+    @given(
+        amount=st.integers(10**12, 10**21),
+        fee=st.integers(21_000_000, 10**22),
+        price=st.integers(1000, 10**6),
+    )
+    @settings(max_examples=30, deadline=None)
+    def test_no_amount_fee_or_price_helps(
+        self, amount: int, fee: int, price: int, draft: Draft
+    ) -> None:
+        price = min(price, fee // 21_000)
+        tx = draft("TRANSFER", to_address=DIGITS[0], amount=amount, fee=fee, gas_price=price)
+        assert at_stake(tx, min_gas_price=1000) > 2 * amount
 
-            found = dearest(10**30)
-            digits = address[len(address.rstrip("0123456789")) :].lstrip("0")
-            assert (found is not None) == bool(digits)
-            if found is not None:
-                assert found == int(digits + str(10**18)) + 21_000_000
-                assert dearest(2 * 10**18) is None
+    def test_no_key_made_here_has_such_an_address(self) -> None:
+        assert all(PrivateKey.generate().address[-1].isalpha() for _ in range(40))
 
 
 numbers = st.one_of(
@@ -202,7 +271,7 @@ def cases(draw: st.DrawFn) -> tuple[str, int, int, int, int, int]:
 class TestSignSafely:
     @given(case=cases())
     @settings(max_examples=150, deadline=None)
-    def test_leaves_no_other_reading(
+    def test_leaves_no_reading_that_costs_more_or_goes_elsewhere(
         self, case: tuple[str, int, int, int, int, int], draft: Draft, key: PrivateKey
     ) -> None:
         receiver, amount, price, least, nonce, first_unspent = case
@@ -216,7 +285,7 @@ class TestSignSafely:
         assert signed.signature_fits()
         assert signed.fee >= 21_000 * price
         assert signed.model_copy(update={"fee": 0, "signature": "", "pub_key": ""}) == unsigned
-        assert not found_in(signed, first_unspent, least)
+        assert not harmful(signed, first_unspent, least)
 
     @given(
         digit=st.integers(1, 9),
@@ -236,18 +305,23 @@ class TestSignSafely:
         draft: Draft,
         key: PrivateKey,
     ) -> None:
-        receiver = PrivateKey(bytes([seed]) * 32).address
+        receiver = LETTERS[seed % len(LETTERS)]
         amount = digit * 10**zeros
         unsigned = draft(
             "TRANSFER", to_address=receiver, amount=amount, nonce=nonce, gas_price=price
         )
         signed = sign_safely(unsigned, key, first_unspent=nonce, min_gas_price=1000)
-        assert not found_in(signed, nonce, 1000)
+        assert not harmful(signed, nonce, 1000)
+        assert all(one[0] != receiver for one in found_in(signed, nonce, 1000))
 
-    @given(case=cases())
+    @given(case=cases(), accepted=st.integers(0, 10**22))
     @settings(max_examples=100, deadline=None)
-    def test_leaves_only_harmless_readings_where_asked(
-        self, case: tuple[str, int, int, int, int, int], draft: Draft, key: PrivateKey
+    def test_leaves_no_reading_that_burns_more_than_was_accepted(
+        self,
+        case: tuple[str, int, int, int, int, int],
+        accepted: int,
+        draft: Draft,
+        key: PrivateKey,
     ) -> None:
         receiver, amount, price, least, nonce, first_unspent = case
         assume(len(one_digit_parts(amount)) <= 6)
@@ -260,13 +334,17 @@ class TestSignSafely:
                 key,
                 first_unspent=first_unspent,
                 min_gas_price=least,
-                accept_harmless=True,
+                accept_burn=accepted,
             )
         except AmbiguousTransaction:
             return
-        for _, its_amount, _, its_nonce, its_price, _ in found_in(signed, first_unspent, least):  # type: ignore[misc]
+        for to, its_amount, _, its_nonce, its_price, _ in found_in(signed, first_unspent, least):
             assert its_nonce == nonce
-            assert its_amount + 21_000 * its_price <= amount + 21_000 * price
+            assert 21_000 * (its_price - price) <= accepted
+            if to == receiver:
+                assert its_amount - amount <= accepted
+            else:
+                assert its_amount <= max(accepted, 21_000 * price)
 
     @given(
         digits=st.text("0123456789", min_size=1, max_size=18),
@@ -284,37 +362,47 @@ class TestSignSafely:
         assert all(reading.signing_text() == tx.signing_text() for reading in found[:50])
 
     @pytest.mark.parametrize("amount", ["1", "100", "10", "1.5", "0.25", "99.5", "1234.5678"])
-    def test_usual_amounts_pass_where_harmless_readings_are_accepted(
+    def test_usual_amounts_pass_where_what_their_first_digits_leave_may_burn(
         self, amount: str, draft: Draft, key: PrivateKey
     ) -> None:
-        from node_client.networks import parse_cpc
-
-        for seed in range(1, 40):
-            receiver = PrivateKey(bytes([seed]) * 32).address
+        units = parse_cpc(amount)
+        rest = units - one_digit_parts(units)[0]
+        for receiver in LETTERS[:40]:
             for nonce in (0, 1, 9, 37, 1000):
-                unsigned = draft(
-                    "TRANSFER", to_address=receiver, amount=parse_cpc(amount), nonce=nonce
-                )
-                sign_safely(
-                    unsigned, key, first_unspent=nonce, min_gas_price=1000, accept_harmless=True
-                )
+                unsigned = draft("TRANSFER", to_address=receiver, amount=units, nonce=nonce)
+                limits = {"first_unspent": nonce, "min_gas_price": 1000}
+                sign_safely(unsigned, key, **limits, accept_burn=rest)
+                if rest:
+                    with pytest.raises(BurnPossible):
+                        sign_safely(unsigned, key, **limits, accept_burn=rest - 1)
 
     def test_an_amount_of_many_digits_is_refused_with_its_parts(
         self, draft: Draft, key: PrivateKey
     ) -> None:
-        with pytest.raises(AmbiguousTransaction) as caught:
+        """1.5 CPC to cpc1...x is also 0.5 CPC to cpc1...x1, which goes nowhere."""
+        with pytest.raises(BurnPossible) as caught:
             sign_safely(
                 draft("TRANSFER", amount=15 * 10**17), key, first_unspent=0, min_gas_price=1000
             )
+        assert caught.value.units == 5 * 10**17
         assert "1 + 0.5 CPC" in caught.value.advice
+
+    @pytest.mark.parametrize("kind", ["STAKE", "UNSTAKE", "DELEGATE", "UNDELEGATE"])
+    def test_stakes_of_any_amount_pass(self, kind: str, draft: Draft, key: PrivateKey) -> None:
+        """The payload says where they go, and a reading may move less only."""
+        for units in (1234 * 10**17, 150 * 10**18):
+            unsigned = draft(kind, amount=units)
+            signed = sign_safely(unsigned, key, first_unspent=0, min_gas_price=1000)
+            assert not harmful(signed, 0, 1000)
 
     @pytest.mark.parametrize("price", [1_000, 5_000, 10**9, 2 * 10**9])
     def test_results_need_no_change_of_fee(self, price: int, draft: Draft, key: PrivateKey) -> None:
         for nonce in [*range(300), *range(300, 10**6, 9973)]:
             tx = draft(nonce=nonce, gas_price=price, fee=80_000 * price)
-            assert not colliding_transactions(
-                tx, first_unspent=nonce, min_gas_price=min(price, LEAST)
-            )
+            least = min(price, LEAST)
+            found = colliding_transactions(tx, first_unspent=nonce, min_gas_price=least)
+            assert all(one.nonce == nonce for one in found)
+            assert not at_stake(tx, min_gas_price=least)
 
     def test_a_lower_nonce_that_is_not_spent_yet_is_waited_for(
         self, draft: Draft, key: PrivateKey
@@ -329,13 +417,8 @@ class TestSignSafely:
         )
 
     def test_the_fee_stays_within_the_balance(self, draft: Draft, key: PrivateKey) -> None:
-        receiver = next(
-            made.address
-            for made in (PrivateKey(bytes([n]) * 32) for n in range(1, 100))
-            if made.address[-1].isdigit()
-        )
-        unsigned = draft("TRANSFER", to_address=receiver, nonce=7)
-        limits = {"first_unspent": 7, "min_gas_price": 1000}
+        unsigned = draft("TRANSFER", to_address=DIGITS[0], nonce=7)
+        limits = {"first_unspent": 7, "min_gas_price": 1000, "accept_burn": 10**30}
         needed = sign_safely(unsigned, key, **limits).fee
         signed = sign_safely(unsigned, key, **limits, spendable=10**18 + needed)
         assert signed.fee == needed
@@ -426,7 +509,7 @@ class TestWhatIsNeverSigned:
         )
         assert signed.signature_fits()
         assert signed.fee >= BASE_GAS[TxType(kind)] * 1000
-        assert not found_in(signed, 20, 1000)
+        assert not harmful(signed, 20, 1000)
 
 
 @given(st.integers(0, 10**30))
@@ -447,6 +530,9 @@ def test_no_reading_in_its_place_burns_more(
     for price in (1000, 1234, 5000, 10**9):
         unsigned = draft(kind, nonce=0, amount=units, gas_price=price)
         limits = {"first_unspent": 0, "min_gas_price": 1000, "spendable": units + 10**20}
-        signed = sign_safely(unsigned, key, **limits, accept_harmless=True)
+        # The payload says whom a stake is for; where a transfer goes is the other tests' matter.
+        accepted = units - one_digit_parts(units)[0] if kind == "TRANSFER" else 0
+        signed = sign_safely(unsigned, key, **limits, accept_burn=accepted)
         readings = colliding_transactions(signed, first_unspent=0, min_gas_price=1000)
-        assert all(one.gas_price <= price and one.amount <= units for one in readings)
+        assert all(one.amount - units <= accepted for one in readings)
+        assert all(one.base_gas * (one.gas_price - price) <= accepted for one in readings)

@@ -24,9 +24,7 @@ KINDS = {
 
 
 def sign(made: Transaction, key: Any) -> Transaction:
-    return sign_safely(
-        made, key, first_unspent=made.nonce, min_gas_price=1000, accept_harmless=True
-    )
+    return sign_safely(made, key, first_unspent=made.nonce, min_gas_price=1000)
 
 
 @pytest.mark.parametrize(("kind", "amount"), KINDS.items())

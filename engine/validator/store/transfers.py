@@ -1,6 +1,6 @@
 """Transfers to workers in the validator's database, each written ahead of what is done.
 
-planned --> signed --> final
+planned --> signed --> final        (a planned one may be taken back)
                '--> lost: another transaction took its nonce, so no block can include it
 """
 
@@ -52,6 +52,11 @@ class Transfers(Table):
             for worker, units in amounts:
                 planned = {"state": "planned", "planned_at": self._clock()}
                 insert(db, "transfers", worker_address=worker, units=str(units), **planned)
+
+    def take_back(self, transfer: int) -> None:
+        """Forget a planned transfer, which nobody signed: its amount is owed as before."""
+        with self._database.write() as db:
+            db.execute("DELETE FROM transfers WHERE id = ? AND state = 'planned'", (transfer,))
 
     def in_state(self, state: str) -> list[Transfer]:
         """Return the transfers in this state, in the order in which they were planned."""

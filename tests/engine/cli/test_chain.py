@@ -8,6 +8,8 @@ import time
 import pytest
 
 from node_client.devnet import Lie
+from node_client.keystore import Keystore
+from tests.liar import LyingNode
 
 
 def wait_for(devnet, blocks=1):
@@ -43,11 +45,49 @@ def test_the_guides_path(cli, devnet, keys):
     assert "100 blocks" in verified.json()["results"][0]["reason"]
 
 
-@pytest.mark.parametrize("amount", ["1.5", "0.25", "99.000001"])
-def test_an_amount_of_several_digits_is_sent(cli, devnet, keys, amount):
-    sent = cli(f"tx send {keys['worker'].address} {amount} --from faucet --wait 90")
+@pytest.mark.parametrize(
+    ("amount", "rest"), [("1.5", "0.5"), ("0.25", "0.05"), ("99.000001", "9.000001")]
+)
+def test_an_amount_of_several_digits_is_sent_where_its_rest_may_burn(
+    cli, devnet, keys, amount, rest
+):
+    line = f"tx send {keys['worker'].address} {amount} --from faucet --wait 90"
+    refused = cli(line)
+    assert refused.code == 2
+    assert f"burn {rest} CPC" in refused.err
+    sent = cli(f"{line} --accept-burn {rest}")
     assert sent.code == 0, sent
     assert "Block: " in sent.out
+
+
+ENDS_IN_A_DIGIT = "cpc1a0qwuze2h85zw7nqpsj3ga0z9geyrgwpugqrh5"
+
+
+def test_nothing_is_sent_to_an_address_whose_last_digit_could_burn_more(cli, devnet, keys):
+    """1 CPC to cpc1...5 is also 51 CPC to cpc1..., with the same signature."""
+    line = f"tx send {ENDS_IN_A_DIGIT} 1 --from faucet"
+    refused = cli(line)
+    assert refused.code == 2, refused
+    assert f"burn 51 CPC of {keys['faucet'].address}" in refused.err
+    assert "less than 25.5 CPC" in refused.err
+    assert "--accept-burn 51" in refused.err
+    assert cli(f"{line} --accept-burn 50").code == 2
+    assert devnet.chain.account(ENDS_IN_A_DIGIT).balance == 0
+    assert devnet.chain.pending_nonce(keys["faucet"].address) == 0
+    assert cli(f"{line} --accept-burn 51 --wait 90").code == 0
+    assert devnet.chain.account(ENDS_IN_A_DIGIT).balance == 10**18
+
+
+def test_an_account_that_could_not_pay_for_it_pays_where_two_nodes_say_so(cli, devnet, keys):
+    """One node may say less than there is."""
+    poor = Keystore().create("poor")
+    assert cli(f"tx send {poor.address} 10 --from faucet --wait 90").code == 0
+    line = f"tx send {ENDS_IN_A_DIGIT} 1 --from poor"
+    assert cli(line).code == 2
+    with LyingNode(devnet.url) as other:
+        assert cli(f"{line} --wait 90 --node {devnet.url} --node {other.url}").code == 0
+        other.alter("/balance/", balance=str(10**20))
+        assert cli(f"{line} --node {devnet.url} --node {other.url}").code == 2
 
 
 def test_the_guides_jq_lines_work(cli, devnet, home):

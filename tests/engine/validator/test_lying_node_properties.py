@@ -1,8 +1,9 @@
 """A node that lies as it likes, against payouts and `tx send`, in one process and without HTTP.
 
 The devnet's chain is the truth and the judge. Whoever sees a signed text may read its digits otherwise
-and hand that in. What must hold: no text is signed that can cost more than was asked, and no transfer
-is paid twice, unless another transaction of the account's took its nonce.
+and hand that in. What must hold: beyond what the operator accepts, no text is signed that can cost more
+than was asked, or go elsewhere; and no transfer is paid twice, unless another transaction of the
+account's took its nonce.
 """
 
 import tempfile
@@ -35,6 +36,8 @@ DEPTH = 2
 DEVNET = NETWORKS["devnet"]
 QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 PAYER, HAND, WORKER, RECEIVER = (PrivateKey(bytes([n]) * 32) for n in (11, 12, 13, 14))
+DIGIT_WORKER, DIGIT_RECEIVER = (PrivateKey(bytes([n]) * 32) for n in (2, 5))
+"""Their addresses end in a digit: 1 CPC to cpc1...5 is also 51 CPC to cpc1..."""
 FEES = 10**12
 """More than all fees that one life can pay at the network's least price."""
 HUGE = st.sampled_from([1, 9, 31, 64, 65, 990, 10**6, 2**62, 2**63 - 1])
@@ -116,7 +119,10 @@ class Lies(RuleBasedStateMachine):
         self.others = {}  # nonce -> what another wallet has signed with the payer's key
         self.shown = 0  # the payer's nonces below were shown to be spent, if only in forged blocks
         self.judged = set()
-        self.restart()
+        self.accepted = {}  # the hash of what was signed by hand -> what it may burn
+        self.accepts = 0  # payouts now
+        self.may_burn = {HAND.address: 0, PAYER.address: 0}
+        self.restart(accepts=0)
         self.produce()
 
     def teardown(self):
@@ -126,8 +132,10 @@ class Lies(RuleBasedStateMachine):
 
     # --- the programs -----------------------------------------------------------------------------
 
-    @rule()
-    def restart(self):
+    @rule(accepts=st.sampled_from([0, 0, 60 * CPC]))
+    def restart(self, accepts):
+        self.accepts = accepts
+        self.may_burn[PAYER.address] += accepts
         genesis = self.chain.block(0).hash()
         self.payer = Payer(
             self.store,
@@ -136,12 +144,16 @@ class Lies(RuleBasedStateMachine):
             DEVNET,
             chain=genesis,
             depth=DEPTH,
+            accept_burn=accepts,
             sleep=lambda _s: None,
         )
 
-    @rule(units=st.sampled_from([CPC, 5 * CPC, 2 * 10**17]))
-    def owe(self, units):
-        self.transfers.plan([(WORKER.address, units)])
+    @rule(
+        units=st.sampled_from([CPC, 5 * CPC, 2 * 10**17]),
+        worker=st.sampled_from([WORKER, DIGIT_WORKER]),
+    )
+    def owe(self, units, worker=WORKER):
+        self.transfers.plan([(worker.address, units)])
         self.owed += units
 
     @rule()
@@ -160,23 +172,29 @@ class Lies(RuleBasedStateMachine):
             self.produce()
         self.pay()
 
-    @rule(units=st.sampled_from([5 * CPC, CPC, 15 * 10**17, 250 * CPC]))
-    def send_by_hand(self, units):
+    @rule(
+        units=st.sampled_from([5 * CPC, CPC, 15 * 10**17, 250 * CPC]),
+        receiver=st.sampled_from([RECEIVER, DIGIT_RECEIVER]),
+        accepts=st.sampled_from([0, CPC // 2, 60 * CPC]),
+    )
+    def send_by_hand(self, units, receiver=RECEIVER, accepts=0):
         draft = Transaction(
             tx_type="TRANSFER",
             from_address=HAND.address,
-            to_address=RECEIVER.address,
+            to_address=receiver.address,
             amount=units,
             nonce=0,
         )
         before = len(self.client.sent)
         with suppress(NodeClientError):
-            sign_and_send(self.client, HAND, draft, DEVNET)
+            sign_and_send(self.client, HAND, draft, DEVNET, accept_burn=accepts)
         new = self.client.sent[before:]
         assert len(new) <= 1
         for tx in new:
-            assert (tx.amount, tx.to_address, tx.gas_price) == (units, RECEIVER.address, 1000)
+            assert (tx.amount, tx.to_address, tx.gas_price) == (units, receiver.address, 1000)
             self.asked += units
+            self.accepted[tx.hash()] = accepts
+            self.may_burn[HAND.address] += accepts
 
     # --- the chain --------------------------------------------------------------------------------
 
@@ -292,9 +310,12 @@ class Lies(RuleBasedStateMachine):
                 spent = max(spent, self.shown)
             for reading in colliding_transactions(tx, first_unspent=spent, min_gas_price=1000):
                 assert reading.nonce == tx.nonce, reading
-                assert reading.to_address == tx.to_address
-                cost = reading.amount + 21_000 * reading.gas_price
-                assert cost <= tx.amount + 21_000 * tx.gas_price
+                burned = 21_000 * (reading.gas_price - tx.gas_price)
+                if reading.to_address == tx.to_address:
+                    burned += max(0, reading.amount - tx.amount)
+                elif reading.amount > 21_000 * tx.gas_price:
+                    burned += reading.amount
+                assert burned <= self.accepted.get(tx.hash(), self.accepts), reading
 
     @invariant()
     def nothing_is_paid_twice(self):
@@ -302,7 +323,8 @@ class Lies(RuleBasedStateMachine):
         for transfer in lost:
             assert transfer.nonce in self.others, "lost, and no other transaction has its nonce"
         excused = sum(transfer.units for transfer in lost)
-        assert self.chain.account(WORKER.address).balance <= self.owed + excused
+        paid = sum(self.chain.account(one.address).balance for one in (WORKER, DIGIT_WORKER))
+        assert paid <= self.owed + excused
 
     @invariant()
     def no_account_loses_more_than_was_asked(self):
@@ -310,7 +332,7 @@ class Lies(RuleBasedStateMachine):
         excused = sum(transfer.units for transfer in self.transfers.in_state("lost"))
         for key, most in ((HAND, self.asked), (PAYER, self.owed + excused)):
             lost = 1000 * CPC - self.chain.account(key.address).balance
-            assert lost <= most + FEES
+            assert lost <= most + self.may_burn[key.address] + FEES
 
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.errors import SetupError
-from engine.validator.payouts import Payer, plan_payouts
+from engine.validator.payout_plan import plan_payouts
+from engine.validator.payouts import Payer
 from engine.validator.store.transfers import Transfers
 from node_client.devnet import Chain, DevnetServer, Lie
 from node_client.devnet.state import AccountState

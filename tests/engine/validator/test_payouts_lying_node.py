@@ -2,7 +2,8 @@
 
 import pytest
 
-from engine.validator.payouts import Payer, plan_payouts
+from engine.validator.payout_plan import plan_payouts
+from engine.validator.payouts import Payer
 from engine.validator.store.payout_blocks import PayoutBlocks
 from engine.validator.store.transfers import Transfers
 from node_client.devnet import DevnetServer
