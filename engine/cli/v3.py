@@ -43,13 +43,22 @@ def deliver(
 
     Raises NodeError, Refused, InvalidData or SetupError.
     """
-    from node_client.errors import AlreadyInPool
+    from node_client.errors import AlreadyInPool, NodeError
+    from node_client.v3.rpc import status
     from node_client.wire import V3
 
+    start = client.ask(status).height if price.wait > 0 else 0
     tx = _signed(client, key, to, units, price, chain)
-    with suppress(AlreadyInPool):  # the same bytes, from a try whose answer was lost
-        client.ask(partial(V3.send, tx=tx))
-    height = _wait_for(client, tx, price.wait) if price.wait > 0 else None
+    try:
+        with suppress(AlreadyInPool):  # the same bytes, from a try whose answer was lost
+            client.ask(partial(V3.send, tx=tx))
+    except NodeError as error:
+        error.advice = _(
+            "The transfer may have arrived. To send it again without paying twice, name its nonce:"
+            " --nonce {nonce}"
+        ).format(nonce=tx.nonce)
+        raise
+    height = _wait_for(client, tx, start, price.wait) if price.wait > 0 else None
     say_sent(tx, said, height, price.wait, json)
     if height is None and not json:
         say(
@@ -99,22 +108,26 @@ def _signed(
     return tx
 
 
-def _wait_for(client: "NodeClient", tx: "Transfer", seconds: float) -> int | None:
-    """Return the height of the block that contains it, None where none does in time."""
+def _wait_for(client: "NodeClient", tx: "Transfer", start: int, seconds: float) -> int | None:
+    """Return the height of the block above `start` that contains it, None where none does in time.
+
+    It is sent: a node that fails now is no reason not to say so, or it would be sent a second time.
+    """
     import time
 
+    from node_client.errors import NodeError
     from node_client.v3.rpc import block_at, status
 
     deadline = time.monotonic() + seconds
-    searched = max(0, client.ask(status).height - 1)
+    searched = start
     while time.monotonic() < deadline:
-        tip = client.ask(status).height
-        for height in range(searched + 1, tip + 1):
-            if tx.hash() in client.ask(partial(block_at, height=height)).transaction_hashes():
-                return height
-            if time.monotonic() > deadline:
-                return None
-        searched = max(searched, tip)
+        with suppress(NodeError):
+            tip = client.ask(status).height
+            while searched < tip and time.monotonic() < deadline:
+                block = client.ask(partial(block_at, height=searched + 1))
+                searched = block.height
+                if tx.hash() in block.transaction_hashes():
+                    return searched
         time.sleep(0.2)
     return None
 

@@ -63,6 +63,37 @@ def test_a_transfer_from_the_command_to_a_block(cli, comet, keys):
     assert cli("query balance faucet --json").json()["nonce"] == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "answer"), [("/block", (500, b"{")), ("/block", (404, b"")), ("/status", (503, b""))]
+)
+def test_a_node_that_fails_after_it_took_a_transfer_does_not_hide_that(
+    cli, comet, keys, path, answer
+):
+    line = f"tx send {keys['worker'].address} 1 --from faucet --wait 0.5"
+    asked = comet.answer
+
+    def then_fail(url):
+        if comet.waiting:
+            comet.says[path] = answer
+            comet.next_block()
+        return asked(url)
+
+    comet.answer = then_fail
+    sent = cli(line)
+    assert sent.code == 0, sent.err
+    assert "Transaction: " in sent.out
+    assert "It is in no block yet" in sent.out
+
+
+def test_a_transfer_whose_answer_is_lost_can_be_sent_again_without_paying_twice(cli, comet, keys):
+    line = f"tx send {keys['worker'].address} 1 --from faucet"
+    comet.says["/broadcast_tx_sync"] = (200, b"{")
+    lost = cli(line)
+    assert lost.code == 3
+    assert "may have arrived" in lost.err
+    assert "--nonce 0" in lost.err
+
+
 def test_what_is_refused_is_one_sentence_with_its_code(cli, comet, keys):
     worker = keys["worker"].address
     poor = cli(f"tx send {keys['faucet'].address} 1 --from worker")
