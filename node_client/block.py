@@ -13,9 +13,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from gettext import gettext as _
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
 from node_client.block_transaction import BlockTransaction
@@ -29,6 +29,9 @@ EMPTY_COMPUTE_ROOT = ""
 MOST_TRANSACTIONS = 5_000
 """The most that any network takes into a block (mainnet's limit)."""
 
+ChainId = Annotated[Word, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+"""What every known chain has; it is shown, compared, and a part of file names."""
+
 
 class BlockHeader(BaseModel):
     """A block's header. `timestamp` in whole seconds of Unix time."""
@@ -38,7 +41,7 @@ class BlockHeader(BaseModel):
     height: Counter
     prev_hash: Word
     timestamp: Counter
-    chain_id: Word
+    chain_id: ChainId
     proposer_address: Word
     round: Counter
     tx_root: Hash

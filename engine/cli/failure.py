@@ -105,5 +105,7 @@ def stop_printing() -> None:
 
 
 def _print(line: str) -> None:
+    from engine.runtime.printable import fit_to_show  # the error may quote a node
+
     with suppress(OSError, ValueError):  # nobody is there to read it
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        print(*map(fit_to_show, line.split("\n")), sep="\n", file=sys.stderr, flush=True)  # noqa: T201

@@ -15,7 +15,7 @@ from engine.cli import init
 from engine.cli.config.groups import Groups, with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey, was_typed
 from engine.mining.options import MiningOptions
-from engine.monitor.options import MonitorOptions
+from engine.monitor.options import LogOptions, MonitorOptions
 from engine.node.options import SandboxOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
@@ -43,6 +43,7 @@ def mine(
     protection: ProtectionOptions,
     validators: ValidatorsOptions,
     monitor: MonitorOptions,
+    log: LogOptions,
     json: Json = False,
 ) -> None:
     """Mine: answer every block of the chain with a signed result."""
@@ -63,7 +64,8 @@ def mine(
     task.check()
     if not mining.ray:
         pool.check()
-    live = not (json or monitor.plain) and can_show(sys.stdout)
+    json = log.as_json(json)
+    live = not (json or monitor.plain or log.log_format) and can_show(sys.stdout)
     output = Output(sys.stdout)
     report = Monitor(None if live else JsonReporter(output) if json else PlainReporter(output))
     output.report = report

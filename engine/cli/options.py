@@ -1,7 +1,6 @@
 """Settings that several commands share, and the node client, key and output made from them."""
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.pool.options import ThreadOptions
+from engine.runtime.printable import printable
 from engine.runtime.settings import setting
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def was_set(context: Any, name: str) -> bool:
 
 
 def say(text: str = "") -> None:
-    """Print a line to stdout."""
-    print(text, flush=True)  # noqa: T201
+    """Print lines to stdout. A node's text in them controls no terminal."""
+    print(*map(printable, text.split("\n")), sep="\n", flush=True)  # noqa: T201
 
 
 def say_json(value: Any) -> None:
@@ -151,8 +151,12 @@ def say_json(value: Any) -> None:
 
     A dataclass is printed as the object of its fields.
     """
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=asdict)
-    say()
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=asdict)
+    say(
+        text
+        if text.replace("\n", "").isprintable()
+        else json.dumps(value, indent=2, default=asdict)
+    )
 
 
 def say_foreign_json(value: Any) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, NodeOptions, command_group, say, say_json
+from engine.monitor.options import LogOptions
 from engine.pool.options import PoolOptions
 from engine.runtime.settings import setting
 from engine.txmgr.options import FinalityOptions
@@ -55,7 +56,11 @@ class PayoutOptions(FinalityOptions, KeyFiles):
 @app.command()
 @with_options
 def serve(
-    options: ServeOptions, pool: CheckingOptions, audit: PolicyOptions, json: Json = False
+    options: ServeOptions,
+    pool: CheckingOptions,
+    audit: PolicyOptions,
+    log: LogOptions,
+    json: Json = False,
 ) -> None:
     """Serve workers over WebSocket and customers over HTTP, until Ctrl-C."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -65,7 +70,8 @@ def serve(
     options.check()
     pool.apply()
     pool.check()
-    run(options, pool, audit.policy(), JsonReporter() if json else PlainReporter())
+    as_json = log.as_json(json)
+    run(options, pool, audit.policy(), JsonReporter() if as_json else PlainReporter())
 
 
 @app.command()

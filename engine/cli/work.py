@@ -9,6 +9,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey
+from engine.monitor.options import LogOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
 from engine.protection.options import ProtectionOptions
@@ -24,6 +25,7 @@ def work(
     sending: SendingOptions,
     protection: ProtectionOptions,
     nodes: NodeOptions,
+    log: LogOptions,
     json: Json = False,
 ) -> None:
     """Take jobs from PoC validators and answer each with a checked result."""
@@ -44,7 +46,7 @@ def work(
             _("no validator is named"),
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
-    output = Output(sys.stdout)
+    output, json = Output(sys.stdout), log.as_json(json)
     report: Reporter = JsonReporter(output) if json else PlainReporter(output)
     output.report = report
     request = NodeRequest.of(

@@ -4,7 +4,27 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 
+from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """How events are printed."""
+
+    log_format: str | None = setting(
+        None,
+        _("Print events as lines: plain, or json for one object a line."),
+        metavar="plain|json",
+    )
+
+    def as_json(self, json: bool) -> bool:
+        """Return whether events are printed as JSON: by this, or by --json. Raises BadInput."""
+        if self.log_format not in (None, "plain", "json"):
+            raise BadInput(
+                _("--log-format takes plain or json, not {given!r}").format(given=self.log_format)
+            )
+        return json or self.log_format == "json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,12 @@ def is_service(stream: TextIO) -> bool:
         return True
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return True
-    with contextlib.suppress(OSError, ValueError):
+    return is_journal(stream)
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Whether systemd's journal reads it; see systemd.exec(5), JOURNAL_STREAM."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         found = os.fstat(stream.fileno())
         return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
     return False
@@ -52,6 +57,7 @@ class Output:
     def __init__(self, stream: TextIO, *, service: bool | None = None) -> None:
         """`service`: whether to go on without a reader; else what `is_service` says."""
         self._stream = stream
+        self.is_journal = is_journal(stream)
         self._service = is_service(stream) if service is None else service
         self._lock = threading.RLock()
         self._control: Control | None = None

@@ -11,9 +11,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TextIO
 
 from engine.monitor.events import AnyEvent
+from engine.monitor.events.base import Level
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.output import Output
 
@@ -21,38 +23,49 @@ Reporter = Callable[[AnyEvent], None]
 """Takes events from any thread; must not raise."""
 
 
-class PlainReporter:
-    """Prints one line per event, with the time of day."""
+_PRIORITIES: dict[Level, int] = {"info": 6, "warning": 4, "error": 3}
+"""Of systemd's journal; see sd-daemon(3)."""
 
+
+class _Log:
     def __init__(self, out: TextIO | Output | None = None) -> None:
         self._out = out if isinstance(out, Output) else Output(out or sys.stdout)
+
+    def _write(self, level: Level, text: str) -> None:
+        self._out.line(f"<{_PRIORITIES[level]}>{text}" if self._out.is_journal else text)
+
+
+class PlainReporter(_Log):
+    """Prints one line per event: date, time and zone, level, text. The journal has its own clock."""
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the event's line, unless it is a quiet one."""
-        if line := event.line():
-            self._out.line(f"{time.strftime('%H:%M:%S')} {line}")
-        else:
+        line, level = event.line(), event.severity()
+        if not line:
             self._out.look()
+        elif self._out.is_journal:
+            self._write(level, line)
+        else:
+            at = datetime.now().astimezone().isoformat(timespec="seconds")
+            self._write(level, f"{at} {level:<7} {line}")
 
 
-class JsonReporter:
-    """Prints one JSON object per line: `event`, `time` (Unix seconds) and the event's fields."""
-
-    def __init__(self, out: TextIO | Output | None = None) -> None:
-        self._out = out if isinstance(out, Output) else Output(out or sys.stdout)
+class JsonReporter(_Log):
+    """Prints one JSON object per line: `event`, `time` (Unix seconds), `level`, the event's fields."""
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the object, unless the event is a quiet one."""
         if event.line():
             if former := _former(event):
-                self.print(*former)
-            self.print(event.event, event.fields())
+                self.print(*former, level=event.severity())
+            self.print(event.event, event.fields(), level=event.severity())
         else:
             self._out.look()
 
-    def print(self, name: str, fields: Mapping[str, Any]) -> None:
+    def print(self, name: str, fields: Mapping[str, Any], *, level: Level = "info") -> None:
         """Print an object of this name: an event, or a summary at the end."""
-        self._out.line(json.dumps({"event": name, "time": round(time.time(), 3), **fields}))
+        head = {"event": name, "time": round(time.time(), 3), "level": level}
+        self._write(level, json.dumps(head | dict(fields)))
 
 
 def _former(event: AnyEvent) -> tuple[str, dict[str, Any]] | None:

@@ -13,11 +13,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from engine.poc_protocol.constants import MAX_ID_LENGTH
 from engine.runtime.errors import BadInput
+from engine.runtime.printable import without_passwords
 
 
 def check_validator_url(text: str) -> str:
     """Return the URL unchanged, because it is signed as given. Raise BadInput if it is refused."""
-    shown = text[:80]
+    shown = without_passwords(text)[:80]
     try:
         parts = urlsplit(text)
         port = parts.port

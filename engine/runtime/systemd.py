@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from engine.runtime.printable import printable
+
 MAX_STATUS = 500
 
 
@@ -52,7 +54,7 @@ class Manager:
 
         Lines are assignments: a word of a node's must not become one.
         """
-        status = " ".join(status.split())[:MAX_STATUS]
+        status = " ".join(printable(status).split())[:MAX_STATUS]
         if status != self._status and self._send(f"STATUS={status}"):
             self._status = status
         due = self._every is not None and self._clock() - self._fed_at >= self._every

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Literal, dataclass_transform
+
+from engine.runtime.printable import fit_to_show
+
+Level = Literal["info", "warning", "error"]
 
 
 @dataclass_transform(frozen_default=True)
@@ -11,14 +15,27 @@ class Event:
     """Something that happened; a subclass is a frozen dataclass by itself.
 
     `event` is its name in JSON, an interface; `template` makes the line that people read, and is
-    empty where nobody reads a line for each of them.
+    empty where nobody reads a line for each of them. `level` says how much it matters.
+
+    Texts may be a node's, a validator's or a customer's, and name URLs: no control character and no
+    password is kept, so none reaches a terminal, a log, `/status` or the page.
     """
 
     event: ClassVar[str]
     template: ClassVar[str]
+    level: ClassVar[Level] = "info"
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, str | list | tuple):
+                object.__setattr__(self, name, fit_to_show(value))
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True)(cls)
+
+    def severity(self) -> Level:
+        """Return how much this one matters."""
+        return self.level
 
     def fields(self) -> dict[str, Any]:
         """Return the fields, as they are in JSON."""

@@ -29,6 +29,7 @@ class BlockSeen(Event):
 
 
 class BlocksMissed(Event):
+    level = "warning"
     event, template = "gap", _("skipped blocks {first} to {last}: {reason}")
     first: int
     last: int
@@ -38,6 +39,7 @@ class BlocksMissed(Event):
 class BlockSkipped(Event):
     """Told once for each task of the block that is not answered."""
 
+    level = "warning"
     event, template = "skipped", _("block {height}: skipped, {reason}")
     height: int
     reason: str

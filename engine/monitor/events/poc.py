@@ -28,6 +28,7 @@ class ValidatorUp(_OfValidator):
 class ValidatorDown(_WithReason):
     """A connection ended; what its decoder did not know or refused is counted."""
 
+    level = "warning"
     event = "validator_down"
     template = _("{url}: {reason}; reconnecting in {seconds:.0f} s")
     seconds: float
@@ -37,10 +38,12 @@ class ValidatorDown(_WithReason):
 
 
 class ValidatorRefused(_WithReason):
+    level = "warning"
     event, template = "validator_refused", _("{url}: no hello is sent: {reason}")
 
 
 class ValidatorBug(_OfValidator):
+    level = "error"
     event, template = "validator_bug", _("{url}: a bug in this program, which continues: {detail}")
     detail: str
 
@@ -51,12 +54,14 @@ class HelloSaid(_OfValidator):
 
 
 class FrameRefused(_WithReason):
+    level = "warning"
     event, template = "frame_refused", _("{url}: a frame was refused: {reason}")
 
 
 class LinesDropped(_OfValidator):
     """Events of this validator that were not told: it caused more than anybody reads."""
 
+    level = "warning"
     event, template = "lines_dropped", _("{url}: {count} lines were left out: it causes too many")
     count: int
 
@@ -79,12 +84,14 @@ class JobDone(_OfJob):
 
 
 class JobDeclined(_OfJob):
+    level = "warning"
     event, template = "job_declined", _("{url}: job {job_id}: {code}, {message}")
     code: str
     message: str
 
 
 class JobNotSubmitted(_JobWithReason):
+    level = "warning"
     event = "job_not_submitted"
     template = _("{url}: job {job_id}: not sent to the chain: {reason}")
 
@@ -94,6 +101,7 @@ class ResultAccepted(_JobWithReason):
 
 
 class ResultRejected(_JobWithReason):
+    level = "warning"
     event, template = "result_rejected", _("{url}: job {job_id}: rejected: {reason}")
 
 

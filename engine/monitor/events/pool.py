@@ -28,18 +28,22 @@ class DeviceReady(_OfDevice):
 
 
 class ChildKilled(_WithReason):
+    level = "warning"
     event, template = "child_killed", _("{device}: child replaced: {reason}")
 
 
 class ChildEnded(_WithReason):
+    level = "warning"
     event, template = "child_ended", _("{device}: child lost, a new one starts: {reason}")
 
 
 class OutOfService(_WithReason):
+    level = "error"
     event, template = "out_of_service", _("{device}: out of service: {reason}")
 
 
 class CheckerEnded(Event):
+    level = "warning"
     event = "checker_ended"
     template = _("a process that checks results was lost, the engine checks meanwhile: {reason}")
     reason: str
@@ -50,6 +54,7 @@ class DeviceJoined(_OfDevice):
 
 
 class DeviceLeft(_WithReason):
+    level = "warning"
     event, template = "device_left", _("{device}: left, {reason}")
 
 
@@ -59,6 +64,7 @@ class FarmConnected(Event):
 
 
 class FarmUnreachable(Event):
+    level = "warning"
     event = "farm_unreachable"
     template = _("the Ray cluster does not answer: {reason}. Its results so far are kept")
     reason: str

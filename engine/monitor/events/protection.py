@@ -14,6 +14,7 @@ class PauseAsked(Event):
 
 
 class DevicesPaused(Event):
+    level = "warning"
     event, template = "paused", _("{devices}: paused, {reason}")
     devices: str
     reason: str
@@ -27,6 +28,7 @@ class DevicesResumed(Event):
 class GpuFault(Event):
     """A GPU's driver told of an error that it lives through."""
 
+    level = "error"
     event, template = "card_fault", "{device}: {message}"
     device: str
     message: str

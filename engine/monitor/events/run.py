@@ -33,6 +33,7 @@ class WorkStarted(Event):
 class Warned(Event):
     """Something is not as it should be, and the run goes on."""
 
+    level = "warning"
     event, template = "warning", _("warning: {name}: {found}. {fix}")
     name: str
     found: str
@@ -78,6 +79,7 @@ class SettingsSame(Event):
 
 
 class SettingsRefused(Event):
+    level = "warning"
     event = "settings_refused"
     template = _("the configuration was read again and is refused: {message}. {advice}")
     message: str

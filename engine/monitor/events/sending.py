@@ -38,12 +38,14 @@ class ResultConfirmed(Event):
 
 
 class ResultGivenUp(Event):
+    level = "warning"
     event, template = "given_up", _("task {task_id}: given up, {reason}")
     task_id: str
     reason: str
 
 
 class ChainRolledBack(Event):
+    level = "warning"
     event, template = "rolled_back", _("the chain rolled back blocks {first} to {last}")
     first: int
     last: int

@@ -3,7 +3,7 @@
 from gettext import gettext as _
 from typing import Literal
 
-from engine.monitor.events.base import Event
+from engine.monitor.events.base import Event, Level
 
 TroubleKind = Literal[
     "node_away",
@@ -60,6 +60,10 @@ class TroubleBegan(Event):
     message: str
     advice: str
     stops: bool
+
+    def severity(self) -> Level:
+        """Return error where it stops the work."""
+        return "error" if self.stops else "warning"
 
 
 class TroubleEnded(Event):

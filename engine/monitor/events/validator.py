@@ -39,6 +39,7 @@ class WorkerGone(_OfWorker):
 
 
 class HelloRefused(_OfWorker):
+    level = "warning"
     event = "hello_refused"
     template = _("a hello as {worker} was refused: its signature is not for this validator")
 
@@ -50,12 +51,14 @@ class MarketJobAccepted(_OfJob):
 class MarketJobRefused(_JobWithReason):
     """A result is wrong. `forfeited`: units withheld from its worker."""
 
+    level = "warning"
     event = "job_refused"
     template = _("task {task_id}: WRONG result of {worker}, now banned: {reason}")
     forfeited: int
 
 
 class MarketJobDropped(_JobWithReason):
+    level = "warning"
     event, template = "job_dropped", _("task {task_id}: pending again, {worker}: {reason}")
 
 
@@ -64,10 +67,12 @@ class MarketJobEscalated(_JobWithReason):
 
 
 class MarketJobUnchecked(_JobWithReason):
+    level = "warning"
     event, template = "not_inspected", _("task {task_id}: could not be checked here: {reason}")
 
 
 class MarketTaskFailed(Event):
+    level = "warning"
     event, template = "task_failed", _("task {task_id}: failed, {reason}")
     task_id: str
     reason: str

@@ -2,14 +2,16 @@
 
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import get_args
 
 import pytest
 
 from engine.monitor.events import AnyEvent
+from engine.monitor.events.run import MiningStarted
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded
 from engine.monitor.reporter import JsonReporter, PlainReporter
+from engine.monitor.state import Monitor
 
 EVENTS = get_args(AnyEvent)
 QUIET = {"device", "funds", "pause_asked", "pulse", "reading", "totals", "unreadable"}
@@ -33,6 +35,39 @@ def test_an_event_has_a_line_and_every_field_of_it(kind):
     said = json.loads(objects.getvalue())
     assert said.items() >= ({"event": kind.event} | event.fields()).items()
     assert event.fields().items() >= {f.name: getattr(event, f.name) for f in fields(kind)}.items()
+
+
+SLY = "\x1b[2J\x9b31m\x07\r\n\u202e\x85"
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.event)
+def test_no_text_of_others_controls_a_terminal_or_shows_a_password(kind):
+    texts = {
+        field.name: f"{field.name}{SLY} http://me:hunter2@h/x, ws://hunter2@[::1]:1"
+        for field in fields(kind)
+        if field.type in ("str", str)
+    }
+    event = replace(made(kind), **texts)
+    out, objects = io.StringIO(), io.StringIO()
+    PlainReporter(out)(event)
+    JsonReporter(objects)(event)
+    for line in (*out.getvalue().splitlines(), *objects.getvalue().splitlines()):
+        assert line.isprintable()
+        assert "hunter2" not in line
+        assert all(f"\\u{ord(c):04x}" not in line for c in SLY)
+
+
+def test_nor_does_what_status_and_the_page_show():
+    monitor = Monitor(None)
+    url = f"http://me:hunter2@h{SLY}"
+    monitor(TroubleBegan("node_away", f"{url} is away", f"Look at {url}", True))
+    monitor(replace(made(MiningStarted), node=url, chain_id=SLY))
+    seen = monitor.snapshot().model_dump()
+    assert seen["troubles"]
+    text = repr(seen)  # which escapes what cannot be printed
+    assert "***@h" in text
+    assert "hunter2" not in text
+    assert not any(repr(c)[1:-1] in text for c in SLY if not c.isprintable())
 
 
 def test_no_two_events_have_one_name():
