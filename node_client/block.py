@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from gettext import gettext as _
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from node_client.address import VALIDATOR_PREFIX, address_from_public_key
 from node_client.block_transaction import BlockTransaction
@@ -29,7 +29,7 @@ EMPTY_COMPUTE_ROOT = ""
 MOST_TRANSACTIONS = 5_000
 """The most that any network takes into a block (mainnet's limit)."""
 
-ChainId = Annotated[Word, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+ChainId = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """What every known chain has; it is shown, compared, and a part of file names."""
 
 
