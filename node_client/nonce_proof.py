@@ -67,8 +67,15 @@ class NonceWalk:
     """
 
     def __init__(
-        self, address: str, tip_height: int, tip_hash: str, *, most: int = MOST_BLOCKS
+        self,
+        address: str,
+        tip_height: int,
+        tip_hash: str,
+        *,
+        most: int = MOST_BLOCKS,
+        made_here: frozenset[str] = frozenset(),
     ) -> None:
+        """`made_here`: signatures that prove nothing, as a node's word may have chosen their nonces."""
         self.searched = 0
         """Blocks looked into so far."""
         self.proof: NonceProof | None = None
@@ -77,6 +84,7 @@ class NonceWalk:
         self._height = tip_height
         self._hash = tip_hash
         self._most = most
+        self._made_here = made_here
 
     @property
     def next_height(self) -> int:
@@ -104,7 +112,8 @@ class NonceWalk:
                     )
                 )
             self.searched += 1
-            nonces = [tx.nonce for tx in own_transactions(block, self._address)]
+            own = own_transactions(block, self._address)
+            nonces = [tx.nonce for tx in own if tx.signature not in self._made_here]
             if nonces:
                 self.proof = NonceProof(max(nonces) + 1, "block", block.height)
             elif block.height == 0:
@@ -158,6 +167,7 @@ def prove_nonce(
     known: NonceProof = NOTHING,
     tell: Callable[[str], None] = lambda _line: None,
     most: int = MOST_BLOCKS,
+    made_here: frozenset[str] = frozenset(),
 ) -> NonceProof:
     """Return a proof for `claimed`, or the best there is: ask the other nodes, then read blocks.
 
@@ -176,7 +186,7 @@ def prove_nonce(
     )
     for restart in range(_RESTARTS):
         try:
-            found = _walk_down(client, address, tell, most)
+            found = _walk_down(client, address, tell, most, made_here)
             return max(known, found, key=lambda proof: proof.first_unspent)
         except BadResponse:
             if restart == _RESTARTS - 1:
@@ -191,6 +201,7 @@ def settle_claim(
     confirmed: int,
     proof: NonceProof,
     tell: Callable[[str], None] = lambda _line: None,
+    made_here: frozenset[str] = frozenset(),
 ) -> tuple[int, NonceProof]:
     """Return the nonce to sign with, for what a node claims is the next, and the best proof.
 
@@ -200,7 +211,7 @@ def settle_claim(
     """
     claimed = max(claimed, confirmed)
     if claimed > proof.first_unspent + BEYOND_PROOF:
-        proof = prove_nonce(client, address, confirmed, known=proof, tell=tell)
+        proof = prove_nonce(client, address, confirmed, known=proof, tell=tell, made_here=made_here)
         try:
             check_claim(claimed, proof)
         except UnprovenNonce as error:
@@ -213,10 +224,14 @@ def settle_claim(
 
 
 def _walk_down(
-    client: NodeClient, address: str, tell: Callable[[str], None], most: int
+    client: NodeClient,
+    address: str,
+    tell: Callable[[str], None],
+    most: int,
+    made_here: frozenset[str],
 ) -> NonceProof:
     tip = client.status()
-    walk = NonceWalk(address, tip.height, tip.last_hash, most=most)
+    walk = NonceWalk(address, tip.height, tip.last_hash, most=most, made_here=made_here)
     while walk.proof is None:
         if walk.exhausted:
             raise UnprovenNonce(

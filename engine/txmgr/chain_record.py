@@ -109,7 +109,7 @@ class ChainRecord(LedgerReader):
                 " AND included_height <= ? RETURNING task_id",
                 (up_to_height,),
             ).fetchall()
-            deep = self._contiguous(up_to_height)
+            deep = self.contiguous(up_to_height)
             if rows and deep is not None:
                 _confirm(db, "ledger", *deep)
             return [
@@ -181,36 +181,6 @@ class ChainRecord(LedgerReader):
         """Every nonce below `first_unspent` is spent. A roll-back below `height` takes it back."""
         with self._write() as db:
             _confirm(db, how, first_unspent, height)
-
-    def proven(self) -> int:
-        """Return the first nonce that is not proven spent: all below it are."""
-        return self._confirmed() if (found := self._contiguous()) is None else found[0]
-
-    def _confirmed(self) -> int:
-        row = self._read(
-            "SELECT max((SELECT coalesce(max(first_unspent), 0) FROM confirmed),"
-            " (SELECT coalesce(max(nonce) + 1, 0) FROM spends WHERE ours = 0)) AS nonce"
-        )[0]
-        return int(row["nonce"])
-
-    def _contiguous(self, up_to_height: int | None = None) -> tuple[int, int] | None:
-        """Return the first nonce above the confirmed ones that is not spent, and the last's height.
-
-        None where none above them is spent in blocks up to `up_to_height`.
-        """
-        first = nonce = self._confirmed()
-        height = 0
-        for row in self._read(
-            "SELECT nonce, height FROM spends WHERE nonce >= ? AND (? IS NULL OR height <= ?)"
-            " ORDER BY nonce",
-            first,
-            up_to_height,
-            up_to_height,
-        ):
-            if row["nonce"] != nonce:
-                break
-            nonce, height = nonce + 1, max(height, row["height"])
-        return None if nonce == first else (nonce, height)
 
     def _record_other_reading(
         self, db: sqlite3.Connection, tx: Transaction, task_id: str, height: int, block_hash: str

@@ -162,6 +162,45 @@ class LedgerReader:
         rows = self._read("SELECT value FROM meta WHERE key = 'scan_start'")
         return int(rows[0]["value"]) if rows else 0
 
+    def proven(self, up_to_height: int | None = None) -> int:
+        """Return the first nonce that is not proven spent: all below it are.
+
+        By blocks up to this height, or all that were read; `chain_record.py` says what proves it.
+        """
+        found = self.contiguous(up_to_height)
+        return self._confirmed(up_to_height) if found is None else found[0]
+
+    def _confirmed(self, up_to_height: int | None) -> int:
+        most = 2**63 - 1 if up_to_height is None else up_to_height
+        row = self._read(
+            "SELECT max((SELECT coalesce(max(first_unspent), 0) FROM confirmed"
+            " WHERE coalesce(height, 0) <= ?),"
+            " (SELECT coalesce(max(nonce) + 1, 0) FROM spends WHERE ours = 0 AND height <= ?))"
+            " AS nonce",
+            most,
+            most,
+        )[0]
+        return int(row["nonce"])
+
+    def contiguous(self, up_to_height: int | None = None) -> tuple[int, int] | None:
+        """Return the first nonce above the confirmed ones that is not spent, and the last's height.
+
+        None where none above them is spent in blocks up to `up_to_height`.
+        """
+        first = nonce = self._confirmed(up_to_height)
+        height = 0
+        for row in self._read(
+            "SELECT nonce, height FROM spends WHERE nonce >= ? AND (? IS NULL OR height <= ?)"
+            " ORDER BY nonce",
+            first,
+            up_to_height,
+            up_to_height,
+        ):
+            if row["nonce"] != nonce:
+                break
+            nonce, height = nonce + 1, max(height, row["height"])
+        return None if nonce == first else (nonce, height)
+
     @property
     def last_signed_nonce(self) -> int:
         """The highest nonce that was ever signed for, -1 for none."""

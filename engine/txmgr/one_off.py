@@ -15,7 +15,10 @@ from contextlib import closing
 from gettext import gettext as _
 from pathlib import Path
 
+from engine.runtime.database import Database
+from engine.runtime.errors import DatabaseError
 from engine.txmgr.funding import advice_on_price, advice_to_fund
+from engine.txmgr.ledger_reader import LedgerReader
 from engine.txmgr.options import FinalityOptions
 from node_client import errors
 from node_client.ambiguity import sign_safely
@@ -110,21 +113,20 @@ def wait_for_block(
 def nonce_in_ledger(path: Path) -> NonceProof:
     """Return what an engine's ledger proves of its account's nonces; NOTHING where there is none.
 
-    Read only, also while an engine has it open. Only its own transactions in blocks count, and not
-    those in the last few, which may be rolled back.
+    Read only, also while an engine has it open. By the ledger's own rule: its transactions count
+    together as far as none is missing, since a node's word may have chosen their nonces; and none
+    in the last few blocks, which may be rolled back.
     """
-    query = (
-        "SELECT nonce, included_height FROM transactions WHERE state IN ('included', 'final')"
-        " AND included_height <= (SELECT max(height) FROM scanned) - ? ORDER BY nonce DESC LIMIT 1"
-    )
     if not path.is_file():
         return NOTHING
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as ledger:
-            row = ledger.execute(query, (FinalityOptions.depth,)).fetchone()
-    except sqlite3.Error:
+            reader = LedgerReader(Database(path, ledger))
+            tip = reader.scan_position()
+            deep = -1 if tip is None else tip[0] - FinalityOptions.depth
+            return NonceProof(reader.proven(deep), "ledger", deep)
+    except (sqlite3.Error, DatabaseError):
         return NOTHING  # the chain is asked instead
-    return NOTHING if row is None else NonceProof(row[0] + 1, "ledger", row[1])
 
 
 def _sign(

@@ -96,7 +96,7 @@ class PayoutScan:
 
     def misses(self, nonces: Iterable[int]) -> bool:
         """Whether one of these nonces was spent in a block below those that were searched."""
-        last = self._blocks.first_unspent(self.height) - 1
+        last = self._blocks.last_spent()
         return any(nonce < last and self._blocks.spent(nonce) is None for nonce in nonces)
 
     def _below(self, block: Block, nonce: int) -> Block:

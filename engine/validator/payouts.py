@@ -235,9 +235,17 @@ class Payer:
         if proven > self._proof.first_unspent:
             self._proof = NonceProof(proven, "ledger")
         claimed, confirmed = self._claims(account)
+        made_here = scan.blocks.made_here()
         nonce, self._proof = settle_claim(
-            self._client, self._key.address, claimed, confirmed, self._proof, self._progress
+            self._client,
+            self._key.address,
+            claimed,
+            confirmed,
+            self._proof,
+            self._progress,
+            made_here,
         )
+        self._keep_proof(scan)
         # A signed transfer that is in no block yet keeps its nonce, whatever a node says.
         while nonce in self._transfers.open_nonces(self._key.address):
             nonce += 1
@@ -273,10 +281,19 @@ class Payer:
                     confirmed,
                     known=self._proof,
                     tell=self._progress,
+                    made_here=made_here,
                 )
+                self._keep_proof(scan)
                 if self._proof.first_unspent > nonce:
                     return None
         return None
+
+    def _keep_proof(self, scan: PayoutScan) -> None:
+        """Else every run had to find it again below the transfers that were made here."""
+        proof = self._proof
+        if proof.source in ("block", "nodes", "operator"):
+            height = scan.height if proof.height is None else proof.height
+            scan.blocks.confirm(proof.first_unspent, height)
 
     def _claims(self, account: Account) -> tuple[int, int]:
         """Return next and confirmed nonce, as the node has them, or else at the operator's word."""

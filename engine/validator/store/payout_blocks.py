@@ -87,6 +87,8 @@ class PayoutBlocks(Table):
                     f"DELETE FROM {table} WHERE address = ? AND height > ?",  # noqa: S608
                     (self._address, above),
                 )
+            if self._confirmed()[1] > above:
+                db.execute("DELETE FROM meta WHERE key = ?", (self._confirmed_key,))
 
     def spent(self, nonce: int) -> Spent | None:
         """Return what spends this nonce, None where no searched block does."""
@@ -98,11 +100,58 @@ class PayoutBlocks(Table):
         )
         return from_row(Spent, rows[0], rooted=bool(rows[0]["rooted"])) if rows else None
 
+    def confirm(self, first_unspent: int, height: int) -> None:
+        """Record that every nonce below is spent, as blocks up to this height, or nodes, or you say."""
+        with self._database.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                (self._confirmed_key, json.dumps([first_unspent, height])),
+            )
+
+    def made_here(self) -> frozenset[str]:
+        """Return the signatures of all transfers: in a block, each shows that its own nonce is spent.
+
+        Not that those below are: a node's word may have chosen it.
+        """
+        rows = self._database.read(
+            "SELECT json_extract(body, '$.signature') AS made FROM transfers WHERE body IS NOT NULL"
+        )
+        return frozenset(row["made"] for row in rows)
+
     def first_unspent(self, up_to_height: int) -> int:
-        """Return the nonce after the highest that a block at this height or below spends."""
-        (row,) = self._database.read(
-            "SELECT max(nonce) AS last FROM payout_spent WHERE address = ? AND height <= ?",
+        """Return the first nonce that no block at this height or below proves spent, with all below.
+
+        A transfer made here counts only where none is missing below it.
+        """
+        confirmed, height = self._confirmed()
+        first: int = confirmed if height <= up_to_height else 0
+        rows = self._database.read(
+            "SELECT nonce, json_extract(body, '$.signature') AS signature FROM payout_spent"
+            " WHERE address = ? AND height <= ? ORDER BY nonce",
             self._address,
             up_to_height,
         )
-        return 0 if row["last"] is None else int(row["last"]) + 1
+        made_here = self.made_here()
+        first = max(
+            [first, *(int(r["nonce"]) + 1 for r in rows if r["signature"] not in made_here)]
+        )
+        for row in rows:
+            first += int(row["nonce"] == first)
+        return first
+
+    def last_spent(self) -> int:
+        """Return the highest nonce that a searched block spends, -1 without one."""
+        (row,) = self._database.read(
+            "SELECT coalesce(max(nonce), -1) AS last FROM payout_spent WHERE address = ?",
+            self._address,
+        )
+        return int(row["last"])
+
+    @property
+    def _confirmed_key(self) -> str:
+        return f"payout_confirmed {self._address}"
+
+    def _confirmed(self) -> tuple[int, int]:
+        rows = self._database.read("SELECT value FROM meta WHERE key = ?", self._confirmed_key)
+        first, height = json.loads(rows[0]["value"]) if rows else (0, 0)
+        return first, height

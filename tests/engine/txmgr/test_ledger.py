@@ -15,6 +15,7 @@ from engine.pool.messages import Computed
 from engine.runtime.errors import LedgerError
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
+from engine.txmgr.one_off import nonce_in_ledger
 from node_client import ComputeResult, PrivateKey, Transaction, TxType
 
 KEY = PrivateKey(bytes(31) + b"\x07")
@@ -205,6 +206,22 @@ def test_of_our_own_transactions_only_those_without_a_gap_prove_what_is_below(le
     assert ledger.proven() == 1
 
 
+def test_what_tx_send_reads_in_a_ledger_is_proven_by_the_same_rule(ledger, tmp_path):
+    """A node had named nonce 64: the result that a block holds there proves none below."""
+    path = tmp_path / "ledger.sqlite"
+    for height, nonce in ((1, 0), (2, 1), (3, 64), (20, 2)):
+        tx = sign(ledger, compute(ledger, height), nonce)
+        ledger.record_included(tx, height, "b" * 64)
+        ledger.record_scanned(height, "b" * 64)
+    assert nonce_in_ledger(path).first_unspent == 2  # block 20 may be rolled back
+    ledger.record_scanned(40, "b" * 64)
+    assert nonce_in_ledger(path).first_unspent == ledger.proven() == 3
+    ledger.confirm_nonce("nodes", 64, 40)
+    assert nonce_in_ledger(path).first_unspent == 3
+    ledger.record_scanned(60, "b" * 64)
+    assert nonce_in_ledger(path).first_unspent == ledger.proven() == 65
+
+
 def test_blocks_are_counted(ledger):
     compute(ledger, 5)
     ledger.record_block(6, "e" * 64, 2.0)
@@ -269,6 +286,7 @@ def test_kill_9_while_writing_loses_nothing_that_was_written(tmp_path):
         from pathlib import Path
         from tests.engine.txmgr.test_ledger import IDENTITY, compute, sign
         from engine.txmgr.ledger import Ledger
+from engine.txmgr.one_off import nonce_in_ledger
         with Ledger.open(Path(sys.argv[1]), **IDENTITY) as ledger:
             height = len(ledger.progress())
             while True:

@@ -1,22 +1,27 @@
 """Payouts to workers whose address ends in a digit, and payouts that a node refuses for a while."""
 
+import json
+
 import pytest
 
 from engine.validator.payout_plan import plan_payouts
 from engine.validator.payouts import Payer
+from engine.validator.store.payout_blocks import PayoutBlocks
 from engine.validator.store.transfers import Transfers
 from node_client.devnet import Chain
 from node_client.devnet.state import AccountState
 from node_client.errors import Refused
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
+from node_client.nonce_proof import NonceWalk
 from node_client.refusals import refusal
 from node_client.rpc import Account
+from node_client.transaction import Transaction
 from tests.engine.chain_client import ChainClient
 from tests.engine.validator.arena import Worker
 
 CPC = UNITS_PER_CPC
-PAYER = PrivateKey(b"\x0b" * 32)
+PAYER, OTHER = PrivateKey(b"\x0b" * 32), PrivateKey(b"\x0d" * 32)
 WITH_DIGIT, OTHER_WITH_DIGIT = (PrivateKey(bytes([n]) * 32) for n in (2, 5))
 """1 CPC to cpc1...5 is also 51 CPC to cpc1..., with the same signature; the other ends in 6."""
 
@@ -201,3 +206,50 @@ def test_a_nonce_that_a_node_calls_spent_and_no_block_shows_is_told(rich):
     assert run.pay()
     assert run.has(worker) == 2 * CPC
     assert len([line for line in run.lines if "no block shows what took nonce 0" in line]) == 1
+
+
+def signed(nonce, amount=1):
+    return Transaction(
+        tx_type="TRANSFER",
+        from_address=PAYER.address,
+        to_address=OTHER.address,
+        amount=amount,
+        fee=21_000_000,
+        nonce=nonce,
+        gas_price=1000,
+        gas_limit=21_000,
+    ).signed_by(PAYER)
+
+
+def test_a_transfer_at_a_nonce_that_a_node_had_named_proves_none_below(rich):
+    """A node could else prove any nonce by having a transfer signed there, and showing it."""
+    transfers = Transfers(rich.store.database)
+    transfers.plan([(OTHER.address, 1), (OTHER.address, 1)])
+    blocks = PayoutBlocks(rich.store.database, rich.store.clock, PAYER.address)
+    for one, nonce in zip(transfers.in_state("planned"), (64, 0), strict=True):
+        tx = signed(nonce)
+        transfers.set_signed(one.id, json.dumps(tx.to_json()), tx.hash(), nonce, 1)
+        blocks.add(2 + nonce, f"{nonce:064}", [tx])
+        assert blocks.first_unspent(100) == (0 if nonce else 1)
+    blocks.add(90, "ab" * 32, [signed(63, amount=2)])  # another wallet's
+    assert blocks.first_unspent(89) == 1
+    assert blocks.first_unspent(90) == 65
+    blocks.take_back(above=89)
+    blocks.confirm(64, 80)
+    assert blocks.first_unspent(79) == 1
+    assert blocks.first_unspent(80) == 65
+    blocks.take_back(above=79)
+    assert blocks.first_unspent(100) == 1
+
+
+def test_a_walk_is_not_ended_by_what_was_made_here(rich):
+    chain = Chain({PAYER.address: AccountState(CPC)}, clock=lambda: 1_700_000_000.0)
+    others, mine = signed(0, amount=3), signed(1)
+    for tx in (others, mine):
+        assert chain.send(tx) is None
+        chain.produce()
+    tip = chain.block(chain.height)
+    walk = NonceWalk(PAYER.address, tip.height, tip.hash(), made_here=frozenset([mine.signature]))
+    while walk.proof is None:
+        walk.step([chain.block(walk.next_height)])
+    assert walk.proof.first_unspent == 1
