@@ -286,7 +286,6 @@ def test_kill_9_while_writing_loses_nothing_that_was_written(tmp_path):
         from pathlib import Path
         from tests.engine.txmgr.test_ledger import IDENTITY, compute, sign
         from engine.txmgr.ledger import Ledger
-from engine.txmgr.one_off import nonce_in_ledger
         with Ledger.open(Path(sys.argv[1]), **IDENTITY) as ledger:
             height = len(ledger.progress())
             while True:
