@@ -16,6 +16,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kernels import numba_settings
+from kernels.allowance import core_quota
 from kernels.device import Device
 from kernels.errors import DeviceUnavailable, KernelError
 
@@ -71,7 +73,8 @@ def cpu_operations(tier: str | None = None, progress: Progress | None = None) ->
 
     Raises what `open_device` raises for the tier.
     """
-    from kernels.cpu.operations import CpuOperations
+    with numba_settings.explained():
+        from kernels.cpu.operations import CpuOperations
 
     return CpuOperations(tier, progress)
 
@@ -125,10 +128,11 @@ def _count_by_nvidia_smi() -> int:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may run on, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many cores this process may run on, and has time of, at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    cores = (os.cpu_count() or 1) if affinity is None else len(affinity(0))
+    quota = core_quota()
+    return cores if quota is None else min(quota, cores)
 
 
 def _require_cuda() -> None:
@@ -143,7 +147,8 @@ def _require_cuda() -> None:
 def _open_cuda(index: int, tier: str | None) -> Device:
     _require_cuda()
     try:
-        from kernels.cuda.device import CudaDevice
+        with numba_settings.explained():
+            from kernels.cuda.device import CudaDevice
     except (ImportError, AttributeError) as error:  # the latter where numpy is too new for numba
         raise DeviceUnavailable(
             _("the CUDA packages do not fit together: {value}").format(

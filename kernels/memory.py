@@ -4,6 +4,7 @@ import os
 from gettext import gettext as _
 from pathlib import Path
 
+from kernels.allowance import memory_left, memory_limit
 from kernels.errors import TaskTooLarge
 from kernels.task import Task
 
@@ -11,7 +12,19 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def available_memory() -> int:
-    """Return the bytes available without swapping, or all memory if the system does not say."""
+    """Return the bytes that are free without swapping and that this process may take."""
+    left = memory_left()
+    return _free_memory() if left is None else min(left, _free_memory())
+
+
+def total_memory() -> int:
+    """Return the bytes of the machine, or of this process's allowance where that is less."""
+    limit, total = memory_limit(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return total if limit is None else min(limit, total)
+
+
+def _free_memory() -> int:
+    """All memory if the system does not say."""
     try:
         for line in MEMINFO.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

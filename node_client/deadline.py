@@ -10,19 +10,55 @@ a client for ever. When the time is up, the connection is shut down from a timer
 whatever waits for it fails.
 """
 
+import heapq
+import itertools
 import os
 import socket
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 _current: "ContextVar[Deadline | None]" = ContextVar("deadline", default=None)
+
+
+class _Timer:
+    """One thread for every deadline, and not one for each request: threads may be short."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._changed = threading.Condition()
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+
+    def call(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` then, in the timer's thread. Raises RuntimeError where that cannot start."""
+        with self._changed:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                thread.start()
+                self._thread = thread
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), action))
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._due or (left := self._due[0][0] - time.monotonic()) > 0:
+                    self._changed.wait(left if self._due else None)
+                action = heapq.heappop(self._due)[2]
+            action()
+
+
+_timer = _Timer()
 
 
 class Deadline:
@@ -33,12 +69,15 @@ class Deadline:
         self._lock = threading.Lock()
         self._over = False
         self._watched: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self._seconds = seconds
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)
-        self._timer.start()
+        try:
+            _timer.call(self._seconds, self._cut)
+        except RuntimeError as error:  # no thread can be started
+            _current.reset(self._token)
+            raise requests.ConnectionError(str(error)) from None
         return self
 
     def __exit__(
@@ -47,12 +86,12 @@ class Deadline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
         _current.reset(self._token)
         with self._lock:
             self._over = True
             for watched in self._watched:
                 watched.close()
+            self._watched.clear()
 
     def watch(self, descriptor: int) -> None:
         """Cut this connection off, too. Its descriptor is duplicated: TLS will take it over."""

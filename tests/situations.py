@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ENGINE, PATIENCE_SECONDS, started
+from tests.processes import ENGINE, PATIENCE_SECONDS, started, wait_until
 
 QUICK_MINE = "mine --devnet --block-time 0.2 --device reference --size 64"
 """Needs no node and no key."""
@@ -105,5 +105,31 @@ def control_group(controller, **limits):
     script = f"import os, sys; {enter}; os.execvp(sys.argv[1], sys.argv[1:])"
     try:
         yield [sys.executable, "-c", script]
-    finally:
-        group.rmdir()
+    finally:  # multiprocessing's resource tracker ends a moment after its process
+        if group.exists():
+            wait_until(lambda: not (group / "cgroup.procs").read_text(), "the group to be empty")
+            group.rmdir()
+
+
+@contextlib.contextmanager
+def version_2_mount(directory, files):
+    """A mount of control groups, version 2, that shows `files`; gives the command that sees it.
+
+    The kernel's own mount, with a directory of these files bound over it.
+    """
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    found = [fields[4] for fields in mounts if "cgroup2" in fields[6:]]
+    if not found:
+        pytest.skip("this machine has no mount of version 2 control groups")
+    for name, content in files.items():
+        (directory / name).write_text(content)
+    own = next(
+        line.removeprefix("0::")
+        for line in Path("/proc/self/cgroup").read_text().splitlines()
+        if line.startswith("0::")
+    )
+    bind = f'mount --bind {directory} {found[0]}{own.rstrip("/")} && exec "$@"'
+    prefix = ["unshare", "-m", "bash", "-c", bind, "-"]
+    if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount here")
+    yield prefix

@@ -54,9 +54,9 @@ def check_packages() -> Check:
 
 def check_memory(needed: int) -> Check:
     """Check that a task of the configured size fits; `needed` is its bytes on the CPU."""
-    import psutil
+    from kernels.memory import available_memory
 
-    free = psutil.virtual_memory().available
+    free = available_memory()
     found = _("{free:.1f} GiB free, a task needs {needed:.2f} GiB").format(
         free=free / 2**30, needed=needed / 2**30
     )

@@ -11,7 +11,7 @@ from engine.monitor.troubles import Troubles
 from engine.node import preflight
 from engine.node.agreement import Agreement
 from engine.node.request import NodeRequest
-from engine.runtime.database import lock_beside_key
+from engine.runtime.database import Waits, lock_beside_key
 from engine.runtime.paths import ledger_name, ledger_path
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.manager import Sender
@@ -44,10 +44,12 @@ def open_account(
     report: Reporter,
     troubles: Troubles,
     failed: Callable[[Exception], None],
+    waits: Waits,
 ) -> Iterator[Account]:
     """Check everything, then open the ledger. The sender is not started.
 
-    `troubles` is the run's only one; `failed` is told what the sender ended of. Raises the wings'
+    `troubles` is the run's only one; `failed` is told what the sender ended of, and `waits` where
+    another program keeps the ledger locked. Raises the wings'
     errors.
     """
     urls = list(request.urls)
@@ -71,7 +73,11 @@ def open_account(
     )
     with (
         Ledger.open(
-            path, chain_id=chain.chain_id, genesis=chain.genesis, address=key.address
+            path,
+            chain_id=chain.chain_id,
+            genesis=chain.genesis,
+            address=key.address,
+            waits=waits,
         ) as ledger,
         lock_beside_key(request.keys, ledger_name(chain.chain_id, chain.genesis, key.address)),
     ):

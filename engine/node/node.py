@@ -97,7 +97,7 @@ class Node:
         self._told_ready = False
         self._account: Account | None = None
         if request.uses_chain:
-            account = open_account(request, key, report, self._troubles, self._failed)
+            account = open_account(request, key, report, self._troubles, self._failed, self._waits)
             self._account = stack.enter_context(account)
         if (cache := check_cache()).state == "warn":
             report(Warned(cache.name, cache.found, cache.fix))
@@ -274,6 +274,20 @@ class Node:
         self._report(event)
         if isinstance(event, DeviceJoined | DeviceLeft):
             self.controller.follow(event)
+
+    def _waits(self, locked: bool) -> bool:
+        """Tell of a program that keeps the ledger locked; wait for it, unless the end is asked."""
+        if locked:
+            message = _("another program keeps the ledger locked")
+            advice = _("Close it there, as in a database browser; the engine goes on by itself.")
+            self._troubles.begin("database_busy", message, advice)
+            if (
+                threading.current_thread() is threading.main_thread()
+            ):  # whose turns feed the watchdog
+                self._manager.alive(message)
+        else:
+            self._troubles.end("database_busy")
+        return not self._stopping
 
     def _failed(self, error: Exception) -> None:
         """End with this error, of a thread of this node: from that thread."""

@@ -146,21 +146,27 @@ class DeviceLife(ABC):
         *,
         kill: bool,
         out: bool = False,
+        passes: bool = False,
         blamed: Job | None = None,
     ) -> list[Action]:
         """The child is gone or must go; its jobs go back to the front of the line, in order.
 
-        `blamed`: the job that took it down, where that is not the one at work.
+        `blamed`: the job that took it down, where that is not the one at work. `passes`: the
+        machine lacked something for now, so the device stays in service however often that is.
         """
         gone = Kill if kill else Ended
         actions: list[Action] = [gone(worker.device, worker.generation, reason)]
         worker.reason = reason
         was_ready = worker.state is not State.STARTING
-        if blamed is None and worker.jobs:
+        if blamed is None and worker.jobs and not passes:
             blamed = (worker.orders or list(worker.jobs.values()))[0].job
         jobs = worker.take_jobs()
         actions += self._put_back(jobs, blamed, f"{worker.device}: {reason}")
-        if worker.restarts.failed(now, was_ready=was_ready) and not out:
+        if passes:
+            worker.restarts.in_a_row += 1
+            worker.state = State.BACKOFF
+            worker.deadline = now + max(1.0, worker.restarts.backoff())
+        elif worker.restarts.failed(now, was_ready=was_ready) and not out:
             worker.state = State.BACKOFF
             worker.deadline = now + worker.restarts.backoff()
             if worker.deadline <= now:

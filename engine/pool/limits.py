@@ -7,9 +7,8 @@ import re
 from dataclasses import dataclass
 from gettext import gettext as _
 
-import psutil
-
 from engine.runtime.errors import BadInput
+from kernels.memory import total_memory
 
 _MOST_OF_THE_MACHINE = 0.8
 _SIZE = re.compile(r"([0-9]{1,6})([MG])(i?B)?", re.IGNORECASE)
@@ -52,12 +51,12 @@ class Limits:
 
 
 def memory_limit(text: str | None) -> int:
-    """Bytes in "512M" or "4G" (binary units); None is most of what this machine has.
+    """Bytes in "512M" or "4G" (binary units); None is most of what there is for this program.
 
     A child that grows to that is replaced before the system ends processes of its own choice.
     """
     if text is None:
-        return int(_MOST_OF_THE_MACHINE * psutil.virtual_memory().total)
+        return int(_MOST_OF_THE_MACHINE * total_memory())
     found = _SIZE.fullmatch(text.strip())
     if found is None or int(found[1]) == 0:
         advice = _("Write it as 512M or 4G.")

@@ -15,6 +15,9 @@ from msgspec import Meta, Struct
 from kernels.task import Task
 from kernels.work import DeviceWork, Outcome
 
+SHORTAGE = "Shortage"
+"""Kind of a failure that may pass by itself: too few processes, threads, descriptors."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:

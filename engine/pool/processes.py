@@ -19,9 +19,10 @@ from typing import Any
 
 from engine.pool.codec import Frames, decode_message, one_line
 from engine.pool.launcher import Exited, Heard, LauncherEvent
-from engine.pool.messages import Failed, FromChild, Open, Run, Setup, ToChild, Work
+from engine.pool.messages import SHORTAGE, Failed, FromChild, Open, Run, Setup, ToChild, Work
 from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
 from engine.runtime.child_entry import ChildEntry
+from engine.runtime.errors import is_shortage
 from engine.runtime.safe_path import safe_path
 from kernels.cards import number_cards
 from kernels.proof import longest_proof
@@ -236,9 +237,10 @@ class LocalProcesses:
         """Start a child: return its process id. One that cannot be started is reported as failed."""
         try:
             child = _Child(self._entry, device, generation, self._setup)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter: no thread could be
+            kind = SHORTAGE if is_shortage(error) else "CannotStart"
             said = _("no process could be started: {error}").format(error=error)
-            self._events.append(Heard(device, generation, Failed(None, "CannotStart", said)))
+            self._events.append(Heard(device, generation, Failed(None, kind, said)))
             return None
         self._current[device] = child
         self._children.append(child)

@@ -62,7 +62,7 @@ class RestartPolicy:
         """Return the seconds before the next child starts, in service."""
         if self.in_a_row <= 1:
             return self.limits.backoff_first
-        return float(min(self.limits.backoff_most, 2.0 ** (self.in_a_row - 2)))
+        return float(min(self.limits.backoff_most, 2.0 ** min(self.in_a_row - 2, 30)))
 
     def take_out(self) -> float:
         """Take the device out of service: return the seconds until it is tried again, on probation."""

@@ -240,6 +240,8 @@ class Supervisor(DeviceLife):
         if failed.ticket is None:
             if failed.kind == "WrongResult":
                 worker.restarts.was_wrong(now)
+            if failed.kind == messages.SHORTAGE:
+                return self._end(worker, said, now, kill=True, passes=True)
             return self._end(worker, said, now, kill=True, out=failed.kind in _UNFIT)
         at = worker.jobs.get(failed.ticket)
         if at is None or at not in worker.orders:

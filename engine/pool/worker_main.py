@@ -20,6 +20,7 @@ import psutil
 from engine.pool import messages
 from engine.pool.codec import encode, one_line, write_frame
 from engine.runtime.confinement import confine
+from engine.runtime.errors import is_shortage
 from engine.runtime.i18n import speak
 from engine.runtime.trace import span
 from kernels.cards import pin
@@ -51,8 +52,8 @@ def serve(
     """Open, test, warm up, then work until told to end. An unexpected error ends the process."""
     started = time.monotonic()
     line = _Line(reports)
-    threading.Thread(target=_beat_while_parent_lives, args=(line,), daemon=True).start()
     try:
+        threading.Thread(target=_beat_while_parent_lives, args=(line,), daemon=True).start()
         device = open_the_device()
         with device:
             known_answer_test(device)
@@ -113,7 +114,8 @@ def _compute(device: Device, order: messages.Work, line: "_Line") -> Commitment:
 
 
 def _failed(ticket: int | None, error: Exception) -> messages.Failed:
-    return messages.Failed(ticket, type(error).__name__, one_line(str(error)))
+    kind = messages.SHORTAGE if is_shortage(error) else type(error).__name__
+    return messages.Failed(ticket, kind, one_line(str(error)))
 
 
 class _Line:

@@ -16,6 +16,7 @@ from engine.protection.nvml import Cards
 from engine.protection.policy import Thresholds
 from engine.protection.quiet_hours import QuietHours
 from engine.protection.readings import DriverFault, Observation
+from kernels.memory import available_memory, total_memory
 
 LOOK_SECONDS = 1.0
 _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
@@ -93,10 +94,11 @@ class Sensors(threading.Thread):
         if not devices:
             return {}
         memory, busy = _ask(psutil.virtual_memory), _ask(psutil.cpu_percent)
+        total = None if memory is None else min(memory.total, total_memory())
         reading = Reading(
             temperature=_cpu_temperature(),
-            memory_used=None if memory is None else memory.total - memory.available,
-            memory_total=None if memory is None else memory.total,
+            memory_used=None if total is None else max(0, total - available_memory()),
+            memory_total=total,
             utilization=None if busy is None else busy / 100,
         )
         return dict.fromkeys(devices, reading)

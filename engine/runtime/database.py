@@ -16,6 +16,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
@@ -28,7 +29,13 @@ from engine.runtime.errors import BadInput, DatabaseError
 from kernels.private_path import exposure, make_private
 
 BUSY_SECONDS = 10.0
-"""How long to wait for another process that writes to the same file."""
+"""How long to wait for another process that writes to the same file, where nobody is told of it."""
+_LOOK_SECONDS = 1.0
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+type Waits = Callable[[bool], bool]
+"""Told True each second while another program keeps the file locked, False when that is over; its
+answer is whether to go on waiting."""
 
 
 class Database(Closing):
@@ -43,6 +50,7 @@ class Database(Closing):
         self._identity = _identity(path)
         self._db.row_factory = sqlite3.Row
         self._mutex = threading.RLock()
+        self.waits: Waits | None = None
 
     @classmethod
     def open(cls, path: Path, schema: str, *, version: int) -> Self:
@@ -54,10 +62,11 @@ class Database(Closing):
             _prepare(path, cls.error)
             with ExitStack() as on_failure:
                 connection = sqlite3.connect(
-                    path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+                    path, isolation_level=None, check_same_thread=False, timeout=_LOOK_SECONDS
                 )
                 on_failure.callback(connection.close)
-                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                version_of = connection.execute
+                found = _patiently(lambda: version_of("PRAGMA user_version").fetchone()[0])
                 if found not in (0, version):
                     raise cls.error(
                         _("{path} has format {found}; this program knows format {version}").format(
@@ -65,12 +74,11 @@ class Database(Closing):
                         ),
                         advice=_("Use the cpc-engine version that made it, or name another file."),
                     )
-                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                    connection.execute(f"PRAGMA {pragma}")
-                connection.executescript(schema)
-                connection.execute(f"PRAGMA user_version = {version:d}")
+                _patiently(lambda: _set_up(connection, schema, version))
                 on_failure.pop_all()
         except (sqlite3.Error, OSError) as error:
+            if _is_busy(error):
+                raise cls.error(_locked(path), advice=_close_it()) from error
             raise cls.error(
                 _("the database {path} cannot be used: {error}").format(path=path, error=error),
                 advice=_("Free space on the disk, fix the permissions, or name another file."),
@@ -86,7 +94,7 @@ class Database(Closing):
         """Return every row of a query. Raises DatabaseError."""
         with self._mutex:
             try:
-                return self._db.execute(sql, values).fetchall()
+                return self._wait(lambda: self._db.execute(sql, values).fetchall())
             except sqlite3.Error as error:
                 raise self.error(
                     _("the database could not be read: {error}").format(error=error)
@@ -103,7 +111,7 @@ class Database(Closing):
                 yield self._db
                 return
             try:
-                self._db.execute("BEGIN IMMEDIATE")
+                self._wait(lambda: self._db.execute("BEGIN IMMEDIATE"))
                 self._require_in_place()
                 yield self._db
                 self._db.execute("COMMIT")
@@ -117,6 +125,15 @@ class Database(Closing):
                 self._undo()
                 raise
 
+    def _wait[T](self, ask: Callable[[], T]) -> T:
+        """Do it as soon as no other program keeps the file locked. Raises sqlite3.Error, `error`."""
+        try:
+            return _patiently(ask, self.waits)
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise self.error(_locked(self.path), advice=_close_it()) from error
+            raise
+
     def _require_in_place(self) -> None:
         if _identity(self.path) != self._identity:
             raise self.error(
@@ -129,6 +146,43 @@ class Database(Closing):
     def _undo(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _set_up(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.executescript(schema)
+    connection.execute(f"PRAGMA user_version = {version:d}")
+
+
+def _patiently[T](ask: Callable[[], T], waits: Waits | None = None) -> T:
+    """Ask again, a second each, while the file is locked. Raises sqlite3.Error."""
+    give_up, waited = time.monotonic() + BUSY_SECONDS, False
+    while True:
+        try:
+            answer = ask()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            if time.monotonic() > give_up if waits is None else not waits(True):
+                raise
+            waited = True
+        else:
+            if waited and waits is not None:
+                waits(False)
+            return answer
+
+
+def _is_busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+
+
+def _locked(path: Path) -> str:
+    return _("another program keeps the database {path} locked").format(path=path)
+
+
+def _close_it() -> str:
+    return _("Close it there (a database browser, a backup), then start again.")
 
 
 def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:

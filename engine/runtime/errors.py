@@ -10,6 +10,7 @@ EngineError
 └── NoDevice          4  no device is in service
 """
 
+import errno
 from dataclasses import dataclass
 
 
@@ -73,3 +74,13 @@ class Crashed:
 
     thread: str
     error: Exception
+
+
+_SHORT_OF = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether the machine lacked processes, threads, descriptors or memory, which may pass."""
+    if isinstance(error, OSError):
+        return error.errno in _SHORT_OF
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)

@@ -24,7 +24,7 @@ from typing import Self
 
 from engine.pool.messages import Computed
 from engine.runtime.closing import Closing
-from engine.runtime.database import Database, lock_file
+from engine.runtime.database import Database, Waits, lock_file
 from engine.runtime.errors import LedgerError
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.chain_record import ChainRecord
@@ -48,8 +48,10 @@ class Ledger(ChainRecord, Closing):
         self._on_close = on_close
 
     @classmethod
-    def open(cls, path: Path, *, chain_id: str, genesis: str, address: str) -> Self:
-        """Open or make the ledger at `path`.
+    def open(
+        cls, path: Path, *, chain_id: str, genesis: str, address: str, waits: Waits | None = None
+    ) -> Self:
+        """Open or make the ledger at `path`; `waits` is told where another program keeps it locked.
 
         Raises LedgerError where another process has it, it belongs to another chain or account, or
         the file cannot be used.
@@ -64,6 +66,7 @@ class Ledger(ChainRecord, Closing):
             on_failure.enter_context(lock)
             database = _Database.open(path, SCHEMA, version=SCHEMA_VERSION)
             on_failure.enter_context(database)
+            database.waits = waits
             ledger = cls(database, on_failure)
             ledger._pin(chain_id=chain_id, genesis=genesis, address=address)
             ledger._on_close = on_failure.pop_all()

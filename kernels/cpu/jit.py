@@ -10,7 +10,8 @@
 Not with Numba's own `cache=True`, which knows a function by its source file alone: what it calls in
 another file, a constant frozen into it or an intrinsic may change, and the old code is loaded. Here
 a directory stands for everything that decides about the code: the sources of this package, the
-versions of Python, Numba and llvmlite, the CPU's name and features; and a file's name for the
+versions of Python, Numba and llvmlite, the CPU's name and features, Numba's own
+settings (NUMBA_*); and a file's name for the
 function, its variant and its signature. So a home directory that machines share, or another
 `NUMBA_CPU_FEATURES`, gives another directory, and nothing in it can be of the wrong path. A file
 that is damaged is not loaded.
@@ -20,6 +21,7 @@ This file alone knows Numba's inner seam, `Dispatcher._cache`.
 
 import hashlib
 import itertools
+import os
 import pickle
 import platform
 import shutil
@@ -43,6 +45,8 @@ Progress = Callable[[int, int], None]
 
 KEPT_DIRECTORIES = 8
 """Code for so many versions and machines stays on disk; what was made longest ago goes first."""
+_NO_CODE = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"}
+"""Numba's variables that do not change the code of these kernels."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -110,11 +114,18 @@ def code_directory() -> Path:
 def _key() -> str:
     digest = hashlib.sha256()
     versions = (platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__)
-    digest.update(repr((versions, target())).encode())
+    digest.update(repr((versions, target(), _settings())).encode())
     here = Path(__file__).parent
     for source in sorted(here.rglob("*.py")):
         digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()[:32]
+
+
+def _settings() -> list[tuple[str, str]]:
+    """What Numba was told by variables and its own file, but for what changes no code."""
+    told = {**numba.core.config._env_reloader.old_environ}
+    told |= {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+    return sorted((name, str(told[name])) for name in told.keys() - _NO_CODE)
 
 
 class _DiskCache(NullCache):  # type: ignore[misc]

@@ -25,6 +25,7 @@ TroubleKind = Literal[
     "farm_away",
     "validator_away",
     "log_unwritten",
+    "database_busy",
 ]
 """What may last. Names are for machines, too: labels of a metric."""
 
@@ -48,6 +49,7 @@ MEANING: dict[TroubleKind, str] = {
     "farm_away": _("the Ray cluster does not answer"),
     "validator_away": _("no validator is connected"),
     "log_unwritten": _("the log cannot be written"),
+    "database_busy": _("another program keeps the ledger locked"),
 }
 """What `/healthz` says, which is open: no word of a node, no address, no number that changes."""
 

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import socket
+import sqlite3
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -305,6 +306,17 @@ def no_validator(scene):
     scene.validator.close()
     yield
     scene.validator = Validator(port)
+
+
+@case("database_busy")
+def a_database_browser(scene):
+    (ledger,) = (path for path in scene.directory.rglob("*.sqlite") if "job" not in path.name)
+    with contextlib.closing(sqlite3.connect(ledger, isolation_level=None)) as browser:
+        browser.execute("PRAGMA busy_timeout = 60000")
+        browser.execute("BEGIN IMMEDIATE")
+        yield
+        browser.execute("ROLLBACK")
+        scene.engine.wait_well()
 
 
 @case("log_unwritten")

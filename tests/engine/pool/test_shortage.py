@@ -1,0 +1,88 @@
+"""Processes, threads or descriptors are short for a while: the pool waits, and then works."""
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+
+from engine.monitor.events.pool import ChildKilled, OutOfService
+from engine.pool.messages import SHORTAGE, Failed, Setup
+from engine.pool.pool import Pool
+from engine.pool.supervisor import Supervisor
+from kernels.task import Task
+from tests.processes import wait_until
+from tests.situations import control_group, tells_no_bug
+
+
+def test_a_shortage_takes_no_device_out_of_service():
+    supervisor = Supervisor(["cpu"], draw=lambda _task, _computed: ())
+    supervisor.start(0.0)
+    now = 0.0
+    for _again in range(1100):
+        generation = supervisor.workers["cpu"].generation
+        actions = supervisor.heard("cpu", generation, Failed(None, SHORTAGE, "no process"), now)
+        assert not any(type(action).__name__ == "OutOfService" for action in actions)
+        assert 1.0 <= supervisor.workers["cpu"].deadline - now <= 60.0
+        while not supervisor.tick(now):
+            now += 1.0
+
+
+def test_descriptors_that_are_short_for_a_while_are_waited_for():
+    told = []
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull) as next_one, contextlib.ExitStack() as held:  # noqa: PTH123
+        least = next_one.fileno() + 6  # the pool's own inbox, and not the pipes of a child
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, usual)
+        pool = Pool(["reference"], told.append, setup=Setup(threads=1))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, usual[1]))
+        with pool:
+            wait_until(lambda: [one for one in told if isinstance(one, ChildKilled)], "its words")
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+            assert pool.submit(Task(bytes(range(32)), 64), openings=4).result(90).root
+    assert not [one for one in told if isinstance(one, OutOfService)]
+
+
+def test_threads_that_are_short_for_a_while_are_waited_for():
+    """A control group that allows no more processes, as pids.max of a container does."""
+    with control_group("pids", pids_max="max") as enter:
+        done = subprocess.run(
+            [*enter, sys.executable, "-c", SHORT],
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+        )
+    tells_no_bug(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert "can't start new thread" in done.stdout
+    assert "True" in done.stdout
+
+
+SHORT = """
+import pathlib, threading
+from engine.pool.messages import Setup
+from engine.pool.pool import Pool
+from kernels.task import Task
+
+groups = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+path = next(line.split(":", 2)[2] for line in groups if ":pids:" in line)
+limit = pathlib.Path(f"/sys/fs/cgroup/pids{path}/pids.max")
+told = threading.Event()
+
+def report(event):
+    line = event.line()
+    print(line, flush=True)
+    if "no process could be started" in line:
+        told.set()
+
+if __name__ == "__main__":
+    with Pool([], report, setup=Setup(threads=1)):
+        pass
+    pool = Pool(["reference"], report, setup=Setup(threads=1))
+    limit.write_text(limit.with_name("pids.current").read_text().strip())
+    limit.write_text(str(int(limit.read_text()) + 1))  # the pool's own thread
+    with pool:
+        assert told.wait(60)
+        limit.write_text("max")
+        print(bool(pool.submit(Task(bytes(range(32)), 64), openings=4).result(90).root))
+"""
