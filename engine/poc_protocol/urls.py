@@ -22,8 +22,10 @@ def check_validator_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        raise BadInput(_("{url!r} is not a URL: {error}").format(url=shown, error=error)) from None
+    except ValueError:
+        # The error's own words may show a port that is a password.
+        sentence = _("{url!r} is not a URL").format(url=shown)
+        raise BadInput(sentence) from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         advice = _("It looks like wss://HOST/worker, or ws://localhost:8080/worker.")
         raise BadInput(_("{url!r} is not a validator's address").format(url=shown), advice=advice)

@@ -23,6 +23,10 @@ from engine.poc_protocol.websocket import MAX_FRAGMENTS
 FRAME_SECONDS = 20.0
 """For a message to be complete, and one more for each `SLOWEST_BYTES` of it that came."""
 SLOWEST_BYTES = 128 * 2**10
+READ_BYTES, FIRST_READ_BYTES = 64 * 2**10, 4 * 2**10
+"""Read from a socket at once: what comes is parsed before the next connection's turn."""
+FIRST_PIECES = 64
+"""Of a stranger's frame."""
 MOST_QUEUED = 512
 """Messages that came at once; while there is one, no more is read from the socket."""
 OVERHEAD_BYTES = 256
@@ -58,7 +62,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._most = FIRST_FRAME_BYTES
+        self._most, self._pieces = FIRST_FRAME_BYTES, FIRST_PIECES
         self._collected = 0
         self._queued: deque[int] = deque()
         self._at_work = 0
@@ -69,11 +73,17 @@ class BoundedSocket(WebSocketsSansIOProtocol):
 
     def widen(self) -> None:
         """See FrameLimits."""
-        self._most = 2 * MAX_FRAME_BYTES
+        self._most, self._pieces = 2 * MAX_FRAME_BYTES, MAX_FRAGMENTS
+        self._read_at_once(READ_BYTES)
 
     def cut(self) -> None:
         """See FrameLimits."""
         self.transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin with a stranger."""
+        super().connection_made(transport)
+        self._read_at_once(FIRST_READ_BYTES)
 
     def handle_connect(self, event: Any) -> None:
         """Hand this to the application, beside the rest."""
@@ -110,7 +120,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def handle_cont(self, event: Any) -> None:
         """Go on with a message."""
         self._collected += len(event.data)
-        if len(self.frames) >= MAX_FRAGMENTS:
+        if len(self.frames) >= self._pieces:
             self._end(POLICY_VIOLATION, "a message has too many pieces")
         else:
             super().handle_cont(event)
@@ -160,6 +170,10 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self._stop_timer()
         self.held.set(self, self._address(), 0, self._give_way)
         super().connection_lost(exc)
+
+    def _read_at_once(self, size: int) -> None:
+        if hasattr(self.transport, "max_size"):  # asyncio's, without TLS
+            self.transport.max_size = size
 
     def _unfinished(self) -> int:
         pieces = len(self.frames) * OVERHEAD_BYTES

@@ -1,5 +1,6 @@
 """How the validator is served, and how much it checks."""
 
+import re
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from engine.validator.store.database import Store
 
 _USUAL = Policy()
+_CHAIN_ID = re.compile("[!-~]{1,50}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,13 @@ class ServeOptions(DirectoryOptions):
     tls_key: Path | None = setting(None, _("The certificate's key, PEM."))
 
     def check(self) -> None:
-        """Raise BadInput for files that do not fit or do not exist."""
+        """Raise BadInput for files that do not fit or do not exist, or a chain of no valid name."""
+        if not _CHAIN_ID.fullmatch(self.chain_id):
+            raise BadInput(
+                _(
+                    "--chain-id takes 1 to 50 printable characters without spaces, as in cpc-devnet-1"
+                )
+            )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise BadInput(_("--tls-certificate and --tls-key are given together or not at all"))
         for file in (self.tls_certificate, self.tls_key):

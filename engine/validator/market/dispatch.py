@@ -65,8 +65,9 @@ class Dispatch:
         """Give pending tasks to free workers. Return also the tasks with too many attempts."""
         actions: list[Action] = []
         exhausted: list[TaskRow] = []
-        candidates = self._candidates()
-        for task in self._store.tasks.pending(LOOK_AHEAD) if candidates else []:
+        pending = self._store.tasks.pending(LOOK_AHEAD)
+        candidates = self._candidates() if pending else []
+        for task in pending if candidates else []:
             if task.attempts >= self._timeouts.attempts:
                 exhausted.append(task)
                 continue

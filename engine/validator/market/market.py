@@ -211,7 +211,7 @@ class Market:
             return [HangUp(connection.id, f"this worker is banned: {worker.ban_reason}")]
         connection.address, connection.public_key = hello.worker_address, hello.pub_key
         connection.guest, connection.capabilities = False, hello.capabilities
-        came = WorkerCame(connection.address, hello.version[:80])
+        came = WorkerCame(connection.address, frames.one_line(hello.version, 80))
         return [came, *self._send_again(connection.address), *self._offer()]
 
     def _on_error(
@@ -224,7 +224,7 @@ class Market:
             return self._verdicts.drop(job, "the worker is busy", counts=False)
         blame = {"failed": SILENT / 2, "deadline": SILENT / 4}.get(error.code, 0.0)
         return self._verdicts.drop(
-            job, f"the worker says {error.code}: {error.message}", blame=blame
+            job, f"the worker says {error.code}: {frames.one_line(error.message)}", blame=blame
         )
 
     def _stale(self, connection: Connection, frame: frames.Frame) -> list[Action]:

@@ -13,6 +13,7 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from bench.hostile_market import main
 from engine.poc_protocol.constants import FIRST_FRAME_BYTES, FIRST_ITEMS, MAX_FRAME_BYTES
 from engine.poc_protocol.digests import hello_digest
 from engine.poc_protocol.frames import Capabilities, Hello, encode
@@ -230,3 +231,12 @@ def test_idle_strangers_make_way_for_a_worker(validator, tmp_path):
         worker.stop()
         for one in crowd:
             one.socket.close()
+
+
+@pytest.mark.slow
+def test_under_all_kinds_of_attacks_at_once_workers_and_customers_are_served():
+    """200 hostile connections, one honest worker, one customer, and less than 1 GiB."""
+    attacked = main(seconds=20.0)["attack"]
+    assert attacked["memory_mib"] < 1024
+    assert attacked["jobs"] >= 1
+    assert attacked["reconnected"] == 0

@@ -6,17 +6,24 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engine.poc_protocol.constants import CHUNK_BYTES
-from engine.poc_protocol.frames import BlobChunk
+from engine.poc_protocol.frames import BlobChunk, Challenge
+from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import Outbox
-from engine.poc_protocol.rate_limit import RateLimiter
+from engine.poc_protocol.rate_limit import RateLimiter, TokenBucket
+from engine.poc_protocol.urls import check_validator_url
 from engine.runtime.database import lock_file
+from engine.runtime.errors import BadInput
 from engine.validator.market.matching import Candidate, Need, can_do, choose
+from engine.validator.options import ServeOptions
+from engine.validator.seats import Seats
 from engine.validator.service import OUTBOX_BYTES, OUTBOX_FRAMES
 from engine.validator.store.database import Store
 from engine.validator.store.reputation import Reputation
 from engine.validator.store.requirements import Requirements
+from engine.validator.turns import LineFull, Turns
 from tests.engine.validator.arena import CAPABILITIES, Clock
 
 WEEK = 7 * 86_400.0
@@ -133,3 +140,94 @@ def test_the_store_are_for_their_owners_eyes(tmp_path):
         store.close()
     with lock_file(tmp_path / "first" / "x.lock", "", ""):
         assert (tmp_path / "first").stat().st_mode & 0o077 == 0
+
+
+def test_what_strangers_hold_is_bounded_and_the_oldest_of_the_busiest_address_goes():
+    held, gone = HeldBytes(100), []
+
+    def hold(holder, address, size):
+        held.set(holder, address, size, lambda: gone.append(holder))
+
+    hold("a1", "a", 40)
+    hold("b", "b", 30)
+    hold("a2", "a", 20)
+    hold("b", "b", 40)
+    assert (gone, held.total) == ([], 100)
+    hold("c", "c", 1)
+    assert (gone, held.total) == (["a1"], 61)
+    hold("c", "c", 0)
+    assert held.total == 60
+    hold("d", "d", 101)
+    assert gone == ["a1", "d"]
+    assert held.total == 60
+
+
+def test_a_newcomer_gets_the_place_of_a_stranger_that_says_nothing():
+    seats, told = Seats(4, 3), []
+
+    def enter(name, address):
+        seat = seats.enter(address)
+        if seat is not None:
+            seat.leave = lambda _why: told.append(name)
+        return seat
+
+    first, second, third = (enter(n, "a") for n in ("first", "second", "third"))
+    first.used()
+    second.greeted = True
+    assert enter("fourth", "a") is not None
+    assert told == ["third"]
+    enter("b", "b").greeted = True
+    assert enter("c", "c") is not None
+    assert told == ["third", "first"]
+    third.greeted = True
+    seats.free(second)
+    assert enter("d", "d") is not None
+
+
+def test_a_full_house_of_workers_that_signed_a_hello_takes_nobody():
+    seats = Seats(2, 2)
+    for _ in range(2):
+        seats.enter("a").greeted = True
+    assert seats.enter("b") is None
+
+
+def test_one_customers_pieces_of_work_wait_in_its_own_line():
+    async def run():
+        turns, order = Turns(waiting=8, each=3), []
+        with turns:
+            work = [turns.run("a", order.append, f"a{n}") for n in range(3)]
+            tasks = [asyncio.create_task(one) for one in (*work, turns.run("b", order.append, "b"))]
+            await asyncio.sleep(0)
+            with pytest.raises(LineFull):
+                await turns.run("a", order.append, "a3")
+            await asyncio.gather(*tasks)
+        assert order.index("b") < order.index("a2")
+        assert [one for one in order if one != "b"] == ["a0", "a1", "a2"]
+
+    asyncio.run(run())
+
+
+@given(st.floats(0, 1e6), st.floats(1, 1e6))
+def test_more_than_the_burst_is_paid_off_afterwards(count, burst):
+    clock = Clock(0.0)
+    bucket = TokenBucket(rate=1.0, burst=burst, clock=clock)
+    assert bucket.take(count) == 0
+    assert bucket.take(0) == pytest.approx(max(0.0, count - burst))
+
+
+@pytest.mark.parametrize("chain_id", ["", "a b", "\x1b[2J", "x" * 51])
+def test_a_chains_name_has_a_pattern_and_a_length(chain_id):
+    with pytest.raises(BadInput, match="--chain-id"):
+        ServeOptions(chain_id=chain_id).check()
+    with pytest.raises(ValidationError):
+        Challenge(protocol=1, chain_id=chain_id, nonce="ab" * 32)
+
+
+@pytest.mark.parametrize(
+    "url", ["wss://bob:secret@host/worker", "wss://bob:secret@host:x/worker", "ftp://b:secret@h"]
+)
+def test_a_password_in_a_validators_url_is_not_shown(url):
+    with pytest.raises(BadInput) as refused:
+        check_validator_url(url)
+    assert "secret" not in str(refused.value)
+    assert "@h" in str(refused.value)
