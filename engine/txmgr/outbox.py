@@ -200,7 +200,8 @@ class Outbox:
             return error
         self._ledger.record_sent(tx.hash(), "received", tip.height)
         self.moved = True
-        self._troubles.end("gas_price")
+        if not self._price.is_raised(tx.gas_price):
+            self._troubles.end("gas_price")
         return None
 
     def _offer(self, live: LiveTransaction) -> None:
@@ -224,9 +225,10 @@ class Outbox:
         price = live.tx.gas_price
         least = error.least or 0
         if error.given == price and least > price:
-            demanded = self._price.demand(least, tip.height)
+            demanded = self._price.demand(least, price, tip.height)
             dearer = None if demanded is None else self._at_price(live, demanded, account)
             if dearer is not None:
+                self._tell_raised(dearer.tx.gas_price, least)
                 return self._send(dearer, tip, account, is_next=False)
         self._ledger.record_sent(live.tx.hash(), error.reason, tip.height)
         self._troubles.begin(
@@ -240,6 +242,20 @@ class Outbox:
             ),
         )
         return None
+
+    def _tell_raised(self, price: int, least: int) -> None:
+        self._troubles.begin(
+            "gas_price",
+            _(
+                "nodes want {least} units a gas: results are signed at {price} now, and it rises step"
+                " by step within --max-gas-price"
+            ).format(least=least, price=price),
+            _(
+                "One node alone may lie: name others with --node. It falls back to your own price"
+                " when nodes take that again."
+            ),
+            stops=False,
+        )
 
     def _is_stuck(self, live: LiveTransaction, tip: NodeStatus) -> bool:
         """Whether this one, the next to get into a block, was that for so many blocks already."""

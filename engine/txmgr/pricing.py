@@ -2,8 +2,9 @@
 
     price = Price(1000, most=5000)
     price.now(height)              # 1000
-    price.demand(1500, height)     # 2000, which `now` gives for the next PRICE_BLOCKS blocks
-    price.demand(9000, height)     # None: the operator did not allow so much
+    price.demand(4000, 1000, height)    # 2000, which `now` gives for the next PRICE_BLOCKS blocks
+    price.demand(4000, 2000, height)    # None: the next step comes STEP_BLOCKS blocks later
+    price.demand(9000, 1000, height)    # None: the operator did not allow so much
 
 Prices in units a gas, of one digit and zeros: with others the text of a result's transaction may have
 a second reading (`node_client.ambiguity`).
@@ -11,6 +12,9 @@ a second reading (`node_client.ambiguity`).
 
 PRICE_BLOCKS = 20
 """After so many blocks without a demand the operator's own price is tried again."""
+
+STEP_BLOCKS = 4
+"""A demand is met by one step in so many blocks: where nobody else is there to ask, it may be a lie."""
 
 
 class Price:
@@ -21,6 +25,7 @@ class Price:
         self._own = own
         self._most = own if most is None else most
         self._demanded: tuple[int, int] | None = None  # price and height
+        self._stepped: int | None = None  # height of the last step
 
     def now(self, height: int) -> int:
         """Return the price of a result that is signed at this height."""
@@ -32,12 +37,23 @@ class Price:
         """Return the next higher price, None where the operator did not allow so much."""
         return self._allowed(price + 1)
 
-    def demand(self, least: int, height: int) -> int | None:
-        """Note that nodes take nothing below `least`. Return what to pay, None for not so much."""
+    def demand(self, least: int, paid: int, height: int) -> int | None:
+        """Note that no node takes `paid`, but `least`. Return what to pay, None for no more now."""
         price = self._allowed(least)
-        if price is not None:
-            self._demanded = (price, height)
+        if price is None:
+            return None
+        now = max(self.now(height), paid)
+        if price > now:
+            if self._stepped is not None and 0 <= height - self._stepped < STEP_BLOCKS:
+                return now if now > paid else None
+            self._stepped = height
+            price = min(price, round_up(now + 1))
+        self._demanded = (price, height)
         return price
+
+    def is_raised(self, price: int) -> bool:
+        """Whether this is more than the operator's own."""
+        return price > self._own
 
     def _allowed(self, least: int) -> int | None:
         price = round_up(least)

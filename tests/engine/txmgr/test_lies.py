@@ -9,6 +9,7 @@ from engine.monitor.events.sending import ResultGivenUp
 from engine.monitor.events.trouble import TroubleBegan
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.outbox import SEND_AGAIN_BLOCKS
+from engine.txmgr.pricing import PRICE_BLOCKS, STEP_BLOCKS
 from node_client.ambiguity import colliding_transactions
 from node_client.networks import UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, Transaction, TxType
@@ -193,6 +194,26 @@ def test_a_claimed_price_beyond_the_cap_gives_no_result_up(rig):
     rig.step(blocks=SEND_AGAIN_BLOCKS + 1 + DEPTH)
     assert {rig.state(task_id) for task_id in tasks} == {"final"}
     assert set(prices(rig)) == {1000}
+
+
+def test_one_lie_lifts_the_price_by_one_step_in_so_many_blocks_and_is_told(rig):
+    """Within the cap, too: where no other node is there, it may be a lie."""
+    rig.client.refuses = "gas_price {price} < min 5000"
+    rig.answer_tip()
+    rig.step()
+    seen = []
+    for _ in range(3 * STEP_BLOCKS):
+        seen.append(max(tx.gas_price for tx in rig.client.passes_on))
+        rig.step(blocks=1)
+    assert seen[:STEP_BLOCKS] == [2000] * STEP_BLOCKS
+    assert sorted(set(seen)) in ([2000, 3000], [2000, 3000, 4000])
+    assert rig.troubles.lasts("gas_price")
+    rig.client.tell_the_truth()
+    rig.step(blocks=PRICE_BLOCKS + STEP_BLOCKS)
+    assert rig.troubles.lasts("gas_price")  # until a node takes the operator's own price again
+    rig.answer_tip()
+    rig.step(blocks=1)
+    assert not rig.troubles.lasts("gas_price")
 
 
 @pytest.mark.parametrize("lie", ["gas_price 7 < min 4000", "gas_price {price} < min 10"])
