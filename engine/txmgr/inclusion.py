@@ -9,7 +9,7 @@ in it is a transaction that our key has signed, under numbers with which the cha
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -22,7 +22,6 @@ from node_client.errors import NodeError, NotFound
 from node_client.networks import Network
 from node_client.nonce_proof import own_transactions
 from node_client.rpc import NodeClient, NodeStatus
-from node_client.transaction import Transaction
 
 BLOCKS_A_TURN = 64
 """Read at most so many before something else gets its turn: a block takes some 20 ms."""
@@ -64,9 +63,7 @@ class ChainScan:
         """Height of the last block with a transaction that another program signed with our key."""
         self.unreadable: list[tuple[int, str]] = []
         """Heights and faults of blocks that were followed by their header, for the caller to take."""
-        self._again: dict[
-            int, tuple[int, int]
-        ] = {}  # by height: at which tip, and how many blocks on
+        self._again: dict[int, tuple[int, int]] = {}  # by height: the tip to look at, and the wait
 
     def advance(self, tip: NodeStatus, stop: Callable[[], bool]) -> RolledBack | None:
         """Search the next blocks up to `tip`, one turn's worth. Gives the last roll-back found.
@@ -144,21 +141,12 @@ class ChainScan:
                 self._again[height] = (tip_height + 2 * wait, 2 * wait)
 
     def _record_ours(self, block: Block, block_hash: str) -> None:
-        for tx in self._ours(block):
+        for tx in own_transactions(block, self._address):
+            if tx.gas_price < self._network.min_gas_price:
+                continue  # another reading of our digits, which the chain does not take
             if not self._ledger.record_included(tx, block.height, block_hash):
                 self._ledger.record_elsewhere(tx, block.height, block_hash)
                 self.elsewhere_at = block.height
-
-    def _ours(self, block: Block) -> Iterator[Transaction]:
-        """Yield what our key signed. One text has several readings: the chain takes these only."""
-        for tx in own_transactions(block, self._address):
-            needed = tx.base_gas * tx.gas_price
-            if (
-                tx.gas_limit >= tx.base_gas
-                and tx.gas_price >= self._network.min_gas_price
-                and tx.fee >= needed
-            ):
-                yield tx
 
     def _leave(self, height: int, tip: NodeStatus) -> RolledBack | None:
         """Leave a position above the tip that is no part of the chain; None if it may yet be.
