@@ -11,6 +11,7 @@ transaction and of what is kept.
 """
 
 import re
+from itertools import accumulate
 
 LARGEST_KEPT = 2 * 2**20
 """Bytes of JSON of a transaction that is kept. The largest proof that there can be (1,024 openings at
@@ -20,6 +21,9 @@ _ELEMENT_DEPTH = 2
 _DEEPEST = 10_000
 _OUTSIDE = re.compile(rb'["\[\]{}]')
 _IN_STRING = re.compile(rb'["\\]')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STEP = {**dict.fromkeys(b"[{", 1), **dict.fromkeys(b"]}", -1)}
+_NO_BRACKETS = bytes(set(range(256)) - set(_STEP))
 
 
 class Condenser:
@@ -42,7 +46,7 @@ class Condenser:
 
     def feed(self, piece: bytes) -> None:
         """Take the next bytes."""
-        if self.full:
+        if self.full or (self._depth > _ELEMENT_DEPTH and self._is_inside(piece)):
             return
         at = begun = 0
         while at < len(piece) and self._depth <= _DEEPEST:
@@ -70,6 +74,25 @@ class Condenser:
                     self._end_element()
                     begun = at
         self._keep(piece[begun:], in_element=self._depth > _ELEMENT_DEPTH)
+
+    def _is_inside(self, piece: bytes) -> bool:
+        """Take a piece in which the element does not end; whether it is one.
+
+        Ten times as fast as mark by mark: 40 MB of empty lists are 27 million marks.
+        """
+        rest = piece[1:] if self._escaped else piece
+        escapes = (len(rest) - len(rest.rstrip(b"\\"))) % 2 == 1
+        text = (b'"' if self._in_string else b"") + (rest[:-1] if escapes else rest) + b'"'
+        text = _STRING.sub(b"", text)  # a quote is left where no string was open at the end
+        steps = map(_STEP.__getitem__, text.translate(None, _NO_BRACKETS))
+        depths = list(accumulate(steps, initial=self._depth))
+        if min(depths) <= _ELEMENT_DEPTH or max(depths) > _DEEPEST:
+            return False
+        self._depth = depths[-1]
+        self._in_string = not text.endswith(b'"')
+        self._escaped = self._in_string and escapes
+        self._keep(piece, in_element=True)
+        return True
 
     def body(self) -> bytes:
         """Return the JSON; of an object that did not end, what came before its last whole element."""

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import sys
 import tracemalloc
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +29,7 @@ def condensed(text: bytes, pieces: int, most: int, **options: int) -> bytes:
     return condenser.body()
 
 
-@given(st.lists(CONTAINERS, max_size=6), st.integers(1, 9), st.booleans(), st.integers(2, 60))
+@given(st.lists(CONTAINERS, max_size=6), st.integers(1, 40), st.booleans(), st.integers(2, 60))
 def test_large_elements_are_null_and_all_else_is_as_it_was(
     txs: list[Any], pieces: int, ascii_: bool, largest: int
 ) -> None:
@@ -42,6 +44,38 @@ def test_large_elements_are_null_and_all_else_is_as_it_was(
     sizes = [len(json.dumps(tx, ensure_ascii=ascii_).encode()) for tx in txs]
     kept = [tx if size <= largest else None for tx, size in zip(txs, sizes, strict=True)]
     assert json.dumps(found) == json.dumps({"header": header, "txs": kept, "c": "{["})
+
+
+@given(
+    st.lists(st.sampled_from([b"[", b"]", b"{", b"}", b'"', b"\\", b"a"]), max_size=60),
+    st.integers(2, 30),
+)
+def test_the_pieces_do_not_matter(marks: list[bytes], pieces: int) -> None:
+    text = b'{"txs": [{' + b"".join(marks)
+    assert condensed(text, pieces, 10**6) == condensed(text, 1, 10**6)
+
+
+@pytest.mark.parametrize("mark", [b"[],", b'"",', b'{"a":[{}]},', b'"\\"[",'])
+def test_a_large_element_costs_steps_by_the_piece_and_not_by_the_mark(mark: bytes) -> None:
+    """Millions of empty lists are one stranger's payload; mark by mark they take half a minute."""
+    calls = 0
+
+    def count(*_event: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    condenser = Condenser(10**6, largest=1000)
+    condenser.feed(b'{"header": {}, "txs": [{"payload": [')
+    piece = mark * 10_000
+    sys.setprofile(count)
+    try:
+        for _piece in range(3):
+            condenser.feed(piece)
+    finally:
+        sys.setprofile(None)
+    condenser.feed(b'1]}, {"n": 1}]}')
+    assert condenser.body() == b'{"header": {}, "txs": [null, {"n": 1}]}'
+    assert calls < 300
 
 
 @given(st.binary(max_size=200), st.integers(1, 9))
