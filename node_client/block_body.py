@@ -3,8 +3,9 @@
     block = read_block(body)
 
 A block has no largest size: a proof of 9 MB got into one, at the price of a small one. What is larger
-than the bound here comes condensed (`condense.py`), without its largest transactions; what cannot be
-parsed is read as far as its header, which the node serves first.
+than the bound here comes condensed (`condense.py`), without its largest transactions, and what has
+too many values is condensed here; what cannot be parsed is read as far as its header, which the node
+serves first.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from node_client.block import Block
+from node_client.condense import Condenser, count_values
 from node_client.responses import parse_json, reason_of
 
 MAX_BLOCK_BODY = 32 * 2**20
@@ -24,8 +26,8 @@ it two foreign proofs of 9 MB are still read. On a line of 10 Mbit/s it takes th
 exchange may take."""
 
 MOST_VALUES = 1_000_000
-"""Bound of the JSON values in it, counted by what stands between them. 5,000 transactions of 18
-values each are a tenth of it. Parsed, a value takes up to some 200 bytes."""
+"""Bound of the JSON values that are parsed; each takes up to some 200 bytes. 5,000 transactions of 18
+values each are a tenth of it; of a block that has more, those with many values are left out."""
 
 HEADER_WITHIN = 2**20
 """The header of a block that is not read must end within so many bytes; it has some 800."""
@@ -38,8 +40,13 @@ def read_block(body: bytes, *, cut: str = "") -> Block:
     read either.
     """
     try:
-        if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
-            raise ValueError(_("it holds more than {most} values").format(most=MOST_VALUES))
+        if count_values(body) > MOST_VALUES:
+            cut = cut or _("it holds more than {most} values").format(most=MOST_VALUES)
+            condenser = Condenser(len(body))
+            condenser.feed(body)
+            body = condenser.body()
+            if count_values(body) > MOST_VALUES:
+                raise ValueError(cut)
         return Block.read(parse_json(body, strict=False), unread=cut)
     except ValidationError:
         raise

@@ -3,7 +3,8 @@
     condenser = Condenser(most=2**25)
     for piece in pieces:
         condenser.feed(piece)
-    condenser.body()    # JSON again: the same, with null for each transaction of more than 2 MiB
+    condenser.body()    # JSON again: the same, with null for each transaction of more than 2 MiB,
+                        # or of more than 200 values
 
 A few payloads of 9 MB make a block of any size, for the price of transfers. Ours are small and stand
 between them, so the stream is followed by its brackets and strings alone, in the memory of one
@@ -13,10 +14,16 @@ transaction and of what is kept.
 import re
 from itertools import accumulate
 
+from node_client.block import MOST_TRANSACTIONS
+
 LARGEST_KEPT = 2 * 2**20
 """Bytes of JSON of a transaction that is kept. The largest proof that there can be (1,024 openings at
 n = 65,536) has 1.6 MB; usual ones, with 16 openings at n = 1024, have 13.5 KB."""
 
+MOST_VALUES_KEPT = 200
+"""JSON values of a transaction that is kept: one that the networks know has 18."""
+
+_PIECE = 64 * 2**10
 _ELEMENT_DEPTH = 2
 _DEEPEST = 10_000
 _OUTSIDE = re.compile(rb'["\[\]{}]')
@@ -24,6 +31,11 @@ _IN_STRING = re.compile(rb'["\\]')
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _STEP = {**dict.fromkeys(b"[{", 1), **dict.fromkeys(b"]}", -1)}
 _NO_BRACKETS = bytes(set(range(256)) - set(_STEP))
+
+
+def count_values(text: bytes | bytearray) -> int:
+    """Return how many JSON values there are in it at the most, by what stands between them."""
+    return sum(text.count(mark) for mark in (b",", b"[", b"{"))
 
 
 class Condenser:
@@ -35,21 +47,29 @@ class Condenser:
         self._largest = largest
         self._kept = bytearray()
         self._element = bytearray()
-        self._depth = 0
+        self._depth = self._elements = 0
         self._in_string = self._escaped = False
         self._whole = 0  # so much of what is kept ends with a whole element
 
     @property
     def full(self) -> bool:
         """Whether no more is kept, or no reader takes it: feeding on is of no use."""
-        return len(self._kept) > self._most or self._depth > _DEEPEST
+        return (
+            len(self._kept) > self._most
+            or self._elements > MOST_TRANSACTIONS
+            or self._depth > _DEEPEST
+        )
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Take the next bytes."""
+        for at in range(0, len(data), _PIECE):
+            self._feed(data[at : at + _PIECE])
+
+    def _feed(self, piece: bytes) -> None:
         if self.full or (self._depth > _ELEMENT_DEPTH and self._is_inside(piece)):
             return
         at = begun = 0
-        while at < len(piece) and self._depth <= _DEEPEST:
+        while at < len(piece) and not self.full:
             if self._escaped:
                 self._escaped = False
                 at += 1
@@ -107,7 +127,9 @@ class Condenser:
             self._element += piece
 
     def _end_element(self) -> None:
-        self._kept += b"null" if len(self._element) > self._largest else self._element
+        much = len(self._element) > self._largest or count_values(self._element) > MOST_VALUES_KEPT
+        self._kept += b"null" if much else self._element
         self._element.clear()
+        self._elements += 1
         if not self.full:
             self._whole = len(self._kept)

@@ -112,6 +112,20 @@ def test_our_transaction_among_large_ones_is_found_in_bounded_memory(
         assert [tx.own(key.address) for tx in block.txs] == [None, None, mine, None, None]
 
 
+def test_our_transaction_among_ones_of_many_values_is_found(key: PrivateKey, draft: Any) -> None:
+    """A million empty lists are 3 MB: one stranger's payload must not hide what is ours."""
+    mine = draft(nonce=0, fee=80_000_000).signed_by(key)
+    many = {"tx_type": "TRANSFER", "payload": {"x": [[]] * 600_000}}
+    with DevnetServer(block_time=3600.0) as devnet:
+        for raw in (many, mine.to_json(), many):
+            devnet.faults.include(raw)
+        made = devnet.chain.produce()
+        block = NodeClient([devnet.url]).block(1)
+        assert block.hash() == made.hash()
+        assert block.fault == "block 1: it holds more than 1000000 values"
+        assert [tx.own(key.address) for tx in block.txs] == [None, mine, None]
+
+
 def test_a_hostile_body_costs_bounded_memory() -> None:
     header = json.dumps({"height": 1}).encode()
     for junk in (b"[]," * 5_000_000, b"1," * 5_000_000, b'{"a":1},' * 2_000_000):
