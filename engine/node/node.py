@@ -41,6 +41,7 @@ from engine.protection.controller import Controller
 from engine.protection.sensors import Sensors
 from engine.runtime.database import lock_beside_key
 from engine.runtime.errors import BadInput, Crashed
+from engine.runtime.program_files import ProgramFiles, updated_words
 from engine.runtime.signals import stop_on_signals
 from engine.runtime.systemd import Manager
 from kernels.devices import chosen_devices
@@ -48,6 +49,8 @@ from node_client.keys import PrivateKey
 
 PULSE_SECONDS = 1.0
 
+LOOK_SECONDS = 10.0
+"""Between two looks at the program's files."""
 Attend = Callable[["Node"], AbstractContextManager[object]]
 """Makes what is open while the node runs."""
 
@@ -93,6 +96,7 @@ class Node:
         self._stopping = False
         self._manager = Manager.from_environment()
         self._threads = ThreadWatch(self._troubles)
+        self._program, self._look_at = ProgramFiles(), 0.0
         self._pulse_at = 0.0
         self._told_ready = False
         self._account: Account | None = None
@@ -248,11 +252,21 @@ class Node:
         if now - self._pulse_at >= PULSE_SECONDS:
             self._pulse_at = now
             self._report(Pulse())
+            self._look_at_program(now)
         self.controller.check_silence()
         if self.pool.ready.is_set() and not self._told_ready:
             self._told_ready = self._manager.ready()
         if self._threads.look(self._turned_at(), now):
             self._manager.alive(self._status())
+
+    def _look_at_program(self, now: float) -> None:
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
+        if self._program.updated():
+            self._troubles.begin("program_updated", *updated_words(), stops=False)
+        else:
+            self._troubles.end("program_updated")
 
     def _turned_at(self) -> dict[str, float]:
         """Return when each thread beside this one last began a step."""

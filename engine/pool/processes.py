@@ -23,6 +23,7 @@ from engine.pool.messages import SHORTAGE, Failed, FromChild, Open, Run, Setup, 
 from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
 from engine.runtime.child_entry import ChildEntry
 from engine.runtime.errors import is_shortage
+from engine.runtime.program_files import ProgramFiles, updated_words
 from engine.runtime.safe_path import safe_path
 from kernels.cards import number_cards
 from kernels.proof import longest_proof
@@ -207,6 +208,7 @@ class LocalProcesses:
         self._children: list[_Child] = []
         self._closing: list[_Child] = []
         self._events: list[LauncherEvent] = []
+        self._program = ProgramFiles()
 
     def start(self) -> None:
         """Processes can always be asked for; cards keep the numbers that they have now."""
@@ -235,6 +237,10 @@ class LocalProcesses:
 
     def spawn(self, device: str, generation: int) -> int | None:
         """Start a child: return its process id. One that cannot be started is reported as failed."""
+        if self._program.updated():
+            said = " ".join(updated_words())
+            self._events.append(Heard(device, generation, Failed(None, "ProgramUpdated", said)))
+            return None
         try:
             child = _Child(self._entry, device, generation, self._setup)
         except (OSError, RuntimeError) as error:  # the latter: no thread could be

@@ -27,7 +27,7 @@ from kernels.task import Task
 _ENDS_THE_SAME_WAY = frozenset({"InvalidTask", "InvalidJob"})
 _NO_ROOM = frozenset({"TaskTooLarge"})
 """Kinds of failure that cost no child: on every device, and on this one."""
-_UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge"})
+_UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge", "ProgramUpdated"})
 """Kinds of failure at the start that another start would only repeat."""
 _PACE_KEPT = 0.9
 """A device's pace is that of its slowest job; each later job lets so much of it stand."""

@@ -13,6 +13,7 @@ Read them in this order:
     trace.py        spans of time, for a viewer
     i18n.py         languages
     packages.py     other projects' packages under our import names
+    program_files.py  whether the program on the disk is the one that runs
     hardening.py    private files, and no core dump of a key
     confinement.py  what a child gives up: keys, network, privileges
     child_entry.py  what a child process does first: it asks to die with its parent

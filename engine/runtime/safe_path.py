@@ -30,7 +30,10 @@ def safe_path() -> Iterator[None]:
     with _lock:
         before, path = os.environ.get(_VARIABLE), sys.path
         os.environ[_VARIABLE] = "1"
-        here = Path.cwd().resolve()
+        try:
+            here = Path.cwd().resolve()
+        except OSError:  # it was removed: nothing can be imported from there
+            here = _HOME
         if here != _HOME:
             sys.path = [entry for entry in path if Path(entry).resolve() != here]
         try:

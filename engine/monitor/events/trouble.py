@@ -26,6 +26,7 @@ TroubleKind = Literal[
     "validator_away",
     "log_unwritten",
     "database_busy",
+    "program_updated",
 ]
 """What may last. Names are for machines, too: labels of a metric."""
 
@@ -50,6 +51,7 @@ MEANING: dict[TroubleKind, str] = {
     "validator_away": _("no validator is connected"),
     "log_unwritten": _("the log cannot be written"),
     "database_busy": _("another program keeps the ledger locked"),
+    "program_updated": _("the program was updated on disk while it runs"),
 }
 """What `/healthz` says, which is open: no word of a node, no address, no number that changes."""
 

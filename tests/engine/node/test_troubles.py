@@ -39,6 +39,7 @@ from engine.pool.pool import Pool
 from engine.pool.ray.launcher import Farm
 from engine.protection.policy import Thresholds
 from engine.protection.sensors import Protection
+from engine.runtime.program_files import ProgramFiles
 from engine.txmgr import manager
 from node_client.devnet import DevnetServer, Lie
 from node_client.evidence import Evidence
@@ -115,6 +116,11 @@ def running(tmp_path_factory):
         patch.setattr(
             "engine.poc_worker.worker.Patience", partial(Patience, first=0.05, most=0.1, away=0.4)
         )
+        program = directory / "program"
+        (program / "engine").mkdir(parents=True)
+        (program / "engine" / "one.py").write_text("VERSION = 1\n")
+        patch.setattr("engine.node.node.ProgramFiles", partial(ProgramFiles, program))
+        patch.setattr("engine.node.node.LOOK_SECONDS", 0.1)
         funds = {KEY.address: UNITS_PER_CPC}
         devnet = stack.enter_context(DevnetServer(block_time=MADE, balances=funds))
         validator = Validator()
@@ -317,6 +323,16 @@ def a_database_browser(scene):
         yield
         browser.execute("ROLLBACK")
         scene.engine.wait_well()
+
+
+@case("program_updated")
+def another_version_on_the_disk(scene):
+    """The engine's own files stay as they are: it looks at others, of which one is written anew."""
+    source = scene.directory / "program" / "engine" / "one.py"
+    before = source.read_text()
+    source.write_text("VERSION = 2\n")
+    yield
+    source.write_text(before)
 
 
 @case("log_unwritten")
