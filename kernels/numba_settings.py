@@ -6,12 +6,14 @@ changes the code that it makes is part of the key of kept kernels (`cpu/jit.py`)
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gettext import gettext as _
 
 from kernels.errors import DeviceUnavailable
 
+_UNREAD = r"Environment variable '(NUMBA_\w+)' is defined"
 _FEATURE = re.compile(r"[+-][^,\s]+")
 
 
@@ -26,7 +28,13 @@ def explained() -> Iterator[None]:
         reason = _("each feature begins with + or -, as in +avx2,-avx512f")
         raise _unusable("NUMBA_CPU_FEATURES", reason)
     try:
-        yield
+        with warnings.catch_warnings():  # Numba's own words have a traceback in them
+            warnings.filterwarnings("error", _UNREAD, RuntimeWarning)
+            yield
+    except RuntimeWarning as warning:
+        if (name := re.match(_UNREAD, str(warning))) is None:
+            raise
+        raise _unusable(name[1], _("Numba cannot read its value")) from None
     except Exception as error:
         found = sorted(name for name in os.environ if name.startswith("NUMBA_"))
         if not found or isinstance(error, DeviceUnavailable):
