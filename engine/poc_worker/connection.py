@@ -19,9 +19,10 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal, refuse_long
 from engine.poc_protocol.frames import FROM_VALIDATOR, Frame, one_line
+from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
-from engine.poc_protocol.websocket import SOCKET_LIMITS, TooLong, read_message
+from engine.poc_protocol.websocket import SOCKET_LIMITS, BoundedConnection, TooLong, read_message
 from engine.poc_worker.session import Session
 from engine.runtime.errors import DatabaseError, LedgerError
 from node_client.retry_after import seconds_of
@@ -29,6 +30,11 @@ from node_client.route import route_to
 
 FRAMES_A_SECOND = 100.0
 FRAMES_AT_ONCE = 400
+VALUES_A_SECOND = 50_000.0
+VALUES_AT_ONCE = 2.0**20
+"""Of JSON: what takes the time to read it. More waits in the validator's socket."""
+UNFINISHED_BYTES = 64 * 2**20
+"""Of frames that are not whole, from all validators."""
 MAX_UNSENT = 1024
 MAX_UNSENT_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a validator that does not read, in frames and in bytes."""
@@ -60,14 +66,23 @@ class Connection:
     """Keeps `session` connected."""
 
     def __init__(
-        self, url: str, session: Session, report: Reporter, patience: Patience | None = None
+        self,
+        url: str,
+        session: Session,
+        report: Reporter,
+        patience: Patience | None = None,
+        held: HeldBytes | None = None,
     ) -> None:
+        """`held`: what all connections hold of frames that are not whole."""
         self._url = url
         self._route = route_to(url)
         self._decoder = Decoder(FROM_VALIDATOR)
         self._session = session
         self._report = report
         self._patience = patience or Patience()
+        self._connection_type = type(
+            "Bounded", (BoundedConnection,), {"held": held or HeldBytes(UNFINISHED_BYTES)}
+        )
         self._told: str | None = None
         self._asked_pause = 0.0
 
@@ -97,6 +112,7 @@ class Connection:
                 close_timeout=2,
                 proxy=self._route.proxy,
                 ssl=self._route.tls(),
+                create_connection=self._connection_type,
                 **SOCKET_LIMITS,
             ) as connection:
                 return await self._serve(connection)
@@ -130,9 +146,10 @@ class Connection:
 
     async def _listen(self, connection: ClientConnection) -> NoReturn:
         frame_rate = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        value_rate = TokenBucket(VALUES_A_SECOND, VALUES_AT_ONCE)
         while True:
             message = await read_message(connection)
-            wait = frame_rate.reserve()
+            wait = max(frame_rate.reserve(), value_rate.reserve(_values(message)))
             if wait:
                 await asyncio.sleep(wait)
             read = refuse_long() if isinstance(message, TooLong) else self._decoder.decode(message)
@@ -174,6 +191,10 @@ def _pause_asked_by(error: Exception) -> float:
         return 0.0
     asked = error.response.headers.get("Retry-After")
     return 0.0 if asked is None and error.response.status_code == 503 else seconds_of(asked)
+
+
+def _values(message: str | bytes | TooLong) -> int:
+    return sum(map(message.count, ",[{")) if isinstance(message, str) else 0
 
 
 def _closing_words(closed: ConnectionClosed) -> str:

@@ -15,7 +15,8 @@ from contextlib import suppress
 from gettext import gettext as _
 
 from engine.monitor.troubles import Troubles
-from engine.poc_worker.connection import Connection, Patience
+from engine.poc_protocol.held_bytes import HeldBytes
+from engine.poc_worker.connection import UNFINISHED_BYTES, Connection, Patience
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.session import Session
 
@@ -74,10 +75,11 @@ class PocWorker(threading.Thread):
     async def _work(self) -> None:
         self._main = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
+            held = HeldBytes(UNFINISHED_BYTES)
             sessions = [Session(url, self._context, group.create_task) for url in self._urls]
             for url, session in zip(self._urls, sessions, strict=True):
                 group.create_task(
-                    Connection(url, session, self._context.report, self._patience).run()
+                    Connection(url, session, self._context.report, self._patience, held).run()
                 )
             while not self._stopping:
                 await asyncio.sleep(min(TICK_SECONDS, self._patience.away / 4))

@@ -18,7 +18,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from engine.poc_protocol.constants import FIRST_FRAME_BYTES, MAX_FRAME_BYTES
 from engine.poc_protocol.held_bytes import HeldBytes
-from engine.poc_protocol.websocket import MAX_FRAGMENTS
+from engine.poc_protocol.rate_limit import TokenBucket
+from engine.poc_protocol.websocket import MAX_FRAGMENTS, PINGS_A_SECOND, PINGS_AT_ONCE
 
 FRAME_SECONDS = 20.0
 """For a message to be complete, and one more for each `SLOWEST_BYTES` of it that came."""
@@ -31,8 +32,6 @@ MOST_QUEUED = 512
 """Messages that came at once; while there is one, no more is read from the socket."""
 OVERHEAD_BYTES = 256
 """Of a message or a piece of one, in memory."""
-MOST_UNREAD_BYTES = 2**20
-"""Of answers to pings, for a peer that does not read them, beside one frame."""
 CLOSING_SECONDS = 5.0
 POLICY_VIOLATION, TOO_BIG, TRY_AGAIN = 1008, 1009, 1013
 _KEY = "cpc.frame_limits"
@@ -70,6 +69,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self._began = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._over = False
+        self._pings = TokenBucket(PINGS_A_SECOND, PINGS_AT_ONCE)
 
     def widen(self) -> None:
         """See FrameLimits."""
@@ -126,9 +126,9 @@ class BoundedSocket(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        """Answer it, unless its sender reads no answers."""
+        """Answer it; cut off a peer that sends them without end."""
         super().handle_ping()
-        if self.transport.get_write_buffer_size() > MAX_FRAME_BYTES + MOST_UNREAD_BYTES:
+        if self._pings.take():
             self.cut()
 
     def send_receive_event_to_app(self) -> None:

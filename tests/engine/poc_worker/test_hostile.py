@@ -1,12 +1,15 @@
 """Validators that flood, lie, babble, stall and send what is far too large; over real sockets."""
 
 import base64
+import contextlib
 import http.server
+import re
 import socket
 import threading
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.utils import accept_key
 
 from engine.poc_protocol import frames
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
@@ -277,3 +280,67 @@ def test_which_validators_are_not_dialled(url):
 )
 def test_which_are(url):
     assert check_validator_url(url) == url
+
+
+def test_unfinished_frames_of_several_validators_are_bounded_in_sum(start):
+    """Of six frames that lack a byte each, one after the other has to go, and work goes on."""
+    validators = [Validator() for _ in range(6)]
+    try:
+        running = start(*(one.url for one in validators))
+        connections = [one.accept(challenge=NONCE)[0] for one in validators]
+        for connection in connections[:5]:
+            connection.socket.sendall(b"\x81\x7f" + MAX_FRAME_BYTES.to_bytes(8))
+            pour_bytes(connection.socket, MAX_FRAME_BYTES - 1)
+        wait_until(lambda: running.events("validator_down"))
+        send(connections[5], job())
+        assert receive(connections[5])["type"] == "job_result"
+    finally:
+        for one in validators:
+            one.close()
+
+
+def pour_bytes(stream, size):
+    with contextlib.suppress(OSError):  # cut: its frame is the one that had to go
+        stream.sendall(bytes(size))
+
+
+def test_many_values_and_keys_twice_are_refused_before_they_are_parsed(start, validator):
+    running = start(validator.url)
+    connection, _ = validator.accept(challenge=NONCE)
+    for text in (
+        "[" + "[]," * 2**18 + "[]]",
+        "[" * 2**16,
+        '{"type": "cancel", "job_id": "x", "job_id": "y"}',
+        '{"type": "job", "job_id": "x", "task_id": "t", "payload": {"x": Infinity}}',
+    ):
+        connection.send(text)
+        assert receive(connection) == {"type": "protocol_error", "code": "not_json"}
+    connection.send(
+        f'{{"type": "challenge", "protocol": 1, "chain_id": "a b", "nonce": "{NONCE}"}}'
+    )
+    assert receive(connection)["code"] == "invalid_field"
+    send(connection, job())
+    assert receive(connection)["type"] == "job_result"
+    assert len(running.events("validator_up")) == 1
+
+
+def test_pings_whose_answers_nobody_reads_end_the_connection(start):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        start(f"ws://127.0.0.1:{listening.getsockname()[1]}/worker")
+        connection, _ = listening.accept()
+        with connection:
+            asked = connection.recv(2**16).decode()
+            key = re.search("Sec-WebSocket-Key: (.*)\r\n", asked)[1]
+            lines = ("101 x", "Upgrade: websocket", f"Sec-WebSocket-Accept: {accept_key(key)}")
+            answer = "\r\n".join(
+                ["HTTP/1.1 " + lines[0], "Connection: Upgrade", *lines[1:], "", ""]
+            )
+            connection.sendall(answer.encode())
+            with pytest.raises(OSError, match=r"reset|pipe"):
+                pour_pings(connection)
+
+
+def pour_pings(stream):
+    ping = b"\x89\x7d" + bytes(125)
+    for _ in range(2**10):
+        stream.sendall(ping * 1000)
