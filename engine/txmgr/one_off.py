@@ -11,7 +11,7 @@ What the node says is a claim. The nonce is one that the account's own signature
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from gettext import gettext as _
 from pathlib import Path
 
@@ -87,25 +87,22 @@ def wait_for_block(
     """Return the height of the block above `start` that holds `tx`; None where time ran out.
 
     Only a block proves a transaction. A tip that the node makes up costs nothing: blocks are read
-    one after another, and one that is not there ends the look.
+    one after another, and one that is not there ends the look. Nor does a node that fails end it:
+    the transaction is sent, and a person who is not told so sends it a second time.
     """
     deadline = time.monotonic() + seconds
     searched = start
     while time.monotonic() < deadline:
-        tip = client.status().height
-        for height in range(searched + 1, min(tip, searched + BLOCKS_A_LOOK) + 1):
-            if time.monotonic() >= deadline:
-                return None
-            try:
-                block = client.block(height)
-            except errors.NotFound:
-                break
-            # The hash is not enough: another reading of the digits has the same one.
-            if any(
-                own.to_json() == tx.to_json() for own in own_transactions(block, tx.from_address)
-            ):
-                return height
-            searched = height
+        with suppress(errors.NodeError):
+            tip = client.status().height
+            for height in range(searched + 1, min(tip, searched + BLOCKS_A_LOOK) + 1):
+                if time.monotonic() >= deadline:
+                    return None
+                own = own_transactions(client.block(height), tx.from_address)
+                # The hash is not enough: another reading of the digits has the same one.
+                if any(found.to_json() == tx.to_json() for found in own):
+                    return height
+                searched = height
         time.sleep(0.2)
     return None
 

@@ -139,6 +139,15 @@ def test_a_height_that_becomes_absurd_while_a_block_is_waited_for_costs_nothing(
     assert outcome.json()["height"]
 
 
+def test_a_node_that_fails_after_it_took_a_transaction_does_not_hide_that(cli, devnet, keys, liar):
+    """A person who reads only of the failure pays a second time."""
+    liar.on_send = lambda: liar.alter("/status", height="gone")
+    sent = cli(f"tx send {keys['worker'].address} 5 --from faucet --wait 0.5")
+    assert sent.code == 0, sent.err
+    assert f"Transaction: {Transaction.model_validate(liar.sent[0]).hash()}" in sent.out
+    assert "It is in no block yet" in sent.out
+
+
 def test_the_wish_for_a_higher_price_is_not_passed_on_as_advice(cli, devnet, keys, liar):
     liar.refusal = "gas_price 1000 < min 9000000000000000"
     outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet")
