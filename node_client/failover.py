@@ -24,6 +24,8 @@ class Retries:
     rounds: int = 3
     first_pause: float = 0.2
     longest_pause: float = 5.0
+    within: float = 10.0
+    """No further round begins so long after the question: nodes that hang were waited for enough."""
 
     def pause(self, done: int, failure: NodeError | None = None) -> float:
         """After `done` rounds: twice as long each time, less up to a half by chance.

@@ -88,8 +88,11 @@ class Nodes:
         if self._evidence is not None and not self._evidence.compared:
             self.compare()
         failure: NodeError | None = None
+        began = time.monotonic()
         for done in range(self._retries.rounds):
             if done:
+                if time.monotonic() - began > self._retries.within:
+                    break
                 self._sleep(self._retries.pause(done, failure))
             missing: NotFound | None = None
             for node in self._set.turns():

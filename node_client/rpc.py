@@ -187,7 +187,16 @@ class NodeClient:
         try:
             return self._status_and_block()
         except (BadResponse, NotFound):
+            pass
+        try:
             return self._status_and_block()
+        except NotFound:
+            raise BadResponse(
+                _("{name} names a newest block that it does not have").format(
+                    name=self._nodes.current.name
+                ),
+                advice=_("It is wrong, or has just lost blocks: ask again, or name another node."),
+            ) from None
 
     def balance(self, address: str) -> Account:
         """Return balance, in units, and confirmed nonce; zeros for an unknown account.

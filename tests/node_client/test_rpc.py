@@ -446,6 +446,28 @@ class TestMisbehaviour:
         error = self.refused(hasty(villain.url), NodeUnreachable)
         assert "no whole answer within 0.6 s" in str(error)
 
+    def test_a_trickle_is_waited_for_once(self, villain: Any) -> None:
+        villain.answer = trickle(HEAD + b"Content-Length: 60000\r\n\r\n")
+        self.refused(
+            hasty(villain.url, retries=Retries(first_pause=0, within=0.3)), NodeUnreachable
+        )
+        assert len(villain.requests) == 1
+
+    def test_a_tip_that_is_named_and_not_shown(self, villain: Any, as_http: Http) -> None:
+        missing = b'{"detail": "Block not found"}'
+        length = f"Content-Length: {len(missing)}"
+        answers = {
+            True: as_http(STATUS | {"height": 2**63 - 1}),
+            False: raw("404 Not Found", length, body=missing),
+        }
+
+        def act(connection: socket.socket, request: str) -> None:
+            connection.sendall(answers["/status" in request])
+
+        villain.answer = act
+        with pytest.raises(BadResponse, match="does not have"):
+            client_of(villain.url).latest_block()
+
     def test_continues_for_ever(self, villain: Any) -> None:
         def act(connection: socket.socket, _: str) -> None:
             with contextlib.suppress(OSError):
