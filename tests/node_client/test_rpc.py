@@ -456,15 +456,8 @@ class TestMisbehaviour:
     def test_a_tip_that_is_named_and_not_shown(self, villain: Any, as_http: Http) -> None:
         missing = b'{"detail": "Block not found"}'
         length = f"Content-Length: {len(missing)}"
-        answers = {
-            True: as_http(STATUS | {"height": 2**63 - 1}),
-            False: raw("404 Not Found", length, body=missing),
-        }
-
-        def act(connection: socket.socket, request: str) -> None:
-            connection.sendall(answers["/status" in request])
-
-        villain.answer = act
+        status = as_http(STATUS | {"height": 2**63 - 1})
+        villain.answer = [status, raw("404 Not Found", length, body=missing)] * 2
         with pytest.raises(BadResponse, match="does not have"):
             client_of(villain.url).latest_block()
 
