@@ -112,7 +112,10 @@ class Handlers:
         self._limit_reads(request)
         customer = None if bearer is None else self._customer(request, bearer)
         task = self._task(task_id)
-        return schemas.show(self._store, task, to_customer=task.customer == customer)
+        if task.customer != customer:
+            return schemas.show(self._store, task)
+        _demand(self._bytes.take(customer, len(self._store.tasks.text(task_id))))
+        return schemas.show(self._store, task, to_customer=True)
 
     async def get_data(
         self, task_id: TaskId, request: Request, bearer: Bearer

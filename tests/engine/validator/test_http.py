@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from engine.validator.http.bodies import BodyLimits
 from engine.validator.http.handlers import HttpLimits
 from engine.validator.http.routes import create_app
 from engine.validator.service import Service
@@ -237,6 +238,49 @@ def test_too_much_is_refused_with_the_time_to_wait(shop):
     assert [shop.http.get("/tasks").status_code for _ in range(3)] == [200, 200, 429]
     # Who tries tokens out is metered as well.
     assert shop.post(headers={"authorization": "Bearer cpc_guess"}).status_code == 429
+
+
+def test_bytes_are_metered_and_not_requests_alone(shop):
+    shop = shop(limits=HttpLimits(bytes=1e-3, bytes_at_once=3000))
+    long = SYNTHETIC | {"note": "x" * 2000}
+    posted = shop.post(payload=long)
+    assert posted.status_code == 201
+    refused = shop.post(payload=long)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    where = posted.headers["location"]
+    assert shop.http.get(where, headers=shop.headers).status_code == 429
+    assert shop.http.get(where).status_code == 200  # without the payload
+
+
+def test_values_are_metered_too(shop):
+    shop = shop(limits=HttpLimits(values=1e-3, values_at_once=100))
+    many = SYNTHETIC | {"note": [0] * 200}
+    assert [shop.post(payload=many).status_code for _ in range(2)] == [201, 429]
+
+
+def test_a_body_that_does_not_come_is_refused(shop):
+    shop = shop(limits=HttpLimits(bodies=BodyLimits(seconds=0.05)))
+    token = shop.headers["authorization"].encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/tasks",
+        "raw_path": b"/tasks",
+        "query_string": b"",
+        "headers": [(b"authorization", token), (b"content-length", b"100")],
+        "client": ("192.0.2.1", 1),
+    }
+    said = []
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        said.append(message)
+
+    asyncio.run(shop.app(scope, receive, send))
+    assert said[0]["status"] == 408
 
 
 def test_a_long_body_is_refused_before_it_is_in_memory(shop):
