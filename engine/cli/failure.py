@@ -106,6 +106,9 @@ def stop_printing() -> None:
 
 def _print(line: str) -> None:
     from engine.runtime.printable import fit_to_show  # the error may quote a node
+    from engine.runtime.systemd import is_journal
 
+    priority = "<3>" if is_journal(sys.stderr) else ""
+    shown = "\n".join(priority + fit_to_show(one) for one in line.split("\n"))
     with suppress(OSError, ValueError):  # nobody is there to read it
-        print(*map(fit_to_show, line.split("\n")), sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+        print(shown, file=sys.stderr, flush=True)  # noqa: T201

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.monitor.control import Control
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded, TroubleKind
+from engine.runtime.systemd import is_journal
 
 if TYPE_CHECKING:
     from engine.monitor.reporter import Reporter
@@ -41,14 +42,6 @@ def is_service(stream: TextIO) -> bool:
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return True
     return is_journal(stream)
-
-
-def is_journal(stream: TextIO) -> bool:
-    """Whether systemd's journal reads it; see systemd.exec(5), JOURNAL_STREAM."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        found = os.fstat(stream.fileno())
-        return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
-    return False
 
 
 class Output:

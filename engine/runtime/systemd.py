@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Self, TextIO
 
 from engine.runtime.printable import printable
 
@@ -78,3 +78,11 @@ class Manager:
             sender.sendto(message.encode(), address)
             return True
         return False
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Whether systemd's journal reads it; see systemd.exec(5), JOURNAL_STREAM."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        found = os.fstat(stream.fileno())
+        return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+    return False

@@ -30,12 +30,16 @@ def imported(given, *options):
     )
 
 
-@pytest.mark.parametrize("form", ["{}", "{}\n", "  {}  \r\n", "0x{}\n", "0X{}\n"])
-@pytest.mark.parametrize("mark", [b"", MARK])
-@pytest.mark.parametrize("options", [(), ("--key-file", "-")])
-def test_standard_input_is_read_quietly(home, key, form, mark, options, request):
-    if mark and form != "{}\n":
-        request.node.add_marker(pytest.mark.slow)
+@pytest.mark.parametrize(
+    ("mark", "form", "options"),
+    [
+        (b"", "{}", ()),
+        (b"", "  0x{}  \r\n", ()),
+        (MARK, "{}\n", ()),
+        (MARK, "0X{}\n", ("--key-file", "-")),
+    ],
+)
+def test_standard_input_is_read_quietly(home, key, mark, form, options):
     done = imported(mark + form.format(key.secret_hex()).encode(), *options)
     assert (done.returncode, done.stderr) == (0, b"")
     assert Keystore().info("worker").address == key.address

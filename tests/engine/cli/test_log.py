@@ -51,6 +51,20 @@ def test_the_journal_gets_priorities(home):
         assert json.loads(line[3:])["level"] == {"3": "error", "4": "warning", "6": "info"}[line[1]]
 
 
+def test_an_error_is_one_in_the_journal_too(home):
+    reading, writing = os.pipe()
+    found = os.fstat(writing)
+    environment = os.environ | {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+    done = subprocess.run(
+        [*ENGINE, "keys", "show", "nobody"], stderr=writing, env=environment, check=False
+    )
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as lines:
+        told = lines.read().splitlines()
+    assert done.returncode == 2
+    assert [line[:3] for line in told] == ["<3>"] * 2
+
+
 def test_another_format_is_refused(cli):
     outcome = cli("mine --log-format xml")
     assert outcome.code == 2
