@@ -18,7 +18,7 @@ from engine.node.preflight import (
     look_at_chain,
 )
 from engine.runtime.errors import SetupError
-from node_client.errors import KeyNotFound, KeystoreError, NodeClientError
+from node_client.errors import InvalidData, KeyNotFound, KeystoreError, NodeClientError
 from node_client.evidence import Evidence
 from node_client.keystore import KeyInfo, Keystore
 from node_client.passphrase import is_in_environment
@@ -79,7 +79,10 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
         checks.append(found)
         if good is None and seen is not None:
             good, chain = client, seen
-    every = NodeClient(urls, retries=Retries(rounds=1), evidence=Evidence())
+    try:
+        every = NodeClient(urls, retries=Retries(rounds=1), evidence=Evidence())
+    except InvalidData:  # it stands among the checks: a URL, or the way to it
+        return checks + _not_looked_at(address)
     transport = check_transport(every)
     if transport.state != "ok":
         checks.append(transport)

@@ -103,3 +103,20 @@ def test_a_password_in_a_validators_url():
         with pytest.raises(BadInput) as caught:
             check_validator_url(url)
         assert PASSWORD not in str(caught.value)
+
+
+def test_a_proxy_that_cannot_be_used_is_named_by_every_command(cli, keys, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://me:{PASSWORD}@127.0.0.1:1080")
+    monkeypatch.setenv("CPC_NODE", "http://node.example:8000")
+    for line in ("query status", "mine --plain --device reference"):
+        outcome = cli(line)
+        assert outcome.code == 2
+        assert outcome.err.startswith("error: ALL_PROXY names a SOCKS proxy")
+        assert "NO_PROXY=HOST" in outcome.err
+        assert PASSWORD not in outcome.out + outcome.err
+    checks = cli("doctor --json --device reference").json()
+    (node,) = [check for check in checks if check["name"] == "node"]
+    assert node["state"] == "fail"
+    assert "ALL_PROXY" in node["found"]
