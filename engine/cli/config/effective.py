@@ -29,18 +29,28 @@ class Setting:
 
 
 def effective(
-    context: typer.Context, path: tree.Path, command: TyperCommand, arguments: Sequence[str] = ()
+    context: typer.Context,
+    path: tree.Path,
+    command: TyperCommand,
+    arguments: Sequence[str] = (),
+    *,
+    lenient: bool = True,
 ) -> list[Setting]:
     """Return every setting of `command` as if it were called with these arguments.
 
-    A value that the command would refuse is returned as it is: the caller may be looking for it.
+    A value that the command would refuse is returned as it is, since the caller may be looking for
+    it; unless `lenient`, it is refused as the command does.
     """
     settings = settings_of(context)
     at = context.find_root()
     for name in path[:-1]:
         at = typer.Context(command, parent=at, info_name=name)
     made = command.make_context(
-        path[-1], list(arguments), parent=at, default_map=settings.of(path), resilient_parsing=True
+        path[-1],
+        list(arguments),
+        parent=at,
+        default_map=settings.of(path),
+        resilient_parsing=lenient,
     )
     found = []
     for option in tree.options_of(command):
@@ -58,9 +68,12 @@ def effective(
 
 
 def settings_for(context: typer.Context, name: str) -> dict[str, Any]:
-    """Return the values that the command of this name would use, by key."""
+    """Return the values that the command of this name would use, by key. Raises its usage errors."""
     program = context.find_root().command
     assert isinstance(program, TyperGroup)
     command = program.commands[name]
     assert isinstance(command, TyperCommand)
-    return {setting.key: setting.value for setting in effective(context, (name,), command)}
+    return {
+        setting.key: setting.value
+        for setting in effective(context, (name,), command, lenient=False)
+    }

@@ -188,6 +188,12 @@ def test_a_few_random_environments(tmp_path):
     every(range(20), tmp_path)
 
 
+@pytest.mark.parametrize("number", [137, 335])
+def test_environments_that_once_ended_with_a_bug(tmp_path, number):
+    """A variable of Numba's that it cannot read; a setting of `mine` that `doctor` cannot use."""
+    every([number], tmp_path)
+
+
 @pytest.mark.slow
 def test_two_thousand_random_environments(tmp_path):
     every(range(2000), tmp_path)
