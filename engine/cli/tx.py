@@ -1,6 +1,7 @@
 """`cpc-engine tx`: transactions by hand."""
 
 from gettext import gettext as _
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from engine.cli import v3
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, NodeOptions, command_group
-from engine.cli.sending import From, PriceOptions, deliver
+from engine.cli.sending import From, PriceOptions, deliver, deliver_in_parts
 
 app = command_group(_("Send transactions."))
 
@@ -26,7 +27,7 @@ def send(
     chain: v3.ChainOptions,
     json: Json = False,
 ) -> None:
-    """Send coins."""
+    """Send coins; where an amount's digits can be read in two ways, a transaction for each digit."""
     from node_client.address import check_address
     from node_client.networks import format_cpc, parse_cpc
     from node_client.transaction import Transaction, TxType
@@ -43,7 +44,11 @@ def send(
     draft = Transaction(
         tx_type=TxType.TRANSFER, from_address=key.address, to_address=to, amount=units, nonce=0
     )
-    deliver(context, nodes, files, key, draft, price, said, json)
+    again = f"cpc-engine tx send {to} {{cpc}} --from {quote(from_)}"
+    again += "".join(f" --node {url}" for url in client.urls)
+    if price.gas_price is not None:
+        again += f" --gas-price {price.gas_price}"
+    deliver_in_parts(context, nodes, files, key, draft, price, said, again, json)
 
 
 @app.command("submit-result")

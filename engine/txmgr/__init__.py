@@ -13,6 +13,6 @@ Read them in this order:
     watch.py          tells what lasts
     manager.py        the thread: one sender per account, in nonce order
     funding.py        where coins for an account come from
-    one_off.py        one transaction that a person asked for, by the same rules
+    one_off.py        what a person asked for once, in one transaction or in parts, by the same rules
     options.py        its settings
 """

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine.runtime.errors import EngineError
-from engine.txmgr.one_off import sign_and_send
+from engine.txmgr.one_off import HandSender
 from engine.validator.payouts import Payer
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.database import Store
@@ -173,11 +173,13 @@ class Lies(RuleBasedStateMachine):
         self.pay()
 
     @rule(
-        units=st.sampled_from([5 * CPC, CPC, 15 * 10**17, 250 * CPC]),
+        units=st.sampled_from([5 * CPC, CPC, 15 * 10**17, 250 * CPC, 1_234_567 * 10**12]),
         receiver=st.sampled_from([RECEIVER, DIGIT_RECEIVER]),
         accepts=st.sampled_from([0, CPC // 2, 60 * CPC]),
+        forges=st.booleans(),
     )
-    def send_by_hand(self, units, receiver=RECEIVER, accepts=0):
+    def send_by_hand(self, units, receiver=RECEIVER, accepts=0, forges=False):
+        """`forges`: between the parts, what was sent is shown in a block that the node makes up."""
         draft = Transaction(
             tx_type="TRANSFER",
             from_address=HAND.address,
@@ -186,14 +188,21 @@ class Lies(RuleBasedStateMachine):
             nonce=0,
         )
         before = len(self.client.sent)
+        sender = HandSender(self.client, HAND, DEVNET, accept_burn=accepts)
         with suppress(NodeClientError):
-            sign_and_send(self.client, HAND, draft, DEVNET, accept_burn=accepts)
+            for _tx in sender.send(draft, in_parts=True):
+                if forges and self.chain.height > 0:
+                    self.client.forge(self.chain.height, self.client.sent[before:])
+        if forges:
+            self.client.forge(self.chain.height + 1, [])
         new = self.client.sent[before:]
-        assert len(new) <= 1
+        assert sum(tx.amount for tx in new) <= units
+        assert len({tx.nonce for tx in new}) == len(new)
         for tx in new:
-            assert (tx.amount, tx.to_address, tx.gas_price) == (units, receiver.address, 1000)
+            assert (tx.to_address, tx.gas_price) == (receiver.address, 1000)
+            self.accepted[tx.hash()] = accepts if len(new) == 1 else 0
+        if new:
             self.asked += units
-            self.accepted[tx.hash()] = accepts
             self.may_burn[HAND.address] += accepts
 
     # --- the chain --------------------------------------------------------------------------------
