@@ -161,7 +161,7 @@ class Checkers[C]:
     def _start(self, place: _Checker[C], now: float) -> None:
         try:
             place.process = ChildProcess(self._entry, (), decode_checker, "cpc-checker")
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter: no thread could be
             self._lose(place, _("no process could be started: {error}").format(error=error), now)
             return
         place.ready, place.deadline = False, now + START_SECONDS
