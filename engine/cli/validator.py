@@ -228,13 +228,15 @@ def payouts(
 ) -> None:
     """Show what workers are owed, as transfers; --pay sends them. Nothing is paid twice."""
     from engine.validator.payout_plan import plan_payouts
+    from engine.validator.withholding import foreseen
     from node_client.networks import parse_cpc
 
     units = parse_cpc(options.least)
     accept_burn = parse_cpc(options.accept_burn) if options.accept_burn else 0
     with files.store() as store:
         if not options.pay:
-            _say_plan(plan_payouts(store, least=units), json)
+            plan = plan_payouts(store, least=units)
+            _say_plan(plan, json, foreseen(plan, accept_burn))
             return
         from engine.node.preflight import look_at_chain
         from engine.runtime.database import lock_file
@@ -270,21 +272,13 @@ def payouts(
         raise typer.Exit(3)
 
 
-def _say_plan(plan: "list[Payment]", json: bool) -> None:
+def _say_plan(plan: "list[Payment]", json: bool, stakes: dict[str, int] | None = None) -> None:
+    """`stakes`: what is at stake, in units, in payments to workers that are going to be withheld."""
+    from engine.validator.withholding import tell_all_withheld
     from node_client.networks import format_cpc
 
     if json:
-        say_json(
-            [
-                {
-                    "worker_address": one.worker_address,
-                    "cpc": format_cpc(one.units),
-                    "units": str(one.units),
-                    "transfers": [str(part) for part in one.parts],
-                }
-                for one in plan
-            ]
-        )
+        say_json([_payment_row(one, stakes) for one in plan])
         return
     for one in plan:
         say(f"{one.worker_address} {format_cpc(one.units):>14} CPC")
@@ -294,6 +288,22 @@ def _say_plan(plan: "list[Payment]", json: bool) -> None:
     transfers = sum(len(one.parts) for one in plan)
     said = _("{cpc} CPC; workers: {n}, transfers: {transfers}")
     say(said.format(cpc=format_cpc(total), n=len(plan), transfers=transfers))
+    tell_all_withheld(say, plan, stakes or {})
+
+
+def _payment_row(one: "Payment", stakes: dict[str, int] | None) -> dict[str, object]:
+    from node_client.networks import format_cpc
+
+    row: dict[str, object] = {
+        "worker_address": one.worker_address,
+        "cpc": format_cpc(one.units),
+        "units": str(one.units),
+        "transfers": [str(part) for part in one.parts],
+    }
+    if stakes is None:  # with --pay the nodes' balances count, too: it is told once it is known
+        return row
+    stake = stakes.get(one.worker_address, 0)
+    return row | {"withheld": stake > 0, "could_burn": str(stake)}
 
 
 def _book(name: str, amount: str, why: str, files: DirectoryOptions, *, incoming: bool) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.cli.app import run
 from engine.validator.payout_plan import plan_payouts
 from engine.validator.payouts import Payer
 from engine.validator.store.payout_blocks import PayoutBlocks
@@ -18,7 +19,7 @@ from node_client.refusals import refusal
 from node_client.rpc import Account
 from node_client.transaction import Transaction
 from tests.engine.chain_client import ChainClient
-from tests.engine.validator.arena import Worker
+from tests.engine.validator.arena import Clock, Worker
 
 CPC = UNITS_PER_CPC
 PAYER, OTHER = PrivateKey(b"\x0b" * 32), PrivateKey(b"\x0d" * 32)
@@ -253,3 +254,29 @@ def test_a_walk_is_not_ended_by_what_was_made_here(rich):
     while walk.proof is None:
         walk.step([chain.block(walk.next_height)])
     assert walk.proof.first_unspent == 1
+
+
+def test_the_plan_says_what_would_be_withheld_and_asks_no_node(
+    arena, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("CPC_NODE", "http://127.0.0.1:9")
+    one = arena(clock=Clock(1_700_000_000.0))
+    one.store.customers.add("alice")
+    one.store.customers.deposit("alice", 10**24, "test")
+    honest = PrivateKey(b"\x0e" * 32)
+    earn(one, 3 * CPC, WITH_DIGIT, honest)
+    plan = ["validator", "payouts", "--directory", str(tmp_path)]
+    assert run(plan) == 0
+    told = capsys.readouterr().out
+    assert f"3 CPC to {WITH_DIGIT.address}: withheld" in told
+    assert "could burn 53 CPC" in told
+    assert "withheld: 3 CPC, workers: 1" in told
+    assert "--accept-burn 53" in told
+    assert f"to {honest.address}: withheld" not in told
+    assert run([*plan, "--json"]) == 0
+    rows = {row["worker_address"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows[WITH_DIGIT.address]["withheld"] is True
+    assert rows[WITH_DIGIT.address]["could_burn"] == str(53 * CPC)
+    assert rows[honest.address]["withheld"] is False
+    assert run([*plan, "--accept-burn", "53"]) == 0
+    assert "withheld" not in capsys.readouterr().out
