@@ -184,8 +184,8 @@ def _report_the_rest(
     uncertain = sender.open is not None and isinstance(error, NodeError)
     if not sender.sent and not uncertain:
         return
-    rest = amount - sum(tx.amount for tx in sender.sent)
-    command = again.format(cpc=format_cpc(rest))
+    unsent = amount - sum(tx.amount for tx in sender.sent)
+    command = again.format(cpc=format_cpc(unsent))
     # What was handed out may come into a block, whatever a node says: its nonce makes it one of both.
     if sender.open is not None:
         command += f" --nonce {sender.open.nonce}"
@@ -206,11 +206,11 @@ def _report_the_rest(
                 hash=sender.open.hash(),
             )
         )
+        unsent -= sender.open.amount
+    if unsent:
+        lines.append(_("Not sent: {cpc} CPC").format(cpc=format_cpc(unsent)))
     lines.append(
-        _("Not sent: {cpc} CPC. Once all that was sent is in blocks: {command}").format(
-            cpc=format_cpc(rest - (sender.open.amount if uncertain and sender.open else 0)),
-            command=command,
-        )
+        _("The rest, once all that was sent is in blocks: {command}").format(command=command)
     )
     error.advice = "\n".join(lines)
 

@@ -114,6 +114,18 @@ def test_an_answer_that_is_lost_leaves_it_open_and_is_not_paid_twice(cli, devnet
     assert gained() == parse_cpc("1.5" if again.code == 0 else "1")
 
 
+def test_a_single_transaction_whose_answer_is_lost_is_not_paid_twice_either(
+    cli, devnet, keys, gained
+):
+    devnet.faults.lie("half_body", times=1, path="/tx/send")
+    stopped = cli(f"tx send {keys['worker'].address} 5 --from faucet")
+    assert stopped.code == 3
+    assert "Not known to have arrived: 5 CPC, nonce 0" in stopped.err
+    assert "Not sent" not in stopped.err
+    cli(f"{the_rest(stopped)} --wait 90")
+    assert gained() == parse_cpc("5")
+
+
 def test_more_parts_than_one_command_sends_are_refused_with_a_round_amount(cli, devnet, keys):
     line = "tx send {} {} --from faucet --wait 90"
     refused = cli(line.format(keys["worker"].address, "1.111111111111111111"))
