@@ -146,11 +146,3 @@ def test_every_python_file_that_a_page_names_is_there():
     assert len(named) > 20
     lost = [each for each in named if not any(path.endswith(f"/{each[1]}") for path in there)]
     assert sorted(lost) == []
-
-
-def test_each_threat_names_tests_that_there_are():
-    text = (ROOT / "docs/threats.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([a-z_]+/test_[a-z_]+\.py)`", text))
-    assert len(named) > 15
-    for test in named:
-        assert (ROOT / "tests/engine" / test).exists() or (ROOT / "tests" / test).exists(), test
