@@ -30,6 +30,9 @@ def _configure(context: typer.Context, given: Path | None) -> Path | None:
         return given
     program = root.command
     assert isinstance(program, TyperGroup)
+    if given is None and _SETTINGS in context.meta:  # read for a command that looks at this one
+        context.default_map = settings_of(context).of(path_of(context))
+        return given
     try:
         settings = read_settings(find_file(given or context.meta[BEFORE]), program)
     except BadInput as error:
