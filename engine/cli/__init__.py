@@ -42,9 +42,10 @@ def main() -> None:
         code = run()
     except KeyboardInterrupt:  # while its last words were printed
         code = 130
-    for number in _ENDING:
-        signal.signal(number, _end_now)
-    _flush()
+    finally:  # also where a library ends the program
+        for number in _ENDING:
+            signal.signal(number, _end_now)
+        _flush()
     raise SystemExit(code)
 
 

@@ -1,5 +1,6 @@
 """Joins the commands into one program."""
 
+from contextlib import suppress
 from functools import cache
 from gettext import gettext as _
 from typing import Annotated
@@ -98,7 +99,8 @@ def run(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except TyperException as error:
-        print_usage_error(error)
+        with suppress(OSError):  # nobody can be told: the exit code says it
+            print_usage_error(error)
         return EXIT_BAD_INPUT
     except BrokenPipeError:
         return _reader_closed()

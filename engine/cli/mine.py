@@ -67,8 +67,8 @@ def mine(
     json = log.as_json(json)
     live = not (json or monitor.plain or log.log_format) and can_show(sys.stdout)
     output = Output(sys.stdout)
-    report = Monitor(None if live else JsonReporter(output) if json else PlainReporter(output))
-    output.report = report
+    printer = JsonReporter(output) if json else PlainReporter(output)
+    report = output.report = Monitor(None if live else printer)
     address = None if monitor.http is None else parse_address(monitor.http)
     token = None if monitor.http_token_file is None else read_token(monitor.http_token_file)
     jobs = check_validators(validators)
@@ -88,8 +88,8 @@ def mine(
             key = replace(key, from_=answers.from_)
             nodes = replace(nodes, node=(answers.node,))
             request = replace(request, devices=answers.device)
-        request, secret = replace(request, urls=nodes.urls(context)), key.load()
-        request = replace(request, keys=key.keystore().directory)
+        secret, urls = key.load(), nodes.urls(context)
+        request = replace(request, urls=urls, keys=key.keystore().directory)
     with ExitStack() as stack:
         attending: list[Attend] = [stack.enter_context(engine_servers(report, address, token))]
         attending.append(output.attend)

@@ -4,16 +4,12 @@
     Payer(store, client, key, network).pay(plan)     # signed, stored, sent, followed until final
 
 A worker is owed its rewards that are no longer withheld, less every transfer that was ever stored for
-it and not lost. So nothing is paid twice: a transfer is stored before its bytes leave this machine, and
-the same bytes are sent until a block includes them. It is lost, and its amount owed again, only when a
-block that is final and linked to those before holds another transaction with its nonce that the same
-key has signed, and every node that answers serves that block (`_is_lost`). What a node says of the
-next nonce is a claim (`node_client.nonce_proof`). The next run continues one that was interrupted.
-
-An amount whose digits can be read in two ways is not signed (`node_client/ambiguity.py`). So what is
-owed is paid in parts of one digit and zeros, rounded down to `DECIMALS`; the rest is paid with the
-next. What could be burned instead, where a worker's address ends in a digit, is withheld, unless the
-operator accepts that (`withholding.py`).
+it and not lost. A transfer is stored before its bytes leave this machine, and the same bytes are sent
+until a block includes them, so nothing is paid twice. It is lost, and its amount owed again, only when
+a block that is final and linked to those before holds another transaction with its nonce that the same
+key has signed, and every node that answers serves it (`_is_lost`). The next nonce, too, is proven.
+What is owed is paid in parts of one digit, since others can be read in two ways
+(`node_client/ambiguity.py`); what could be burned is withheld (`withholding.py`).
 """
 
 import json

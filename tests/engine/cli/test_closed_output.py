@@ -96,3 +96,8 @@ def test_a_reader_that_stands_still_holds_up_nothing(home):
     with os.fdopen(reader), started(command, stdout=writer, env=dict(os.environ)) as engine:
         os.close(writer)
         assert engine.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_usage_error_that_nobody_can_be_told_is_one_by_its_exit_code(home):
+    done = run("keys frobnicate", shell="2> /dev/full; exit $?")
+    assert done.returncode == 2
