@@ -10,7 +10,7 @@ from tests.processes import ENGINE, PATIENCE_SECONDS, started
 from tests.situations import QUICK_MINE, in_terminal, run, tells_no_bug
 
 
-@pytest.mark.parametrize("form", ["--plain", "--json"])
+@pytest.mark.parametrize("form", ["--plain", pytest.param("--json", marks=pytest.mark.slow)])
 def test_mining_goes_on_where_the_logs_disk_is_full(home, form):
     done = run(f"{QUICK_MINE} {form} --blocks 2", shell="> /dev/full; exit $?")
     assert done.returncode == 0
@@ -43,14 +43,21 @@ def test_a_command_whose_output_cannot_be_written_says_so(home, line):
     assert both.returncode == 2
 
 
-@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "<&- >&- 2>&-",
+        pytest.param(">&-", marks=pytest.mark.slow),
+        pytest.param("<&- >&-", marks=pytest.mark.slow),
+    ],
+)
 def test_closed_streams_are_no_fault_and_no_file_takes_their_place(home, closed):
     done = run(f"{QUICK_MINE} --blocks 1", shell=f"{closed}; exit $?")
     assert done.returncode == 0
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("form", ["--plain", "--json"])
+@pytest.mark.parametrize("form", ["--plain", pytest.param("--json", marks=pytest.mark.slow)])
 def test_a_reader_that_goes_away_ends_a_run_that_somebody_watched(home, form):
     """It has no end of its own here."""
     done = run(f"{QUICK_MINE} {form}", shell="< /dev/null | head -n 2; exit ${PIPESTATUS[0]}")
@@ -58,6 +65,7 @@ def test_a_reader_that_goes_away_ends_a_run_that_somebody_watched(home, form):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_service_goes_on_without_a_reader(home):
     """`nohup`, which ignores SIGHUP, says that it shall."""
     shell = "| head -n 1 > /dev/null; exit ${PIPESTATUS[0]}"
@@ -83,6 +91,7 @@ def test_a_terminal_that_is_closed_ends_the_run_in_order(home, form, stdin_is_te
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_reader_that_stands_still_holds_up_nothing(home):
     """A paused pager: the pipe is full, and the blocks are answered all the same."""
     reader, writer = os.pipe()

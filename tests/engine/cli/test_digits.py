@@ -8,6 +8,7 @@ import subprocess
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 from engine.jobs.models import digits
 from tests.processes import ENGINE, PATIENCE_SECONDS, end
@@ -40,6 +41,7 @@ def running(event, *arguments):
             end(process)
 
 
+@pytest.mark.slow
 def test_a_digit_through_the_market(cli, home, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     port = free_port()

@@ -5,11 +5,14 @@ import shlex
 import sqlite3
 import subprocess
 
+import pytest
+
 from tests.processes import ENGINE, PATIENCE_SECONDS
 
 MINE = "mine --plain --device reference --size 128 --openings 256 --tasks-per-block 4"
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_with_a_sentence_and_nothing_is_lost(home, devnet):
     command = f"ulimit -f 700; exec {shlex.join(ENGINE)} {MINE}"
     full = subprocess.run(

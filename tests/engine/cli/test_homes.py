@@ -67,6 +67,7 @@ def test_a_tilde_in_a_variable_is_the_home_directory(home, variable, monkeypatch
     assert there[variable]() == home / "there"
 
 
+@pytest.mark.slow
 def test_a_tilde_in_the_file_and_after_an_equals_sign_is_the_home_directory(home, devnet, tmp_path):
     (home / "engine.toml").write_text('[mine]\nledger = "~/l/a.sqlite"\n')
     line = "mine --plain --device reference --size 64 --blocks 1"

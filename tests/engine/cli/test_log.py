@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from tests.processes import ENGINE, PATIENCE_SECONDS
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d (info|warning|error)\s+\S.*")
@@ -43,6 +45,7 @@ def test_one_object_a_line(cli):
     assert {"devnet", "block", "summary"} <= {one["event"] for one in said}
 
 
+@pytest.mark.slow
 def test_the_journal_gets_priorities(home):
     lines = in_the_journal("--log-format", "json")
     assert len(lines) > 3

@@ -158,6 +158,7 @@ def test_import_takes_the_key_from_a_file_and_not_as_an_argument(cli, home, vect
     assert cli(f"keys import bad --key-file {home / 'nowhere'}").code == 2
 
 
+@pytest.mark.slow
 def test_an_encrypted_key_opens_with_its_passphrase_only(cli, home, monkeypatch):
     (home / "pass").write_text("correct horse\n")
     (home / "wrong").write_text("battery staple\n")

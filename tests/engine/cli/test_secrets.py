@@ -49,7 +49,9 @@ def look(process):
     return len(children), found
 
 
-@pytest.mark.parametrize("where", [["--from", "locked"], ["--devnet"]])
+@pytest.mark.parametrize(
+    "where", [["--from", "locked"], pytest.param(["--devnet"], marks=pytest.mark.slow)]
+)
 def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
     address = cli("keys show locked").json()["address"]
     assert cli(f"tx send {address} 5 --from faucet --wait 90").code == 0

@@ -119,6 +119,7 @@ def test_a_reader_that_goes_away_is_no_error(home, line):
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_caller_that_ignores_ends_of_children_does_not_blind_the_engine(home):
     """SIG_IGN survives exec, and then no exit code of a child ever came: a Ray gateway's, say."""
     script = "trap '' CHLD; exec " + shlex.join(

@@ -13,6 +13,7 @@ from tests.engine.node.soak.run import soak
 
 
 @pytest.mark.first
+@pytest.mark.slow
 def test_everything_that_can_fail_loses_nothing_and_signs_nothing_wrong(tmp_path):
     judge = soak(
         tmp_path,

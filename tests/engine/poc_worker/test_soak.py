@@ -1,8 +1,11 @@
 """The soak, in small: `python -m tests.engine.poc_worker.soak` is the long form."""
 
+import pytest
+
 from tests.engine.poc_worker.soak.run import soak
 
 
+@pytest.mark.slow
 def test_every_task_ends_once_and_right_whoever_is_killed(tmp_path):
     judge = soak(
         tmp_path,

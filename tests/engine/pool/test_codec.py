@@ -297,6 +297,7 @@ def test_any_text_is_made_fit_for_a_message(text):
     assert decode_message(payload(message)) == message
 
 
+@pytest.mark.slow
 def test_a_child_that_says_malformed_things_is_replaced_each_time(open_pool, tmp_path):
     """One attack after the other by real children; then one that is honest does the job."""
     said = [

@@ -233,6 +233,7 @@ def test_what_is_cancelled_or_late_is_given_up_and_the_next_job_done(open_pool):
     assert sum("no longer wanted" in reason for reason in log.reasons(ChildKilled)) == 2
 
 
+@pytest.mark.slow
 def test_a_full_pipe_to_a_stopped_child_holds_nobody_up(open_pool):
     pool, log = open_pool(limits=replace(LASTING, silence=2.0))
     stopped = pool.submit(Stop(b""))

@@ -8,6 +8,8 @@ import contextlib
 import sqlite3
 from functools import partial
 
+import pytest
+
 from engine.mining.config import MiningConfig
 from engine.node.request import NodeRequest
 from engine.pool.processes import LocalProcesses
@@ -79,6 +81,7 @@ def mining(log, directory, devices, protection):
             yield path
 
 
+@pytest.mark.slow
 def test_a_fanless_card_pauses_and_resumes_without_flapping(tmp_path, monkeypatch):
     log = Log()
     machine = Machine(monkeypatch)

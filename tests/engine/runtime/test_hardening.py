@@ -31,7 +31,12 @@ def test_no_umask_opens_what_the_program_makes(tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     cli(home, "keys", "add", "worker")
-    cli(home, "mine", "--devnet", "--blocks", "1", "--size", "64", "--plain")
+    cli(
+        home,
+        "mine",
+        "--devnet",
+        *["--blocks", "1", "--size", "64", "--block-time", "0.3", "--depth", "1"],
+    )
     made = [path for path in home.rglob("*") if not path.is_symlink()]
     assert {"keys", "worker.json"} <= {path.name for path in made}
     open_to_others = {

@@ -52,7 +52,7 @@ def run(command, directory, **environment):
     )
 
 
-@pytest.mark.parametrize("first", ["", "."])
+@pytest.mark.parametrize("first", ["", pytest.param(".", marks=pytest.mark.slow)])
 def test_a_pools_children_import_nothing_from_the_working_directory(trapped, tmp_path, first):
     """Also where the parent's own path names that directory: its modules are imported by then."""
     script = tmp_path / "elsewhere" / "parent.py"
@@ -67,6 +67,7 @@ def test_a_pools_children_import_nothing_from_the_working_directory(trapped, tmp
     assert sorted(path.name for path in trapped.glob("*.caught")) == []
 
 
+@pytest.mark.slow
 def test_the_program_and_its_children_import_nothing_from_the_working_directory(trapped):
     program = Path(sysconfig.get_path("scripts")) / "cpc-engine"
     arguments = ["--blocks", "1", "--block-time", "0.5", "--size", "64", "--device", "cpu"]

@@ -18,7 +18,8 @@ def spans(path):
 
 def test_a_task_s_way_is_in_the_trace(tmp_path):
     path = tmp_path / "trace.json"
-    command = [PROGRAM, "mine", "--devnet", "--blocks", "1", "--size", "64", "--trace", path]
+    command = [PROGRAM, "mine", "--devnet", "--blocks", "1", "--size", "64"]
+    command += ["--block-time", "0.3", "--depth", "1", "--trace", path]
     environment = os.environ | {"CPC_STATE": str(tmp_path), "CPC_KEYS": str(tmp_path / "keys")}
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=100)
     events = spans(path)
