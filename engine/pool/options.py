@@ -6,10 +6,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.runtime.confinement import SWITCH
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
-from engine.runtime.trace import start_trace
 
 if TYPE_CHECKING:
     from engine.pool.limits import Limits
@@ -64,6 +62,9 @@ class PoolOptions(TuningOptions, DeviceOptions):
 
     def apply(self) -> None:
         """Tell this process and its children what `apply` does above, and how they run."""
+        from engine.runtime.confinement import SWITCH
+        from engine.runtime.trace import start_trace
+
         super().apply()
         if self.no_confine:
             os.environ[SWITCH] = "0"

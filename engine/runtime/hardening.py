@@ -10,9 +10,7 @@ and the passphrase from this process's memory. Root still can, and swap may hold
 Source: prctl(2), PR_SET_DUMPABLE; setrlimit(2), RLIMIT_CORE; umask(2).
 """
 
-import ctypes
 import os
-import resource
 import sys
 from contextlib import suppress
 
@@ -26,6 +24,9 @@ def restrict_files() -> None:
 
 def protect_memory() -> None:
     """No core dumps, and no debugger but root's, for this process. Children set their own."""
+    import ctypes  # not at the top: --help needs neither
+    import resource
+
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
