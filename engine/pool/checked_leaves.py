@@ -6,6 +6,7 @@ committed to its root; any other work says itself how its outcome is checked.
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from engine.pool.actions import Check, Opening
 from engine.pool.messages import Computed
@@ -24,37 +25,53 @@ def draw_leaves(task: Task, computed: Computed) -> tuple[int, ...]:  # noqa: ARG
     return tuple(random.SystemRandom().sample(range(task.leaf_count), count))
 
 
-def why_wrong(check: Check, digests: Mapping[int, bytes] | None = None) -> str | None:
-    """One sentence, or None where the answer is right. `digests`: of the opened leaves, if known."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ToCheck:
+    """A check of a block's task, and the well-formed openings that have to lead to the root."""
+
+    check: Check
+    task: Task
+    root: bytes
+    openings: list[kernels_proof.Opening]
+
+    @property
+    def leaves(self) -> list[int]:
+        """The leaves that are opened, in order: there is one at least, which the parent drew."""
+        return sorted(opened_leaves(self.openings))
+
+    def why_wrong(self, digests: Mapping[int, bytes] | None = None) -> str | None:
+        """One sentence, or None where the answer is right. `digests`: of the leaves, if known."""
+        try:
+            if digests is None:
+                digests = opened_digests(self.task, self.leaves)
+            compare(self.task, self.root, self.openings, digests)
+        except Exception as error:  # noqa: BLE001 - no memory, for one: it is not shown right
+            return _sentence(error)
+        return None
+
+
+def parse(check: Check) -> ToCheck:
+    """Read what is to be checked of a block's task. Raises InvalidProof."""
+    task, answer = check.job.work, check.answer
+    assert isinstance(task, Task)
+    assert isinstance(answer, Opening)
+    root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
+    openings = parse_result(task, root, proof, answer.leaves, answer.siblings, least_openings=least)
+    return ToCheck(check, task, root, openings)
+
+
+def why_wrong(check: Check) -> str | None:
+    """One sentence, or None where the answer is right: all of it computed here."""
     work, answer = check.job.work, check.answer
     try:
         if isinstance(answer, Opening):
-            assert isinstance(work, Task)
-            openings = _openings(check, work, answer)
-            if digests is None:
-                digests = opened_digests(work, opened_leaves(openings))
-            compare(work, answer.computed.root, openings, digests)
-        else:
-            assert not isinstance(work, Task)
-            work.check(answer.outcome)
-    except KernelError as error:
-        return str(error)
+            return parse(check).why_wrong()
+        assert not isinstance(work, Task)
+        work.check(answer.outcome)
     except Exception as error:  # noqa: BLE001 - of a plug-in's check: what it says is not shown right
-        return f"{type(error).__name__}: {error}"
+        return _sentence(error)
     return None
 
 
-def leaves_of(check: Check) -> list[int]:
-    """The leaves that a block's task's answer opens, in order; none where it is malformed."""
-    work, answer = check.job.work, check.answer
-    if not isinstance(work, Task) or not isinstance(answer, Opening):
-        return []
-    try:
-        return sorted(opened_leaves(_openings(check, work, answer)))
-    except KernelError:
-        return []  # which `why_wrong` says
-
-
-def _openings(check: Check, task: Task, answer: Opening) -> list[kernels_proof.Opening]:
-    root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
-    return parse_result(task, root, proof, answer.leaves, answer.siblings, least_openings=least)
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, KernelError) else f"{type(error).__name__}: {error}"

@@ -10,7 +10,6 @@ replaced; what it was at comes back without digests. Call the methods from the p
 processes die with.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
@@ -27,6 +26,7 @@ from engine.pool.checker_main import (
 )
 from engine.pool.job_queue import new_ticket
 from engine.pool.processes import ChildProcess
+from kernels.devices import usable_cores
 from kernels.task import Task
 
 WORTH_A_PROCESS = 2**22
@@ -53,7 +53,7 @@ def _cost(task: Task, leaves: int) -> int:
 
 def usual_count() -> int:
     """One for every four cores, four at most: a check is a small part of a device's time."""
-    return max(1, min(4, (os.cpu_count() or 1) // 4))
+    return max(1, min(4, usable_cores() // 4))
 
 
 type Found[C] = tuple[C, dict[int, bytes] | None]

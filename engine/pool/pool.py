@@ -30,7 +30,7 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
-from engine.pool.checked_leaves import SPOT_LEAVES, draw_leaves, leaves_of, why_wrong
+from engine.pool.checked_leaves import SPOT_LEAVES, ToCheck, draw_leaves, parse, why_wrong
 from engine.pool.checkers import Checkers, worth_a_process
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
@@ -42,7 +42,7 @@ from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import ALIVE, TAKES_WORK
 from engine.runtime.errors import JobGivenUp, NoDevice
 from engine.runtime.trace import span
-from kernels.task import Task
+from kernels.errors import KernelError
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 0.3
@@ -71,10 +71,10 @@ class Pool(Executor):
         limits: Limits | None = None,
         launch: Launch = LocalProcesses,
         failed: Callable[[Exception], None] | None = None,
-        checkers: Checkers[actions.Check] | None = None,
+        checkers: Checkers[ToCheck] | None = None,
     ) -> None:
         super().__init__()
-        self._checkers: Checkers[actions.Check] = checkers or Checkers()
+        self._checkers: Checkers[ToCheck] = checkers or Checkers()
         self._warm = setup.warm if setup else None
         self.ready = threading.Event()
         self.error: Exception | None = None
@@ -170,7 +170,7 @@ class Pool(Executor):
             self._handle(event)
         found = self._checkers.read(ready, now)
         for check, digests in found:
-            self._checked(check, digests)
+            self._compare(check, digests)
         for reason in self._checkers.lost:
             self._report(events.CheckerEnded(reason))
         self._checkers.lost.clear()
@@ -272,18 +272,25 @@ class Pool(Executor):
 
     def _check(self, check: actions.Check) -> None:
         """Have its leaves computed by a checker; where none is ready, or it is a small thing, here."""
-        work = check.job.work
-        if isinstance(work, Task):
-            leaves = leaves_of(check)
-            if leaves and self._checkers.submit(check, work, leaves, time.monotonic()):
-                return
-        self._checked(check, None)
+        if not isinstance(check.answer, actions.Opening):
+            self._checked(check, why_wrong(check))
+            return
+        try:
+            found = parse(check)
+        except KernelError as error:
+            self._checked(check, str(error))
+            return
+        if not self._checkers.submit(found, found.task, found.leaves, time.monotonic()):
+            self._compare(found, None)
 
-    def _checked(self, check: actions.Check, digests: Mapping[int, bytes] | None) -> None:
-        with span("compare" if digests else "check", ticket=check.job.ticket):
-            wrong = why_wrong(check, digests)
+    def _compare(self, found: ToCheck, digests: Mapping[int, bytes] | None) -> None:
+        with span("compare" if digests else "check", ticket=found.check.job.ticket):
+            wrong = found.why_wrong(digests)
         if wrong is not None and digests is not None:
-            wrong = why_wrong(check)  # the checker may be what is wrong
+            wrong = found.why_wrong()  # the checker may be what is wrong
+        self._checked(found.check, wrong)
+
+    def _checked(self, check: actions.Check, wrong: str | None) -> None:
         self._carry_out(self._supervisor.checked(check, wrong, time.monotonic()))
 
     def _takes_work(self, device: str, generation: int) -> bool:
