@@ -37,7 +37,6 @@ from node_client.private_file import (
     advice_for,
     exposure_of,
     followed,
-    mode_of,
     others_may_write,
 )
 from node_client.secret import Secret
@@ -102,6 +101,8 @@ class Keystore:
         """Return the public parts of a key. Needs no passphrase."""
         path = self._path(name)
         found = self._read(name)
+        with self._os_errors_explained(path):
+            exposures = list(self._exposures(path))
         return KeyInfo(
             name,
             found.address,
@@ -109,7 +110,7 @@ class Keystore:
             found.created_at,
             encrypted=found.encrypted_key is not None,
             path=str(path),
-            warnings=tuple(self._warnings(path)),
+            warnings=tuple(f"{reason}. {advice}" for reason, advice in exposures),
         )
 
     def create(self, name: str, passphrase: str | None = None) -> KeyInfo:
@@ -186,20 +187,11 @@ class Keystore:
     def _require_private(self, name: str) -> None:
         path = self._path(name)
         with self._os_errors_explained(path):
-            reason = exposure_of(followed(path).lstat(), path)
-        if reason:
+            exposures = list(self._exposures(path))
+        for reason, advice in exposures:
             raise KeystoreError(
                 _("key '{name}' is not used: {reason}").format(name=name, reason=reason),
-                advice=advice_for(path),
-            )
-        if others_may_write(self.directory):
-            raise KeystoreError(
-                _("key '{name}' is not used: other users may put keys into {directory}").format(
-                    name=name, directory=self.directory
-                ),
-                advice=_("Make it yours alone: chmod 700 {directory}").format(
-                    directory=self.directory
-                ),
+                advice=advice,
             )
 
     def _document(
@@ -282,18 +274,14 @@ class Keystore:
                 advice=advice,
             ) from None
 
-    def _warnings(self, path: Path) -> Iterator[str]:
-        if mode_of(path) & 0o077:
-            yield _("Other users of this machine may read {path}: chmod 600 {path}").format(
-                path=path
-            )
+    def _exposures(self, path: Path) -> Iterator[tuple[str, str]]:
+        """Why the key is not used as it is, and what to do. Raises OSError."""
+        if reason := exposure_of(followed(path).lstat(), path):
+            yield reason, advice_for(path)
         if others_may_write(self.directory):
-            yield (
-                _(
-                    "Other users of this machine may put keys into {directory}: chmod 700"
-                    " {directory}"
-                ).format(directory=self.directory)
-            )
+            reason = _("other users may put keys into {directory}")
+            advice = _("Make it yours alone: chmod 700 {directory}")
+            yield reason.format(directory=self.directory), advice.format(directory=self.directory)
 
     def _make_directory(self) -> None:
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

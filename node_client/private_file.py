@@ -38,7 +38,7 @@ def advice_for(path: Path) -> str:
 
 def others_may_write(directory: Path) -> bool:
     """Whether other users may put files there: no, where it is mounted to be read only."""
-    if not mode_of(directory) & 0o022:
+    if not _mode_of(directory) & 0o022:
         return False
     return not os.statvfs(directory).f_flag & os.ST_RDONLY
 
@@ -58,7 +58,7 @@ def followed(path: Path) -> Path:
     return real
 
 
-def mode_of(path: Path) -> int:
+def _mode_of(path: Path) -> int:
     """Return the permission bits of what a path leads to; 0 where it leads nowhere."""
     try:
         return stat.S_IMODE(path.stat().st_mode)

@@ -50,13 +50,10 @@ def balance(
     json: Json = False,
 ) -> None:
     """Show balance and confirmed nonce of an account."""
-    from node_client.address import check_address, is_address
     from node_client.networks import format_cpc
     from node_client.wire import wire_of
 
-    if not is_address(address) and not address.startswith("cpc1"):
-        address = KeysDirectory().keystore().info(address).address
-    check_address(address)
+    address = account_address(address)
     client = nodes.connect(context)
     account = client.ask(partial(wire_of(client).account, address=address))
     if json:
@@ -141,3 +138,12 @@ def _results_of(block: "Block", address: str | None) -> list[dict[str, Any]]:
             fault = str(error)
         rows.append({"height": block.height, "tx_hash": tx.hash()} | fields | {"fault": fault})
     return rows
+
+
+def account_address(text: str) -> str:
+    """Return an account's address, given as such or as a key's name. Raises NodeClientError."""
+    from node_client.address import check_address, is_address
+
+    if is_address(text) or text.startswith("cpc1"):
+        return check_address(text)
+    return KeysDirectory().keystore().info(text).address

@@ -9,7 +9,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_foreign_json
-from engine.cli.query import app
+from engine.cli.query import account_address, app
 
 if TYPE_CHECKING:
     from node_client.rpc import NodeClient
@@ -153,15 +153,6 @@ def staking_client(context: typer.Context, nodes: NodeOptions) -> "NodeClient":
     client = nodes.connect(context)
     client.status()
     return client
-
-
-def account_address(text: str) -> str:
-    """Return an account's address, given as such or as a key's name. Raises NodeClientError."""
-    from node_client.address import check_address, is_address
-
-    if is_address(text) or text.startswith("cpc1"):
-        return check_address(text)
-    return KeysDirectory().keystore().info(text).address
 
 
 def validator_address(text: str) -> str:

@@ -7,6 +7,8 @@ Only a server made with `fault_routes=True` has them. They answer {} or what the
 400 with the reason where it refuses; they work while everything else is unavailable or stalls.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -91,20 +93,16 @@ def fault_router(faults: Faults) -> APIRouter:
 
     @router.post("/include")
     async def include(arguments: Included) -> dict[str, Any]:
-        try:
+        with _refusals_told():
             faults.include(arguments.tx)
-        except InvalidData as error:
-            raise HTTPException(400, str(error)) from None
         return {}
 
     @router.post("/roll_back")
     async def roll_back(arguments: RollBack) -> dict[str, Any]:
-        try:
+        with _refusals_told():
             removed = faults.roll_back(
                 arguments.blocks, put_back=arguments.put_back, hold=arguments.hold
             )
-        except InvalidData as error:
-            raise HTTPException(400, str(error)) from None
         return {"removed": [block.hash() for block in removed]}
 
     @router.post("/hold")
@@ -119,10 +117,8 @@ def fault_router(faults: Faults) -> APIRouter:
 
     @router.post("/jail")
     async def jail(arguments: Jailed) -> dict[str, Any]:
-        try:
+        with _refusals_told():
             faults.jail(arguments.validator, blocks=arguments.blocks)
-        except InvalidData as error:
-            raise HTTPException(400, str(error)) from None
         return {}
 
     @router.post("/unavailable")
@@ -142,18 +138,14 @@ def fault_router(faults: Faults) -> APIRouter:
 
     @router.post("/lie")
     async def lie(arguments: Telling) -> dict[str, Any]:
-        try:
+        with _refusals_told():
             faults.lie(**arguments.model_dump())
-        except InvalidData as error:
-            raise HTTPException(400, str(error)) from None
         return {}
 
     @router.post("/forge")
     async def forge(arguments: Forged) -> dict[str, Any]:
-        try:
+        with _refusals_told():
             block = faults.forge(arguments.txs, depth=arguments.depth)
-        except InvalidData as error:
-            raise HTTPException(400, str(error)) from None
         return {"height": block.height, "hash": block.hash()}
 
     @router.post("/clear")
@@ -166,3 +158,11 @@ def fault_router(faults: Faults) -> APIRouter:
         return {"redirects_followed": faults.redirects_followed}
 
     return router
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
+    except InvalidData as error:
+        raise HTTPException(400, str(error)) from None
