@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +36,23 @@ def is_gone(pid):
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def stop(process):
+    """SIGSTOP for a process of `subprocess` or psutil; back once each of its threads stands still.
+
+    A signal stops a process one thread after another: until the last, others still answer.
+    """
+    process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: _is_still(process.pid), f"every thread of {process.pid} to stop")
+
+
+def _is_still(pid):
+    try:
+        states = [status.read_text() for status in Path("/proc", str(pid), "task").glob("*/status")]
+    except FileNotFoundError:  # a thread ended meanwhile, so they do not all stand still
+        return False
+    return all(re.search(r"^State:\s+[TtZX]", state, re.MULTILINE) for state in states)
 
 
 def spawned_children(pid):

@@ -12,7 +12,7 @@ import requests
 from engine.doctor.running import check_running
 from engine.monitor.http import control_client
 from engine.monitor.http.server import sockets_directory
-from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, stop, wait_until
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_running_engine_tells_every_asker_what_is_wrong_with_it(mine, cli, dev
 
 def test_an_engine_that_does_not_answer_is_not_one_that_does_not_run(mine, cli, monkeypatch):
     monkeypatch.setattr(control_client, "TIMEOUT_SECONDS", 0.5)
-    mine.send_signal(signal.SIGSTOP)
+    stop(mine)
     for line in ("status", "status --json", f"pause --engine {mine.pid}"):
         done = cli(line)
         assert done.code == 2

@@ -9,7 +9,15 @@ import time
 import psutil
 import pytest
 
-from tests.processes import ENGINE, PATIENCE_SECONDS, end, is_gone, spawned_children, wait_until
+from tests.processes import (
+    ENGINE,
+    PATIENCE_SECONDS,
+    end,
+    is_gone,
+    spawned_children,
+    stop,
+    wait_until,
+)
 
 
 @pytest.fixture
@@ -89,8 +97,8 @@ def test_a_second_signal_ends_at_once(mine):
     ending = ending_of(mine)
     next(ending)
     for child in children:
-        child.suspend()
-    mine.send_signal(signal.SIGSTOP)  # so that it finds two, neither of which swallows the other
+        stop(child)
+    stop(mine)  # so that it finds two, neither of which swallows the other
     mine.send_signal(signal.SIGINT)
     mine.send_signal(signal.SIGTERM)
     mine.send_signal(signal.SIGCONT)

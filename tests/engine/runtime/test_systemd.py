@@ -8,11 +8,10 @@ import socket
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from engine.runtime.systemd import Manager
-from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, stop
 
 PACKAGING = Path(__file__).parents[3] / "packaging" / "systemd"
 
@@ -110,10 +109,7 @@ def test_a_mine_says_ready_and_alive_until_its_loop_stands_still(listening, tmp_
         while not (heard and "blocks seen" in heard[-1] and "READY=1" in heard):
             heard.append(listening.recv(4096).decode())
         assert "WATCHDOG=1" in heard
-        process.send_signal(signal.SIGSTOP)
-        wait_until(
-            lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, "it to stop"
-        )
+        stop(process)
         words(listening)
         listening.settimeout(1.0)
         with pytest.raises(TimeoutError):
