@@ -93,7 +93,7 @@ def test_half_a_message_of_a_stopped_child_holds_no_other_device_up(open_pool, t
 
 
 def test_a_child_that_leaks_is_replaced_and_the_next_job_done(open_pool):
-    limits = Limits(memory=2**29, work_margin=30.0)
+    limits = Limits(memory=2**29, work_margin=PATIENCE, silence=PATIENCE)
     pool, log = open_pool(villains.leaking_child, limits=limits)
     assert pool.submit(TASK, openings=4).result(PATIENCE)
     wait_until(lambda: log.of(ChildKilled), "the child to be replaced")
