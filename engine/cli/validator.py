@@ -239,18 +239,12 @@ def payouts(
             _say_plan(plan, json, foreseen(plan, accept_burn))
             return
         from engine.node.preflight import look_at_chain
-        from engine.runtime.database import lock_file
         from engine.validator.payouts import Payer
 
         key = options.load_key(options.from_)
         client = nodes.connect(context)
         chain = look_at_chain(client)
-        lock = lock_file(
-            store.database.path.with_suffix(".payouts.lock"),
-            _("another process makes payouts from this database"),
-            _("Wait until it has ended."),
-        )
-        with lock:
+        with store.database.leading():
             plan = plan_payouts(store, least=units)
             _say_plan(plan, json)
             tell = say if not json else (lambda _line: None)

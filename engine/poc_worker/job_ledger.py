@@ -16,7 +16,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.database import Database, from_row, lock_file, update
+from engine.runtime.database import Database, lock_file
+from engine.runtime.sql import from_row, update
 
 SCHEMA_VERSION = 1
 

@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
 from gettext import gettext as _
 from pathlib import Path
 from typing import IO, Any, Self
@@ -183,25 +182,6 @@ def _locked(path: Path) -> str:
 
 def _close_it() -> str:
     return _("Close it there (a database browser, a backup), then start again.")
-
-
-def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
-    """Insert a row; table and columns are named in this program's source."""
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
-
-
-def update(db: sqlite3.Connection, table: str, where: str, *keys: Any, **values: Any) -> int:
-    """Set columns of the rows `where`, SQL whose parameters are `keys`; return how many there are."""
-    names = ", ".join(f"{name} = ?" for name in values)
-    done = db.execute(f"UPDATE {table} SET {names} WHERE {where}", (*values.values(), *keys))  # noqa: S608
-    return done.rowcount
-
-
-def from_row[T](kind: Callable[..., T], row: sqlite3.Row, **converted: Any) -> T:
-    """Return the dataclass `kind` with the row's columns for its fields, some of them converted."""
-    names = (field.name for field in fields(kind) if field.name not in converted)  # type: ignore[arg-type]
-    return kind(**{name: row[name] for name in names}, **converted)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.monitor.events.mining import LedgerTotals
-from engine.runtime.database import Database, from_row
+from engine.runtime.database import Database
+from engine.runtime.sql import from_row
 from node_client.transaction import Transaction
 
 

@@ -1,1 +1,1 @@
-"""What survives a crash, in one SQLite file: schema.py has the tables, database.py opens it."""
+"""What survives a crash, in a database: backend.py says what is needed of one, schema.py the tables."""

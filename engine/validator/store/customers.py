@@ -11,12 +11,11 @@ task takes its reward from the credit, and a task that fails gives it back.
 import hashlib
 import re
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from engine.runtime.database import insert, update
 from engine.runtime.errors import BadInput
+from engine.runtime.sql import Transaction, insert, update
 from engine.validator.store.table import Table
 from node_client.networks import format_cpc
 
@@ -46,7 +45,8 @@ class Customers(Table):
         token = _new_token()
         with self._database.write() as db:
             done = db.execute(
-                "INSERT OR IGNORE INTO customers (name, token_sha256, created_at) VALUES (?, ?, ?)",
+                "INSERT INTO customers (name, token_sha256, created_at) VALUES (?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
                 (name, _hash(token), self._clock()),
             )
         if done.rowcount == 0:
@@ -83,12 +83,12 @@ class Customers(Table):
     def deposit(self, name: str, units: int, why: str) -> int:
         """Add to the credit and return the new credit. Raises BadInput."""
         with self._database.write() as db:
-            return _book(db, name, units, self._clock(), why, None)
+            return self._book(db, name, units, why, None)
 
     def withdraw(self, name: str, units: int, why: str) -> int:
         """Take from the credit and return the new credit. Raises BadInput, NoCredit."""
         with self._database.write() as db:
-            return _book(db, name, -units, self._clock(), why, None)
+            return self._book(db, name, -units, why, None)
 
     def all(self) -> list[Customer]:
         """Return every customer, by name."""
@@ -98,13 +98,13 @@ class Customers(Table):
             for row in rows
         ]
 
-    def pay_escrow(self, db: sqlite3.Connection, name: str, units: int, task_id: str) -> None:
+    def pay_escrow(self, db: Transaction, name: str, units: int, task_id: str) -> None:
         """Take a task's reward from the credit, within a transaction. Raises NoCredit."""
-        _book(db, name, -units, self._clock(), "reward", task_id)
+        self._book(db, name, -units, "reward", task_id)
 
-    def refund(self, db: sqlite3.Connection, name: str, units: int, why: str, task_id: str) -> None:
+    def refund(self, db: Transaction, name: str, units: int, why: str, task_id: str) -> None:
         """Give a reward back, within a transaction."""
-        _book(db, name, units, self._clock(), why, task_id)
+        self._book(db, name, units, why, task_id)
 
     def _set_token(self, name: str, token_sha256: str | None) -> None:
         with self._database.write() as db:
@@ -112,28 +112,29 @@ class Customers(Table):
         if changed == 0:
             raise _no_customer(name)
 
+    def _book(self, db: Transaction, name: str, units: int, why: str, task_id: str | None) -> int:
+        select = "SELECT credit FROM customers WHERE name = ?" + self._database.row_lock  # noqa: S608
+        row = db.execute(select, (name,)).fetchone()
+        if row is None:
+            raise _no_customer(name)
+        credit = int(row["credit"]) + units
+        if credit < 0:
+            raise NoCredit(
+                _("the credit of {name} is {credit} CPC, and {needed} CPC are needed").format(
+                    name=name, credit=format_cpc(int(row["credit"])), needed=format_cpc(-units)
+                ),
+                advice=_(
+                    "The validator's operator adds to it: cpc-engine validator customers deposit"
+                ),
+            )
+        update(db, "customers", "name = ?", name, credit=str(credit))
+        booking = {"units": str(units), "at": self._clock(), "why": why, "task_id": task_id}
+        insert(db, "bookings", customer=name, **booking)
+        return credit
+
 
 class NoCredit(BadInput):
     """The credit does not cover the amount."""
-
-
-def _book(
-    db: sqlite3.Connection, name: str, units: int, at: float, why: str, task_id: str | None
-) -> int:
-    row = db.execute("SELECT credit FROM customers WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise _no_customer(name)
-    credit = int(row["credit"]) + units
-    if credit < 0:
-        raise NoCredit(
-            _("the credit of {name} is {credit} CPC, and {needed} CPC are needed").format(
-                name=name, credit=format_cpc(int(row["credit"])), needed=format_cpc(-units)
-            ),
-            advice=_("The validator's operator adds to it: cpc-engine validator customers deposit"),
-        )
-    update(db, "customers", "name = ?", name, credit=str(credit))
-    insert(db, "bookings", customer=name, units=str(units), at=at, why=why, task_id=task_id)
-    return credit
 
 
 def _no_customer(name: str) -> BadInput:

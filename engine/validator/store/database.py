@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from engine.runtime.closing import Closing
-from engine.runtime.database import Database
 from engine.validator.policy.audit_policy import Policy
+from engine.validator.store.backend import Backend, open_sqlite
 from engine.validator.store.customers import Customers
 from engine.validator.store.jobs import Jobs
 from engine.validator.store.rewards import Rewards
 from engine.validator.store.schema import SCHEMA, SCHEMA_VERSION
+from engine.validator.store.table import SET_META
 from engine.validator.store.tasks import Tasks
 from engine.validator.store.uploads import Uploads
 from engine.validator.store.workers import Workers
@@ -27,7 +28,7 @@ class Store(Closing):
     """The database, and a view of it for each thing that is stored."""
 
     def __init__(
-        self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
+        self, database: Backend, policy: Policy, clock: Callable[[], float] = time.time
     ) -> None:
         self.database = database
         self.policy = policy
@@ -47,12 +48,11 @@ class Store(Closing):
 
         Raises DatabaseError.
         """
-        database = Database.open(path, SCHEMA, version=SCHEMA_VERSION)
+        database = open_sqlite(path, SCHEMA, SCHEMA_VERSION)
         if policy is None:
             return cls(database, _kept_policy(database), clock)
         with database.write() as db:
-            kept = json.dumps(asdict(policy))
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('policy', ?)", (kept,))
+            db.execute(SET_META, ("policy", json.dumps(asdict(policy))))
         return cls(database, policy, clock)
 
     def close(self) -> None:
@@ -60,6 +60,6 @@ class Store(Closing):
         self.database.close()
 
 
-def _kept_policy(database: Database) -> Policy:
+def _kept_policy(database: Backend) -> Policy:
     rows = database.read("SELECT value FROM meta WHERE key = 'policy'")
     return Policy(**json.loads(rows[0]["value"])) if rows else Policy()

@@ -1,14 +1,13 @@
 """Jobs in the validator's database, each one worker's attempt at a task; see `schema.py`."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.poc_protocol.frames import JobResult
 from engine.poc_protocol.strict_json import canonical
-from engine.runtime.database import from_row, insert, update
+from engine.runtime.sql import Row, Transaction, from_row, insert, update
 from engine.validator.store.table import Table
 
 
@@ -74,7 +73,7 @@ class Jobs(Table):
                 task_id=task_id,
                 role=role,
                 worker_address=worker,
-                guest=worker is None,
+                guest=int(worker is None),
                 payload=None if own_payload is None else canonical(own_payload),
                 state="out",
                 sent_at=now,
@@ -146,7 +145,7 @@ class Jobs(Table):
             )
         return self._existing(job_id)
 
-    def set_data(self, db: sqlite3.Connection, job_id: str, sha256: str, size: int) -> None:
+    def set_data(self, db: Transaction, job_id: str, sha256: str, size: int) -> None:
         """Record the result's bytes as computed here, within a transaction."""
         update(db, "jobs", "job_id = ?", job_id, data=sha256, data_size=size)
 
@@ -158,7 +157,7 @@ class Jobs(Table):
                 db, "jobs", "job_id = ? AND state = 'out'", job_id, lease_until=until, nonce=nonce
             )
 
-    def end(self, db: sqlite3.Connection, job_id: str, state: str, reason: str) -> bool:
+    def end(self, db: Transaction, job_id: str, state: str, reason: str) -> bool:
         """End the job, within a transaction. Return False if it has ended before."""
         is_open, now = "job_id = ? AND state IN ('out', 'committed')", self._clock()
         ended = update(
@@ -177,6 +176,6 @@ class Jobs(Table):
         return [_job(row) for row in rows]
 
 
-def _job(row: sqlite3.Row) -> JobRow:
+def _job(row: Row) -> JobRow:
     leaves = tuple(json.loads(row["leaves"] or "[]"))
     return from_row(JobRow, row, leaves=leaves, guest=bool(row["guest"]))

@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from engine.runtime.database import Database, from_row
-from engine.validator.store.table import Table
+from engine.runtime.sql import Row, from_row
+from engine.validator.store.backend import Backend
+from engine.validator.store.table import SET_META, Table
 from node_client.transaction import Transaction
 
 KEPT = 256
@@ -38,7 +39,7 @@ class Spent:
 class PayoutBlocks(Table):
     """Searched blocks, and spent nonces, of one account."""
 
-    def __init__(self, database: Database, clock: Callable[[], float], address: str) -> None:
+    def __init__(self, database: Backend, clock: Callable[[], float], address: str) -> None:
         super().__init__(database, clock)
         self._address = address
 
@@ -64,7 +65,8 @@ class PayoutBlocks(Table):
         """Record that a block was searched, and the account's transactions in it."""
         with self._database.write() as db:
             db.execute(
-                "INSERT OR REPLACE INTO payout_blocks VALUES (?, ?, ?)",
+                "INSERT INTO payout_blocks VALUES (?, ?, ?)"
+                " ON CONFLICT (address, height) DO UPDATE SET hash = excluded.hash",
                 (self._address, height, block_hash),
             )
             db.execute(
@@ -72,11 +74,20 @@ class PayoutBlocks(Table):
                 (self._address, height - KEPT),
             )
             for tx in own:
+                body = json.dumps(tx.to_json())
                 db.execute(
-                    "INSERT INTO payout_spent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    "INSERT INTO payout_spent VALUES (?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (address, nonce) DO UPDATE SET"
                     " height = excluded.height, block_hash = excluded.block_hash,"
-                    " body = excluded.body, rooted = excluded.rooted WHERE rooted = 0",
-                    (self._address, tx.nonce, height, block_hash, json.dumps(tx.to_json()), rooted),
+                    " body = excluded.body, rooted = excluded.rooted WHERE payout_spent.rooted = 0",
+                    (
+                        self._address,
+                        tx.nonce,
+                        height,
+                        block_hash,
+                        body,
+                        int(rooted),
+                    ),
                 )
 
     def take_back(self, above: int) -> None:
@@ -103,20 +114,15 @@ class PayoutBlocks(Table):
     def confirm(self, first_unspent: int, height: int) -> None:
         """Record that every nonce below is spent, as blocks up to this height, or nodes, or you say."""
         with self._database.write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-                (self._confirmed_key, json.dumps([first_unspent, height])),
-            )
+            db.execute(SET_META, (self._confirmed_key, json.dumps([first_unspent, height])))
 
     def made_here(self) -> frozenset[str]:
         """Return the signatures of all transfers: in a block, each shows that its own nonce is spent.
 
         Not that those below are: a node's word may have chosen it.
         """
-        rows = self._database.read(
-            "SELECT json_extract(body, '$.signature') AS made FROM transfers WHERE body IS NOT NULL"
-        )
-        return frozenset(row["made"] for row in rows)
+        rows = self._database.read("SELECT body FROM transfers WHERE body IS NOT NULL")
+        return frozenset(_signature(row) for row in rows)
 
     def first_unspent(self, up_to_height: int) -> int:
         """Return the first nonce that no block at this height or below proves spent, with all below.
@@ -126,15 +132,12 @@ class PayoutBlocks(Table):
         confirmed, height = self._confirmed()
         first: int = confirmed if height <= up_to_height else 0
         rows = self._database.read(
-            "SELECT nonce, json_extract(body, '$.signature') AS signature FROM payout_spent"
-            " WHERE address = ? AND height <= ? ORDER BY nonce",
+            "SELECT nonce, body FROM payout_spent WHERE address = ? AND height <= ? ORDER BY nonce",
             self._address,
             up_to_height,
         )
         made_here = self.made_here()
-        first = max(
-            [first, *(int(r["nonce"]) + 1 for r in rows if r["signature"] not in made_here)]
-        )
+        first = max([first, *(int(r["nonce"]) + 1 for r in rows if _signature(r) not in made_here)])
         for row in rows:
             first += int(row["nonce"] == first)
         return first
@@ -155,3 +158,8 @@ class PayoutBlocks(Table):
         rows = self._database.read("SELECT value FROM meta WHERE key = ?", self._confirmed_key)
         first, height = json.loads(rows[0]["value"]) if rows else (0, 0)
         return first, height
+
+
+def _signature(row: Row) -> str:
+    """Return the signature of a stored transaction."""
+    return str(json.loads(row["body"])["signature"])

@@ -7,12 +7,12 @@ owner has shown to have its key.
     credit + rewards of open tasks + rewards booked and not forfeited = what customers paid in
 """
 
-import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from engine.runtime.database import Database, insert
+from engine.runtime.sql import Row, Transaction, insert
 from engine.validator.policy.audit_policy import Policy
+from engine.validator.store.backend import Backend
 from engine.validator.store.customers import Customers
 from engine.validator.store.table import Table
 
@@ -22,7 +22,7 @@ class Rewards(Table):
 
     def __init__(
         self,
-        database: Database,
+        database: Backend,
         policy: Policy,
         customers: Customers,
         clock: Callable[[], float] = time.time,
@@ -31,9 +31,7 @@ class Rewards(Table):
         self._policy = policy
         self._customers = customers
 
-    def book(
-        self, db: sqlite3.Connection, job_id: str, worker: str, customer: str, units: int
-    ) -> None:
+    def book(self, db: Transaction, job_id: str, worker: str, customer: str, units: int) -> None:
         """Book what an accepted job has earned, within a transaction."""
         reward = {"customer": customer, "units": str(units), "booked_at": self._clock()}
         insert(db, "rewards", job_id=job_id, worker_address=worker, **reward)
@@ -49,7 +47,7 @@ class Rewards(Table):
             )
         )
 
-    def forfeit(self, db: sqlite3.Connection, worker: str) -> int:
+    def forfeit(self, db: Transaction, worker: str) -> int:
         """Take back what is withheld, within a transaction, and return how much that was."""
         rows = db.execute(
             "UPDATE rewards SET forfeited_at = ? WHERE worker_address = ? AND booked_at > ?"
@@ -84,5 +82,5 @@ class Rewards(Table):
         return self._clock() - self._policy.hold_seconds
 
 
-def _total(rows: list[sqlite3.Row]) -> int:
+def _total(rows: Sequence[Row]) -> int:
     return sum(int(row["units"]) for row in rows)

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable
 
-from engine.runtime.database import Database
+from engine.validator.store.backend import Backend
+
+SET_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 class Table:
     """A view of the database, with a clock (Unix seconds)."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Backend, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock

@@ -4,13 +4,12 @@ A payload may have megabytes, so it is read only where it is needed.
 """
 
 import json
-import sqlite3
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from engine.poc_protocol.strict_json import canonical
-from engine.runtime.database import from_row, insert, update
+from engine.runtime.sql import Row, Transaction, from_row, insert, update
 from engine.validator.store.requirements import Requirements
 from engine.validator.store.table import Table
 
@@ -114,7 +113,10 @@ class Tasks(Table):
         self, status: str | None, challenge_type: str | None, limit: int, offset: int
     ) -> TaskPage:
         """Return tasks, newest first, filtered where a filter is given."""
-        where = "WHERE (? IS NULL OR status = ?) AND (? IS NULL OR challenge_type = ?)"
+        where = (
+            "WHERE (CAST(? AS TEXT) IS NULL OR status = ?)"
+            " AND (CAST(? AS TEXT) IS NULL OR challenge_type = ?)"
+        )
         filters = (status, status, challenge_type, challenge_type)
         total = self._database.read(f"SELECT count(*) AS n FROM tasks {where}", *filters)[0]["n"]  # noqa: S608
         found = self._find(
@@ -147,20 +149,20 @@ class Tasks(Table):
         return {row["status"]: row["n"] for row in rows}
 
     def close(
-        self, db: sqlite3.Connection, task_id: str, status: str, *, job_id: str | None, reason: str
+        self, db: Transaction, task_id: str, status: str, *, job_id: str | None, reason: str
     ) -> bool:
         """End the task, within a transaction. Return False if it has ended before."""
         end = {"status": status, "job_id": job_id, "reason": reason or None}
         is_open = "task_id = ? AND status IN ('pending', 'in_progress')"
         return update(db, "tasks", is_open, task_id, closed_at=self._clock(), **end) == 1
 
-    def reopen(self, db: sqlite3.Connection, task_id: str, *, failed_attempt: bool) -> None:
+    def reopen(self, db: Transaction, task_id: str, *, failed_attempt: bool) -> None:
         """Make it pending again, within a transaction, unless another job of it is open."""
         db.execute(
             "UPDATE tasks SET attempts = attempts + ?, status = CASE WHEN EXISTS (SELECT 1 FROM"
             " jobs j WHERE j.task_id = tasks.task_id AND j.state IN ('out', 'committed'))"
             " THEN status ELSE 'pending' END WHERE task_id = ? AND status = 'in_progress'",
-            (failed_attempt, task_id),
+            (int(failed_attempt), task_id),
         )
 
     def _find(self, rest: str, *values: Any) -> list[TaskRow]:
@@ -174,6 +176,6 @@ def new_task_id() -> str:
     return str(uuid.uuid4())
 
 
-def _task(row: sqlite3.Row) -> TaskRow:
+def _task(row: Row) -> TaskRow:
     requirements = Requirements.from_json(json.loads(row["requirements"]))
     return from_row(TaskRow, row, requirements=requirements, reward=int(row["reward"]))

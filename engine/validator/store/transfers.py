@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.runtime.database import from_row, insert, update
+from engine.runtime.sql import from_row, insert, update
 from engine.validator.store.table import Table
 from node_client.transaction import Transaction
 
@@ -42,7 +42,9 @@ class Transfers(Table):
     def pin(self, chain: str) -> str | None:
         """Bind the database to a chain; return the other chain if it is bound already."""
         with self._database.write() as db:
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('payout_chain', ?)", (chain,))
+            db.execute(
+                "INSERT INTO meta VALUES ('payout_chain', ?) ON CONFLICT DO NOTHING", (chain,)
+            )
             row = db.execute("SELECT value FROM meta WHERE key = 'payout_chain'").fetchone()
         return None if row["value"] == chain else str(row["value"])
 

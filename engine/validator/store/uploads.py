@@ -6,7 +6,7 @@ Uploading costs nothing, but a customer may store `BYTES_A_CPC` a day for each C
 from collections.abc import Callable
 from gettext import gettext as _
 
-from engine.runtime.database import Database
+from engine.validator.store.backend import Backend
 from engine.validator.store.customers import Customers, NoCredit
 from engine.validator.store.table import Table
 from node_client.networks import UNITS_PER_CPC
@@ -20,9 +20,7 @@ DAY_SECONDS = 86_400.0
 class Uploads(Table):
     """The last day's uploads in the validator's database."""
 
-    def __init__(
-        self, database: Database, customers: Customers, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, database: Backend, customers: Customers, clock: Callable[[], float]) -> None:
         super().__init__(database, clock)
         self._customers = customers
 
@@ -46,6 +44,7 @@ class Uploads(Table):
                     ).format(customer=customer, allowed=allowed, stored=stored)
                 )
             db.execute(
-                "INSERT OR REPLACE INTO uploads (customer, sha256, size, at) VALUES (?, ?, ?, ?)",
+                "INSERT INTO uploads (customer, sha256, size, at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (customer, sha256) DO UPDATE SET size = excluded.size, at = excluded.at",
                 (customer, sha256, size, now),
             )

@@ -3,15 +3,15 @@
 A worker is its address. `proven`: it once signed a hello, so the address is known to be its own.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from engine.runtime.database import Database, from_row, update
 from engine.runtime.errors import BadInput
+from engine.runtime.sql import Row, from_row, update
 from engine.validator.policy.audit_policy import Policy
+from engine.validator.store.backend import Backend
 from engine.validator.store.reputation import Reputation
 from engine.validator.store.table import Table
 
@@ -37,15 +37,14 @@ class Workers(Table):
     """Workers in the validator's database."""
 
     def __init__(
-        self, database: Database, policy: Policy, clock: Callable[[], float] = time.time
+        self, database: Backend, policy: Policy, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(database, clock)
         self._policy = policy
 
     def find(self, address: str) -> WorkerRow | None:
         """Return the worker, if it was ever seen."""
-        rows = self._database.read("SELECT * FROM workers WHERE address = ?", address)
-        return _worker(rows[0]) if rows else None
+        return self._find(address)
 
     def all(self) -> list[WorkerRow]:
         """Return every worker, the last seen first."""
@@ -63,8 +62,9 @@ class Workers(Table):
             db.execute(
                 "INSERT INTO workers (address, proven, first_seen, last_seen, standing_at)"
                 " VALUES (?, ?, ?, ?, ?) ON CONFLICT (address) DO UPDATE SET"
-                " last_seen = excluded.last_seen, proven = max(proven, excluded.proven)",
-                (address, proven, now, now, now),
+                " last_seen = excluded.last_seen, proven = CASE WHEN excluded.proven = 1 THEN 1"
+                " ELSE workers.proven END",
+                (address, int(proven), now, now, now),
             )
             row = db.execute("SELECT * FROM workers WHERE address = ?", (address,)).fetchone()
         return _worker(row)
@@ -72,7 +72,7 @@ class Workers(Table):
     def credit(self, address: str, *, rate: float) -> None:
         """Record that a job of it was accepted, done at this speed."""
         with self._database.write() as db:
-            known = self.find(address)
+            known = self._find(address, self._database.row_lock)
             if known is None:
                 return
             before = known.rate or rate
@@ -83,7 +83,7 @@ class Workers(Table):
     def blame(self, address: str, weight: float) -> None:
         """Record that it failed a job."""
         with self._database.write():
-            known = self.find(address)
+            known = self._find(address, self._database.row_lock)
             if known is not None:
                 self._set_reputation(known, bad=weight)
 
@@ -101,6 +101,10 @@ class Workers(Table):
         if pardoned == 0:
             raise BadInput(_("no worker {address!r} is banned").format(address=address[:80]))
 
+    def _find(self, address: str, lock: str = "") -> WorkerRow | None:
+        rows = self._database.read("SELECT * FROM workers WHERE address = ?" + lock, address)  # noqa: S608
+        return _worker(rows[0]) if rows else None
+
     def _set_reputation(self, known: WorkerRow, *, good: float = 0.0, bad: float = 0.0) -> None:
         new = known.reputation.after(
             now=self._clock(), half_life=self._policy.half_life, good=good, bad=bad
@@ -110,7 +114,7 @@ class Workers(Table):
             update(db, "workers", "address = ?", known.address, **values)
 
 
-def _worker(row: sqlite3.Row) -> WorkerRow:
+def _worker(row: Row) -> WorkerRow:
     return from_row(
         WorkerRow,
         row,
