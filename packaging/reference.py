@@ -18,6 +18,7 @@ from engine import __version__
 from engine.cli.app import program
 from engine.cli.config.command_tree import HELP_NAMES, options_of, variable_of, walk
 from engine.cli.config.command_tree import Path as Words
+from engine.cli.config.examples import EXAMPLES
 from engine.cli.config.groups import groups_of, key_of_field
 from engine.runtime.settings import Setting, declared
 
@@ -92,6 +93,7 @@ def page(root: TyperGroup) -> str:
         for names, text, variable in sheet.rows:
             shown = f"`{variable}`" if variable else ""
             lines.append(f"| `{_cell(names)}` | {_cell(_plain(text))} | {shown} |")
+        lines += ["", "```text", *EXAMPLES[sheet.words], "```"]
     return "\n".join(lines) + "\n"
 
 
@@ -129,6 +131,7 @@ def man(root: TyperGroup) -> str:
         lines += [f".I {_roff(sheet.usage)}"]
         for names, text, _variable in sheet.rows:
             lines += [".TP", f".B {_roff(names)}", _roff(text)]
+        lines += [".PP", "Examples:", ".nf", *map(_roff, EXAMPLES[sheet.words]), ".fi"]
     lines += [".SH EXIT STATUS"]
     for code, meaning in EXIT_CODES.items():
         lines += [".TP", f".B {code}", _roff(meaning)]

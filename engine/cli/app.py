@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from engine import __version__
 from engine.cli import (
+    about,
     bench,
     compute,
     control,
@@ -64,6 +65,8 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(validator.app, name="validator")
 app.add_typer(customer.app, name="tasks")
 app.add_typer(config.app, name="config")
+app.command("version")(about.version)
+app.command("help")(about.help_)
 
 
 def _show_version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -26,6 +26,8 @@ Json = Annotated[bool, typer.Option("--json", help=_("Print JSON for machines.")
 @dataclass(frozen=True, kw_only=True)
 class NodeOptions:
     """The L1 nodes."""
+
+    heading: ClassVar[str] = _("Node")
 
     node: tuple[str, ...] = setting(
         (DEFAULT_NODE,),
@@ -53,6 +55,8 @@ class NodeOptions:
 @dataclass(frozen=True, kw_only=True)
 class KeysDirectory:
     """Where the key files are."""
+
+    heading: ClassVar[str] = _("Key")
 
     keys_dir: Path | None = setting(
         None, _("Key files, shared with cpc-cli. [~/.computechain/keys]"), variable="CPC_KEYS"
@@ -97,7 +101,7 @@ class KeyFiles(KeysDirectory):
 class WorkerKey(KeyFiles):
     """The worker's key."""
 
-    from_: str = setting(DEFAULT_KEY, _("Name of the worker's key."))
+    from_: str = setting(DEFAULT_KEY, _("Name of the worker's key."), metavar="KEY")
 
     def load(self) -> "PrivateKey":
         """Return the key."""
@@ -108,12 +112,15 @@ class WorkerKey(KeyFiles):
 class TierOptions:
     """How a device multiplies."""
 
+    heading: ClassVar[str] = _("Devices")
+
     tier: str | None = setting(
         None,
         _(
             "How it multiplies, instead of the best way here. GPU: wgmma, mma, dp4a, simt; CPU: amx,"
             " avx512vnni, avxvnni, avx512, avx2, simd128."
         ),
+        metavar="TIER",
     )
 
 
@@ -121,7 +128,7 @@ class TierOptions:
 class OneDevice(TierOptions, ThreadOptions):
     """The device of a single computation."""
 
-    device: str = setting("auto", _("auto, cpu, reference or cuda:N."))
+    device: str = setting("auto", _("auto, cpu, reference or cuda:N."), metavar="DEVICE")
 
 
 def command_group(text: str) -> typer.Typer:

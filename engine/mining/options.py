@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from gettext import gettext as _
+from typing import ClassVar
 
 from engine.runtime.settings import setting
 from engine.tasks.defaults import MAX_TASKS_PER_BLOCK
@@ -11,14 +12,19 @@ from engine.tasks.defaults import MAX_TASKS_PER_BLOCK
 class MiningOptions:
     """Mining: how much of each block is answered, and with which machines."""
 
+    heading: ClassVar[str] = _("Mining")
+
     tasks_per_block: str = setting(
         "1",
         _("Tasks answered for each block, 1 to 16; auto: as many as can be finished."),
+        metavar="N|auto",
         live=True,
     )
     blocks: int | None = setting(None, _("End after so many blocks. [mine for ever]"), least=1)
     ray: str | None = setting(
-        None, _("Compute on the machines of this Ray cluster: HOST:6379, or auto.")
+        None,
+        _("Compute on the machines of this Ray cluster: HOST:6379, or auto."),
+        metavar="ADDRESS",
     )
 
     def task_count(self) -> int | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
+from typing import ClassVar
 
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
@@ -11,6 +12,8 @@ from engine.runtime.settings import setting
 @dataclass(frozen=True, kw_only=True)
 class LogOptions:
     """How events are printed."""
+
+    heading: ClassVar[str] = _("Output")
 
     log_format: str | None = setting(
         None,
@@ -30,6 +33,8 @@ class LogOptions:
 @dataclass(frozen=True, kw_only=True)
 class MonitorOptions:
     """Monitoring: the terminal, the page and the metrics."""
+
+    heading: ClassVar[str] = _("Output")
 
     http: str | None = setting(
         None,

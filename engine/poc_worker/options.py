@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from gettext import gettext as _
+from typing import ClassVar
 
 from engine.runtime.settings import setting
 
@@ -13,13 +14,15 @@ JOBS_PER_DEVICE = 2
 class ValidatorsOptions:
     """Jobs of PoC validators."""
 
+    heading: ClassVar[str] = _("Validators")
+
     validator: tuple[str, ...] = setting(
         (),
         _("PoC validator to take jobs from: wss://HOST/worker; several times for several."),
         metavar="URL",
     )
     job_kind: tuple[str, ...] = setting(
-        (), _("Take only this kind of job. [all that are built in]")
+        (), _("Take only this kind of job. [all that are built in]"), metavar="KIND"
     )
     jobs: int | None = setting(
         None,

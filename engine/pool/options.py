@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class ThreadOptions:
     """The CPU's threads."""
 
+    heading: ClassVar[str] = _("Devices")
+
     threads: int | None = setting(None, _("CPU threads. [all cores]"), least=1)
 
 
@@ -24,8 +26,12 @@ class ThreadOptions:
 class DeviceOptions:
     """The devices."""
 
+    heading: ClassVar[str] = _("Devices")
+
     device: tuple[str, ...] = setting(
-        ("auto",), _("auto, cpu, reference or cuda:N; several times for several.")
+        ("auto",),
+        _("auto, cpu, reference or cuda:N; several times for several."),
+        metavar="DEVICE",
     )
 
 
@@ -50,6 +56,7 @@ class PoolOptions(TuningOptions, DeviceOptions):
     child_memory: str | None = setting(
         None,
         _("Memory at which a worker process is replaced, such as 4G. [most of this machine's]"),
+        metavar="SIZE",
     )
 
     no_confine: bool = setting(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.protection.policy import CARD_THRESHOLDS, Thresholds
 from engine.runtime.settings import setting
@@ -16,6 +16,8 @@ _SPAN = CARD_THRESHOLDS.pause_above - CARD_THRESHOLDS.resume_below
 @dataclass(frozen=True, kw_only=True)
 class ProtectionOptions:
     """Protection: heat, battery and quiet hours."""
+
+    heading: ClassVar[str] = _("Protection")
 
     pause_above: float | None = setting(
         None,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from gettext import gettext as _
+from typing import ClassVar
 
 from engine.runtime.settings import setting
 from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_SIZE
@@ -10,6 +11,8 @@ from engine.tasks.defaults import DEFAULT_ITERATIONS, DEFAULT_OPENINGS, DEFAULT_
 @dataclass(frozen=True, kw_only=True)
 class MatrixOptions:
     """The task's matrices."""
+
+    heading: ClassVar[str] = _("Task")
 
     size: int = setting(DEFAULT_SIZE, _("Matrix size n."))
     iterations: int = setting(DEFAULT_ITERATIONS, _("Products in a row."))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
+from typing import ClassVar
 
 from engine.runtime.settings import setting
 
@@ -11,12 +12,16 @@ from engine.runtime.settings import setting
 class GasOptions:
     """What a transaction may cost."""
 
+    heading: ClassVar[str] = _("Transactions")
+
     gas_price: int | None = setting(None, _("Units per gas. [the network's minimum]"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinalityOptions:
     """When a transaction counts as final."""
+
+    heading: ClassVar[str] = _("Transactions")
 
     depth: int = setting(6, _("Blocks on top until a transaction is final."), least=0, most=100)
 

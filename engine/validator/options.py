@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
@@ -20,6 +20,8 @@ _CHAIN_ID = re.compile("[!-~]{1,50}")
 @dataclass(frozen=True, kw_only=True)
 class DirectoryOptions:
     """Where the validator's files are."""
+
+    heading: ClassVar[str] = _("Files")
 
     directory: Path | None = setting(
         None,
@@ -43,6 +45,8 @@ class DirectoryOptions:
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions(DirectoryOptions):
     """Serving: addresses, TLS, and which jobs are accepted."""
+
+    heading: ClassVar[str] = _("Serving")
 
     host: str = setting("127.0.0.1", _("Address to listen at."))
     port: int = setting(8080, _("Port; 0: any free one."), least=0, most=65535)
@@ -74,6 +78,8 @@ class ServeOptions(DirectoryOptions):
 @dataclass(frozen=True, kw_only=True)
 class PolicyOptions:
     """Auditing: how much is checked, and how long rewards are withheld."""
+
+    heading: ClassVar[str] = _("Auditing")
 
     openings: int = setting(
         _USUAL.openings, _("Leaves drawn after each commitment."), least=1, most=1024

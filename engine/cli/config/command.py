@@ -22,7 +22,7 @@ def show(
     command: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="COMMAND...",
+            metavar="COMMAND",
             help=_("The command, optionally with its options. [default: mine]"),
         ),
     ] = None,

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from engine.cli.config.help_layout import set_layout
 from engine.runtime.paths import expanded
 
 type Path = tuple[str, ...]
@@ -70,6 +71,7 @@ def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
     for group in groups(root):
         group.help = translated(group.help)
         _translate(group)
+        set_layout(group, ())
     for path, command in walk(root):
         for parameter in command.params:
             parameter.callback = parameter.callback or _expanded  # type: ignore[assignment]
@@ -81,6 +83,7 @@ def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
         _translate(command)
         declared = {option.name for option in command.params}
         command.params += [option for option in own if option.name not in declared]
+        set_layout(command, path)
     return root
 
 

@@ -69,14 +69,16 @@ def key_of_field(one: Field[Any]) -> str:
 
 
 def _options(group: type, defaults: Any) -> list[inspect.Parameter]:
-    types = get_type_hints(group)
+    types, heading = get_type_hints(group), getattr(group, "heading", None)
     return [
-        _option(one, told, types[one.name], getattr(defaults, one.name))
+        _option(one, told, types[one.name], getattr(defaults, one.name), heading)
         for one, told in declared(group)
     ]
 
 
-def _option(one: Field[Any], told: Setting, kind: Any, default: Any) -> inspect.Parameter:
+def _option(
+    one: Field[Any], told: Setting, kind: Any, default: Any, heading: str | None
+) -> inspect.Parameter:
     flag = "--" + key_of_field(one)
     if get_origin(kind) is tuple:
         kind, default = GenericAlias(list, get_args(kind)[:1]), list(default)
@@ -85,6 +87,7 @@ def _option(one: Field[Any], told: Setting, kind: Any, default: Any) -> inspect.
     option = typer.Option(
         flag,
         metavar=told.metavar,
+        rich_help_panel=heading,
         envvar=told.variable,
         min=told.least,
         max=told.most,

@@ -97,7 +97,7 @@ def test_another_file_is_named_before_or_after_the_command_or_in_the_environment
         ("mine = 3", "line 1: mine: is a table"),
         ("size = \nfrom = 'x'", "not valid TOML: Invalid value (at line 1"),
         ("size = 1\nsize = 2", "TOML"),
-        ("version = true", "there is no such setting"),
+        ("install-completion = true", "there is no such setting"),
         ("lang = 'ru'", "there is no such setting"),
     ],
 )
