@@ -3,37 +3,40 @@
     finding = await checker.check(job, payload, "leaves", siblings)
 
 Cheap checks (the claim, the drawn leaves) run in a small pool of processes, replaced when one of them
-dies or hangs; a full computation goes to the supervised children of `engine/pool/pool.py`, on the
-validator's devices. The limits of tasks bound memory and time.
+dies or hangs; those that come while others are under way go together. A full computation goes to the
+supervised children of `engine/pool/pool.py`, on the validator's devices. The limits of tasks
+bound memory and time.
 """
 
 import asyncio
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import Any
 
 from engine.jobs.blobs import BlobCache, BlobError, BlobRef
 from engine.jobs.kind import JobRefused, JobWork
 from engine.pool.executor import Executor
 from engine.pool.messages import Computed, Done
-from engine.runtime.child_entry import die_with_parent
-from engine.runtime.confinement import confine
 from engine.runtime.errors import JobGivenUp
 from engine.runtime.safe_path import safe_path
-from engine.validator.job_kinds import InstalledKinds
+from engine.validator.checker_process import Claim, begin, run_checks
+from engine.validator.job_kinds import SEEDED, InstalledKinds
 from engine.validator.market.actions import CheckKind, Finding
 from engine.validator.store.jobs import JobRow
-from kernels.data import Data
-from kernels.errors import InvalidProof, KernelError, WrongResult
-from kernels.work import Outcome
 
 PATIENCE_SECONDS = 60.0
 SLOWEST_RATE = 2e8
 """Multiply-adds per second that every check is expected to reach."""
+SHORT_SEED = 1000
+MOST_TOGETHER = 64
+"""Checks that go to a process together."""
+COST_TOGETHER = 2**27
+"""Multiply-adds of the jobs that are checked together: beyond it, the first would wait for the last."""
 
 
 class ResultChecker:
@@ -47,6 +50,13 @@ class ResultChecker:
         self._executor = executor
         self._processes = processes
         self._pool = self._new_pool()
+        self._waiting: list[tuple[Claim, asyncio.Future[Finding]]] = []
+        self._batches: set[asyncio.Task[None]] = set()
+
+    def warm(self) -> None:
+        """Start a process, which may have to compile its operations."""
+        with safe_path(), contextlib.suppress(OSError, RuntimeError):
+            self._pool.submit(run_checks, ())
 
     async def check(
         self, row: JobRow, payload: dict[str, Any], kind: CheckKind, siblings: bytes
@@ -56,7 +66,7 @@ class ResultChecker:
         A full disk or a plug-in's bug must not leave a result without a verdict.
         """
         try:
-            job = await asyncio.to_thread(self._kinds.job, payload)
+            job = self._kinds.job(payload) if _is_short(payload) else await self._parse(payload)
             if kind == "full":
                 return await self._compute(row, job)
             return await self._check_cheaply(row, job, kind, siblings)
@@ -69,6 +79,9 @@ class ResultChecker:
         """End the processes."""
         _end(self._pool)
 
+    async def _parse(self, payload: dict[str, Any]) -> JobWork:
+        return await asyncio.to_thread(self._kinds.job, payload)
+
     async def _check_cheaply(
         self, row: JobRow, job: JobWork, kind: CheckKind, siblings: bytes
     ) -> Finding:
@@ -76,26 +89,53 @@ class ResultChecker:
         data = None
         if kind == "claim" and row.data is not None and row.data_size is not None:
             data = self._blobs.data(BlobRef(row.data, row.data_size))
+        root = bytes.fromhex(row.result_hash)
+        claim = Claim(job, kind, root, row.proof, data, row.leaves, siblings)
+        future: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
+        self._waiting.append((claim, future))
+        if len(self._batches) < self._processes:
+            batch = asyncio.ensure_future(self._run_batches())
+            self._batches.add(batch)
+            batch.add_done_callback(self._batches.discard)
+        return await future
+
+    async def _run_batches(self) -> None:
+        """Have what waits checked, many at a time, until nothing does."""
+        while batch := self._next_batch():
+            claims, futures = zip(*batch, strict=True)
+            try:
+                findings = await self._run(claims)
+            except Exception as error:  # noqa: BLE001 - no process could be started, for one
+                findings = [Finding(None, f"{type(error).__name__}: {error}")] * len(batch)
+            for future, finding in zip(futures, findings, strict=True):
+                if not future.cancelled():
+                    future.set_result(finding)
+
+    def _next_batch(self) -> list[tuple[Claim, "asyncio.Future[Finding]"]]:
+        count, cost = 0, 0
+        for claim, _future in self._waiting[:MOST_TOGETHER]:
+            cost += claim.job.cost
+            if count and cost > COST_TOGETHER:
+                break
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    async def _run(self, claims: Sequence[Claim]) -> Sequence[Finding]:
+        """Findings of these. Where a process dies or hangs over several, each is tried by itself."""
+        patience = PATIENCE_SECONDS + sum(claim.job.cost for claim in claims) / SLOWEST_RATE
         with safe_path():  # the first submission starts a process
-            future = self._pool.submit(
-                run_check,
-                job,
-                kind,
-                bytes.fromhex(row.result_hash),
-                row.proof,
-                data,
-                row.leaves,
-                siblings,
-            )
-        patience = PATIENCE_SECONDS + job.cost / SLOWEST_RATE
+            future = self._pool.submit(run_checks, claims)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), patience)
         except TimeoutError:
-            self._renew_pool()
-            return Finding(None, f"the check took more than {patience:.0f} s")
+            reason = f"the check took more than {patience:.0f} s"
         except BrokenProcessPool:
-            self._renew_pool()
-            return Finding(None, "the process that checked it died")
+            reason = "the process that checked it died"
+        self._renew_pool()
+        if len(claims) == 1:
+            return [Finding(None, reason)]
+        return [(await self._run([claim]))[0] for claim in claims]
 
     async def _compute(self, row: JobRow, job: JobWork) -> Finding:
         # No time limit, however long the queue is: the supervisor sees whether the device hangs.
@@ -109,7 +149,10 @@ class ResultChecker:
             data = (kept.sha256, kept.size)
         found = outcome.result_hash.hex()
         if found == row.result_hash:
-            return Finding(True, result_hash=found, data=data)
+            proved = Finding(True)
+            if row.proof is not None:
+                proved = await self._check_cheaply(row, job, "claim", b"")
+            return replace(proved, result_hash=found, data=data)
         # The worker gets this reason, and an accomplice may try next: it must not show the result.
         return Finding(
             False, f"computed again on {done.device}, the result is another one", found, data
@@ -120,7 +163,7 @@ class ResultChecker:
             return ProcessPoolExecutor(
                 self._processes,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin,
+                initializer=begin,
                 initargs=(os.getpid(),),
             )
 
@@ -130,34 +173,9 @@ class ResultChecker:
         _end(old)
 
 
-def _begin(parent: int) -> None:
-    die_with_parent(parent)  # else it outlives a validator that gets `kill -9`
-    confine()
-
-
-def run_check(
-    job: JobWork,
-    kind: CheckKind,
-    result_hash: bytes,
-    proof: str | None,
-    data: Data | None,
-    leaves: tuple[int, ...],
-    siblings: bytes,
-) -> Finding:
-    """Do one cheap check; runs in the pool."""
-    check: Callable[[], None]
-    if kind == "claim":
-        content = None if data is None else data.read()
-        check = lambda: job.check(Outcome(result_hash, proof, content))  # noqa: E731
-    else:
-        check = lambda: job.check_leaves(result_hash, leaves, siblings)  # noqa: E731
-    try:
-        check()
-    except (InvalidProof, WrongResult) as error:
-        return Finding(False, str(error))
-    except KernelError as error:  # no memory, or an input is gone: nothing is known
-        return Finding(None, str(error))
-    return Finding(True)
+def _is_short(payload: dict[str, Any]) -> bool:
+    """Return whether reading it takes no time worth a thread: it holds no data and names none."""
+    return payload.get("challenge_type") == SEEDED and len(str(payload.get("seed"))) < SHORT_SEED
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

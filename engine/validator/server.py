@@ -71,6 +71,7 @@ def serve(options: ServeOptions, pool: PoolOptions, policy: Policy, report: Repo
             chosen_devices(pool.device), report, setup=setup, limits=pool.limits()
         ) as workers:
             checker = ResultChecker(kinds, blobs, workers)
+            checker.warm()
             try:
                 market = Market(store, kinds, address, guests=options.guests)
                 service = Service(market, checker, blobs, store, report)

@@ -3,14 +3,17 @@
     service = Service(market, checker, blobs, store, report)
     await service.run(stopping)          # restores, then ticks until it is asked to end
 
-Nothing here waits for a worker: what is to be sent goes into the connection's bounded outbox, and a
-worker that does not read is disconnected. What takes time runs as a task of its own.
+What comes is decided and written in groups (`group_commit.py`), and what was decided is performed once
+the group is on the disk: nobody is told of what a crash could take back. Nothing here waits for a
+worker: what is to be sent goes into the connection's bounded outbox, and a worker that does not read is
+disconnected. What takes time runs as a task of its own.
 """
 
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from gettext import gettext as _
 from typing import Any
 
@@ -21,7 +24,9 @@ from engine.poc_protocol.frames import Frame, ProtocolError
 from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import Outbox
 from engine.runtime.errors import NoDevice
+from engine.runtime.group_commit import GroupCommit
 from engine.validator.market.actions import Action, CheckResult, Closed, FetchData, HangUp, Send
+from engine.validator.market.dispatch import MOST_JOBS
 from engine.validator.market.market import Market
 from engine.validator.result_checker import ResultChecker
 from engine.validator.store.database import Store
@@ -30,9 +35,10 @@ from engine.validator.store.tasks import TaskDraft, TaskRow
 from engine.validator.turns import Turns
 
 TICK_SECONDS = 0.25
-OUTBOX_FRAMES = 64
+OUTBOX_FRAMES = 4 * MOST_JOBS
 OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
-"""What waits for a worker to read it, in frames and in bytes."""
+"""What waits for a worker to read it, in frames and in bytes. A group may hold an `open`, a verdict and
+a new job for each of a worker's jobs."""
 UNSENT_BYTES = 128 * 2**20
 """What waits for all workers together."""
 
@@ -58,6 +64,8 @@ class Service:
         self._running: set[asyncio.Task[None]] = set()
         self._died: BaseException | None = None
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
+        self._groups = GroupCommit(store.database, self._end_of_group)
+        self._decided: list[Action] = []
         self.turns = Turns()
         self.unsent = HeldBytes(UNSENT_BYTES)
 
@@ -71,13 +79,13 @@ class Service:
         """
         for task in self.store.tasks.open():
             self.blobs.hold(_refs(task.requirements))
-        self.perform(self.market.restore())
+        await self._decide(self.market.restore)
         while not stopping.is_set():
             if not can_compute():
                 raise NoDevice(_("no device is in service that could check results"))
-            if self._died is not None:
-                raise self._died
-            self.perform(self.market.tick())
+            if (error := self._died or self._groups.error) is not None:
+                raise error
+            await self._decide(self.market.tick)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_SECONDS)
         self.turns.close()
@@ -87,15 +95,13 @@ class Service:
             work.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def post(self, draft: TaskDraft) -> TaskRow:
-        """Take a customer's task. Raises NoCredit."""
+    async def post(self, draft: TaskDraft) -> TaskRow:
+        """Take a customer's task: it is on the disk now. Raises NoCredit."""
+        return await self._groups.add(partial(self._take, draft))
+
+    def _take(self, draft: TaskDraft) -> TaskRow:
+        task = self.market.post(draft)
         self.blobs.hold(_refs(draft.requirements))
-        try:
-            task, actions = self.market.post(draft)
-        except BaseException:
-            self.blobs.release(_refs(draft.requirements))
-            raise
-        self.perform(actions)
         return task
 
     def connected(
@@ -105,17 +111,17 @@ class Service:
         connection = next(self._connection_ids)
         self._outboxes[connection] = outbox
         self._fetch[connection] = fetch
-        self.perform(self.market.connected(connection))
+        self._decide(partial(self.market.connected, connection))
         return connection
 
     def disconnected(self, connection: int) -> None:
         """Take note that it is gone."""
         del self._outboxes[connection], self._fetch[connection]
-        self.perform(self.market.disconnected(connection))
+        self._decide(partial(self.market.disconnected, connection))
 
-    def received(self, connection: int, frame: Frame) -> None:
-        """Pass its frame on to the market."""
-        self.perform(self.market.received(connection, frame))
+    def received(self, connection: int, frame: Frame) -> "asyncio.Future[None]":
+        """Pass its frame on to the market; the future is done when what follows was performed."""
+        return self._decide(partial(self.market.received, connection, frame))
 
     def refuse(self, connection: int, code: RefusalCode) -> None:
         """Answer a frame that cannot be used and names no job."""
@@ -141,6 +147,19 @@ class Service:
                 case _:
                     self._report(action)
 
+    def _decide(self, decide: Callable[[], list[Action]]) -> "asyncio.Future[None]":
+        """Have the market decide with the next group."""
+
+        def change() -> None:
+            self._decided += decide()
+
+        return self._groups.add(change)
+
+    def _end_of_group(self) -> Callable[[], None]:
+        self._decided += self.market.offer()
+        decided, self._decided = self._decided, []
+        return partial(self.perform, decided)
+
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._running.add(task)
@@ -154,7 +173,7 @@ class Service:
     async def _bring(self, wanted: FetchData) -> None:
         fetch = self._fetch.get(wanted.connection)
         complete = fetch is not None and await fetch(wanted)
-        self.perform(self.market.fetched(wanted.job_id, complete=complete))
+        await self._decide(partial(self.market.fetched, wanted.job_id, complete=complete))
 
     async def _check(self, wanted: CheckResult) -> None:
         job = self.store.jobs.find(wanted.job_id)
@@ -163,7 +182,7 @@ class Service:
         finding = await self._checker.check(
             job, self.store.jobs.payload(job.job_id), wanted.kind, wanted.siblings
         )
-        self.perform(self.market.checked(wanted.job_id, wanted.kind, finding))
+        await self._decide(partial(self.market.checked, wanted.job_id, wanted.kind, finding))
 
 
 def _refs(requirements: Requirements) -> list[BlobRef]:

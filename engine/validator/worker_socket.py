@@ -2,13 +2,15 @@
 
 One coroutine reads, another writes, and the connection lasts as long as both. A frame that cannot be
 used is answered with a `protocol_error`, and the connection stays, unless it is longer than
-`frame_limits.py` takes. A worker that sends too many frames is disconnected; too many bytes or values
-are read later.
+`frame_limits.py` takes. A worker that sends too many frames is disconnected, its answers to what it was
+asked not counted; too many bytes or values are read later. Short frames are decided on in groups: the
+next ones are read meanwhile, up to `MOST_UNDECIDED`.
 """
 
 import asyncio
 import base64
 import binascii
+from collections import deque
 from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,7 +19,16 @@ from engine.jobs.blob_fetcher import BlobFetcher, answer
 from engine.jobs.blobs import BlobRef
 from engine.poc_protocol.constants import INLINE_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
-from engine.poc_protocol.frames import FROM_WORKER, BlobChunk, BlobRequest, Frame, Hello, JobResult
+from engine.poc_protocol.frames import (
+    FROM_WORKER,
+    BlobChunk,
+    BlobRequest,
+    Frame,
+    Hello,
+    JobRequest,
+    JobResult,
+    Open,
+)
 from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
 from engine.poc_protocol.strict_json import FIRST, FULL
@@ -41,7 +52,25 @@ VALUES_AT_ONCE = 2.0**19
 LONG_BYTES = 16 * 2**10
 """Frames from here on are decoded beside the event loop."""
 LINE_SECONDS = 0.1
+MOST_UNDECIDED = 128
+"""Short frames that the market has not decided on; a longer one, and a hello, is waited for."""
 POLICY_VIOLATION = 1008
+
+
+class AskingOutbox(Outbox):
+    """Counts the answers that it asked for: the worker owes these, and sends them as fast as it can."""
+
+    owed = 0
+
+    def put(self, frame: Frame) -> None:
+        """Send the frame when its turn comes; a job or a request is owed an answer."""
+        self.owed += isinstance(frame, JobRequest | Open | BlobRequest)
+        super().put(frame)
+
+    def settle(self) -> bool:
+        """Take note of a frame that came; False where none was owed."""
+        self.owed, was_owed = max(0, self.owed - 1), self.owed > 0
+        return was_owed
 
 
 class WorkerSocket:
@@ -61,7 +90,8 @@ class WorkerSocket:
         self._byte_rate = TokenBucket(BYTES_A_SECOND, BYTES_AT_ONCE)
         self._value_rate = TokenBucket(VALUES_A_SECOND, VALUES_AT_ONCE)
         self._inline: dict[str, bytes] = {}
-        self._outbox = Outbox(
+        self._undecided: deque[asyncio.Future[None]] = deque()
+        self._outbox = AskingOutbox(
             frames=OUTBOX_FRAMES,
             size=OUTBOX_BYTES,
             on_overflow=self._cut,
@@ -98,14 +128,19 @@ class WorkerSocket:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            if self._frame_rate.take() > 0:
+            if not self._outbox.settle() and self._frame_rate.take() > 0:
                 self._outbox.close("it sends too many frames")
                 await asyncio.sleep(CHUNK_PATIENCE)  # until the writer has closed
                 return
             if self._seat is not None:
                 self._seat.used()
             await self._meter(text or "")
-            self._take(await self._decode(message.get("bytes") or b"" if text is None else text))
+            frame = await self._decode(message.get("bytes") or b"" if text is None else text)
+            self._take(frame)
+            short = text is not None and len(text) < LONG_BYTES and not isinstance(frame, Hello)
+            most = MOST_UNDECIDED if short else 0
+            while self._undecided and (self._undecided[0].done() or len(self._undecided) > most):
+                await self._undecided.popleft()
             await asyncio.sleep(0)  # a worker that floods must not starve the others
 
     async def _meter(self, text: str) -> None:
@@ -137,13 +172,14 @@ class WorkerSocket:
             case BlobChunk():
                 self._fetcher.take(frame)
             case _:
-                if isinstance(frame, JobResult):
-                    self._keep_inline(frame)
-                self._service.received(self._connection, frame)
+                decided = self._service.received(self._connection, frame)
+                self._undecided.append(decided)
+                if isinstance(frame, JobResult) and frame.data is not None:
+                    self._keep_inline(frame, decided)
                 if isinstance(frame, Hello):
-                    self._greet()
+                    decided.add_done_callback(self._greet)
 
-    def _greet(self) -> None:
+    def _greet(self, _decided: "asyncio.Future[None]") -> None:
         """Take long frames from a worker that has proved its address."""
         connection = self._service.market.connections.find(self._connection)
         if connection is None or connection.address is None:
@@ -168,14 +204,15 @@ class WorkerSocket:
         ref = None if size is None else BlobRef(asked.sha256, size)
         self._outbox.put(answer(self._service.blobs, asked, ref))
 
-    def _keep_inline(self, result: JobResult) -> None:
-        """Keep data that came in the result itself, for the market's FetchData that follows at once."""
-        self._inline.clear()
-        if result.data is not None and result.data.inline is not None:
-            with suppress(binascii.Error, ValueError):
-                content = base64.b64decode(result.data.inline, validate=True)
-                if len(content) <= INLINE_BYTES:
-                    self._inline[result.job_id] = content
+    def _keep_inline(self, result: JobResult, decided: "asyncio.Future[None]") -> None:
+        """Keep data that came in the result itself, for the market's FetchData that may follow."""
+        if result.data is None or result.data.inline is None:
+            return
+        with suppress(binascii.Error, ValueError):
+            content = base64.b64decode(result.data.inline, validate=True)
+            if len(content) <= INLINE_BYTES:
+                self._inline[result.job_id] = content
+                decided.add_done_callback(lambda _decided: self._inline.pop(result.job_id, None))
 
     async def _fetch(self, wanted: FetchData) -> bool:
         """Fetch a result's data into the cache. Return False if it does not come, or does not fit."""

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from kernels.check import check_leaves, check_proof
+from kernels.check import check_leaves, check_proof, check_result
 from kernels.device import Commitment, Device
 from kernels.errors import InvalidProof
+from kernels.operations import REFERENCE, Operations
 from kernels.proof import longest_proof, most_openings
 from kernels.task import Task
 from kernels.work import Outcome
@@ -47,9 +48,31 @@ class SyntheticWork(CommittedWork):
 
     def check(self, outcome: Outcome) -> None:
         """Check the proof: the leaves that the root itself draws, computed from the seed."""
+        self.check_opened(outcome, (), b"")
+
+    def check_opened(
+        self,
+        outcome: Outcome,
+        leaves: Sequence[int],
+        siblings: bytes,
+        operations: Operations = REFERENCE,
+    ) -> None:
+        """Check the proof, and leaves that the caller drew, if any: what both need is computed once."""
         if outcome.proof is None:
             raise InvalidProof(_("there is no proof"))
-        check_proof(self.task, outcome.result_hash, outcome.proof, least_openings=self._openings)
+        root, least = outcome.result_hash, self._openings
+        if not leaves:
+            check_proof(self.task, root, outcome.proof, least_openings=least, operations=operations)
+            return
+        check_result(
+            self.task,
+            root,
+            outcome.proof,
+            leaves,
+            siblings,
+            least_openings=least,
+            operations=operations,
+        )
 
     def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
         """Raise unless these leaves, computed from the seed, give the root."""

@@ -86,7 +86,7 @@ class Handlers:
         async with self._bodies.read(customer, request, self._limits.body) as body:
             read = await self._in_turn(customer, read_task, body, self._kinds)
         self._values.reserve(customer, read.values)
-        posted = self._post(customer, read)
+        posted = await self._post(customer, read)
         response.headers["location"] = f"/tasks/{posted.task_id}"
         return schemas.Posted(
             task_id=posted.task_id, status=posted.status, created_at=posted.created_at
@@ -220,12 +220,12 @@ class Handlers:
         except LineFull as error:
             raise HTTPException(429, str(error), headers={"Retry-After": "1"}) from None
 
-    def _post(self, customer: str, read: ReadTask) -> TaskRow:
+    async def _post(self, customer: str, read: ReadTask) -> TaskRow:
         """Take a task, or raise what is wrong with it."""
         if read.deadline <= self._store.clock():
             raise HTTPException(409, "the deadline has passed")
         try:
-            return self._service.post(
+            return await self._service.post(
                 TaskDraft(customer, read.text, read.requirements, read.reward, read.deadline)
             )
         except NoCredit as error:

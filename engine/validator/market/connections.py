@@ -10,12 +10,16 @@ GUEST_CAPABILITIES = Capabilities(
 )
 """For a worker that knows only the guide's two messages: one small job at a time."""
 
+PACE_SECONDS = 1.0
+"""Of a worker's time, after which what it did counts half in its speed."""
+
 
 @dataclass(slots=True)
 class Connection:
     """One connection. `address`: the worker's, once it signed a hello.
 
     `guest`: it never did, and works without a proven address. `rests_until`: it said that it was busy.
+    `result_at`: of its last result.
     """
 
     id: int
@@ -27,6 +31,25 @@ class Connection:
     capabilities: Capabilities | None = None
     jobs: set[str] = field(default_factory=set)
     rests_until: float = 0.0
+    result_at: float = 0.0
+    seconds: float = 0.0
+    work: float = 0.0
+
+    def took(self, cost: int, sent_at: float, now: float) -> None:
+        """Take note that the result of a job came, of `cost` multiply-adds.
+
+        The worker was at it since it was sent, or since the result before: of results that come
+        together the first took the time of all. So times and costs are added up, the older fading.
+        """
+        seconds = max(0.0, now - max(sent_at, self.result_at))
+        kept = 0.5 ** (seconds / PACE_SECONDS)
+        self.seconds, self.work = kept * self.seconds + seconds, kept * self.work + cost
+        self.result_at = now
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds a multiply-add, as far as known."""
+        return self.seconds / self.work if self.work else None
 
 
 class Connections:

@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.poc_protocol.frames import JobRequest
+from engine.poc_protocol.frames import Capabilities, JobRequest
 from engine.validator.market.actions import Action, Send
 from engine.validator.market.connections import Connection, Connections
 from engine.validator.market.matching import Candidate, Need, choose
@@ -17,7 +17,7 @@ from engine.validator.store.tasks import TaskRow
 LOOK_AHEAD = 256
 """Pending tasks considered when a worker is free: one that no worker can do delays no other."""
 
-MOST_JOBS = 32
+MOST_JOBS = 128
 """Jobs at once over one connection, whatever its worker offers to take: no worker can hold all tasks,
 and all jobs fit into the outbox of the connection.
 """
@@ -64,24 +64,35 @@ class Dispatch:
     def offer(self) -> tuple[list[Action], list[TaskRow]]:
         """Give pending tasks to free workers. Return also the tasks with too many attempts."""
         actions: list[Action] = []
-        exhausted: list[TaskRow] = []
-        pending = self._store.tasks.pending(LOOK_AHEAD)
-        candidates = self._candidates() if pending else []
-        for task in pending if candidates else []:
-            if task.attempts >= self._timeouts.attempts:
-                exhausted.append(task)
-                continue
-            chosen = self._choose(task, candidates)
-            if chosen is None:
-                continue
-            connection = self._connection(chosen)
-            actions += self._send(task, connection, "first")
-            candidates.remove(chosen)
-            if (still := self._candidate(connection)) is not None:
-                candidates.append(still)
-            elif not candidates:
+        candidates = self._candidates()
+        left_over: dict[str, TaskRow] = {}
+        places = sum(_most_jobs(one.capabilities) - one.busy for one in candidates)
+        for most in (min(places, LOOK_AHEAD), LOOK_AHEAD):
+            if not candidates or (most > places and not left_over):
                 break
+            pending = self._store.tasks.pending(most)
+            for task in pending if candidates else []:
+                if task.task_id in left_over:
+                    continue
+                if not (sent := self._offer(task, candidates)):
+                    left_over[task.task_id] = task
+                actions += sent
+            if len(pending) < most:
+                break
+        exhausted = [one for one in left_over.values() if one.attempts >= self._timeouts.attempts]
         return actions, exhausted
+
+    def _offer(self, task: TaskRow, candidates: list[Candidate]) -> list[Action]:
+        """Give a task to one of these workers, which is then busier. Nothing if none takes it."""
+        if task.attempts >= self._timeouts.attempts:
+            return []
+        chosen = self._choose(task, candidates)
+        if chosen is None:
+            return []
+        candidates.remove(chosen)
+        if chosen.busy + 1 < _most_jobs(chosen.capabilities):
+            candidates.append(replace(chosen, busy=chosen.busy + 1))
+        return self._send(task, self._connection(chosen), "first")
 
     def to_second(self, task: TaskRow, other_than: str) -> list[Action] | None:
         """Give a task to a second worker, drawn by lot so that the first one cannot choose it."""
@@ -128,7 +139,7 @@ class Dispatch:
         able = connection.capabilities
         if able is None or connection.rests_until > self._store.clock():
             return None
-        if len(connection.jobs) >= min(able.jobs, MOST_JOBS):
+        if len(connection.jobs) >= _most_jobs(able):
             return None
         if connection.address is None:
             return Candidate(connection.id, able, len(connection.jobs), score=0.0, rate=None)
@@ -163,6 +174,10 @@ class Dispatch:
         connection = self._connections.find(candidate.connection)
         assert connection is not None
         return connection
+
+
+def _most_jobs(able: Capabilities) -> int:
+    return min(able.jobs, MOST_JOBS)
 
 
 def _send(connection: Connection, job: JobRow, task: TaskRow, payload: dict[str, Any]) -> Send:

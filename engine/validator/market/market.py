@@ -3,6 +3,7 @@
     market = Market(store, kinds, Address("cpc-devnet-1", "ws://127.0.0.1:8080/worker"))
     actions = market.connected(1)               # [Send(1, Challenge(...))]
     actions = market.received(1, hello)            # and then jobs for it
+    actions = market.offer()                    # after a message, or several
     actions = market.tick()                     # a few times a second
 
 Its only I/O is the database's; `service.py` performs the actions. Read from top to bottom, it tells
@@ -104,13 +105,12 @@ class Market:
 
     # Customers
 
-    def post(self, draft: TaskDraft) -> tuple[TaskRow, list[Action]]:
+    def post(self, draft: TaskDraft) -> TaskRow:
         """Add a task, its reward taken from the credit. Raises NoCredit."""
         task_id = new_task_id()
         with self._store.database.write() as db:
             self._store.customers.pay_escrow(db, draft.customer, draft.reward, task_id)
-            task = self._store.tasks.add(task_id, draft)
-        return task, self._offer()
+            return self._store.tasks.add(task_id, draft)
 
     # Workers
 
@@ -140,7 +140,7 @@ class Market:
         if connection.address is not None:
             actions.append(WorkerGone(connection.address))
             actions += self._send_again(connection.address)
-        return actions + self._offer()
+        return actions
 
     def received(self, connection_id: int, frame: frames.Frame) -> list[Action]:
         """Act on a worker's frame."""
@@ -162,15 +162,15 @@ class Market:
                 actions = self._verdicts.opening(job, frame)
             case _:
                 return []
-        return actions + self._offer()
+        return actions
 
     def fetched(self, job_id: str, *, complete: bool) -> list[Action]:
         """Go on: the bytes of a result came, or did not."""
-        return self._verdicts.fetched(job_id, complete=complete) + self._offer()
+        return self._verdicts.fetched(job_id, complete=complete)
 
     def checked(self, job_id: str, kind: str, finding: Finding) -> list[Action]:
         """Take the outcome of a check."""
-        return self._verdicts.checked(job_id, kind, finding) + self._offer()
+        return self._verdicts.checked(job_id, kind, finding)
 
     def size_for(self, connection_id: int, job_id: str, sha256: str) -> int | None:
         """Return the size of a blob if a worker may have it: if a job of its own names it."""
@@ -195,7 +195,7 @@ class Market:
             actions += self._drop(job, "its worker took too long")
         for task in self._store.tasks.overdue():
             actions += self._give_up(task, _("its deadline passed"), blame=SILENT / 2)
-        return actions + self._offer()
+        return actions
 
     def _on_hello(self, connection: Connection, hello: frames.Hello) -> list[Action]:
         if connection.address is not None:
@@ -212,7 +212,7 @@ class Market:
         connection.address, connection.public_key = hello.worker_address, hello.pub_key
         connection.guest, connection.capabilities = False, hello.capabilities
         came = WorkerCame(connection.address, frames.one_line(hello.version, 80))
-        return [came, *self._send_again(connection.address), *self._offer()]
+        return [came, *self._send_again(connection.address)]
 
     def _on_error(
         self, connection: Connection, job: JobRow, error: frames.JobError
@@ -272,8 +272,8 @@ class Market:
                     actions += self._drop(job, reason, blame)
         return [*actions, Closed(task.task_id), MarketTaskFailed(task.task_id, reason)]
 
-    def _offer(self) -> list[Action]:
-        """Give pending tasks to free workers."""
+    def offer(self) -> list[Action]:
+        """Give pending tasks to free workers. Call it whenever something has changed."""
         actions, exhausted = self._dispatch.offer()
         for task in exhausted:
             reason = _("no worker did it in {n} attempts").format(n=task.attempts)

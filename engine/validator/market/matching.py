@@ -17,6 +17,10 @@ from engine.validator.store.requirements import Requirements
 ABOUT_EQUAL = 0.1
 CAUTION = 2.0
 """A worker is expected to take this many times as long as it did before."""
+FEW_JOBS = 2
+"""That a worker may have at once: the one at work, and the next."""
+SOON_SECONDS = 1.0
+"""It may have more where it is expected to begin with the last of them so soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,13 @@ def can_do(need: Need, candidate: Candidate) -> bool:
         and task.iterations <= able.iterations
         and task.cost <= able.product
         and (candidate.rate is None or CAUTION * task.cost <= candidate.rate * need.seconds)
+        and (candidate.busy < FEW_JOBS or _begins_soon(candidate, task.cost))
     )
+
+
+def _begins_soon(candidate: Candidate, cost: int) -> bool:
+    rate = candidate.rate or 0.0
+    return candidate.busy * cost <= rate * SOON_SECONDS
 
 
 def choose(need: Need, candidates: Iterable[Candidate], chance: random.Random) -> Candidate | None:

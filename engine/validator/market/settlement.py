@@ -40,14 +40,21 @@ class Settlement:
                     )
             for job in jobs:
                 if not job.guest and job.worker_address and job.committed_at is not None:
-                    seconds = max(1e-3, job.committed_at - job.sent_at)
-                    store.workers.credit(job.worker_address, rate=task.requirements.cost / seconds)
+                    pace = self._pace(job, task.requirements.cost)
+                    store.workers.credit(job.worker_address, pace=pace)
         actions: list[Action] = [Closed(first.task_id)]
         for job in jobs:
             actions += self.send_verdict(job, accepted=True, reason="")
             self._forget_job(job)
             actions.append(MarketJobAccepted(*names_of(job)))
         return actions
+
+    def _pace(self, job: JobRow, cost: int) -> float:
+        """Return its worker's seconds a multiply-add; of this job alone where it is gone."""
+        assert job.committed_at is not None
+        connection = self._connections.of_job(job.job_id)
+        pace = None if connection is None else connection.pace
+        return max(0.0, job.committed_at - job.sent_at) / cost if pace is None else pace
 
     def refuse(self, job: JobRow, reason: str) -> list[Action]:
         """Refuse a wrong result: its worker is banned, and its withheld rewards go back."""

@@ -82,6 +82,8 @@ class Verdicts:
         known = self._store.workers.record_seen(worker, proven=connection.address is not None)
         if known.banned_at is not None:
             return [*self.drop(job, "its worker is banned"), HangUp(connection.id, "banned")]
+        cost = self._store.tasks.existing(job.task_id).requirements.cost
+        connection.took(cost, job.sent_at, self._store.clock())
         job = self._draw(job, worker, frame)
         self._reviews[job.job_id] = _Review("claim")
         if job.data is not None:
@@ -185,9 +187,8 @@ class Verdicts:
         openable = requirements.leaves > 0 and not job.guest
         # A second worker's result is compared with the first's, or computed again.
         count = policy.openings_of(requirements.leaves) if openable and job.role == "first" else 0
-        q = policy.full_probability(
-            task.reward, self._store.rewards.withheld(worker), openable=openable
-        )
+        withheld = 0 if openable else self._store.rewards.withheld(worker)
+        q = policy.full_probability(task.reward, withheld, openable=openable)
         full = "none"
         if job.guest:
             full = "self"
@@ -227,9 +228,9 @@ class Verdicts:
         return [FetchData(connection.id, job.job_id, job.data, job.data_size)]
 
     def _go_on(self, job: JobRow) -> list[Action]:
-        if job.proof or job.data:
+        if job.data or (job.proof and not job.leaves):
             return [CheckResult(job.job_id, "claim")]
-        return self._ask_for_leaves(job)
+        return self._ask_for_leaves(job)  # with which the proof is checked
 
     def _ask_for_leaves(self, job: JobRow) -> list[Action]:
         connection = self._connections.of_job(job.job_id)

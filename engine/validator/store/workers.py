@@ -15,13 +15,15 @@ from engine.validator.store.backend import Backend
 from engine.validator.store.reputation import Reputation
 from engine.validator.store.table import Table
 
-RATE_WEIGHT = 0.2
+PACE_WEIGHT = 0.2
 """Weight of the newest job in a worker's measured speed."""
+FASTEST_PACE = 1e-15
+"""Seconds a multiply-add, less than any device takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker. `rate`: multiply-adds per second, from sending a job to its result."""
+    """A worker. `rate`: multiply-adds per second, as `credit` was told."""
 
     address: str
     proven: bool
@@ -69,15 +71,15 @@ class Workers(Table):
             row = db.execute("SELECT * FROM workers WHERE address = ?", (address,)).fetchone()
         return _worker(row)
 
-    def credit(self, address: str, *, rate: float) -> None:
-        """Record that a job of it was accepted, done at this speed."""
+    def credit(self, address: str, *, pace: float) -> None:
+        """Record that a job of it was accepted, done in `pace` seconds a multiply-add."""
         with self._database.write() as db:
             known = self._find(address, self._database.row_lock)
             if known is None:
                 return
-            before = known.rate or rate
-            now = before + RATE_WEIGHT * (rate - before)
-            update(db, "workers", "address = ?", address, rate=now)
+            before = 1 / known.rate if known.rate else pace
+            now = max(FASTEST_PACE, before + PACE_WEIGHT * (pace - before))
+            update(db, "workers", "address = ?", address, rate=1 / now)
             self._set_reputation(known, good=1.0)
 
     def blame(self, address: str, weight: float) -> None:

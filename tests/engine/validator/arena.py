@@ -23,6 +23,7 @@ from engine.poc_protocol.frames import (
     Verdict,
 )
 from engine.poc_protocol.strict_json import canonical
+from engine.validator.checker_process import Claim, run_check
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.actions import (
     CheckResult,
@@ -34,7 +35,6 @@ from engine.validator.market.actions import (
 )
 from engine.validator.market.market import Address, Market
 from engine.validator.policy.audit_policy import Policy
-from engine.validator.result_checker import run_check
 from engine.validator.store.database import Store
 from engine.validator.store.tasks import TaskDraft
 from kernels.devices import open_device
@@ -201,8 +201,8 @@ class Arena:
         draft = TaskDraft(
             customer, canonical(payload), requirements, reward, self.clock() + seconds
         )
-        task, actions = self.market.post(draft)
-        self.perform(actions)
+        task = self.market.post(draft)
+        self.perform([])
         return task.task_id
 
     def task(self, task_id):
@@ -228,7 +228,7 @@ class Arena:
             self.perform(self.market.received(worker.connection, frame))
 
     def perform(self, actions):
-        for action in actions:
+        for action in [*actions, *self.market.offer()]:
             match action:
                 case Send(connection, frame):
                     if (worker := self.workers.get(connection)) is not None:
@@ -253,7 +253,7 @@ class Arena:
         job = self.kinds.job(self.store.jobs.payload(job_id))
         result_hash = bytes.fromhex(row.result_hash)
         if kind != "full":
-            return run_check(job, kind, result_hash, row.proof, None, row.leaves, siblings)
+            return run_check(Claim(job, kind, result_hash, row.proof, None, row.leaves, siblings))
         self.full_checks += 1
         found = job.run(self.device).result_hash.hex()
         return Finding(found == row.result_hash, "it is another", found)

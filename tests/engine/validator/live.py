@@ -41,6 +41,7 @@ class LiveValidator:
         self.options = options
         self.port = free_port()
         self.process = None
+        self.engine = ENGINE
 
     @property
     def http(self):
@@ -53,7 +54,7 @@ class LiveValidator:
     def start(self):
         self.process = subprocess.Popen(
             [
-                *ENGINE, "validator", "serve", "--port", str(self.port), "--chain-id", CHAIN,
+                *self.engine, "validator", "serve", "--port", str(self.port), "--chain-id", CHAIN,
                 "--directory", str(self.directory), "--device", "reference", "--json", *self.options,
             ],
             stdout=(self.directory / "log").open("a"),

@@ -7,6 +7,7 @@ from engine.poc_protocol.strict_json import canonical
 from engine.validator.job_kinds import own_seed
 from engine.validator.market.actions import FetchData
 from engine.validator.market.dispatch import MOST_JOBS, Timeouts
+from engine.validator.market.matching import FEW_JOBS
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.service import OUTBOX_FRAMES
 from engine.validator.store.customers import NoCredit
@@ -393,7 +394,19 @@ def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):
     greedy = one.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 10**6}))
     for number in range(MOST_JOBS + 8):
         one.post({"challenge_type": "synthetic", "seed": f"{number:04x}", "matrix_size": 64})
+    assert len(greedy.jobs) == FEW_JOBS  # nobody has seen yet how fast it is
+    one.store.workers.credit(greedy.key.address, pace=1e-12)
+    one.perform([])
     assert len(greedy.jobs) == MOST_JOBS < OUTBOX_FRAMES
+
+
+def test_a_slow_worker_has_the_next_job_and_no_more(arena):
+    one = arena()
+    slow = one.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 64}))
+    one.store.workers.credit(slow.key.address, pace=1 / 64**3)  # a second each
+    for number in range(8):
+        one.post({"challenge_type": "synthetic", "seed": f"{number:04x}", "matrix_size": 64})
+    assert len(slow.jobs) == FEW_JOBS
 
 
 def misread(one, changed):

@@ -50,7 +50,7 @@ def pair(arena, first, second):
     other = arena.join(second, capabilities=ONE_AT_A_TIME)
     # By lot or by name, the first must be the first: give it the better name.
     for _ in range(30):
-        arena.store.workers.credit(one.key.address, rate=1e9)
+        arena.store.workers.credit(one.key.address, pace=1e-9)
     return one, other
 
 
