@@ -1,7 +1,8 @@
 """The connection to one validator: dialled, listened to, lost, and dialled again, for weeks.
 
 A validator is not trusted. What it sends is bounded before it is read (`websocket.py`), read no faster
-than `FRAMES_A_SECOND`, and nothing waits for a validator that does not read: its connection ends.
+than `FRAMES_A_SECOND` and the devices allow, and nothing waits for a validator that does not read: its
+connection ends.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ FRAMES_AT_ONCE = 400
 VALUES_A_SECOND = 50_000.0
 VALUES_AT_ONCE = 2.0**20
 """Of JSON: what takes the time to read it. More waits in the validator's socket."""
+SHORT = 16 * 2**10
+"""Characters of a frame that is not counted where it follows a job that was done."""
 UNFINISHED_BYTES = 64 * 2**20
 """Of frames that are not whole, from all validators."""
 MAX_UNSENT = 1024
@@ -149,8 +152,9 @@ class Connection:
         value_rate = TokenBucket(VALUES_A_SECOND, VALUES_AT_ONCE)
         while True:
             message = await read_message(connection)
-            wait = max(frame_rate.reserve(), value_rate.reserve(_values(message)))
-            if wait:
+            if self._session.earned and not isinstance(message, TooLong) and len(message) < SHORT:
+                self._session.earned -= 1
+            elif wait := max(frame_rate.reserve(), value_rate.reserve(_values(message))):
                 await asyncio.sleep(wait)
             read = refuse_long() if isinstance(message, TooLong) else self._decoder.decode(message)
             size = 0 if isinstance(message, TooLong) else len(message)

@@ -3,6 +3,7 @@
     with open_job_ledger(path) as ledger:
         ledger.record_taken(Offer(url, job_id, task_id, "synthetic", payload_digest))
         ledger.record_result(url, job_id, result)
+        await ledger.changes.add(lambda: ledger.record_result(url, job_id, result))   # with others
 
 A job is identified by (validator's URL, job_id), and bound to its task and the digest of its payload
 while it is kept. A ledger belongs to one account. The newest `KEPT` jobs are kept.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.database import Database, lock_file
+from engine.runtime.group_commit import GroupCommit
 from engine.runtime.sql import from_row, update
 
 SCHEMA_VERSION = 1
@@ -84,10 +86,14 @@ def open_job_ledger(path: Path) -> "Iterator[JobLedger]":
 
 
 class JobLedger:
-    """See the module. Every method raises DatabaseError."""
+    """See the module. Every method raises DatabaseError.
+
+    `changes`: the way to make them from the event loop, in groups.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changes = GroupCommit(database)
 
     def find(self, url: str, job_id: str) -> Known | None:
         """Return what is known of a job."""

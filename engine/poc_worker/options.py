@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from engine.runtime.settings import setting
 
-JOBS_PER_DEVICE = 2
-"""So that a device has its next job when it is done with one."""
+JOBS_PER_DEVICE = 64
+"""So that there is always a next job: small ones are done, written down and judged in groups."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@
     job --> known? --from the ledger--------------------------------------> say it
             new? --room?--> read, fetch its data --> devices --> write it down --> say it
 
+What is written down is written in groups (`engine/runtime/group_commit.py`), and said afterwards.
 Work goes on while the connection is cut: what it comes to is written down, and waits until the job
 comes again.
 """
@@ -34,6 +35,9 @@ from engine.poc_worker.replies import Replies, Say, data_ref
 from engine.pool.messages import Done
 from engine.runtime.errors import BadInput, DatabaseError, JobGivenUp
 
+FRAMES_OF_A_JOB = 3
+"""Its `open`, its verdict, and the job that comes after it."""
+
 
 class Session:
     """See the module. For one event loop."""
@@ -42,7 +46,10 @@ class Session:
         self.replies = Replies(url, context)
         self._url = url
         self._context = context
+        self._changes = context.ledger.changes
         self._spawn = spawn
+        self.earned = 0
+        """Frames that the validator may send for work that was done here."""
         self.room = JobSlots(context.jobs)
         self._at_work: dict[str, Assignment] = {}
         self._openings = Openings(self.replies, context, spawn)
@@ -115,18 +122,18 @@ class Session:
             async with asyncio.timeout(None if deadline is None else deadline - time.time()):
                 result = await self._result(assignment)
         except TimeoutError:
-            self._fail(assignment, "deadline", _("its deadline passed"))
+            await self._fail(assignment, "deadline", _("its deadline passed"))
         except JobGivenUp as error:
             if error.code != "stopped":  # else it is done after the next start
-                self._fail(assignment, wire_code(error), str(error))
+                await self._fail(assignment, wire_code(error), str(error))
         except (JobRefused, BlobError) as error:
-            self._fail(assignment, wire_code(error), str(error))
+            await self._fail(assignment, wire_code(error), str(error))
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001 - a plug-in's slip must not end the others' work
             detail = one_line(f"{type(error).__name__}: {error}")
             self.replies.tell(events.ValidatorBug(self._url, detail))
-            self._fail(assignment, "failed", _("this worker has a bug"))
+            await self._fail(assignment, "failed", _("this worker has a bug"))
         else:
             self._answer(assignment, result)
 
@@ -149,11 +156,12 @@ class Session:
                 await self._fetcher.fetch(assignment.offer.job_id, ref)
             job = parse_job(context.kinds, payload, context.limits, context.blobs)
             assignment.job = job
-            context.ledger.record_taken(assignment.offer)
+            taken = self._changes.add(partial(context.ledger.record_taken, assignment.offer))
             kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
             self.replies.tell(events.JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
             future = context.executor.submit(job, name=f"{kind} {digest}")
             done = await asyncio.wrap_future(future)
+            await taken
         assert isinstance(done, Done)
         data = done.outcome.data if job.returns_data else None
         stored = None if data is None else self._store(data)
@@ -165,7 +173,9 @@ class Session:
             device=done.device,
             seconds=done.seconds,
         )
-        context.ledger.record_result(self._url, assignment.offer.job_id, result)
+        job_id, ledger = assignment.offer.job_id, context.ledger
+        await self._changes.add(partial(ledger.record_result, self._url, job_id, result))
+        self.earned += FRAMES_OF_A_JOB
         return result
 
     def _store(self, data: bytes) -> BlobRef:
@@ -195,9 +205,9 @@ class Session:
         if asked_here and not replies.greeted:  # no verdict will come
             self._context.answered(Known(offer, result, None))
 
-    def _fail(self, assignment: Assignment, code: ErrorCode, message: str) -> None:
-        job_id = assignment.offer.job_id
-        self._context.ledger.record_error(self._url, job_id, code, message)
+    async def _fail(self, assignment: Assignment, code: ErrorCode, message: str) -> None:
+        job_id, ledger = assignment.offer.job_id, self._context.ledger
+        await self._changes.add(partial(ledger.record_error, self._url, job_id, code, message))
         if assignment.connection == self.replies.connection:
             self.replies.refuse(job_id, code, message)
         else:  # the connection that it came over is gone, and so is who would be told
@@ -208,19 +218,30 @@ class Session:
         if assignment is not None:
             assert assignment.task is not None
             assignment.task.cancel()
-            self._fail(assignment, "cancelled", _("the validator cancelled it"))
+            self._changes.flush()  # else another payload under its id would not be known as such
+            message = _("the validator cancelled it")
+            self._spawn(self._fail(assignment, "cancelled", message))
 
     def _on_verdict(self, verdict: frames.Verdict) -> None:
         self._openings.end(verdict.job_id)
-        ledger = self._context.ledger
-        known = ledger.find(self._url, verdict.job_id)
-        if known is None or known.result is None or known.accepted is not None:
+        self._spawn(self._judged(verdict))
+
+    async def _judged(self, verdict: frames.Verdict) -> None:
+        if not await self._changes.add(partial(self._record, verdict)):
             return  # none of ours, or the last word on it was said
         reason = one_line(verdict.reason)
-        if verdict.accepted:
-            self._context.answered(known)  # first: after a crash the verdict is not asked for again
-        ledger.record_verdict(self._url, verdict.job_id, accepted=verdict.accepted, reason=reason)
         if verdict.accepted:
             self.replies.tell(events.ResultAccepted(self._url, verdict.job_id, reason))
         else:
             self.replies.tell(events.ResultRejected(self._url, verdict.job_id, reason))
+
+    def _record(self, verdict: frames.Verdict) -> bool:
+        ledger, url, job_id = self._context.ledger, self._url, verdict.job_id
+        known = ledger.find(url, job_id)
+        if known is None or known.result is None or known.accepted is not None:
+            return False
+        if verdict.accepted:
+            self._context.answered(known)  # first: after a crash the verdict is not asked for again
+        reason = one_line(verdict.reason)
+        ledger.record_verdict(url, job_id, accepted=verdict.accepted, reason=reason)
+        return True

@@ -73,6 +73,12 @@ class PocWorker(threading.Thread):
             self.join(patience)
 
     async def _work(self) -> None:
+        try:
+            await self._serve()
+        finally:
+            self._context.ledger.changes.flush()  # what was computed is not lost to a stop
+
+    async def _serve(self) -> None:
         self._main = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
             held = HeldBytes(UNFINISHED_BYTES)
