@@ -11,6 +11,7 @@ encrypted form.
 """
 
 import contextlib
+import difflib
 import errno
 import os
 import re
@@ -247,6 +248,12 @@ class Keystore:
             ),
         )
 
+    def _advice_for_absent(self, name: str) -> str:
+        with contextlib.suppress(KeystoreError):
+            for near in difflib.get_close_matches(name, self.names(), 1):
+                return _("Did you mean {name}?").format(name=near)
+        return _("Make it: cpc-engine keys add {stem}").format(stem=name)
+
     @contextlib.contextmanager
     def _os_errors_explained(self, path: Path) -> Iterator[None]:
         """Raise the file system's errors as KeystoreErrors about this key."""
@@ -257,7 +264,7 @@ class Keystore:
                 _("there is no key '{stem}' in {directory}").format(
                     stem=path.stem, directory=self.directory
                 ),
-                advice=_("Make it: cpc-engine keys add {stem}").format(stem=path.stem),
+                advice=self._advice_for_absent(path.stem),
             ) from None
         except FileExistsError:
             raise _exists(path.stem) from None

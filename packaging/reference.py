@@ -28,7 +28,7 @@ MAN = ROOT / "packaging" / "man" / "cpc-engine.1"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 EXIT_CODES = {
     0: "Done.",
-    1: "Checked and found wrong.",
+    1: "Checked and found wrong, or not there.",
     2: "Bad input or set-up; nothing was done.",
     3: "No node answers, or the transaction was refused.",
     4: "No device is in service.",

@@ -40,23 +40,27 @@ def status(engine: Which = None, json: Json = False) -> None:
     _require_answers(silent)
 
 
-def pause(engine: Which = None) -> None:
+def pause(engine: Which = None, json: Json = False) -> None:
     """Assign no work to the running engine's devices until `resume`; it keeps watching the chain."""
-    _order(engine, "pause", paused=True)
+    _order(engine, "pause", json, paused=True)
 
 
-def resume(engine: Which = None) -> None:
+def resume(engine: Which = None, json: Json = False) -> None:
     """End a requested pause. Heat, battery and quiet hours can still pause devices."""
-    _order(engine, "resume", paused=False)
+    _order(engine, "resume", json, paused=False)
 
 
-def _order(wanted: str | None, word: str, *, paused: bool) -> None:
+def _order(wanted: str | None, word: str, json: bool, *, paused: bool) -> None:
     found, silent = _choose(wanted)
+    rows = []
     for engine, _seen in found:
         engine.order(word)
         seen = _until(engine, paused=paused)
-        line = _("engine {pid}: {state}").format(pid=seen.pid, state=_state(seen))
-        say(line)
+        rows.append({"pid": seen.pid, "state": seen.state, "paused": seen.paused})
+        if not json:
+            say(_("engine {pid}: {state}").format(pid=seen.pid, state=_state(seen)))
+    if json:
+        say_json(rows)
     _require_answers(silent)
 
 

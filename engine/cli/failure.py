@@ -1,7 +1,7 @@
 """Errors as the user sees them: one sentence, what to do about it, and an exit code.
 
-0 done; 1 checked and found wrong; 2 bad input or setup; 3 node unreachable or transaction refused;
-4 no device in service; 70 a bug in this program; 130 ended by Ctrl-C, 143 by SIGTERM.
+0 done; 1 checked and found wrong, or not there; 2 bad input or setup; 3 node unreachable or transaction
+refused; 4 no device in service; 70 a bug in this program; 130 ended by Ctrl-C, 143 by SIGTERM.
 
 What the system refuses (a full disk, no more processes, no memory) is no bug, wherever it happens.
 """
@@ -48,14 +48,14 @@ def print_error(error: Exception) -> int:
 def _exit_code(error: Exception) -> int:
     from engine.runtime.errors import EngineError
     from kernels.errors import DeviceUnavailable, InvalidProof, KernelError, WrongResult
-    from node_client.errors import NodeClientError, NodeError, Refused
+    from node_client.errors import NodeClientError, NodeError, NotFound, Refused
 
     match error:
         case EngineError():
             return error.exit_code
         case DeviceUnavailable():
             return EXIT_NO_DEVICE
-        case WrongResult() | InvalidProof():
+        case WrongResult() | InvalidProof() | NotFound():
             return EXIT_WRONG
         case NodeError() | Refused():
             return EXIT_NODE

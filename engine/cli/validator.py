@@ -9,6 +9,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, NodeOptions, command_group, say, say_json
+from engine.cli.token_out import TokenOut
 from engine.monitor.options import LogOptions
 from engine.pool.options import PoolOptions
 from engine.runtime.settings import setting
@@ -95,6 +96,7 @@ def policy(files: DirectoryOptions, json: Json = False) -> None:
 def add_customer(
     files: DirectoryOptions,
     name: Name,
+    out: TokenOut,
     credit: Annotated[str | None, typer.Option(help=_("Initial credit in CPC."))] = None,
     json: Json = False,
 ) -> None:
@@ -102,20 +104,19 @@ def add_customer(
     from node_client.networks import parse_cpc
 
     units = None if credit is None else parse_cpc(credit)
-    with files.store() as store:
+    with out.receiving(), files.store() as store:
         token = store.customers.add(name)
         if units is not None:
             store.customers.deposit(name, units, "at the beginning")
-    _say_token(name, token, json)
+        out.tell(name, token, json)
 
 
 @customers.command()
 @with_options
-def renew(name: Name, files: DirectoryOptions, json: Json = False) -> None:
+def renew(name: Name, files: DirectoryOptions, out: TokenOut, json: Json = False) -> None:
     """Replace a customer's token with a new one."""
-    with files.store() as store:
-        token = store.customers.renew(name)
-    _say_token(name, token, json)
+    with out.receiving(), files.store() as store:
+        out.tell(name, store.customers.renew(name), json)
 
 
 @customers.command()
@@ -308,13 +309,3 @@ def _book(name: str, amount: str, why: str, files: DirectoryOptions, *, incoming
         change = store.customers.deposit if incoming else store.customers.withdraw
         credit = change(name, units, why)
     say(_("{name}: {credit} CPC").format(name=name, credit=format_cpc(credit)))
-
-
-def _say_token(name: str, token: str, json: bool) -> None:
-    if json:
-        say_json({"name": name, "token": token})
-        return
-    say(token)
-    # On stderr, so that `> alice.token` stores the token only.
-    said = _("This is {name}'s token. It is not stored and will not be shown again.")
-    typer.echo(said.format(name=name), err=True)

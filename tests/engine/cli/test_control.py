@@ -60,6 +60,8 @@ def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
         "healthy": True,
         "reasons": [],
     }
+    (row,) = cli("pause --json").json()
+    assert row == {"pid": mine.pid, "state": "paused", "paused": "asked for"}
     assert cli(f"resume --engine {seen['address']}").out == f"engine {mine.pid}: mining\n"
     ours = {"X-CPC-Engine": "1"}
     assert (
