@@ -1,10 +1,11 @@
-"""What one GPU does, beside cuBLASLt (through torch) and the guide's pipeline (cupy), in one run.
+"""What one GPU does, beside cuBLASLt, PyTorch, Triton and the guide's pipeline (cupy), in one run.
 
     python -m bench.gpu                      # prints tables for RESULTS.md; --json FILE keeps figures
+    python -m bench.gpu --products           # the table of products alone: cpc-engine bench --table
+    python -m bench.gpu --products --short   # in 100 seconds on an H200
 
-Everything that is compared takes turns in the same process: median of rounds. "Burst": a few
-milliseconds of work a round, with the launches in a CUDA graph on both sides. "Sustained": 0.9 s after
-0.6 s of warming up, so that the power limit bites. torch and cupy are left out where they are missing.
+What is compared takes turns in the same process; `engine/benchmark/product_run.py` says how. What is
+not installed is left out.
 """
 
 import argparse
@@ -14,12 +15,15 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bench.products import SEED, burst, sustained, tops
-from kernels.cuda.card import Card
+from engine.benchmark import product_run
+from engine.benchmark.products import SEED
 from kernels.cuda.commit.plan import plan_leaves
 from kernels.cuda.device import CudaDevice
 from kernels.cuda.driver import Stream, timed
 from kernels.task import Task
+
+TASK_SIZES = (1024, 2048, 4096, 8192)
+SHORT = (1024, 2048, 4096, 8192)
 
 
 def whole_task(n, iterations, rounds=31):
@@ -130,34 +134,28 @@ def guide_pipeline(n, rounds=3):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", help="file for every figure")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 2048, 4096, 8192])
-    parser.add_argument("--no-sustained", action="store_true")
+    parser.add_argument("--sizes", type=int, nargs="*", help="sizes of products")
+    parser.add_argument("--products", action="store_true", help="the table of products alone")
+    parser.add_argument("--short", action="store_true", help="without Triton and six sizes")
     arguments = parser.parse_args()
-    card = Card.select(0)
-    figures = {
-        "card": card.name,
-        "burst": {},
-        "sustained": {},
-        "task": {},
-        "kernels": {},
-        "rate": {},
-    }
-    print(card, flush=True)
-    for kind, run in (("burst", burst), ("sustained", sustained)):
-        for n in arguments.sizes:
-            if kind == "sustained" and (n < 4096 or arguments.no_sustained):
-                continue
-            times = run(card, n)
-            figures[kind][n] = times
-            base = times.get("torch _int_mm (int32)")
-            for name, seconds in times.items():
-                ratio = f"{base / seconds:5.2f}x" if base else ""
-                print(
-                    f"{kind:<9} {n:>5} {name:<26} {1e6 * seconds:>8.1f} us"
-                    f" {tops(n, seconds):>6.0f} TOPS {ratio}",
-                    flush=True,
-                )
-    for n in arguments.sizes:
+    table = product_run.measure(
+        sizes=arguments.sizes or (SHORT if arguments.short else product_run.SIZES),
+        triton=not arguments.short,
+        say=lambda line: print(line, flush=True),
+    )
+    print(*table.markdown(), sep="\n", flush=True)
+    figures = {"products": table.to_json(), "task": {}, "kernels": {}, "rate": {}}
+    if not arguments.products:
+        tasks(figures)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if not table.right():
+        raise SystemExit("a product is wrong: see above")
+
+
+def tasks(figures):
+    """Whole tasks, their kernels, several in flight, and the guide's pipeline."""
+    for n in TASK_SIZES:
         for iterations in (1, 10):
             figures["task"][f"{n}x{iterations}"] = found = whole_task(n, iterations)
             stages = {k: round(1e6 * v, 1) for k, v in found.pop("stages").items()}
@@ -167,7 +165,7 @@ def main():
                 stages,
                 flush=True,
             )
-    for n in arguments.sizes:
+    for n in TASK_SIZES:
         figures["kernels"][n] = found = one_by_one(n)
         print(f"kernels {n:>5}", {k: round(1e6 * v, 1) for k, v in found.items()}, flush=True)
     for n, plans in ((1024, 1), (1024, 4), (1024, 8), (1024, 16), (4096, 4)):
@@ -179,8 +177,6 @@ def main():
             print(f"guide's pipeline (cupy), n = {n}: {1000 * seconds:.1f} ms", flush=True)
     except ImportError:
         print("cupy is not installed: the guide's pipeline was not run")
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

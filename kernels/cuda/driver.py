@@ -129,6 +129,11 @@ class Stream:
         self._handle = check(cu.cuStreamCreateWithPriority(flags, priority))
         self._events: list[Any] = []
 
+    @property
+    def handle(self) -> int:
+        """The driver's CUstream, for other libraries."""
+        return int(self._handle)
+
     def close(self) -> None:
         """Give it back."""
         for event in self._events:
@@ -136,9 +141,9 @@ class Stream:
         self._events.clear()
         cu.cuStreamDestroy(self._handle)
 
-    def clear(self, address: int, words: int) -> None:
-        """Set 32-bit words to zero."""
-        check(cu.cuMemsetD32Async(address, 0, words, self._handle))
+    def clear(self, address: int, words: int, value: int = 0) -> None:
+        """Set 32-bit words to zero, or to another value."""
+        check(cu.cuMemsetD32Async(address, value, words, self._handle))
 
     def wait(self) -> None:
         """Wait until everything on it is done. Raises DeviceFault for what went wrong there."""
