@@ -18,6 +18,7 @@ from engine.cli import (
     customer,
     devnet,
     doctor,
+    history,
     init,
     keys,
     mine,
@@ -52,6 +53,7 @@ app.command("init")(init.init)
 app.command("mine")(mine.mine)
 app.command("work")(work.work)
 app.command("status")(control.status)
+app.command("history")(history.history)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.command("compute")(compute.compute)
