@@ -56,24 +56,21 @@ class JobLimits:
 
     def check_cost(self, multiply_adds: int) -> None:
         """Raise TooLarge for more multiply-adds than one job may take."""
-        sentence = _("the job takes {size} multiply-adds, and {most} is the most here")
-        _check(sentence, multiply_adds, self.multiply_adds)
+        if multiply_adds > self.multiply_adds:
+            sentence = _("the job takes {size} multiply-adds, and {most} is the most here")
+            raise TooLarge(sentence.format(size=multiply_adds, most=self.multiply_adds))
 
     def check_data(self, what: str, size: int) -> None:
         """Raise TooLarge for more bytes than one input or result may have."""
-        _check(
-            _("{what} has {size} bytes, and {most} is the most here"), size, self.data_bytes, what
-        )
+        if size > self.data_bytes:
+            sentence = _("{what} has {size} bytes, and {most} is the most here")
+            raise TooLarge(sentence.format(size=size, most=self.data_bytes, what=what))
 
     def check_memory(self, size: int) -> None:
         """Raise TooLarge for more memory than one job may take."""
-        sentence = _("the job takes {size} bytes of memory, and {most} is the most here")
-        _check(sentence, size, self.memory_bytes)
-
-
-def _check(sentence: str, size: int, most: int, what: str = "") -> None:
-    if size > most:
-        raise TooLarge(sentence.format(size=size, most=most, what=what))
+        if size > self.memory_bytes:
+            sentence = _("the job takes {size} bytes of memory, and {most} is the most here")
+            raise TooLarge(sentence.format(size=size, most=self.memory_bytes))
 
 
 class JobWork(DeviceWork, Protocol):

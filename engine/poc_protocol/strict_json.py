@@ -67,13 +67,13 @@ def count_values(text: bytes, bounds: Bounds) -> int:
     if b"\\" in text:  # else a quote in a string would end it: first the escaped backslashes
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     marks = text.translate(_ROUND, _NO_MARKS)
-    too_many = NotTaken(_("there are more than {most} values").format(most=bounds.values))
-    if marks.count(b'"') > 4 * bounds.values + 4:  # a key and a value for each comma or bracket
-        raise too_many
-    outside = b"".join(marks.split(b'"')[::2])
+    most_quotes = 4 * bounds.values + 4  # a key and a value for each comma or bracket
+    outside = (
+        b"" if (quotes := marks.count(b'"')) > most_quotes else b"".join(marks.split(b'"')[::2])
+    )
     values = outside.count(b"(") + outside.count(b",") + 1
-    if values > bounds.values + 1:
-        raise too_many
+    if quotes > most_quotes or values > bounds.values + 1:
+        raise NotTaken(_("there are more than {most} values").format(most=bounds.values))
     brackets = outside.replace(b",", b"")
     for _level in range(bounds.depth):
         brackets = brackets.replace(b"()", b"")

@@ -31,6 +31,7 @@ class Openings:
         self._context = context
         self._spawn = spawn
         self._answered = AnsweredJobs(self._let_go)
+        self._name = _("opening {hex}")
 
     def begin(self, assignment: Assignment) -> None:
         """Keep the job open: its result is being sent."""
@@ -72,7 +73,7 @@ class Openings:
                 return
             future = context.executor.submit(
                 job.opening(bytes.fromhex(result.result_hash), leaves),
-                name=_("opening {hex}").format(hex=offer.payload_digest.hex()),
+                name=self._name.format(hex=offer.payload_digest.hex()),
                 priority=OPENING_PRIORITY,
             )
             done = await asyncio.wrap_future(future)

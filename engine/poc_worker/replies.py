@@ -143,15 +143,15 @@ class Replies:
         if self._say is not None:
             self._say(frame)
 
-    def tell(self, event: events.PocEvent) -> None:
-        """Report it, at a rate that no validator can raise."""
+    def tell(self, event: events.PocEvent | Callable[[], events.PocEvent]) -> None:
+        """Report it, or what the call gives, at a rate that no validator can raise."""
         if self._log_rate.take():
             self._untold += 1
             return
         if self._untold:
             self._context.report(events.LinesDropped(self.url, self._untold))
             self._untold = 0
-        self._context.report(event)
+        self._context.report(event() if callable(event) else event)
 
     def _data(self, result: Result) -> frames.ResultData | None:
         ref = data_ref(result)

@@ -189,7 +189,7 @@ class Session:
         assignment.result = result
         asked_here = replies.is_connected and assignment.connection == replies.connection
         replies.tell(
-            events.JobDone(
+            lambda: events.JobDone(
                 self._url,
                 offer.job_id,
                 result_hash=result.result_hash,
