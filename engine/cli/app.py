@@ -18,7 +18,6 @@ from engine.cli import (
     customer,
     devnet,
     doctor,
-    fleet,
     history,
     init,
     keys,
@@ -54,7 +53,6 @@ app.command("init")(init.init)
 app.command("mine")(mine.mine)
 app.command("work")(work.work)
 app.command("status")(control.status)
-app.command("fleet")(fleet.fleet)
 app.command("history")(history.history)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any, Protocol
 
 
@@ -51,5 +52,9 @@ def update(db: Transaction, table: str, where: str, *keys: Any, **values: Any) -
 
 def from_row[T](kind: Callable[..., T], row: Row, **converted: Any) -> T:
     """Return the dataclass `kind` with the row's columns for its fields, some of them converted."""
-    names = (field.name for field in fields(kind) if field.name not in converted)  # type: ignore[arg-type]
-    return kind(**{name: row[name] for name in names}, **converted)
+    return kind(**{name: row[name] for name in _names(kind) if name not in converted}, **converted)
+
+
+@cache
+def _names(kind: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]

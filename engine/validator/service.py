@@ -176,13 +176,10 @@ class Service:
         await self._decide(partial(self.market.fetched, wanted.job_id, complete=complete))
 
     async def _check(self, wanted: CheckResult) -> None:
-        job = self.store.jobs.find(wanted.job_id)
-        if job is None:
-            return
-        finding = await self._checker.check(
-            job, self.store.jobs.payload(job.job_id), wanted.kind, wanted.siblings
-        )
-        await self._decide(partial(self.market.checked, wanted.job_id, wanted.kind, finding))
+        job = wanted.job
+        payload = self.store.jobs.payload(job.job_id)
+        finding = await self._checker.check(job, payload, wanted.kind, wanted.siblings)
+        await self._decide(partial(self.market.checked, job.job_id, wanted.kind, finding))
 
 
 def _refs(requirements: Requirements) -> list[BlobRef]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from engine.monitor.events.validator import ValidatorEvent
 from engine.poc_protocol.frames import Frame
+from engine.validator.store.jobs import JobRow
 
 CheckKind = Literal["claim", "leaves", "full"]
 
@@ -43,7 +44,7 @@ class CheckResult:
     job again.
     """
 
-    job_id: str
+    job: JobRow
     kind: CheckKind
     siblings: bytes = b""
 

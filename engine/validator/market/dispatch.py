@@ -1,21 +1,26 @@
 """Which task goes to which worker, when, and what is sent: `matching.py` with store and connections."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.poc_protocol.frames import Capabilities, JobRequest
 from engine.validator.market.actions import Action, Send
 from engine.validator.market.connections import Connection, Connections
-from engine.validator.market.matching import Candidate, Need, choose
+from engine.validator.market.matching import FEW_JOBS, Candidate, Need, choose
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.requirements import Kinds, Requirements
 from engine.validator.store.tasks import TaskRow
 
 LOOK_AHEAD = 256
-"""Pending tasks considered when a worker is free: one that no worker can do delays no other."""
+"""Pending tasks considered when a worker is idle: one that no worker can do delays no other."""
+PAGE = 16
+"""Pending tasks that are read at once."""
+
+Tried = Mapping[str | None, float | None]
+"""Workers that had a job of a task, and when their last one ended; None: it has not."""
 
 MOST_JOBS = 128
 """Jobs at once over one connection, whatever its worker offers to take: no worker can hold all tasks,
@@ -66,27 +71,25 @@ class Dispatch:
         actions: list[Action] = []
         candidates = self._candidates()
         left_over: dict[str, TaskRow] = {}
-        places = sum(_most_jobs(one.capabilities) - one.busy for one in candidates)
-        for most in (min(places, LOOK_AHEAD), LOOK_AHEAD):
-            if not candidates or (most > places and not left_over):
-                break
-            pending = self._store.tasks.pending(most)
-            for task in pending if candidates else []:
-                if task.task_id in left_over:
-                    continue
-                if not (sent := self._offer(task, candidates)):
+        while candidates and len(left_over) < LOOK_AHEAD:
+            pending = self._store.tasks.pending(PAGE + len(left_over))
+            page = [task for task in pending if task.task_id not in left_over]
+            tried = self._store.jobs.tried([task.task_id for task in page]) if page else {}
+            for task in page if candidates else []:
+                if not (sent := self._offer(task, candidates, tried[task.task_id])):
                     left_over[task.task_id] = task
                 actions += sent
-            if len(pending) < most:
+            has_idle = any(one.busy < FEW_JOBS for one in candidates)
+            if len(page) < PAGE or (left_over and not has_idle):
                 break
         exhausted = [one for one in left_over.values() if one.attempts >= self._timeouts.attempts]
         return actions, exhausted
 
-    def _offer(self, task: TaskRow, candidates: list[Candidate]) -> list[Action]:
+    def _offer(self, task: TaskRow, candidates: list[Candidate], tried: Tried) -> list[Action]:
         """Give a task to one of these workers, which is then busier. Nothing if none takes it."""
         if task.attempts >= self._timeouts.attempts:
             return []
-        chosen = self._choose(task, candidates)
+        chosen = self._choose(task, candidates, tried)
         if chosen is None:
             return []
         candidates.remove(chosen)
@@ -101,7 +104,8 @@ class Dispatch:
             for one in self._candidates()
             if self._connection(one).address not in (None, other_than)
         ]
-        chosen = self._choose(task, candidates)
+        tried = self._store.jobs.tried([task.task_id])[task.task_id]
+        chosen = self._choose(task, candidates, tried)
         return None if chosen is None else self._send(task, self._connection(chosen), "second")
 
     def send_again(self, job: JobRow, connection: Connection) -> list[Action]:
@@ -111,14 +115,10 @@ class Dispatch:
         self._store.jobs.send_again(job.job_id, connection.nonce, self._lease(task.requirements))
         return [_send(connection, job, task, self._store.jobs.payload(job.job_id))]
 
-    def _choose(self, task: TaskRow, candidates: list[Candidate]) -> Candidate | None:
+    def _choose(self, task: TaskRow, candidates: list[Candidate], tried: Tried) -> Candidate | None:
         """Choose a worker that has not tried this task, else one that tried it a while ago."""
         now = self._store.clock()
         need = Need(task.requirements, task.deadline - now)
-        tried = {
-            job.worker_address: job.ended_at or now
-            for job in self._store.jobs.of_task(task.task_id)
-        }
         fresh = [one for one in candidates if self._connection(one).address not in tried]
         found = choose(need, fresh, self._chance)
         if found is not None or not tried:
@@ -126,7 +126,7 @@ class Dispatch:
         rested = [
             one
             for one in candidates
-            if now - tried.get(self._connection(one).address, 0.0) >= self._timeouts.again
+            if now - (tried.get(self._connection(one).address, 0.0) or now) >= self._timeouts.again
         ]
         return choose(need, rested, self._chance)
 

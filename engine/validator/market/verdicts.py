@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from engine.monitor.events.validator import MarketJobEscalated, MarketJobUnchecked
 from engine.poc_protocol.constants import OPEN_SECONDS
-from engine.poc_protocol.digests import is_signed_by, result_digest, text_digest
+from engine.poc_protocol.digests import result_digest, text_digest
 from engine.poc_protocol.frames import JobResult, Open, OpenedLeaves
 from engine.poc_protocol.strict_json import is_canonical
 from engine.validator.market.actions import Action, CheckResult, FetchData, Finding, HangUp, Send
@@ -25,7 +25,9 @@ from engine.validator.market.settlement import Settlement, names_of
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.tasks import TaskRow
+from engine.validator.store.workers import WorkerRow
 from node_client.address import is_address
+from node_client.keys import verify_digest
 
 SILENT = 1.0
 """Weight of a failure to deliver in a worker's reputation."""
@@ -79,16 +81,19 @@ class Verdicts:
             own = self._own_fault(job)
             return self.drop(job, fault, blame=SILENT) if own is None else own
         worker = connection.address or frame.worker_address
-        known = self._store.workers.record_seen(worker, proven=connection.address is not None)
-        if known.banned_at is not None:
+        if connection.address is None:
+            known: WorkerRow | None = self._store.workers.record_seen(worker, proven=False)
+        else:
+            known = self._store.workers.find(worker)
+        if known is not None and known.banned_at is not None:
             return [*self.drop(job, "its worker is banned"), HangUp(connection.id, "banned")]
-        cost = self._store.tasks.existing(job.task_id).requirements.cost
-        connection.took(cost, job.sent_at, self._store.clock())
-        job = self._draw(job, worker, frame)
+        task = self._store.tasks.existing(job.task_id)
+        connection.took(task.requirements.cost, job.sent_at, self._store.clock())
+        job = self._draw(job, task, worker, frame)
         self._reviews[job.job_id] = _Review("claim")
         if job.data is not None:
             return self._fetch(connection, job)
-        if self._store.tasks.existing(job.task_id).requirements.returns_data and not job.guest:
+        if task.requirements.returns_data and not job.guest:
             return self.escalate(job, "it sent no data")
         return self._go_on(job)
 
@@ -100,7 +105,7 @@ class Verdicts:
         if set(frame.leaves) != set(job.leaves):
             return self.escalate(job, "it opened other leaves than those asked for")
         self._reviews[job.job_id] = _Review("leaves")
-        return [CheckResult(job.job_id, "leaves", bytes.fromhex(frame.siblings))]
+        return [CheckResult(job, "leaves", bytes.fromhex(frame.siblings))]
 
     def fetched(self, job_id: str, *, complete: bool) -> list[Action]:
         """Go on: the bytes of a result are here, or could not be fetched."""
@@ -175,14 +180,12 @@ class Verdicts:
             result_hash=frame.result_hash,
             proof=frame.proof,
         )
-        if not is_signed_by(
-            connection.public_key, connection.address, digest, frame.signature or ""
-        ):
+        if not verify_digest(connection.public_key, digest, frame.signature or ""):
             return "its signature does not fit"
         return None
 
-    def _draw(self, job: JobRow, worker: str, frame: JobResult) -> JobRow:
-        task, policy = self._store.tasks.existing(job.task_id), self._store.policy
+    def _draw(self, job: JobRow, task: TaskRow, worker: str, frame: JobResult) -> JobRow:
+        policy = self._store.policy
         requirements = task.requirements
         openable = requirements.leaves > 0 and not job.guest
         # A second worker's result is compared with the first's, or computed again.
@@ -229,7 +232,7 @@ class Verdicts:
 
     def _go_on(self, job: JobRow) -> list[Action]:
         if job.data or (job.proof and not job.leaves):
-            return [CheckResult(job.job_id, "claim")]
+            return [CheckResult(job, "claim")]
         return self._ask_for_leaves(job)  # with which the proof is checked
 
     def _ask_for_leaves(self, job: JobRow) -> list[Action]:
@@ -257,7 +260,7 @@ class Verdicts:
 
     def _compute(self, job: JobRow) -> list[Action]:
         self._reviews[job.job_id] = _Review("full")
-        return [CheckResult(job.job_id, "full")]
+        return [CheckResult(job, "full")]
 
     def _fully_checked(self, job: JobRow, finding: Finding) -> list[Action]:
         other = self._partner(job)

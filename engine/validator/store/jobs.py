@@ -110,6 +110,18 @@ class Jobs(Table):
         """Return every job of a task, in the order in which they were sent."""
         return self._find("WHERE task_id = ? ORDER BY rowid", task_id)
 
+    def tried(self, task_ids: Sequence[str]) -> dict[str, dict[str | None, float | None]]:
+        """Return which workers had a job of each of these tasks, and when their last one ended."""
+        found: dict[str, dict[str | None, float | None]] = {task_id: {} for task_id in task_ids}
+        marks = ", ".join("?" * len(task_ids))
+        for row in self._database.read(
+            f"SELECT task_id, worker_address, ended_at FROM jobs WHERE task_id IN ({marks})"  # noqa: S608
+            " ORDER BY sent_at",
+            *task_ids,
+        ):
+            found[row["task_id"]][row["worker_address"]] = row["ended_at"]
+        return found
+
     def open(self) -> list[JobRow]:
         """Return jobs without a verdict."""
         return self._find("WHERE state IN ('out', 'committed')")

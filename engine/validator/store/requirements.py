@@ -1,6 +1,8 @@
 """What the market needs to know of a payload; the kinds of jobs are plug-ins."""
 
+import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Protocol, Self
 
 
@@ -27,8 +29,10 @@ class Requirements:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
-        """Return what `to_json` was called on."""
+    @lru_cache(maxsize=1024)  # many tasks are alike
+    def from_text(cls, text: str) -> Self:
+        """Return what `to_json` was called on, from its JSON."""
+        value = json.loads(text)
         blobs = tuple((sha256, size) for sha256, size in value["blobs"])
         return cls(**value | {"blobs": blobs})
 

@@ -177,5 +177,5 @@ def new_task_id() -> str:
 
 
 def _task(row: Row) -> TaskRow:
-    requirements = Requirements.from_json(json.loads(row["requirements"]))
+    requirements = Requirements.from_text(row["requirements"])
     return from_row(TaskRow, row, requirements=requirements, reward=int(row["reward"]))

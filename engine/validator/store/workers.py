@@ -73,14 +73,13 @@ class Workers(Table):
 
     def credit(self, address: str, *, pace: float) -> None:
         """Record that a job of it was accepted, done in `pace` seconds a multiply-add."""
-        with self._database.write() as db:
+        with self._database.write():
             known = self._find(address, self._database.row_lock)
             if known is None:
                 return
             before = 1 / known.rate if known.rate else pace
             now = max(FASTEST_PACE, before + PACE_WEIGHT * (pace - before))
-            update(db, "workers", "address = ?", address, rate=1 / now)
-            self._set_reputation(known, good=1.0)
+            self._set_reputation(known, good=1.0, rate=1 / now, last_seen=self._clock())
 
     def blame(self, address: str, weight: float) -> None:
         """Record that it failed a job."""
@@ -107,13 +106,15 @@ class Workers(Table):
         rows = self._database.read("SELECT * FROM workers WHERE address = ?" + lock, address)  # noqa: S608
         return _worker(rows[0]) if rows else None
 
-    def _set_reputation(self, known: WorkerRow, *, good: float = 0.0, bad: float = 0.0) -> None:
+    def _set_reputation(
+        self, known: WorkerRow, *, good: float = 0.0, bad: float = 0.0, **more: float
+    ) -> None:
         new = known.reputation.after(
             now=self._clock(), half_life=self._policy.half_life, good=good, bad=bad
         )
         values = {"good": new.good, "bad": new.bad, "standing_at": new.at}
         with self._database.write() as db:
-            update(db, "workers", "address = ?", known.address, **values)
+            update(db, "workers", "address = ?", known.address, **values, **more)
 
 
 def _worker(row: Row) -> WorkerRow:

@@ -237,10 +237,9 @@ class Arena:
                     if (worker := self.workers.get(connection)) is not None:
                         worker.closed = reason
                         self.leave(worker)
-                case CheckResult(job_id, kind, siblings):
-                    self.perform(
-                        self.market.checked(job_id, kind, self.check(job_id, kind, siblings))
-                    )
+                case CheckResult(job, kind, siblings):
+                    finding = self.check(job.job_id, kind, siblings)
+                    self.perform(self.market.checked(job.job_id, kind, finding))
                 case FetchData(_connection, job_id):
                     self.perform(self.market.fetched(job_id, complete=False))
                 case Closed():
