@@ -49,8 +49,12 @@ class HttpResponse:
 class HttpNode:
     """One node. `name` is its URL as it may be shown: without user and password."""
 
-    def __init__(self, url: str, *, timeout: tuple[float, float], total: float) -> None:
+    def __init__(
+        self, url: str, *, timeout: tuple[float, float], total: float, token: str | None = None
+    ) -> None:
         """`timeout`: seconds for a connection and for each read; `total`: for a whole exchange.
+
+        `token`: sent with each request, as a bearer token (RFC 6750).
 
         Raises InvalidData unless it is an http or https URL, and for a proxy or certificates in the
         environment that cannot be used.
@@ -65,6 +69,8 @@ class HttpNode:
         self._route = route_to(self._base)
         self._session = self._route.session()
         self._session.headers.update({"User-Agent": "cpc-engine", "Accept-Encoding": "identity"})
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.mount("http://", BoundedAdapter())
         self._session.mount("https://", BoundedAdapter())

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 from kernels.devices import open_device
 from kernels.task import Task
@@ -145,12 +145,17 @@ def contenders(device: str, threads: int | None = None) -> list[Contender]:
     cupy = _missing("cupy") if on_gpu else _("needs a GPU")
     triton = torch or _missing("triton") if on_gpu else _("needs a GPU")
     product = partial(_TorchProduct, device if on_gpu else "cpu", threads)
+    cublaslt = "" if on_gpu else _("needs a GPU")
     return [
         Contender(
             "numpy (float64 BLAS)",
             ("expand", PRODUCT, "commit", TASK),
             _Numpy,
             why_not=_("it is for the CPU") if on_gpu else "",
+        ),
+        *(
+            Contender(name, (PRODUCT,), partial(_cublaslt, device, fold), cublaslt, slow=False)
+            for name, fold in (("cuBLASLt int32", False), ("cuBLASLt, then fold", True))
         ),
         Contender("torch _int_mm", (PRODUCT,), partial(product, False), torch, not on_gpu),
         Contender(
@@ -267,6 +272,11 @@ class _TorchProduct(Runner):
             c = self._torch._int_mm(self._a, self._b)
             if self._fold:
                 ((c ^ (c >> 8)) & 255).to(self._torch.int8)
+
+
+def _cublaslt(device: str, fold: bool, task: Task) -> Runner:
+    baseline = importlib.import_module("engine.benchmark.cublaslt_baseline")
+    return cast(Runner, baseline.CublasLtProduct(device, fold, task))
 
 
 class _TritonProduct(Runner):

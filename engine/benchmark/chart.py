@@ -9,15 +9,14 @@ that is a thousand times longer, and then its words say so.
 
 import importlib
 import importlib.util
-import os
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from engine.benchmark.files import check_writable, writing
 from engine.runtime.errors import BadInput
 
 _WIDTH, _BAR, _STEP, _MARGIN = 880, 18, 28, 24
@@ -65,28 +64,16 @@ def check_path(path: Path) -> None:
                 with_suffix=path.with_suffix(".svg")
             ),
         )
-    with _writing(path):
-        target = path if path.exists() else path.parent
-        if path.is_dir() or not path.parent.is_dir() or not os.access(target, os.W_OK):
-            raise PermissionError(0, _("no such directory, or no permission"))
+    check_writable(path)
 
 
 def write(path: Path, chart: Chart) -> None:
     """Write the chart in the format of the suffix. Raise BadInput if that fails."""
-    with _writing(path):
+    with writing(path):
         if path.suffix.lower() == ".png":
             _write_png(path, chart)
         else:
             path.write_text(svg(chart), encoding="utf-8")
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        message = _("the chart {path} cannot be written: {strerror}")
-        raise BadInput(message.format(path=path, strerror=error.strerror)) from error
 
 
 def svg(chart: Chart) -> str:

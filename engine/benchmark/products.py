@@ -73,6 +73,10 @@ class Operands:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the device memory."""
         for buffer in self._buffers:
             buffer.close()
 

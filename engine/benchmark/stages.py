@@ -231,6 +231,14 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
                 " same bytes out."
             )
         )
+    if any(name.startswith("cuBLASLt") for name in ran):
+        notes.append(
+            _(
+                "cuBLASLt has 64 MiB of workspace, and the fastest of all answers of its heuristics"
+                " counts. Like for like is 'cuBLASLt, then fold'. On a GPU torch's _int_mm calls"
+                " it without either, and gets a slower kernel."
+            )
+        )
     if any(name.startswith("Triton") for name in ran):
         notes.append(_("Triton's product writes int32, too, from tiles that its autotuner chose."))
     if any(name.startswith("numpy") for name in ran):

@@ -18,6 +18,7 @@ from engine.cli import (
     customer,
     devnet,
     doctor,
+    fleet,
     history,
     init,
     keys,
@@ -53,6 +54,7 @@ app.command("init")(init.init)
 app.command("mine")(mine.mine)
 app.command("work")(work.work)
 app.command("status")(control.status)
+app.command("fleet")(fleet.fleet)
 app.command("history")(history.history)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)

@@ -1,6 +1,8 @@
 """`cpc-engine bench`: time each stage of a task, beside other libraries that are installed.
 
 cpc-engine bench --size 4096 --chart bench.svg
+cpc-engine bench --table                        # our product beside cuBLASLt's on a GPU, in minutes
+cpc-engine bench --report rtx4090.json          # for others: figures and versions, no names
 """
 
 from dataclasses import dataclass
@@ -9,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, TierOptions, say, say_json
+from engine.cli.options import Json, TierOptions, say, say_json, say_progress
 from engine.pool.options import DeviceOptions, TuningOptions
 from engine.runtime.settings import setting
 from engine.tasks.options import MatrixOptions
 
 if TYPE_CHECKING:
     from engine.benchmark.chart import Chart
+    from engine.benchmark.product_table import Table
     from engine.benchmark.stages import Report, Row
 
 LARGE = MatrixOptions(size=4096)
@@ -32,12 +35,20 @@ class BenchOptions(TierOptions, TuningOptions, DeviceOptions):
     repeat: int = setting(5, _("Repetitions; the median counts."), least=1, most=1000)
     compare: bool = setting(True, _("Also time numpy, torch, Triton and cupy, where installed."))
     chart: Path | None = setting(None, _("Draw the result into this .svg or .png file."))
+    table: bool = setting(
+        False, _("On a GPU: the product beside cuBLASLt's from n = 1024 to 16384, as Markdown.")
+    )
+    report: Path | None = setting(
+        None, _("Write figures and versions, and no name of yours, into this .json file.")
+    )
 
 
 @with_options
 def bench(matrix: MatrixOptions = LARGE, *, options: BenchOptions, json: Json = False) -> None:
     """Time each stage of a task; a multiply-add counts as two operations."""
     from engine.benchmark.chart import check_path, write
+    from engine.benchmark.files import check_writable, writing
+    from engine.benchmark.report import encode
     from engine.benchmark.stages import run_bench
     from kernels.devices import check_device_name, chosen_devices
 
@@ -49,6 +60,11 @@ def bench(matrix: MatrixOptions = LARGE, *, options: BenchOptions, json: Json = 
         return
     if options.chart is not None:
         check_path(options.chart)
+    if options.report is not None:
+        check_writable(options.report)
+    if options.table:
+        _table(options.device[0], json=json)
+        return
     report = run_bench(
         matrix.size,
         matrix.iterations,
@@ -64,6 +80,44 @@ def bench(matrix: MatrixOptions = LARGE, *, options: BenchOptions, json: Json = 
         _say_report(report, compare=options.compare)
     if options.chart is not None:
         write(options.chart, draw(report))
+    if options.report is not None:
+        table = _products(report.device) if report.card is not None and options.compare else None
+        content = encode(report, table)
+        with writing(options.report):
+            options.report.write_bytes(content)
+        said = _("Written: {path}. It names nobody; read it before you send it.")
+        say_progress(said.format(path=options.report))
+
+
+def _table(device: str, *, json: bool) -> None:
+    """Print the table of products; exit code 1 if one of them is wrong."""
+    from engine.runtime.errors import BadInput, WrongClaim
+    from kernels.devices import available_devices, check_device_name
+
+    check_device_name(device)
+    chosen = available_devices()[0] if device == "auto" else device
+    if not chosen.startswith("cuda"):
+        raise BadInput(
+            _("the table of products is for an NVIDIA GPU, and the device is {device}").format(
+                device=chosen
+            ),
+            advice=_("cpc-engine bench without --table times the CPU."),
+        )
+    table = _products(chosen)
+    if json:
+        say_json(table.to_json())
+    else:
+        say("\n".join(table.markdown()))
+    if not table.right():
+        raise WrongClaim(_("a product is wrong: see the lines above"))
+
+
+def _products(device: str) -> "Table":
+    """Measure the products on a card; each size is shown on stderr as soon as it is done."""
+    from engine.benchmark.product_run import measure
+
+    index = int(device.partition(":")[2] or 0)
+    return measure(index, say=say_progress)
 
 
 def _bench_rig(

@@ -1,6 +1,7 @@
 """Settings that several commands share, and the node client, key and output made from them."""
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -151,6 +152,11 @@ def was_set(context: Any, name: str) -> bool:
 def say(text: str = "") -> None:
     """Print lines to stdout. A node's text in them controls no terminal."""
     print(*map(printable, text.split("\n")), sep="\n", flush=True)  # noqa: T201
+
+
+def say_progress(text: str) -> None:
+    """Print lines to stderr, which is not the result."""
+    print(*map(printable, text.split("\n")), sep="\n", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def say_json(value: Any) -> None:

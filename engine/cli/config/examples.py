@@ -9,6 +9,7 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("work",): ("cpc-engine work --validator wss://HOST/worker --job-kind matmul",),
     ("status",): ("cpc-engine status", "cpc-engine status --json"),
+    ("fleet",): ("cpc-engine fleet http://rig1.lan:9180 http://rig2.lan:9180 --every 5",),
     ("history",): ("cpc-engine history --since 7d", "cpc-engine history --since all --csv"),
     ("pause",): ("cpc-engine pause",),
     ("resume",): ("cpc-engine resume",),

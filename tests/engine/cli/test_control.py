@@ -12,6 +12,8 @@ import requests
 from engine.doctor.running import check_running
 from engine.monitor.http import control_client
 from engine.monitor.http.server import sockets_directory
+from engine.monitor.state import Monitor
+from tests.engine.monitor.http.served import served
 from tests.processes import ENGINE, PATIENCE_SECONDS, end, stop, wait_until
 
 
@@ -152,3 +154,29 @@ def test_a_port_that_is_taken_is_told_at_once(cli):
         done = cli(f"mine --devnet --http 127.0.0.1:{taken.getsockname()[1]}")
     assert done.code == 2
     assert "cannot listen at" in done.err
+
+
+def test_a_fleet_shows_who_answers_and_who_does_not(mine, cli):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        dead = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        both = cli(f"fleet {mine.url} {dead} --json")
+        assert both.code == 1
+        well, gone = both.json()
+        assert (well["healthy"], well["status"]["pid"]) == (True, mine.pid)
+        assert (gone["url"], gone["healthy"], gone["status"]) == (dead, False, None)
+        assert "connection refused" in gone["trouble"]
+    table = cli(f"fleet {mine.url}")
+    assert table.code == 0
+    assert mine.url in table.out
+    assert " mining " in table.out
+    assert cli("fleet ftp://rig").code == 2
+
+
+def test_a_fleet_with_a_token(home, cli, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123\n")
+    with served(Monitor(), token=token.read_text().strip()) as (url, _orders):
+        assert "--token-file" in cli(f"fleet {url} --json").json()[0]["trouble"]
+        (rig,) = cli(f"fleet {url} --json --token-file {token}").json()
+        assert rig["status"]["state"] == "starting"

@@ -1,0 +1,92 @@
+"""`cpc-engine fleet`: several rigs in one table."""
+
+import time
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.options import Json, say_foreign_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from engine.monitor.fleet import Rig
+
+
+def fleet(
+    urls: Annotated[
+        list[str], typer.Argument(metavar="URL...", help=_("Pages of engines: mine --http."))
+    ],
+    token_file: Annotated[
+        Path | None, typer.Option(help=_("File with the token that the engines ask for."))
+    ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="SECONDS", help=_("Look again so often, until Ctrl-C.")),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show several engines side by side: state, devices, rate, power, results, and what is wrong.
+
+    The exit code is 1 where an engine does not answer or is not healthy.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    from engine.monitor.fleet import Fleet
+    from engine.monitor.http.server import read_token
+
+    token = None if token_file is None else read_token(token_file)
+    with Fleet(urls, token) as engines:
+        rigs = engines.look()
+        if json:
+            say_foreign_json([_row(rig) for rig in rigs])
+        elif every is None:
+            Console().print(_table(rigs))
+        else:
+            with Live(_table(rigs), auto_refresh=False) as view:
+                while True:
+                    time.sleep(every)
+                    view.update(_table(engines.look()), refresh=True)
+    if any(rig.trouble for rig in rigs):
+        raise typer.Exit(1)
+
+
+def _row(rig: "Rig") -> dict[str, Any]:
+    status = None if rig.snapshot is None else rig.snapshot.model_dump(mode="json")
+    return {"url": rig.url, "healthy": not rig.trouble, "trouble": rig.trouble, "status": status}
+
+
+def _table(rigs: "list[Rig]") -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from engine.monitor import formatting as wording
+    from engine.runtime.printable import printable
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    numbers = (_("devices"), "TOPS", _("W"), _("confirmed"), _("pending"))
+    table.add_column(_("rig"))
+    table.add_column(_("state"))
+    for name in numbers:
+        table.add_column(name, justify="right")
+    table.add_column(_("what is wrong"), overflow="fold")
+    for rig in rigs:
+        cells = [rig.url, rig.state]
+        if (seen := rig.snapshot) is None:
+            cells += [wording.NOTHING] * len(numbers)
+        else:
+            watts = [one.power for one in seen.devices if one.power is not None]
+            cells += [
+                f"{len(seen.in_service)}/{len(seen.devices)}",
+                wording.rate(seen.tops),
+                f"{sum(watts):.0f}" if watts else wording.NOTHING,
+                str(seen.results.confirmed),
+                str(seen.results.pending),
+            ]
+        style = "yellow" if rig.trouble else ""
+        table.add_row(*(Text(printable(one)) for one in (*cells, rig.trouble)), style=style)
+    return table
