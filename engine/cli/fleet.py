@@ -69,8 +69,8 @@ def _table(rigs: "list[Rig]") -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = (_("devices"), "TOPS", _("W"), _("confirmed"), _("pending"))
-    table.add_column(_("rig"))
-    table.add_column(_("state"))
+    table.add_column(_("rig"), no_wrap=True)
+    table.add_column(_("state"), no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right")
     table.add_column(_("what is wrong"), overflow="fold")
