@@ -10,7 +10,7 @@ import typer
 from engine.cli.options import Json, say_foreign_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from engine.monitor.fleet import Rig
 
@@ -59,8 +59,10 @@ def _row(rig: "Rig") -> dict[str, Any]:
     return {"url": rig.url, "healthy": not rig.trouble, "trouble": rig.trouble, "status": status}
 
 
-def _table(rigs: "list[Rig]") -> "Table":
+def _table(rigs: "list[Rig]") -> "Group":
+    """A row a rig, and below it a line for each with something wrong."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -73,7 +75,6 @@ def _table(rigs: "list[Rig]") -> "Table":
     table.add_column(_("state"), no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right")
-    table.add_column(_("what is wrong"), overflow="fold")
     for rig in rigs:
         cells = [rig.url, rig.state]
         if (seen := rig.snapshot) is None:
@@ -88,5 +89,6 @@ def _table(rigs: "list[Rig]") -> "Table":
                 str(seen.results.pending),
             ]
         style = "yellow" if rig.trouble else ""
-        table.add_row(*(Text(printable(one)) for one in (*cells, rig.trouble)), style=style)
-    return table
+        table.add_row(*(Text(printable(one)) for one in cells), style=style)
+    wrong = [Text(printable(f"{rig.url}: {rig.trouble}")) for rig in rigs if rig.trouble]
+    return Group(table, *wrong)
