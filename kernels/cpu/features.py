@@ -31,6 +31,7 @@ def usable_features() -> frozenset[str]:
     """Features that the CPU has and that Numba was not told to do without.
 
     `NUMBA_CPU_FEATURES` narrows them: "+avx2" alone makes any x86 CPU look like one without AVX-512.
+    LLVM itself still goes by the CPU's name, and needs "-avx512f" besides to leave it alone.
     """
     try:
         has = {name for name, there in binding.get_host_cpu_features().items() if there}

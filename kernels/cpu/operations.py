@@ -67,9 +67,9 @@ class CpuOperations(Operations):
         return OPERATIONS
 
     def scratch_bytes(self, n: int) -> int:
-        """Packed panels of A, and a block of C."""
+        """Packed panels of A, a block of C, and a piece of B."""
         row = round_up(n, STEP) * self._product.a_quad_bytes // QUAD_BYTES
-        return self.most_strip_rows * row + 4 * blocks.SCRATCH_SUMS
+        return self.most_strip_rows * row + 4 * blocks.SCRATCH_SIZE
 
     def empty_rows(self, m: int, n: int) -> Matrix:
         """Padded to whole panels, and to whole steps along k."""
@@ -199,7 +199,7 @@ class _Kept(threading.local):
     """Each thread's block of C and its packed panels of A."""
 
     def __init__(self) -> None:
-        self.scratch = aligned((blocks.SCRATCH_SUMS,), np.int32)
+        self.scratch = aligned((blocks.SCRATCH_SIZE,), np.int32)
         self.packed = aligned((0,), np.uint8)
 
 

@@ -10,12 +10,14 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kernels.check import check_proof
 from kernels.cpu import features
 from kernels.cpu.commit import choose
 from kernels.cpu.operations import CpuOperations
-from kernels.cpu.product import blocks, reference, tiers
+from kernels.cpu.product import blocks, microkernel, reference, tiers
 from kernels.cpu.product.microkernel import PANEL, STEP
 from kernels.devices import open_device
 from kernels.errors import DeviceUnavailable, KernelError
@@ -24,7 +26,7 @@ from kernels.product.reference import fold
 from kernels.task import Task
 
 HERE = [tier.name for tier in tiers.usable_tiers()]
-AVX2_ONLY = "+sse2,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma"
+AVX2_ONLY = "+sse2,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma,-avx512f"
 
 
 @pytest.fixture(scope="module", params=HERE)
@@ -58,6 +60,36 @@ def test_300_random_shapes(tier):
         folded, C = products(tier, A, B)
         assert np.array_equal(C, expected)
         assert np.array_equal(folded, fold(expected))
+
+
+@settings(
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    m=st.integers(1, 2 * PANEL + 1),
+    n=st.integers(1, 5 * PANEL + 1),
+    k=st.sampled_from([size + d for size in (STEP, 256, 512, 768) for d in (-1, 0, 1)]),
+    extremes=st.tuples(*[st.sampled_from([-128, -127, 0, 127])] * 2),
+    number=st.integers(0, 2**32 - 1),
+)
+def test_edges_of_panels_and_blocks(tier, m, n, k, extremes, number):
+    """Each row of A and of B is random, or one extreme from end to end."""
+    rng = np.random.default_rng(number)
+    A, B = rng.integers(-128, 128, (m, k), np.int8), rng.integers(-128, 128, (n, k), np.int8)
+    for matrix, extreme in zip((A, B), extremes, strict=True):
+        matrix[rng.random(len(matrix)) < 0.5] = extreme
+    expected = (A.astype(np.float64) @ B.astype(np.float64).T).astype(np.int32)
+    folded, C = products(tier, A, B)
+    assert np.array_equal(C, expected)
+    assert np.array_equal(folded, fold(expected))
+
+
+@pytest.mark.parametrize("extreme", [-128, 127])
+def test_one_panel_of_extremes(tier, extreme):
+    """Every entry of both operands: the most that a pair of products can be."""
+    X = np.full((PANEL, STEP), extreme, np.int8)
+    _, C = products(tier, X, X)
+    assert (STEP * extreme**2 == C).all()
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(256, 256, 512), (300, 600, 1100), (33, 289, 513)])
@@ -193,4 +225,9 @@ def test_a_cpu_without_avx512():
 
 def test_blocks_fit_the_strip():
     assert CpuOperations.most_strip_rows == blocks.STRIP_PANELS * PANEL
-    assert blocks.BLOCK_QUADS * 4 % STEP == 0
+    assert microkernel.BLOCK_QUADS * 4 % STEP == 0
+    for tier in tiers.TIERS:
+        its = tier.build()
+        assert its.block_quads * 4 % STEP == 0
+        assert its.block_quads <= microkernel.BLOCK_QUADS
+        assert its.block_panels <= microkernel.BLOCK_PANELS

@@ -1,11 +1,11 @@
 """The loops around a microkernel: blocks of C that stay in the cache, folded or stored from there.
 
-A strip of A, up to 8 panels of it, meets B block by block. A block of C, 256 x 256 sums, is 256 KiB
-of scratch that a thread keeps in its L2 cache; k goes in pieces of 512, so that a panel of B (16
-KiB of it) stays in the L1 cache while all panels of the strip are multiplied with it. This is the
-order of Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, TOMS 2008). Then
-the block is folded into int8, and C is never written to memory; or it is stored, past the caches
-where its rows are aligned.
+A strip of A, up to 8 panels of it, meets B block by block. A block of C, 256 x 256 sums at the most,
+is 256 KiB of scratch that a thread keeps in its L2 cache; k goes in pieces of 512 at the most, so
+that a panel of B (16 KiB of it) stays in the L1 cache while all panels of the strip are multiplied
+with it. This is the order of Goto and van de Geijn (Anatomy of High-Performance Matrix
+Multiplication, TOMS 2008). Then the block is folded into int8, and C is never written to memory; or
+it is stored, past the caches where its rows are aligned.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,19 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I8, I32, Builder, Value, copy_bytes
 from kernels.cpu.jit import Jit
 from kernels.cpu.memory import LINE
-from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
+from kernels.cpu.product.microkernel import (
+    BLOCK_PANELS,
+    BLOCK_QUADS,
+    PANEL,
+    QUAD_BYTES,
+    Microkernel,
+)
 
 STRIP_PANELS = 8
 """Most panels of A that go together."""
-BLOCK_PANELS = 8
-"""Panels of B that go together."""
-BLOCK_QUADS = 128
-"""Quads of k that go together."""
-SCRATCH_SUMS = STRIP_PANELS * BLOCK_PANELS * PANEL * PANEL
+BLOCK_SUMS = STRIP_PANELS * BLOCK_PANELS * PANEL * PANEL
+SCRATCH_SIZE = BLOCK_SUMS + 2 * BLOCK_QUADS * PANEL
+"""A block of C, and a piece of a panel of B in twice as many bytes, in int32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ def build(jit: Jit, microkernel: Microkernel, pack_quads: Any) -> ProductKernels
     """The kernels of one microkernel; `pack_quads` is compiled already (`packing.py`)."""
     begin, end, multiply_panel = microkernel.begin, microkernel.end, microkernel.multiply
     a_quad_bytes = microkernel.a_quad_bytes
+    block_panels, block_quads = microkernel.block_panels, microkernel.block_quads
+    widened = microkernel.widen is not None
+    widen = microkernel.widen or keep
 
     @jit.kernel(
         "void(uint8[::1], int64, int32[:,:,::1], int32[::1], int32[::1],"
@@ -65,17 +72,20 @@ def build(jit: Jit, microkernel: Microkernel, pack_quads: Any) -> ProductKernels
     ) -> None:
         quads = B.shape[1]
         a, b, c, start = packed.ctypes.data, B.ctypes.data, scratch.ctypes.data, starts.ctypes.data
+        wide = c + 4 * BLOCK_SUMS
         aligned = out % LINE == 0 and pitch % LINE == 0
         begin()
-        for first in range(0, B.shape[0], BLOCK_PANELS):
-            last = min(first + BLOCK_PANELS, B.shape[0])
-            for quad in range(0, quads, BLOCK_QUADS):
-                count = min(BLOCK_QUADS, quads - quad)
+        for first in range(0, B.shape[0], block_panels):
+            last = min(first + block_panels, B.shape[0])
+            for quad in range(0, quads, block_quads):
+                count = min(block_quads, quads - quad)
                 for j in range(first, last):
+                    piece = b + (j * quads + quad) * QUAD_BYTES
+                    widen(piece, count, wide)
                     for i in range(panels):
                         multiply_panel(
                             a + (i * quads + quad) * a_quad_bytes,
-                            b + (j * quads + quad) * QUAD_BYTES,
+                            wide if widened else piece,
                             c + ((j - first) * panels + i) * PANEL * QUAD_BYTES,
                             count,
                             start + j * QUAD_BYTES if quad == 0 else 0,
@@ -110,6 +120,11 @@ def _build_sum_panels(jit: Jit, sum_quads: Any) -> Any:
             sum_quads(b + panel * quads * QUAD_BYTES, quads, start + panel * QUAD_BYTES)
 
     return sum_panels
+
+
+@ir.inline
+def keep(_builder: Builder, _b: Value, _quads: Value, _target: Value) -> None:
+    """Nothing: for a microkernel that takes panels of B as they are."""
 
 
 @ir.inline

@@ -10,6 +10,10 @@ PANEL = 32
 """Rows of A, and rows of B, that one call of a microkernel multiplies."""
 QUAD_BYTES = 4 * PANEL
 """Bytes of one quad (4 neighbours along k) of all rows of a panel of B; a row of C, too."""
+BLOCK_PANELS = 8
+"""Most panels of B that go together."""
+BLOCK_QUADS = 128
+"""Most quads of k that go together: that one call of a microkernel multiplies."""
 STEP = 64
 """k is padded to a multiple of this: a row of an AMX tile. B's padding is 0, so A's may be anything."""
 
@@ -37,3 +41,9 @@ class Microkernel:
     """Intrinsic (b, quads, starts): for a microkernel that takes A as unsigned, A + 128: writes what
     the sums of a panel of B must start from, -128 * the sum of each row of B. None: they start from
     0."""
+    widen: Any = None
+    """Intrinsic (b, quads, target): writes a piece of a panel of B as `multiply` wants it, in twice as
+    many bytes. None: it takes panels as they are."""
+    block_panels: int = BLOCK_PANELS
+    block_quads: int = BLOCK_QUADS
+    """How many panels of B and quads of k go together."""

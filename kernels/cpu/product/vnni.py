@@ -23,17 +23,18 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I8, I32, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, Microkernel
-from kernels.cpu.product.registers import RegisterTile, load_columns, multiply_panel
+from kernels.cpu.product.registers import RegisterTile, multiply_panel
 
 FEATURES_512 = frozenset({"avx512f", "avx512bw", "avx512vnni"})
 FEATURES_256 = frozenset({"avx2", "avxvnni"})
 TILE_512 = RegisterTile(lanes=16, vectors=2, rows=(11, 11, 10))
-TILE_256 = RegisterTile(lanes=8, vectors=2, rows=(6,) * 4 + (4,) * 2)
+TILE_256 = RegisterTile(lanes=8, vectors=2, rows=(6,) * 2 + (5,) * 4)
 FLIP = 0x80808080 - 2**32
 """Adds 128 to each of four int8, as an int32."""
 
 
-def _dot(builder: Builder, lanes: int, sums: Value, unsigned: Value, signed: Value) -> Value:
+def _dot(builder: Builder, sums: Value, unsigned: Value, signed: Value) -> Value:
+    lanes = sums.type.count
     kind, bytes_of_it = ir.vector(I32, lanes), ir.vector(I8, 4 * lanes)
     a, b = (builder.bitcast(x, bytes_of_it) for x in (unsigned, signed))
     return ir.call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", kind, sums, a, b)
@@ -47,21 +48,7 @@ def _build(tile: RegisterTile) -> Microkernel:
         builder: Builder, a: Value, b: Value, c: Value, quads: Value, starts: Value
     ) -> None:
         """C (+)= A B^T of one panel."""
-
-        def step(
-            builder: Builder, rows: int, a: Value, b: Value, sums: Sequence[Value]
-        ) -> list[Value]:
-            columns = load_columns(builder, tile, b)
-            results = []
-            for i in range(rows):
-                quad = ir.load(builder, I32, ir.offset(builder, a, 4 * i), 4)
-                row = ir.broadcast(builder, quad, lanes)
-                for j in range(tile.vectors):
-                    before = sums[i * tile.vectors + j]
-                    results.append(_dot(builder, lanes, before, row, columns[j]))
-            return results
-
-        multiply_panel(builder, tile, (a, b, c, quads, starts), QUAD_BYTES, step)
+        multiply_panel(builder, tile, (a, b, c, quads, starts), _dot)
 
     @ir.inline
     def sum_quads(builder: Builder, b: Value, quads: Value, starts: Value) -> None:
@@ -74,7 +61,7 @@ def _build(tile: RegisterTile) -> Microkernel:
             b, *sums = carried
             for j in range(count):
                 column = ir.load(builder, kind, ir.offset(builder, b, width * j), width)
-                sums[j] = _dot(builder, lanes, sums[j], ones, column)
+                sums[j] = _dot(builder, sums[j], ones, column)
             return [ir.offset(builder, b, QUAD_BYTES), *sums]
 
         _, *sums = ir.loop(builder, quads, [b] + [ir.splat(kind, 0)] * count, step)
