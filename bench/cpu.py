@@ -21,6 +21,8 @@ from statistics import median
 
 import numpy as np
 
+from bench.register_rate import RegisterRate, measured
+from bench.torch_turns import Torch
 from kernels.check import check_proof
 from kernels.commit import reference as commit
 from kernels.cpu.memory import aligned
@@ -37,54 +39,9 @@ from kernels.task import Task
 SEED = bytes(range(32))
 PAUSE = 0.05
 AVX2_ONLY = {
-    "NUMBA_CPU_FEATURES": "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2",
+    "NUMBA_CPU_FEATURES": "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,-avx512f",
     "OPENBLAS_CORETYPE": "Haswell",
 }
-TORCH = """
-import sys, time, torch
-torch.set_num_threads(int(sys.argv[1]))
-print(torch.__version__, flush=True)
-held = {}
-for line in sys.stdin:
-    kind, n, times = line.split()
-    n = int(n)
-    if n not in held:
-        held.clear()
-        A, B = (torch.randint(-128, 128, (n, n), dtype=torch.int8) for _ in range(2))
-        held[n] = A, B.t(), torch.empty((n, n), dtype=torch.int32)
-    A, B, C = held[n]
-    taken = []
-    for _ in range(int(times) + 1):
-        started = time.perf_counter()
-        torch._int_mm(A, B, out=C) if kind == "given" else torch._int_mm(A, B)
-        taken.append(time.perf_counter() - started)
-    print(sorted(taken[1:])[int(times) // 2], flush=True)
-"""
-
-
-class Torch:
-    """torch._int_mm in a process of its own, one turn a call."""
-
-    def __init__(self, python: str, threads: int) -> None:
-        self._process = subprocess.Popen(
-            [python, "-c", TORCH, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.version = self._read()
-
-    def turn(self, kind: str, n: int) -> float:
-        self._process.stdin.write(f"{kind} {n} {repeats(n)}\n")
-        self._process.stdin.flush()
-        return float(self._read())
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> str:
-        return self._process.stdout.readline().strip()
 
 
 def seconds(work: Callable[[], object], times: int = 0) -> float:
@@ -132,8 +89,8 @@ def product(n: int, threads: int, rounds: int, torch: Torch | None, names: list[
         "numpy float64": lambda: seconds(lambda: np.matmul(A64, B64T, out=C64), repeats(n) // 3)
     }
     if torch:
-        contenders["torch _int_mm, output given"] = lambda: torch.turn("given", n)
-        contenders["torch _int_mm"] = lambda: torch.turn("new", n)
+        contenders["torch _int_mm, output given"] = lambda: torch.turn("given", n, repeats(n))
+        contenders["torch _int_mm"] = lambda: torch.turn("new", n, repeats(n))
     devices = [HostDevice(cpu_operations(name), threads) for name in names]
     for device in devices:
         C[:] = 0
@@ -143,6 +100,9 @@ def product(n: int, threads: int, rounds: int, torch: Torch | None, names: list[
         contenders[f"{device.tier}, int32, output given"] = lambda device=device: seconds(
             lambda: device.multiply_into(A, B, C), repeats(n)
         )
+    rates = {name: RegisterRate(name, threads) for name in filter(measured, names)}
+    for name, rate in rates.items():
+        contenders[registers(name)] = lambda rate=rate: rate.seconds(2 * n**3)
     best = devices[0]
     contenders[f"{best.tier}, int32"] = lambda: seconds(lambda: best.multiply(A, B), repeats(n))
     contenders[f"{best.tier}, folded (a task's product)"] = lambda: median(
@@ -154,8 +114,15 @@ def product(n: int, threads: int, rounds: int, torch: Torch | None, names: list[
     if torch:
         mine, theirs = results[f"{best.tier}, int32, output given"], "torch _int_mm, output given"
         print(f"  {best.tier} is {results[theirs] / mine:.2f} x {theirs}")
-    for device in devices:
-        device.close()
+    for name in rates:
+        share = results[registers(name)] / results[f"{name}, int32, output given"]
+        print(f"  {name} is {share:.2f} x {registers(name)}")
+    for held in (*devices, *rates.values()):
+        held.close()
+
+
+def registers(tier: str) -> str:
+    return f"{tier}'s instructions, registers alone"
 
 
 def straight_numpy(task: Task) -> bytes:
