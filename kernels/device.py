@@ -18,6 +18,7 @@ from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.cpu.memory import aligned
 from kernels.memory import require_bytes
 from kernels.network import NetworkOperations
+from kernels.network.graph.kernels import GraphKernels
 from kernels.product import Matrix, Multiply, Sums, check_operands, reference
 from kernels.proof import draw_openings, encode_proof
 from kernels.task import Task
@@ -91,6 +92,12 @@ class Device(ABC):
         from kernels.network.cpu import OPERATIONS
 
         return OPERATIONS
+
+    def graph_kernels(self) -> GraphKernels:
+        """Return what a network as a graph takes besides products: the host's, unless overridden."""
+        from kernels.network.cpu.graph import KERNELS
+
+        return KERNELS
 
     def close(self) -> None:
         """Release threads and memory. May be called twice."""

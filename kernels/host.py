@@ -25,6 +25,7 @@ from kernels.digest import DIGEST_BYTES
 from kernels.expand import operands
 from kernels.memory import require_memory
 from kernels.network import NetworkOperations
+from kernels.network.graph.kernels import GraphKernels
 from kernels.operations import Operations, RowsOfB
 from kernels.product import Matrix, Sums
 from kernels.task import Task
@@ -80,6 +81,10 @@ class HostDevice(Device):
     def network_operations(self) -> NetworkOperations:
         """What stands around the products of a network's layers."""
         return self.operations.network
+
+    def graph_kernels(self) -> GraphKernels:
+        """What a network as a graph takes besides products."""
+        return self.operations.graph
 
     def close(self) -> None:
         """End the threads and release their memory."""

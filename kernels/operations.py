@@ -22,6 +22,8 @@ from kernels.expand import Matrix, Operand, Rows
 from kernels.expand import reference as expand
 from kernels.network import NetworkOperations
 from kernels.network import reference as network
+from kernels.network.graph import reference as graph
+from kernels.network.graph.kernels import GraphKernels
 from kernels.product import Sums
 from kernels.product import reference as product
 
@@ -49,6 +51,11 @@ class Operations(ABC):
     @abstractmethod
     def network(self) -> NetworkOperations:
         """What stands around the products of a network's layers."""
+
+    @property
+    @abstractmethod
+    def graph(self) -> GraphKernels:
+        """What a network as a graph takes besides products."""
 
     @abstractmethod
     def expand_rows(self, operand: Operand, rows: Rows, out: Matrix) -> None:
@@ -96,6 +103,7 @@ class Reference(Operations):
 
     name = "reference"
     network = network.OPERATIONS
+    graph = graph.KERNELS
     empty_rows = staticmethod(product.empty_rows)
     expand_rows = staticmethod(expand.expand_rows)
     hash_leaves = staticmethod(commit.hash_leaves)

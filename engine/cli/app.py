@@ -23,6 +23,7 @@ from engine.cli import (
     init,
     keys,
     mine,
+    models,
     query_stakes,
     stake,
     validator,
@@ -68,6 +69,7 @@ app.command("devnet")(devnet.devnet)
 app.command("doctor")(doctor.doctor)
 app.add_typer(validator.app, name="validator")
 app.add_typer(customer.app, name="tasks")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("version")(about.version)
 app.command("help")(about.help_)

@@ -15,6 +15,7 @@ from engine.jobs.models import digits
 from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
 from kernels.errors import InvalidNetwork, InvalidTask
+from kernels.network.graph.graph import Graph
 from kernels.network.model import Network, decode_network
 from kernels.work.inference import InferenceWork
 
@@ -97,13 +98,13 @@ def build_payload(
     }
 
 
-def decode(network: Network, data: bytes) -> npt.NDArray[np.int32]:
+def decode(network: Network | Graph, data: bytes) -> npt.NDArray[np.int32]:
     """Return the outputs, one row per sample, from a result's data."""
     rows = len(data) // (network.columns * network.entry_bytes)
     return MatrixForm(rows, network.columns, network.entry_bytes).entries(data).astype(np.int32)
 
 
-def classify(network: Network, outputs: npt.NDArray[np.int32]) -> list[str]:
+def classify(network: Network | Graph, outputs: npt.NDArray[np.int32]) -> list[str]:
     """Return the class of each sample, by its label where the model has labels."""
     best = outputs[:, 0] if network.entry_bytes == 4 else outputs.argmax(axis=1)
     labels = network.about.get("labels")
@@ -111,7 +112,7 @@ def classify(network: Network, outputs: npt.NDArray[np.int32]) -> list[str]:
     return [str(known[i])[:60] if i < len(known) else str(i) for i in best.tolist()]
 
 
-def _load_samples(network: Network, image: Path | str) -> npt.NDArray[np.int8]:
+def _load_samples(network: Network | Graph, image: Path | str) -> npt.NDArray[np.int8]:
     name, _colon, number = str(image).partition(":")
     pixels: npt.NDArray[np.integer]
     if name == digits.NAME and number:
@@ -129,7 +130,7 @@ def _load_samples(network: Network, image: Path | str) -> npt.NDArray[np.int8]:
     return quantise_pixels(network, pixels)
 
 
-def _load_images(network: Network, path: Path) -> npt.NDArray[np.integer]:
+def _load_images(network: Network | Graph, path: Path) -> npt.NDArray[np.integer]:
     """Return N x H x W x C from one image or many, with or without the channel axis."""
     array = load_array(path)
     shape = network.input_shape
@@ -141,7 +142,9 @@ def _load_images(network: Network, path: Path) -> npt.NDArray[np.integer]:
     return array
 
 
-def quantise_pixels(network: Network, pixels: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+def quantise_pixels(
+    network: Network | Graph, pixels: npt.NDArray[np.integer]
+) -> npt.NDArray[np.int8]:
     """Return int8 from the model's own pixels: times * pixel + plus, as the model defines."""
     said = network.about.get("pixels")
     if not isinstance(said, dict) or any(

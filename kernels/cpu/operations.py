@@ -21,6 +21,7 @@ from kernels.cpu.product.packing import build_pack_quads
 from kernels.digest import DIGEST_BYTES, LEAF_TAG, NODE_TAG
 from kernels.expand import Matrix, Operand, Rows
 from kernels.network import NetworkOperations
+from kernels.network.graph.kernels import GraphKernels
 from kernels.operations import Operations, RowsOfB
 from kernels.product import Sums
 from kernels.task import LEAF_BYTES
@@ -65,6 +66,13 @@ class CpuOperations(Operations):
         from kernels.network.cpu import OPERATIONS
 
         return OPERATIONS
+
+    @property
+    def graph(self) -> GraphKernels:
+        """By `network.cpu.graph`."""
+        from kernels.network.cpu.graph import KERNELS
+
+        return KERNELS
 
     def scratch_bytes(self, n: int) -> int:
         """Packed panels of A, a block of C, and a piece of B."""

@@ -29,13 +29,24 @@ class Window:
     width: int
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    """Distance of the window's rows, and of its columns."""
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Height and width that it covers."""
+        return (
+            (self.height - 1) * self.dilation[0] + 1,
+            (self.width - 1) * self.dilation[1] + 1,
+        )
 
     def positions(self, height: int, width: int) -> tuple[int, int]:
         """How many places it has, downwards and across; none or fewer where it does not fit."""
         top, left, bottom, right = self.padding
+        down, across = self.extent
         return (
-            (height + top + bottom - self.height) // self.stride[0] + 1,
-            (width + left + right - self.width) // self.stride[1] + 1,
+            (height + top + bottom - down) // self.stride[0] + 1,
+            (width + left + right - across) // self.stride[1] + 1,
         )
 
 

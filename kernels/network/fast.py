@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from kernels.device import Device
 from kernels.network import Activations
+from kernels.network.graph.backend import fast
+from kernels.network.graph.graph import Graph
+from kernels.network.graph.run import run_graph
 from kernels.network.layers import ArgMax, Conv2D, Dense, Flatten, Pool
 from kernels.network.model import Network
 from kernels.network.pool import pool
@@ -19,8 +22,12 @@ GROUP_BYTES = 64 << 20
 """Memory that the samples of one group take together, or one sample where that needs more."""
 
 
-def forward(network: Network, batch: Activations, device: Device) -> npt.NDArray[np.signedinteger]:
+def forward(
+    network: Network | Graph, batch: Activations, device: Device
+) -> npt.NDArray[np.signedinteger]:
     """The network's outputs, N x columns, int8 or (argmax) int32, for N samples."""
+    if isinstance(network, Graph):
+        return run_graph(network, batch, fast(device), group_size(network))
     out = np.empty((len(batch), network.columns), f"i{network.entry_bytes}")
     step = group_size(network)
     for first in range(0, len(batch), step):
@@ -28,7 +35,7 @@ def forward(network: Network, batch: Activations, device: Device) -> npt.NDArray
     return out
 
 
-def group_size(network: Network) -> int:
+def group_size(network: Network | Graph) -> int:
     """Samples that go through the network together."""
     return max(1, GROUP_BYTES // network.sample_bytes)
 

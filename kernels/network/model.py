@@ -18,6 +18,9 @@ import numpy as np
 
 from kernels.errors import InvalidNetwork
 from kernels.network import Rescale, Window
+from kernels.network.graph.file import VERSION as GRAPH_VERSION
+from kernels.network.graph.file import describe_graph, graph_of
+from kernels.network.graph.graph import Graph
 from kernels.network.layers import (
     ArgMax,
     Conv2D,
@@ -85,8 +88,11 @@ class Network:
         return _entries(self.input_shape)
 
 
-def decode_network(content: bytes) -> Network:
-    """The network in a file. Raises InvalidNetwork for anything that is not exactly one."""
+def decode_network(content: bytes) -> Network | Graph:
+    """The network in a file, of version 1 (a chain of layers) or 2 (a graph).
+
+    Raises InvalidNetwork for anything that is not exactly one.
+    """
     tensors, metadata = decode(content)
     if set(metadata) != {METADATA_KEY}:
         raise InvalidNetwork(
@@ -95,6 +101,8 @@ def decode_network(content: bytes) -> Network:
             )
         )
     described = read_json_object(metadata[METADATA_KEY], METADATA_KEY)
+    if described.get("version") == GRAPH_VERSION:
+        return graph_of(described, tensors)
     if set(described) != {"version", "input", "layers", "about"}:
         raise InvalidNetwork(
             _("{METADATA_KEY} must have version, input, layers and about").format(
@@ -103,7 +111,7 @@ def decode_network(content: bytes) -> Network:
         )
     if described["version"] != VERSION:
         raise InvalidNetwork(
-            _("the network's version is {version}, not 1").format(
+            _("the network's version is {version}, not 1 or 2").format(
                 version=str(described["version"])[:20]
             )
         )
@@ -121,8 +129,12 @@ def decode_network(content: bytes) -> Network:
     return Network(shape, layers, described["about"])
 
 
-def encode_network(network: Network) -> bytes:
+def encode_network(network: Network | Graph) -> bytes:
     """The network's file; the same network gives the same bytes."""
+    if isinstance(network, Graph):
+        described_graph, graph_tensors = describe_graph(network)
+        text = json.dumps(described_graph, separators=(",", ":"))
+        return encode(graph_tensors, {METADATA_KEY: text})
     tensors: dict[str, Tensor] = {}
     layers = [_describe(layer, f"layer{i}", tensors) for i, layer in enumerate(network.layers)]
     described = {

@@ -7,16 +7,22 @@ Products go through float64, which is exact here: every partial sum is below 2^3
 import numpy as np
 import numpy.typing as npt
 
-from kernels.network import Activations, NetworkOperations, Rescale, Window
+from kernels.network import Activations, NetworkOperations, Rescale
+from kernels.network.graph.backend import REFERENCE
+from kernels.network.graph.graph import Graph
+from kernels.network.graph.run import run_graph
 from kernels.network.layers import ArgMax, Conv2D, Dense, Flatten, Pool
 from kernels.network.model import Network
+from kernels.network.patches import patches
 from kernels.network.pool import pool
 
 Sums = npt.NDArray[np.int64]
 
 
-def forward(network: Network, batch: Activations) -> npt.NDArray[np.signedinteger]:
+def forward(network: Network | Graph, batch: Activations) -> npt.NDArray[np.signedinteger]:
     """The network's outputs, N x columns, int8 or (argmax) int32, for N samples."""
+    if isinstance(network, Graph):
+        return run_graph(network, batch, REFERENCE, group=1)
     x: npt.NDArray[np.signedinteger] = batch
     for layer in network.layers:
         match layer:
@@ -79,18 +85,6 @@ def rounding_divide_by_pot(x: Sums, exponent: Sums) -> Sums:
     mask = (np.int64(1) << exponent) - 1
     threshold = (mask >> 1) + (x < 0)
     return (x >> exponent) + ((x & mask) > threshold)
-
-
-def patches(x: Activations, window: Window, zero: int) -> Activations:
-    """One row for each place of the window; what lies outside the image is `zero`."""
-    top, left, bottom, right = window.padding
-    around = ((0, 0), (top, bottom), (left, right), (0, 0))
-    padded = np.pad(x, around, constant_values=zero)
-    views = np.lib.stride_tricks.sliding_window_view(
-        padded, (window.height, window.width), axis=(1, 2)
-    )[:, :: window.stride[0], :: window.stride[1]]
-    length = window.height * window.width * x.shape[3]
-    return np.ascontiguousarray(views.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, length)
 
 
 def rescale(sums: npt.NDArray[np.int32], to: Rescale) -> Activations:

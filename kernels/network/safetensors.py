@@ -5,7 +5,7 @@
                       "__metadata__": {string: string}}
     the rest   the tensors' bytes, little-endian, in C order, without gap or overlap
 
-No pickle and no code: only lengths to be compared. Three integer types are enough here.
+No pickle and no code: only lengths to be compared. Four integer types are enough here.
 """
 
 import json
@@ -21,11 +21,12 @@ from kernels.errors import InvalidNetwork
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_TENSORS = 4096
-MAX_DIMENSIONS = 4
+MAX_DIMENSIONS = 6
 DTYPES: dict[str, np.dtype[Any]] = {
     "I8": np.dtype("<i1"),
     "U8": np.dtype("<u1"),
     "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
 }
 
 Tensor = npt.NDArray[Any]

@@ -14,6 +14,7 @@ from kernels.device import Device
 from kernels.errors import InvalidTask, WrongResult
 from kernels.network import Activations, reference
 from kernels.network.fast import forward, group_size
+from kernels.network.graph.graph import Graph
 from kernels.network.model import Network, decode_network
 from kernels.work.matrix import Integers, MatrixResult
 
@@ -100,7 +101,7 @@ class InferenceWork(MatrixResult):
         network, batch = self._read()
         return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])
 
-    def _read(self) -> tuple[Network, Activations]:
+    def _read(self) -> tuple[Network | Graph, Activations]:
         network = decode_network(self.model.read())
         samples = np.frombuffer(self.input.read(), np.int8)
         return network, samples.reshape(self.batch, *network.input_shape)

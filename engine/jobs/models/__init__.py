@@ -1,1 +1,1 @@
-"""Models that come with the program: `digits`."""
+"""Models: `digits`, which comes with the program, and files of the user (files.py, verification.py)."""

@@ -21,6 +21,7 @@ def patches(x: Activations, window: Window, zero: int) -> Activations:
         (window.height, window.width),
         window.stride,
         window.padding[:2],
+        window.dilation,
         np.int8(zero),
         out.reshape(-1),
     )
@@ -45,6 +46,7 @@ def _patches(
     window: tuple[int, int],
     stride: tuple[int, int],
     before: tuple[int, int],
+    apart: tuple[int, int],
     zero: np.int8,
     out: Activations,
 ) -> None:
@@ -59,9 +61,17 @@ def _patches(
                 first, last = max(left, 0), min(left + window[1], width)
                 start, count = (first - left) * channels, (last - first) * channels
                 for row in range(window[0]):
-                    y = i * stride[0] - before[0] + row
+                    y = i * stride[0] - before[0] + row * apart[0]
                     if y < 0 or y >= height:
                         out[at : at + length] = zero
+                    elif apart[1] > 1:
+                        for column in range(window[1]):
+                            z, place = left + column * apart[1], at + column * channels
+                            if z < 0 or z >= width:
+                                out[place : place + channels] = zero
+                            else:
+                                source = ((image * height + y) * width + z) * channels
+                                _copy(x, source, out, place, channels)
                     else:
                         if count < length:
                             out[at : at + length] = zero

@@ -1,0 +1,114 @@
+"""`cpc-engine models`: files of networks, from TFLite's format to this program's."""
+
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.config.groups import with_options
+from engine.cli.options import Json, command_group, say, say_json
+
+if TYPE_CHECKING:
+    from kernels.network.graph.graph import Graph
+
+app = command_group(_("Models for inference: import, show and verify them."))
+
+ENDING = ".safetensors"
+SourceFile = Annotated[Path, typer.Argument(help=_("A .tflite file, int8 throughout."))]
+ModelFile = Annotated[
+    Path, typer.Argument(help=_("A model file of this program, or a .tflite file."))
+]
+
+
+@app.command("import")
+@with_options
+def import_(
+    file: SourceFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=_("Where to write the model. [FILE.safetensors]")),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Import a TFLite file: the outputs are those of LiteRT's reference kernels, to the bit."""
+    from engine.jobs.models.files import import_file, write_model
+
+    target = output or file.with_suffix(ENDING)
+    graph = import_file(file)
+    size, sha256 = write_model(graph, target)
+    if json:
+        say_json({"file": str(target), "bytes": size, "sha256": sha256, "layers": len(graph.nodes)})
+        return
+    say(
+        _("wrote {file}: {size} bytes, SHA-256 {sha256}").format(
+            file=target, size=size, sha256=sha256
+        )
+    )
+    say(_totals(graph))
+
+
+@app.command()
+@with_options
+def show(file: ModelFile, json: Json = False) -> None:
+    """Show a model's layers: shapes, multiply-adds and bytes."""
+    from engine.jobs.models.files import layers_of, load_graph
+
+    graph = load_graph(file)
+    layers = layers_of(graph)
+    if json:
+        say_json({"inputs": graph.about.get("inputs", []), "layers": layers})
+        return
+    for end, form in zip(graph.about.get("inputs", []), graph.inputs, strict=False):
+        say(_("input {name}: {shape}").format(name=_name(end), shape=_shape(form.shape)))
+    say(f"{'':>4}  {_('operator'):<18} {_('output'):<18} {_('multiply-adds'):>14} {_('bytes'):>9}")
+    for layer in layers:
+        said = f"{layer.number:>4}  {layer.op:<18} {_shape(layer.shape):<18}"
+        say(f"{said} {layer.cost:>14,} {layer.parameter_bytes:>9,}")
+    say(_totals(graph))
+
+
+@app.command()
+@with_options
+def verify(
+    file: SourceFile,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, max=10_000, help=_("Random samples to compare."))
+    ] = 100,
+    json: Json = False,
+) -> None:
+    """Compare a TFLite file's import with LiteRT's reference kernels (package ai-edge-litert)."""
+    from engine.cli.failure import EXIT_WRONG
+    from engine.jobs.models.verification import compare
+
+    verdict = compare(file, samples)
+    if json:
+        say_json(verdict)
+    elif verdict.different:
+        say(
+            _("{different} of {samples} samples have another output than LiteRT {version}").format(
+                different=verdict.different, samples=samples, version=verdict.version
+            )
+        )
+    else:
+        say(
+            _("{samples} random samples: every output equals LiteRT {version}, bit for bit").format(
+                samples=samples, version=verdict.version
+            )
+        )
+    if verdict.different:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _totals(graph: "Graph") -> str:
+    return _("{layers} layers, {cost} multiply-adds and {memory} bytes of memory a sample").format(
+        layers=len(graph.nodes), cost=f"{graph.sample_cost:,}", memory=f"{graph.sample_bytes:,}"
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "1"
+
+
+def _name(end: object) -> str:
+    return str(end.get("name", ""))[:60] if isinstance(end, dict) else ""

@@ -1,0 +1,96 @@
+"""TFLite files of strangers: a graph or a sentence, within bounds, whatever the bytes are."""
+
+import os
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from kernels.errors import InvalidNetwork
+
+pytest.importorskip("tflite", reason="package tflite (extra: models)")
+
+from kernels.network.tflite.importer import NotImportable, import_tflite
+from tests.kernels.network.test_litert import recorded
+
+LONG_FUZZ = int(os.environ.get("CPC_FUZZ_FILES", "50000"))
+MOST_SECONDS = 10.0
+MOST_BYTES = 64 << 20
+
+
+def damaged(content: bytes, random: np.random.Generator) -> bytes:
+    """The file with bytes changed, cut out or doubled; offsets and counts of a flatbuffer are words."""
+    bad = bytearray(content)
+    for _ in range(random.integers(1, 6)):
+        at = int(random.integers(0, len(bad)))
+        match random.integers(0, 6):
+            case 0:
+                bad[at] = random.integers(0, 256)
+            case 1:
+                bad[at] ^= 1 << random.integers(0, 8)
+            case 2:
+                word = random.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, len(bad), 1 << 20])
+                bad[at & ~3 : (at & ~3) + 4] = int(word).to_bytes(4, "little")
+            case 3:
+                del bad[at : at + int(random.integers(1, 16))]
+            case 4:
+                bad[at:at] = bad[at : at + int(random.integers(1, 16))]
+            case _:
+                other = int(random.integers(0, len(bad)))
+                bad[at : at + 4] = bad[other : other + 4]
+        if len(bad) < 16:
+            break
+    bad[4:8] = b"TFL3"
+    return bytes(bad)
+
+
+def fuzz(count: int, seed: int) -> int:
+    """Import so many damaged files; return how many were refused. Nothing else may come out."""
+    random = np.random.default_rng(seed)
+    files, refused = [content for _kind, content, *_ in recorded()], 0
+    for _ in range(count):
+        content = damaged(files[random.integers(0, len(files))], random)
+        started = time.monotonic()
+        try:
+            import_tflite(content)
+        except InvalidNetwork as error:
+            refused += 1
+            assert str(error)  # noqa: PT017
+        assert time.monotonic() - started < MOST_SECONDS
+    return refused
+
+
+def test_damaged_files():
+    tracemalloc.start()
+    try:
+        assert 50 < fuzz(300, seed=7) < 300
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_many_damaged_files():
+    assert fuzz(LONG_FUZZ, seed=8) > LONG_FUZZ // 6
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"\0" * 8, b"\x10\0\0\0TFL3", b"\xff" * 4 + b"TFL3" + b"\xff" * 99]
+)
+def test_what_is_no_file(content):
+    with pytest.raises(InvalidNetwork):
+        import_tflite(content)
+
+
+def test_every_obstacle_is_named_at_once():
+    litert = pytest.importorskip("tests.kernels.network.tflite_writer", exc_type=ImportError)
+    odd = [litert.Value((2, 3), 0.1, 0)] * 2
+    content = litert.file_of("FLOOR_MOD", odd, [litert.Value((2, 3), 0.1, 0)])
+    with pytest.raises(NotImportable, match=r"0 FLOOR_MOD \(t2\): there is no such operator"):
+        import_tflite(content)
+    floats = [litert.Value((2, 3), dtype="float32")]
+    content = litert.file_of("RELU", floats, [litert.Value((2, 3), dtype="float32")])
+    with pytest.raises(NotImportable, match="FLOAT32, not in int8"):
+        import_tflite(content)
