@@ -48,6 +48,9 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("query", "delegations"): ("cpc-engine query delegations worker",),
     ("query", "rewards"): ("cpc-engine query rewards worker",),
     ("query", "unbonding"): ("cpc-engine query unbonding worker",),
+    ("models", "import"): ("cpc-engine models import model.tflite",),
+    ("models", "show"): ("cpc-engine models show model.safetensors",),
+    ("models", "verify"): ("cpc-engine models verify model.tflite --samples 20",),
     ("validator", "serve"): (
         "cpc-engine validator serve --port 8080",
         "cpc-engine validator serve --public-url wss://HOST/worker --device cuda:0",
