@@ -10,6 +10,7 @@ and names the node by a URL without its credentials.
 
 import http.client
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
 from http.cookiejar import DefaultCookiePolicy
@@ -76,7 +77,14 @@ class HttpNode:
         self._session.mount("https://", BoundedAdapter())
 
     def exchange(
-        self, method: str, path: str, *, limit: int, body: bytes | None = None, cut: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        limit: int,
+        body: bytes | None = None,
+        cut: bool = False,
+        headers: Mapping[str, str] = {},
     ) -> HttpResponse:
         """Send one request and read its answer. Raises NodeUnreachable, NodeBusy or BadResponse.
 
@@ -87,7 +95,7 @@ class HttpNode:
         """
         if (seconds := RESTS.left(self.name)) > 0:
             raise self._busy(seconds)
-        outcome = self._exchange(method, path, limit, body, cut)
+        outcome = self._exchange(method, path, limit, body, cut, headers)
         if isinstance(outcome, NodeError):
             raise outcome  # here, where no exception of requests can hang on to it
         return outcome
@@ -97,9 +105,15 @@ class HttpNode:
         self._session.close()
 
     def _exchange(
-        self, method: str, path: str, limit: int, body: bytes | None, cut: bool
+        self,
+        method: str,
+        path: str,
+        limit: int,
+        body: bytes | None,
+        cut: bool,
+        more: Mapping[str, str],
     ) -> HttpResponse | NodeError:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = ({} if body is None else {"Content-Type": "application/json"}) | dict(more)
         with Deadline(self._total) as deadline:
             try:
                 with self._session.request(

@@ -15,7 +15,7 @@ from engine.cli import init
 from engine.cli.config.groups import Groups, with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey, was_typed
 from engine.mining.options import MiningOptions
-from engine.monitor.options import LogOptions, MonitorOptions
+from engine.monitor.options import LogOptions, MonitorOptions, NoticeOptions
 from engine.node.options import SandboxOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
@@ -43,6 +43,7 @@ def mine(
     protection: ProtectionOptions,
     validators: ValidatorsOptions,
     monitor: MonitorOptions,
+    notices: NoticeOptions,
     log: LogOptions,
     json: Json = False,
 ) -> None:
@@ -93,6 +94,7 @@ def mine(
     with ExitStack() as stack:
         attending: list[Attend] = [stack.enter_context(engine_servers(report, address, token))]
         attending.append(output.attend)
+        stack.enter_context(notices.notifying(report))
         if sandbox.devnet:
             from engine.node.sandbox import Sandbox
             from engine.runtime.errors import BadInput

@@ -9,7 +9,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey
-from engine.monitor.options import LogOptions
+from engine.monitor.options import LogOptions, NoticeOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
 from engine.protection.options import ProtectionOptions
@@ -25,6 +25,7 @@ def work(
     sending: SendingOptions,
     protection: ProtectionOptions,
     nodes: NodeOptions,
+    notices: NoticeOptions,
     log: LogOptions,
     json: Json = False,
 ) -> None:
@@ -32,7 +33,8 @@ def work(
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from engine.monitor.output import Output
-    from engine.monitor.reporter import JsonReporter, PlainReporter, Reporter
+    from engine.monitor.reporter import JsonReporter, PlainReporter
+    from engine.monitor.state import Monitor
     from engine.node.node import run_node
     from engine.node.request import NodeRequest
     from engine.poc_worker.config import check_validators
@@ -47,8 +49,7 @@ def work(
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
     output, json = Output(sys.stdout), log.as_json(json)
-    report: Reporter = JsonReporter(output) if json else PlainReporter(output)
-    output.report = report
+    report = output.report = Monitor(JsonReporter(output) if json else PlainReporter(output))
     request = NodeRequest.of(
         pool,
         sending,
@@ -57,7 +58,9 @@ def work(
         protection=protection.protection(),
         keys=key.keystore().directory,
     )
-    summary = run_node(request, key.load(), report, output.attend).jobs
+    secret = key.load()
+    with notices.notifying(report):
+        summary = run_node(request, secret, report, output.attend).jobs
     assert summary is not None
     if json:
         JsonReporter(output).print("work_summary", asdict(summary))

@@ -13,12 +13,12 @@ from engine.monitor.snapshot import Snapshot
 
 
 class Monitor:
-    """A reporter that keeps the state, and passes every event on to `then`."""
+    """A reporter that keeps the state, and passes every event on."""
 
     def __init__(
         self, then: Reporter | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._then = then
+        self._then = [] if then is None else [then]
         self._clock = clock
         self._mutex = threading.Lock()
         self._projection = Projection(clock())
@@ -27,8 +27,12 @@ class Monitor:
         """Take an event, then pass it on."""
         with self._mutex:
             self._projection.take(event, self._clock())
-        if self._then is not None:
-            self._then(event)
+        for then in self._then:
+            then(event)
+
+    def also(self, then: Reporter) -> None:
+        """Pass every event from now on to this reporter, too."""
+        self._then.append(then)
 
     def snapshot(self) -> Snapshot:
         """Return the state now."""
