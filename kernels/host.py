@@ -93,9 +93,9 @@ class HostDevice(Device):
 
     def bytes_needed(self, task: Task) -> int:
         """Memory that the task takes here: B, the tree, and each thread's strip of R, twice."""
-        tree = sum(level_sizes(task.leaf_count)) * DIGEST_BYTES
         strip = 2 * min(self.operations.most_strip_rows, task.n) * task.n
-        return task.n**2 + tree + self.threads * (strip + self.operations.scratch_bytes(task.n))
+        thread = strip + self.operations.scratch_bytes(task.n)
+        return task.n**2 + _tree_bytes(task) + self.threads * thread
 
     def _compute(self, task: Task, watch: "_Stopwatch") -> "HostCommitment":
         do, n = self.operations, task.n
@@ -129,12 +129,11 @@ class HostDevice(Device):
 
     def _room_for_b(self, task: Task) -> RowsOfB:
         """B's memory, once it is clear that there is enough for the task."""
-        needed = self.bytes_needed(task)
         if self._b is not None and self._b[0] == (task.n, task.n):
-            needed -= task.n**2  # it is held already
+            require_memory(task, _tree_bytes(task))  # B and the strips are held already
         else:
             self._b = None
-        require_memory(task, needed)
+            require_memory(task, self.bytes_needed(task))
         return self._room_for(task.n, task.n)
 
     def _room_for(self, p: int, n: int) -> RowsOfB:
@@ -191,6 +190,10 @@ class HostCommitment(Commitment):
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
         """The 32-byte digests at these places of the tree (level, position), joined in order."""
         return b"".join(self._levels[level][position].tobytes() for level, position in places)
+
+
+def _tree_bytes(task: Task) -> int:
+    return sum(level_sizes(task.leaf_count)) * DIGEST_BYTES
 
 
 def _empty_levels(leaf_count: int) -> list[Digests]:

@@ -39,19 +39,26 @@ class TreeCache:
 
     def __init__(self, most_leaves: int = KEPT_LEAVES) -> None:
         self._most = most_leaves
+        self._leaves = 0
         self._trees: dict[bytes, tuple[CommittedWork, Tree]] = {}
 
     def keep(self, work: "CommittedWork", result_hash: bytes, tree: Tree) -> None:
         """Keep it, unless it alone is too large."""
-        self._trees.pop(result_hash, None)
+        self._drop(result_hash)
         self._trees[result_hash] = (work, tree)
-        while sum(kept.leaf_count for kept, _ in self._trees.values()) > self._most:
-            del self._trees[next(iter(self._trees))]
+        self._leaves += work.leaf_count
+        while self._leaves > self._most:
+            self._drop(next(iter(self._trees)))
 
     def find(self, work: "CommittedWork", result_hash: bytes) -> Tree | None:
         """Return the tree of this work, if it is still kept."""
         kept, tree = self._trees.get(result_hash, (None, None))
         return tree if kept == work else None
+
+    def _drop(self, result_hash: bytes) -> None:
+        work, _tree = self._trees.pop(result_hash, (None, None))
+        if work is not None:
+            self._leaves -= work.leaf_count
 
 
 _kept: "WeakKeyDictionary[Device, TreeCache]" = WeakKeyDictionary()
