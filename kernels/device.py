@@ -8,9 +8,10 @@ wherever that lies.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -63,6 +64,15 @@ class Device(ABC):
     """Something that computes tasks, one at a time. Close it, or use it as a context manager."""
 
     name: str
+    runs_ahead: ClassVar[bool] = False
+    """Whether a task that was begun is computed while the caller does something else."""
+
+    def begin(self, task: Task) -> Callable[[], Commitment]:
+        """Begin a task, and return what waits for its commitment, once. Raises as `compute`.
+
+        Several may be begun, and are waited for in that order. Here nothing happens before that.
+        """
+        return partial(self.compute, task)
 
     @abstractmethod
     def compute(self, task: Task) -> Commitment:

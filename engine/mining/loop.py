@@ -20,6 +20,7 @@ from engine.mining.head_watcher import NewTip
 from engine.mining.run_record import RunRecord
 from engine.monitor.events.mining import BlockSeen
 from engine.monitor.reporter import Reporter
+from engine.pool.job_queue import BLOCK_PRIORITY
 from engine.pool.messages import Computed, Done
 from engine.pool.pool import Pool
 from engine.runtime.errors import Crashed, JobGivenUp
@@ -184,7 +185,7 @@ class MiningLoop:
         self._at_work.add(task)
         openings = self._options.openings
         future = self._pool.submit(
-            task.task, openings=openings, name=task.task_id, owner=OWNER, priority=0
+            task.task, openings=openings, name=task.task_id, owner=OWNER, priority=BLOCK_PRIORITY
         )
         future.add_done_callback(lambda done: self._inbox.put(TaskEnded(task, seen_at, done)))
 

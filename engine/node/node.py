@@ -6,7 +6,7 @@
                                                +--> pool --> results --> ledger --> sender --> chain
     validators   connections --> sessions -----+
 
-`mine` and `work` are this node with other sources. Jobs of validators come before blocks.
+`mine` and `work` are this node with other sources. A block's tasks come before jobs of validators.
 """
 
 import queue

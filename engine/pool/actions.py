@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.pool.job_queue import Job
-from engine.pool.messages import Computed, Done, ToChild
+from engine.pool.messages import Computed, Done, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,16 @@ class Tell:
 
     device: str
     generation: int
-    message: ToChild
+    message: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that a child is told in one turn of the pool, in order: what crosses in one message."""
+
+    device: str
+    generation: int
+    orders: tuple[Order, ...]
 
 
 @dataclass(frozen=True, slots=True)

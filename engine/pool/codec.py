@@ -51,7 +51,13 @@ class _Heard(Plain, frozen=True, tag="Heard"):
 
 
 _messages = msgspec.msgpack.Decoder(
-    messages.Ready | messages.Beat | messages.Computed | messages.Opened | messages.Failed | _Done
+    messages.Ready
+    | messages.Beat
+    | messages.Began
+    | messages.Computed
+    | messages.Opened
+    | messages.Failed
+    | _Done
 )
 _events = msgspec.msgpack.Decoder(
     _Heard
@@ -158,16 +164,17 @@ class Frames[T]:
         return found
 
     def _take(self, found: list[T]) -> None:
-        buffer, start = self._buffer, _HEADER.size
-        while len(buffer) >= start:
-            (size,) = _HEADER.unpack_from(buffer)
+        buffer, start, at = self._buffer, _HEADER.size, 0
+        while len(buffer) >= at + start:
+            (size,) = _HEADER.unpack_from(buffer, at)
             _check_size(size, self.owed)
-            if len(buffer) < start + size:
-                return
-            message = self._decode(bytes(memoryview(buffer)[start : start + size]))
+            if len(buffer) < at + start + size:
+                break
+            message = self._decode(bytes(memoryview(buffer)[at + start : at + start + size]))
             found.append(message)
             self.owed.pop(_ticket(message), None)
-            del buffer[: start + size]
+            at += start + size
+        del buffer[:at]
 
 
 def _check_size(size: int, owed: Mapping[int, int]) -> None:
@@ -178,8 +185,9 @@ def _check_size(size: int, owed: Mapping[int, int]) -> None:
 
 
 def _ticket(message: object) -> int:
-    """The job that the message is about, 0 for none."""
-    return getattr(getattr(message, "message", message), "ticket", None) or 0
+    """The job that the message answers, 0 for none."""
+    said = getattr(message, "message", message)
+    return 0 if isinstance(said, messages.Began) else getattr(said, "ticket", None) or 0
 
 
 def _broken(error: Exception) -> str:

@@ -1,14 +1,15 @@
 """Jobs, and the line in which they wait for a device.
 
     backlog.put(Job(new_ticket(), task, openings=16, name=task_id, owner="blocks"))
-    job = backlog.take("cuda:0")
+    job = backlog.first("cuda:0")
 
 Higher priority first, then the order in which they came. A job that took too many children down is
 quarantined: neither it, nor another one of that name, is given out again.
 """
 
 import itertools
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -18,6 +19,11 @@ from kernels.work import DeviceWork
 
 _NAMES_KEPT = 1024
 """Names in quarantine that are remembered, the newest."""
+
+URGENT = 2
+"""Priority from which on a job overtakes others also at its child."""
+BLOCK_PRIORITY = 3
+"""Of a block's tasks: before all that validators ask for."""
 
 _tickets = itertools.count(1)
 
@@ -65,34 +71,49 @@ def cost_and_kind(work: Task | DeviceWork) -> tuple[int, str]:
 
 
 class Backlog:
-    """The jobs that no child has. Not thread-safe."""
+    """The jobs that no child has, in the order in which they are given out. Not thread-safe."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        """In the order in which they are given out; to be changed by the methods only."""
+        self._lines: dict[int, deque[Job]] = {}
+        """By priority, the highest first; none is empty."""
         self.quarantined: dict[str, str] = {}
         """Names of jobs that took children down, and why."""
 
+    def __iter__(self) -> Iterator[Job]:
+        return itertools.chain.from_iterable(self._lines.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
     def put(self, job: Job) -> None:
         """Behind all of its priority."""
-        self._insert(job, behind=lambda other: other.priority >= job.priority)
+        self._line(job.priority).append(job)
 
     def put_back(self, job: Job) -> None:
         """Before all of its priority: it was given out once."""
-        self._insert(job, behind=lambda other: other.priority > job.priority)
+        self._line(job.priority).appendleft(job)
 
-    def take(self, device: str) -> Job | None:
-        """The first that this device has not refused."""
-        for place, job in enumerate(self.jobs):
-            if device not in job.refused_by:
-                return self.jobs.pop(place)
-        return None
+    def first(self, device: str) -> Job | None:
+        """Return the first that this device has not refused, and leave it there."""
+        return next((job for job in self if device not in job.refused_by), None)
+
+    def remove(self, job: Job) -> None:
+        """Take it out: it is one of the first."""
+        line = self._lines[job.priority]
+        line.remove(job)
+        if not line:
+            del self._lines[job.priority]
 
     def drop(self, wanted: Callable[[Job], bool]) -> list[Job]:
         """Take out what is `wanted`."""
-        dropped = [job for job in self.jobs if wanted(job)]
+        dropped = [job for job in self if wanted(job)]
         if dropped:
-            self.jobs = [job for job in self.jobs if not wanted(job)]
+            gone = {job.ticket for job in dropped}
+            kept = {
+                priority: deque(job for job in line if job.ticket not in gone)
+                for priority, line in self._lines.items()
+            }
+            self._lines = {priority: line for priority, line in kept.items() if line}
         return dropped
 
     def quarantine(self, job: Job, reason: str) -> None:
@@ -102,5 +123,8 @@ class Backlog:
             if len(self.quarantined) > _NAMES_KEPT:
                 self.quarantined.pop(next(iter(self.quarantined)))
 
-    def _insert(self, job: Job, behind: Callable[[Job], bool]) -> None:
-        self.jobs.insert(sum(behind(other) for other in self.jobs), job)
+    def _line(self, priority: int) -> deque[Job]:
+        if priority not in self._lines:
+            self._lines[priority] = deque()
+            self._lines = dict(sorted(self._lines.items(), reverse=True))
+        return self._lines[priority]

@@ -10,7 +10,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from engine.pool.messages import FromChild, Name, Number, Plain, Text, ToChild
+from engine.pool.messages import FromChild, Name, Number, Order, Plain, Text
 
 
 class Heard(Plain, frozen=True):
@@ -85,8 +85,8 @@ class Launcher(Protocol):
         Does not raise: a child that cannot be started is one that ended.
         """
 
-    def tell(self, device: str, generation: int, message: ToChild) -> None:
-        """Send a message, unless that child is gone already."""
+    def tell(self, device: str, generation: int, orders: Sequence[Order]) -> None:
+        """Send orders, one or more, unless that child is gone already."""
 
     def kill(self, device: str, generation: int) -> None:
         """End that child, whatever it does; nothing happens where it is gone already."""

@@ -46,6 +46,8 @@ class Limits:
     queued_quick: int = 3
     """The same where jobs take less than `quick`: a child would wait for its parent in between."""
     quick: float = 0.05
+    queued_seconds: float = 0.01
+    """More than that where all of them together take no longer than this: for one message."""
     attempts: int = 2
     """A job that took this many children down is quarantined."""
 

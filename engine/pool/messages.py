@@ -1,10 +1,14 @@
 """What parent and child say to each other.
 
-Parent to child, pickled: `Work` or `Run`, `Open`, None to end. Child to parent, as plain data that
-`codec.py` checks field by field: `Ready`, `Beat`, `Computed`, `Opened`, `Done`, `Failed`.
+Parent to child, pickled, several orders at a time: `Work` or `Run`, `Open`; None to end. Child to
+parent, as plain data that `codec.py` checks field by field: `Ready`, `Beat`, `Began`, `Computed`,
+`Opened`, `Done`, `Failed`.
 
     Work --> Computed, Open --> Opened    a block's task, with leaves that the parent draws itself
     Run --> Done                          any other work, which knows how its outcome is checked
+
+A child does its orders in the order in which they came, but for openings and what is urgent, which
+overtake the rest: it says so (`Began`) before it begins one of these.
 """
 
 from dataclasses import dataclass
@@ -41,10 +45,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run `work` and give its outcome."""
+    """Run `work` and give its outcome; before all that is not `urgent`."""
 
     ticket: int
     work: DeviceWork
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,12 @@ class Beat(Plain, frozen=True):
     memory: Number = 0
 
 
+class Began(Plain, frozen=True):
+    """The child begins this order, though it was told others before that it has not done."""
+
+    ticket: Number
+
+
 class Computed(Plain, frozen=True):
     """The child's commitment: 32-byte root, proof in hex, seconds on the device."""
 
@@ -121,5 +132,5 @@ class Failed(Plain, frozen=True):
     detail: Text
 
 
-FromChild = Ready | Beat | Computed | Opened | Done | Failed
-ToChild = Work | Run | Open | None
+FromChild = Ready | Beat | Began | Computed | Opened | Done | Failed
+Order = Work | Run | Open

@@ -36,7 +36,7 @@ from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Re
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
-from engine.pool.messages import Ready, Setup
+from engine.pool.messages import Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import ALIVE, TAKES_WORK
@@ -96,6 +96,7 @@ class Pool(Executor):
         self._endings: list[tuple[Future[Result] | None, Result | JobGivenUp]] = []
         self._last_out: actions.OutOfService | None = None
         self._to_do: deque[Action] = deque()
+        self._told_orders: dict[tuple[str, int], list[Order]] = {}
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
 
@@ -177,6 +178,7 @@ class Pool(Executor):
         if ticks := now >= self._tick_at:
             self._tick_at = now + TICK_SECONDS
             self._carry_out(self._supervisor.tick(now))
+        self._send_told()
         if commands or heard or found or ticks:
             self._publish()
             self._tell_states()
@@ -245,10 +247,16 @@ class Pool(Executor):
             self._do(self._to_do[0])
             self._to_do.popleft()
 
+    def _send_told(self) -> None:
+        """Hand over what children were told in this turn, in one message each."""
+        told, self._told_orders = self._told_orders, {}
+        for (device, generation), orders in told.items():
+            self._launcher.tell(device, generation, orders)
+
     def _do(self, action: Action) -> None:
         match action:
             case actions.Tell(device, generation, message):
-                self._launcher.tell(device, generation, message)
+                self._told_orders.setdefault((device, generation), []).append(message)
             case actions.Check():
                 self._check(action)
             case actions.Accepted(job, result, device):

@@ -19,7 +19,7 @@ from typing import Any
 
 from engine.pool.codec import Frames, decode_message, one_line
 from engine.pool.launcher import Exited, Heard, LauncherEvent
-from engine.pool.messages import SHORTAGE, Failed, FromChild, Open, Run, Setup, ToChild, Work
+from engine.pool.messages import SHORTAGE, Failed, FromChild, Order, Run, Setup, Work
 from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
 from engine.runtime.child_entry import ChildEntry
 from engine.runtime.errors import is_shortage
@@ -157,11 +157,11 @@ class ChildProcess[T]:
         sources = [] if self._gone else [self._process.sentinel]
         return sources if self.frames.ended else [*sources, self._pipe.fileno()]
 
-    def tell(self, order: Any, message: ToChild) -> None:
-        """Put the order into its queue; `message` is what is to be answered. Raises pickle's errors."""
-        if message is not None:
-            self.frames.owed[message.ticket] = answer_bytes(message)
-        self.tasks.put(order)
+    def tell(self, told: Any, orders: Sequence[Order]) -> None:
+        """Put `told` into its queue; `orders` are what is to be answered. Raises pickle's errors."""
+        owed = {order.ticket: answer_bytes(order) for order in orders}
+        self.tasks.put(told)
+        self.frames.owed |= owed
 
     def kill(self) -> None:
         """SIGKILL, which also ends a stopped process, and one that waits for a kernel."""
@@ -252,15 +252,13 @@ class LocalProcesses:
         self._children.append(child)
         return child.pid
 
-    def tell(self, device: str, generation: int, message: ToChild) -> None:
-        """Send a message, unless that child is gone already."""
+    def tell(self, device: str, generation: int, orders: Sequence[Order]) -> None:
+        """Send orders, unless that child is gone already."""
         child = self._current.get(device)
         if child is None or child.generation != generation:
             return
-        try:
-            child.tell(message, message)
-        except Exception as error:  # noqa: BLE001 - work that is not a plain value, of a plug-in
-            self._events.append(Heard(device, generation, not_told(message, error)))
+        for failed in tell_each(lambda some: child.tell(some, some), orders):
+            self._events.append(Heard(device, generation, failed))
 
     def kill(self, device: str, generation: int) -> None:
         """End that child, whatever it does."""
@@ -287,13 +285,23 @@ class LocalProcesses:
         self._current.clear()
 
 
-def not_told(message: ToChild, error: Exception) -> Failed:
-    """What becomes of a job that cannot be handed to a child: it is given up, and costs no child."""
-    ticket = None if message is None else message.ticket
-    return Failed(ticket, "InvalidJob", one_line(f"{type(error).__name__}: {error}"))
+def tell_each(tell: Callable[[tuple[Order, ...]], None], orders: Sequence[Order]) -> list[Failed]:
+    """Tell the orders in one message. Those that cannot be handed over cost no child, nor each other.
+
+    Return what becomes of them: they are given up.
+    """
+    together = tuple(orders)
+    try:
+        tell(together)
+    except Exception as error:  # noqa: BLE001 - work that is not a plain value, of a plug-in
+        if len(together) > 1:
+            return [failed for order in together for failed in tell_each(tell, [order])]
+        said = one_line(f"{type(error).__name__}: {error}")
+        return [Failed(together[0].ticket, "InvalidJob", said)]
+    return []
 
 
-def answer_bytes(order: Work | Run | Open) -> int:
+def answer_bytes(order: Order) -> int:
     """Return the most bytes that an honest answer to this order has, beyond a small frame's."""
     if isinstance(order, Work):
         return longest_proof(order.task, order.openings)

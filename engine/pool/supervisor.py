@@ -10,16 +10,17 @@ file without either. How children come and go is in `device_life.py`; here is wh
     IDLE --Work--> BUSY --Computed--> OPENING --Opened--> CHECKING --> IDLE
          --Run---> BUSY --Done--------------------------> CHECKING --> IDLE
 
-A child may have several jobs. It answers its orders in turn, and the state is that of the first one.
+A child may have several jobs. It answers its orders in turn, but for those that overtake (`Began`), and
+the state is that of the first one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from gettext import gettext as _
 
 from engine.pool import messages
 from engine.pool.actions import Accepted, Action, Check, GivenUp, Kill, Opening, Tell
 from engine.pool.device_life import DeviceLife
-from engine.pool.job_queue import Backlog, Job
+from engine.pool.job_queue import URGENT, Backlog, Job
 from engine.pool.limits import Limits
 from engine.pool.worker_state import ALIVE, TAKES_WORK, Assignment, State, Worker
 from kernels.task import Task
@@ -37,6 +38,8 @@ _SHORTEST = 1e-6
 
 MOST_UNCHECKED = 16
 """Answers of one child that wait for their check: it works on meanwhile, and no further ahead."""
+MOST_QUEUED = 32
+"""Orders at one child, however quickly each is done."""
 
 
 class Supervisor(DeviceLife):
@@ -53,11 +56,12 @@ class Supervisor(DeviceLife):
         super().__init__(devices, limits or Limits())
         self._draw = draw
         self._backlog = Backlog()
+        self._some_refused = False
 
     @property
     def idle(self) -> bool:
         """Whether there is neither a job that waits nor one at a device."""
-        return not self._backlog.jobs and not any(
+        return not self._backlog and not any(
             not at.job.unwanted for worker in self.workers.values() for at in worker.jobs.values()
         )
 
@@ -102,6 +106,9 @@ class Supervisor(DeviceLife):
         match message:
             case messages.Beat():
                 return self._on_beat(worker, message, now)
+            case messages.Began(ticket) if self._overtakes(worker, ticket):
+                self._begin_next(worker, now)
+                return self._end_unwanted(worker, now)
             case messages.Ready() if worker.state is State.STARTING:
                 worker.start_seconds = message.seconds
                 worker.restarts.started()
@@ -119,6 +126,20 @@ class Supervisor(DeviceLife):
             case messages.Failed():
                 return self._on_failed(worker, message, now)
         return self._end(worker, _("sent a message out of turn"), now, kill=True)
+
+    def _overtakes(self, worker: Worker, ticket: int) -> bool:
+        """Move the order to the front, which the child begins before those that it was told earlier.
+
+        Once for each order: its time, and that of the one before it, run from now on.
+        """
+        at = worker.jobs.get(ticket)
+        orders = 1 if at is None or at.computed is None else 2  # the second opens its leaves
+        if at is None or at.overtook == orders or at not in list(worker.orders)[1:]:
+            return False
+        at.overtook = orders
+        worker.orders.remove(at)
+        worker.orders.appendleft(at)
+        return True
 
     def checked(self, check: Check, error: str | None, now: float) -> list[Action]:
         """The answer was checked; `error` is None where it is right."""
@@ -145,34 +166,57 @@ class Supervisor(DeviceLife):
         return accepted + self._hand_out(now)
 
     def _hand_out(self, now: float) -> list[Action]:
-        if not self._backlog.jobs:
-            return []
         actions: list[Action] = []
-        most = max(self._limits.queued, self._limits.queued_quick)
-        for depth in range(most):  # each device its first job before any its second
+        for depth in range(MOST_QUEUED):  # each device its first job before any its second
+            done = True
             for worker in self.workers.values():
-                if (
-                    len(worker.orders) == depth < self._room(worker)
-                    and len(worker.jobs) < depth + MOST_UNCHECKED
-                    and worker.state in TAKES_WORK
-                    and not worker.paused
-                    and (job := self._backlog.take(worker.device)) is not None
-                ):
+                if (job := self._next_for(worker)) is None:
+                    continue
+                before = self._before(worker, job)
+                if len(before) >= self._room(worker, before):
+                    continue
+                done = False
+                if len(before) <= depth:
+                    self._backlog.remove(job)
                     actions.append(self._give(worker, job, now))
+            if done:
+                break
         return actions + self._give_up_what_fits_nowhere()
 
-    def _room(self, worker: Worker) -> int:
-        """How many orders its child may have: more where the last of them is quickly done."""
-        if worker.orders:
-            job = worker.orders[-1].job
-            pace = worker.pace.get(job.kind)
-            if pace is not None and pace * job.cost < self._limits.quick:
-                return max(self._limits.queued, self._limits.queued_quick)
-        return self._limits.queued
+    def _next_for(self, worker: Worker) -> Job | None:
+        """The first job that it may have now.
+
+        One that took a child down is at a child alone, so that nothing else is blamed for it.
+        """
+        if (
+            worker.state not in TAKES_WORK
+            or worker.paused
+            or len(worker.jobs) >= len(worker.orders) + MOST_UNCHECKED
+            or (job := self._backlog.first(worker.device)) is None
+            or any(at.job.failures for at in worker.orders)
+        ):
+            return None
+        return None if job.failures and worker.orders else job
+
+    def _before(self, worker: Worker, job: Job) -> list[Assignment]:
+        """Orders that the child does before it: what is urgent overtakes the rest."""
+        if job.priority < URGENT:
+            return list(worker.orders)
+        return [at for at in worker.orders if at.job.priority >= URGENT]
+
+    def _room(self, worker: Worker, before: Sequence[Assignment]) -> int:
+        """How many orders its child may have: as many as are quickly done, told in one message."""
+        limits = self._limits
+        pace = worker.pace.get(before[-1].job.kind) if before else None
+        if pace is None or pace * before[-1].job.cost >= limits.quick:
+            return limits.queued
+        many = int(limits.queued_seconds / (pace * before[-1].job.cost))
+        return max(limits.queued, limits.queued_quick, min(MOST_QUEUED, many))
 
     def _give_up_what_fits_nowhere(self) -> list[Action]:
-        if not any(job.refused_by for job in self._backlog.jobs):
+        if not self._some_refused:
             return []
+        self._some_refused = any(job.refused_by for job in self._backlog)
         in_service = {w.device for w in self.workers.values() if w.state is not State.OUT}
         refused = self._backlog.drop(lambda job: set() < in_service <= job.refused_by.keys())
         return [GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused]
@@ -186,7 +230,8 @@ class Supervisor(DeviceLife):
             return Tell(
                 worker.device, worker.generation, messages.Work(job.ticket, job.work, job.openings)
             )
-        return Tell(worker.device, worker.generation, messages.Run(job.ticket, job.work))
+        run = messages.Run(job.ticket, job.work, job.priority >= URGENT)
+        return Tell(worker.device, worker.generation, run)
 
     def _begin_next(self, worker: Worker, now: float) -> None:
         """The child comes to its next order, whose time runs from now on; or it has none."""
@@ -257,6 +302,7 @@ class Supervisor(DeviceLife):
         actions = self._end_unwanted(worker, now)
         if failed.kind in _NO_ROOM:
             job.refused_by[worker.device] = said
+            self._some_refused = True
             if not job.unwanted:
                 self._backlog.put_back(job)
         elif not job.unwanted:

@@ -9,11 +9,12 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from gettext import gettext as _
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import psutil
 
@@ -28,6 +29,7 @@ from kernels.device import Commitment, Device
 from kernels.devices import open_device
 from kernels.errors import DeviceFault, KernelError
 from kernels.known_answer import known_answer_test
+from kernels.work import Outcome
 
 BEAT_SECONDS = 1.0
 POISONED = 5
@@ -67,30 +69,143 @@ def serve(
 
 
 def _work(device: Device, tasks: Pieces, line: "_Line") -> None:
-    owed: dict[int, Commitment] = {}
-    while (order := next_order(tasks)) is not None:
+    """Do orders until told to end.
+
+    Where the device runs by itself the next order begins on it before the last one's answer is read.
+    """
+    lanes, work = Lanes(tasks), _Work(device, line)
+    at_work: _Begun | None = None
+    while True:
+        taken = lanes.take(wait=at_work is None)
+        if lanes.ended:
+            return
+        begun = None if taken is None else work.begin(taken.order)
+        if at_work is not None:
+            work.answer(at_work)
+        if taken is not None and taken.overtakes:
+            line.say(messages.Began(taken.order.ticket))
+        if begun is not None and not device.runs_ahead:
+            work.answer(begun)
+            begun = None
+        at_work = begun
+
+
+class Lanes:
+    """What a child was told, and which of it comes next.
+
+    Openings go first, as a finished result waits for them; then what is urgent, a block's task; then
+    the rest. So a flood of jobs holds a block's task up no longer than the order at work.
+    """
+
+    def __init__(self, tasks: Pieces) -> None:
+        self._tasks = tasks
+        self._told: list[messages.Order] = []
+        self.ended = False
+
+    def take(self, *, wait: bool) -> "Taken | None":
+        """Return the next order. None: the child is to end, or, without `wait`, there is none yet."""
+        while not self.ended and ((wait and not self._told) or not self._tasks.empty()):
+            orders = next_order(self._tasks)
+            self.ended = orders is None
+            self._told += orders or ()
+        if self.ended or not self._told:
+            return None
+        place = min(range(len(self._told)), key=lambda at: _rank(self._told[at]))
+        return Taken(self._told.pop(place), overtakes=place > 0)
+
+
+def _rank(order: messages.Order) -> int:
+    if isinstance(order, messages.Open):
+        return 0
+    return 2 if isinstance(order, messages.Run) and not order.urgent else 1
+
+
+class Taken(NamedTuple):
+    """The next order. `overtakes`: others that were told before it still wait."""
+
+    order: messages.Order
+    overtakes: bool
+
+
+class _Begun(NamedTuple):
+    """An order at work. `finish` waits for it, and may raise what went wrong when it began."""
+
+    order: messages.Order
+    finish: Callable[[], messages.FromChild]
+
+
+class _Work:
+    """Does orders on the device; has the commitments that the parent may have opened."""
+
+    def __init__(self, device: Device, line: "_Line") -> None:
+        self._device, self._line = device, line
+        self._owed: dict[int, Commitment] = {}
+        self._free_at = 0.0
+
+    def begin(self, order: messages.Order) -> _Begun:
+        """Begin it, so far as the device runs by itself. Raises nothing."""
         try:
-            match order:
-                case messages.Work():
-                    owed[order.ticket] = _compute(device, order, line)
-                case messages.Open(ticket, leaves):
-                    # Its tree is freed before the next one is made.
-                    with span("open", ticket=ticket):
-                        siblings = owed.pop(ticket).siblings(leaves)
-                    line.say(messages.Opened(ticket, siblings))
-                case messages.Run(ticket, work):
-                    started = time.perf_counter()
-                    outcome = work.run(device)
-                    seconds = time.perf_counter() - started
-                    line.say(messages.Done(ticket, outcome, device.name, seconds))
+            return _Begun(order, self._begin(order))
+        except Exception as error:  # noqa: BLE001 - raised again when it is this order's turn
+            return _Begun(order, partial(_raise, error))
+
+    def answer(self, begun: _Begun) -> None:
+        """Wait until it is done, and say what came of it."""
+        ticket = begun.order.ticket
+        try:
+            self._line.say(begun.finish())
         except MemoryError:
-            owed.pop(order.ticket, None)
-            line.say(messages.Failed(order.ticket, "TaskTooLarge", _("memory ran out")))
+            self._owed.pop(ticket, None)
+            self._line.say(messages.Failed(ticket, "TaskTooLarge", _("memory ran out")))
         except KernelError as error:
-            owed.pop(order.ticket, None)
-            line.say(_failed(order.ticket, error))
+            self._owed.pop(ticket, None)
+            self._line.say(_failed(ticket, error))
             if isinstance(error, DeviceFault) and error.sticky:
                 os._exit(POISONED)  # at once: what would be tidied up hangs on the poisoned context
+        self._free_at = time.perf_counter()
+
+    def _begin(self, order: messages.Order) -> Callable[[], messages.FromChild]:
+        began, device = time.perf_counter(), self._device
+        match order:
+            case messages.Work():
+                return partial(self._computed, order, device.begin(order.task), began)
+            case messages.Open():
+                return partial(self._opened, order)
+            case messages.Run(_ticket, work):
+                begin = getattr(work, "begin", None)
+                finish = partial(work.run, device) if begin is None else begin(device)
+                return partial(self._ran, order, finish, began)
+
+    def _computed(
+        self, order: messages.Work, finish: Callable[[], Commitment], began: float
+    ) -> messages.Computed:
+        with span("compute", ticket=order.ticket, n=order.task.n):
+            commitment = finish()
+        seconds = self._seconds(began)
+        with span("proof", ticket=order.ticket):
+            proof = commitment.proof(min(order.openings, order.task.leaf_count))
+        self._owed[order.ticket] = commitment
+        return messages.Computed(order.ticket, commitment.root, proof, self._device.name, seconds)
+
+    def _opened(self, order: messages.Open) -> messages.Opened:
+        with span("open", ticket=order.ticket):
+            siblings = self._owed.pop(order.ticket).siblings(order.leaves)
+        return messages.Opened(order.ticket, siblings)
+
+    def _ran(
+        self, order: messages.Run, finish: Callable[[], Outcome], began: float
+    ) -> messages.Done:
+        with span("run", ticket=order.ticket):
+            outcome = finish()
+        return messages.Done(order.ticket, outcome, self._device.name, self._seconds(began))
+
+    def _seconds(self, began: float) -> float:
+        """What it took, without the wait for the order before it."""
+        return time.perf_counter() - max(began, self._free_at)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def next_order(tasks: Pieces) -> Any:
@@ -100,17 +215,6 @@ def next_order(tasks: Pieces) -> Any:
         more, piece = tasks.get()
         order += piece
     return pickle.loads(order)  # noqa: S301 - see above; there is no key here
-
-
-def _compute(device: Device, order: messages.Work, line: "_Line") -> Commitment:
-    started = time.perf_counter()
-    with span("compute", ticket=order.ticket, n=order.task.n):
-        commitment = device.compute(order.task)
-    seconds = time.perf_counter() - started
-    with span("proof", ticket=order.ticket):
-        proof = commitment.proof(min(order.openings, order.task.leaf_count))
-    line.say(messages.Computed(order.ticket, commitment.root, proof, device.name, seconds))
-    return commitment
 
 
 def _failed(ticket: int | None, error: Exception) -> messages.Failed:

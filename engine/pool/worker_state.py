@@ -27,11 +27,15 @@ TAKES_WORK = ALIVE - {State.STARTING}
 
 @dataclass(slots=True, eq=False)
 class Assignment:
-    """A job at a child. `computed` and `leaves`: its commitment, and what is to be opened of it."""
+    """A job at a child. `computed` and `leaves`: its commitment, and what is to be opened of it.
+
+    `overtook`: how many of its orders have overtaken others.
+    """
 
     job: Job
     computed: Computed | None = None
     leaves: tuple[int, ...] = ()
+    overtook: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -113,7 +113,10 @@ class CommittedWork(ABC):
 
     def run(self, device: Device) -> Outcome:
         """Do the work, and keep its tree."""
-        outcome, tree = self.compute(device)
+        return self.keep(device, *self.compute(device))
+
+    def keep(self, device: Device, outcome: Outcome, tree: Tree) -> Outcome:
+        """Keep the tree of a result; return the result."""
         trees_of(device).keep(self, outcome.result_hash, tree)
         return outcome
 

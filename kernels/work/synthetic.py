@@ -1,6 +1,6 @@
 """`matrix_mult_v1` as a piece of work: a task, and how many leaves its proof opens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 
@@ -45,6 +45,17 @@ class SyntheticWork(CommittedWork):
         """Root and proof, and the device's commitment."""
         commitment = device.compute(self.task)
         return Outcome(commitment.root, commitment.proof(self._openings)), commitment
+
+    def begin(self, device: Device) -> Callable[[], Outcome]:
+        """Begin it on the device; what is returned waits for the outcome, and keeps its tree."""
+        finish = device.begin(self.task)
+
+        def wait() -> Outcome:
+            commitment = finish()
+            outcome = Outcome(commitment.root, commitment.proof(self._openings))
+            return self.keep(device, outcome, commitment)
+
+        return wait
 
     def check(self, outcome: Outcome) -> None:
         """Check the proof: the leaves that the root itself draws, computed from the seed."""

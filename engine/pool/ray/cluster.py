@@ -8,7 +8,7 @@ import importlib.util
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from engine import __version__
 from engine.pool.codec import one_line
 from engine.pool.launcher import ChildEvent, Exited, Heard
-from engine.pool.messages import Setup, ToChild
+from engine.pool.messages import Order, Setup
 from engine.pool.ray.actor import DeviceActor
 from engine.runtime.errors import SetupError
 
@@ -112,25 +112,27 @@ class Actor:
         """As `DeviceActor.spawn`."""
         self._handle.spawn.remote(generation)
 
-    def tell(self, generation: int, message: ToChild) -> None:
+    def tell(self, generation: int, orders: Sequence[Order]) -> None:
         """As `DeviceActor.tell`."""
-        self._handle.tell.remote(generation, message)
+        self._handle.tell.remote(generation, tuple(orders))
 
     def kill(self, generation: int) -> None:
         """As `DeviceActor.kill`."""
         self._handle.kill.remote(generation)
 
-    async def listen(self) -> AsyncIterator[ChildEvent]:
+    async def listen(self) -> AsyncIterator[tuple[ChildEvent, ...]]:
         """As `DeviceActor.listen`. Raises FarmError where actor, machine or network are gone."""
         try:
             listen = self._handle.listen.options(
                 num_returns="streaming", concurrency_group=_LISTENERS
             )
             async for reference in listen.remote():
-                event = await reference
-                if not isinstance(event, Heard | Exited):
+                events = await reference
+                if not isinstance(events, tuple) or not all(
+                    isinstance(event, Heard | Exited) for event in events
+                ):
                     raise FarmError(_("its actor sent something that is not an event"))
-                yield event
+                yield events
         except self._ray.exceptions.RayError as error:
             raise FarmError(_one_line(error)) from error
 

@@ -1,6 +1,6 @@
 """The gateway: a process without a key that talks to the cluster, so that the engine need not.
 
-Orders come in through a queue from the engine (Spawn, Tell, Kill); events go out through a pipe, as
+Orders come in through a queue from the engine (Spawn, Batch, Kill); events go out through a pipe, as
 plain data (`engine/pool/codec.py`). Where the cluster is lost this process ends, by itself or by Ray's
 hand, and the engine starts another. Ray's own driver code runs here and nowhere else.
 """
@@ -16,18 +16,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from engine.pool import launcher
-from engine.pool.actions import Kill, Spawn, Tell
-from engine.pool.codec import BrokenMessage, check_event, encode, one_line, write_frame
-from engine.pool.messages import Failed, Setup
-from engine.pool.processes import answer_bytes
+from engine.pool.actions import Batch, Kill, Spawn
+from engine.pool.codec import BrokenMessage, check_event, encode, write_frame
+from engine.pool.messages import Failed, Order, Setup
+from engine.pool.processes import answer_bytes, tell_each
 from engine.pool.ray.cluster import Actor, Cluster, FarmError, Place, Wanted
 from engine.pool.worker_main import Pieces, next_order
 from kernels.data import carry_data
-from kernels.errors import InvalidTask
 
 WATCH_SECONDS = 2.0
 
-Order = Spawn | Tell | Kill | None
+Command = Spawn | Batch | Kill | None
 
 
 def gateway_main(
@@ -86,7 +85,7 @@ class Gateway:
 
     async def run(self, orders: Pieces) -> None:
         """Carry out orders until there are no more. Raises FarmError where the cluster is lost."""
-        line: asyncio.Queue[Order] = asyncio.Queue()
+        line: asyncio.Queue[Command] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_read_orders, args=(orders, line, loop), daemon=True).start()
         watching = asyncio.create_task(self._watch())
@@ -125,29 +124,28 @@ class Gateway:
             running.actor.dismiss()
         self._tell_engine(launcher.Left(device, reason))
 
-    def _carry_out(self, order: Spawn | Tell | Kill) -> None:
+    def _carry_out(self, order: Spawn | Batch | Kill) -> None:
         if isinstance(order, Spawn):
             self._spawn(order)
             return
         running = self._running.get(order.device)
         if running is None or running.generation != order.generation:
             return
-        if isinstance(order, Tell):
+        if isinstance(order, Batch):
             self._tell(order, running)
         else:
             running.actor.kill(order.generation)
 
-    def _tell(self, order: Tell, running: _Running) -> None:
-        """Hand a message on, with the data that lies in files here: the actor does not see them."""
-        message = order.message
-        try:
-            running.actor.tell(order.generation, carry_data(message))
-            if message is not None:
-                running.owed[message.ticket] = answer_bytes(message)
-        except InvalidTask as error:
-            assert message is not None
-            failed = Failed(message.ticket, type(error).__name__, one_line(str(error)))
-            self._tell_engine(launcher.Heard(order.device, order.generation, failed))
+    def _tell(self, batch: Batch, running: _Running) -> None:
+        """Hand orders on, with the data that lies in files here: the actor does not see them."""
+
+        def tell(orders: tuple[Order, ...]) -> None:
+            owed = {order.ticket: answer_bytes(order) for order in orders}
+            running.actor.tell(batch.generation, tuple(carry_data(order) for order in orders))
+            running.owed |= owed
+
+        for failed in tell_each(tell, batch.orders):
+            self._tell_engine(launcher.Heard(batch.device, batch.generation, failed))
 
     def _spawn(self, order: Spawn) -> None:
         place = self._places.get(order.device)
@@ -168,10 +166,11 @@ class Gateway:
     async def _listen(self, device: str, running: _Running) -> None:
         """Hand on what the device's child says, for as long as its actor lives."""
         try:
-            async for event in running.actor.listen():
-                renamed = _renamed(event, device)
-                check_event(renamed, running.owed)
-                self._tell_engine(renamed)
+            async for events in running.actor.listen():
+                for event in events:
+                    renamed = _renamed(event, device)
+                    check_event(renamed, running.owed)
+                    self._tell_engine(renamed)
             reason = _("its actor ended")
         except (FarmError, BrokenMessage) as error:
             reason = str(error)
@@ -191,10 +190,10 @@ def _renamed(event: launcher.ChildEvent, device: str) -> launcher.ChildEvent:
 
 
 def _read_orders(
-    orders: Pieces, line: "asyncio.Queue[Order]", loop: asyncio.AbstractEventLoop
+    orders: Pieces, line: "asyncio.Queue[Command]", loop: asyncio.AbstractEventLoop
 ) -> None:
     while True:
-        order: Order = next_order(orders)
+        order: Command = next_order(orders)
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(line.put_nowait, order)
         if order is None:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from gettext import gettext as _
 from multiprocessing.connection import Connection, wait
 
-from engine.pool.actions import Kill, Spawn, Tell
+from engine.pool.actions import Batch, Kill, Spawn
 from engine.pool.codec import decode_event
 from engine.pool.launcher import Connected, Exited, Heard, Joined, LauncherEvent, Left, Unreachable
-from engine.pool.messages import Computed, Done, Failed, Opened, Setup, ToChild
-from engine.pool.processes import DEATH_SECONDS, ChildProcess, not_told
+from engine.pool.messages import Computed, Done, Failed, Opened, Order, Setup
+from engine.pool.processes import DEATH_SECONDS, ChildProcess, tell_each
 from engine.pool.ray.actor import QUIET_SECONDS
 from engine.pool.ray.cluster import Wanted, require_ray
-from engine.pool.ray.gateway import Order, gateway_main
+from engine.pool.ray.gateway import Command, gateway_main
 from engine.pool.worker_main import Pieces
 from engine.runtime.errors import SetupError
 
@@ -108,16 +108,18 @@ class Farm:
         """Start a child on that device; it runs on another machine of the farm."""
         self._order(Spawn(device, generation))
 
-    def tell(self, device: str, generation: int, message: ToChild) -> None:
-        """Send a message, unless that child is gone already."""
-        if self._gateway is None:
+    def tell(self, device: str, generation: int, orders: Sequence[Order]) -> None:
+        """Send orders, unless that child is gone already."""
+        gateway = self._gateway
+        if gateway is None:
             return
-        try:
-            self._gateway.tell(Tell(device, generation, message), message)
-        except Exception as error:  # noqa: BLE001 - work that is not a plain value, of a plug-in
-            self._early.append(Heard(device, generation, not_told(message, error)))
-        if message is not None:
-            self._tickets.setdefault(device, set()).add(message.ticket)
+
+        def tell(some: tuple[Order, ...]) -> None:
+            gateway.tell(Batch(device, generation, some), some)
+
+        for failed in tell_each(tell, orders):
+            self._early.append(Heard(device, generation, failed))
+        self._tickets.setdefault(device, set()).update(order.ticket for order in orders)
 
     def kill(self, device: str, generation: int) -> None:
         """End that child, whatever it does."""
@@ -143,7 +145,7 @@ class Farm:
             if self._gateway is not None:
                 self._gateway.frames.owed.pop(ticket, None)
 
-    def _order(self, order: Order) -> None:
+    def _order(self, order: Command) -> None:
         if self._gateway is not None:
             self._gateway.tasks.put(order)
 

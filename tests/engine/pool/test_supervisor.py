@@ -9,9 +9,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine.pool.actions import Accepted, Check, Ended, GivenUp, Kill, OutOfService, Spawn, Tell
-from engine.pool.job_queue import Job
+from engine.pool.job_queue import BLOCK_PRIORITY, URGENT, Job
 from engine.pool.limits import Limits
-from engine.pool.messages import Beat, Computed, Done, Failed, Open, Opened, Ready, Run, Work
+from engine.pool.messages import (
+    Beat,
+    Began,
+    Computed,
+    Done,
+    Failed,
+    Open,
+    Opened,
+    Ready,
+    Run,
+    Work,
+)
 from engine.pool.supervisor import MOST_UNCHECKED, Supervisor
 from engine.pool.worker_state import ALIVE, State
 from kernels.errors import WrongResult
@@ -66,7 +77,9 @@ def only(actions, kind):
     return found[0]
 
 
-@pytest.mark.parametrize(("seconds", "given"), [(0.001, [2, 3, 4]), (1.0, [2])])
+@pytest.mark.parametrize(
+    ("seconds", "given"), [(0.001, [2, 3, 4, 5]), (0.004, [2, 3, 4]), (1.0, [2])]
+)
 def test_a_quick_child_is_given_its_next_jobs_before_it_is_done(seconds, given):
     supervisor = make(queued_quick=3)
     supervisor.start(0.0)
@@ -447,9 +460,41 @@ def test_the_jobs_of_a_dead_child_are_given_out_again_in_order_and_one_is_blamed
     supervisor, _ = working(3, [1, 2, 3, 4], restarts=100)
     supervisor.heard("a", 1, computed(1), 2.0)  # so the second one is at work
     supervisor.exited("a", 1, -9, 3.0)
-    assert tickets(ready(supervisor, generation=2, now=4.0)) == [1, 2, 3]
-    failures = {at.job.ticket: at.job.failures for at in supervisor.workers["a"].jobs.values()}
-    assert failures == {1: [], 2: ["a: its process ended (signal 9)"], 3: []}
+    assert tickets(ready(supervisor, generation=2, now=4.0)) == [1]  # the second has to be alone
+    supervisor.heard("a", 2, computed(1), 5.0)
+    actions = supervisor.heard("a", 2, Opened(1, b""), 5.0)
+    assert tickets(actions) == [2]
+    (suspect,) = supervisor.workers["a"].orders
+    assert suspect.job.failures == ["a: its process ended (signal 9)"]
+    supervisor.heard("a", 2, computed(2), 6.0)
+    actions = supervisor.heard("a", 2, Opened(2, b""), 6.0)
+    assert tickets(actions) == [3, 4]
+    assert not any(at.job.failures for at in supervisor.workers["a"].orders)
+
+
+def test_an_urgent_job_overtakes_what_waits_at_the_child_and_has_its_own_time():
+    supervisor, _ = working(3, [1, 2, 3], start=10.0, slowest_rate=1e9, silence=1e9, sleep=1e9)
+    supervisor.submit(Job(4, TASK), 1.0)
+    (told,) = supervisor.submit(Job(5, TASK, priority=BLOCK_PRIORITY), 2.0)
+    assert told == Tell("a", 1, Work(5, TASK, 0))  # though the child has as many as it may
+    supervisor.heard("a", 1, computed(1), 8.0)
+    assert supervisor.heard("a", 1, Began(5), 8.0) == []
+    assert [at.job.ticket for at in supervisor.workers["a"].orders] == [5, 2, 3, 1]
+    assert supervisor.tick(17.0) == []
+    assert supervisor.heard("a", 1, computed(5), 17.0) == [Tell("a", 1, Open(5, LEAVES))]
+    supervisor.heard("a", 1, Began(5), 17.0)  # its leaves, before the second
+    assert only(supervisor.heard("a", 1, Opened(5, b""), 17.0), Check).job.ticket == 5
+    assert supervisor.tick(26.0) == []
+    assert only(supervisor.tick(28.0), Kill).reason.startswith("hung")
+    told = [action.message.ticket for action in ready(supervisor, generation=2, now=29.0)]
+    assert told == [5, 1]  # the second, which the child was at, has to be alone
+
+
+@pytest.mark.parametrize("told", [[1], [2, 2], [9]])
+def test_a_child_that_says_it_began_what_it_cannot_have_begun_goes(told):
+    supervisor, _ = working(3, [1, 2, 3])
+    actions = [action for one in told for action in supervisor.heard("a", 1, Began(one), 2.0)]
+    assert "out of turn" in only(actions, Kill).reason
 
 
 def test_only_the_job_that_takes_children_down_is_quarantined():
@@ -557,7 +602,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         work=st.sampled_from([TASK, Sum(3)]),
-        priority=st.integers(0, 1),
+        priority=st.sampled_from([0, 1, BLOCK_PRIORITY]),
         seconds=st.none() | st.floats(0.5, 60.0),
         name=st.sampled_from(["", "n", "m"]),
     )
@@ -590,6 +635,19 @@ class Life(RuleBasedStateMachine):
             self.take(
                 self.supervisor.heard(device, self.processes[device], Ready(device, 1.0), self.now)
             )
+
+    @rule(device=st.sampled_from("abc"))
+    def child_overtakes(self, device):
+        """It reads its queue, and begins an opening or something urgent before the rest."""
+        told = self.told[device]
+        later = list(told)[1:] if device in self.processes else []
+        for order in later:
+            if isinstance(order, Open) or (isinstance(order, Run) and order.urgent):
+                told.remove(order)
+                told.appendleft(order)
+                began = Began(order.ticket)
+                self.take(self.supervisor.heard(device, self.processes[device], began, self.now))
+                return
 
     @rule(
         device=st.sampled_from("abc"),
@@ -696,8 +754,10 @@ class Life(RuleBasedStateMachine):
             awaited = [at.job.ticket for at in worker.orders]
             assert awaited == [message.ticket for message in self.told[device]]
             assert set(awaited) <= worker.jobs.keys()
-            assert len(worker.orders) <= self.queued
-            assert len(worker.jobs) < self.queued + MOST_UNCHECKED
+            urgent = [at for at in worker.orders if at.job.priority >= URGENT]
+            assert len(urgent) <= self.queued
+            assert len(worker.orders) - len(urgent) <= self.queued
+            assert len(worker.jobs) < 2 * self.queued + MOST_UNCHECKED
 
 
 class LifeOfThree(Life):

@@ -9,9 +9,11 @@ import pickle
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import kernels.memory
+from engine.pool import codec, messages, worker_main
 from engine.pool.worker_main import serve
 from kernels.devices import open_device
 
@@ -28,6 +30,8 @@ def _times(name):
 class Wrapped:
     """A real device with one thing changed."""
 
+    runs_ahead = False
+
     def __init__(self, device):
         self._device = device
         self.name = device.name
@@ -40,6 +44,9 @@ class Wrapped:
 
     def compute(self, task):
         return self._device.compute(task)
+
+    def begin(self, task):
+        return partial(self.compute, task)
 
     def prepare(self, task):
         self._device.prepare(task)
@@ -154,6 +161,9 @@ def stubborn_child(name, setup, tasks, reports):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     class Deaf:
+        def empty(self):
+            return tasks.empty()
+
         def get(self):
             order = tasks.get()
             while order is None:
@@ -235,3 +245,57 @@ def malformed_child(name, setup, tasks, reports):
             return self._device.compute(task)
 
     serve(lambda: Answering(open_device(name, setup.threads)), setup, tasks, reports)
+
+
+class _Forging:
+    """The pipe of a child that changes what it says of its fifth job, once."""
+
+    def __init__(self, forge):
+        self._forge, self._write = forge, codec.write_frame
+        worker_main.write_frame = self
+
+    def __call__(self, fd, frame):
+        said = codec.decode_message(bytes(frame[4:]))
+        if isinstance(said, messages.Done) and _times("done") == 4:
+            frame = self._forge(said, frame)
+        self._write(fd, frame)
+
+
+def twice_answering_child(name, setup, tasks, reports):
+    """Answers its fifth job twice."""
+    _Forging(lambda _said, frame: frame + frame)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def foreign_answering_child(name, setup, tasks, reports):
+    """Answers a job that it was never given, in place of the fifth."""
+
+    def forge(said, _frame):
+        return codec.encode(messages.Done(said.ticket + 10**6, said.outcome, said.device, 0.1))
+
+    _Forging(forge)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def cutting_child(name, setup, tasks, reports):
+    """Dies within the frame of its fifth answer."""
+
+    def forge(_said, frame):
+        os.write(reports.fileno(), frame[: len(frame) // 2])
+        os._exit(3)
+
+    _Forging(forge)
+    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+
+
+class _Noting(Wrapped):
+    def compute(self, task):
+        if task.n == 64:
+            with (Path(os.environ["CPC_VILLAIN"]) / "order").open("ab") as file:
+                file.write(b"B")
+        return self._device.compute(task)
+
+
+def noting_child(name, setup, tasks, reports):
+    """No villain: notes each task of 64, as `Note` does, in the same file."""
+    serve(lambda: _Noting(open_device(name, setup.threads)), setup, tasks, reports)

@@ -50,6 +50,19 @@ class Touch(Echo):
 
 
 @dataclass(frozen=True)
+class Note(Touch):
+    """Touch, which goes on when the file `until` is there."""
+
+    until: str = "/"
+
+    def run(self, device):
+        outcome = super().run(device)
+        while not Path(self.until).exists():
+            time.sleep(0.005)
+        return outcome
+
+
+@dataclass(frozen=True)
 class Die(Echo):
     def run(self, device):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,8 +1,9 @@
 """What the gateway makes of an order before it leaves this machine."""
 
 import hashlib
+from dataclasses import replace
 
-from engine.pool.actions import Tell
+from engine.pool.actions import Batch
 from engine.pool.launcher import Heard
 from engine.pool.messages import Failed, Run, Setup
 from engine.pool.ray.gateway import Gateway, _Running
@@ -16,8 +17,8 @@ class Line:
     def __init__(self) -> None:
         self.told: list[tuple[int, object]] = []
 
-    def tell(self, generation, message):
-        self.told.append((generation, message))
+    def tell(self, generation, orders):
+        self.told.append((generation, orders))
 
 
 def test_data_in_files_of_this_machine_goes_along(tmp_path):
@@ -30,18 +31,17 @@ def test_data_in_files_of_this_machine_goes_along(tmp_path):
     actor = Line()
     gateway._running["rig/cpu"] = _Running(actor, 3)
 
-    gateway._carry_out(Tell("rig/cpu", 3, run))
-    (generation, message), *_ = actor.told
-    assert (generation, message.ticket) == (3, 7)
-    assert message.work.a.content == content
-    gateway._carry_out(Tell("rig/cpu", 3, None))
-    assert actor.told[1] == (3, None)
+    other = Run(8, replace(run.work, a=Data.of_bytes(content)))
+    gateway._carry_out(Batch("rig/cpu", 3, (run, other)))
+    (generation, orders), *_ = actor.told
+    assert (generation, [order.ticket for order in orders]) == (3, [7, 8])
+    assert orders[0].work.a.content == content
 
     path.unlink()
-    gateway._carry_out(Tell("rig/cpu", 3, run))
-    assert len(actor.told) == 2
+    gateway._carry_out(Batch("rig/cpu", 3, (run, other)))
+    assert [[order.ticket for order in orders] for _generation, orders in actor.told[1:]] == [[8]]
     (said,) = heard
     assert isinstance(said, Heard)
     assert isinstance(said.message, Failed)
     assert (said.device, said.generation, said.message.ticket) == ("rig/cpu", 3, 7)
-    assert said.message.kind == "InvalidTask"
+    assert said.message.kind == "InvalidJob"
