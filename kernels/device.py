@@ -32,6 +32,15 @@ class Commitment(ABC):
         self.task = task
         self.root = root
 
+    def may_be_forgotten(self) -> None:
+        """Say that its tree is kept only in case: the device may drop it where it needs the room."""
+        return
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the tree is there still."""
+        return True
+
     @abstractmethod
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
         """Return the 32-byte digests at these places (level, position) of the tree, joined in order."""

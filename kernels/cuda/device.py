@@ -5,14 +5,17 @@
 
 What a task is on the device, and the check that no wrong result gets past, is `task_graph.py`'s;
 this keeps the product's tile configuration for the last size (`tuning.py`) and a few graphs of it,
-which take turns: the tree of a task that is not opened yet stays on the card while others are computed.
-Where all of them are taken, the oldest commitment takes a copy of its tree to the host.
+which take turns: a task is launched before the openings of the last one are read, and the tree of one
+that is not opened yet stays on the card while others are computed. Where all of them are taken, the
+oldest commitment takes a copy of its tree to the host, or loses it where it may be forgotten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from gettext import gettext as _
-from typing import Any
+from itertools import accumulate
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,7 +30,7 @@ from kernels.cuda.product import tiers
 from kernels.cuda.stages import bytes_needed
 from kernels.cuda.task_graph import TaskGraph
 from kernels.device import Commitment, Device
-from kernels.errors import TaskTooLarge
+from kernels.errors import DeviceFault, TaskTooLarge
 from kernels.product import Matrix, Sums, check_operands
 from kernels.task import Task
 
@@ -39,6 +42,8 @@ _RESERVE = 256 * 2**20
 
 class CudaDevice(Device):
     """One GPU. Not thread-safe: one thread, or one process, a device."""
+
+    runs_ahead = True
 
     def __init__(self, index: int, tier: str | None = None, *, checked: bool = True) -> None:
         """`tier` forces a product tier by name. Raises DeviceUnavailable or KernelError.
@@ -58,9 +63,16 @@ class CudaDevice(Device):
 
     def compute(self, task: Task) -> "CudaCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything, DeviceFault."""
+        return self.begin(task)()
+
+    def begin(self, task: Task) -> Callable[[], "CudaCommitment"]:
+        """Launch the task, and return what waits for it. Raises TaskTooLarge, DeviceFault.
+
+        Its graph is lent from the launch on: whoever needs the graph waits for the root first.
+        """
         graph = self._free_graph(task)
         graph.begin(task.seed)
-        return CudaCommitment(task, graph.finish(), graph)
+        return CudaCommitment(task, graph).wait
 
     def multiply(self, A: Matrix, B: Matrix) -> Sums:
         """A B^T, int32, exact, from A, m x k, and B, n x k; checked like a task's product.
@@ -166,11 +178,30 @@ class CudaDevice(Device):
 class CudaCommitment(Commitment):
     """A commitment whose tree lies on the device, or on the host once its place was needed."""
 
-    def __init__(self, task: Task, root: bytes, graph: TaskGraph) -> None:
-        super().__init__(task, root)
+    def __init__(self, task: Task, graph: TaskGraph) -> None:
+        """`graph` was launched; the root is there after `wait`."""
+        super().__init__(task, b"")
         self._graph: TaskGraph | None = graph
         self._host: Any = None
+        self._fault: DeviceFault | None = None
+        self._may_be_forgotten = False
         graph.lend(self)
+
+    def wait(self) -> Self:
+        """Wait for the root. Raises DeviceFault where the check on the card failed."""
+        self._settle()
+        if self._fault is not None:
+            raise self._fault
+        return self
+
+    def may_be_forgotten(self) -> None:
+        """Drop the tree rather than copy it to the host."""
+        self._may_be_forgotten = True
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the tree is there still."""
+        return self._graph is not None or self._host is not None
 
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
         """The 32-byte digests at these places of the tree (level, position), joined in order."""
@@ -182,16 +213,25 @@ class CudaCommitment(Commitment):
         return digest_bytes(self._host[numbers]).tobytes()
 
     def leave_device(self) -> None:
-        """Copy the tree to the host: its place on the device is needed."""
+        """Copy the tree to the host, unless it may be forgotten: its place on the device is needed."""
+        self._settle()
         assert self._graph is not None
-        self._host = self._graph.tree_to_host()
+        if self._fault is None and not self._may_be_forgotten:
+            self._host = self._graph.tree_to_host()
         self._graph = None
 
+    def _settle(self) -> None:
+        """Have the root, or the fault that is there in its place, for whoever asks for it."""
+        if self.root or self._fault is not None:
+            return
+        assert self._graph is not None
+        try:
+            self.root = self._graph.finish()
+        except DeviceFault as error:
+            self._fault = error
 
-def _first_digests(leaf_count: int) -> list[int]:
+
+@cache
+def _first_digests(leaf_count: int) -> tuple[int, ...]:
     """Number of the first digest of each level."""
-    firsts, total = [], 0
-    for size in level_sizes(leaf_count):
-        firsts.append(total)
-        total += size
-    return firsts
+    return tuple(accumulate(level_sizes(leaf_count)[:-1], initial=0))

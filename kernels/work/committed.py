@@ -53,7 +53,8 @@ class TreeCache:
     def find(self, work: "CommittedWork", result_hash: bytes) -> Tree | None:
         """Return the tree of this work, if it is still kept."""
         kept, tree = self._trees.get(result_hash, (None, None))
-        return tree if kept == work else None
+        is_kept = kept == work and getattr(tree, "is_kept", True)  # a device may have dropped it
+        return tree if is_kept else None
 
     def _drop(self, result_hash: bytes) -> None:
         work, _tree = self._trees.pop(result_hash, (None, None))

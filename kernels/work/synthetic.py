@@ -43,19 +43,17 @@ class SyntheticWork(CommittedWork):
 
     def compute(self, device: Device) -> tuple[Outcome, Commitment]:
         """Root and proof, and the device's commitment."""
-        commitment = device.compute(self.task)
-        return Outcome(commitment.root, commitment.proof(self._openings)), commitment
+        return self._outcome(device.compute(self.task))
 
     def begin(self, device: Device) -> Callable[[], Outcome]:
         """Begin it on the device; what is returned waits for the outcome, and keeps its tree."""
         finish = device.begin(self.task)
+        return lambda: self.keep(device, *self._outcome(finish()))
 
-        def wait() -> Outcome:
-            commitment = finish()
-            outcome = Outcome(commitment.root, commitment.proof(self._openings))
-            return self.keep(device, outcome, commitment)
-
-        return wait
+    def _outcome(self, commitment: Commitment) -> tuple[Outcome, Commitment]:
+        outcome = Outcome(commitment.root, commitment.proof(self._openings))
+        commitment.may_be_forgotten()  # a card computes it again sooner than it copies its tree
+        return outcome, commitment
 
     def check(self, outcome: Outcome) -> None:
         """Check the proof: the leaves that the root itself draws, computed from the seed."""

@@ -234,6 +234,19 @@ def test_an_opening_that_comes_soon_computes_nothing(reference):
     assert opened == opening.run(open_device("reference"))
 
 
+def test_a_tree_that_its_device_dropped_is_computed_again(cpu):
+    work = SyntheticWork(Task(SEED, 40), 3)
+    outcome = work.run(cpu)
+    opening = work.opening(outcome.result_hash, [0, 9])
+    opened = opening.run(cpu)
+
+    class Dropped:
+        is_kept = False
+
+    trees_of(cpu).keep(work, outcome.result_hash, Dropped())
+    assert opening.run(cpu) == opened
+
+
 def test_trees_are_kept_in_a_bounded_number(reference):
     trees = TreeCache(most_leaves=12)
     works = [product(5, 4, 2, number=number) for number in range(3)]  # five leaves each

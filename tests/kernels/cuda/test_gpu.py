@@ -37,6 +37,8 @@ from kernels.errors import KernelError, TaskTooLarge
 from kernels.expand import operands, reference
 from kernels.known_answer import known_answer_test
 from kernels.task import Task
+from kernels.work.committed import trees_of
+from kernels.work.synthetic import SyntheticWork
 
 CARD = Card.select(0)
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "matrix_mult_v1.json").read_text())
@@ -335,6 +337,28 @@ def test_a_tree_outlives_the_next_task():
         device.compute(Task(bytes(range(32)), 257))
         assert first.proof(8) == proof
         check_proof(second.task, second.root, second.proof(8), least_openings=8)
+
+
+def test_tasks_begun_ahead_have_their_own_roots_and_trees_in_whatever_order_sizes_come():
+    sizes = [300, 300, 512, 300, 512, 512, 300, 300, 300, 300, 300, 300]
+    tasks = [Task(bytes([number, *range(31)]), n) for number, n in enumerate(sizes, 1)]
+    with CudaDevice(0) as ours, open_device("cpu") as cpu:
+        begun = [ours.begin(task) for task in tasks]  # more than there are graphs
+        commitments = [wait() for wait in begun]
+        for task, commitment in zip(tasks, commitments, strict=True):
+            expected = cpu.compute(task)
+            assert commitment.root == expected.root
+            assert commitment.siblings([0, 5]) == expected.siblings([0, 5])
+
+
+def test_a_tree_that_may_be_forgotten_is_not_copied_and_its_opening_is_computed_again():
+    works = [SyntheticWork(Task(bytes([number, *range(31)]), 300), 4) for number in range(1, 9)]
+    with CudaDevice(0) as ours:
+        outcomes = [work.run(ours) for work in works]
+        for work, outcome in zip(works, outcomes, strict=True):
+            opening = work.opening(outcome.result_hash, [1, 7])
+            opening.check(opening.run(ours))
+        assert trees_of(ours).find(works[0], outcomes[0].result_hash) is None
 
 
 def test_a_task_too_large_for_the_card_is_refused_by_name():
