@@ -128,12 +128,24 @@ def inference(
     data: Annotated[
         bool, typer.Option("--data/--no-data", help=_("Whether to return the outputs themselves."))
     ] = True,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers/--no-layers",
+            help=_("Whether the result commits to every layer, to be checked one by one."),
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Post the inference of a network in integers: the same bits on every device."""
     from engine.jobs.inference import build_payload
 
-    _post("inference", partial(build_payload, model, image, return_data=data), options, json)
+    _post(
+        "inference",
+        partial(build_payload, model, image, return_data=data, layers=layers),
+        options,
+        json,
+    )
 
 
 @post.command("json")

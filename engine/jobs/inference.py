@@ -19,7 +19,7 @@ from kernels.network.graph.graph import Graph
 from kernels.network.model import Network, decode_network
 from kernels.work.inference import InferenceWork
 
-FIELDS = ("model", "input", "batch", "return_data")
+FIELDS = ("model", "input", "batch", "layers", "return_data")
 MAX_BATCH = 65_536
 SHOWN = 20
 """Samples that are explained one by one."""
@@ -40,9 +40,10 @@ class Inference:
         """Return the work, after reading and checking the model and estimating the cost."""
         check_known(payload, FIELDS)
         batch, returns_data = _batch(payload), flag(payload, "return_data", default=True)
+        layers = flag(payload, "layers", default=False)
         model, samples = (data_of(payload, name, limits, blobs) for name in ("model", "input"))
         try:
-            work = InferenceWork.of(model, samples, batch, returns_data)
+            work = InferenceWork.of(model, samples, batch, returns_data, layers)
         except (InvalidNetwork, InvalidTask) as error:
             raise InvalidPayload(str(error)) from error
         limits.check_data(_("the output"), work.form.data_bytes)
@@ -58,7 +59,7 @@ class Inference:
             return _("{size} bytes of outputs; the model that explains them is not here").format(
                 size=len(data)
             )
-        classes = classify(network, decode(network, data))
+        classes = classify(network, decode(network, data, _rows_with_layers(payload)))
         said = [_("this is a {label}").format(label=label) for label in classes[:SHOWN]]
         if len(classes) > SHOWN:
             said.append(_("... and {more} more").format(more=len(classes) - SHOWN))
@@ -70,6 +71,7 @@ def build_payload(
     image: Path | str,
     *,
     return_data: bool = True,
+    layers: bool = False,
     blobs: BlobCache | None = None,
 ) -> dict[str, Any]:
     """Return a payload from a model file and a .npy file of images, stored in `blobs` if given.
@@ -95,11 +97,19 @@ def build_payload(
         "input": input_field,
         "batch": len(samples),
         "return_data": return_data,
-    }
+    } | ({"layers": True} if layers else {})
 
 
-def decode(network: Network | Graph, data: bytes) -> npt.NDArray[np.int32]:
-    """Return the outputs, one row per sample, from a result's data."""
+def decode(
+    network: Network | Graph, data: bytes, batch: int | None = None
+) -> npt.NDArray[np.int32]:
+    """Return the outputs, one row per sample, from a result's data.
+
+    With a `batch`, each of its rows goes on with the sums of the layers, all int32, which are left out.
+    """
+    if batch is not None:
+        whole = np.frombuffer(data, "<i4").reshape(batch, -1)
+        return whole[:, : network.columns].astype(np.int32)
     rows = len(data) // (network.columns * network.entry_bytes)
     return MatrixForm(rows, network.columns, network.entry_bytes).entries(data).astype(np.int32)
 
@@ -172,6 +182,11 @@ def _read_model(path: Path) -> bytes:
                 'Name a model file, or "{name}" for the one that comes with this program.'
             ).format(name=digits.NAME),
         ) from error
+
+
+def _rows_with_layers(payload: Payload) -> int | None:
+    """Return the number of rows where they hold the layers' sums, too."""
+    return _batch(payload) if flag(payload, "layers", default=False) else None
 
 
 def _batch(payload: Payload) -> int:

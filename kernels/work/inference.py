@@ -14,7 +14,9 @@ from kernels.device import Device
 from kernels.errors import InvalidTask, WrongResult
 from kernels.network import Activations, reference
 from kernels.network.fast import forward, group_size
+from kernels.network.graph.backend import REFERENCE, fast
 from kernels.network.graph.graph import Graph
+from kernels.network.graph.layers import check_cost, check_layers, layer_columns, run_layers
 from kernels.network.model import Network, decode_network
 from kernels.work.matrix import Integers, MatrixResult
 
@@ -22,6 +24,8 @@ SPOT_SAMPLES = 4
 """Samples that `check` computes again, at most."""
 SPOT_COST = 1 << 28
 """Multiply-adds that it spends on them, at most: some tenths of a second in numpy."""
+LAYERS_COST = 1 << 25
+"""The same where it checks layers: entry by entry in numpy, which takes longer for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,22 @@ class InferenceWork(MatrixResult):
     outputs: MatrixForm
     """A row a sample, int8, or int32 after argmax."""
     returns_data: bool = False
+    layers: bool = False
+    """Whether a row also has the sums of each product layer, int32 all of it: docs/jobs.md."""
 
     @classmethod
-    def of(cls, model: Data, samples: Data, batch: int, returns_data: bool = False) -> Self:
+    def of(
+        cls,
+        model: Data,
+        samples: Data,
+        batch: int,
+        returns_data: bool = False,
+        layers: bool = False,
+    ) -> Self:
         """Return the work. Raises InvalidNetwork, or InvalidTask for samples that do not fit it."""
         network = decode_network(model.read())
+        if layers and not isinstance(network, Graph):
+            raise InvalidTask(_("only a model of version 2 commits to its layers"))
         if samples.size != batch * network.sample_entries:
             raise InvalidTask(
                 _(
@@ -54,10 +69,12 @@ class InferenceWork(MatrixResult):
                 )
             )
         form = MatrixForm(batch, network.columns, network.entry_bytes)
+        if layers and isinstance(network, Graph):
+            form = MatrixForm(batch, network.columns + layer_columns(network), 4)
         group = min(batch, group_size(network))
         needed = 2 * model.size + 2 * samples.size + group * network.sample_bytes
         needed += 2 * form.data_bytes + form.tree_bytes
-        return cls(model, samples, batch, network.sample_cost, needed, form, returns_data)
+        return cls(model, samples, batch, network.sample_cost, needed, form, returns_data, layers)
 
     @property
     def cost(self) -> int:
@@ -77,17 +94,31 @@ class InferenceWork(MatrixResult):
     def matrix(self, device: Device) -> Integers:
         """Compute the outputs, by the device's products."""
         network, batch = self._read()
+        if self.layers and isinstance(network, Graph):
+            return run_layers(network, batch, fast(device), group_size(network))
         return forward(network, batch, device)
 
     def check_matrix(self, matrix: Integers) -> None:
         """Compute a few samples again, drawn here, as long as that stays cheap.
 
-        Of a network whose sample takes more than 2^28 multiply-adds none is.
+        Of a network whose sample takes more than 2^28 multiply-adds none is. Where the layers were
+        committed to, samples are checked layer by layer instead, which is cheap for any network: as
+        many as LAYERS_COST allows, and at least one.
         """
+        if self.layers:
+            self._check_layers(matrix)
+            return
         count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
         drawn = random.SystemRandom().sample(range(self.batch), count)
         if drawn and not np.array_equal(self._again(drawn), matrix[drawn]):
             raise WrongResult(_("a sample, computed again, has another output"))
+
+    def _check_layers(self, matrix: Integers) -> None:
+        network, batch = self._read()
+        assert isinstance(network, Graph)
+        count = min(self.batch, max(1, LAYERS_COST // check_cost(network)))
+        drawn = random.SystemRandom().sample(range(self.batch), count)
+        check_layers(network, batch[drawn], matrix[drawn])
 
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
         """Their samples are computed again."""
@@ -99,6 +130,8 @@ class InferenceWork(MatrixResult):
     def _again(self, samples: Sequence[int]) -> Integers:
         """Outputs of these samples, by the reference; one at a time, since it computes in doubles."""
         network, batch = self._read()
+        if self.layers and isinstance(network, Graph):
+            return run_layers(network, batch[list(samples)], REFERENCE, group=1)
         return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])
 
     def _read(self) -> tuple[Network | Graph, Activations]:

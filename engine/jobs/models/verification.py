@@ -96,7 +96,7 @@ def compare(path: Path, samples: int) -> Verdict:
     different = 0
     for _sample in range(samples):
         sample = random_sample(graph, random)
-        ours = run_values(graph, sample, lambda node, x: node.operator.run(REFERENCE, *x))
+        ours = run_values(graph, sample, lambda _place, node, x: node.operator.run(REFERENCE, *x))
         theirs = oracle.run(sample)
         same = all(
             np.array_equal(from_integers(a[0], b.dtype.type, said), b)

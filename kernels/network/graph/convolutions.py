@@ -22,7 +22,9 @@ from kernels.network.graph.products import (
     MAX_PADDING,
     MAX_WINDOW,
     MOST_EXPONENT,
+    Operands,
     Weighted,
+    multiplied,
 )
 
 
@@ -95,10 +97,13 @@ class Conv2D(Convolution):
             return x.reshape(-1, channels)
         return do.patches(x.reshape(-1, height, width, channels), window, self.input_zero)
 
+    def operands(self, do: Backend, *inputs: Values) -> list[Operands]:
+        """The patches and the weights."""
+        return [(self.rows(do, inputs[0]), self.weights.reshape(len(self.weights), -1))]
+
     def sums(self, do: Backend, *inputs: Values) -> Sums:
         """One product with the patches."""
-        weights = self.weights.reshape(len(self.weights), -1)
-        return do.multiply(self.rows(do, inputs[0]), weights)
+        return multiplied(do, self.operands(do, *inputs))
 
     def scaled(self, do: Backend, sums: Sums) -> Values:
         """With the zero point in the bias."""

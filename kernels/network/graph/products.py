@@ -35,6 +35,8 @@ MAX_WINDOW = 1024
 MAX_PADDING = 1 << 16
 MOST_SHIFT = 62
 INT32 = 1 << 31
+Operands = tuple[Values, Values]
+"""A, m x k, and B, n x k, both int8: a product's sums are A B^T."""
 LEAST_EXPONENT, MOST_EXPONENT = -31, 30
 
 
@@ -155,9 +157,13 @@ class FullyConnected(Weighted):
         """Return one for each weight and row."""
         return self.output(*inputs).entries * self.weights.shape[1]
 
+    def operands(self, do: Backend, *inputs: Values) -> list[Operands]:  # noqa: ARG002
+        """The rows and the weights."""
+        return [(inputs[0].reshape(-1, self.weights.shape[1]), self.weights)]
+
     def sums(self, do: Backend, *inputs: Values) -> Sums:
         """One product."""
-        return do.multiply(inputs[0].reshape(-1, self.weights.shape[1]), self.weights)
+        return multiplied(do, self.operands(do, *inputs))
 
     def scaled(self, do: Backend, sums: Sums) -> Values:
         """Rounded once."""
@@ -213,11 +219,11 @@ class BatchMatMul(Operator):
 
     def sums(self, do: Backend, *inputs: Values) -> Sums:
         """Return sums of a * b without zero points, pairs * m x n."""
-        a, b = self.pairs(*inputs)
-        out = np.empty((len(a), a.shape[1], b.shape[1]), np.int32)
-        for i in range(len(a)):
-            out[i] = do.multiply(a[i], b[i])
-        return out.reshape(-1, b.shape[1])
+        return multiplied(do, self.operands(do, *inputs))
+
+    def operands(self, do: Backend, *inputs: Values) -> list[Operands]:  # noqa: ARG002
+        """Each pair of matrices."""
+        return list(zip(*self.pairs(*inputs), strict=True))
 
     def pairs(self, left: Values, right: Values) -> tuple[Values, Values]:
         """Return pairs x m x k and pairs x n x k, broadcast."""
@@ -240,6 +246,12 @@ class BatchMatMul(Operator):
         form = self.output(*(Form(x.shape[1:]) for x in inputs))
         out = do.kernels.requantise(whole.astype(np.int32).reshape(-1, 1), to)
         return out.reshape(n, *form.shape)
+
+
+def multiplied(do: Backend, operands: list[Operands]) -> Sums:
+    """Return A B^T of all these, one below the other."""
+    products = [do.multiply(A, B) for A, B in operands]
+    return products[0] if len(products) == 1 else np.concatenate(products)
 
 
 def one_scale(op: Any) -> Requantise:

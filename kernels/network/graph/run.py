@@ -10,7 +10,8 @@ from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.operator import Values
 
 Rows = npt.NDArray[np.signedinteger]
-Step = Callable[[Node, tuple[Values, ...]], Values]
+Step = Callable[[int, Node, tuple[Values, ...]], Values]
+"""Computes the node at this place from its inputs."""
 
 
 def run_graph(graph: Graph, samples: npt.NDArray[np.int8], do: Backend, group: int) -> Rows:
@@ -20,7 +21,7 @@ def run_graph(graph: Graph, samples: npt.NDArray[np.int8], do: Backend, group: i
     for first in range(0, len(rows), group):
         some = rows[first : first + group]
         values = run_values(
-            graph, inputs_of(graph, some), lambda node, x: node.operator.run(do, *x)
+            graph, inputs_of(graph, some), lambda _place, node, x: node.operator.run(do, *x)
         )
         out[first : first + len(some)] = outputs_row(graph, values, len(some))
     return out
@@ -39,7 +40,7 @@ def run_values(graph: Graph, inputs: list[Values], step: Step) -> list[Values]:
     """Return the outputs; `step` computes a node. A value is dropped after its last use."""
     values: dict[int, Values] = dict(enumerate(inputs))
     for place, node in enumerate(graph.nodes):
-        values[len(graph.inputs) + place] = step(node, tuple(values[i] for i in node.inputs))
+        values[len(graph.inputs) + place] = step(place, node, tuple(values[i] for i in node.inputs))
         for i in {*node.inputs, len(graph.inputs) + place}:
             if graph.last_use[i] == place:
                 del values[i]

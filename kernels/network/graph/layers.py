@@ -1,0 +1,121 @@
+"""A result that commits to every product layer of a graph, and its check without doing the products.
+
+    rows = run_layers(graph, samples, do, group)     # N x (outputs, sums of each product layer), int32
+    check_layers(graph, samples[drawn], rows[drawn]) # or WrongResult, which names the layer
+
+The checker goes through the graph from the sample on. At a product layer it does not multiply: it takes
+the sums that were committed to, checks them by Freivalds modulo 2^64 (kernels.freivalds) against what
+the layer sees, and goes on from them. Everything else it computes itself, in numpy. So a sample passes
+with a wrong entry anywhere with probability 2^-66 at most for each product.
+"""
+
+from gettext import gettext as _
+
+import numpy as np
+
+from kernels.errors import WrongResult
+from kernels.freivalds import VECTORS, check_product
+from kernels.network import Activations
+from kernels.network.graph.backend import REFERENCE, Backend
+from kernels.network.graph.convolutions import Conv2D
+from kernels.network.graph.graph import Graph, Node
+from kernels.network.graph.kernels import Sums
+from kernels.network.graph.operator import Values
+from kernels.network.graph.products import BatchMatMul, FullyConnected
+from kernels.network.graph.run import Rows, inputs_of, outputs_row, run_values
+
+PRODUCTS = (Conv2D, FullyConnected, BatchMatMul)
+GROUP_BYTES = 16 << 20
+"""Activations of the samples that are checked together: numpy's int64 takes eight times as much."""
+
+
+def product_layers(graph: Graph) -> tuple[int, ...]:
+    """Return the nodes that are products of something that depends on the sample."""
+    varies = [True] * len(graph.inputs)
+    for node in graph.nodes:
+        varies.append(any(varies[i] for i in node.inputs))
+    first = len(graph.inputs)
+    return tuple(
+        place
+        for place, node in enumerate(graph.nodes)
+        if varies[first + place] and isinstance(node.operator, PRODUCTS)
+    )
+
+
+def layer_columns(graph: Graph) -> int:
+    """Return how many sums of one sample are committed to."""
+    return sum(graph.forms[len(graph.inputs) + place].entries for place in product_layers(graph))
+
+
+def check_cost(graph: Graph) -> int:
+    """Return what the check of one sample takes: multiply-adds, or entries touched."""
+    cost, layers = 0, set(product_layers(graph))
+    for place in range(len(graph.nodes)):
+        entries = graph.forms[len(graph.inputs) + place].entries
+        if place not in layers:
+            cost += graph.costs[place] + entries
+            continue
+        seen = graph.costs[place] // entries  # the length of a sum
+        outputs = graph.forms[len(graph.inputs) + place].shape[-1]
+        cost += VECTORS * (entries // outputs * seen + entries) + 2 * entries
+    return cost
+
+
+def run_layers(graph: Graph, samples: Activations, do: Backend, group: int) -> Rows:
+    """Return a row for each sample: its outputs, then the sums of each product layer, all int32."""
+    layers = set(product_layers(graph))
+    flat = samples.reshape(len(samples), -1)
+    out = np.empty((len(flat), graph.columns + layer_columns(graph)), np.int32)
+    for first in range(0, len(flat), group):
+        some = flat[first : first + group]
+        kept: list[Sums] = []
+
+        def step(place: int, node: Node, x: tuple[Values, ...], kept: list[Sums] = kept) -> Values:
+            operator = node.operator
+            if place not in layers or not isinstance(operator, PRODUCTS):
+                return operator.run(do, *x)
+            kept.append(operator.sums(do, *x))
+            return operator.finish(do, x, kept[-1])
+
+        values = run_values(graph, inputs_of(graph, some), step)
+        parts = [sums.reshape(len(some), -1) for sums in kept]
+        outputs = outputs_row(graph, values, len(some)).astype(np.int32)
+        out[first : first + len(some)] = np.concatenate([outputs, *parts], axis=1)
+    return out
+
+
+def check_layers(graph: Graph, samples: Activations, rows: Rows) -> None:
+    """Raise WrongResult where a row is not what `run_layers` gives for its sample."""
+    flat = samples.reshape(len(samples), -1)
+    group = max(1, GROUP_BYTES // graph.sample_bytes)
+    for first in range(0, len(flat), group):
+        some = slice(first, first + group)
+        _check(graph, flat[some], np.ascontiguousarray(rows[some], np.int32))
+
+
+def _check(graph: Graph, samples: Activations, rows: Rows) -> None:
+    layers = set(product_layers(graph))
+    at = graph.columns
+
+    def step(place: int, node: Node, x: tuple[Values, ...]) -> Values:
+        nonlocal at
+        operator = node.operator
+        if place not in layers or not isinstance(operator, PRODUCTS):
+            return operator.run(REFERENCE, *x)
+        count = graph.forms[len(graph.inputs) + place].entries
+        claimed = rows[:, at : at + count]
+        at += count
+        operands = operator.operands(REFERENCE, *x)
+        sums = claimed.reshape(-1, operands[0][1].shape[0])
+        step_rows = len(sums) // len(operands)
+        for i, (A, B) in enumerate(operands):
+            try:
+                check_product(A, B.T, sums[i * step_rows : (i + 1) * step_rows])
+            except WrongResult as error:
+                raise WrongResult(f"{place} ({node.name or operator.op}): {error}") from error
+        return operator.finish(REFERENCE, x, np.ascontiguousarray(sums))
+
+    values = run_values(graph, inputs_of(graph, samples), step)
+    outputs = outputs_row(graph, values, len(samples))
+    if not np.array_equal(outputs, rows[:, : graph.columns]):
+        raise WrongResult(_("the outputs are not what follows from the layers"))
