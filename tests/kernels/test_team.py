@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.team import Team
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 
 @settings(deadline=None, max_examples=50)
@@ -61,6 +62,49 @@ def test_whoever_waits_long_goes_to_sleep():
     with Team(2) as team:
         team.run((lambda x: time.sleep(x), [0.05, 0]), (seen.append, [1, 2]))
     assert sorted(seen) == [1, 2]
+
+
+def test_a_run_waits_for_no_thread_that_is_held_up():
+    """As one that has not woken yet: the caller does it all, phase by phase."""
+    held, free, seen = threading.Barrier(4, timeout=PATIENCE_SECONDS), threading.Event(), []
+
+    def hold(_):
+        held.wait()
+        free.wait()
+
+    with Team(3) as team:
+        other = threading.Thread(target=team.run, args=((hold, range(3)),))
+        mine = threading.Thread(target=team.run, args=((seen.append, [1, 2]), (seen.append, [3])))
+        try:
+            other.start()
+            held.wait()
+            mine.start()
+            mine.join(PATIENCE_SECONDS)
+            assert seen == [1, 2, 3]
+            assert not mine.is_alive()
+        finally:
+            free.set()
+            other.join()
+    assert not other.is_alive()
+
+
+def test_no_operands_are_kept_after_a_run():
+    class Operand:
+        pass
+
+    with Team(3) as team:
+        items = [Operand() for _ in range(6)]
+        references = [weakref.ref(item) for item in items]
+        team.run((lambda _: None, items))
+        del items
+        wait_until(lambda: not any(reference() for reference in references))
+
+
+def test_threads_end_with_a_team_that_is_dropped():
+    team = Team(3, "dropped")
+    team.run((lambda _: None, range(3)))
+    del team
+    wait_until(lambda: not any(x.name.startswith("dropped") for x in threading.enumerate()))
 
 
 def test_closing_twice():
