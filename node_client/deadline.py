@@ -14,6 +14,7 @@ import heapq
 import itertools
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -46,8 +47,11 @@ class _Timer:
                 thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 thread.start()
                 self._thread = thread
-            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), action))
-            self._changed.notify()
+            at = time.monotonic() + seconds
+            earliest = not self._due or at < self._due[0][0]
+            heapq.heappush(self._due, (at, next(self._numbers), action))
+            if earliest:
+                self._changed.notify()
 
     def _run(self) -> None:
         while True:
@@ -138,6 +142,19 @@ class _BoundedHTTPPool(HTTPConnectionPool):
 
 class _BoundedHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedHTTPS
+
+
+def connect(
+    host: str, port: int | None, timeout: float, tls: ssl.SSLContext | None
+) -> HTTPConnection:
+    """Return an open connection that the current deadline cuts off. Raises OSError, HTTPError."""
+    connection = (
+        _BoundedHTTP(host, port, timeout=timeout)
+        if tls is None
+        else _BoundedHTTPS(host, port, timeout=timeout, ssl_context=tls)
+    )
+    connection.connect()
+    return connection
 
 
 _POOLS = {"http": _BoundedHTTPPool, "https": _BoundedHTTPSPool}

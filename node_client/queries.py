@@ -10,7 +10,7 @@ how often, is `rpc.py`'s to say.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from gettext import gettext as _
 from typing import Any
 
@@ -20,8 +20,10 @@ from node_client.errors import (
     BadResponse,
     InvalidData,
     Malformed,
+    NodeError,
     NodeNotReady,
     NotFound,
+    Refused,
     TakesNoResults,
 )
 from node_client.refusals import refusal, shorten
@@ -126,8 +128,35 @@ def get_nonce(node: HttpNode, address: str, *, pending: bool) -> int:
 
 def post_transaction(node: HttpNode, tx: Transaction) -> str:
     """Hand a signed transaction in, once, and return its hash. Raises Refused or NodeError."""
-    body = json.dumps(tx.to_json(), separators=(",", ":")).encode()
-    response = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=body)
+    response = node.exchange("POST", "/tx/send", limit=SMALL_BODY, body=_sent(tx))
+    return _accepted(response, node, tx)
+
+
+def post_transactions(
+    node: HttpNode, txs: Sequence[Transaction]
+) -> tuple[list[str | Refused], NodeError | None]:
+    """Hand signed transactions in, in this order; return what the node says of each, and a failure.
+
+    A hash where it took it. Of those behind the last answer it is not known whether they arrived,
+    unless the failure says `nothing_sent`.
+    """
+    responses, failure = node.post_all("/tx/send", [_sent(tx) for tx in txs], limit=SMALL_BODY)
+    said: list[str | Refused] = []
+    for response, tx in zip(responses, txs, strict=False):
+        try:
+            said.append(_accepted(response, node, tx))
+        except Refused as refused:
+            said.append(refused)
+        except NodeError as error:
+            return said, error
+    return said, failure
+
+
+def _sent(tx: Transaction) -> bytes:
+    return json.dumps(tx.to_json(), separators=(",", ":")).encode()
+
+
+def _accepted(response: HttpResponse, node: HttpNode, tx: Transaction) -> str:
     if response.status in (400, 422):
         raise Malformed(_detail(response) or f"HTTP {response.status}")
     said = _parsed(_ok_body(response, node), node, SendResponse.model_validate)

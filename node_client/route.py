@@ -50,11 +50,14 @@ class Route:
             session.verify = self.certificates
         return session
 
-    def tls(self) -> ssl.SSLContext | None:
-        """Return what checks the host's certificate; None where the scheme has none."""
+    def tls(self, usual: str | None = None) -> ssl.SSLContext | None:
+        """Return what checks the host's certificate; None where the scheme has none.
+
+        `usual`: the certificates where the environment names none; else the system's.
+        """
         if self.scheme not in ("https", "wss"):
             return None
-        return _context_of(self.certificates)
+        return _context_of(self.certificates or usual)
 
 
 def route_to(url: str) -> Route:

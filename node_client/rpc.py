@@ -50,7 +50,9 @@ from node_client.queries import (
     get_nonce,
     get_status,
     post_transaction,
+    post_transactions,
 )
+from node_client.recent_blocks import RecentBlocks
 from node_client.responses import Account, NodeStatus, Receipt
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
@@ -80,6 +82,7 @@ class NodeClient:
         genesis: str | None = None,
         stale_after: float = math.inf,
         evidence: Evidence | None = None,
+        recent: RecentBlocks | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`timeout`: seconds for a connection and for each read; `total`: for a whole answer.
@@ -87,8 +90,9 @@ class NodeClient:
         `genesis`: hash of the chain's first block; a node that has another one raises WrongChain
         and is left. `stale_after`: seconds without a new block after which the highest node is
         looked for. `evidence`: with several nodes, what they serve is compared, and a node that is
-        found wrong not followed; the clients of one chain share it. `sleep` is given the pauses
-        between retries. Raises InvalidData for an invalid URL.
+        found wrong not followed; the clients of one chain share it, and may share the blocks that
+        they read last (`recent`). `sleep` is given the pauses between retries. Raises InvalidData for
+        an invalid URL.
         """
         if isinstance(urls, str) or not urls:
             raise InvalidData(_("at least one node's URL is needed, in a list"))
@@ -102,6 +106,7 @@ class NodeClient:
             sleep=sleep,
         )
         self._genesis = genesis
+        self._recent = recent
         self._max_block_body = max_block_body
 
     @property
@@ -180,7 +185,13 @@ class NodeClient:
                 ),
                 advice=_("It was rolled back in between, or the node is wrong: ask again."),
             )
+        if self._recent is not None:
+            self._recent.add(block)
         return block
+
+    def known_block(self, block_hash: str) -> Block | None:
+        """Return the block of this hash where a client that shares `recent` has just read all of it."""
+        return None if self._recent is None else self._recent.get(block_hash)
 
     def latest_block(self) -> tuple[NodeStatus, Block]:
         """Return status and the block that it names as the tip; asks again once if the tip moved."""
@@ -269,22 +280,18 @@ class NodeClient:
         NodeUnreachable whose `nothing_sent` is False, and a BadResponse, leave it open whether the
         transaction arrived; the same bytes can be sent again.
         """
-        failure: NodeError | None = None
-        for _turn in self._nodes:
-            node = self._nodes.current
-            try:
-                return self._offer(tx, node)
-            except NodeError as error:
-                self._nodes.leave(node)  # where the same bytes are sent again, the next is asked
-                if _may_have_arrived(error):
-                    error.advice = _(
-                        "The transaction may have arrived: look for it in the next blocks, or send"
-                        " the same bytes again, which is safe."
-                    )
-                    raise
-                failure = error
-        assert failure is not None
-        raise failure
+        said, failure = self._to_one(lambda node: ([post_transaction(node, tx)], None))
+        if failure is not None:
+            raise failure
+        return said[0]
+
+    def send_all(self, txs: Sequence[Transaction]) -> tuple[list[str | Refused], NodeError | None]:
+        """Send signed transactions, in this order, to one node; return what it says of each.
+
+        That is a hash or a refusal, as far as there are answers, and the failure why there are no more.
+        As with `send`, it is open then which of the others arrived.
+        """
+        return self._to_one(lambda node: post_transactions(node, txs))
 
     def broadcast(self, tx: Transaction) -> str:
         """Send a transaction that was sent before to every node; return its hash if one accepts it.
@@ -294,16 +301,36 @@ class NodeClient:
         failures: list[NodeClientError] = []
         for node in self._nodes:
             try:
-                self._offer(tx, node)
+                self._nodes.check(node)
+                post_transaction(node, tx)
             except (Refused, NodeError) as error:
                 failures.append(error)
         if len(failures) < len(list(self._nodes)):
             return tx.hash()
         raise min(failures, key=_rank)
 
-    def _offer(self, tx: Transaction, node: HttpNode) -> str:
-        self._nodes.check(node)
-        return post_transaction(node, tx)
+    def _to_one[T](
+        self, hand_in: Callable[[HttpNode], tuple[list[T], NodeError | None]]
+    ) -> tuple[list[T], NodeError | None]:
+        """Hand in what may arrive: to the next node only where nothing was sent to the one before."""
+        said, failure = list[T](), None
+        for _turn in self._nodes:
+            node = self._nodes.current
+            try:
+                self._nodes.check(node)
+                said, failure = hand_in(node)
+            except NodeError as error:
+                said, failure = [], error
+            if failure is None:
+                break
+            self._nodes.leave(node)  # where the same bytes are sent again, the next is asked
+            if said or _may_have_arrived(failure):
+                failure.advice = _(
+                    "The transaction may have arrived: look for it in the next blocks, or send"
+                    " the same bytes again, which is safe."
+                )
+                break
+        return said, failure
 
     def _status_and_block(self) -> tuple[NodeStatus, Block]:
         status = self.status()

@@ -1,29 +1,34 @@
-"""One HTTP exchange with one node: bounded in size and time, and never more than one request.
+"""HTTP with one node: bounded in size and time.
 
     node = HttpNode("http://localhost:8000", timeout=(3.05, 10.0), total=30.0)
     answer = node.exchange("GET", "/status", limit=SMALL_BODY)
+    answers, failure = node.post_all("/tx/send", bodies, limit=SMALL_BODY)
 
-Nothing is retried and no redirect is followed; a body is neither decompressed nor read past its
-bound; cookies are not kept. Everything that goes wrong on the way is NodeUnreachable or BadResponse,
-and names the node by a URL without its credentials.
+Nothing is retried, but for `post_all` as it says, and no redirect is followed; a body is neither
+decompressed nor read past its bound; cookies are not kept. Everything that goes wrong on
+the way is NodeUnreachable or BadResponse, and names the node by a URL without its credentials
+(`failures.py`).
 """
 
-import http.client
-import re
-from collections.abc import Mapping
+import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from http.cookiejar import DefaultCookiePolicy
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+import h11
 import requests
 import urllib3.exceptions
+from certifi import where
 
 from node_client.condense import Condenser
 from node_client.deadline import BoundedAdapter, Deadline
-from node_client.errors import BadResponse, InvalidData, NodeBusy, NodeError, NodeUnreachable
-from node_client.retry_after import RESTS, seconds_of
+from node_client.errors import InvalidData, NodeError
+from node_client.failures import Failures
+from node_client.pipeline import Line, Post
+from node_client.retry_after import RESTS
 from node_client.route import is_this_machine, route_to
 
 SMALL_BODY = 64 * 2**10
@@ -75,6 +80,10 @@ class HttpNode:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.mount("http://", BoundedAdapter())
         self._session.mount("https://", BoundedAdapter())
+        self._failures = Failures(
+            self.name, timeout=timeout, total=total, variable=self._route.variable
+        )
+        self._line = Line(parts.hostname or "", parts.port, self._tls, timeout)
 
     def exchange(
         self,
@@ -94,7 +103,7 @@ class HttpNode:
         given condensed (`condense.py`), if more than a small body's worth has come.
         """
         if (seconds := RESTS.left(self.name)) > 0:
-            raise self._busy(seconds)
+            raise self._failures.busy(seconds)
         outcome = self._exchange(method, path, limit, body, cut, headers)
         if isinstance(outcome, NodeError):
             raise outcome  # here, where no exception of requests can hang on to it
@@ -103,6 +112,55 @@ class HttpNode:
     def close(self) -> None:
         """Close the connections that are kept alive."""
         self._session.close()
+        self._line.close()
+
+    def post_all(
+        self, path: str, bodies: Sequence[bytes], *, limit: int
+    ) -> tuple[list[HttpResponse], NodeError | None]:
+        """POST these in their order; return the answers in that order, and why there are no more.
+
+        Several are on the way at a time (`pipeline.py`). Of what has no answer it is not known whether
+        it arrived, unless the failure says `nothing_sent`; and some of it may have been sent twice:
+        what is sent this way must bear that.
+        """
+        answers: list[HttpResponse] = []
+        if (seconds := RESTS.left(self.name)) > 0:
+            return answers, self._failures.busy(seconds)
+        if self._route.proxy is not None:  # which may take requests out of their order
+            try:
+                for body in bodies:
+                    answers.append(self.exchange("POST", path, limit=limit, body=body))
+            except NodeError as error:
+                return answers, error
+            return answers, None
+        posts = [self._post(path, body) for body in bodies]
+        with Deadline(self._total) as deadline:
+            try:
+                for answer in self._line.ask(posts, deadline, most=limit):
+                    failure = self._failures.in_head(answer.status, answer.headers)
+                    if failure is None and len(answer.body) > limit and answer.status == 200:
+                        failure = self._failures.too_long(limit)
+                    if failure is not None:
+                        self._line.close()
+                        return answers, failure
+                    answers.append(HttpResponse(answer.status, answer.body[:limit]))
+            except (urllib3.exceptions.HTTPError, h11.ProtocolError, OSError) as error:
+                failed = self._failures.of(error)
+            else:
+                return answers, None
+        return answers, self._failures.too_late() if deadline.passed else failed
+
+    def _post(self, path: str, body: bytes) -> Post:
+        """The request as `exchange` would send it."""
+        headers = {"Content-Type": "application/json"}
+        plain = requests.Request("POST", self._base + path, headers, data=body)
+        prepared = self._session.prepare_request(plain)
+        host = urlsplit(self._base).netloc.rpartition("@")[2]
+        sent = [("Host", host), *((str(n), str(v)) for n, v in prepared.headers.items())]
+        return Post(prepared.path_url, sent, body)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return self._route.tls(where())
 
     def _exchange(
         self,
@@ -127,35 +185,18 @@ class HttpNode:
                 ) as response:
                     outcome = self._read(response, limit, deadline, cut)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                outcome = self._failure(error)
+                outcome = self._failures.of(error)
         if deadline.passed and not (isinstance(outcome, HttpResponse) and outcome.cut):
-            return NodeUnreachable(
-                _("{name} gave no whole answer within {total:g} s").format(
-                    name=self.name, total=self._total
-                )
-            )
+            return self._failures.too_late()
         return outcome
 
     def _read(
         self, response: requests.Response, limit: int, deadline: Deadline, cut: bool
     ) -> HttpResponse | NodeError:
         status = response.status_code
-        if status == 429 or (status == 503 and "Retry-After" in response.headers):
-            seconds = seconds_of(response.headers.get("Retry-After"))
-            RESTS.begin(self.name, seconds)
-            return self._busy(seconds)
-        if status == 407:
-            return self._no_way(_("it wants a user and a password (407)"))
-        if 300 <= status < 400:
-            return BadResponse(
-                _("{name} answered with a redirect ({status}), and none is followed").format(
-                    name=self.name, status=status
-                )
-            )
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return BadResponse(
-                _("{name} sent a compressed answer, which was not asked for").format(name=self.name)
-            )
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if (refused := self._failures.in_head(status, headers)) is not None:
+            return refused
         pieces: list[bytes] = []
         size = 0
         condenser: Condenser | None = None
@@ -183,11 +224,7 @@ class HttpNode:
             return HttpResponse(status, condenser.body(), why)
         # What came with an error is only looked at for a reason: its beginning is enough.
         if size > limit and status == 200:
-            return BadResponse(
-                _("{name} sent more than {limit} bytes, too long for such an answer").format(
-                    name=self.name, limit=limit
-                )
-            )
+            return self._failures.too_long(limit)
         body = b"".join(pieces)[:limit]
         if deadline.passed and cut and size > SMALL_BODY:
             why = _("it did not come within {total:g} s").format(total=self._total)
@@ -195,92 +232,6 @@ class HttpNode:
             condenser.feed(body)
             return HttpResponse(status, condenser.body(), why)
         return HttpResponse(status, body)
-
-    def _failure(self, error: Exception) -> NodeError:
-        """The same in our own words."""
-        causes = _causes(error)
-        # Before all others: it wraps what the proxy, and not the node, did.
-        if _is_among(causes, urllib3.exceptions.ProxyError, requests.exceptions.ProxyError):
-            refused = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
-            reason = f"HTTP {refused[1]}" if refused else _strerror(causes)
-            return self._no_way(reason or _("no connection"))
-        if _is_among(causes, urllib3.exceptions.NameResolutionError):
-            return self._unreachable(_("its name is not known"), nothing_sent=True)
-        # In this order: a refused connection is a kind of ConnectTimeoutError, too.
-        if _is_among(causes, urllib3.exceptions.NewConnectionError):
-            return self._unreachable(_strerror(causes) or _("no connection"), nothing_sent=True)
-        if _is_among(causes, urllib3.exceptions.ConnectTimeoutError):
-            reason = _("no connection within {timeout:g} s").format(timeout=self._timeout[0])
-            return self._unreachable(reason, nothing_sent=True)
-        if _is_among(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
-            return NodeUnreachable(
-                _("{name} does not answer: {reason}").format(
-                    name=self.name, reason=_("TLS failed: certificate or protocol")
-                ),
-                advice=_(
-                    "Where its certificate is by an authority of your own, name that one's file:"
-                    " REQUESTS_CA_BUNDLE=/path/ca.pem."
-                ),
-            )
-        if _is_among(causes, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
-            return self._unreachable(
-                _("no answer within {timeout:g} s").format(timeout=self._timeout[1])
-            )
-        if _is_among(causes, urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
-            return BadResponse(
-                _("{name} sent a part of an answer, and no more").format(name=self.name)
-            )
-        # RemoteDisconnected is a bad status line, too: no answer at all, rather than a wrong one.
-        if _is_among(causes, ConnectionError):
-            return self._unreachable(_strerror(causes) or _("it broke the connection off"))
-        return BadResponse(_("{name} sent a response that is not HTTP").format(name=self.name))
-
-    def _busy(self, seconds: float) -> NodeBusy:
-        message = _("{name} gets too many requests, and asks to be left alone for {seconds:.0f} s")
-        shown = message.format(name=self.name, seconds=max(seconds, 1.0))
-        return NodeBusy(shown, seconds=seconds)
-
-    def _no_way(self, reason: str) -> NodeUnreachable:
-        """The proxy's failure: it passed nothing on."""
-        variable = self._route.variable or "HTTP_PROXY"
-        return NodeUnreachable(
-            _("{name} is not reached: the proxy that {variable} names fails: {reason}").format(
-                name=self.name, variable=variable, reason=reason
-            ),
-            advice=_(
-                "Correct {variable}, unset it, or leave the node's host out: NO_PROXY=HOST."
-            ).format(variable=variable),
-            nothing_sent=True,
-        )
-
-    def _unreachable(self, reason: str, *, nothing_sent: bool = False) -> NodeUnreachable:
-        return NodeUnreachable(
-            _("{name} does not answer: {reason}").format(name=self.name, reason=reason),
-            advice=_("Check that the node runs: curl {name}/status").format(name=self.name),
-            nothing_sent=nothing_sent,
-        )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """An exception of requests with all that it wraps, in any of the ways in which it does."""
-    found: list[BaseException] = []
-    waiting: list[object] = [error]
-    while waiting:
-        this = waiting.pop(0)
-        if not isinstance(this, BaseException) or any(this is known for known in found):
-            continue
-        found.append(this)
-        waiting += [*this.args, getattr(this, "reason", None), this.__cause__, this.__context__]
-    return found
-
-
-def _is_among(causes: list[BaseException], *kinds: type[BaseException]) -> bool:
-    return any(isinstance(cause, kinds) for cause in causes)
-
-
-def _strerror(causes: list[BaseException]) -> str:
-    words = (cause.strerror for cause in causes if isinstance(cause, OSError))
-    return next((text.lower() for text in words if isinstance(text, str)), "")
 
 
 def _checked(url: str) -> SplitResult:

@@ -38,6 +38,8 @@ class NewTip:
     seen_at: float
     block_time: float
     """Seconds, as measured so far."""
+    parent: str = ""
+    """Hash of the block before it."""
 
 
 class HeadWatcher(threading.Thread):
@@ -116,7 +118,9 @@ class HeadWatcher(threading.Thread):
             self._look_back(status.height)
         self._tip = (status.height, status.last_hash)
         self._grid.seen(block.header, now=seen_at)
-        self._inbox.put(NewTip(*self._tip, fetched_at, self._grid.block_time))
+        self._inbox.put(
+            NewTip(*self._tip, fetched_at, self._grid.block_time, block.header.prev_hash)
+        )
         self._health.see(block.header, self._grid.block_time)
 
     def _look_back(self, height: int) -> None:

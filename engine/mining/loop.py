@@ -1,6 +1,6 @@
 """The mining loop: a new tip, its tasks, their results; written down, and handed to the sender.
 
-    MiningLoop(options, address, ledger, pool, inbox, report, poke_sender, on_turn).run()
+    MiningLoop(options, address, ledger, pool, inbox, report, sender, on_turn).run()
 
 One thread, one inbox. The head watcher puts tips into it, the pool's futures put outcomes into it.
 The loop never waits for the network or a device, so that it always sees the clock.
@@ -28,6 +28,7 @@ from engine.runtime.trace import span
 from engine.tasks.defaults import MAX_TASKS_PER_BLOCK
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
+from engine.txmgr.manager import Sender
 
 OWNER = "blocks"
 """Of the pool's jobs, those of this loop."""
@@ -62,7 +63,7 @@ class MiningLoop:
         pool: Pool,
         inbox: Inbox,
         report: Reporter,
-        poke_sender: Callable[[], None],
+        sender: Sender,
         on_turn: Callable[[], None],
     ) -> None:
         """`on_turn` is called a few times a second, for what is to be looked after beside."""
@@ -72,7 +73,7 @@ class MiningLoop:
         self._pool = pool
         self._inbox = inbox
         self._report = report
-        self._poke_sender = poke_sender
+        self._sender = sender
         self._on_turn = on_turn
         self._record = RunRecord(ledger, report)
         self._at_work: set[BlockTask] = set()
@@ -138,24 +139,29 @@ class MiningLoop:
                     assert_never(event)
 
     def _on_tip(self, tip: NewTip) -> None:
-        self._poke_sender()
+        """Submit its tasks, and write it down while the devices are at them."""
         limit = self._options.blocks
-        if self._stopping or (limit is not None and self._record.seen >= limit):
-            return
-        count = self._task_count(tip)
-        if not self._record.begin(tip, count):
+        ends = self._stopping or (limit is not None and self._record.seen >= limit)
+        if ends or not self._record.is_new(tip):
+            self._sender.block_came(tip.height, tip.block_hash, tip.parent, results=False)
             return
         paused = self._why_paused()
         late = _("a newer block came before a device was free")
         self._pool.drop_pending(OWNER, paused or late)
+        count = self._task_count(tip)
         with span("derive", height=tip.height):
             tasks = self._derive(tip, count)
-        self._report(BlockSeen(tip.height, tip.block_hash, len(tasks), tip.seen_at, tip.block_time))
-        for task in tasks:
-            if paused:
-                self._record.skip(task, paused)
-            else:
+        if not paused:
+            for task in tasks:
                 self._submit(task, tip.seen_at)
+        follow = bool(self._at_work)
+        self._sender.block_came(tip.height, tip.block_hash, tip.parent, results=follow)
+        with span("block"):
+            self._record.begin(tip, count)
+        self._report(BlockSeen(tip.height, tip.block_hash, len(tasks), tip.seen_at, tip.block_time))
+        if paused:
+            for task in tasks:
+                self._record.skip(task, paused)
 
     def _why_paused(self) -> str:
         """Return why every device is paused; empty where one is not."""
@@ -179,7 +185,8 @@ class MiningLoop:
             derive(tip.block_hash, self._address, index=index, height=tip.height, **what)
             for index in range(count)
         ]
-        return [task for task in tasks if not self._ledger.has_result(task.task_id)]
+        answered = self._ledger.answered(tip.block_hash)
+        return [task for task in tasks if task.task_id not in answered]
 
     def _submit(self, task: BlockTask, seen_at: float) -> None:
         self._at_work.add(task)
@@ -201,7 +208,10 @@ class MiningLoop:
             assert isinstance(computed, Computed)
             results.append((ended.task, computed, ended.seen_at))
         if results and self._record.complete(results):
-            self._poke_sender()
+            self._sender.results_came()
+        if tasks and not self._at_work:
+            self._sender.poke()
+        self._record.tell(results)
 
     def _finished(self) -> bool:
         limit = self._options.blocks

@@ -31,20 +31,26 @@ class RunRecord:
             ledger.record_skipped(block_hash, _("the engine stopped before it was computed"))
         report(ledger.totals())
 
-    def begin(self, tip: NewTip, tasks: int) -> bool:
-        """Record a tip with so many tasks; False for one that is known, in this run, already."""
+    def is_new(self, tip: NewTip) -> bool:
+        """Whether this run has not begun this block yet.
+
+        A known one: the node fell behind, or a roll-back was itself rolled back.
+        """
+        if self._first_height is None:
+            return True  # an earlier run may have seen it
+        return not self._ledger.knows_block(tip.height, tip.block_hash)
+
+    def begin(self, tip: NewTip, tasks: int) -> None:
+        """Record a new tip with so many tasks."""
         height = tip.height
         last, self._last_height = self._last_height, height
         if not self._ledger.record_block(height, tip.block_hash, tip.seen_at, tasks):
-            if self._first_height is not None:
-                return False  # the node fell behind, or a roll-back was itself rolled back
             self._ledger.reopen_block(tip.block_hash)
         if last is not None and height > last + 1:
             self._miss(last + 1, height - 1)
         if self._first_height is None:
             self._first_height = height
         self.seen += 1
-        return True
 
     def skip(self, task: BlockTask, reason: str) -> None:
         """Record that a task is not answered."""
@@ -61,6 +67,10 @@ class RunRecord:
         """
         with span("record", results=len(results)), self._ledger.together():
             new = [self._ledger.record_computed(*result) for result in results]
+        return any(new)
+
+    def tell(self, results: Sequence[tuple[BlockTask, Computed, float]]) -> None:
+        """Report what was recorded."""
         for task, computed, seen_at in results:
             self._report(
                 events.TaskComputed(
@@ -74,7 +84,6 @@ class RunRecord:
                     latency=time.time() - seen_at,
                 )
             )
-        return any(new)
 
     def summary(self) -> Summary:
         """Return what the run did so far."""

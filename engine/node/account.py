@@ -18,6 +18,7 @@ from engine.txmgr.manager import Sender
 from engine.txmgr.signer import SenderSettings
 from node_client.evidence import Evidence
 from node_client.keys import PrivateKey
+from node_client.recent_blocks import RecentBlocks
 from node_client.rpc import NodeClient
 
 STALE_BLOCKS = 3
@@ -81,7 +82,7 @@ def open_account(
         ) as ledger,
         lock_beside_key(request.keys, ledger_name(chain.chain_id, chain.genesis, key.address)),
     ):
-        evidence = Evidence(anchor=_anchor(ledger))
+        evidence, recent = Evidence(anchor=_anchor(ledger)), RecentBlocks()
         block_time = chain.network.block_time
 
         def connect() -> NodeClient:
@@ -91,6 +92,7 @@ def open_account(
                 genesis=chain.pinned_genesis,
                 stale_after=STALE_BLOCKS * block_time,
                 evidence=evidence,
+                recent=recent,
             )
 
         sender = Sender(connect(), ledger, key, settings, report, troubles, failed)

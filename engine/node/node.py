@@ -193,7 +193,7 @@ class Node:
             self.pool,
             self._inbox,
             self._report,
-            account.sender.poke,
+            account.sender,
             self._on_turn,
         )
         if self._stopping:

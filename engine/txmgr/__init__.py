@@ -9,7 +9,8 @@ Read them in this order:
     nonces.py         which nonce comes next: proof, and how far a node's claim goes
     pricing.py        what a result costs now
     signer.py         makes and signs a transaction
-    outbox.py         signs what waits, sends what is due, and what a refusal means
+    outbox.py         signs what waits
+    delivery.py       sends what is due, and what a refusal means
     watch.py          tells what lasts
     manager.py        the thread: one sender per account, in nonce order
     funding.py        where coins for an account come from

@@ -22,6 +22,7 @@ from node_client.errors import NodeError, NotFound
 from node_client.networks import Network
 from node_client.nonce_proof import own_transactions
 from node_client.rpc import NodeClient, NodeStatus
+from node_client.transaction import Transaction
 
 BLOCKS_A_TURN = 64
 """Read at most so many before something else gets its turn: a block takes some 20 ms."""
@@ -90,7 +91,7 @@ class ChainScan:
         for _turn in range(BLOCKS_A_TURN):
             if height >= tip.height or stop():
                 break
-            block = self._client.block(height + 1)
+            block = self._next(height + 1, tip)
             if block.header.prev_hash != block_hash:
                 rolled_back = self._take_back(height, height)
                 height, block_hash = rolled_back.parent
@@ -98,6 +99,14 @@ class ChainScan:
             height, block_hash = block.height, block.hash()
             self._search(block, block_hash)
         return rolled_back
+
+    def _next(self, height: int, tip: NodeStatus) -> Block:
+        """The block at this height; the tip may have been read for mining already."""
+        if height == tip.height:
+            block = self._client.known_block(tip.last_hash)
+            if block is not None and block.height == height:
+                return block
+        return self._client.block(height)
 
     def blocks_behind(self, tip: NodeStatus) -> int | None:
         """How many blocks up to `tip` wait to be searched; None where the node itself is behind."""
@@ -119,8 +128,10 @@ class ChainScan:
             self._again[block.height] = (block.height + 1, 1)
             while len(self._again) > AGAIN_KEPT:
                 del self._again[min(self._again)]
-        self._record_ours(block, block_hash)
-        self._ledger.record_scanned(block.height, block_hash)
+        ours = self._ours(block)  # signatures are looked at before anybody waits for the ledger
+        with self._ledger.together():
+            self._record(ours, block, block_hash)
+            self._ledger.record_scanned(block.height, block_hash)
 
     def _look_again(self, tip_height: int) -> None:
         """Look into a block with a fault once more: later, or on another node, it may have none.
@@ -135,15 +146,18 @@ class ChainScan:
                 block = self._client.block(height)
                 if block.hash() != self._ledger.scanned_hash(height):
                     break  # rolled back
-                self._record_ours(block, block.hash())
+                self._record(self._ours(block), block, block.hash())
                 fault = bool(block.fault)
             if fault and wait < AGAIN_MOST_BLOCKS:
                 self._again[height] = (tip_height + 2 * wait, 2 * wait)
 
-    def _record_ours(self, block: Block, block_hash: str) -> None:
-        for tx in own_transactions(block, self._address):
-            if tx.gas_price < self._network.min_gas_price:
-                continue  # another reading of our digits, which the chain does not take
+    def _ours(self, block: Block) -> list[Transaction]:
+        """But for another reading of our digits, which the chain does not take."""
+        least = self._network.min_gas_price
+        return [tx for tx in own_transactions(block, self._address) if tx.gas_price >= least]
+
+    def _record(self, ours: list[Transaction], block: Block, block_hash: str) -> None:
+        for tx in ours:
             if not self._ledger.record_included(tx, block.height, block_hash):
                 self._ledger.record_elsewhere(tx, block.height, block_hash)
                 self.elsewhere_at = block.height

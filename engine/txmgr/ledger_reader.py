@@ -71,6 +71,16 @@ class LedgerReader:
         """Whether this task was computed before."""
         return bool(self._read("SELECT 1 FROM results WHERE task_id = ?", task_id))
 
+    def answered(self, block_hash: str) -> set[str]:
+        """Return the task ids of this block that have a result."""
+        rows = self._read("SELECT task_id FROM results WHERE block_hash = ?", block_hash)
+        return {row["task_id"] for row in rows}
+
+    def knows_block(self, height: int, block_hash: str) -> bool:
+        """Whether this block was seen before."""
+        found = "SELECT 1 FROM blocks WHERE height = ? AND hash = ?"
+        return bool(self._read(found, height, block_hash))
+
     def last_block_height(self) -> int | None:
         """Height of the block that was looked at last: not the highest, which a node may invent."""
         rows = self._read("SELECT height FROM blocks ORDER BY rowid DESC LIMIT 1")

@@ -5,6 +5,10 @@ what the blocks hold:
 
     scan blocks -> worthless? -> final? -> sign (write ahead) -> send, or send again
 
+Results of the newest block do not wait for that block to be read: they are signed and sent by what the
+last step saw, where the block follows on that. Their nonces are the ledger's, and spent or free in it
+as they were; the step comes when they are on their way.
+
 Sending again is always safe: the same bytes carry the same nonce, and at most one of the
 transactions of one nonce gets into a block. For the same reason a result whose nonce was lost gets
 another one only when a block that is deep enough spent the first: before that, a roll-back could
@@ -22,6 +26,8 @@ are signed and sent in between, and only what rests on having read every block i
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from gettext import gettext as _
 
 from engine.monitor.events import sending as events
@@ -30,6 +36,7 @@ from engine.monitor.troubles import Troubles
 from engine.runtime.errors import LedgerError
 from engine.runtime.trace import span
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
+from engine.txmgr.delivery import View
 from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.outbox import Outbox
@@ -39,12 +46,14 @@ from node_client import errors
 from node_client.keys import PrivateKey
 from node_client.rpc import Account, NodeClient, NodeStatus
 
+_MOST_BEFORE_STEP = 0.1
+"""Of a block's time: so long results of a new block have to come, before the block is read for ours."""
 PROOFS_KEPT_BLOCKS = 1000
 """Ten times as long as a task counts: no roll-back that this program could survive goes so deep."""
 
 
 class Sender(threading.Thread):
-    """Start it; `poke` it when a result was computed or a block came; set `stopping` to end it."""
+    """Start it, and `stop` it; say when a block or results came, or `poke` it: from any thread."""
 
     def __init__(
         self,
@@ -66,9 +75,12 @@ class Sender(threading.Thread):
         """
         super().__init__(name="sender", daemon=True)
         self.stopping = threading.Event()
-        self._poked = threading.Event()
-        self.poke: Callable[[], None] = self._poked.set
-        """There is something to do: for any thread."""
+        self._woken = threading.Event()
+        self._due_lock = threading.Lock()
+        self._due_at = time.monotonic()
+        self._results = threading.Event()
+        self._view: View | None = None
+        self._tip: tuple[int, str, str] | None = None  # height, hash, parent
         self._client = client
         self._ledger = ledger
         self._report = report
@@ -88,39 +100,83 @@ class Sender(threading.Thread):
         """When the thread last began a round."""
         self.behind = False
         """Whether blocks wait to be read before all of the ledger is up to date."""
-        self._at_once = False
         if settings.confirmed_nonce is not None:
             ledger.confirm_nonce("operator", settings.confirmed_nonce, None)
 
     def stop(self) -> None:
         """End after the block, or the transaction, that is at work now."""
         self.stopping.set()
-        self._poked.set()
+        self._woken.set()
+
+    def poke(self, within: float = 0.0) -> None:
+        """There is something to do, in so many seconds at the latest."""
+        with self._due_lock:
+            self._due_at = min(self._due_at, time.monotonic() + within)
+        self._woken.set()
+
+    def block_came(self, height: int, block_hash: str, parent: str, *, results: bool) -> None:
+        """There is a new tip; `results`: whether some of it will come, and are to go out first."""
+        self._tip = height, block_hash, parent
+        block_time = self._settings.network.block_time
+        self.poke(min(_MOST_BEFORE_STEP * block_time, 1.0) if results else 0.0)
+
+    def results_came(self) -> None:
+        """There are results to be signed and sent at once."""
+        self._results.set()
+        self._woken.set()
 
     def run(self) -> None:
         """Step when poked, and now and then, until told to stop."""
         try:
             while not self.stopping.is_set():
                 self.turned_at = time.monotonic()
-                if not self._at_once:
-                    self._poked.wait(self._settings.network.block_time)
-                self._poked.clear()
+                self._woken.wait(max(0.0, self._due_at - self.turned_at))
+                self._woken.clear()
                 if not self.stopping.is_set():
-                    self.round()
+                    self._turn()
         except LedgerError as error:
             if not self.stopping.is_set():  # else the run is over, and its ledger closed
                 self._failed(error)
         except Exception as error:  # noqa: BLE001 - goes on in the main thread
             self._failed(error)
 
+    def _turn(self) -> None:
+        if self._results.is_set():
+            self._results.clear()
+            if not self.send_fresh():
+                self.poke()
+        with self._due_lock:
+            is_due = time.monotonic() >= self._due_at
+            if is_due:
+                self._due_at = time.monotonic() + self._settings.network.block_time
+        if is_due:
+            self.round()
+            if self.behind or self._outbox.nonces.is_reading:
+                self.poke()
+
+    def send_fresh(self) -> bool:
+        """Sign and send results by what the last step saw; False where a step has to come first."""
+        view, tip = self._view, self._tip
+        if view is None or tip is None or view.tip.last_hash not in tip[1:]:
+            return False
+        view = replace(view, sent_at=max(view.sent_at, tip[0]))
+        try:
+            refused = self._outbox.sign_waiting(view)
+            refused = self._outbox.delivery.send_due(view, fresh=True) or refused
+        except errors.NodeClientError:
+            return False  # the step meets it again, and tells of it
+        finally:
+            self._outbox.tell_signed()
+        self._tell_refusal(refused)
+        return True
+
     def round(self) -> None:
         """Take one step; tell what a person can fix, and what has lasted for too long."""
         refused: errors.NodeClientError | None = None
         failure: errors.NodeClientError | None = None
-        self._outbox.moved = self._at_once = False
+        self._outbox.delivery.moved = False
         try:
             refused = self.step()
-            self._at_once = self.behind or self._outbox.nonces.is_reading
         except errors.WrongChain as error:
             raise LedgerError(str(error), advice=error.advice) from error
         except errors.NodeError as error:  # told when it lasts
@@ -136,6 +192,7 @@ class Sender(threading.Thread):
         Gives what keeps results from being sent and a person has to do something about. Raises
         NodeError where the node fails.
         """
+        self._view = None
         with span("sender: status"):
             tip = self._client.status()
         with span("scan"):
@@ -150,13 +207,21 @@ class Sender(threading.Thread):
             return None
         self._tell_key_shared(tip)
         self._tell_unreadable(tip)
-        self._outbox.all_read = not behind
+        self._outbox.delivery.all_read = not behind
         if not behind:
             self._settle(tip)
-        account = self._ask_account()
-        refused = self._outbox.sign_waiting(tip, account)
-        refused = self._outbox.send_due(tip, account) or refused
+        with span("sender: account"):
+            view = View(tip, self._ask_account(), None, tip.height)
+        try:
+            refused = self._outbox.sign_waiting(view)
+            refused = self._outbox.delivery.send_due(view) or refused
+        finally:
+            self._outbox.tell_signed()
         self._outbox.nonces.prove()
+        if not behind:
+            with suppress(errors.NodeError):  # it is asked again when there is something to sign
+                view = replace(view, pending=self._outbox.ask_pending())
+            self._view = view
         return refused
 
     def _ask_account(self) -> Account:
@@ -208,7 +273,7 @@ class Sender(threading.Thread):
     def _tell_refusal(self, refused: errors.NodeClientError | None) -> None:
         """Once for each kind, until a node takes something, or nothing waits any more."""
         kind = None if refused is None else type(refused).__name__
-        passed = self._outbox.moved or not self._outbox.waits()
+        passed = self._outbox.delivery.moved or not self._outbox.waits()
         if kind not in (None, self._refused) or (kind is None and passed):
             self._refused = kind
             self._troubles.end("not_sent")
@@ -230,7 +295,7 @@ class Sender(threading.Thread):
         lies = self._next_hash is not None and self._next_hash == before and not self.behind
         self._watch.see(
             "sending_stuck",
-            lies or (self._outbox.waits() and not self._outbox.moved),
+            lies or (self._outbox.waits() and not self._outbox.delivery.moved),
             _("results wait, and no node or no block has taken one for long"),
             _("See what else is wrong, and whether another --node takes them."),
             blocks=PATIENCE_BLOCKS + self._settings.depth,

@@ -4,7 +4,7 @@ Blocks are not checked again (that costs milliseconds each, and `tests/node_clie
 node refuses is refused word for word.
 """
 
-from node_client.errors import BadResponse, NodeUnreachable, NotFound
+from node_client.errors import BadResponse, NodeError, NodeUnreachable, NotFound, Refused
 from node_client.refusals import refusal
 from node_client.rpc import Account, NodeStatus
 
@@ -40,6 +40,9 @@ class ChainClient:
             raise BadResponse(f"block {height} has another hash")
         return block
 
+    def known_block(self, block_hash):
+        return None
+
     def balance(self, address):
         self._asked("balance")
         account = self.chain.account(address)
@@ -73,6 +76,17 @@ class ChainClient:
 
     def genesis(self):
         return self.block(0).hash()
+
+    def send_all(self, txs):
+        said = []
+        for tx in txs:
+            try:
+                said.append(self.send(tx))
+            except Refused as refused:
+                said.append(refused)
+            except NodeError as error:
+                return said, error
+        return said, None
 
     def broadcast(self, tx):
         return self.send(tx)

@@ -201,7 +201,10 @@ def test_blocks_after_a_lie_are_counted_as_before(tmp_path):
         told = []
         record = RunRecord(ledger, told.append)
         for height in (10, 50_000, 11, 14):
-            assert record.begin(NewTip(height, f"{height:064x}", 0.0, 5.0), 1)
+            tip = NewTip(height, f"{height:064x}", 0.0, 5.0)
+            assert record.is_new(tip)
+            record.begin(tip, 1)
+            assert not record.is_new(tip)
         gaps = [(gap.first, gap.last) for gap in told if isinstance(gap, BlocksMissed)]
         assert gaps == [(11, 49_999), (12, 13)]
         again = RunRecord(ledger, told.append)

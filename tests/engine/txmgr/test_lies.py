@@ -8,7 +8,7 @@ import pytest
 from engine.monitor.events.sending import ResultGivenUp
 from engine.monitor.events.trouble import TroubleBegan
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
-from engine.txmgr.outbox import SEND_AGAIN_BLOCKS
+from engine.txmgr.delivery import SEND_AGAIN_BLOCKS
 from engine.txmgr.pricing import PRICE_BLOCKS, STEP_BLOCKS
 from node_client.ambiguity import colliding_transactions
 from node_client.networks import UNITS_PER_CPC

@@ -17,15 +17,15 @@ from engine.pool.messages import Computed
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.tasks.derivation import BlockTask
-from engine.txmgr.ledger import Ledger
-from engine.txmgr.manager import Sender
-from engine.txmgr.outbox import (
+from engine.txmgr.delivery import (
     ASIDE_BLOCKS,
     DROPPED_AFTER,
-    MAX_IN_FLIGHT,
     SEND_AGAIN_BLOCKS,
     STUCK_AFTER_BLOCKS,
 )
+from engine.txmgr.ledger import Ledger
+from engine.txmgr.manager import Sender
+from engine.txmgr.outbox import MAX_IN_FLIGHT
 from engine.txmgr.pricing import PRICE_BLOCKS
 from engine.txmgr.signer import SenderSettings
 from node_client.devnet import Chain, Faults

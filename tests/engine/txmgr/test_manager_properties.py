@@ -19,6 +19,9 @@ from tests.engine.txmgr.test_manager import DEPTH, KEY, Rig
 LIFETIME = 20
 """Blocks, in place of the network's 100, so that a test sees tasks expire."""
 
+MEANWHILE = ("nothing", "roll back", "another block", "the node goes")
+"""What may happen between a block that is seen and its results that are sent."""
+
 QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where a full sync costs nothing: no test here cuts the power."""
 
@@ -62,13 +65,30 @@ class Life(RuleBasedStateMachine):
 
     @rule(question=st.sampled_from(["block", "balance", "nonce", "send"]), restart=st.booleans())
     def step_while_the_node_goes(self, question, restart):
-        def go():
-            self.rig.client.down = True
-
-        self.round_with(question, go)
+        self.round_with(question, self.node_goes)
         self.rig.client.down = False
         if restart:
             self.restart()
+
+    @rule(indices=st.sets(st.integers(0, 3), min_size=1), while_=st.sampled_from(MEANWHILE))
+    def results_of_a_new_block_go_first(self, indices, while_):
+        """As the mining loop does: the block is read for ours only once they are on their way."""
+        rig = self.rig
+        self.produce()
+        tip = rig.chain.block(rig.chain.height)
+        rig.sender.block_came(tip.height, tip.hash(), tip.header.prev_hash, results=True)
+        for index in sorted(indices):
+            rig.answer_tip(index)
+        if while_ == "roll back":
+            self.roll_back(1, False)
+        elif while_ == "another block":
+            self.produce()
+        if while_ == "the node goes":
+            self.with_(("send", self.node_goes), rig.sender.send_fresh)
+            rig.client.down = False
+        else:
+            rig.sender.send_fresh()
+        self.remember()
 
     @rule()
     def restart(self):
@@ -195,14 +215,26 @@ class Life(RuleBasedStateMachine):
 
     # --- helpers ----------------------------------------------------------------------------------
 
+    def node_goes(self):
+        self.rig.client.down = True
+
     def round(self):
         self.rig.sender.round()
+        self.remember()
+
+    def remember(self):
         self.rig.events()
         for row in self.rig.ledger._read("SELECT body FROM transactions"):
             tx = Transaction.model_validate(json.loads(row["body"]))
             self.seen[tx.hash()] = tx
 
     def round_with(self, question, happens):
+        self.with_((question, happens), self.rig.sender.round)
+        self.remember()
+
+    def with_(self, event, act):
+        question, happens = event
+
         def once(asked):
             if asked == question:
                 self.rig.client.before = lambda name: None
@@ -211,7 +243,7 @@ class Life(RuleBasedStateMachine):
                     self.rig.client._asked(question)
 
         self.rig.client.before = once
-        self.round()
+        act()
         self.rig.client.before = lambda name: None
 
 

@@ -1,0 +1,159 @@
+"""Results of a block go out together and first; a crash, or a node that goes, in the middle of them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from node_client.devnet import DevnetServer
+from node_client.devnet.state import AccountState
+from node_client.errors import NodeUnreachable
+from tests.engine.chain_client import ChainClient
+from tests.engine.txmgr.test_manager import KEY, Rig
+from tests.processes import wait_until
+
+TASKS = 8
+
+
+@pytest.fixture
+def rig(tmp_path):
+    made = Rig(tmp_path / "ledger.sqlite")
+    made.step(blocks=3)
+    yield made
+    made.ledger.close()
+
+
+def asked_of(rig):
+    """Note every question from now on."""
+    asked = []
+    rig.client.before = asked.append
+    return asked
+
+
+def new_block(rig, tasks=range(TASKS)):
+    """A block comes, as the mining loop tells it, and its results are computed."""
+    tip = rig.chain.produce()
+    rig.sender.block_came(tip.height, tip.hash(), tip.header.prev_hash, results=True)
+    return [rig.answer_tip(index) for index in tasks]
+
+
+def test_results_of_a_block_are_sent_before_it_is_read(rig):
+    tasks = new_block(rig)
+    asked = asked_of(rig)
+    assert rig.sender.send_fresh()
+    assert set(asked) == {"send"}
+    assert [rig.state(task) for task in tasks] == ["sent"] * TASKS
+    rig.step(blocks=1)
+    assert rig.held() == tasks
+
+
+def test_a_block_that_does_not_follow_is_read_first(rig):
+    rig.chain.produce()
+    new_block(rig)
+    asked = asked_of(rig)
+    assert not rig.sender.send_fresh()
+    assert asked == []
+    rig.step()
+    assert rig.sender.send_fresh()
+
+
+def test_nothing_goes_out_that_is_not_on_the_disk(rig):
+    """Each transaction that a node is handed is in the ledger's file already, signed."""
+    seen = []
+
+    class Looks(ChainClient):
+        def send(self, tx):
+            signed = rig.ledger.in_flight()
+            assert tx in [live.tx for live in signed]
+            assert not rig.ledger._database._db.in_transaction
+            seen.append(tx.hash())
+            return super().send(tx)
+
+    rig.client = Looks(rig.chain)
+    rig.start()
+    rig.step()
+    new_block(rig)
+    assert rig.sender.send_fresh()
+    assert len(seen) == TASKS
+
+
+@pytest.mark.parametrize("taken", [0, 1, 7])
+def test_a_node_that_goes_in_a_group(rig, taken):
+    """What it took is written down, and the rest is sent when it is back: each at its own nonce."""
+    tasks = new_block(rig)
+    left = iter(range(taken))
+
+    def go(question):
+        if question == "send" and next(left, None) is None:
+            rig.client.down = True
+            raise NodeUnreachable("http://devnet does not answer: connection reset")
+
+    rig.client.before = go
+    rig.sender.send_fresh()
+    assert [rig.state(task) for task in tasks] == ["sent"] * taken + ["signed"] * (TASKS - taken)
+    nonces = [live.tx.nonce for live in rig.ledger.in_flight()]
+    assert nonces == list(range(nonces[0], nonces[0] + TASKS))
+    rig.client.down, rig.client.before = False, lambda _question: None
+    rig.step(blocks=2)
+    assert rig.held() == tasks
+
+
+SENDER = """
+import sys, time
+from pathlib import Path
+from engine.monitor.troubles import Troubles
+from engine.txmgr.ledger import Ledger
+from engine.txmgr.manager import Sender
+from engine.txmgr.signer import SenderSettings
+from node_client.networks import NETWORKS
+from node_client.rpc import NodeClient
+from tests.engine.txmgr.test_manager import KEY
+
+path, url, chain_id, genesis = sys.argv[1:]
+drop = lambda *_: None
+with Ledger.open(Path(path), chain_id=chain_id, genesis=genesis, address=KEY.address) as ledger:
+    settings = SenderSettings(NETWORKS["devnet"], 1000, 1)
+    sender = Sender(NodeClient([url]), ledger, KEY, settings, drop, Troubles(drop), drop)
+    sender.start()
+    while any(result.state != "final" for result in ledger.progress()):
+        sender.poke()
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("request_", "answers"), [(1, False), (3, True), (5, False), (TASKS, True)]
+)
+def test_a_crash_with_several_on_the_way(tmp_path, request_, answers):
+    """Killed when the node has so many, the last one taken or not: none is lost, and none twice."""
+    rig = Rig(tmp_path / "another.sqlite")
+    rig.ledger.close()
+    balances = {KEY.address: AccountState(10**24)}
+    with DevnetServer(block_time=0.2, balances=balances) as devnet:
+        chain, send, arrived = devnet.chain, devnet.chain.send, []
+        wait_until(lambda: chain.height > 2)
+        rig.chain, rig.path, rig.ledger, tip = chain, tmp_path / "ledger.sqlite", None, chain.height
+        rig.start()
+        tasks = [rig.answer_tip(index, tip) for index in range(TASKS)]
+        rig.ledger.close()
+        command = [sys.executable, "-c", SENDER, str(rig.path), devnet.url, chain.chain_id]
+        command += [chain.block(0).hash()]
+        first = subprocess.Popen(command)
+
+        def admit(tx):
+            arrived.append(tx)
+            refusal = send(tx) if answers or len(arrived) != request_ else None
+            if len(arrived) == request_:
+                first.kill()
+                first.wait()
+            return refusal
+
+        chain.send = admit
+        first.wait(30)
+        assert first.returncode == -9
+        subprocess.run(command, check=True, timeout=60)
+        held = [tx.task_id for block in chain.blocks() for tx in block.txs if tx.is_result]
+        assert sorted(held) == sorted(tasks)
+        nonces = [tx.nonce for block in chain.blocks() for tx in block.txs if tx.is_result]
+        assert nonces == list(range(TASKS))
