@@ -51,6 +51,12 @@ class KernelCache:
             )
         return self._products[key]
 
+    def int32_product(self, config: TileConfig, M: int, N: int, K: int, processors: int) -> Product:
+        """The checked product of these padded sizes, with int32 out; `config` is a task's."""
+        if self._tier.for_int32 is not None:
+            config = self._tier.for_int32(M, N, K, processors)
+        return self.product("int32", True, config)
+
     def commit(self, kernel: Any, arguments: int) -> CompiledKernel:
         """A kernel of the commitment."""
         if kernel not in self._commit:

@@ -80,8 +80,8 @@ class _Work:
 
     def __init__(self, kernels: KernelCache, card: Card, config: TileConfig, sizes: _Sizes) -> None:
         self._kernels, self._card, self._s = kernels, card, sizes
-        self._product = kernels.product("int32", True, config)
         s = sizes
+        self._product = kernels.int32_product(config, s.band, s.N, s.K, card.multiprocessors)
         self._stream = Stream()
         self._buffers: list[DeviceBuffer] = []
         self._raw = self._buffer(max(s.n, s.band) * s.k)

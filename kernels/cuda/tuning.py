@@ -21,7 +21,7 @@ from typing import Any, Self
 from kernels.cache import cache_directory, keep, read_kept
 from kernels.cuda.product.tiers import Tier, TileConfig
 
-VERSION = 1
+VERSION = 2
 """Of the file, and of the kernels: raised when old measurements say nothing about new kernels."""
 ROUNDS = 7
 LEAST_SIZE = 1024

@@ -11,8 +11,9 @@ g = lane >> 2 and t = lane & 3, a lane holds four int32:
     register 0: row g,     column 2t        register 1: row g,     column 2t + 1
     register 2: row g + 8, column 2t        register 3: row g + 8, column 2t + 1
 
-A warp has `blocks` such blocks one under the other (16 rows each; 1 for wgmma) and 8 * `groups` of them
-side by side (64 columns a group). Here they are one tuple of int32, and register r of the block in row
+A warp has `blocks` such blocks one under the other (16 rows each) and 8 * `groups` of them side by side
+(64 columns a group). The blocks' first rows are `apart` rows apart: 16, or, where a warpgroup has two
+blocks of 64 rows, 64. Here they are one tuple of int32, and register r of the block in row
 m, column j is item
 
     (m * 8 * groups + j) * 4 + r                          128 items for 64 x 64 or 16 x 256
@@ -72,17 +73,17 @@ fold4 = operation(U32, [I32, I32, I32, I32], emit_fold4, meaning=_fold4)
 
 
 def _halves(blocks: int) -> list[tuple[int, int]]:
-    """(m, h): the rows that a lane holds are g + 16 m + 8 h."""
+    """(m, h): the rows that a lane holds are g + apart * m + 8 h."""
     return [(m, h) for m in range(blocks) for h in range(2)]
 
 
 def _sixteen(registers: Sequence[Any], groups: int, m: int, h: int, q: int) -> list[Any]:
-    """What a lane holds of row g + 16 m + 8 h in group q: columns 16t ... 16t + 15 of C, in order."""
+    """What a lane holds of row g + apart * m + 8 h in group q: columns 16t ... 16t + 15, in order."""
     first = (m * groups + q) * GROUP_REGISTERS + 2 * h
     return [registers[first + 4 * b + e] for b in range(8) for e in range(2)]
 
 
-def fold_rows(blocks: int, groups: int) -> Any:
+def fold_rows(blocks: int, groups: int, apart: int = 16) -> Any:
     """An operation (row, chunk, accumulators): write R, folded, in A's layout.
 
     `row`: int64 address of row g, in the tile of R that holds the first group of columns. `chunk`:
@@ -101,7 +102,7 @@ def fold_rows(blocks: int, groups: int) -> Any:
             for q in range(groups):
                 c = _sixteen(registers, groups, m, h, q)
                 words = [emit_fold4(code, *c[i : i + 4]) for i in range(0, 16, 4)]
-                offset = (16 * m + 8 * h) * TILE + q // 2 * TILE_BYTES
+                offset = (apart * m + 8 * h) * TILE + q // 2 * TILE_BYTES
                 text = f"st.global.v4.b32 [$0+{offset}], {{$1, $2, $3, $4}};"
                 code.asm(text, 0, [(left, right)[q % 2], *words], memory=True)
 
@@ -118,7 +119,7 @@ def first_chunk(lane: Any, group: Any) -> Any:
     return int32(((int32(group & 1) << 2) ^ t ^ g) << 4)
 
 
-def store_rows(blocks: int, groups: int) -> Any:
+def store_rows(blocks: int, groups: int, apart: int = 16) -> Any:
     """An operation (c, pitch, accumulators): write C as int32, row-major.
 
     `c`: int64 address of C[row g][column 16t of the first group]; `pitch`: int64, bytes from a row to
@@ -134,7 +135,7 @@ def store_rows(blocks: int, groups: int) -> Any:
         # From column 16t to column 4t: 48 bytes back for each step of t.
         start = code.add(c, code.widen(code.mul(t, code.const(-48))))
         for m, h in _halves(blocks):
-            row = code.add(start, code.mul(pitch, code.const(16 * m + 8 * h, 64)))
+            row = code.add(start, code.mul(pitch, code.const(apart * m + 8 * h, 64)))
             for q in range(groups):
                 values = _sixteen(registers, groups, m, h, q)
                 pieces = _transpose_among_four(
@@ -171,7 +172,7 @@ def _transpose_among_four(code: Code, t: Any, pieces: list[list[Any]]) -> list[l
     return pieces
 
 
-def add_row_sums(blocks: int, groups: int) -> Any:
+def add_row_sums(blocks: int, groups: int, apart: int = 16) -> Any:
     """An operation (sums, weights, lane, accumulators): one side of Freivalds' check.
 
     sums[i] += sum over the warp's columns j of weights[j] * C[i][j], modulo 2^32, for its rows i.
@@ -201,6 +202,6 @@ def add_row_sums(blocks: int, groups: int) -> Any:
             total = totals[position]
             for bit in (1, 2):
                 total = code.add(total, code.asm(exchange % bit, 1, [total], effect=True)[0])
-            code.asm(add % ((16 * m + 8 * h) * 4), 0, [sums, total, t], memory=True)
+            code.asm(add % ((apart * m + 8 * h) * 4), 0, [sums, total, t], memory=True)
 
     return operation(None, [BUFFER, BUFFER, I32, tuple_of(count)], emit)

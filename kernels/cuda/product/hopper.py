@@ -70,25 +70,27 @@ mode 1 in bits 62-63, stride of 1,024 bytes (in 16s) between groups of 8 rows, l
 (1)."""
 
 
-def multiply_accumulate(columns: int) -> Any:
-    """(sums, a, b, accumulate) -> sums: 64 x columns, 128 deep, of signed bytes; then commit.
+def multiply_accumulate(columns: int, blocks: int = 1) -> Any:
+    """(sums, a, b, accumulate) -> sums: 64 * blocks x columns, 128 deep, of signed bytes; then commit.
 
-    Four wgmma.m64nNk32, each 32 bytes further along the swizzled rows (2 in a descriptor's units of
-    16). `accumulate` 0 begins anew. The sums are in flight until `wait_for`.
+    Four wgmma.m64nNk32 a block of 64 rows, each 32 bytes further along the swizzled rows (2 in a
+    descriptor's units of 16). `accumulate` 0 begins anew. The sums are in flight until `wait_for`.
     """
-    count = columns // 2
-    registers = ",".join(f"${i}" for i in range(count))
+    each, count = columns // 2, blocks * columns // 2
     a, b, scale = (f"${count + i}" for i in range(3))
     text = (
         "{\n.reg .pred p;\n.reg .b64 da, db;\n"
         f"setp.ne.b32 p, {scale}, 0;\nwgmma.fence.sync.aligned;\n"
     )
     for step in range(4):
-        text += (
-            f"add.s64 da, {a}, {2 * step};\nadd.s64 db, {b}, {2 * step};\n"
-            f"wgmma.mma_async.sync.aligned.m64n{columns}k32.s32.s8.s8"
-            f" {{{registers}}}, da, db, {'p' if step == 0 else '1'};\n"
-        )
+        text += f"add.s64 db, {b}, {2 * step};\n"
+        for block in range(blocks):
+            registers = ",".join(f"${block * each + i}" for i in range(each))
+            text += (
+                f"add.s64 da, {a}, {2 * step + 512 * block};\n"
+                f"wgmma.mma_async.sync.aligned.m64n{columns}k32.s32.s8.s8"
+                f" {{{registers}}}, da, db, {'p' if step == 0 else '1'};\n"
+            )
     text += "wgmma.commit_group.sync.aligned;\n}"
 
     def emit(code: Code, sums: Any, a: Any, b: Any, scale: Any) -> Any:
@@ -102,12 +104,11 @@ def multiply_accumulate(columns: int) -> Any:
 wait_for_all_but_one = instruction("wgmma.wait_group.sync.aligned 1;", None, [], memory=True)
 
 
-def wait_for(columns: int) -> Any:
-    """(sums) -> sums: wait for every product in flight; the sums may be read after it.
+def wait_for(count: int) -> Any:
+    """(sums) -> sums: wait for every product in flight; the `count` sums may be read after it.
 
     They go through it so that no read of them can be moved before it.
     """
-    count = columns // 2
 
     def emit(code: Code, sums: Any) -> Any:
         tied = code.unpack(sums, count)
@@ -117,9 +118,8 @@ def wait_for(columns: int) -> Any:
     return operation(kind, [kind], emit)
 
 
-def flip_bits(columns: int) -> Any:
+def flip_bits(count: int) -> Any:
     """(sums, item, mask) -> sums with `mask` XORed into one item: a fault, for tests of the check."""
-    count = columns // 2
 
     def emit(code: Code, sums: Any, item: Any, mask: Any) -> Any:
         text = (

@@ -10,7 +10,7 @@ from gettext import gettext as _
 from typing import Any, Protocol
 
 from kernels.cuda.launch import KernelSpec
-from kernels.cuda.product import dp4a, mma, simt, wgmma
+from kernels.cuda.product import dp4a, mma, simt, wgmma, wgmma_configs
 from kernels.errors import DeviceUnavailable, KernelError
 
 Capability = tuple[int, int]
@@ -42,6 +42,8 @@ class Tier:
     only_major: int | None
     configs: Callable[[int, Capability], tuple[Any, ...]]
     build: Callable[..., KernelSpec]
+    for_int32: Callable[[int, int, int, int], Any] | None = None
+    """(M, N, K, multiprocessors): the configuration for a product with int32 out; else the task's."""
 
     def runs_on(self, capability: Capability) -> bool:
         """Whether a card of this compute capability can run it."""
@@ -54,8 +56,9 @@ TIERS = (
         wgmma.NAME,
         wgmma.LEAST_CAPABILITY,
         wgmma.ONLY_MAJOR,
-        lambda size, _card: wgmma.configs_for(size),
+        lambda size, _card: wgmma_configs.configs_for(size),
         wgmma.build,
+        wgmma_configs.for_int32,
     ),
     Tier(
         mma.NAME, mma.LEAST_CAPABILITY, None, lambda _size, card: mma.configs_for(card), mma.build

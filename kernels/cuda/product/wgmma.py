@@ -8,6 +8,13 @@ four wgmma on it, and give the buffer before it back once the products that read
 mbarriers a buffer say full and empty. When a tile is done, it is folded and written (`epilogue.py`)
 while the producer already fills the ring for the next.
 
+With `turns` each of two warpgroups has a tile of its own, 128 x 128, and they take turns at the tensor
+cores ("ping-pong"): while one folds and writes its tile the other multiplies. The first has the
+block's even tiles, the second the odd ones; the ring's buffers belong to one after the other. A pair
+of mbarriers says whose turn it is. Besides keeping them from slowing each other down, that is what
+makes a wait for a full buffer right: a parity tells a phase from the one before it, not from the one
+before that, and whose turn it is has seen every buffer before his own become full.
+
 With `cluster` 2 two blocks, one below the other, each fetch half of the tile of B that both need
 and the copy engine delivers it to both: a third less to read out of the L2. An empty buffer is then
 one that both blocks have read.
@@ -18,7 +25,6 @@ Tiles are taken in bands (`raster`), so that those at work at the same time shar
 L2.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -46,6 +52,7 @@ from kernels.cuda.product.hopper import (
     wait_for_all_but_one,
 )
 from kernels.cuda.product.leaf_warps import hash_units, set_up, tile_is_stored
+from kernels.cuda.product.wgmma_configs import LARGE, WgmmaConfig
 
 NAME = "wgmma"
 LEAST_CAPABILITY = (9, 0)
@@ -53,54 +60,18 @@ ONLY_MAJOR = 9
 """wgmma is an instruction of sm_90a alone: later architectures have another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class WgmmaConfig:
-    """A tile of C and its ring. `warpgroups` 1 or 2 of 64 rows, `columns` 128 or 256.
-
-    `cluster` 2: two neighbouring blocks, one below the other, share their tile of B.
-    """
-
-    warpgroups: int = 2
-    columns: int = 256
-    stages: int = 4
-    band: int = 8
-    cluster: int = 1
-
-    @property
-    def name(self) -> str:
-        """What the file of tuned configurations and the tables of bench/ call it."""
-        pair = "-pairs" if self.cluster == 2 else ""
-        return f"{self.rows}x{self.columns}-{self.stages}-band{self.band}{pair}"
-
-    @property
-    def rows(self) -> int:
-        """Rows of a tile of C."""
-        return 64 * self.warpgroups
-
-    @property
-    def hashes_leaves(self) -> bool:
-        """Whether a tile holds whole leaves, and 128 of them."""
-        return self.rows == 128 and self.columns == 256
+@cuda.jit(device=True)
+def first_buffer(number: Any, depth: Any, stages: Any) -> Any:
+    """Where the ring stands, (stage, phase), when the block's tile `number` begins."""
+    steps = int32(number * depth)
+    rounds = unsigned_divide(steps, stages)
+    return int32(steps - rounds * stages), int32(rounds & 1)
 
 
-LARGE = WgmmaConfig()
-LARGE_IN_PAIRS = WgmmaConfig(cluster=2)
-SMALL = WgmmaConfig(warpgroups=1, columns=128, stages=8)
-NARROW = WgmmaConfig(columns=128, stages=6)
-
-
-def configs_for(size: int) -> tuple[WgmmaConfig, ...]:
-    """The configurations worth a try for a result of this padded size, what is taken untuned first.
-
-    Smaller tiles where a larger one would leave multiprocessors idle (bench/RESULTS.md).
-    """
-    if size <= 1024:
-        return SMALL, NARROW
-    if size <= 2048:
-        return LARGE, NARROW, SMALL
-    if size <= 4096:
-        return LARGE, LARGE_IN_PAIRS, WgmmaConfig(band=16)
-    return LARGE_IN_PAIRS, LARGE, WgmmaConfig(band=16, cluster=2)
+@cuda.jit(device=True)
+def turn_parity(number: Any) -> Any:
+    """Of the phase to wait for before tile `number`; the warpgroup of tile 0 begins at once."""
+    return int32((number >> 1 & 1) ^ (number & 1) ^ 1)
 
 
 @cache
@@ -119,20 +90,19 @@ def build(
     """
     if leaves and not (config.hashes_leaves and output == "fold"):
         raise ValueError(f"no such product: leaves with {output!r}, {config.name}")
-    warpgroups, columns, stages, band = (
-        config.warpgroups,
-        config.columns,
-        config.stages,
-        config.band,
-    )
+    columns, stages, band, turns = config.columns, config.stages, config.band, config.turns
     rows = config.rows
+    warpgroups = 2 if turns else config.warpgroups
+    readers = 1 if turns else warpgroups  # of a buffer
     multiplying = 4 * warpgroups
     threads = 32 * (multiplying + 1 + (leaf_warps.WARPS if leaves else 0))
     a_bytes, b_bytes = rows * 128, columns * 128
     stage_bytes = a_bytes + b_bytes
     barriers_at = stages * stage_bytes
-    leaves_at = barriers_at + 16 * stages
-    groups = columns // 64
+    turns_at = barriers_at + 16 * stages
+    leaves_at = turns_at + 16
+    groups, blocks = columns // 64, 2 if turns else 1
+    count = blocks * columns // 2
     # Tiles of A have 128 rows, tiles of B 256: a smaller tile of C takes half of one.
     a_halves, b_halves = 128 // rows - 1, 256 // columns - 1
     paired = config.cluster == 2
@@ -140,13 +110,21 @@ def build(
     half_bytes = b_bytes // 2
     folded, row_major = output == "fold", output == "int32"
 
-    no_sums = zeros(columns // 2)
-    multiply = multiply_accumulate(columns)
-    finish = wait_for(columns)
-    store_folded = fold_rows(1, groups)
-    store_int32 = store_rows(1, groups)
-    add_sums = add_row_sums(1, groups)
-    flip = flip_bits(columns)
+    no_sums = zeros(count)
+    multiply = multiply_accumulate(columns, blocks)
+    finish = wait_for(count)
+    store_folded = fold_rows(blocks, groups, 64)
+    store_int32 = store_rows(blocks, groups, 64)
+    add_sums = add_row_sums(blocks, groups, 64)
+    flip = flip_bits(count)
+
+    @cuda.jit(device=True)
+    def place(number: Any, first: Any, step: Any, down: Any, across: Any, rank: Any) -> Any:
+        """Row and column, in tiles, of the block's tile `number`."""
+        y, x = raster(int32(first + number * step), down, across, int32(band))
+        if paired:
+            y = int32((y << 1) + rank)
+        return y, x
 
     @cuda.jit(device=True)
     def give_back(barrier: Any) -> None:
@@ -160,7 +138,7 @@ def build(
     @cuda.jit(device=True)
     def produce(
         ring: Any,
-        tile: Any,
+        first: Any,
         step: Any,
         down: Any,
         across: Any,
@@ -174,9 +152,9 @@ def build(
         empty = int32(full + 8 * stages)
         stage = int32(0)
         phase = int32(1)  # the first wait for an empty buffer passes at once
-        while tile < down * across:
-            y, x = raster(tile, down, across, int32(band))
-            y = (y << pairs) + rank
+        number = int32(0)
+        while first + number * step < down * across:
+            y, x = place(number, first, step, down, across, rank)
             from_a = a + int64(y >> a_halves) * depth * 16384 + (y & a_halves) * 8192
             from_b = b + int64(x >> b_halves) * depth * 32768 + (x & b_halves) * 16384
             if paired:
@@ -197,7 +175,7 @@ def build(
                 if stage == stages:
                     stage = int32(0)
                     phase = int32(phase ^ 1)
-            tile = int32(tile + step)
+            number = int32(number + 1)
 
     @cuda.jit(device=True)
     def work(
@@ -218,6 +196,7 @@ def build(
         """What a block does; `ring` is its shared memory."""
         full = int32(ring + barriers_at)
         empty = int32(full + 8 * stages)
+        turn = int32(ring + turns_at)
         ring_of_leaves = int32(ring + leaves_at)
         thread = int32(cuda.threadIdx.x)
         lane = thread & 31
@@ -228,7 +207,10 @@ def build(
         if thread == 0:
             for stage in range(stages):
                 barrier_init(full + 8 * stage, 1)
-                barrier_init(empty + 8 * stage, warpgroups << pairs)
+                barrier_init(empty + 8 * stage, readers << pairs)
+            if turns:
+                barrier_init(turn, 4)  # a warpgroup's warps
+                barrier_init(turn + 8, 4)
         if leaves:
             set_up(ring_of_leaves, thread, int32(multiplying), tables)
         if thread == 0:
@@ -238,38 +220,45 @@ def build(
         if paired:
             rank = cluster_rank()
             cluster_wait()  # no thread arrives at a barrier before it is set up
-        tile = int32(cuda.blockIdx.x) >> pairs
+        first = int32(cuda.blockIdx.x) >> pairs
         step = int32(cuda.gridDim.x) >> pairs
         tiles = int32(down * across)
         if warp >= multiplying:
             if warp == multiplying and lane == 0:
-                produce(ring, tile, step, down, across, depth, rank, a, b)
+                produce(ring, first, step, down, across, depth, rank, a, b)
             if leaves:
                 # The producer's warp takes the very last unit, so that four warps share the last tile.
-                units = int32(4 * (unsigned_divide(int32(tiles - 1 - tile), step) + 1))
+                units = int32(4 * (unsigned_divide(int32(tiles - 1 - first), step) + 1))
                 unit = int32(warp - multiplying - 1)
                 last = int32(units - 1)
                 if warp == multiplying:
                     leaf_warps.warp_wait()
                     unit, last = last, units
                 hash_units(
-                    ring_of_leaves, unit, last, lane, tile, step, down, across, int32(band),
+                    ring_of_leaves, unit, last, lane, first, step, down, across, int32(band),
                     int32(pairs), rank, out, tree, int32(n), int32(one),
                 )  # fmt: skip
         else:
             stage = int32(0)
             phase = int32(0)
-            number = int32(0)
             warpgroup = thread >> 7
+            number = warpgroup if turns else int32(0)
             first_of_group = (thread & 127) == 0
-            my_row = warpgroup * 64 + ((thread & 127) >> 5) * 16 + (lane >> 2)
-            while tile < tiles:
+            my_row = ((thread & 127) >> 5) * 16 + (lane >> 2)
+            part_of_a = int32(0)
+            if not turns:
+                my_row += warpgroup * 64
+                part_of_a = int32(warpgroup * 8192)
+            while first + number * step < tiles:
+                if turns:
+                    stage, phase = first_buffer(number, depth, int32(stages))
+                    barrier_wait(turn + 8 * warpgroup, turn_parity(number))
                 accumulators = no_sums()
                 before = empty
                 for k in range(depth):
                     barrier_wait(full + 8 * stage, phase)
                     buffer = int32(ring + stage * stage_bytes)
-                    at_a = int64((buffer + warpgroup * 8192) >> 4) | DESCRIPTOR
+                    at_a = int64((buffer + part_of_a) >> 4) | DESCRIPTOR
                     at_b = int64((buffer + a_bytes) >> 4) | DESCRIPTOR
                     accumulators = multiply(accumulators, at_a, at_b, int32(k != 0))
                     wait_for_all_but_one()
@@ -280,14 +269,17 @@ def build(
                     if stage == stages:
                         stage = int32(0)
                         phase = int32(phase ^ 1)
-                y, x = raster(tile, down, across, int32(band))
-                row = ((y << pairs) + rank) * rows + my_row
+                if turns and lane == 0:
+                    barrier_arrive(turn + 8 * (warpgroup ^ 1))
+                y, x = place(number, first, step, down, across, rank)
+                row = y * rows + my_row
                 accumulators = finish(accumulators)
                 if first_of_group:
                     give_back(before)
                 if faulty:
                     fault = int64(N) * 4
                     mask = int32(0)
+                    tile = first + number * step
                     if tile == load(weights, fault) and thread == load(weights, fault + 4):
                         mask = int32(load(weights, fault + 12))
                     accumulators = flip(accumulators, int32(load(weights, fault + 8)), mask)
@@ -297,14 +289,13 @@ def build(
                     store_folded(at, first_chunk(lane, int32(0)), accumulators)
                 if leaves:
                     tile_is_stored(ring_of_leaves, number, lane)
-                    number = int32(number + 1)
                 if row_major:
                     column = int64(x * columns + (lane & 3) * 16)
                     store_int32(out + (int64(row) * N + column) * 4, N * 4, accumulators)
                 if checked:
                     column = int64(x * columns + (lane & 3) * 16)
                     add_sums(sums + int64(row) * 4, weights + column * 4, lane, accumulators)
-                tile = int32(tile + step)
+                number = int32(number + (2 if turns else 1))
         if paired:
             cluster_wait()  # a block's memory must outlive what its neighbour sends there
 

@@ -32,6 +32,7 @@ from kernels.cuda.driver import DeviceBuffer, Stream
 from kernels.cuda.philox import words_of
 from kernels.cuda.product import wgmma
 from kernels.cuda.product.tiers import TIERS
+from kernels.cuda.product.wgmma_configs import SMALL
 from kernels.devices import open_device
 from kernels.errors import KernelError, TaskTooLarge
 from kernels.expand import operands, reference
@@ -277,7 +278,7 @@ def test_the_check_finds_every_fault_that_changes_the_result():
     ticket.from_host(np.array([7], np.uint32))
     a.from_host(layout.to_tiles(A, offsets))
     b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
-    spec = wgmma.build("fold", True, wgmma.SMALL, faulty=True)
+    spec = wgmma.build("fold", True, SMALL, faulty=True)
     product = CompiledKernel(spec.kernel, 8, shared_bytes=spec.shared_bytes)
     make_weights, project, subtract, judge = (
         CompiledKernel(kernel, count)
