@@ -7,11 +7,13 @@ STAMP := $(VENV)/.complete
 DEV_STAMP := $(VENV)/.dev
 # What the CUDA packages must fit: the "CUDA Version" that nvidia-smi shows.
 CUDA ?=
+# CUDA packages for a machine without a GPU, beside the environment that the tests run in.
+REGISTERS := $(VENV)/registers
 CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-.PHONY: mine test test-all soak lying-soak gpu-test setup lint messages reference docs wheel bench lock clean
+.PHONY: mine test test-all soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -36,6 +38,9 @@ lying-soak: $(DEV_STAMP)  ## Mine for half an hour with a first node that lies i
 	$(BIN)/python -m tests.engine.node.lying_soak --minutes 30
 
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
+
+registers: $(REGISTERS)/.complete  ## Compile every CUDA kernel for every card and list registers; spills fail
+	$(REGISTERS)/bin/python -m bench.registers
 
 gpu-test: $(DEV_STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
 	$(BIN)/python -m pytest tests/kernels/cuda/test_gpu.py
@@ -85,6 +90,11 @@ $(DEV_STAMP): requirements-dev.lock $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+$(REGISTERS)/.complete: requirements-registers.lock $(STAMP)
+	$(BIN)/python -m venv --clear $(REGISTERS)
+	$(REGISTERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 %.mo: %.po $(STAMP)
 	$(BIN)/python packaging/hatch_hook.py
 
@@ -100,6 +110,7 @@ lock:  ## Resolve the dependencies again (needs uv)
 	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra cuda12 -c requirements.lock -o requirements-cuda12.lock
 	$(COMPILE) --extra cuda13 -c requirements.lock -o requirements-cuda13.lock
+	$(COMPILE) --extra registers -c requirements-cuda13.lock -o requirements-registers.lock
 
 clean:  ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
