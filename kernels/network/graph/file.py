@@ -34,6 +34,7 @@ OPERATORS: dict[str, type[Operator]] = {
         moves.Transpose,
         moves.Slice,
         moves.Pad,
+        moves.Spread,
         moves.Concatenate,
         moves.Take,
         moves.Embed,

@@ -10,9 +10,18 @@ import numpy as np
 from kernels.errors import InvalidNetwork
 from kernels.network.graph.backend import Backend
 from kernels.network.graph.fields import MAX_RANK, Tensor, array, number, numbers
-from kernels.network.graph.operator import MAX_SIDE, Form, Operator, Values, require, text
+from kernels.network.graph.operator import (
+    MAX_SIDE,
+    Form,
+    Operator,
+    Values,
+    require,
+    require_image,
+    text,
+)
 
 MAX_JOINED = 64
+MAX_STEP = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +145,29 @@ class Pad(Moved):
         """A larger copy."""
         around = ((0, 0), *zip(self.before, self.after, strict=True))
         return np.pad(inputs[0], around, constant_values=self.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread(Moved):
+    """An image's entries `step` apart, downwards and across, with `value` between them."""
+
+    op: ClassVar[str] = "spread"
+    step: tuple[int, ...] = numbers(1, MAX_STEP, 2)
+    value: int = number(-128, 127)
+
+    def output(self, *inputs: Form) -> Form:
+        """Height and width, longer."""
+        batch, height, width, channels = require_image(inputs[0], self.op)
+        down, across = self.step
+        return Form((batch, (height - 1) * down + 1, (width - 1) * across + 1, channels))
+
+    def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
+        """A larger copy."""
+        (x,) = inputs
+        form = self.output(Form(x.shape[1:]))
+        out = np.full((len(x), *form.shape), self.value, np.int8)
+        out[:, :, :: self.step[0], :: self.step[1]] = x
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,6 +56,7 @@ def small() -> tuple[dict, dict]:
         layer("fully_connected", 18, keep_dims=1, **ENDS),
         layer("softmax", 19),
         layer("argmax", 20),
+        layer("spread", 0, step=[2, 1], value=4),
     ]
     tensors: dict = {}
     ones = np.ones(2, np.int32)
@@ -76,7 +77,7 @@ def small() -> tuple[dict, dict]:
         "version": 2,
         "inputs": [{"type": "int8", "shape": [1, 4, 4, 1]}],
         "nodes": nodes,
-        "outputs": [21, 20, 1, 2],
+        "outputs": [21, 20, 1, 2, 22],
         "about": {},
     }
 
@@ -165,7 +166,7 @@ def test_an_embedding_takes_the_nearest_row():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"outputs": [22]}, "output"),
+        ({"outputs": [23]}, "output"),
         ({"outputs": []}, "inputs and outputs"),
         ({"nodes": []}, "no layer uses"),
         ({"inputs": [{"type": "int8", "shape": [1 << 20, 1 << 20]}]}, "too many"),

@@ -134,6 +134,31 @@ class Cases(Draw):
     def tanh(self) -> bytes:
         return self._alone("TANH", y=(1 / 128, 0))
 
+    def gelu(self) -> bytes:
+        return self._alone("GELU", options_of("Gelu", approximate=bool(self.number(0, 1))))
+
+    def transpose_conv(self) -> bytes:
+        sides, stride = (
+            (self.number(1, 4), self.number(1, 4)),
+            (self.number(1, 3), self.number(1, 3)),
+        )
+        image, padding = self.shape(2, 4), self.number(0, 1)
+        channels, outputs = self.number(1, 4), self.number(1, 4)
+        x = self.value((1, *image, channels))
+        terms = sides[0] * sides[1] * channels
+        weights, bias, scale = self.weighted((outputs, *sides, channels), 0, terms, x)
+        out = [
+            side * step if padding == 0 else (side - 1) * step + max(size, step)
+            for side, step, size in zip(image, stride, sides, strict=True)
+        ]
+        y = Value((1, *out, outputs), scale, self.zero())
+        options = options_of(
+            "TransposeConv", padding=padding, strideH=stride[0], strideW=stride[1],
+            fusedActivationFunction=0,
+        )  # fmt: skip
+        given = [self.ints(y.shape), weights, x, *([bias] if self.number(0, 1) else [])]
+        return file_of("TRANSPOSE_CONV", given, [y], options)
+
     def hard_swish(self) -> bytes:
         return self._alone("HARD_SWISH", options_of("HardSwish"))
 

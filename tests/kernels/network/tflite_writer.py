@@ -10,7 +10,13 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-VERSIONS = {"FULLY_CONNECTED": 7, "RELU_N1_TO_1": 1, "HARD_SWISH": 1, "RESHAPE": 1}
+VERSIONS = {
+    "FULLY_CONNECTED": 7,
+    "TRANSPOSE_CONV": 3,
+    "RELU_N1_TO_1": 1,
+    "HARD_SWISH": 1,
+    "RESHAPE": 1,
+}
 TYPES = {"int8": "INT8", "uint8": "UINT8", "int32": "INT32", "float32": "FLOAT32"}
 
 

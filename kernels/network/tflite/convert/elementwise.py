@@ -1,5 +1,6 @@
 """ADD, SUB, MUL, MAXIMUM, MINIMUM, and everything that is a table: activations and other scales."""
 
+import math
 from collections.abc import Callable
 from gettext import gettext as _
 from typing import Any
@@ -169,6 +170,28 @@ def _sigmoid(x: Floats) -> Floats:
     return (np.float32(1) / (np.float32(1) + exps)).astype(np.float64)
 
 
+def gelu(context: Context, operation: Operation) -> None:
+    """GELU, exact or with tanh, as GeluTransform and GeluTransformApproximate in float32."""
+    import tflite
+
+    approximate = bool(operation.options(tflite.GeluOptions).Approximate())
+    function(_gelu_tanh if approximate else _gelu_erf)(context, operation)
+
+
+def _gelu_erf(x: Floats) -> Floats:
+    real = x.astype(np.float32)
+    inner = (real * np.float32(-math.sqrt(0.5))).astype(np.float64)
+    erfc = np.array([math.erfc(one) for one in inner], np.float32)
+    return (np.float32(0.5) * real * erfc).astype(np.float64)
+
+
+def _gelu_tanh(x: Floats) -> Floats:
+    real = x.astype(np.float32)
+    inner = np.float32(math.sqrt(2 / math.pi)) * (real + np.float32(0.044715) * real * real * real)
+    tanh = np.tanh(inner.astype(np.float64)).astype(np.float32)
+    return (np.float32(0.5) * real * (np.float32(1) + tanh)).astype(np.float64)
+
+
 def _pair(context: Context, operation: Operation, layer: Add | Multiply | Larger) -> None:
     if len(operation.inputs) != 2:
         raise Unsupported(_("it takes two inputs"))
@@ -195,5 +218,6 @@ CONVERTERS: dict[str, Converter] = {
     "LOGISTIC": function(_sigmoid),
     "TANH": function(np.tanh),
     "HARD_SWISH": hard_swish,
+    "GELU": gelu,
     "SOFTMAX": softmax,
 }

@@ -1,12 +1,13 @@
-"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, BATCH_MATMUL."""
+"""CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL."""
 
+from dataclasses import replace
 from gettext import gettext as _
 from typing import Any
 
 import numpy as np
 
 from kernels.network.graph.convolutions import Conv2D, DepthwiseConv2D
-from kernels.network.graph.moves import Transpose
+from kernels.network.graph.moves import Pad, Spread, Transpose
 from kernels.network.graph.operator import Form
 from kernels.network.graph.products import BatchMatMul, FullyConnected
 from kernels.network.tflite.context import Context, Converter, Unsupported
@@ -44,9 +45,9 @@ def layer(
 
     `axis` is where the weights have their outputs. As PopulateConvolutionQuantizationParams.
     """
-    x, y = context.scale(operation.inputs[0]), context.scale(operation.outputs[0])
-    weights = context.tensor(operation.inputs[1])
-    known = context.constant(operation.inputs[1], _("weights"))
+    inputs = (*operation.inputs, -1)
+    x, y = context.scale(inputs[0]), context.scale(operation.outputs[0])
+    weights, known = context.tensor(inputs[1]), context.constant(inputs[1], _("weights"))
     if known.dtype != np.int8 or (weights.zeros != 0).any():
         raise Unsupported(_("weights must be int8 without a zero point"))
     outputs, scales = known.shape[axis], weights.scales
@@ -54,8 +55,8 @@ def layer(
         raise Unsupported(_("weights need one scale, or one for each output"))
     reals = [float(x[0]) * float(one) / float(y[0]) for one in scales]
     bias = np.zeros(outputs, np.int32)
-    if len(operation.inputs) > 2 and operation.inputs[2] >= 0:
-        bias = context.constant(operation.inputs[2], "bias").reshape(-1)
+    if inputs[2] >= 0:
+        bias = context.constant(inputs[2], "bias").reshape(-1)
     if bias.dtype != np.int32 or len(bias) != outputs:
         raise Unsupported(_("a bias must be int32, one for each output"))
     low, high = activation_range(activation, *y)
@@ -121,6 +122,47 @@ def depthwise_conv_2d(context: Context, operation: Operation) -> None:
         **scaled(reals),
     )
     context.give(operation, context.emit(made, context.value(operation.inputs[0])))
+
+
+def transpose_conv(context: Context, operation: Operation) -> None:
+    """A transposed convolution: the image spread by the stride, and a convolution with turned weights.
+
+    Input y reaches outputs y * stride - pad + f for each f of the window. So output o is the sum over
+    f of the spread input at o + pad - f: a convolution with the window turned round, after padding
+    with size - 1 - pad before, and what the output's size then wants after.
+    """
+    import tflite
+
+    options = operation.options(tflite.TransposeConvOptions)
+    size_at, weights_at, source = operation.inputs[:3]
+    weights = context.constant(weights_at, _("weights"))
+    size = context.integers(size_at, _("size"))
+    form = context.form(source)
+    if weights.ndim != 4 or len(size) != 4 or len(form.shape) != 4:
+        raise Unsupported(_("a window needs an image"))
+    # layer() wants the input before the weights.
+    turned = replace(operation, inputs=(source, weights_at, *operation.inputs[3:]))
+    shared, reals = layer(context, turned, 0, options.FusedActivationFunction())
+    stride = options.StrideH(), options.StrideW()
+    sides = weights.shape[1], weights.shape[2]
+    output = Form(size)
+    top, left, *_rest = padding_of(output, sides, stride, (1, 1), options.Padding())
+    before = (0, sides[0] - 1 - top, sides[1] - 1 - left, 0)
+    wanted = [out + side - 1 for out, side in zip(size[1:3], sides, strict=True)]
+    zero = context.scale(source)[1]
+    spread = context.emit(Spread(step=stride, value=zero), context.value(source))
+    spread_sides = context.forms[spread].shape[1:3]
+    after = (wanted[i] - spread_sides[i] - before[1 + i] for i in range(2))
+    pad = Pad(before=before, after=(0, *after, 0), value=zero)
+    made = Conv2D(
+        weights=np.ascontiguousarray(weights[:, ::-1, ::-1]),
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding=(0, 0, 0, 0),
+        **shared,
+        **scaled(reals),
+    )
+    context.give(operation, context.emit(made, context.emit(pad, spread)))
 
 
 def fully_connected(context: Context, operation: Operation) -> None:
@@ -189,6 +231,7 @@ def _weights(context: Context, operation: Operation, rank: int) -> Any:
 CONVERTERS: dict[str, Converter] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "TRANSPOSE_CONV": transpose_conv,
     "FULLY_CONNECTED": fully_connected,
     "BATCH_MATMUL": batch_matmul,
 }
