@@ -2,7 +2,7 @@
 
     python -m bench.cpu                          # prints tables for RESULTS.md
     python -m bench.cpu --torch PATH/TO/python   # torch's row, from another environment's Python
-    python -m bench.cpu --narrow                 # only the product, and no AVX-512 for anybody
+    python -m bench.cpu --narrow                 # product and task, and no AVX-512 for anybody
 
 Everything that is compared takes turns: medians of rounds, each of some 50 ms of work over and over, of
 which the first time does not count. There is a pause before each, because OpenBLAS's threads spin for a
@@ -35,11 +35,13 @@ from kernels.host import HostDevice
 from kernels.operations import REFERENCE
 from kernels.product.reference import fold
 from kernels.task import Task
+from kernels.team import Team
 
 SEED = bytes(range(32))
 PAUSE = 0.05
 AVX2_ONLY = {
-    "NUMBA_CPU_FEATURES": "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,-avx512f",
+    "NUMBA_CPU_FEATURES": "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2"
+    ",+sha,-avx512f",
     "OPENBLAS_CORETYPE": "Haswell",
 }
 
@@ -268,14 +270,28 @@ def start_up(rounds: int) -> None:
         print(f"  {name:<44} {taken:>14.3f} s")
 
 
+def waking(threads: int, rounds: int) -> None:
+    """What a run of two phases costs by itself: back to back, and after a pause in which all sleep."""
+    nothing = lambda _: None  # noqa: E731
+    phases = [(nothing, range(2 * threads))] * 2
+    with Team(threads) as team:
+        awake = seconds(lambda: team.run(*phases), 100 * rounds)
+        asleep = []
+        for _ in range(10 * rounds):
+            time.sleep(PAUSE)
+            asleep.append(seconds(lambda: team.run(*phases)))
+    print(f"\ntwo empty phases, {threads} threads")
+    print(f"  back to back {1e6 * awake:.0f} us, after a pause {1e6 * median(asleep):.0f} us")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch", help="a Python that has torch")
-    parser.add_argument("--narrow", action="store_true", help="AVX2 only, product only")
+    parser.add_argument("--narrow", action="store_true", help="AVX2 only: product and task")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--tiers", help="only these, comma-separated")
     parser.add_argument("--sizes", default="1024,2048,4096")
-    parser.add_argument("--parts", default="product,task,sha,philox,verify,start")
+    parser.add_argument("--parts", help="some of product,task,sha,philox,verify,team,start")
     arguments = parser.parse_args()
     threads, rounds = usable_cores(), arguments.rounds
     if arguments.narrow and "OPENBLAS_CORETYPE" not in os.environ:
@@ -289,7 +305,8 @@ def main() -> None:
     torch = Torch(arguments.torch, threads) if arguments.torch else None
     if torch:
         print(f"torch {torch.version}")
-    parts = ["product"] if arguments.narrow else arguments.parts.split(",")
+    usual = "product,task" if arguments.narrow else "product,task,sha,philox,verify,team,start"
+    parts = (arguments.parts or usual).split(",")
     if "product" in parts:
         for n in map(int, arguments.sizes.split(",")):
             product(
@@ -306,6 +323,8 @@ def main() -> None:
         expansion(rounds)
     if "verify" in parts:
         verification(4096, rounds)
+    if "team" in parts:
+        waking(threads, rounds)
     if "start" in parts:
         start_up(rounds)
 
