@@ -19,8 +19,7 @@ the seed does), the fold, and hashing (the same).
 
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import (
     add32,
     atomic_add,

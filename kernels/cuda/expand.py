@@ -6,9 +6,8 @@ chunks. See section 2 of the specification, and `layout.py`.
 
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
 from kernels.cuda.check import begin_vectors
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import high_word, low_word, store4
 from kernels.cuda.philox import philox
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from numba import cuda, int32, int64
-
+from kernels.cuda.compiler import cuda, int32, int64
 from kernels.cuda.intrinsics import load, load4, store4, swap_bytes
 
 THREADS = 128

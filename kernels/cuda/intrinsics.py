@@ -8,7 +8,8 @@ uint32 arrays in the simulator; offsets are in bytes.
 import threading
 from typing import Any
 
-from kernels.cuda.ptx import I32, I64, SIMULATED, U32, Code, instruction, operation, tuple_of, word
+from kernels.cuda.compiler import SIMULATED
+from kernels.cuda.ptx import I32, I64, U32, Code, instruction, operation, tuple_of, word
 
 BUFFER = I64
 """Type of a buffer in a kernel's signature."""

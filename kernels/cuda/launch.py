@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from numba import cuda, int32
-
+from kernels.cuda.compiler import SIMULATED, cuda, int32
 from kernels.cuda.intrinsics import unsigned_divide
-from kernels.cuda.ptx import SIMULATED
 
 
 @dataclass(frozen=True)

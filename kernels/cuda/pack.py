@@ -7,8 +7,7 @@ brought the matrix took far longer.
 
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import load_byte, store4
 
 THREADS = 256

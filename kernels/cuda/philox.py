@@ -6,8 +6,7 @@ Section 2 of the specification; Salmon et al., "Parallel random numbers: as easy
 import struct
 from typing import Any
 
-from numba import cuda, uint32
-
+from kernels.cuda.compiler import cuda, uint32
 from kernels.cuda.intrinsics import add32, multiply_wide, xor3
 
 

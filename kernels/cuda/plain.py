@@ -6,8 +6,7 @@ C (bound by memory), and `differences_kernel` compares two matrices word by word
 
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import atomic_add, load4, store, store4
 from kernels.cuda.product.epilogue import fold4
 

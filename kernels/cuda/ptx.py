@@ -8,8 +8,8 @@
 
 numba.cuda lets an `intrinsic` emit LLVM code, and LLVM takes assembly text with a constraint string
 (LLVM Language Reference, "Inline Assembler Expressions"; PTX ISA for the instructions themselves).
-To move to another compiler (numba-cuda-mlir, numba-hip), rewrite this file alone: kernels use
-`instruction` and `operation`, and inside an operation only what `Code` offers.
+Kernels use `instruction` and `operation`, and inside an operation only what `Code` offers; `ptx_mlir.py`
+offers the same for numba-cuda-mlir, and so could a file for numba-hip.
 
 Under the CUDA simulator (NUMBA_ENABLE_CUDASIM=1) an instruction with a `meaning` is that Python
 function, so kernels made of such instructions run without a GPU. One without raises when it is
@@ -20,22 +20,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import config
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+from kernels.cuda.compiler import MLIR, SIMULATED, types
 
-if not SIMULATED:
+if MLIR:
+    from kernels.cuda.ptx_mlir import generator, intrinsic
+elif not SIMULATED:
     from llvmlite import ir
-    from numba.cuda import types
     from numba.cuda.extending import intrinsic
 
-    I32, U32, I64 = types.int32, types.uint32, types.int64
-    _LLVM = {I32: ir.IntType(32), U32: ir.IntType(32), I64: ir.IntType(64)}
-    _LETTER = {I32: "r", U32: "r", I64: "l"}
-else:
-    from numba import types
-
-    I32, U32, I64 = types.int32, types.uint32, types.int64
+I32, U32, I64 = types.int32, types.uint32, types.int64
 
 Emit = Callable[..., Any]
 
@@ -155,6 +149,8 @@ def operation(
             found if kind is None else kind for kind, found in zip(operands, given, strict=True)
         ]
         signature = (types.void if result is None else result)(*kinds)
+        if MLIR:
+            return signature, generator(emit, operands, result)
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             code = Code(context, builder, signature)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
 from kernels.cuda.commit.sha256 import (
     CONSTANTS_ARRAY,
     LEAF_PADDING_AT,
@@ -14,6 +12,7 @@ from kernels.cuda.commit.sha256 import (
     shared_words,
     store_digest,
 )
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.expand import keep_bytes
 from kernels.cuda.intrinsics import load4, swap_bytes
 from kernels.cuda.layout import TILE_BYTES
@@ -74,10 +73,11 @@ def hash_leaf(
     if length < 256:
         blocks = int32((length + 9 + 63) >> 6)
     state = LEAF_START
+    a0, a1, a2, a3 = ahead
     for block in range(blocks):
-        w0, w1, w2, w3 = ahead
+        w0, w1, w2, w3 = a0, a1, a2, a3
         # Of block 4, and beyond the last, nothing is used.
-        ahead = load_block(r, first, swizzle, min(int32(block + 1), int32(3)))
+        a0, a1, a2, a3 = load_block(r, first, swizzle, min(int32(block + 1), int32(3)))
         left = int32(length - block * 64)
         if left < 64:
             w0, w1 = end_four(w0, left), end_four(w1, int32(left - 16))

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import cuda, int32, int64, uint32
 from numpy.typing import NDArray
 
 from kernels.commit.sha256 import INITIAL, K
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import (
     add32,
     choose,

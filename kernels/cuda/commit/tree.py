@@ -10,8 +10,6 @@ in which one half of a block's threads makes the schedules for the other half's 
 
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
 from kernels.cuda.commit.sha256 import (
     CONSTANT_BYTES,
     CONSTANTS_ARRAY,
@@ -31,6 +29,7 @@ from kernels.cuda.commit.sha256 import (
     store_digest,
     sum_of_states,
 )
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import subtract32, swap_bytes
 
 MOST_LANES = 64

@@ -27,8 +27,7 @@ order: one 16-byte chunk of R, one vector store.
 from collections.abc import Sequence
 from typing import Any
 
-from numba import cuda, int32
-
+from kernels.cuda.compiler import cuda, int32
 from kernels.cuda.intrinsics import BUFFER
 from kernels.cuda.layout import TILE, TILE_BYTES
 from kernels.cuda.ptx import I32, I64, U32, Code, operation, tuple_of, word

@@ -12,10 +12,9 @@ tiles ahead at the most.
 
 from typing import Any
 
-from numba import cuda, int32, int64
-
 from kernels.cuda.commit.leaves import first_block, hash_leaf
 from kernels.cuda.commit.sha256 import LEAF_PADDING_AT, copy_constants, store_digest
+from kernels.cuda.compiler import cuda, int32, int64
 from kernels.cuda.launch import raster
 from kernels.cuda.product.hopper import barrier_arrive, barrier_init, barrier_wait
 from kernels.cuda.ptx import instruction

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from numba import cuda, int8, int32, int64
-
+from kernels.cuda.compiler import cuda, int8, int32, int64
 from kernels.cuda.intrinsics import ALIGNMENT_BYTES, shared_base, zeros
 from kernels.cuda.launch import KernelSpec, grid_of_blocks, jit
 from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES

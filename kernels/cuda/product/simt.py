@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from numba import cuda, int32, int64, uint32
-
+from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import (
     SIMULATED,
     add32,

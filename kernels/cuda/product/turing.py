@@ -8,8 +8,7 @@ emulation.
 
 from typing import Any
 
-from numba import cuda, int8, int32, int64
-
+from kernels.cuda.compiler import cuda, int8, int32, int64
 from kernels.cuda.intrinsics import shared_base, zeros
 from kernels.cuda.launch import jit
 from kernels.cuda.layout import B_TILE_BYTES, TILE_BYTES

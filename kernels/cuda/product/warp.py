@@ -23,8 +23,7 @@ of chunk 1; and for two blocks of B, (chunk 0, chunk 1) of 8 rows, then of the n
 
 from typing import Any
 
-from numba import cuda, int32, int64
-
+from kernels.cuda.compiler import cuda, int32, int64
 from kernels.cuda.intrinsics import unsigned_divide
 from kernels.cuda.launch import raster
 from kernels.cuda.layout import B_TILE_BYTES, TILE, TILE_BYTES

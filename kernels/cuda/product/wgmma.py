@@ -28,8 +28,7 @@ L2.
 from functools import cache
 from typing import Any
 
-from numba import cuda, int8, int32, int64
-
+from kernels.cuda.compiler import cuda, int8, int32, int64
 from kernels.cuda.intrinsics import ALIGNMENT_BYTES, load, shared_base, unsigned_divide, zeros
 from kernels.cuda.launch import KernelSpec, raster
 from kernels.cuda.product import leaf_warps
