@@ -8,8 +8,8 @@
 
 numba.cuda lets an `intrinsic` emit LLVM code, and LLVM takes assembly text with a constraint string
 (LLVM Language Reference, "Inline Assembler Expressions"; PTX ISA for the instructions themselves).
-Kernels use `instruction` and `operation`, and inside an operation only what `Code` offers; `ptx_mlir.py`
-offers the same for numba-cuda-mlir, and so could a file for numba-hip.
+Kernels use `instruction` and `operation`, and inside an operation only what `Code` offers.
+`ptx_mlir.py` offers the same for numba-cuda-mlir, and so could a file for numba-hip.
 
 Under the CUDA simulator (NUMBA_ENABLE_CUDASIM=1) an instruction with a `meaning` is that Python
 function, so kernels made of such instructions run without a GPU. One without raises when it is

@@ -1,4 +1,4 @@
-"""Every kernel of a card through numba-cuda-mlir, where it is installed with ptxas; no GPU is needed."""
+"""Every kernel of a card through numba-cuda-mlir, where that and ptxas are installed."""
 
 import importlib.util
 import os
