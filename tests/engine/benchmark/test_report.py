@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import report as sent
 from engine.benchmark import report, stages
 from engine.benchmark.product_table import CUBLASLT, FOLD, OURS, Cell, Table
 from engine.benchmark.stages import Report, Row
@@ -43,6 +44,15 @@ def test_what_another_library_said_is_left_out(tmp_path):
     assert found["bench"]["rows"][0]["tops"] == 1374.0
     assert found["products"]["cells"][0]["variant"] == "mma 128x128-3"
     assert found["products"]["cells"][1]["burst"] is None
+
+
+def test_what_was_sent_is_printed_as_tables(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(made())
+    lines = list(sent.tables(path))
+    assert "| cpc-engine | product | 0.1 | 1.37e+03 |" in lines
+    assert "| cpc-engine, fold | 1374 |" in lines
+    assert not [line for line in lines if "cuBLASLt int32" in line]
 
 
 @pytest.mark.parametrize(
