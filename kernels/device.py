@@ -108,15 +108,15 @@ class Device(ABC):
 
     def network_operations(self) -> NetworkOperations:
         """Return what surrounds the products of a network's layers: the host's, unless overridden."""
-        from kernels.network.cpu import OPERATIONS
+        from kernels.network.cpu import compiled
 
-        return OPERATIONS
+        return compiled()[0]
 
     def graph_kernels(self) -> GraphKernels:
         """Return what a network as a graph takes besides products: the host's, unless overridden."""
-        from kernels.network.cpu.graph import KERNELS
+        from kernels.network.cpu import compiled
 
-        return KERNELS
+        return compiled()[1]
 
     def close(self) -> None:
         """Release threads and memory. May be called twice."""

@@ -63,16 +63,16 @@ class CpuOperations(Operations):
     @property
     def network(self) -> NetworkOperations:
         """By `network.cpu`."""
-        from kernels.network.cpu import OPERATIONS
+        from kernels.network.cpu import compiled
 
-        return OPERATIONS
+        return compiled()[0]
 
     @property
     def graph(self) -> GraphKernels:
-        """By `network.cpu.graph`."""
-        from kernels.network.cpu.graph import KERNELS
+        """By `network.cpu`."""
+        from kernels.network.cpu import compiled
 
-        return KERNELS
+        return compiled()[1]
 
     def scratch_bytes(self, n: int) -> int:
         """Packed panels of A, a block of C, and a piece of B."""

@@ -8,6 +8,8 @@ from engine.jobs.blobs import CHUNK_BYTES
 from engine.jobs.inference import build_payload
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds, needed_blobs, parse_job
+from kernels.network.model import decode_network
+from tests.kernels.network.test_graph_files import file_of, small
 
 SIZES = (16, 33, 64, 100, 128)
 
@@ -15,7 +17,7 @@ SIZES = (16, 33, 64, 100, 128)
 def make_payloads(count, seed, blobs):
     """`count` payloads of every kind; what they name is put into `blobs`."""
     chance = np.random.default_rng(seed)
-    makers = (_synthetic, _matmul, _synthetic, _inference, _matmul, _synthetic, _large, _inference)
+    makers = (_synthetic, _matmul, _synthetic, _inference, _matmul, _synthetic, _large, _layered)
     return [makers[n % len(makers)](chance, blobs) for n in range(count)]
 
 
@@ -66,3 +68,17 @@ def _large(chance, blobs):
 
 def _inference(chance, blobs):
     return build_payload("digits", f"digits:{chance.integers(100)}", blobs=blobs)
+
+
+def _layered(chance, blobs):
+    """A graph with every operator, and a result that commits to its layers."""
+    batch, model = int(chance.integers(1, 20)), file_of(*small())
+    samples = chance.bytes(batch * decode_network(model).sample_entries)
+    return {
+        "challenge_type": "inference",
+        "model": blobs.put(model).to_json(),
+        "input": {"inline": base64.b64encode(samples).decode()},
+        "batch": batch,
+        "layers": True,
+        "return_data": bool(chance.integers(2)),
+    }
