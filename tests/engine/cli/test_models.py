@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from engine.cli.app import run
-from tests.kernels.network.test_litert import recorded
 
 pytest.importorskip("tflite", reason="package tflite (extra: models)")
+
+from tests.kernels.network.test_litert import recorded
 
 
 @pytest.fixture
