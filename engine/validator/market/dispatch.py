@@ -16,6 +16,8 @@ from engine.validator.store.tasks import TaskRow
 
 LOOK_AHEAD = 256
 """Pending tasks considered when a worker is idle: one that no worker can do delays no other."""
+LOOK_AHEAD_BUSY = 4
+"""The same where each has a next job: these tasks are for when it has done some of what it has."""
 PAGE = 16
 """Pending tasks that are read at once."""
 
@@ -71,19 +73,27 @@ class Dispatch:
         actions: list[Action] = []
         candidates = self._candidates()
         left_over: dict[str, TaskRow] = {}
-        while candidates and len(left_over) < LOOK_AHEAD:
+        while candidates and len(left_over) < self._look_ahead(candidates):
             pending = self._store.tasks.pending(PAGE + len(left_over))
             page = [task for task in pending if task.task_id not in left_over]
             tried = self._store.jobs.tried([task.task_id for task in page]) if page else {}
-            for task in page if candidates else []:
+            for task in page:
+                if len(left_over) >= self._look_ahead(candidates):
+                    break
                 if not (sent := self._offer(task, candidates, tried[task.task_id])):
                     left_over[task.task_id] = task
                 actions += sent
-            has_idle = any(one.busy < FEW_JOBS for one in candidates)
-            if len(page) < PAGE or (left_over and not has_idle):
+            if len(page) < PAGE:
                 break
         exhausted = [one for one in left_over.values() if one.attempts >= self._timeouts.attempts]
         return actions, exhausted
+
+    @staticmethod
+    def _look_ahead(candidates: list[Candidate]) -> int:
+        """Return how many tasks that none of them takes are passed over."""
+        if not candidates:
+            return 0
+        return LOOK_AHEAD if any(one.busy < FEW_JOBS for one in candidates) else LOOK_AHEAD_BUSY
 
     def _offer(self, task: TaskRow, candidates: list[Candidate], tried: Tried) -> list[Action]:
         """Give a task to one of these workers, which is then busier. Nothing if none takes it."""
