@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from engine.runtime.settings import setting
 
-JOBS_PER_DEVICE = 64
+JOBS_PER_DEVICE = 128
 """So that there is always a next job: small ones are done, written down and judged in groups."""
 
 
