@@ -33,7 +33,9 @@ class Judge:
             rewards = books.execute(
                 "SELECT j.task_id, r.units FROM rewards r JOIN jobs j USING (job_id)"
             )
-            paid = Counter(task for task, _ in rewards.fetchall())
+            paid = Counter()
+            for task, units in rewards.fetchall():  # two, where a second worker confirmed it
+                paid[task] += int(units)
             out = books.execute("SELECT address, out_reason FROM workers WHERE out_at IS NOT NULL")
             self.wrong += [f"worker {address} was put out: {why}" for address, why in out]
             open_jobs = books.execute(
@@ -54,7 +56,7 @@ class Judge:
         self.wrong += [
             f"task {task} was accepted {n} times" for task, n in accepted.items() if n != 1
         ]
-        self.wrong += [f"task {task} was paid {n} times" for task, n in paid.items() if n != 1]
+        self.wrong += [f"task {task} was paid {n} units" for task, n in paid.items() if n != reward]
         if credit + booked != deposits:
             self.wrong.append(f"{deposits} units came in, and {credit} + {booked} are there")
         if booked != reward * len(accepted):
