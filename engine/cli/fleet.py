@@ -70,7 +70,7 @@ def _table(rigs: "list[Rig]") -> "Group":
     from engine.runtime.printable import printable
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = (_("devices"), "TOPS", _("W"), _("confirmed"), _("pending"))
+    numbers = (_("devices"), _("rate"), _("W"), _("confirmed"), _("pending"))
     table.add_column(_("rig"), no_wrap=True)
     table.add_column(_("state"), no_wrap=True)
     for name in numbers:

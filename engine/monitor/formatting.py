@@ -19,15 +19,20 @@ def state_word(state: str) -> str:
         "backoff": _("restarting"),
         "out": _("out of service"),
         "mining": _("mining"),
+        "waiting": _("waiting for the node"),
+        "degraded": _("degraded"),
         "stopping": _("stopping"),
     }[state]
 
 
 def rate(tops: float | None) -> str:
-    """Return 10^12 operations per second, to three digits."""
+    """Return operations per second to three digits, with their unit: 640 TOPS, 12.5 GOPS, 3 MOPS."""
     if tops is None:
         return NOTHING
-    return f"{tops:.0f}" if tops >= 100 else f"{tops:.3g}" if tops >= 0.001 else f"{tops:.1e}"
+    scales = (("TOPS", 1.0), ("GOPS", 1e3), ("MOPS", 1e6))
+    unit, factor = next((one for one in scales if tops * one[1] >= 1), scales[-1])
+    value = tops * factor
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def temperature(device: DeviceView) -> str:

@@ -326,14 +326,21 @@ class Projection:
         working = [device for device in devices if device.state != "out"]
         if working and all(device.state == "paused" for device in working):
             return "paused", ", ".join(dict.fromkeys(device.reason for device in working))
+        if not working and devices:
+            return "out", ""
         if all(device.state == "starting" for device in working):
             return "starting", ""
+        if self._trouble("node_away"):
+            return "waiting", ""
+        ill = any(device.state in ("out", "backoff") for device in devices)
+        if ill or any(trouble.stops for trouble in self._troubles.values()):
+            return "degraded", ""
         return "mining", ""
 
     def _next_block_in(self, now: float) -> float | None:
         seen, block_time = self._chain.get("last_block_at"), self._chain.get("block_time")
-        if seen is None or block_time is None:
-            return None
+        if seen is None or block_time is None or self._trouble("node_away"):
+            return None  # nobody would tell
         return float(min(block_time, max(0.0, seen + block_time - now)))
 
 

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.monitor.events.trouble import TroubleKind
 
 DeviceState = Literal["starting", "idle", "busy", "paused", "backoff", "out"]
-EngineState = Literal["starting", "mining", "paused", "stopping"]
+EngineState = Literal["starting", "mining", "waiting", "degraded", "paused", "out", "stopping"]
+"""waiting: for the node; degraded: a device is out of service or restarts, or results are not sent;
+out: no device is in service."""
 
 
 class _Value(BaseModel):
@@ -57,7 +59,9 @@ class ChainView(_Value):
     height: int | None = None
     block_time: float | None = Field(None, description="seconds a block, as measured")
     last_block_at: float | None = Field(None, description="when the newest block was seen")
-    next_block_in: float | None = Field(None, description="seconds; 0 where it is due")
+    next_block_in: float | None = Field(
+        None, description="seconds; 0 where it is due, null where no node answers"
+    )
 
 
 class BlocksView(_Value):

@@ -65,7 +65,7 @@ def _texts_of_the_script() -> dict[str, Any]:
         "columns": [
             _("Device"),
             _("State"),
-            _("TOPS"),
+            _("Rate"),
             _("Tasks"),
             _("Temp"),
             _("Power"),

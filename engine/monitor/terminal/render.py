@@ -25,6 +25,8 @@ _STYLES = {
     "busy": "green",
     "idle": "green",
     "starting": "cyan",
+    "waiting": "bold yellow",
+    "degraded": "bold yellow",
     "paused": "yellow",
     "backoff": "yellow",
     "stopping": "cyan",
@@ -121,7 +123,7 @@ def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> Ren
     )
     table.add_column(_("Device"), no_wrap=True)
     table.add_column(_("State"), no_wrap=True, ratio=1, overflow="ellipsis")
-    table.add_column(_("TOPS"), no_wrap=True, justify="right")
+    table.add_column("OPS", no_wrap=True, justify="right")
     table.add_column(_("Tasks"), no_wrap=True, justify="right")
     table.add_column(_("Temp"), no_wrap=True, justify="right")
     table.add_column(_("Power"), no_wrap=True, justify="right")
@@ -133,7 +135,7 @@ def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> Ren
         cells: list[str | Text] = [
             device.name,
             _device_state(device, width),
-            Text(wording.rate(device.tops), style="bold"),
+            Text(wording.rate(device.tops).removesuffix("OPS"), style="bold"),
             str(device.tasks),
             wording.temperature(device),
             wording.power(device),
@@ -147,10 +149,10 @@ def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> Ren
         table.add_row(Text(_("none yet"), style="dim"))
     parts: list[RenderableType] = [table]
     if hidden := len(snapshot.devices) - shown:
-        line = _("and {count} more; {tops} TOPS together")
-        tops = wording.rate(snapshot.tops)
+        line = _("and {count} more; {rate} together")
+        rate = wording.rate(snapshot.tops)
         if hidden > 0:
-            parts.append(_one_row(line.format(count=hidden, tops=tops), "dim"))
+            parts.append(_one_row(line.format(count=hidden, rate=rate), "dim"))
     return _frame(Group(*parts), _("Devices"), framed=framed)
 
 

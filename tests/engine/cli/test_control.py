@@ -93,8 +93,12 @@ def test_a_running_engine_tells_every_asker_what_is_wrong_with_it(mine, cli, dev
     assert {check["state"] for check in checks} == {"fail"}
     assert any(f"{devnet.url} does not answer" in check["found"] for check in checks)
     assert f": {devnet.url} does not answer" in cli("status").out
+    (away,) = cli("status --json").json()
+    assert (away["state"], away["chain"]["next_block_in"]) == ("waiting", None)
     devnet.start()
     wait_until(healthy, "it to be well again")
+    (back,) = cli("status --json").json()
+    assert back["state"] == "mining"
     assert [check.state for check in check_running()] == ["ok"]
 
 

@@ -136,7 +136,12 @@ def test_the_engine_is_paused_when_every_device_in_service_is(projection):
     assert (seen.state, seen.paused) == ("paused", "90 °C, and the limit is 88 °C")
     assert seen.devices[0].reason == "Xid 79"
     story.tell(projection, [DevicesResumed("cuda:1")])
+    assert projection.snapshot(NOW).state == "degraded"  # one of two mines
+    story.tell(projection, [story.device("cuda:0", "idle")])
     assert projection.snapshot(NOW).state == "mining"
+    story.tell(projection, [story.device(name, "out", "Xid 79") for name in ("cuda:0", "cuda:1")])
+    assert projection.snapshot(NOW).state == "out"
+    story.tell(projection, [story.device("cuda:0", "idle"), story.device("cuda:1", "idle")])
     assert story.tell(projection, [Stopping()]).snapshot(NOW).state == "stopping"
 
 

@@ -4,7 +4,7 @@
 const TEXTS = JSON.parse(document.body.dataset.texts);
 const HOUR = 3600;
 const NOTHING = "–";
-const TONES = { mining: "good", busy: "good", idle: "good", paused: "warn", backoff: "warn", out: "bad" };
+const TONES = { mining: "good", waiting: "warn", degraded: "warn", busy: "good", idle: "good", paused: "warn", backoff: "warn", out: "bad" };
 const EVENT_TONES = {
   confirmed: "good", given_up: "warn", skipped: "warn", gap: "warn", rolled_back: "warn", paused: "warn",
   warning: "warn", card_fault: "bad", child_killed: "bad", child_ended: "bad", out_of_service: "bad",
@@ -85,8 +85,9 @@ function duration(value) {
 
 function rate(tops) {
   if (tops === null) return NOTHING;
-  if (tops === 0) return "0";
-  return tops >= 100 ? tops.toFixed(0) : tops >= 0.001 ? `${Number(tops.toPrecision(3))}` : tops.toExponential(1);
+  const [unit, factor] = [["TOPS", 1], ["GOPS", 1e3], ["MOPS", 1e6]].find(([, factor]) => tops * factor >= 1) ?? ["MOPS", 1e6];
+  const value = tops * factor;
+  return `${value >= 100 ? value.toFixed(0) : Number(value.toPrecision(3))} ${unit}`;
 }
 
 function money(cpc, most = 11) {
@@ -148,7 +149,7 @@ function figures(seen) {
   bar.setAttribute("aria-label", TEXTS.next_block);
   const skipped = TEXTS.blocks.replace("{skipped}", blocks.skipped).replace("{missed}", blocks.missed);
   byId("figures").replaceChildren(
-    card(TEXTS.rate, rate(sum(seen.devices)), "TOPS", TEXTS.tasks.replace("{n}", seen.run.computed)),
+    card(TEXTS.rate, rate(sum(seen.devices)), "", TEXTS.tasks.replace("{n}", seen.run.computed)),
     card(TEXTS.confirmed, results.confirmed, "", TEXTS.pending.replace("{n}", results.pending)),
     card(TEXTS.given_up, results.given_up, "", skipped),
     card(TEXTS.height, chain.height ?? NOTHING, "", next, bar),
@@ -216,7 +217,7 @@ function drawCharts(hour) {
   })).filter((line) => line.values.some((value) => value !== null));
   const perMinute = groupByMinute(hour);
   const charts = [
-    chart(TEXTS.rate, "TOPS", hour.at, lines("tops"), rate),
+    chart(TEXTS.rate, "", hour.at, lines("tops"), rate),
     chart(TEXTS.temperature, "°C", hour.at, lines("temperature"), (value) => value.toFixed(0)),
     chart(TEXTS.power, "W", hour.at, lines("power"), (value) => value.toFixed(0)),
     bars(TEXTS.confirmed_a_minute, perMinute),
@@ -241,7 +242,7 @@ function svg(tag, attributes, text = "") {
   return node;
 }
 
-const PLOT = { width: 0, height: 150, left: 44, right: 8, top: 8, bottom: 20 };
+const PLOT = { width: 0, height: 150, left: 66, right: 8, top: 8, bottom: 20 };
 
 function frame(most, format) {
   const root = svg("svg", { viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, role: "img" });

@@ -47,7 +47,7 @@ def test_at_80_by_24_everything_is_there(snapshot):
     text = "\n".join(lines)
     for what in (
         r"cpc-engine \S+ mining  cpc1qvx",
-        r"cuda:0  ready +11 +6  61 °C  318 W  3.4/24 GiB  1407 cdcdcdcd 12 ms",
+        r"cuda:0  ready +11 T +6  61 °C  318 W  3.4/24 GiB  1407 cdcdcdcd 12 ms",
         r"cuda:1  paused +–  +0  90 °C",
         r"Height +1407",
         r"Next block +3 s ━",
@@ -104,7 +104,8 @@ def test_what_stops_the_engine_stands_above_what_does_not_and_no_row_is_lost():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0.00002, "2.0e-05"), (0.0304, "0.0304"), (1387.2, "1387")]
+    ("value", "text"),
+    [(None, "–"), (0.00002, "20 MOPS"), (0.0304, "30.4 GOPS"), (1387.2, "1387 TOPS")],
 )
 def test_rates(value, text):
     assert rate(value) == text
