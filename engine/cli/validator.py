@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from engine.monitor.options import LogOptions
 from engine.pool.options import PoolOptions
 from engine.runtime.settings import setting
 from engine.txmgr.options import FinalityOptions
-from engine.validator.options import DirectoryOptions, PolicyOptions, ServeOptions
+from engine.validator.options import PolicyOptions, ServeOptions, StoreOptions
 
 if TYPE_CHECKING:
     from engine.validator.payout_plan import Payment
@@ -51,6 +52,9 @@ class PayoutOptions(FinalityOptions, KeyFiles):
     accept_burn: str | None = setting(
         None, _("CPC that a lying node may burn, where digits can be read in two ways. [none]")
     )
+    follow: bool = setting(
+        False, _("While another process makes payouts, wait, and take over when it ends or dies.")
+    )
     wait: float = setting(3600.0, _("Seconds to wait until all transfers are final."), least=0)
 
 
@@ -77,11 +81,11 @@ def serve(
 
 @app.command()
 @with_options
-def policy(files: DirectoryOptions, json: Json = False) -> None:
+def policy(files: StoreOptions, json: Json = False) -> None:
     """Show what the policy catches, and the most that a cheat can gain: see docs/market.md."""
     from engine.validator.policy.deterrence import table
 
-    with files.store() as store:
+    with files.open_store() as store:
         rows = table(store.policy)
     if json:
         say_json(rows)
@@ -94,7 +98,7 @@ def policy(files: DirectoryOptions, json: Json = False) -> None:
 @customers.command("add")
 @with_options
 def add_customer(
-    files: DirectoryOptions,
+    files: StoreOptions,
     name: Name,
     out: TokenOut,
     credit: Annotated[str | None, typer.Option(help=_("Initial credit in CPC."))] = None,
@@ -104,7 +108,7 @@ def add_customer(
     from node_client.networks import parse_cpc
 
     units = None if credit is None else parse_cpc(credit)
-    with out.receiving(), files.store() as store:
+    with out.receiving(), files.open_store() as store:
         token = store.customers.add(name)
         if units is not None:
             store.customers.deposit(name, units, "at the beginning")
@@ -113,17 +117,17 @@ def add_customer(
 
 @customers.command()
 @with_options
-def renew(name: Name, files: DirectoryOptions, out: TokenOut, json: Json = False) -> None:
+def renew(name: Name, files: StoreOptions, out: TokenOut, json: Json = False) -> None:
     """Replace a customer's token with a new one."""
-    with out.receiving(), files.store() as store:
+    with out.receiving(), files.open_store() as store:
         out.tell(name, store.customers.renew(name), json)
 
 
 @customers.command()
 @with_options
-def revoke(name: Name, files: DirectoryOptions) -> None:
+def revoke(name: Name, files: StoreOptions) -> None:
     """Revoke a customer's token; its posted tasks are still computed."""
-    with files.store() as store:
+    with files.open_store() as store:
         store.customers.revoke(name)
     say(_("{name} no longer has a token.").format(name=name))
 
@@ -131,7 +135,7 @@ def revoke(name: Name, files: DirectoryOptions) -> None:
 @customers.command()
 @with_options
 def deposit(
-    files: DirectoryOptions,
+    files: StoreOptions,
     name: Name,
     amount: Annotated[str, typer.Argument(help=_("CPC received."))],
     why: Why = "",
@@ -143,7 +147,7 @@ def deposit(
 @customers.command()
 @with_options
 def withdraw(
-    files: DirectoryOptions,
+    files: StoreOptions,
     name: Name,
     amount: Annotated[str, typer.Argument(help=_("CPC paid back."))],
     why: Why = "",
@@ -154,11 +158,11 @@ def withdraw(
 
 @customers.command("list")
 @with_options
-def list_customers(files: DirectoryOptions, json: Json = False) -> None:
+def list_customers(files: StoreOptions, json: Json = False) -> None:
     """List every customer with its credit."""
     from node_client.networks import format_cpc
 
-    with files.store() as store:
+    with files.open_store() as store:
         found = store.customers.all()
     if json:
         say_json(
@@ -176,11 +180,11 @@ def list_customers(files: DirectoryOptions, json: Json = False) -> None:
 
 @workers.command("list")
 @with_options
-def list_workers(files: DirectoryOptions, json: Json = False) -> None:
+def list_workers(files: StoreOptions, json: Json = False) -> None:
     """List every worker: reputation, what is withheld, and who is banned."""
     from node_client.networks import format_cpc
 
-    with files.store() as store:
+    with files.open_store() as store:
         due = store.rewards.due()
         rows = [
             {
@@ -210,10 +214,10 @@ def list_workers(files: DirectoryOptions, json: Json = False) -> None:
 @with_options
 def pardon(
     address: Annotated[str, typer.Argument(help=_("The worker's address."))],
-    files: DirectoryOptions,
+    files: StoreOptions,
 ) -> None:
     """Lift a worker's ban; what it forfeited stays forfeited."""
-    with files.store() as store:
+    with files.open_store() as store:
         store.workers.pardon(address)
     say(_("{address} may work again.").format(address=address))
 
@@ -224,7 +228,7 @@ def payouts(
     context: typer.Context,
     options: PayoutOptions,
     nodes: NodeOptions,
-    files: DirectoryOptions,
+    files: StoreOptions,
     json: Json = False,
 ) -> None:
     """Show what workers are owed, as transfers; --pay sends them. Nothing is paid twice."""
@@ -234,18 +238,20 @@ def payouts(
 
     units = parse_cpc(options.least)
     accept_burn = parse_cpc(options.accept_burn) if options.accept_burn else 0
-    with files.store() as store:
+    with files.open_store() as store:
         if not options.pay:
             plan = plan_payouts(store, least=units)
             _say_plan(plan, json, foreseen(plan, accept_burn))
             return
         from engine.node.preflight import look_at_chain
+        from engine.validator.payout_lead import leading
         from engine.validator.payouts import Payer
 
         key = options.load_key(options.from_)
         client = nodes.connect(context)
         chain = look_at_chain(client)
-        with store.database.leading():
+        tell_progress = partial(typer.echo, err=True)
+        with leading(store, tell_progress, follow=options.follow):
             plan = plan_payouts(store, least=units)
             _say_plan(plan, json)
             tell = say if not json else (lambda _line: None)
@@ -259,7 +265,7 @@ def payouts(
                 nonce=options.nonce,
                 accept_burn=accept_burn,
                 tell=tell,
-                progress=lambda line: typer.echo(line, err=True),
+                progress=tell_progress,
             )
             done = payer.pay(plan, seconds=options.wait)
     if not done:
@@ -301,11 +307,11 @@ def _payment_row(one: "Payment", stakes: dict[str, int] | None) -> dict[str, obj
     return row | {"withheld": stake > 0, "could_burn": str(stake)}
 
 
-def _book(name: str, amount: str, why: str, files: DirectoryOptions, *, incoming: bool) -> None:
+def _book(name: str, amount: str, why: str, files: StoreOptions, *, incoming: bool) -> None:
     from node_client.networks import format_cpc, parse_cpc
 
     units = parse_cpc(amount)
-    with files.store() as store:
+    with files.open_store() as store:
         change = store.customers.deposit if incoming else store.customers.withdraw
         credit = change(name, units, why)
     say(_("{name}: {credit} CPC").format(name=name, credit=format_cpc(credit)))

@@ -6,16 +6,19 @@
     with cache.holding([ref]):                   # in use: not evicted
         cache.data(ref)
 
-Several threads may share a cache; a directory belongs to one process.
+Several threads may share a cache, and several processes of one machine a directory, if each knows what
+the others hold (`also_held`). What is being received is locked: the rest of a process that died is not.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -94,8 +97,17 @@ class NoBlobs:
 class BlobCache:
     """A directory of blobs, one file each, named by SHA-256, `max_bytes` in all."""
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
-        """Raise BadInput if the directory cannot be used."""
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int,
+        also_held: Callable[[], AbstractSet[str]] = frozenset,
+    ) -> None:
+        """`also_held`: SHA-256 of what is not to be evicted, besides what is held here.
+
+        Raise BadInput if the directory cannot be used.
+        """
+        self._also_held = also_held
         self._directory = directory
         self._max_bytes = max_bytes
         self._held: Counter[str] = Counter()
@@ -104,7 +116,7 @@ class BlobCache:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             for leftover in directory.glob(f"*{_PART}"):
-                leftover.unlink()
+                _remove_unless_locked(leftover)
         except OSError as error:
             raise BadInput(
                 _("the cache directory {directory} cannot be used: {error}").format(
@@ -199,14 +211,15 @@ class BlobCache:
             (status.st_mtime_ns, status.st_size, path)
             for path in self._directory.iterdir()
             if _DIGITS.fullmatch(path.name)
-            for status in [path.stat()]
+            for status in _status(path)
         )
         used = sum(entry_size for _age, entry_size, _path in entries) + self._reserved
+        held = self._also_held() if used + size > self._max_bytes else frozenset()
         for _age, entry_size, path in entries:
             if used + size <= self._max_bytes:
                 break
-            if not self._held[path.name]:
-                path.unlink()
+            if not self._held[path.name] and path.name not in held:
+                path.unlink(missing_ok=True)
                 used -= entry_size
         if used + size > self._max_bytes:
             message = _("there is no room for {size} bytes of data: the cache takes {most}")
@@ -227,6 +240,8 @@ class Receiving:
         descriptor, name = tempfile.mkstemp(suffix=_PART, dir=cache._directory)
         self._part = Path(name)
         self._file = os.fdopen(descriptor, "wb")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if ref.size == 0:
             self.add(0, b"")
 
@@ -271,3 +286,17 @@ class Receiving:
         self.complete = True
         self._closed = True
         self._cache._release(self.ref.size)
+
+
+def _status(path: Path) -> list[os.stat_result]:
+    """Return the file's status, nothing where another process has just removed it."""
+    try:
+        return [path.stat()]
+    except FileNotFoundError:
+        return []
+
+
+def _remove_unless_locked(part: Path) -> None:
+    with suppress(FileNotFoundError, BlockingIOError), part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.unlink()

@@ -17,7 +17,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from gettext import gettext as _
 from pathlib import Path
@@ -52,11 +52,15 @@ class Database(Closing):
         self.waits: Waits | None = None
 
     @classmethod
-    def open(cls, path: Path, schema: str, *, version: int) -> Self:
+    def open(
+        cls, path: Path, schema: str, *, version: int, steps: Mapping[int, str] | None = None
+    ) -> Self:
         """Open the file, or make it. Raises DatabaseError, also for a file of another `version`.
 
-        `schema` is SQL that may be executed again.
+        `schema` is SQL that may be executed again. `steps`: SQL that makes a file of the version
+        one of the next.
         """
+        steps = steps or {}
         try:
             _prepare(path, cls.error)
             with ExitStack() as on_failure:
@@ -66,14 +70,14 @@ class Database(Closing):
                 on_failure.callback(connection.close)
                 version_of = connection.execute
                 found = _patiently(lambda: version_of("PRAGMA user_version").fetchone()[0])
-                if found not in (0, version):
+                if found not in (0, version, *steps):
                     raise cls.error(
                         _("{path} has format {found}; this program knows format {version}").format(
                             path=path, found=found, version=version
                         ),
                         advice=_("Use the cpc-engine version that made it, or name another file."),
                     )
-                _patiently(lambda: _set_up(connection, schema, version))
+                _patiently(lambda: _set_up(connection, schema, version, steps))
                 on_failure.pop_all()
         except (sqlite3.Error, OSError) as error:
             if _is_busy(error):
@@ -147,9 +151,19 @@ class Database(Closing):
             self._db.execute("ROLLBACK")
 
 
-def _set_up(connection: sqlite3.Connection, schema: str, version: int) -> None:
+def _set_up(
+    connection: sqlite3.Connection, schema: str, version: int, steps: Mapping[int, str]
+) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    with connection:  # rolled back where a step fails
+        connection.execute("BEGIN IMMEDIATE")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        for old in range(found or version, version):
+            for statement in steps[old].split(";\n"):
+                connection.execute(statement)
+        if found:
+            connection.execute(f"PRAGMA user_version = {version:d}")
     connection.executescript(schema)
     connection.execute(f"PRAGMA user_version = {version:d}")
 

@@ -37,15 +37,20 @@ class Transaction(Protocol):
         """Execute it for each row of values, in fewer steps than one by one."""
 
 
+def quoted(names: Iterable[str]) -> str:
+    """Return the names as SQL has them, whatever the database's reserved words are."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
 def insert(db: Transaction, table: str, **values: Any) -> None:
     """Insert a row; table and columns are named in this program's source."""
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    names, marks = quoted(values), ", ".join("?" * len(values))
     db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
 
 
 def update(db: Transaction, table: str, where: str, *keys: Any, **values: Any) -> int:
     """Set columns of the rows `where`, SQL whose parameters are `keys`; return how many there are."""
-    names = ", ".join(f"{name} = ?" for name in values)
+    names = ", ".join(f'"{name}" = ?' for name in values)
     done = db.execute(f"UPDATE {table} SET {names} WHERE {where}", (*values.values(), *keys))  # noqa: S608
     return done.rowcount
 

@@ -18,8 +18,8 @@ _CHAIN_ID = re.compile("[!-~]{1,50}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DirectoryOptions:
-    """Where the validator's files are."""
+class StoreOptions:
+    """Where the validator's files and its database are."""
 
     heading: ClassVar[str] = _("Files")
 
@@ -29,21 +29,32 @@ class DirectoryOptions:
         variable="CPC_VALIDATOR",
     )
 
-    def database(self) -> Path:
-        """Return the path of the validator's database."""
+    store: str | None = setting(
+        None,
+        _("PostgreSQL database that validators share: postgresql://USER@HOST/NAME. [SQLite file]"),
+        metavar="URL",
+        variable="CPC_STORE",
+    )
+
+    def files(self) -> Path:
+        """Return the directory of the validator's files."""
         from engine.runtime.paths import state_directory
 
-        return (self.directory or state_directory() / "validator") / "validator.sqlite"
+        return self.directory or state_directory() / "validator"
 
-    def store(self) -> "Store":
-        """Open the database. Raises DatabaseError."""
+    def database(self) -> Path | str:
+        """Return the path of the validator's SQLite file, or the URL of its database."""
+        return self.store or self.files() / "validator.sqlite"
+
+    def open_store(self) -> "Store":
+        """Open the database. Raises DatabaseError, BadInput."""
         from engine.validator.store.database import Store
 
         return Store.open(self.database())
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(DirectoryOptions):
+class ServeOptions(StoreOptions):
     """Serving: addresses, TLS, and which jobs are accepted."""
 
     heading: ClassVar[str] = _("Serving")

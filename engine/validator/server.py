@@ -3,14 +3,18 @@
     serve(ServeOptions(port=8080), PoolOptions(), Policy(), PlainReporter())  # until SIGTERM, Ctrl-C
 
 One directory holds everything: `validator.sqlite`, and in `blobs/` the bytes of models, inputs and
-results. One process at a time serves it; `customers`, `workers` and `payouts` may run beside it.
+results. One process at a time serves it; `customers`, `workers` and `payouts` may run beside it. With
+the tables in PostgreSQL, several may: see docs/run-validator.md for what they share.
 """
 
 import asyncio
 import resource
+import secrets
 import socket
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from gettext import gettext as _
+from pathlib import Path
 
 from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
@@ -50,18 +54,15 @@ MOST_CONNECTIONS = 1024
 
 def serve(options: ServeOptions, pool: PoolOptions, policy: Policy, report: Reporter) -> None:
     """Serve until asked to end. Raises errors of engine, kernels and node_client."""
-    path = options.database()
-    lock = lock_file(
-        path.with_suffix(".lock"),
-        _("another validator uses {path}").format(path=path),
-        _("Stop it first, or give this one another directory with --directory."),
-    )
+    place = options.database()
     with (
-        lock,
+        _alone(place),
         listen_at(options.host, options.port, "--port") as listening,
-        Store.open(path, policy) as store,
+        Store.open(place, policy) as store,
     ):
-        blobs = BlobCache(path.parent / "blobs", BLOB_BYTES)
+        blobs = BlobCache(options.files() / "blobs", BLOB_BYTES, store.tasks.blobs)
+        if store.database.shared:
+            store.tasks.home = _name_of(options.files() / "blobs")
         usual = JobLimits()
         limits = replace(usual, multiply_adds=options.most_cost or usual.multiply_adds)
         kinds = InstalledKinds(load_kinds(options.enable), limits, blobs)
@@ -124,6 +125,28 @@ def _serve(
     report(Stopping())
     if failure:
         raise failure[0]
+
+
+def _alone(place: Path | str) -> AbstractContextManager[object]:
+    """Keep other validators from a file; a server's database may have several."""
+    if isinstance(place, str):
+        return nullcontext()
+    return lock_file(
+        place.with_suffix(".lock"),
+        _("another validator uses {path}").format(path=place),
+        _("Stop it first, or give this one another directory with --directory."),
+    )
+
+
+def _name_of(directory: Path) -> str:
+    """Return the directory's name for all validators that use it, drawn by the first of them."""
+    name = directory / "name"
+    drawn = directory / f"{secrets.token_hex(16)}.part"
+    drawn.write_text(drawn.stem)
+    with suppress(FileExistsError):
+        name.hardlink_to(drawn)
+    drawn.unlink()
+    return name.read_text()
 
 
 def _most_connections() -> int:

@@ -17,7 +17,8 @@ from functools import partial
 from gettext import gettext as _
 from typing import Any
 
-from engine.jobs.blobs import BlobCache, BlobRef
+from engine.jobs.blobs import BlobCache
+from engine.monitor.events.validator import MarketDatabaseBack, MarketDatabaseLost
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES, RefusalCode
 from engine.poc_protocol.frames import Frame, ProtocolError
@@ -25,12 +26,12 @@ from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import Outbox
 from engine.runtime.errors import NoDevice
 from engine.runtime.group_commit import GroupCommit
-from engine.validator.market.actions import Action, CheckResult, Closed, FetchData, HangUp, Send
+from engine.validator.market.actions import Action, CheckResult, FetchData, HangUp, Send
 from engine.validator.market.dispatch import MOST_JOBS
 from engine.validator.market.market import Market
 from engine.validator.result_checker import ResultChecker
+from engine.validator.store.backend import DatabaseLost
 from engine.validator.store.database import Store
-from engine.validator.store.requirements import Requirements
 from engine.validator.store.tasks import TaskDraft, TaskRow
 from engine.validator.turns import Turns
 
@@ -39,6 +40,7 @@ OUTBOX_FRAMES = 4 * MOST_JOBS
 OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a worker to read it, in frames and in bytes. A group may hold an `open`, a verdict and
 a new job for each of a worker's jobs."""
+RECONNECT_SECONDS = 1.0
 UNSENT_BYTES = 128 * 2**20
 """What waits for all workers together."""
 
@@ -77,15 +79,17 @@ class Service:
 
         Raises NoDevice where no device is left to check results with.
         """
-        for task in self.store.tasks.open():
-            self.blobs.hold(_refs(task.requirements))
         await self._decide(self.market.restore)
         while not stopping.is_set():
             if not can_compute():
                 raise NoDevice(_("no device is in service that could check results"))
-            if (error := self._died or self._groups.error) is not None:
-                raise error
-            await self._decide(self.market.tick)
+            if (error := self._groups.error or self._died) is not None:
+                if not isinstance(error, DatabaseLost):
+                    raise error
+                await self._begin_anew(error, stopping)
+                continue
+            with suppress(DatabaseLost):  # as `_groups.error` says
+                await self._decide(self.market.tick)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TICK_SECONDS)
         self.turns.close()
@@ -100,9 +104,7 @@ class Service:
         return await self._groups.add(partial(self._take, draft))
 
     def _take(self, draft: TaskDraft) -> TaskRow:
-        task = self.market.post(draft)
-        self.blobs.hold(_refs(draft.requirements))
-        return task
+        return self.market.post(draft)
 
     def connected(
         self, outbox: Outbox, fetch: Callable[[FetchData], Coroutine[Any, Any, bool]]
@@ -142,8 +144,6 @@ class Service:
                     self._start(self._bring(action))
                 case CheckResult():
                     self._start(self._check(action))
-                case Closed(task_id):
-                    self.blobs.release(_refs(self.store.tasks.existing(task_id).requirements))
                 case _:
                     self._report(action)
 
@@ -153,12 +153,43 @@ class Service:
         def change() -> None:
             self._decided += decide()
 
-        return self._groups.add(change)
+        future = self._groups.add(change)
+        future.add_done_callback(_heard)
+        return future
 
     def _end_of_group(self) -> Callable[[], None]:
         self._decided += self.market.offer()
         decided, self._decided = self._decided, []
         return partial(self.perform, decided)
+
+    async def _begin_anew(self, error: DatabaseLost, stopping: asyncio.Event) -> None:
+        """Wait until the database is there again, and go on from what it holds, as after a restart.
+
+        Workers dial again: what they were told, and what was decided on, may not have been committed.
+        """
+        self._report(MarketDatabaseLost(str(error)))
+        self._hang_up()
+        for work in list(self._running):
+            work.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        while not stopping.is_set():
+            with suppress(DatabaseLost):
+                await asyncio.to_thread(self.store.begin_anew)
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), RECONNECT_SECONDS)
+        else:
+            return
+        self._hang_up()  # those that came meanwhile, of which the market does not know
+        self._died, self._decided = None, []
+        self._groups = GroupCommit(self.store.database, self._end_of_group)
+        with suppress(DatabaseLost):
+            await self._decide(self.market.begin_anew)
+            self._report(MarketDatabaseBack())
+
+    def _hang_up(self) -> None:
+        for outbox in self._outboxes.values():
+            outbox.close("the validator's database does not answer")
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -182,5 +213,7 @@ class Service:
         await self._decide(partial(self.market.checked, job.job_id, wanted.kind, finding))
 
 
-def _refs(requirements: Requirements) -> list[BlobRef]:
-    return [BlobRef(sha256, size) for sha256, size in requirements.blobs]
+def _heard(future: "asyncio.Future[None]") -> None:
+    """Take note of its error: the next turn of `run` sees that of the group."""
+    if not future.cancelled():
+        future.exception()

@@ -44,6 +44,17 @@ class HelloRefused(_OfWorker):
     template = _("a hello as {worker} was refused: its signature is not for this validator")
 
 
+class MarketDatabaseLost(Event):
+    level = "warning"
+    event = "database_lost"
+    template = _("{reason}; workers are sent away until the database is there again")
+    reason: str
+
+
+class MarketDatabaseBack(Event):
+    event, template = "database_back", _("the database is there again; open tasks go on")
+
+
 class MarketJobAccepted(_OfJob):
     event, template = "job_accepted", _("task {task_id}: completed by {worker}")
 
@@ -83,6 +94,8 @@ ValidatorEvent = (
     | WorkerCame
     | WorkerGone
     | HelloRefused
+    | MarketDatabaseLost
+    | MarketDatabaseBack
     | MarketJobAccepted
     | MarketJobRefused
     | MarketJobDropped

@@ -21,6 +21,7 @@ from engine.validator.http import schemas
 from engine.validator.http.handlers import Handlers, HttpLimits
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
+from engine.validator.store.backend import DatabaseLost
 
 MOST_ERRORS = 10
 """Errors in a request's fields that are listed."""
@@ -59,6 +60,7 @@ def create_app(
         responses={429: {"model": schemas.Complaint, "description": "Too many requests"}},
     )
     app.add_exception_handler(RequestValidationError, _refuse_fields)
+    app.add_exception_handler(DatabaseLost, _refuse_for_now)
     app.add_exception_handler(405, _refuse_method)
     _add_routes(app, Handlers(service, kinds, limits))
     return app
@@ -127,6 +129,12 @@ async def _refuse_fields(_request: Request, error: Exception) -> Response:
     complaint = schemas.Complaint(detail=detail, errors=errors)
     status = 400 if any(one.type == "json_invalid" for one in errors) else 422
     return JSONResponse(complaint.model_dump(), status)
+
+
+async def _refuse_for_now(_request: Request, _error: Exception) -> Response:
+    """Answer 503: whether a task was taken is not known, as `GET /tasks` will tell."""
+    detail = "the validator's database does not answer: try again in a moment"
+    return JSONResponse({"detail": detail}, 503, {"Retry-After": "5"})
 
 
 async def _refuse_method(request: Request, _error: Exception) -> Response:

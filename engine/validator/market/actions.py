@@ -49,14 +49,7 @@ class CheckResult:
     siblings: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A task has ended: its inputs are no longer needed."""
-
-    task_id: str
-
-
-Action = Send | HangUp | FetchData | CheckResult | Closed | ValidatorEvent
+Action = Send | HangUp | FetchData | CheckResult | ValidatorEvent
 """An event is reported to the operator."""
 
 

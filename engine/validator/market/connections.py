@@ -72,6 +72,10 @@ class Connections:
         """Remove it, and return it if it was there."""
         return self._connections.pop(connection_id, None)
 
+    def clear(self) -> None:
+        """Remove all."""
+        self._connections.clear()
+
     def find(self, connection_id: int) -> Connection | None:
         """Return the connection with this id."""
         return self._connections.get(connection_id)

@@ -102,10 +102,14 @@ class Dispatch:
         chosen = self._choose(task, candidates, tried)
         if chosen is None:
             return []
+        with self._store.database.write() as db:
+            if not self._store.tasks.claim(db, task.task_id):
+                return []  # another validator was first
+            sent = self._send(task, self._connection(chosen), "first")
         candidates.remove(chosen)
         if chosen.busy + 1 < _most_jobs(chosen.capabilities):
             candidates.append(replace(chosen, busy=chosen.busy + 1))
-        return self._send(task, self._connection(chosen), "first")
+        return sent
 
     def to_second(self, task: TaskRow, other_than: str) -> list[Action] | None:
         """Give a task to a second worker, drawn by lot so that the first one cannot choose it."""

@@ -28,7 +28,7 @@ from engine.poc_protocol import frames
 from engine.poc_protocol.constants import PROTOCOL
 from engine.poc_protocol.digests import hello_digest, is_signed_by
 from engine.poc_protocol.strict_json import canonical, parse
-from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send
+from engine.validator.market.actions import Action, Finding, HangUp, Send
 from engine.validator.market.connections import GUEST_CAPABILITIES, Connection, Connections
 from engine.validator.market.dispatch import Dispatch, Timeouts
 from engine.validator.market.verdicts import SILENT, Verdicts
@@ -80,12 +80,26 @@ class Market:
 
     def restore(self) -> list[Action]:
         """Resume what an earlier run left open. Call it once, before anything else."""
-        actions = self._give_up_unreadable()
-        for job in self._store.jobs.open():
+        return self._give_up_unreadable() + self._take_over("the validator was restarted")
+
+    def begin_anew(self) -> list[Action]:
+        """Forget everything that is not in the database, all connections too, and resume."""
+        self.connections.clear()
+        self._orphans.clear()
+        self._verdicts.clear()
+        return self.restore()
+
+    def _take_over(self, why: str) -> list[Action]:
+        """Resume what has no validator any more."""
+        actions: list[Action] = []
+        for job_id in self._store.validators.take_over():
+            job = self._store.jobs.find(job_id)
+            if job is None or not job.is_open:
+                continue
             if job.state == "committed":
                 actions += self._verdicts.resume(job)
             elif job.guest:
-                actions += self._verdicts.drop(job, "the validator was restarted", counts=False)
+                actions += self._verdicts.drop(job, why, counts=False)
             else:
                 self._orphans[job.job_id] = self._store.clock()
         return actions
@@ -185,6 +199,8 @@ class Market:
     def tick(self) -> list[Action]:
         """Act on what is due by the clock."""
         now, actions = self._store.clock(), self._verdicts.tick()
+        if self._store.validators.beat():
+            actions += self._take_over("its validator is gone")
         for connection in self.connections:
             silent = connection.address is None and not connection.guest
             if silent and now - connection.since >= self._timeouts.hello:
@@ -270,7 +286,7 @@ class Market:
             for job in self._store.jobs.of_task(task.task_id):
                 if job.is_open:
                     actions += self._drop(job, reason, blame)
-        return [*actions, Closed(task.task_id), MarketTaskFailed(task.task_id, reason)]
+        return [*actions, MarketTaskFailed(task.task_id, reason)]
 
     def offer(self) -> list[Action]:
         """Give pending tasks to free workers. Call it whenever something has changed."""

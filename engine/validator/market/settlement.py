@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from engine.monitor.events.validator import MarketJobAccepted, MarketJobDropped, MarketJobRefused
 from engine.poc_protocol.frames import Verdict, one_line
-from engine.validator.market.actions import Action, Closed, Finding, HangUp, Send
+from engine.validator.market.actions import Action, Finding, HangUp, Send
 from engine.validator.market.connections import Connections
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
@@ -42,7 +42,7 @@ class Settlement:
                 if not job.guest and job.worker_address and job.committed_at is not None:
                     pace = self._pace(job, task.requirements.cost)
                     store.workers.credit(job.worker_address, pace=pace)
-        actions: list[Action] = [Closed(first.task_id)]
+        actions: list[Action] = []
         for job in jobs:
             actions += self.send_verdict(job, accepted=True, reason="")
             self._forget_job(job)

@@ -162,6 +162,10 @@ class Verdicts:
             self._store.workers.blame(job.worker_address, LATE_PROOF)
         return [MarketJobEscalated(*names_of(job), why), *self._compute(job)]
 
+    def clear(self) -> None:
+        """Forget what was going on: `resume` is told of it anew."""
+        self._reviews.clear()
+
     def resume(self, job: JobRow) -> list[Action]:
         """Compute a job committed before a restart: its worker may be gone."""
         return self._compute(job)

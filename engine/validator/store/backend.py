@@ -17,7 +17,20 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from engine.runtime.database import Database, lock_file
+from engine.runtime.errors import BadInput, DatabaseError
 from engine.runtime.sql import Row, Transaction
+from engine.validator.store.schema import SCHEMA, SCHEMA_VERSION, STEPS
+
+
+class DatabaseLost(DatabaseError):
+    """The database went away in the middle of a unit of work, or another process took over.
+
+    What this process has in mind of the market is to be read anew, as after a restart.
+    """
+
+
+class AnotherLeads(BadInput):
+    """Another process makes payouts from this database."""
 
 
 class Backend(Protocol):
@@ -25,6 +38,12 @@ class Backend(Protocol):
 
     row_lock: ClassVar[str]
     """Ends a SELECT whose rows are changed in the same unit of work, by what they hold."""
+    skip_locked: ClassVar[str]
+    """The same, but leaves out rows that another process has locked."""
+    shared: ClassVar[bool]
+    """Whether several validators may serve from it at the same time."""
+    fence: str | None
+    """This process's row in `validators`: without it, nothing is committed (where `shared`)."""
 
     def read(self, sql: str, *values: object) -> Sequence[Row]:
         """Return every row of a query; within a unit of work, as that has left them.
@@ -39,7 +58,10 @@ class Backend(Protocol):
         """
 
     def leading(self) -> AbstractContextManager[object]:
-        """Be the only process that makes payouts from this database. Raises BadInput."""
+        """Be the only process that makes payouts from this database. Raises AnotherLeads."""
+
+    def reconnect(self) -> None:
+        """Begin anew after DatabaseLost. Raises DatabaseLost."""
 
     def close(self) -> None:
         """Close it."""
@@ -49,16 +71,27 @@ class SqliteBackend(Database):
     """One SQLite file, of one `validator serve`: `BEGIN IMMEDIATE` locks all of it."""
 
     row_lock: ClassVar[str] = ""
+    skip_locked: ClassVar[str] = ""
+    shared: ClassVar[bool] = False
+    fence: str | None = None
+
+    def reconnect(self) -> None:
+        """Do nothing: a file does not go away."""
 
     def leading(self) -> AbstractContextManager[object]:
-        """Hold the lock of payouts, a file beside the database. Raises BadInput."""
+        """Hold the lock of payouts, a file beside the database. Raises AnotherLeads."""
         return lock_file(
             self.path.with_suffix(".payouts.lock"),
             _("another process makes payouts from this database"),
-            _("Wait until it has ended."),
+            _("Wait until it has ended, or have this one wait: --follow."),
+            error=AnotherLeads,
         )
 
 
-def open_sqlite(path: Path, schema: str, version: int) -> SqliteBackend:
-    """Open the file, or make it. Raises DatabaseError."""
-    return SqliteBackend.open(path, schema, version=version)
+def open_backend(place: Path | str) -> Backend:
+    """Open the SQLite file, or the PostgreSQL database of this URL. Raises DatabaseError, BadInput."""
+    if isinstance(place, Path):
+        return SqliteBackend.open(place, SCHEMA, version=SCHEMA_VERSION, steps=STEPS)
+    from engine.validator.store.postgresql import PostgresBackend
+
+    return PostgresBackend.open(place)

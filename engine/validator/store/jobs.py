@@ -1,14 +1,16 @@
 """Jobs in the validator's database, each one worker's attempt at a task; see `schema.py`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.poc_protocol.frames import JobResult
 from engine.poc_protocol.strict_json import canonical
-from engine.runtime.sql import Row, Transaction, from_row, insert, update
+from engine.runtime.sql import Row, Transaction, from_row, insert, quoted, update
+from engine.validator.store.backend import Backend
 from engine.validator.store.table import Table
+from engine.validator.store.validators import Validators
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,17 @@ class JobRow:
         return self.state in ("out", "committed")
 
 
-_COLUMNS = ", ".join(JobRow.__dataclass_fields__)
+_COLUMNS = quoted(JobRow.__dataclass_fields__)
 
 
 class Jobs(Table):
     """Jobs; `Market` and `Verdicts` write what belongs together in one transaction."""
+
+    def __init__(
+        self, database: Backend, validators: Validators, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(database, clock)
+        self._validators = validators
 
     def send(
         self,
@@ -62,7 +70,7 @@ class Jobs(Table):
     ) -> JobRow:
         """Add a job that goes out to a worker (None: a guest), with a lease in seconds.
 
-        `own_payload`: the job's, where it is not the task's.
+        `own_payload`: the job's, where it is not the task's. The task is in progress: see `claim`.
         """
         now = self._clock()
         with self._database.write() as db:
@@ -79,8 +87,8 @@ class Jobs(Table):
                 sent_at=now,
                 lease_until=now + lease,
                 nonce=nonce,
+                validator=self._validators.id,
             )
-            update(db, "tasks", "task_id = ?", task_id, status="in_progress")
         return self._existing(job_id)
 
     def find(self, job_id: str) -> JobRow | None:
@@ -103,8 +111,9 @@ class Jobs(Table):
         return str(rows[0]["payload"])
 
     def late(self) -> list[JobRow]:
-        """Return jobs that are out and whose lease has ended."""
-        return self._find("WHERE state = 'out' AND lease_until <= ?", self._clock())
+        """Return jobs of this validator's that are out and whose lease has ended."""
+        mine = "WHERE state = 'out' AND lease_until <= ? AND validator = ?"
+        return self._find(mine, self._clock(), self._validators.id)
 
     def of_task(self, task_id: str) -> list[JobRow]:
         """Return every job of a task, in the order in which they were sent."""
@@ -121,10 +130,6 @@ class Jobs(Table):
         ):
             found[row["task_id"]][row["worker_address"]] = row["ended_at"]
         return found
-
-    def open(self) -> list[JobRow]:
-        """Return jobs without a verdict."""
-        return self._find("WHERE state IN ('out', 'committed')")
 
     def commit(
         self,

@@ -10,9 +10,21 @@ A task: pending <-> in_progress --> completed | failed. It is in progress while 
 A job, one worker's attempt at a task: out --> committed --> accepted | refused, or, from the first
 two, dropped. `role` is `second` where its result is to confirm another's; `data` is the SHA-256 of
 the result's own bytes, once they are here.
+
+`validator`: the process that has it in hand, of a job that is open and of a task in progress. `home`:
+the directory of blobs that a task's bytes are in, if it has any: only validators with it take the task.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+STEPS = {
+    1: """
+ALTER TABLE tasks ADD COLUMN validator TEXT;
+ALTER TABLE tasks ADD COLUMN home TEXT;
+ALTER TABLE jobs ADD COLUMN validator TEXT;
+"""
+}
+"""How a file of an older version becomes one of the next."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -35,7 +47,8 @@ CREATE TABLE IF NOT EXISTS tasks (
     reward TEXT NOT NULL, deadline REAL NOT NULL, created_at REAL NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('pending', 'in_progress', 'completed', 'failed')),
     attempts INTEGER NOT NULL DEFAULT 0, reason TEXT, closed_at REAL,
-    job_id TEXT REFERENCES jobs (job_id)) STRICT;
+    job_id TEXT REFERENCES jobs (job_id),
+    validator TEXT, home TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS tasks_by_status ON tasks (status, deadline);
 CREATE INDEX IF NOT EXISTS tasks_by_age ON tasks (created_at);
 
@@ -49,10 +62,14 @@ CREATE TABLE IF NOT EXISTS jobs (
     sent_at REAL NOT NULL, lease_until REAL NOT NULL,
     result_hash TEXT, proof TEXT, signature TEXT, nonce TEXT, committed_at REAL,
     leaves TEXT,
-    full TEXT NOT NULL DEFAULT 'none' CHECK (full IN ('none', 'self', 'second')),
-    data TEXT, data_size INTEGER, ended_at REAL, reason TEXT) STRICT;
+    "full" TEXT NOT NULL DEFAULT 'none' CHECK ("full" IN ('none', 'self', 'second')),
+    data TEXT, data_size INTEGER, ended_at REAL, reason TEXT,
+    validator TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS jobs_by_task ON jobs (task_id);
 CREATE INDEX IF NOT EXISTS open_jobs ON jobs (state) WHERE state IN ('out', 'committed');
+
+CREATE TABLE IF NOT EXISTS validators (  -- processes that serve from this database
+    id TEXT PRIMARY KEY, seen_at REAL NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS workers (
     address TEXT PRIMARY KEY, proven INTEGER NOT NULL DEFAULT 0, first_seen REAL NOT NULL,

@@ -5,13 +5,16 @@ A payload may have megabytes, so it is read only where it is needed.
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from engine.poc_protocol.strict_json import canonical
 from engine.runtime.sql import Row, Transaction, from_row, insert, update
+from engine.validator.store.backend import Backend
 from engine.validator.store.requirements import Requirements
 from engine.validator.store.table import Table
+from engine.validator.store.validators import Validators
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,22 @@ class TaskPage:
     total: int
 
 
+_OPEN_HERE = "(status = 'pending' OR (status = 'in_progress' AND validator = ?))"
 _COLUMNS = ", ".join(TaskRow.__dataclass_fields__).replace("requirements", "facts AS requirements")
 
 
 class Tasks(Table):
-    """Tasks; `Market` and `Verdicts` write what belongs together in one transaction."""
+    """Tasks; `Market` and `Verdicts` write what belongs together in one transaction.
+
+    `home`: name of the directory with this validator's blobs, empty where all have the same.
+    """
+
+    def __init__(
+        self, database: Backend, validators: Validators, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(database, clock)
+        self._validators = validators
+        self.home = ""
 
     def add(self, task_id: str, draft: TaskDraft) -> TaskRow:
         """Add a task, pending."""
@@ -80,6 +94,7 @@ class Tasks(Table):
                 deadline=draft.deadline,
                 created_at=self._clock(),
                 status="pending",
+                home=(self.home or None) if _has_bytes(draft.requirements) else None,
             )
         return self.existing(task_id)
 
@@ -128,20 +143,41 @@ class Tasks(Table):
         return TaskPage(found, total)
 
     def pending(self, most: int) -> list[TaskRow]:
-        """Return tasks that wait for a worker, earliest deadline first."""
-        return self._find("WHERE status = 'pending' ORDER BY deadline, rowid LIMIT ?", most)
+        """Return tasks that wait for a worker of this validator, earliest deadline first."""
+        waiting = "WHERE status = 'pending' AND (home IS NULL OR home = ?)"
+        return self._find(f"{waiting} ORDER BY deadline, rowid LIMIT ?", self.home, most)
+
+    def claim(self, db: Transaction, task_id: str) -> bool:
+        """Have a pending task in progress here, within a transaction; False if another was first.
+
+        What another validator claims at the same time is locked, and skipped.
+        """
+        free = "SELECT task_id FROM tasks WHERE task_id = ? AND status = 'pending'"
+        free += self._database.skip_locked
+        claimed = {"status": "in_progress", "validator": self._validators.id}
+        return update(db, "tasks", f"task_id IN ({free})", task_id, **claimed) == 1
 
     def open(self) -> list[TaskRow]:
         """Return tasks that have not ended."""
         return self._find("WHERE status IN ('pending', 'in_progress')")
 
-    def overdue(self) -> list[TaskRow]:
-        """Return open tasks whose deadline has passed and of which no result is being checked."""
-        return self._find(
-            "WHERE status IN ('pending', 'in_progress') AND deadline <= ? AND NOT EXISTS (SELECT 1"
-            " FROM jobs j WHERE j.task_id = tasks.task_id AND j.state = 'committed')",
-            self._clock(),
+    def blobs(self) -> set[str]:
+        """Return the SHA-256 of what the workers of open tasks fetch."""
+        rows = self._database.read(
+            "SELECT facts FROM tasks WHERE status IN ('pending', 'in_progress')"
+            """ AND facts NOT LIKE '%"blobs":[]%'"""
         )
+        found = (Requirements.from_text(row["facts"]) for row in rows)
+        return {sha256 for one in found for sha256, _size in one.blobs}
+
+    def overdue(self) -> list[TaskRow]:
+        """Return open tasks whose deadline has passed and of which no result is being checked.
+
+        Those that another validator has in hand are left to it.
+        """
+        committed = "SELECT 1 FROM jobs j WHERE j.task_id = tasks.task_id AND j.state = 'committed'"
+        late = f"WHERE {_OPEN_HERE} AND deadline <= ? AND NOT EXISTS ({committed})"
+        return self._find(late, self._validators.id, self._clock())
 
     def counts(self) -> dict[str, int]:
         """Count the tasks of each status."""
@@ -151,10 +187,11 @@ class Tasks(Table):
     def close(
         self, db: Transaction, task_id: str, status: str, *, job_id: str | None, reason: str
     ) -> bool:
-        """End the task, within a transaction. Return False if it has ended before."""
+        """End the task, within a transaction. Return False if it has ended, or is another's now."""
         end = {"status": status, "job_id": job_id, "reason": reason or None}
-        is_open = "task_id = ? AND status IN ('pending', 'in_progress')"
-        return update(db, "tasks", is_open, task_id, closed_at=self._clock(), **end) == 1
+        mine = (task_id, self._validators.id)
+        is_open = f"task_id = ? AND {_OPEN_HERE}"
+        return update(db, "tasks", is_open, *mine, closed_at=self._clock(), **end) == 1
 
     def reopen(self, db: Transaction, task_id: str, *, failed_attempt: bool) -> None:
         """Make it pending again, within a transaction, unless another job of it is open."""
@@ -169,6 +206,10 @@ class Tasks(Table):
         """Select tasks; `rest` is SQL from this file."""
         rows = self._database.read(f"SELECT {_COLUMNS} FROM tasks {rest}", *values)  # noqa: S608
         return [_task(row) for row in rows]
+
+
+def _has_bytes(requirements: Requirements) -> bool:
+    return bool(requirements.blobs) or requirements.returns_data
 
 
 def new_task_id() -> str:

@@ -27,7 +27,6 @@ from engine.validator.checker_process import Claim, run_check
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.actions import (
     CheckResult,
-    Closed,
     FetchData,
     Finding,
     HangUp,
@@ -150,9 +149,12 @@ class Worker:
 class Arena:
     """The market, its workers, and whoever carries actions out."""
 
-    def __init__(self, path, *, policy=None, seed=1, clock=None, timeouts=None, guests=True):
+    def __init__(
+        self, path, *, policy=None, seed=1, clock=None, timeouts=None, guests=True, place=None
+    ):
         self.clock = clock or Clock()
-        self.store = Store.open(path / "validator.sqlite", policy or Policy(), self.clock)
+        place = place or path / "validator.sqlite"
+        self.store = Store.open(place, policy or Policy(), self.clock)
         self.device = open_device("reference")
         self.kinds = InstalledKinds(
             load_kinds(), JobLimits(), BlobCache(path / "blobs", max_bytes=2**24)
@@ -242,8 +244,6 @@ class Arena:
                     self.perform(self.market.checked(job.job_id, kind, finding))
                 case FetchData(_connection, job_id):
                     self.perform(self.market.fetched(job_id, complete=False))
-                case Closed():
-                    pass
                 case event:
                     self.told.append((event.event, event.fields()))
 
@@ -256,3 +256,9 @@ class Arena:
         self.full_checks += 1
         found = job.run(self.device).result_hash.hex()
         return Finding(found == row.result_hash, "it is another", found)
+
+
+def fall_silent(arena):
+    """Its validator has said nothing for long, as where its process is gone."""
+    with arena.store.database.write() as db:
+        db.execute("UPDATE validators SET seen_at = 0")

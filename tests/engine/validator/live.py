@@ -1,5 +1,6 @@
 """A validator as a process of its own, and workers that dial it, so that either can be killed."""
 
+import base64
 import contextlib
 import json
 import os
@@ -13,11 +14,11 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from engine.jobs.blobs import BlobCache
+from engine.jobs.blobs import BlobCache, BlobRef
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
 from engine.poc_protocol.decoder import Decoder
-from engine.poc_protocol.frames import FROM_VALIDATOR, encode
+from engine.poc_protocol.frames import FROM_VALIDATOR, OpenedLeaves, ResultData, encode
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.store.database import Store
 from kernels.devices import open_device
@@ -36,9 +37,11 @@ def free_port():
 class LiveValidator:
     """`cpc-engine validator serve` in a directory, at a port that stays the same."""
 
-    def __init__(self, directory, *options):
+    def __init__(self, directory, *options, place=None):
+        """`place`: the URL of its database, where it is not a file in the directory."""
         self.directory = directory
-        self.options = options
+        self.options = options if place is None else (*options, "--store", place)
+        self.place = place or directory / "validator.sqlite"
         self.port = free_port()
         self.process = None
         self.engine = ENGINE
@@ -57,7 +60,7 @@ class LiveValidator:
                 *self.engine, "validator", "serve", "--port", str(self.port), "--chain-id", CHAIN,
                 "--directory", str(self.directory), "--device", "reference", "--json", *self.options,
             ],
-            stdout=(self.directory / "log").open("a"),
+            stdout=self._log().open("a"),
             stderr=subprocess.STDOUT,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
@@ -84,10 +87,13 @@ class LiveValidator:
             end(self.process)
 
     def log(self):
-        return (self.directory / "log").read_text()
+        return self._log().read_text()
+
+    def _log(self):
+        return self.directory / f"log{self.port}"
 
     def store(self):
-        return Store.open(self.directory / "validator.sqlite")
+        return Store.open(self.place)
 
     def customer(self, name="alice", units=10**21):
         with self.store() as store:
@@ -125,7 +131,7 @@ class LiveWorker(threading.Thread):
         self.device = open_device("reference")
         self.url, self.delay = url, delay
         self.mind = Worker(self, self.key, 0, url=url)
-        self.mind.hello = self._hello
+        self.mind.hello, self.mind.work, self.mind.open = self._hello, self._work, self._open
         self.stopping = threading.Event()
         self.connections = 0
         self.frames = queue.SimpleQueue()
@@ -144,6 +150,23 @@ class LiveWorker(threading.Thread):
                 version="test",
             )
         ]
+
+    def _work(self, job):
+        work = self.kinds.job(job.payload)
+        done = work.run(self.device)
+        self.mind.jobs[job.job_id] = (work, done.result_hash)
+        result = self.mind.result(job, done.result_hash.hex(), done.proof)
+        if not work.returns_data:
+            return [result]
+        ref, inline = BlobRef.of(done.data), base64.b64encode(done.data).decode()
+        data = ResultData(sha256=ref.sha256, size=ref.size, inline=inline)
+        return [result.model_copy(update={"data": data})]
+
+    def _open(self, asked):
+        work, result_hash = self.mind.jobs[asked.job_id]
+        opened = work.opening(result_hash, asked.leaves).run(self.device)
+        siblings = opened.data.hex()
+        return [OpenedLeaves(job_id=asked.job_id, leaves=asked.leaves, siblings=siblings)]
 
     def run(self):
         while not self.stopping.is_set():

@@ -108,11 +108,12 @@ def test_a_result_shows_only_when_the_task_is_closed(shop):
 
     shop = shop()
     shop.arena.join(Shy)
-    where = shop.post().headers["location"]
-    task = shop.http.get(where).json()
+    posted = shop.post()
+    task = shop.http.get(posted.headers["location"]).json()
     assert task["status"] == "in_progress"
     assert task["result"] is None
-    committed = shop.arena.store.jobs.open()[0].result_hash
+    (job,) = shop.arena.store.jobs.of_task(posted.json()["task_id"])
+    committed = job.result_hash
     assert committed not in shop.http.get("/tasks").text
 
 

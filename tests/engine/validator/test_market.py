@@ -13,7 +13,7 @@ from engine.validator.service import OUTBOX_FRAMES
 from engine.validator.store.customers import NoCredit
 from kernels.task import Task
 from node_client.keys import PrivateKey
-from tests.engine.validator.arena import CAPABILITIES, Arena, Worker
+from tests.engine.validator.arena import CAPABILITIES, Worker, fall_silent
 
 NO_CHANCE = Policy(least_full=0.0)
 
@@ -334,24 +334,22 @@ def test_a_result_whose_signature_does_not_fit_is_none(arena):
     assert "signature" in arena.store.jobs.of_task(posted)[0].reason
 
 
-def test_what_was_open_when_the_process_was_killed_is_taken_up(arena, tmp_path):
+def test_what_was_open_when_the_process_was_killed_is_taken_up(arena):
     first = arena(policy=NO_CHANCE)
     sleeper, shy = first.join(Sleeper), first.join(Shy)
     tasks = [first.post() for _ in range(4)]
     waiting = first.post()
     states = {job.state for task in tasks for job in first.store.jobs.of_task(task)}
     assert states == {"out", "committed"}
-    second = Arena(tmp_path, policy=NO_CHANCE, clock=first.clock)  # nobody said goodbye
-    try:
-        assert second.full_checks == 2  # those that were committed
-        second.join(key=sleeper.key)
-        second.join(key=shy.key)
-        assert {second.task(task).status for task in [*tasks, waiting]} == {"completed"}
-        assert second.store.tasks.counts() == {"completed": 5}
-        for task in tasks:
-            assert [job.state for job in second.store.jobs.of_task(task)] == ["accepted"]
-    finally:
-        second.close()
+    fall_silent(first)  # nobody said goodbye
+    second = arena(policy=NO_CHANCE, clock=first.clock)
+    assert second.full_checks == 2  # those that were committed
+    second.join(key=sleeper.key)
+    second.join(key=shy.key)
+    assert {second.task(task).status for task in [*tasks, waiting]} == {"completed"}
+    assert second.store.tasks.counts() == {"completed": 5}
+    for task in tasks:
+        assert [job.state for job in second.store.jobs.of_task(task)] == ["accepted"]
 
 
 class Bearer(Sleeper):

@@ -257,7 +257,7 @@ def test_a_walk_is_not_ended_by_what_was_made_here(rich):
 
 
 def test_the_plan_says_what_would_be_withheld_and_asks_no_node(
-    arena, tmp_path, capsys, monkeypatch
+    arena, place, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setenv("CPC_NODE", "http://127.0.0.1:9")
     one = arena(clock=Clock(1_700_000_000.0))
@@ -265,7 +265,8 @@ def test_the_plan_says_what_would_be_withheld_and_asks_no_node(
     one.store.customers.deposit("alice", 10**24, "test")
     honest = PrivateKey(b"\x0e" * 32)
     earn(one, 3 * CPC, WITH_DIGIT, honest)
-    plan = ["validator", "payouts", "--directory", str(tmp_path)]
+    where = ("--store", place) if isinstance(place, str) else ("--directory", str(tmp_path))
+    plan = ["validator", "payouts", *where]
     assert run(plan) == 0
     told = capsys.readouterr().out
     assert f"3 CPC to {WITH_DIGIT.address}: withheld" in told

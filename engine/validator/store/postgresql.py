@@ -1,0 +1,302 @@
+"""The validator's tables in PostgreSQL, so that several validator processes share one market.
+
+    backend = PostgresBackend.open("postgresql://validator@db.example/market")
+
+One connection, as with SQLite. A query outside of a unit of work, and the beginning of one, connect
+again where the server was started anew; a unit of work that the connection did not outlive raises
+DatabaseLost, as nobody knows then whether it was committed. Transactions are READ COMMITTED: what is
+changed by what was read is locked (`row_lock`), and who ends a task or a job asks what it ends.
+
+`fence`: the process's own row among the validators. Each unit of work locks it first, so none is
+committed once another process has removed the row, and with it taken over what this one had.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from gettext import gettext as _
+from typing import Any, ClassVar, Self
+
+from engine.runtime.closing import Closing
+from engine.runtime.errors import BadInput, DatabaseError
+from engine.validator.store.backend import AnotherLeads, DatabaseLost
+from engine.validator.store.schema import SCHEMA, SCHEMA_VERSION
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.rows import dict_row
+except ImportError as missing:
+    raise BadInput(
+        _("PostgreSQL needs the package psycopg: {error}").format(error=missing),
+        advice=_("pip install 'cpc-engine[postgresql]'"),
+    ) from missing
+
+CONNECT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "application_name": "cpc-engine validator",
+    "client_encoding": "UTF8",
+    # A server that sees its client gone gives up the client's locks as soon.
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    " -c default_transaction_isolation=read\\ committed -c synchronous_commit=on",
+}
+_SETTING_UP = 0x637063_01
+_LEADING = 0x637063_02
+"""Advisory locks, of this database."""
+
+
+class PostgresBackend(Closing):
+    """See the module, and `Backend`."""
+
+    row_lock: ClassVar[str] = " FOR NO KEY UPDATE"
+    skip_locked: ClassVar[str] = " FOR NO KEY UPDATE SKIP LOCKED"
+    shared: ClassVar[bool] = True
+
+    def __init__(self, url: str) -> None:
+        """Connect. Raises BadInput where the URL is not valid, or holds a password; DatabaseLost."""
+        self._url = url
+        self.name = _name_of(url)
+        self.fence: str | None = None
+        self._mutex = threading.RLock()
+        self._open: _Transaction | None = None
+        self._leads = False
+        self._gone: DatabaseLost | None = None
+        self._db = self._connect()
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connect, and make the tables where there are none. Raises BadInput, DatabaseError."""
+        backend = cls(url)
+        try:
+            with backend.write() as db:
+                db.execute("SELECT pg_advisory_xact_lock(?)", (_SETTING_UP,))
+                _set_up(db, backend.name)
+        except BaseException:
+            backend.close()
+            raise
+        return backend
+
+    def read(self, sql: str, *values: object) -> Sequence[Any]:
+        """See `Backend`."""
+        with self._mutex:
+            if self._open is not None:
+                return self._open.execute(sql, values).fetchall()
+            rows: list[Any] = self._anew(lambda: _execute(self._db, sql, values).fetchall())
+            return rows
+
+    @contextmanager
+    def write(self) -> Iterator["_Transaction"]:
+        """See `Backend`."""
+        with self._mutex:
+            if self._open is not None:  # the outer one commits
+                yield self._open
+                return
+            self._anew(self._begin)
+            self._open = _Transaction(self)
+            try:
+                yield self._open
+                self._ask(lambda: self._db.execute("COMMIT"))
+            except BaseException:
+                self._undo()
+                raise
+            finally:
+                self._open = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._mutex:
+            self._db.close()
+
+    def reconnect(self) -> None:
+        """Connect again. Raises DatabaseLost, as everything else does until then."""
+        try:
+            new = self._connect()
+        except DatabaseLost as error:
+            self._gone = error
+            raise
+        with self._mutex:
+            self._db.close()
+            self._db, self._gone = new, None
+
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """Be the only process that makes payouts, as long as the session lasts.
+
+        Raises AnotherLeads.
+
+        The server ends the lock with the session, and this process does not connect again meanwhile:
+        what it writes, it writes as the leader, or not at all.
+        """
+        with self._mutex:
+            got = self.read("SELECT pg_try_advisory_lock(?) AS got", _LEADING)[0]["got"]
+            if not got:
+                raise AnotherLeads(
+                    _("another process makes payouts from this database"),
+                    advice=_("Wait until it has ended, or have this one wait: --follow."),
+                )
+            self._leads = True
+        try:
+            yield
+        finally:
+            self._leads = False
+            with suppress(DatabaseError):
+                self.read("SELECT pg_advisory_unlock(?)", _LEADING)
+
+    def ask(self, sql: str, values: Sequence[Any]) -> "psycopg.Cursor[Any]":
+        """Execute a statement of the unit of work that is open. Raises DatabaseError."""
+        done: psycopg.Cursor[Any] = self._ask(lambda: _execute(self._db, sql, values))
+        return done
+
+    def ask_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute it for each row of values. Raises DatabaseError."""
+        self._ask(lambda: self._db.cursor().executemany(_translated(sql), list(rows)))
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        try:
+            options = CONNECT | conninfo_to_dict(self._url)
+            return psycopg.connect(**options, autocommit=True, row_factory=dict_row)  # type: ignore[arg-type]
+        except psycopg.Error as error:
+            raise self._lost(error) from error
+
+    def _begin(self) -> None:
+        if self.fence is None:
+            self._db.execute("BEGIN")
+            return
+        # Two statements at once: without parameters, the server takes both. The id is our own hex.
+        cursor = self._db.execute(
+            f"BEGIN; SELECT FROM validators WHERE id = '{self.fence}' FOR KEY SHARE"
+        )
+        cursor.nextset()
+        if cursor.rowcount == 0:
+            self._undo()
+            raise DatabaseLost(
+                _("another validator took over what this one had, as it was silent for too long")
+            )
+
+    def _anew(self, step: Callable[[], Any]) -> Any:
+        """Do what begins something; once more, on a new connection, where the old one is gone."""
+        try:
+            return self._ask(step)
+        except DatabaseLost:
+            if self._leads or self._gone is not None or not self._db.closed:
+                raise
+        self.reconnect()
+        return self._ask(step)
+
+    def _ask(self, step: Callable[[], Any]) -> Any:
+        if self._gone is not None:  # nobody waits for a server that is known to be away
+            raise DatabaseLost(str(self._gone), advice=self._gone.advice)
+        try:
+            return step()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # also deadlocks
+            raise self._lost(error) from error
+        except psycopg.Error as error:
+            raise DatabaseError(
+                _("the database could not be used: {error}").format(error=_first_line(error))
+            ) from error
+
+    def _undo(self) -> None:
+        with suppress(psycopg.Error):
+            self._db.execute("ROLLBACK")
+
+    def _lost(self, error: Exception) -> DatabaseLost:
+        return DatabaseLost(
+            _("the database {name} does not answer: {error}").format(
+                name=self.name, error=_first_line(error)
+            ),
+            advice=_("Start the server, or fix --store; what was committed before is safe."),
+        )
+
+
+class _Transaction:
+    """A unit of work, as `engine.runtime.sql.Transaction`."""
+
+    def __init__(self, backend: PostgresBackend) -> None:
+        self._backend = backend
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
+        return self._backend.ask(sql, values)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> None:
+        self._backend.ask_many(sql, rows)
+
+
+@lru_cache(maxsize=1024)
+def _translated(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _execute(
+    db: "psycopg.Connection[Any]", sql: str, values: Sequence[Any]
+) -> "psycopg.Cursor[Any]":
+    try:
+        return db.execute(_translated(sql), values)
+    except psycopg.DataError:
+        kept = [one.replace("\0", "\ufffd") if isinstance(one, str) else one for one in values]
+        if kept == list(values):
+            raise
+        return db.execute(_translated(sql), kept)  # as no text here has a NUL; it was not sent yet
+
+
+def _set_up(db: _Transaction, name: str) -> None:
+    if not db.execute("SELECT 1 WHERE to_regclass('meta') IS NOT NULL").fetchone():
+        for statement in _dialect(SCHEMA).split(";\n"):
+            if statement.strip():
+                db.execute(statement)
+        db.execute("INSERT INTO meta VALUES ('format', ?)", (str(SCHEMA_VERSION),))
+        return
+    row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    if row is None or row["value"] != str(SCHEMA_VERSION):
+        raise DatabaseError(
+            _("{path} has format {found}; this program knows format {version}").format(
+                path=name, found=row and row["value"], version=SCHEMA_VERSION
+            ),
+            advice=_("Use the cpc-engine version that made it, or name another database."),
+        )
+
+
+def _dialect(schema: str) -> str:
+    """Return SQLite's schema in PostgreSQL's words."""
+    for sqlite, ours in (
+        ("REAL", "DOUBLE PRECISION"),
+        ("INTEGER PRIMARY KEY", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"),
+        ("INTEGER", "BIGINT"),
+        (") STRICT;", ");"),
+        # A table names only those that are there already.
+        ("job_id TEXT REFERENCES jobs (job_id)", "job_id TEXT"),
+    ):
+        schema = schema.replace(sqlite, ours)
+    ordered = "".join(  # as SQLite's rows are, by their hidden number
+        f"ALTER TABLE {table} ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY;\n"
+        for table in ("tasks", "jobs")
+    )
+    return schema + ordered
+
+
+def _name_of(url: str) -> str:
+    """Return host and database, as messages name it."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        parts = {}
+    if not parts:
+        raise BadInput(
+            _("--store takes the URL of a PostgreSQL database"),
+            advice=_("As in postgresql://USER@HOST/DATABASE."),
+        )
+    if "password" in parts:
+        raise BadInput(
+            _("a password in --store can be seen by every user of this machine"),
+            advice=_("Put it into ~/.pgpass (mode 0600) or the variable PGPASSWORD."),
+        )
+    return f"{parts.get('dbname', '')}@{parts.get('host') or parts.get('hostaddr') or 'localhost'}"
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

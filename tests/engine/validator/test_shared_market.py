@@ -1,0 +1,195 @@
+"""Several validators over one database: who has what, who takes over, who pays."""
+
+import threading
+
+import pytest
+
+from engine.runtime.database import Database
+from engine.runtime.errors import BadInput
+from engine.validator.policy.audit_policy import Policy
+from engine.validator.store.backend import AnotherLeads, DatabaseLost
+from engine.validator.store.database import Store
+from engine.validator.store.schema import SCHEMA
+from engine.validator.store.validators import BEAT_SECONDS
+from tests.engine.validator.arena import Arena, Worker, fall_silent
+from tests.processes import wait_until
+
+NO_CHANCE = Policy(least_full=0.0)
+
+
+class Sleeper(Worker):
+    """Takes jobs and does nothing."""
+
+    def work(self, job):
+        self.jobs[job.job_id] = (job, None)
+        return []
+
+
+@pytest.fixture
+def place(cluster):
+    return cluster.new_database()
+
+
+@pytest.fixture
+def stores(place):
+    """Opens the database, as another process would."""
+    opened = []
+
+    def another(policy=None):
+        opened.append(Store.open(place, policy))
+        return opened[-1]
+
+    yield another
+    for one in opened:
+        one.close()
+
+
+def cut_off(cluster, store):
+    """End the session at the server, as a network that is cut."""
+    pid = store.database.read("SELECT pg_backend_pid() AS pid")[0]["pid"]
+    with cluster.connect() as db:
+        db.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        wait_until(
+            lambda: (
+                not db.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchall()
+            )
+        )
+
+
+def test_a_task_that_another_is_claiming_is_passed_over_at_once(arena, stores):
+    one = arena(policy=NO_CHANCE)
+    task_id = one.post()
+    first, second = stores(NO_CHANCE), stores(NO_CHANCE)
+    with first.database.write() as db:
+        assert first.tasks.claim(db, task_id)
+        with second.database.write() as other:  # would wait for ever for a lock that is held here
+            assert not second.tasks.claim(other, task_id)
+    with second.database.write() as other:
+        assert not second.tasks.claim(other, task_id)
+
+
+def test_workers_of_two_validators_do_the_tasks_of_both(arena, tmp_path, place):
+    one, two = arena(policy=NO_CHANCE), arena(policy=NO_CHANCE)
+    first, second = one.join(Sleeper), two.join()
+    posted = [one.post() for _ in range(6)]
+    assert len(first.jobs) == 2
+    two.pass_time(1)
+    assert {two.task(task).status for task in posted} == {"in_progress", "completed"}
+    assert two.store.tasks.counts() == {"in_progress": 2, "completed": 4}
+    assert len(second.verdicts) == 4
+    two.pass_time(3600)  # past the deadline: those two are the first one's to give up
+    assert two.store.tasks.counts() == {"in_progress": 2, "completed": 4}
+    one.pass_time(3600)
+    assert one.store.tasks.counts() == {"failed": 2, "completed": 4}
+    assert one.store.customers.credit("alice") == 10**9 - 4000
+
+
+def test_who_was_silent_is_taken_over_and_can_write_nothing_any_more(arena):
+    one, two = arena(policy=NO_CHANCE), arena(policy=NO_CHANCE)
+    sleeper, honest = one.join(Sleeper), two.join()
+    lost = one.post()
+    fall_silent(one)
+    two.pass_time(BEAT_SECONDS)
+    assert {job.state for job in two.store.jobs.of_task(lost)} == {"out"}
+    with pytest.raises(DatabaseLost):
+        one.pass_time(1)
+    again = two.join(key=sleeper.key)  # it dials the other one, and gets the same job
+    assert two.task(lost).status == "completed"
+    assert len(two.store.jobs.of_task(lost)) == 1
+    assert [verdict.accepted for verdict in again.verdicts] == [True]
+    assert honest.closed is None
+    one.store.begin_anew()
+    one.perform(one.market.begin_anew())
+    third = one.join()
+    assert one.task(one.post()).status == "completed"
+    assert len(third.verdicts) == 1
+
+
+def test_a_session_that_ends_between_two_changes_is_made_anew(cluster, stores):
+    one = stores(NO_CHANCE)
+    cut_off(cluster, one)
+    one.customers.add("alice")
+    cut_off(cluster, one)
+    assert one.customers.deposit("alice", 5, "test") == 5
+
+    def deposit_and_lose():
+        with one.database.write():
+            one.customers.deposit("alice", 7, "test")
+            cut_off(cluster, one)
+
+    with pytest.raises(DatabaseLost, match="does not answer"):
+        deposit_and_lose()
+    assert one.customers.credit("alice") == 5
+
+
+def test_credit_is_right_however_many_book_at_once(stores):
+    opened = [stores() for _ in range(3)]
+    opened[0].customers.add("alice")
+
+    def book(store):
+        for _ in range(40):
+            store.customers.deposit("alice", 3, "test")
+            store.customers.withdraw("alice", 1, "test")
+
+    threads = [threading.Thread(target=book, args=(store,)) for store in opened]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened[0].customers.credit("alice") == 3 * 40 * 2
+
+
+def test_one_pays_and_another_takes_its_place_when_its_session_ends(cluster, stores):
+    one, two = stores(), stores()
+    with one.database.leading():
+        with pytest.raises(AnotherLeads), two.database.leading():
+            pass
+        cut_off(cluster, one)
+        with two.database.leading(), pytest.raises(DatabaseLost):
+            one.customers.add("alice")  # it does not come back as the leader that it was
+    assert one.customers.all() == []
+
+
+def test_validators_of_one_market_have_one_policy(stores):
+    stores(NO_CHANCE)
+    with pytest.raises(BadInput, match="policy"):
+        stores(Policy(least_full=0.5))
+    assert stores().policy == NO_CHANCE
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://alice:secret@db/market", "password"),
+        ("postgresql://alice@db/market?password=secret", "password"),
+        ("market.sqlite", "URL"),
+        ("postgresql://[", "URL"),
+        ("postgresql:///market?host=/nowhere", "does not answer"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_said_without_its_password(cluster, url, said):
+    with pytest.raises(BadInput, match=said) as caught:
+        Store.open(url)
+    assert "secret" not in f"{caught.value} {caught.value.advice}"
+
+
+def test_text_that_postgresql_does_not_take_finds_nothing(stores):
+    assert stores().tasks.page(None, "a\0b", 10, 0).total == 0
+    assert stores().tasks.task("\0") is None
+
+
+def test_a_file_of_the_first_format_is_brought_up(tmp_path):
+    old = SCHEMA.replace(",\n    validator TEXT, home TEXT", "").replace(
+        ",\n    validator TEXT", ""
+    )
+    with Database.open(tmp_path / "validator.sqlite", old, version=1) as database:
+        assert not any(
+            row["name"] == "validator" for row in database.read("PRAGMA table_info(jobs)")
+        )
+        with database.write() as db:
+            db.execute("INSERT INTO customers VALUES ('alice', NULL, '1000', 0)")
+    one = Arena(tmp_path, policy=NO_CHANCE)
+    one.join()
+    assert one.task(one.post(customer="alice")).status == "completed"
+    assert one.store.customers.credit("alice") == 0
+    one.close()
