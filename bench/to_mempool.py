@@ -3,7 +3,6 @@
     python -m bench.to_mempool                                       # n = 256, 1 and 16 tasks a block
     python -m bench.to_mempool --before DIR                          # and another checkout, in turns
     python -m bench.to_mempool --device cuda:0 --size 1024,4096
-    python -m bench.to_mempool --flood 64                            # a flood of jobs of n = 64 beside
 
 `cpc-engine mine` runs in a process of its own, with the devices that are asked for, and a devnet in
 another. Seen is when the engine had fetched the block (its event `block`); taken is when the devnet's
@@ -36,12 +35,13 @@ WARM_UP = 2
 DEVNET = """
 import sys, time
 from node_client.devnet import DevnetServer
-server = DevnetServer(block_time=float(sys.argv[2]), balances={sys.argv[1]: 10**6 * 10**18})
+account = {sys.argv[1]: 10**6 * 10**18}
+server = DevnetServer(block_time=float(sys.argv[2]), balances=account)
 send = server.chain.send
 def admit(tx):
     refusal = send(tx)
     if refusal is None:
-        sys.stdout.write(f"{tx.payload.get('task_id')} {time.time()}\\n")
+        print(tx.payload.get("task_id"), time.time(), flush=True)
     return refusal
 server.chain.send = admit
 with server:

@@ -17,7 +17,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
@@ -35,13 +34,13 @@ class _Timer:
     """One thread for every deadline, and not one for each request: threads may be short."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Deadline]] = []
         self._changed = threading.Condition()
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
 
-    def call(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` then, in the timer's thread. Raises RuntimeError where that cannot start."""
+    def cut(self, seconds: float, deadline: "Deadline") -> None:
+        """Cut this one then, in the timer's thread. Raises RuntimeError where that cannot start."""
         with self._changed:
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
@@ -49,17 +48,22 @@ class _Timer:
                 self._thread = thread
             at = time.monotonic() + seconds
             earliest = not self._due or at < self._due[0][0]
-            heapq.heappush(self._due, (at, next(self._numbers), action))
+            heapq.heappush(self._due, (at, next(self._numbers), deadline))
             if earliest:
                 self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._due or (left := self._due[0][0] - time.monotonic()) > 0:
-                    self._changed.wait(left if self._due else None)
-                action = heapq.heappop(self._due)[2]
-            action()
+                while True:
+                    while self._due and self._due[0][2].is_over:  # most are: no wake for each
+                        heapq.heappop(self._due)
+                    left = self._due[0][0] - time.monotonic() if self._due else None
+                    if left is not None and left <= 0:
+                        break
+                    self._changed.wait(left)
+                deadline = heapq.heappop(self._due)[2]
+            deadline.cut()
 
 
 _timer = _Timer()
@@ -71,14 +75,14 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.passed = False
         self._lock = threading.Lock()
-        self._over = False
+        self.is_over = False
         self._watched: list[socket.socket] = []
         self._seconds = seconds
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)
         try:
-            _timer.call(self._seconds, self._cut)
+            _timer.cut(self._seconds, self)
         except RuntimeError as error:  # no thread can be started
             _current.reset(self._token)
             raise requests.ConnectionError(str(error)) from None
@@ -92,7 +96,7 @@ class Deadline:
     ) -> None:
         _current.reset(self._token)
         with self._lock:
-            self._over = True
+            self.is_over = True
             for watched in self._watched:
                 watched.close()
             self._watched.clear()
@@ -104,9 +108,10 @@ class Deadline:
             if self.passed:
                 self._shut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """The time is up: for the timer's thread."""
         with self._lock:
-            if not self._over:
+            if not self.is_over:
                 self.passed = True
                 self._shut()
 

@@ -32,7 +32,7 @@ from engine.txmgr.manager import Sender
 
 OWNER = "blocks"
 """Of the pool's jobs, those of this loop."""
-TICK_SECONDS = 0.2
+TICK_SECONDS = 0.5
 GRACE_SECONDS = 0.4
 """When the end was asked for, a task at work has so long to end: all of it within a second."""
 _SHARE_OF_A_BLOCK = 0.5
@@ -48,7 +48,12 @@ class TaskEnded:
     future: "Future[Computed | Done]"
 
 
-LoopEvent = NewTip | TaskEnded | MiningChange | Crashed
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Somebody asked for the end, and the loop has to look."""
+
+
+LoopEvent = NewTip | TaskEnded | MiningChange | Crashed | Woken
 Inbox = queue.SimpleQueue[LoopEvent]
 
 
@@ -92,24 +97,25 @@ class MiningLoop:
         self._pool.drop_pending(OWNER, reason)
         until = time.monotonic() + GRACE_SECONDS
         while self._at_work and time.monotonic() < until:
-            self._turn()
+            self._turn(until - time.monotonic())
         self._handle(self._waiting())  # was computed already, and is not skipped
         for task in self._at_work:
             self._record.skip(task, reason)
         return self._record.summary()
 
     def stop(self) -> None:
-        """Ask for the end, which begins within a tick."""
+        """Ask for the end, which begins at once."""
         self._stopping = True
+        self._inbox.put(Woken())
 
     @property
     def seen(self) -> int:
         """Blocks seen in this run."""
         return self._record.seen
 
-    def _turn(self) -> None:
+    def _turn(self, most: float = TICK_SECONDS) -> None:
         with suppress(queue.Empty):
-            first = self._inbox.get(timeout=TICK_SECONDS)
+            first = self._inbox.get(timeout=min(max(most, 0.0), TICK_SECONDS))
             self._handle([first, *self._waiting()])
         if time.monotonic() >= self._turn_at:
             self._turn_at = time.monotonic() + TICK_SECONDS
@@ -129,7 +135,7 @@ class MiningLoop:
             match event:
                 case NewTip():
                     self._on_tip(event)
-                case TaskEnded():
+                case TaskEnded() | Woken():
                     pass
                 case MiningChange(tasks_per_block=count, openings=openings):
                     self._options = replace(self._options, tasks_per_block=count, openings=openings)

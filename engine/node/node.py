@@ -20,7 +20,7 @@ from typing import Any
 
 from engine.mining.config import MiningChange, Summary
 from engine.mining.head_watcher import HeadWatcher
-from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop
+from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop, Woken
 from engine.monitor.events import AnyEvent
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
 from engine.monitor.events.run import MiningStarted, Pulse, Stopping, Warned, WorkStarted
@@ -150,10 +150,12 @@ class Node:
             return NodeSummary(mined, jobs)
 
     def stop(self) -> None:
-        """Ask for the end, which begins within a tick: also for a signal handler."""
+        """Ask for the end, which begins at once: also for a signal handler."""
         self._stopping = True
         if self._loop is not None:
             self._loop.stop()
+        else:
+            self._inbox.put(Woken())
 
     def pause(self) -> None:
         """Assign no work to any device until `resume`."""

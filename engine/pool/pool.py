@@ -45,6 +45,8 @@ from engine.runtime.trace import span
 from kernels.errors import KernelError
 
 TICK_SECONDS = 0.2
+IDLE_SECONDS = 1.0
+"""Between two looks at the clock while there is no job: nothing but silence has to be noticed then."""
 STOP_SECONDS = 0.3
 """Children that were asked to end have so long before they are killed."""
 _MISSED_BEATS = 2.5
@@ -161,7 +163,7 @@ class Pool(Executor):
     def _turn(self) -> None:
         """Wait until something happens, or a fifth of a second, and deal with it."""
         sources = [*self._launcher.sources(), *self._checkers.sources()]
-        ready = wait([self._inbox_fd, *sources], TICK_SECONDS)
+        ready = wait([self._inbox_fd, *sources], TICK_SECONDS if self._unsettled else IDLE_SECONDS)
         now = self.turned_at = time.monotonic()
         commands = self._inbox.take() if self._inbox_fd in ready else []
         for command in commands:

@@ -7,12 +7,13 @@ The socket lies beside the ledgers, in a directory that only this user can enter
 the keys can control the engine, and nobody else. Each server is a thread of the parent.
 """
 
+import asyncio
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from gettext import gettext as _
 from ipaddress import ip_address
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 START_SECONDS = 10.0
+_TICK_SECONDS = 1.0
 LEAST_TOKEN = 16
 """Characters of a token: shorter ones could be guessed."""
 MOST_CONNECTIONS = 64
@@ -111,6 +113,30 @@ def new_server(app: Any, connections: int, **settings: Any) -> "uvicorn.Server":
     from engine.monitor.http.connection_limit import at_most
 
     class Server(uvicorn.Server):
+        """Looks for its end when it is told of it: uvicorn's looks ten times a second."""
+
+        _told: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        _exits = False
+
+        @property
+        def should_exit(self) -> bool:
+            return self._exits
+
+        @should_exit.setter
+        def should_exit(self, exits: bool) -> None:
+            self._exits = exits
+            if self._told is not None:
+                loop, event = self._told
+                with suppress(RuntimeError):  # it has ended meanwhile
+                    loop.call_soon_threadsafe(event.set)
+
+        async def main_loop(self) -> None:
+            event = asyncio.Event()
+            self._told = asyncio.get_running_loop(), event
+            while not await self.on_tick(0):  # which brings the date in the headers up to date
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), _TICK_SECONDS)
+
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield
