@@ -68,12 +68,14 @@ def wait_ready(pool, devices):
 
 
 def measure(devices, n, arguments):
+    from engine.pool.limits import Limits
     from engine.pool.messages import Setup
     from engine.pool.pool import Pool
     from kernels.task import Task
 
     setup = Setup(arguments.threads, Task(bytes(range(32)), n))
-    with Pool(devices, lambda _event: None, setup=setup) as pool:
+    limits = Limits(check_share=arguments.check_share)
+    with Pool(devices, lambda _event: None, setup=setup, limits=limits) as pool:
         wait_ready(pool, devices)
         flood = Flood(pool, arguments.in_flight)
         flood.run(jobs(n, min(500, arguments.tasks), 1))

@@ -1,7 +1,7 @@
 """What a node is asked for, what may change while it runs, and what it did: values only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Self
@@ -46,10 +46,12 @@ class NodeRequest:
     @classmethod
     def of(cls, pool: PoolOptions, sending: SendingOptions, **more: Any) -> Self:
         """Return the request of these options; `more` are other fields. Raises BadInput."""
+        validators: ValidatorsOptions | None = more.get("validators")
+        share = validators.check_share if validators is not None else 1.0
         return cls(
             devices=pool.device,
             threads=pool.threads,
-            limits=pool.limits(),
+            limits=replace(pool.limits(), check_share=share),
             depth=sending.depth,
             gas_price=sending.gas_price,
             max_gas_price=sending.max_gas_price,

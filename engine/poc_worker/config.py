@@ -40,6 +40,11 @@ def check_validators(options: ValidatorsOptions) -> ValidatorsOptions | None:
                 advice=_("Name one: --validator wss://HOST/worker"),
             )
         return None
+    if options.submit and options.check_share < 1:
+        raise BadInput(
+            _("--submit signs results for the chain, and these are all checked"),
+            advice=_("Leave --check-share out, or --submit."),
+        )
     for url in urls:
         route_to(check_validator_url(url))  # raises where a proxy or certificates cannot be used
     if len(set(urls)) < len(urls):

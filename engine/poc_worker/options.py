@@ -33,6 +33,12 @@ class ValidatorsOptions:
     max_size: int | None = setting(None, _("Largest matrix size of a job."), least=1)
     max_iterations: int | None = setting(None, _("Most iterations of a job."), least=1)
     max_product: int | None = setting(None, _("Most multiply-adds of a job."), least=1)
+    check_share: float = setting(
+        1.0,
+        _("Share of quick jobs' results that are checked before they are answered."),
+        least=0.01,
+        most=1.0,
+    )
     submit: bool = setting(False, _("Also send the jobs' results to the chain, for a fee."))
     submit_most: int = setting(60, _("Results of jobs sent to the chain per hour."), least=1)
 

@@ -14,6 +14,7 @@ from kernels import proof as kernels_proof
 from kernels.check import compare, opened_digests, opened_leaves, parse_result
 from kernels.errors import KernelError
 from kernels.task import Task
+from kernels.work.synthetic import SyntheticWork
 
 SPOT_LEAVES = 4
 """Leaves that the parent draws itself, on top of those that the proof opens."""
@@ -50,23 +51,35 @@ class ToCheck:
         return None
 
 
-def parse(check: Check) -> ToCheck:
-    """Read what is to be checked of a block's task. Raises InvalidProof."""
-    task, answer = check.job.work, check.answer
-    assert isinstance(task, Task)
-    assert isinstance(answer, Opening)
-    root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
-    openings = parse_result(task, root, proof, answer.leaves, answer.siblings, least_openings=least)
-    return ToCheck(check, task, root, openings)
+def parse(check: Check) -> ToCheck | None:
+    """Read what is to be checked by leaves: None for work that has a check of its own.
+
+    Raises InvalidProof.
+    """
+    work, answer = check.job.work, check.answer
+    if isinstance(answer, Opening):
+        assert isinstance(work, Task)
+        root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
+        openings = parse_result(
+            work, root, proof, answer.leaves, answer.siblings, least_openings=least
+        )
+        return ToCheck(check, work, root, openings)
+    if isinstance(work, SyntheticWork) and answer.outcome.proof is not None:
+        outcome = answer.outcome
+        opening = work.proof_opening(outcome)
+        if opening.leaves:
+            return ToCheck(check, work.task, outcome.result_hash, [opening])
+    return None
 
 
 def why_wrong(check: Check) -> str | None:
     """One sentence, or None where the answer is right: all of it computed here."""
     work, answer = check.job.work, check.answer
     try:
-        if isinstance(answer, Opening):
-            return parse(check).why_wrong()
+        if (found := parse(check)) is not None:
+            return found.why_wrong()
         assert not isinstance(work, Task)
+        assert not isinstance(answer, Opening)
         work.check(answer.outcome)
     except Exception as error:  # noqa: BLE001 - of a plug-in's check: what it says is not shown right
         return _sentence(error)

@@ -8,10 +8,12 @@ What befalls a job is not decided here.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from gettext import gettext as _
+from random import SystemRandom
 
 from engine.pool.actions import Action, Ended, Kill, OutOfService, Spawn
+from engine.pool.check_share import CheckShare
 from engine.pool.job_queue import Job
 from engine.pool.limits import Limits
 from engine.pool.restart_policy import RestartPolicy
@@ -21,8 +23,11 @@ from engine.pool.worker_state import ALIVE, State, Worker
 class DeviceLife(ABC):
     """Devices with one child each, known by its generation. The jobs are the subclass's."""
 
-    def __init__(self, devices: Iterable[str], limits: Limits) -> None:
+    def __init__(
+        self, devices: Iterable[str], limits: Limits, chance: Callable[[], float] | None
+    ) -> None:
         self._limits = limits
+        self._chance = chance or SystemRandom().random
         self._generations: dict[str, int] = {}
         self.workers = {device: self._new_worker(device) for device in devices}
         """By device; to be changed here only."""
@@ -128,7 +133,9 @@ class DeviceLife(ABC):
         return worker
 
     def _new_worker(self, device: str) -> Worker:
-        return Worker(device, RestartPolicy(self._limits), self._generations.get(device, 0))
+        answers = CheckShare(self._limits.check_share, self._chance)
+        generation = self._generations.get(device, 0)
+        return Worker(device, RestartPolicy(self._limits), answers, generation)
 
     def _spawn(self, worker: Worker, now: float) -> list[Action]:
         worker.generation += 1
@@ -148,11 +155,13 @@ class DeviceLife(ABC):
         out: bool = False,
         passes: bool = False,
         blamed: Job | None = None,
+        wrong: bool = False,
     ) -> list[Action]:
         """The child is gone or must go; its jobs go back to the front of the line, in order.
 
-        `blamed`: the job that took it down, where that is not the one at work. `passes`: the
-        machine lacked something for now, so the device stays in service however often that is.
+        `blamed`: the job that took it down, where that is not the one at work; `wrong`: by a wrong
+        result. `passes`: the machine lacked something for now, so the device stays in service however
+        often that is.
         """
         gone = Kill if kill else Ended
         actions: list[Action] = [gone(worker.device, worker.generation, reason)]
@@ -160,7 +169,7 @@ class DeviceLife(ABC):
         was_ready = worker.state is not State.STARTING
         if blamed is None and worker.jobs and not passes:
             blamed = (worker.orders or list(worker.jobs.values()))[0].job
-        jobs = worker.take_jobs()
+        jobs = worker.take_jobs(wrong=wrong)
         actions += self._put_back(jobs, blamed, f"{worker.device}: {reason}")
         if passes:
             worker.restarts.in_a_row += 1

@@ -15,9 +15,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
+from typing import Self
 
 from engine.pool.job_queue import Job, cost_and_kind, new_ticket
 from engine.pool.messages import Computed, Done
+from engine.pool.worker_state import ALIVE, Worker
 from engine.runtime.errors import JobGivenUp
 from kernels.task import Task
 from kernels.work import DeviceWork
@@ -133,6 +135,13 @@ class DeviceStatus:
     paused: str
     pid: int | None
     pace: Mapping[str, float]
+
+    @classmethod
+    def of(cls, worker: Worker, pid: int | None) -> Self:
+        """Return the status of a device whose last child has this process id."""
+        alive = pid if worker.state in ALIVE else None
+        pace = worker.pace.copy()
+        return cls(worker.state.name.lower(), worker.reason, worker.paused, alive, pace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,9 @@ class Limits:
     quick: float = 0.05
     queued_seconds: float = 0.01
     """More than that where all of them together take no longer than this: for one message."""
+    queued_most: int = 32
+    check_share: float = 1.0
+    """Of a flood's answers, those that are checked (`check_share.py`)."""
     attempts: int = 2
     """A job that took this many children down is quarantined."""
 

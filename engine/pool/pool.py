@@ -39,7 +39,7 @@ from engine.pool.limits import Limits
 from engine.pool.messages import Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
-from engine.pool.worker_state import ALIVE, TAKES_WORK
+from engine.pool.worker_state import TAKES_WORK
 from engine.runtime.errors import JobGivenUp, NoDevice
 from engine.runtime.trace import span
 from kernels.errors import KernelError
@@ -281,16 +281,15 @@ class Pool(Executor):
                 assert_never(action)
 
     def _check(self, check: actions.Check) -> None:
-        """Have its leaves computed by a checker; where none is ready, or it is a small thing, here."""
-        if not isinstance(check.answer, actions.Opening):
-            self._checked(check, why_wrong(check))
-            return
+        """Have its leaves computed by a checker; where none is ready, or there are few, here."""
         try:
             found = parse(check)
         except KernelError as error:
             self._checked(check, str(error))
             return
-        if not self._checkers.submit(found, found.task, found.leaves, time.monotonic()):
+        if found is None:
+            self._checked(check, why_wrong(check))
+        elif not self._checkers.submit(found, found.task, found.leaves, time.monotonic()):
             self._compare(found, None)
 
     def _compare(self, found: ToCheck, digests: Mapping[int, bytes] | None) -> None:
@@ -324,18 +323,11 @@ class Pool(Executor):
 
     def _publish(self) -> None:
         devices = {
-            worker.device: DeviceStatus(
-                worker.state.name.lower(),
-                worker.reason,
-                worker.paused,
-                self._pids.get(worker.device) if worker.state in ALIVE else None,
-                worker.pace.copy(),
-            )
-            for worker in self._supervisor.workers.values()
+            name: DeviceStatus.of(worker, self._pids.get(name))
+            for name, worker in self._supervisor.workers.items()
         }
-        all_out = not self._launcher.may_find_more and {d.state for d in devices.values()} <= {
-            "out"
-        }
+        all_out = {device.state for device in devices.values()} <= {"out"}
+        all_out = all_out and not self._launcher.may_find_more
         self._status = PoolStatus(devices, not self._unsettled, all_out)
 
     def _tell_states(self) -> None:

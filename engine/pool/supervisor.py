@@ -14,7 +14,7 @@ A child may have several jobs. It answers its orders in turn, but for those that
 the state is that of the first one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from gettext import gettext as _
 
 from engine.pool import messages
@@ -30,16 +30,8 @@ _NO_ROOM = frozenset({"TaskTooLarge"})
 """Kinds of failure that cost no child: on every device, and on this one."""
 _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge", "ProgramUpdated"})
 """Kinds of failure at the start that another start would only repeat."""
-_PACE_KEPT = 0.9
-"""A device's pace is that of its slowest job; each later job lets so much of it stand."""
-_SHORTEST = 1e-6
-"""Seconds that a job takes at least, whatever a child says: none would make its pace infinite."""
-
-
 MOST_UNCHECKED = 16
 """Answers of one child that wait for their check: it works on meanwhile, and no further ahead."""
-MOST_QUEUED = 32
-"""Orders at one child, however quickly each is done."""
 
 
 class Supervisor(DeviceLife):
@@ -51,9 +43,10 @@ class Supervisor(DeviceLife):
         *,
         draw: Callable[[Task, messages.Computed], tuple[int, ...]],
         limits: Limits | None = None,
+        chance: Callable[[], float] | None = None,
     ) -> None:
-        """`draw` picks the leaves to open of a computed task, unknown to the child before."""
-        super().__init__(devices, limits or Limits())
+        """`draw` picks the leaves to open of a computed task, `chance` jobs that are checked."""
+        super().__init__(devices, limits or Limits(), chance)
         self._draw = draw
         self._backlog = Backlog()
         self._some_refused = False
@@ -149,31 +142,42 @@ class Supervisor(DeviceLife):
         if error is not None:
             worker.restarts.was_wrong(now)
             reason = _("computed a wrong result: {error}").format(error=error)
-            return self._end(worker, reason, now, kill=True, blamed=job)
+            return self._end(worker, reason, now, kill=True, blamed=job, wrong=True)
         if worker.restarts.in_a_row or worker.restarts.on_probation:
             worker.restarts.succeeded()
         result = check.answer.computed if isinstance(check.answer, Opening) else check.answer
-        if not getattr(
-            job.work, "may_be_free", False
-        ):  # else its time says nothing of the next one
-            kept = _PACE_KEPT * worker.pace.get(job.kind, 0.0)
-            seconds = max(result.seconds, _SHORTEST)
-            worker.pace[job.kind] = max(seconds / job.cost, kept)
+        actions = self._accept(worker, job, result)
+        if not isinstance(result, messages.Computed):
+            for held in worker.answers.passed(job):
+                actions += self._accept(worker, held.job, held.answer)
+        return actions + self._hand_out(now) + self._check_last(worker)
+
+    def _accept(
+        self, worker: Worker, job: Job, result: messages.Computed | messages.Done
+    ) -> list[Action]:
+        worker.keep_pace(job, result.seconds)
         del worker.jobs[job.ticket]
         if not worker.jobs:
             worker.state = State.IDLE
-        accepted: list[Action] = [] if job.unwanted else [Accepted(job, result, worker.device)]
-        return accepted + self._hand_out(now)
+        return [] if job.unwanted else [Accepted(job, result, worker.device)]
+
+    def _check_last(self, worker: Worker) -> list[Action]:
+        """Where the child has nothing left to do, nothing later would stand for what is held."""
+        if worker.orders or (held := worker.answers.last()) is None:
+            return []
+        return [Check(worker.device, worker.generation, held.job, held.answer)]
 
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
-        for depth in range(MOST_QUEUED):  # each device its first job before any its second
+        for depth in range(
+            max(1, self._limits.queued, self._limits.queued_most)
+        ):  # each device its first job before any its second
             done = True
             for worker in self.workers.values():
                 if (job := self._next_for(worker)) is None:
                     continue
-                before = self._before(worker, job)
-                if len(before) >= self._room(worker, before):
+                before = worker.before(job)
+                if len(before) >= worker.room(before, self._limits):
                     continue
                 done = False
                 if len(before) <= depth:
@@ -191,27 +195,12 @@ class Supervisor(DeviceLife):
         if (
             worker.state not in TAKES_WORK
             or worker.paused
-            or len(worker.jobs) >= len(worker.orders) + MOST_UNCHECKED
+            or len(worker.jobs) - worker.answers.held >= len(worker.orders) + MOST_UNCHECKED
             or (job := self._backlog.first(worker.device)) is None
             or any(at.job.failures for at in worker.orders)
         ):
             return None
         return None if job.failures and worker.orders else job
-
-    def _before(self, worker: Worker, job: Job) -> list[Assignment]:
-        """Orders that the child does before it: what is urgent overtakes the rest."""
-        if job.priority < URGENT:
-            return list(worker.orders)
-        return [at for at in worker.orders if at.job.priority >= URGENT]
-
-    def _room(self, worker: Worker, before: Sequence[Assignment]) -> int:
-        """How many orders its child may have: as many as are quickly done, told in one message."""
-        limits = self._limits
-        pace = worker.pace.get(before[-1].job.kind) if before else None
-        if pace is None or pace * before[-1].job.cost >= limits.quick:
-            return limits.queued
-        many = int(limits.queued_seconds / (pace * before[-1].job.cost))
-        return max(limits.queued, limits.queued_quick, min(MOST_QUEUED, many))
 
     def _give_up_what_fits_nowhere(self) -> list[Action]:
         if not self._some_refused:
@@ -275,10 +264,17 @@ class Supervisor(DeviceLife):
     def _check(
         self, worker: Worker, head: Assignment, answer: Opening | messages.Done, now: float
     ) -> list[Action]:
+        """Have it checked; of a flood of jobs, only some (`check_share.py`)."""
         worker.orders.popleft()
         self._begin_next(worker, now)
-        check = Check(worker.device, worker.generation, head.job, answer)
-        return [check, *self._end_unwanted(worker, now), *self._hand_out(now)]
+        job = head.job
+        actions: list[Action] = [Check(worker.device, worker.generation, job, answer)]
+        if isinstance(answer, messages.Done):
+            quick = worker.is_quick(job, self._limits)
+            if worker.answers.holds(job, answer, now, quick=quick):
+                actions = []
+        actions += self._end_unwanted(worker, now) + self._hand_out(now)
+        return actions + self._check_last(worker)
 
     def _on_failed(self, worker: Worker, failed: messages.Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
@@ -307,7 +303,7 @@ class Supervisor(DeviceLife):
                 self._backlog.put_back(job)
         elif not job.unwanted:
             actions.append(GivenUp(job, "invalid", said))
-        return actions + self._hand_out(now)
+        return actions + self._hand_out(now) + self._check_last(worker)
 
     def _stop_jobs(
         self, wanted: Callable[[Job], bool], code: str, reason: str, now: float

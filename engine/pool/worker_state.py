@@ -1,10 +1,13 @@
 """What the supervisor knows of one device: its child, the jobs there, and how fast it was so far."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from engine.pool.job_queue import Job
+from engine.pool.check_share import CheckShare
+from engine.pool.job_queue import URGENT, Job
+from engine.pool.limits import Limits
 from engine.pool.messages import Computed
 from engine.pool.restart_policy import RestartPolicy
 
@@ -23,6 +26,10 @@ class State(Enum):
 
 ALIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.OPENING, State.CHECKING})
 TAKES_WORK = ALIVE - {State.STARTING}
+_PACE_KEPT = 0.9
+"""A device's pace is that of its slowest job; each later job lets so much of it stand."""
+_SHORTEST = 1e-6
+"""Seconds that a job takes at least, whatever a child says: none would make its pace infinite."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +56,7 @@ class Worker:
 
     device: str
     restarts: RestartPolicy
+    answers: CheckShare
     generation: int = 0
     state: State = State.BACKOFF
     paused: str = ""
@@ -61,8 +69,12 @@ class Worker:
     start_seconds: float | None = None
     reason: str = ""
 
-    def take_jobs(self) -> list[Job]:
-        """Empty the child's queue: return the jobs that somebody waits for, in order."""
+    def take_jobs(self, *, wrong: bool = False) -> list[Job]:
+        """Empty the child's queue: return the jobs that somebody waits for, in order.
+
+        `wrong`: it gave a wrong result.
+        """
+        self.answers.lost(wrong=wrong)
         jobs = [at.job for at in self.jobs.values() if not at.job.unwanted]
         self.jobs.clear()
         self.orders.clear()
@@ -74,3 +86,28 @@ class Worker:
         if pace is None or self.start_seconds is None:
             return True
         return self.began + pace * job.cost > now + self.start_seconds
+
+    def before(self, job: Job) -> list[Assignment]:
+        """Orders that the child does before it: what is urgent overtakes the rest."""
+        if job.priority < URGENT:
+            return list(self.orders)
+        return [at for at in self.orders if at.job.priority >= URGENT]
+
+    def room(self, before: Sequence[Assignment], limits: Limits) -> int:
+        """How many orders its child may have: as many as are quickly done, told in one message."""
+        if not before or not self.is_quick(job := before[-1].job, limits):
+            return limits.queued
+        many = int(limits.queued_seconds / (self.pace[job.kind] * job.cost))
+        return max(limits.queued, limits.queued_quick, min(limits.queued_most, many))
+
+    def is_quick(self, job: Job, limits: Limits) -> bool:
+        """Whether it is known to take so little time that what surrounds it counts."""
+        pace = self.pace.get(job.kind)
+        return pace is not None and pace * job.cost < limits.quick
+
+    def keep_pace(self, job: Job, seconds: float) -> None:
+        """Remember what a right answer took: the pace is that of the slowest job, for a while."""
+        if getattr(job.work, "may_be_free", False):
+            return  # its time says nothing of the next one
+        kept = _PACE_KEPT * self.pace.get(job.kind, 0.0)
+        self.pace[job.kind] = max(max(seconds, _SHORTEST) / job.cost, kept)

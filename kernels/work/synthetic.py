@@ -8,7 +8,7 @@ from kernels.check import check_leaves, check_proof, check_result
 from kernels.device import Commitment, Device
 from kernels.errors import InvalidProof
 from kernels.operations import REFERENCE, Operations
-from kernels.proof import longest_proof, most_openings
+from kernels.proof import Opening, longest_proof, most_openings, parse_proof
 from kernels.task import Task
 from kernels.work import Outcome
 from kernels.work.committed import CommittedWork
@@ -82,6 +82,16 @@ class SyntheticWork(CommittedWork):
             least_openings=least,
             operations=operations,
         )
+
+    def proof_opening(self, outcome: Outcome) -> Opening:
+        """Return what the proof opens, for whoever has its leaves computed elsewhere.
+
+        Raises InvalidProof.
+        """
+        if outcome.proof is None:
+            raise InvalidProof(_("there is no proof"))
+        root, least = outcome.result_hash, self._openings
+        return parse_proof(self.task, root, outcome.proof, least_openings=least)
 
     def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
         """Raise unless these leaves, computed from the seed, give the root."""

@@ -75,6 +75,24 @@ class Lie(Echo):
 
 
 @dataclass(frozen=True)
+class Deceive(Echo):
+    """Right at first; from the 150th on every second one lies, in the first child that ran it."""
+
+    number: int = 0
+
+    def run(self, device):
+        path = Path(os.fsdecode(self.content))
+        with path.open("ab") as file:
+            file.write(b".")
+            before = file.tell()
+        first = path.with_suffix(".first")
+        if before == 1:
+            first.write_text(str(os.getpid()))
+        lies = before >= 150 and before % 2 and first.read_text() == str(os.getpid())
+        return Outcome(bytes(32)) if lies else super().run(device)
+
+
+@dataclass(frozen=True)
 class Bomb(Echo):
     """Its check trips over what the child says, as a plug-in's may."""
 
