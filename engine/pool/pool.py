@@ -326,8 +326,8 @@ class Pool(Executor):
             name: DeviceStatus.of(worker, self._pids.get(name))
             for name, worker in self._supervisor.workers.items()
         }
-        all_out = {device.state for device in devices.values()} <= {"out"}
-        all_out = all_out and not self._launcher.may_find_more
+        out = {device.state for device in devices.values()} <= {"out"}
+        all_out = out and not self._launcher.may_find_more
         self._status = PoolStatus(devices, not self._unsettled, all_out)
 
     def _tell_states(self) -> None:
