@@ -1,6 +1,7 @@
 """Jobs a second from a validator to a worker and back, and the CPU time that each side takes for one.
 
     python -m bench.jobs                             # 2,000 synthetic jobs of n = 64
+    python -m bench.jobs --workers 10 --validators 2 --store postgresql://user@host/empty
     python -m bench.jobs --before ../old --turns 3   # an older tree (git archive), too
 
 A real `cpc-engine validator serve` and a real `cpc-engine work` on this machine, one connection, each
@@ -118,10 +119,15 @@ def post(url, tokens, count, size):
     return count / (time.monotonic() - began)
 
 
-def measure(source, directory, count, size):
-    """Figures of one run."""
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def measure(source, directory, count, size, validators=1, workers=1, store=None):
+    """Figures of one run. `store`: URL of an empty PostgreSQL database, else SQLite."""
     tree = Tree(source, directory)
-    files = ("--directory", str(directory / "validator"))
+    files = ("--directory", str(directory / "validator"), *(("--store", store) if store else ()))
     tokens = []
     for number in range(-(-count // POSTED_EACH)):
         name = f"customer{number}"
@@ -129,46 +135,64 @@ def measure(source, directory, count, size):
             "validator", "customers", "add", name, "--credit", "100", "--json", *files
         )
         tokens.append(added["token"])
-    tree.call("keys", "add", "worker", "--json")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    for number in range(workers):
+        tree.call("keys", "add", f"worker{number}", "--json")
+    ports = [free_port() for _ in range(validators)]
+    port = ports[0]
     device = ("--device", "cpu", "--threads", "1", "--json")
-    serve = ("validator", "serve", "--port", str(port), *files, *device)
-    work = ("work", "--validator", f"ws://127.0.0.1:{port}/worker", *device)
+    serve = ("validator", "serve", *files, *device)
     with ExitStack() as running:
-        validator = running.enter_context(tree.started(*serve))
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), "the validator")
+        serving = [running.enter_context(tree.started(*serve, "--port", str(one))) for one in ports]
+        wait_for(lambda: all(answers(f"http://127.0.0.1:{one}") for one in ports), "the validators")
         posts = post(f"http://127.0.0.1:{port}", tokens, count, size)
-        database = running.enter_context(
-            closing(sqlite3.connect(directory / "validator" / "validator.sqlite"))
-        )
+        database = running.enter_context(closing(_connect(directory, store)))
 
         def closed():
             sql = "SELECT count(*) FROM tasks WHERE status = 'completed'"
             return database.execute(sql).fetchone()[0]
 
-        worker = running.enter_context(tree.started(*work))
+        working = [
+            running.enter_context(tree.started(*_work(n, ports[n % validators]), *device))
+            for n in range(workers)
+        ]
 
         def look():
-            return closed(), time.monotonic(), cpu_seconds(validator), cpu_seconds(worker)
+            cpu = [sum(map(cpu_seconds, side)) for side in (serving, working)]
+            return closed(), time.monotonic(), *cpu
 
         wait_for(lambda: closed() >= count // 10, "the first tenth")
         began = look()
         wait_for(lambda: closed() == count, "the last")
         ended = look()
-    jobs, seconds, validators, workers = (b - a for a, b in zip(began, ended, strict=True))
+    jobs, seconds, of_validators, of_workers = (b - a for a, b in zip(began, ended, strict=True))
     return {
         "jobs_a_second": round(jobs / seconds, 1),
-        "validator_cpu_ms": round(1000 * validators / jobs, 2),
-        "worker_cpu_ms": round(1000 * workers / jobs, 2),
+        "validator_cpu_ms": round(1000 * of_validators / jobs, 2),
+        "worker_cpu_ms": round(1000 * of_workers / jobs, 2),
         "posts_a_second": round(posts, 1),
     }
+
+
+def _work(number, port):
+    url = f"ws://127.0.0.1:{port}/worker"
+    return ("work", "--validator", url, "--from", f"worker{number}")
+
+
+def _connect(directory, store):
+    if store is None:
+        return sqlite3.connect(directory / "validator" / "validator.sqlite")
+    import psycopg
+
+    return psycopg.connect(store, autocommit=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--validators", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--store", help="URL of an empty PostgreSQL database, for one turn")
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--before", type=Path, help="an older source tree, measured in turns")
     parser.add_argument("--jobs-before", type=int, default=300)
@@ -181,7 +205,8 @@ def main():
     for turn in range(arguments.turns):
         for name, (source, count) in runs.items():
             with tempfile.TemporaryDirectory() as directory:
-                figures = measure(source, Path(directory) / name, count, arguments.size)
+                places = (arguments.validators, arguments.workers, arguments.store)
+                figures = measure(source, Path(directory) / name, count, arguments.size, *places)
                 if arguments.keep:
                     shutil.copytree(Path(directory) / name, arguments.keep, dirs_exist_ok=True)
             found[name].append(figures)
