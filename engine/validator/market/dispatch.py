@@ -132,7 +132,7 @@ class Dispatch:
     def _choose(self, task: TaskRow, candidates: list[Candidate], tried: Tried) -> Candidate | None:
         """Choose a worker that has not tried this task, else one that tried it a while ago."""
         now = self._store.clock()
-        need = Need(task.requirements, task.deadline - now)
+        need = Need(task.requirements, task.deadline - now, self._timeouts.slowest_rate)
         fresh = [one for one in candidates if self._connection(one).address not in tried]
         found = choose(need, fresh, self._chance)
         if found is not None or not tried:

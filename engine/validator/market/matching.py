@@ -3,8 +3,9 @@
     best = choose(need, candidates, chance)
 
 Capability: the kind of job and its size, as the worker stated them. Deadline: at its measured speed it
-must be likely to end in time. Reputation: one is drawn from those within `ABOUT_EQUAL` of the best
-score, so that every good worker gets work.
+must be likely to end in time. That speed may be of small jobs, or have an outage in it, so no worker
+counts as slower than any is: else a large task would wait for nobody. Reputation: one is drawn from
+those within `ABOUT_EQUAL` of the best score, so that every good worker gets work.
 """
 
 import random
@@ -25,10 +26,14 @@ SOON_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a task requires, and the seconds until its deadline."""
+    """What a task requires, and the seconds until its deadline.
+
+    `slowest_rate`: multiply-adds per second that any worker reaches, whatever was measured.
+    """
 
     task: Requirements
     seconds: float = float("inf")
+    slowest_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,13 @@ def can_do(need: Need, candidate: Candidate) -> bool:
         and task.matrix_size <= able.matrix_size
         and task.iterations <= able.iterations
         and task.cost <= able.product
-        and (candidate.rate is None or CAUTION * task.cost <= candidate.rate * need.seconds)
+        and _ends_in_time(need, candidate.rate)
         and (candidate.busy < FEW_JOBS or _begins_soon(candidate, task.cost))
     )
+
+
+def _ends_in_time(need: Need, rate: float | None) -> bool:
+    return rate is None or CAUTION * need.task.cost <= max(rate, need.slowest_rate) * need.seconds
 
 
 def _begins_soon(candidate: Candidate, cost: int) -> bool:

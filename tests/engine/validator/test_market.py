@@ -102,6 +102,19 @@ def test_no_two_jobs_have_the_same_seed(arena):
     assert len(seeds) == len(set(seeds)) == 4
 
 
+def test_who_was_cut_off_with_a_small_job_gets_a_large_one_still(arena):
+    """Its speed as measured, a few hundred multiply-adds a second, was the time of the outage."""
+    arena = arena()
+    worker = arena.join(Sleeper)
+    small = arena.post({"challenge_type": "synthetic", "seed": "aa", "matrix_size": 16})
+    arena.pass_time(5.0)
+    (job, _), *_ = worker.jobs.values()
+    arena.hear(worker, Worker.work(worker, job))
+    assert arena.task(small).status == "completed"
+    large = arena.post({"challenge_type": "synthetic", "seed": "bb", "matrix_size": 256})
+    assert arena.task(large).status == "in_progress"
+
+
 def test_tasks_wait_for_a_worker_and_the_next_deadline_comes_first(arena):
     arena = arena()
     late, soon = arena.post(seconds=5000), arena.post(seconds=50)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,7 @@ def test_who_is_likely_to_be_late_is_not_asked():
     assert can_do(need, candidate(rate=None))
     assert can_do(need, candidate(rate=2.1e8))
     assert not can_do(need, candidate(rate=1.9e8))
+    assert can_do(replace(need, slowest_rate=2.1e8), candidate(rate=1.0))
     assert not can_do(need, candidate(busy=2))
     assert not can_do(need, candidate(iterations=0))
 
