@@ -15,7 +15,9 @@ from engine.validator.store.requirements import Kinds, Requirements
 from engine.validator.store.tasks import TaskRow
 
 LOOK_AHEAD = 256
-"""Pending tasks considered when a worker is idle: one that no worker can do delays no other."""
+"""Pending tasks considered at once when a worker is idle. The next look takes the first page and what
+is behind these, so that tasks that no worker can do delay no other, however many they are.
+"""
 LOOK_AHEAD_BUSY = 4
 """The same where each has a next job: these tasks are for when it has done some of what it has."""
 PAGE = 16
@@ -67,14 +69,16 @@ class Dispatch:
         self._timeouts = timeouts
         self._chance = chance
         self._job_id = job_id
+        self._passed_over = 0  # tasks that the looks before found nobody for
 
     def offer(self) -> tuple[list[Action], list[TaskRow]]:
         """Give pending tasks to free workers. Return also the tasks with too many attempts."""
         actions: list[Action] = []
         candidates = self._candidates()
         left_over: dict[str, TaskRow] = {}
+        behind = first = 0
         while candidates and len(left_over) < self._look_ahead(candidates):
-            pending = self._store.tasks.pending(PAGE + len(left_over))
+            pending = self._store.tasks.pending(PAGE + len(left_over), behind)
             page = [task for task in pending if task.task_id not in left_over]
             tried = self._store.jobs.tried([task.task_id for task in page]) if page else {}
             for task in page:
@@ -85,6 +89,10 @@ class Dispatch:
                 actions += sent
             if len(page) < PAGE:
                 break
+            if behind < self._passed_over:
+                behind, first = self._passed_over, len(left_over)
+        seen = behind + len(left_over) - first
+        self._passed_over = seen if len(left_over) >= LOOK_AHEAD else 0
         exhausted = [one for one in left_over.values() if one.attempts >= self._timeouts.attempts]
         return actions, exhausted
 

@@ -142,10 +142,12 @@ class Tasks(Table):
         )
         return TaskPage(found, total)
 
-    def pending(self, most: int) -> list[TaskRow]:
-        """Return tasks that wait for a worker of this validator, earliest deadline first."""
+    def pending(self, most: int, behind: int) -> list[TaskRow]:
+        """Return tasks that wait for a worker of this validator, `behind` the earliest deadlines."""
         waiting = "WHERE status = 'pending' AND (home IS NULL OR home = ?)"
-        return self._find(f"{waiting} ORDER BY deadline, rowid LIMIT ?", self.home, most)
+        return self._find(
+            f"{waiting} ORDER BY deadline, rowid LIMIT ? OFFSET ?", self.home, most, behind
+        )
 
     def claim(self, db: Transaction, task_id: str) -> bool:
         """Have a pending task in progress here, within a transaction; False if another was first.

@@ -5,6 +5,7 @@ import pytest
 from engine.poc_protocol.frames import JobResult, ResultData
 from engine.poc_protocol.strict_json import canonical
 from engine.validator.job_kinds import own_seed
+from engine.validator.market import dispatch
 from engine.validator.market.actions import FetchData
 from engine.validator.market.dispatch import MOST_JOBS, Timeouts
 from engine.validator.market.matching import FEW_JOBS
@@ -113,6 +114,23 @@ def test_who_was_cut_off_with_a_small_job_gets_a_large_one_still(arena):
     assert arena.task(small).status == "completed"
     large = arena.post({"challenge_type": "synthetic", "seed": "bb", "matrix_size": 256})
     assert arena.task(large).status == "in_progress"
+
+
+def test_tasks_that_nobody_can_do_delay_no_other_however_many_they_are(arena, monkeypatch):
+    monkeypatch.setattr(dispatch, "LOOK_AHEAD", 32)
+    arena = arena()
+    for _ in range(45):
+        arena.post(seconds=100)
+    small = {"challenge_type": "synthetic", "seed": "aa", "matrix_size": 16}
+    first, second = arena.post(small, seconds=200), arena.post(small, seconds=200)
+    arena.join(capabilities=CAPABILITIES.model_copy(update={"matrix_size": 32, "jobs": 1}))
+    for _ in range(6):
+        arena.pass_time(0.1)
+    assert [arena.task(one).status for one in (first, second)] == ["completed"] * 2
+    new = arena.post(small, seconds=50)  # whose deadline comes before all of theirs
+    for _ in range(3):
+        arena.pass_time(0.1)
+    assert arena.task(new).status == "completed"
 
 
 def test_tasks_wait_for_a_worker_and_the_next_deadline_comes_first(arena):
