@@ -3,6 +3,8 @@
     KernelError
     ├── InvalidTask          a seed, a size, operands or other input that the rules exclude
     ├── InvalidNetwork       a file that is not a network, or one that cannot be computed exactly
+    │   ├── Unsupported      a node of a model file that is not known here
+    │   └── NotImportable    a model file with such nodes
     ├── TaskTooLarge         a task that does not fit into this machine's memory
     ├── InvalidProof         malformed: nothing was computed
     ├── WrongResult          well formed, but not what the seed gives
@@ -12,6 +14,7 @@
 `advice` says what a person can do about the error; it may be empty.
 """
 
+from collections.abc import Sequence
 from gettext import gettext as _
 
 
@@ -36,6 +39,27 @@ class InvalidNetwork(KernelError):
     """A file that is not a network, or a network that cannot be computed exactly."""
 
     advice = _("Export the network again; docs/jobs.md describes the format.")
+
+
+class Unsupported(InvalidNetwork):
+    """A node of a model file that cannot be imported; the message says why."""
+
+
+class NotImportable(InvalidNetwork):
+    """A sound model file with nodes that this program cannot compute: `obstacles`, a line each."""
+
+    SHOWN = 50
+
+    def __init__(self, obstacles: Sequence[object]) -> None:
+        lines = [str(one) for one in obstacles[: self.SHOWN]]
+        if len(obstacles) > self.SHOWN:
+            lines.append(_("... and {more} more").format(more=len(obstacles) - self.SHOWN))
+        super().__init__(
+            _("{count} nodes cannot be imported:").format(count=len(obstacles))
+            + "".join(f"\n  {line}" for line in lines),
+            advice=_("Quantise the model to int8 throughout; docs/jobs.md lists the operators."),
+        )
+        self.obstacles = tuple(obstacles)
 
 
 class TaskTooLarge(KernelError):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.config.groups import with_options
+from engine.cli.new_token import TokenOut
 from engine.cli.options import Json, KeyFiles, NodeOptions, command_group, say, say_json
-from engine.cli.token_out import TokenOut
 from engine.monitor.options import LogOptions
 from engine.pool.options import PoolOptions
 from engine.runtime.settings import setting

@@ -228,5 +228,5 @@ def test_no_more_than_a_few_are_open():
     with serving(rule) as (server, client):
         threading.Timer(0.05, go_on.set).start()
         said, _failure = client.send_all(transfers())
-        assert len(said) == 1
+        assert len(said) <= 1  # the end of the connection may overtake the first answer
         assert len(server.waiting) <= 1 + AHEAD

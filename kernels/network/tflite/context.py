@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.errors import InvalidNetwork
 from kernels.network.graph import moves
 from kernels.network.graph.graph import Node
 from kernels.network.graph.operator import Form, Operator
@@ -16,10 +15,6 @@ from kernels.network.tflite.reader import Model, Operation, Tensor
 
 Scale = tuple[np.float32, int]
 QUANTISED = {"INT8", "UINT8"}
-
-
-class Unsupported(InvalidNetwork):
-    """A node of the file that cannot be imported; the message says why."""
 
 
 @dataclass(slots=True)

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any
 
-from kernels.errors import InvalidNetwork
+from kernels.errors import InvalidNetwork, NotImportable, Unsupported
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.operator import Form
-from kernels.network.tflite.context import QUANTISED, Context, Unsupported
+from kernels.network.tflite.context import QUANTISED, Context
 from kernels.network.tflite.convert import CONVERTERS
 from kernels.network.tflite.reader import MALFORMED, Operation, Tensor, read_model
 
-SHOWN = 50
-"""Nodes that a refusal lists."""
 CONSTANTS_USED = 8
 """How often a file's constants may be used, all together: work and memory follow the file's size."""
 FLOAT_BORDERS = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SHAPE"}
@@ -29,21 +27,6 @@ class Obstacle:
 
     def __str__(self) -> str:
         return f"{self.number} {self.kind} ({self.name}): {self.reason}"
-
-
-class NotImportable(InvalidNetwork):
-    """A sound file with nodes that this program cannot compute."""
-
-    def __init__(self, obstacles: list[Obstacle]) -> None:
-        lines = [str(one) for one in obstacles[:SHOWN]]
-        if len(obstacles) > SHOWN:
-            lines.append(_("... and {more} more").format(more=len(obstacles) - SHOWN))
-        super().__init__(
-            _("{count} nodes cannot be imported:").format(count=len(obstacles))
-            + "".join(f"\n  {line}" for line in lines),
-            advice=_("Quantise the model to int8 throughout; docs/jobs.md lists the operators."),
-        )
-        self.obstacles = tuple(obstacles)
 
 
 def import_tflite(content: bytes, name: str = "") -> Graph:

@@ -106,19 +106,21 @@ def test_a_broken_key_file_is_not_quoted(cli, home, secret, monkeypatch):
 
 def test_a_token_goes_to_a_file_that_only_its_owner_reads(cli, home):
     path = home / "alice.token"
-    made = cli(f"validator customers add alice --token-out {path}")
+    made = cli(f"validator customers add alice --new-token-file {path}")
     assert made.code == 0
     token = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert token not in made.out + made.err
-    again = cli(f"validator customers renew alice --token-out {path}")  # never over another file
+    again = cli(
+        f"validator customers renew alice --new-token-file {path}"
+    )  # never over another file
     assert again.code == 2
     assert "File exists" in again.err
     assert path.read_text().strip() == token
-    nowhere = cli(f"validator customers add bob --token-out {home}/none/bob.token")
+    nowhere = cli(f"validator customers add bob --new-token-file {home}/none/bob.token")
     assert nowhere.code == 2
     assert [row["name"] for row in cli("validator customers list --json").json()] == ["alice"]
-    refused = cli(f"validator customers add alice --token-out {home}/other.token")
+    refused = cli(f"validator customers add alice --new-token-file {home}/other.token")
     assert refused.code == 2
     assert not (home / "other.token").exists()
 

@@ -11,7 +11,8 @@ from kernels.errors import InvalidNetwork
 
 pytest.importorskip("tflite", reason="package tflite (extra: models)")
 
-from kernels.network.tflite.importer import NotImportable, import_tflite
+from kernels.errors import NotImportable
+from kernels.network.tflite.importer import import_tflite
 from tests.kernels.network.test_litert import recorded
 
 LONG_FUZZ = int(os.environ.get("CPC_FUZZ_FILES", "50000"))

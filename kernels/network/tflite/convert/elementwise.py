@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.errors import Unsupported
 from kernels.network.graph.elementwise import Add, Larger, Multiply, Table
 from kernels.network.graph.softmax import Softmax
 from kernels.network.tflite import scales
-from kernels.network.tflite.context import Context, Converter, Unsupported
+from kernels.network.tflite.context import Context, Converter
 from kernels.network.tflite.reader import Operation
 from kernels.network.tflite.scales import divided, multiplier_of, rounded
 

@@ -4,6 +4,7 @@ from gettext import gettext as _
 
 import numpy as np
 
+from kernels.errors import Unsupported
 from kernels.network.graph.moves import (
     Concatenate,
     Embed,
@@ -13,7 +14,7 @@ from kernels.network.graph.moves import (
     Take,
     Transpose,
 )
-from kernels.network.tflite.context import Context, Converter, Unsupported, positive
+from kernels.network.tflite.context import Context, Converter, positive
 from kernels.network.tflite.reader import Operation
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from kernels.errors import Unsupported
 from kernels.network.graph.convolutions import Conv2D, DepthwiseConv2D
 from kernels.network.graph.moves import Pad, Spread, Transpose
 from kernels.network.graph.operator import Form
 from kernels.network.graph.products import BatchMatMul, FullyConnected
-from kernels.network.tflite.context import Context, Converter, Unsupported
+from kernels.network.tflite.context import Context, Converter
 from kernels.network.tflite.reader import Operation
 from kernels.network.tflite.scales import activation_range, multiplier_of, once_rounded
 

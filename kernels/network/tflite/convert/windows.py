@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.errors import Unsupported
 from kernels.network.graph.moves import Take
 from kernels.network.graph.windows import ArgMax, AveragePool, MaxPool, ResizeBilinear, Sum
-from kernels.network.tflite.context import Context, Converter, Unsupported, positive
+from kernels.network.tflite.context import Context, Converter, positive
 from kernels.network.tflite.convert.products import padding_of
 from kernels.network.tflite.reader import Operation
 from kernels.network.tflite.scales import activation_range, mean_multiplier

@@ -16,7 +16,7 @@ from engine.runtime.settings import setting
 class TokenOut:
     """Where a new token goes."""
 
-    token_out: Path | None = setting(
+    new_token_file: Path | None = setting(
         None, _("Write the token to this new file, which nobody else can read. [print it]")
     )
 
@@ -27,22 +27,22 @@ class TokenOut:
         from node_client.secret import Secret
         from node_client.whole_files import write_new
 
-        if self.token_out is None:
+        if self.new_token_file is None:
             yield self
             return
         try:
-            write_new(self.token_out, Secret(b""))
+            write_new(self.new_token_file, Secret(b""))
         except OSError as error:
             said = _("the token cannot be written to {path}: {reason}")
             reason = error.strerror or type(error).__name__
             raise BadInput(
-                said.format(path=self.token_out, reason=reason),
+                said.format(path=self.new_token_file, reason=reason),
                 advice=_("Name a file that does not exist yet, in a directory of yours."),
             ) from None
         try:
             yield self
         except BaseException:
-            self.token_out.unlink(missing_ok=True)
+            self.new_token_file.unlink(missing_ok=True)
             raise
 
     def tell(self, name: str, token: str, json: bool) -> None:
@@ -50,13 +50,13 @@ class TokenOut:
         from node_client.secret import Secret
         from node_client.whole_files import replace_whole
 
-        if self.token_out is not None:
-            replace_whole(self.token_out, Secret(f"{token}\n".encode()))
+        if self.new_token_file is not None:
+            replace_whole(self.new_token_file, Secret(f"{token}\n".encode()))
             if json:
-                say_json({"name": name, "token_file": str(self.token_out)})
+                say_json({"name": name, "token_file": str(self.new_token_file)})
             else:
                 said = _("{name}'s token is in {path}. It is not stored anywhere else.")
-                say(said.format(name=name, path=self.token_out))
+                say(said.format(name=name, path=self.new_token_file))
         elif json:
             say_json({"name": name, "token": token})
         else:
