@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kernels.errors import Unsupported
 from kernels.network.graph import moves
 from kernels.network.graph.graph import Node
 from kernels.network.graph.operator import Form, Operator
