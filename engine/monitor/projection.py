@@ -264,8 +264,7 @@ class Projection:
 
     def _trouble(self, *kinds: TroubleKind) -> str:
         """Return the message of the first of these that lasts; empty where none does."""
-        lasting = (self._troubles[kind].message for kind in kinds if kind in self._troubles)
-        return next(lasting, "")
+        return next((self._troubles[kind].message for kind in kinds if kind in self._troubles), "")
 
     def _end(self, how: str) -> None:
         self._results["pending"] = max(0, self._results["pending"] - 1)

@@ -269,11 +269,9 @@ class Verdicts:
     def _fully_checked(self, job: JobRow, finding: Finding) -> list[Action]:
         other = self._partner(job)
         if other is None or other.state != "committed":
-            return (
-                self._settlement.accept([job], finding)
-                if finding.right
-                else self._refuse(job, finding.reason)
-            )
+            if finding.right:
+                return self._settlement.accept([job], finding)
+            return self._refuse(job, finding.reason)
         right = [one for one in (job, other) if one.result_hash == finding.result_hash]
         actions = self._settlement.accept(right, finding) if right else []
         for wrong in (job, other):
