@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import h11
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
 
 from node_client.deadline import Deadline, connect
 
@@ -82,10 +83,11 @@ class Line:
         h11.ProtocolError and urllib3's HTTPError.
         """
         done = 0
+        lost: ConnectionError | None = None
         with self._lock:
             ahead = AHEAD if self._breaks < MOST_BREAKS else 1
             while done < len(posts):
-                fresh, before = self._open(deadline), done
+                fresh, before = self._open(deadline, lost), done
                 try:
                     for answer in _ask(self._kept_socket(), posts[done:], ahead, most):
                         done += 1
@@ -97,16 +99,27 @@ class Line:
                     several = min(ahead, len(posts) - done) > 1
                     if not isinstance(error, ConnectionError) or (fresh and not several):
                         raise
+                    lost = error
                     self._breaks += several and (fresh or done > before)
                     ahead = 1
 
-    def _open(self, deadline: Deadline) -> bool:
-        """Have a connection that the deadline cuts off; return whether it is a new one."""
+    def _open(self, deadline: Deadline, lost: ConnectionError | None) -> bool:
+        """Have a connection that the deadline cuts off; return whether it is a new one.
+
+        `lost`: what ended one with requests open. Where none can be opened this is raised, without
+        the other error: that one would say that nothing was sent.
+        """
         if self._kept is not None and self._kept.is_connected:
             deadline.watch(self._kept_socket().fileno())
             return False
         self.close()
-        self._kept = connect(self._host, self._port, self._timeout[0], self._tls())
+        try:
+            self._kept = connect(self._host, self._port, self._timeout[0], self._tls())
+        except (OSError, HTTPError):
+            if lost is None:
+                raise
+        if self._kept is None and lost is not None:
+            raise lost
         self._kept_socket().settimeout(self._timeout[1])
         return True
 

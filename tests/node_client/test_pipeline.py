@@ -169,6 +169,28 @@ def test_a_server_that_breaks_off_each_time(answered):
         assert server.waiting == [tx.nonce for tx in txs]
 
 
+def test_a_server_that_goes_for_good_may_have_taken_what_it_read():
+    """That it cannot be reached again does not say that nothing was sent: no other node is asked."""
+
+    def goes(_number, _line):
+        server._listening.shutdown(socket.SHUT_RDWR)
+        server._listening.close()
+        return CUT
+
+    server, txs = Server(goes), transfers()
+    server._thread.start()
+    with DevnetServer(block_time=1000.0, balances=ACCOUNTS) as other:
+        client = NodeClient([server.url, other.url])
+        said, failure = client.send_all(txs)
+        client.close()
+        server._thread.join()
+        assert server.waiting == [NONCE]
+        assert said == []
+        assert isinstance(failure, NodeUnreachable)
+        assert not failure.nothing_sent
+        assert not other.chain.produce().txs
+
+
 def test_a_server_that_closes_after_each_answer_is_asked_one_at_a_time_in_the_end():
     with serving(lambda _number, _line: CLOSE) as (server, client):
         txs = transfers()
