@@ -48,7 +48,6 @@ from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
 
 PULSE_SECONDS = 1.0
-
 LOOK_SECONDS = 10.0
 """Between two looks at the program's files."""
 Attend = Callable[["Node"], AbstractContextManager[object]]
@@ -297,9 +296,7 @@ class Node:
             message = _("another program keeps the ledger locked")
             advice = _("Close it there, as in a database browser; the engine goes on by itself.")
             self._troubles.begin("database_busy", message, advice)
-            if (
-                threading.current_thread() is threading.main_thread()
-            ):  # whose turns feed the watchdog
+            if threading.current_thread() is threading.main_thread():  # its turns feed the watchdog
                 self._manager.alive(message)
         else:
             self._troubles.end("database_busy")

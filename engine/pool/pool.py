@@ -239,9 +239,7 @@ class Pool(Executor):
                 assert_never(event)
 
     def _carry_out(self, decided: list[Action]) -> None:
-        """In the order in which it was decided, also what follows from an action: a child's orders
-        reach it as the supervisor counts them.
-        """
+        """In the order decided, also what follows from an action: as the supervisor counts orders."""
         self._to_do += decided
         if len(self._to_do) > len(decided):
             return  # called by an action, after which these come
