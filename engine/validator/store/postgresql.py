@@ -100,6 +100,8 @@ class PostgresBackend(Closing):
             self._open = _Transaction(self)
             try:
                 yield self._open
+                if self._open.lost is not None:  # and somebody caught it
+                    raise self._open.lost
                 self._ask(lambda: self._db.execute("COMMIT"))
             except BaseException:
                 self._undo()
@@ -218,9 +220,16 @@ class _Transaction:
 
     def __init__(self, backend: PostgresBackend) -> None:
         self._backend = backend
+        self.lost: DatabaseLost | None = None
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
-        return self._backend.ask(sql, values)
+        if self.lost is not None:  # a savepoint would revive what a deadlock ended
+            raise self.lost
+        try:
+            return self._backend.ask(sql, values)
+        except DatabaseLost as error:
+            self.lost = error
+            raise
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> None:
         self._backend.ask_many(sql, rows)

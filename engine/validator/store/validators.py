@@ -19,6 +19,10 @@ LEASE_SECONDS = 12.0
 _NOW = "extract(epoch FROM clock_timestamp())"
 _END_SILENT = f"""DELETE FROM validators WHERE id IN (
     SELECT id FROM validators WHERE seen_at < {_NOW} - ? AND id <> ? FOR UPDATE SKIP LOCKED)"""  # noqa: S608
+_LOCK = 0x637063_03
+_HERE_STAYS = f"SELECT pg_advisory_xact_lock({_LOCK})"
+_MAY_TAKE_OVER = f"SELECT pg_try_advisory_xact_lock({_LOCK}) AS got"
+"""Nobody comes or leaves while another takes over: else it may get a job without its task."""
 _ADOPT_TASKS = """UPDATE tasks SET validator = ? WHERE status = 'in_progress'
     AND NOT EXISTS (SELECT 1 FROM validators v WHERE v.id = tasks.validator)"""
 _ADOPT_JOBS = """UPDATE jobs SET validator = ? WHERE state IN ('out', 'committed')
@@ -40,6 +44,7 @@ class Validators(Table):
         new = secrets.token_hex(16)
         with self._database.write() as db:
             if self._database.shared:
+                db.execute(_HERE_STAYS)
                 db.execute("DELETE FROM validators WHERE id = ?", (self.id,))
             else:
                 db.execute("DELETE FROM validators")
@@ -50,6 +55,7 @@ class Validators(Table):
         """Have the others take over at once."""
         self._database.fence = None
         with self._database.write() as db:
+            db.execute(_HERE_STAYS)
             db.execute("DELETE FROM validators WHERE id = ?", (self.id,))
 
     def beat(self) -> bool:
@@ -73,6 +79,8 @@ class Validators(Table):
         """Take over what has no validator any more. Return the ids of the open jobs among it."""
         with self._database.write() as db:
             if self._database.shared:
+                if not db.execute(_MAY_TAKE_OVER).fetchone()["got"]:
+                    return []  # another is at it; the next beat looks again
                 db.execute(_END_SILENT, (LEASE_SECONDS, self.id))
             db.execute(_ADOPT_TASKS, (self.id,))
             rows = db.execute(_ADOPT_JOBS, (self.id,)).fetchall()

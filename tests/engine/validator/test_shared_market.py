@@ -1,11 +1,13 @@
 """Several validators over one database: who has what, who takes over, who pays."""
 
+import asyncio
 import threading
 
 import pytest
 
 from engine.runtime.database import Database
 from engine.runtime.errors import BadInput
+from engine.runtime.group_commit import GroupCommit
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import AnotherLeads, DatabaseLost
 from engine.validator.store.database import Store
@@ -137,6 +139,86 @@ def test_credit_is_right_however_many_book_at_once(stores):
     for thread in threads:
         thread.join()
     assert opened[0].customers.credit("alice") == 3 * 40 * 2
+
+
+def waits_for_a_lock(db, pid):
+    sql = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    return bool(db.execute(sql, (pid,)).fetchall())
+
+
+def pid_of(store):
+    return store.database.read("SELECT pg_backend_pid() AS pid")[0]["pid"]
+
+
+def test_a_group_in_which_a_deadlock_was_is_not_written(place, stores):
+    """What the change had decided in memory by then is not undone with it."""
+    import psycopg
+
+    one = stores()
+    one.customers.add("alice")
+    one.customers.add("bob")
+    other = psycopg.connect(place, autocommit=True)
+    other.execute("SET deadlock_timeout = '1h'")  # it is the other who finds it, and is ended
+    pid = pid_of(one)
+
+    def crosswise():
+        one.customers.deposit("alice", 1, "test")
+        threading.Thread(target=cross).start()
+        wait_until(lambda: waits_for_a_lock(watch, pid_other))
+        one.customers.deposit("bob", 1, "test")
+
+    def cross():
+        with other.transaction():
+            other.execute("UPDATE customers SET credit = '7' WHERE name = 'bob'")
+            other.execute("UPDATE customers SET credit = '7' WHERE name = 'alice'")
+
+    async def run():
+        groups = GroupCommit(one.database)
+        futures = [
+            groups.add(lambda: one.customers.deposit("alice", 5, "test")),
+            groups.add(crosswise),
+        ]
+        return await asyncio.gather(*futures, return_exceptions=True), groups.error
+
+    with psycopg.connect(place, autocommit=True) as watch, other:
+        pid_other = other.info.backend_pid
+        assert pid != pid_other
+        made, error = asyncio.run(run())
+    assert [type(each) for each in made] == [DatabaseLost, DatabaseLost]
+    assert isinstance(error, DatabaseLost)
+
+
+def test_who_leaves_while_another_takes_over_leaves_task_and_job_together(arena, place):
+    import psycopg
+
+    gone, leaving, heir = (arena(policy=NO_CHANCE) for _ in range(3))
+    for one in (gone, leaving):
+        one.join(Sleeper)
+        one.post()
+    gone.store.validators.leave()
+    with psycopg.connect(place, autocommit=True) as watch, psycopg.connect(place) as holder:
+        holder.execute("SELECT 1 FROM tasks FOR UPDATE")
+        heirs, leavers = pid_of(heir.store), pid_of(leaving.store)
+        adopt = threading.Thread(target=heir.store.validators.take_over)
+        adopt.start()
+        wait_until(lambda: waits_for_a_lock(watch, heirs))
+        leave = threading.Thread(target=leaving.store.validators.leave)
+        leave.start()
+        wait_until(lambda: not leave.is_alive() or waits_for_a_lock(watch, leavers))
+        holder.rollback()
+        adopt.join()
+        leave.join()
+    owners = heir.store.database.read(
+        "SELECT t.validator AS task, j.validator AS job FROM tasks t JOIN jobs j"
+        " ON j.task_id = t.task_id"
+    )
+    assert [row["task"] for row in owners] == [row["job"] for row in owners]
+    heir.store.validators.take_over()
+    ours = (
+        "SELECT 1 FROM tasks t JOIN jobs j ON j.task_id = t.task_id AND j.validator = t.validator"
+    )
+    mine = heir.store.database.read(f"{ours} WHERE t.validator = ?", heir.store.validators.id)
+    assert len(mine) == 2
 
 
 def test_one_pays_and_another_takes_its_place_when_its_session_ends(cluster, stores):
