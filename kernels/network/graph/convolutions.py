@@ -87,7 +87,8 @@ class Conv2D(Convolution):
     def scratch_bytes(self, *inputs: Form) -> int:
         """Return the patches' and the sums'."""
         out = self.output(*inputs)
-        return 4 * out.entries + out.entries // len(self.weights) * self.weights[0].size
+        seen = out.entries // len(self.weights) * self.weights[0].size
+        return 4 * out.entries + seen + padded_entries(inputs[0], self.padding)
 
     def rows(self, do: Backend, x: Values) -> Values:
         """Return what the window sees, a place a row."""
@@ -132,6 +133,12 @@ class DepthwiseConv2D(Convolution):
         """Return each weight at each place."""
         return self.output(*inputs).entries * self.weights[..., 0].size
 
+    def scratch_bytes(self, *inputs: Form) -> int:
+        """Return the patches' and the sums', as the reference has them."""
+        places = self.output(*inputs).entries // self.weights.shape[2]
+        seen = places * self.weights[..., 0].size * inputs[0].shape[3]
+        return 32 * self.output(*inputs).entries + seen + padded_entries(inputs[0], self.padding)
+
     def sums(self, do: Backend, *inputs: Values) -> Sums:
         """Of (x - zero) * w."""
         (x,) = inputs
@@ -172,6 +179,13 @@ def window_of(
         _("a window must not lie in the padding altogether"),
     )
     return window
+
+
+def padded_entries(image: Form, padding: tuple[int, ...]) -> int:
+    """Return how many entries an image has with its padding, as numpy makes it."""
+    batch, height, width, channels = image.shape
+    top, left, bottom, right = padding
+    return batch * (height + top + bottom) * (width + left + right) * channels
 
 
 def places(window: Window, height: int, width: int) -> tuple[int, int]:

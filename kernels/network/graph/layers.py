@@ -21,7 +21,7 @@ from kernels.network.graph.convolutions import Conv2D
 from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.kernels import Sums
 from kernels.network.graph.operator import Values
-from kernels.network.graph.products import BatchMatMul, FullyConnected
+from kernels.network.graph.products import CALL_COST, BatchMatMul, FullyConnected
 from kernels.network.graph.run import Rows, inputs_of, outputs_row, run_values
 
 PRODUCTS = (Conv2D, FullyConnected, BatchMatMul)
@@ -50,10 +50,18 @@ def layer_columns(graph: Graph) -> int:
 def check_cost(graph: Graph) -> int:
     """Return what the check of one sample takes: multiply-adds, or entries touched."""
     cost, layers = 0, set(product_layers(graph))
-    for place in range(len(graph.nodes)):
+    for place, node in enumerate(graph.nodes):
         entries = graph.forms[len(graph.inputs) + place].entries
         if place not in layers:
             cost += graph.costs[place] + entries
+            continue
+        if isinstance(node.operator, BatchMatMul):
+            (m, k), n = (
+                graph.forms[node.inputs[0]].shape[-2:],
+                graph.forms[node.inputs[1]].shape[-1],
+            )
+            each = VECTORS * (m * k + k * n + m * n) + 2 * m * n + CALL_COST
+            cost += entries // (m * n) * each
             continue
         seen = graph.costs[place] // entries  # the length of a sum
         outputs = graph.forms[len(graph.inputs) + place].shape[-1]

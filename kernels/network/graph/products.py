@@ -37,6 +37,10 @@ MOST_SHIFT = 62
 INT32 = 1 << 31
 Operands = tuple[Values, Values]
 """A, m x k, and B, n x k, both int8: a product's sums are A B^T."""
+PAIR_BYTES = 1024
+"""What a pair of matrices takes as Python's objects."""
+CALL_COST = 1 << 12
+"""Multiply-adds of a slow device in the time of one call of numpy's, or of a product's."""
 LEAST_EXPONENT, MOST_EXPONENT = -31, 30
 
 
@@ -210,8 +214,14 @@ class BatchMatMul(Operator):
         return Form((*lead, a.shape[-2], b.shape[-1]))
 
     def cost(self, *inputs: Form) -> int:
-        """Return k for each entry."""
-        return self.output(*inputs).entries * inputs[0].shape[-1]
+        """Return k for each entry, and a call for each pair."""
+        entries, (m, k), n = self.output(*inputs).entries, inputs[0].shape[-2:], inputs[1].shape[-1]
+        return entries * k + entries // (m * n) * CALL_COST
+
+    def scratch_bytes(self, *inputs: Form) -> int:
+        """Return that of the sums, and of each pair: both are copied where they are broadcast."""
+        entries, (m, k), n = self.output(*inputs).entries, inputs[0].shape[-2:], inputs[1].shape[-1]
+        return 32 * entries + entries // (m * n) * (m * k + 2 * n * k + PAIR_BYTES)
 
     def run(self, do: Backend, *inputs: Values) -> Values:
         """One product for each pair of matrices."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kernels.network import Window
 from kernels.network.graph.backend import Backend
-from kernels.network.graph.convolutions import places, window_of
+from kernels.network.graph.convolutions import padded_entries, places, window_of
 from kernels.network.graph.fields import MAX_RANK, number, numbers
 from kernels.network.graph.operator import (
     MAX_SIDE,
@@ -22,6 +22,7 @@ from kernels.network.graph.operator import (
     require_image,
 )
 from kernels.network.graph.products import (
+    CALL_COST,
     LEAST_EXPONENT,
     MAX_WINDOW,
     check_range,
@@ -56,12 +57,13 @@ class Pool(Operator):
         return Form((batch, *places(self.window, height, width), channels))
 
     def cost(self, *inputs: Form) -> int:
-        """Return each entry of the window at each place."""
-        return self.output(*inputs).entries * self.size[0] * self.size[1]
+        """Return each entry of the window at each place, and numpy's call for each."""
+        return (self.output(*inputs).entries + CALL_COST) * self.size[0] * self.size[1]
 
     def scratch_bytes(self, *inputs: Form) -> int:
         """Return the padded input's, as int32, and sums'."""
-        return 12 * self.output(*inputs).entries + 4 * inputs[0].entries * 4
+        padded = padded_entries(inputs[0], self.padding)
+        return 12 * self.output(*inputs).entries + 4 * (inputs[0].entries + padded)
 
     def seen(self, x: Values, outside: int, dtype: type) -> Iterator[npt.NDArray[np.integer]]:
         """Yield, for each entry of the window, what lies under it at every place."""
@@ -186,12 +188,17 @@ class ResizeBilinear(Operator):
         return Form((batch, *self.size, channels))
 
     def cost(self, *inputs: Form) -> int:
-        """Return four for each entry."""
-        return 4 * self.output(*inputs).entries
+        """Return two for each entry, and for each on the way: the new height, the old width."""
+        return 2 * (self.output(*inputs).entries + self._rows(inputs[0]))
 
     def scratch_bytes(self, *inputs: Form) -> int:
-        """Return that of sums and neighbours."""
-        return 48 * self.output(*inputs).entries
+        """Return that of sums and neighbours, on the way too."""
+        on_the_way = inputs[0].entries + 4 * self._rows(inputs[0])
+        return 48 * self.output(*inputs).entries + 8 * on_the_way
+
+    def _rows(self, x: Form) -> int:
+        batch, _height, width, channels = x.shape
+        return batch * self.size[0] * width * channels
 
     def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
         """First along the height, then along the width, in integers."""

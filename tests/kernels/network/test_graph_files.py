@@ -1,6 +1,7 @@
 """Graphs in files of strangers: refused with a sentence, or computed without an exception."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -179,3 +180,66 @@ def test_graphs_that_are_none(change, message):
         decode_network(
             file_of(tensors if described | change != described else {}, described | change)
         )
+
+
+IMAGE = {"input_zero": 0, "output_zero": 0, "low": -128, "high": 127}
+MUCH_FOR_LITTLE = {
+    "padding of a pool": (
+        [1, 1, 1, 4096],
+        layer("max_pool", 0, **POOL | {"size": [64, 64], "stride": [64, 64], "padding": [60] * 4}),
+        {},
+    ),
+    "padding of a convolution": (
+        [1, 1, 1, 1],
+        layer("conv2d", 0, stride=[1024, 1024], dilation=[1024, 1024], padding=[4000] * 4, **IMAGE),
+        {
+            "weights": np.ones((1, 6, 6, 1), np.int8),
+            "bias": np.zeros(1, np.int32),
+            "multiplier": np.full(1, 1 << 30, np.int32),
+            "exponent": np.full(1, -6, np.int8),
+        },
+    ),
+    "a depthwise window": (
+        [1, 40, 40, 8],
+        layer("depthwise_conv2d", 0, stride=[1, 1], dilation=[1, 1], padding=[0] * 4, **IMAGE),
+        {
+            "weights": np.ones((20, 20, 8), np.int8),
+            "bias": np.zeros(8, np.int32),
+            "multiplier": np.full(8, 1 << 30, np.int32),
+            "exponent": np.full(8, -6, np.int8),
+        },
+    ),
+    "a resize that goes through a large image": (
+        [1, 1, 2048, 1],
+        layer("resize_bilinear", 0, size=[2048, 1], align_corners=0, half_pixel=0),
+        {},
+    ),
+    "matrices that are broadcast": (
+        [64, 1, 1, 4096],
+        layer("batch_matmul", 0, 1, **SIDES, **SCALED | {"exponent": -9}),
+        {"value": np.ones((1, 64, 4096, 1), np.int8)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MUCH_FOR_LITTLE)
+def test_what_a_file_of_a_few_bytes_takes_is_told_beforehand(case):
+    shape, node, tensors = MUCH_FOR_LITTLE[case]
+    nodes = [node] if node["op"] != "batch_matmul" else [layer("constant"), node]
+    if len(nodes) > 1:
+        nodes[1]["inputs"] = [0, 1]
+    described = {
+        "version": 2,
+        "inputs": [{"type": "int8", "shape": shape}],
+        "nodes": nodes,
+        "outputs": [len(nodes)],
+        "about": {},
+    }
+    named = {f"n0.{name}": tensor for name, tensor in tensors.items()}
+    network = decode_network(file_of(named, described))
+    sample = np.zeros((1, network.sample_entries), np.int8)
+    tracemalloc.start()
+    reference.forward(network, sample)
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most <= 2 * network.sample_bytes + (1 << 20)
