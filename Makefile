@@ -13,6 +13,10 @@ CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
+# A long test that failed beside others is run once more, alone: soaks inject faults at random moments. What fails
+# twice is wrong; a run that broke off, and so names no failed test, fails here too (pytest's exit code 5).
+ONCE_MORE := --last-failed --last-failed-no-failures none
+
 .PHONY: mine test test-all soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
@@ -29,7 +33,7 @@ test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in min
 
 test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves out: longer soaks, farm, larger simulations
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m slow
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow || $(BIN)/python -m pytest -n 0 -m slow $(ONCE_MORE)
 
 soak: $(DEV_STAMP)  ## Inject faults into a miner for ten minutes, and check that nothing is lost or wrong
 	$(BIN)/python -m tests.engine.node.soak
