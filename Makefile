@@ -13,7 +13,7 @@ CUDA_STAMP := $(if $(CUDA),$(VENV)/.cuda$(CUDA))
 # Compiled by the set-up, and again when a translation was changed.
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 
-# A long test that failed beside others is run once more, alone: soaks inject faults at random moments. What fails
+# A test that failed beside others is run once more, alone: soaks inject faults at random moments. What fails
 # twice is wrong; a run that broke off, and so names no failed test, fails here too (pytest's exit code 5).
 ONCE_MORE := --last-failed --last-failed-no-failures none
 
@@ -28,7 +28,7 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 
 test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
 	$(BIN)/python packaging/try_wheel.py
 
 test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves out: longer soaks, farm, larger simulations
