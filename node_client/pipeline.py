@@ -25,7 +25,7 @@ from node_client.deadline import Deadline, connect
 AHEAD = 4
 """Requests without an answer: two keep both sides at work; a few more even out what one takes."""
 MOST_BREAKS = 3
-"""Connections that ended with requests open, until a node is asked one at a time: not all take more."""
+"""Groups in a row whose connection ended with requests open, until a node is asked one at a time."""
 _PIECE = 64 * 2**10
 
 
@@ -82,7 +82,7 @@ class Line:
         a time: a node that closes behind an answer may take it along. Raises OSError,
         h11.ProtocolError and urllib3's HTTPError.
         """
-        done = 0
+        done, broke = 0, False
         lost: ConnectionError | None = None
         with self._lock:
             ahead = AHEAD if self._breaks < MOST_BREAKS else 1
@@ -93,6 +93,8 @@ class Line:
                         done += 1
                         if answer.closes:
                             self.close()
+                            broke |= min(ahead, len(posts) - done + 1) > 1
+                            ahead = 1
                         yield answer
                 except (OSError, h11.ProtocolError) as error:
                     self.close()
@@ -100,8 +102,10 @@ class Line:
                     if not isinstance(error, ConnectionError) or (fresh and not several):
                         raise
                     lost = error
-                    self._breaks += several and (fresh or done > before)
+                    broke |= several and (fresh or done > before)
                     ahead = 1
+            if broke or (ahead > 1 and len(posts) > 1):
+                self._breaks = self._breaks + 1 if broke else 0
 
     def _open(self, deadline: Deadline, lost: ConnectionError | None) -> bool:
         """Have a connection that the deadline cuts off; return whether it is a new one.
