@@ -50,7 +50,7 @@ class AccountOptions(MarketOptions):
 
     def client(self) -> "MarketClient":
         """Return the customer's client. Raises BadInput."""
-        from engine.runtime.errors import BadInput
+        from engine.runtime.errors import BadInput, reason_of
         from engine.validator.http.client import MarketClient
 
         token = os.environ.get("CPC_TOKEN", "").strip() or None
@@ -59,7 +59,9 @@ class AccountOptions(MarketOptions):
                 token = self.token_file.read_text(encoding="utf-8-sig").strip()
             except (OSError, ValueError) as error:
                 raise BadInput(
-                    _("{file} contains no token: {error}").format(file=self.token_file, error=error)
+                    _("{file} contains no token: {error}").format(
+                        file=self.token_file, error=reason_of(error)
+                    )
                 ) from None
         return MarketClient(self.market, token)
 
@@ -160,13 +162,13 @@ def from_json(
     """Post any kind of task, by its payload as JSON."""
     from json import loads
 
-    from engine.runtime.errors import BadInput
+    from engine.runtime.errors import BadInput, reason_of
 
     try:
         payload = loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise BadInput(
-            _("{file} is not a payload: {error}").format(file=file, error=error)
+            _("{file} is not a payload: {error}").format(file=file, error=reason_of(error))
         ) from None
     if not isinstance(payload, dict) or not isinstance(payload.get("challenge_type"), str):
         raise BadInput(_("{file} is not a JSON object with a challenge_type").format(file=file))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.config.effective import settings_for
+from engine.cli.config.effective import plain_value, settings_for
 from engine.cli.config.global_options import settings_error, settings_of
 from engine.cli.config.groups import with_options
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_NODE
@@ -27,6 +27,14 @@ def doctor(
     key: WorkerKey,
     devices: DeviceOptions,
     nodes: NodeOptions,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="PATH",
+            help=_("Also write a report of this machine for others to this new file, redacted."),
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check everything that mining needs, as `mine` would find it. Exit code 0: nothing failed."""
@@ -49,6 +57,8 @@ def doctor(
         say_json([check.to_json() for check in checks])
     else:
         _tell(checks)
+    if bundle is not None:
+        _write_bundle(bundle, checks, mining, json)
     failed = {check.name for check in checks if check.state == "fail"}
     if "node" in failed:
         raise typer.Exit(EXIT_NODE)
@@ -68,6 +78,31 @@ def _tell(checks: "list[Check]") -> None:
     say()
     said = _("{ok} right, {warn} to look at, {fail} to fix")
     say(said.format(ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")))
+
+
+def _write_bundle(file: Path, checks: "list[Check]", mining: dict[str, Any], json: bool) -> None:
+    from json import dumps
+
+    from engine.doctor.bundle import Redaction, described
+    from engine.runtime.errors import BadInput
+    from node_client.secret import Secret
+    from node_client.whole_files import write_new
+
+    settings = {key: plain_value(value) for key, value in mining.items()}
+    content = Redaction.here()(described(checks, settings))
+    text = dumps(content, indent=1, ensure_ascii=False)
+    try:
+        write_new(file, Secret(f"{text}\n".encode("utf-8", "replace")))
+    except OSError as error:
+        said = _("the report cannot be written to {path}: {reason}")
+        reason = error.strerror or type(error).__name__
+        raise BadInput(
+            said.format(path=file, reason=reason),
+            advice=_("Name a file that does not exist yet, in a directory of yours."),
+        ) from None
+    if not json:
+        said = _("The report is in {path}. Read it before you send it to somebody.")
+        say(said.format(path=file))
 
 
 def _running() -> "list[Check]":

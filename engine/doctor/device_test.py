@@ -14,6 +14,7 @@ from gettext import gettext as _
 from typing import Any
 
 from engine.node.preflight import Check
+from engine.runtime.errors import reason_of
 
 PATIENCE_SECONDS = 180.0
 _LAST_WORDS = 200
@@ -37,7 +38,9 @@ def check_device(device: str, patience: float = PATIENCE_SECONDS) -> Check:
         fix = _("Restart the machine; if it hangs again, check the driver and the card's power.")
         return Check("device", "fail", found.format(device=device, seconds=patience), fix)
     except OSError as error:
-        return Check("device", "fail", f"{device}: {error}", _("Free memory and processes."))
+        return Check(
+            "device", "fail", f"{device}: {reason_of(error)}", _("Free memory and processes.")
+        )
     return _read(device, done)
 
 

@@ -1,5 +1,6 @@
 """Check Python, packages, memory and ports of this machine."""
 
+import math
 import struct
 import sys
 from gettext import gettext as _
@@ -57,8 +58,8 @@ def check_memory(needed: int) -> Check:
     from kernels.memory import available_memory
 
     free = available_memory()
-    found = _("{free:.1f} GiB free, a task needs {needed:.2f} GiB").format(
-        free=free / 2**30, needed=needed / 2**30
+    found = _("{free:.1f} GiB free, a task needs {needed:.0f} MiB").format(
+        free=free / 2**30, needed=math.ceil(needed / 2**20)
     )
     if free < needed:
         return Check("memory", "fail", found, _("Free memory, or use a smaller --size."))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, reason_of
 
 
 def load_array(path: Path) -> npt.NDArray[np.integer]:
@@ -16,7 +16,9 @@ def load_array(path: Path) -> npt.NDArray[np.integer]:
     except FileNotFoundError as error:
         raise BadInput(_("there is no file {path}").format(path=path)) from error
     except (OSError, ValueError, EOFError) as error:
-        message = _("{path} is not a .npy file of numbers: {error}").format(path=path, error=error)
+        message = _("{path} is not a .npy file of numbers: {error}").format(
+            path=path, error=reason_of(error)
+        )
         raise BadInput(message, advice=_("Write it with numpy.save(path, array).")) from error
     if not isinstance(array, np.ndarray) or array.size == 0 or array.dtype.kind not in "iu":
         raise BadInput(

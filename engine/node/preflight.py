@@ -168,7 +168,7 @@ def check_balance(client: NodeClient, address: str, network: Network, gas_price:
     fee = BASE_GAS[TxType.SUBMIT_RESULT] * gas_price
     results = account.balance // fee
     found = _("{balance} CPC, enough for {results} results").format(
-        balance=format_cpc(account.balance), results=results
+        balance=format_cpc(account.balance), results=f"{results:,}".replace(",", " ")
     )
     fix = advice_to_fund(address, network.name, client.urls[0])
     if results == 0:

@@ -25,7 +25,7 @@ from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
 from engine.poc_protocol.websocket import SOCKET_LIMITS, BoundedConnection, TooLong, read_message
 from engine.poc_worker.session import Session
-from engine.runtime.errors import DatabaseError, LedgerError
+from engine.runtime.errors import DatabaseError, LedgerError, reason_of
 from node_client.retry_after import seconds_of
 from node_client.route import route_to
 
@@ -123,7 +123,7 @@ class Connection:
             return _("it did not answer within {seconds:.0f} s").format(seconds=patience.opening)
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
             self._asked_pause = _pause_asked_by(error)
-            return one_line(str(error) or type(error).__name__)
+            return one_line(reason_of(error))
         except (DatabaseError, LedgerError):
             raise
         except Exception as error:  # noqa: BLE001 - nor one over what a peer does to a connection

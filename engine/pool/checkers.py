@@ -26,6 +26,7 @@ from engine.pool.checker_main import (
 )
 from engine.pool.job_queue import new_ticket
 from engine.pool.processes import ChildProcess
+from engine.runtime.errors import reason_of
 from kernels.devices import usable_cores
 from kernels.task import Task
 
@@ -162,7 +163,9 @@ class Checkers[C]:
         try:
             place.process = ChildProcess(self._entry, (), decode_checker, "cpc-checker")
         except (OSError, RuntimeError) as error:  # the latter: no thread could be
-            self._lose(place, _("no process could be started: {error}").format(error=error), now)
+            self._lose(
+                place, _("no process could be started: {error}").format(error=reason_of(error)), now
+            )
             return
         place.ready, place.deadline = False, now + START_SECONDS
 

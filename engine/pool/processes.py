@@ -22,7 +22,7 @@ from engine.pool.launcher import Exited, Heard, LauncherEvent
 from engine.pool.messages import SHORTAGE, Failed, FromChild, Order, Run, Setup, Work
 from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
 from engine.runtime.child_entry import ChildEntry
-from engine.runtime.errors import is_shortage
+from engine.runtime.errors import is_shortage, reason_of
 from engine.runtime.program_files import ProgramFiles, updated_words
 from engine.runtime.safe_path import safe_path
 from kernels.cards import number_cards
@@ -245,7 +245,7 @@ class LocalProcesses:
             child = _Child(self._entry, device, generation, self._setup)
         except (OSError, RuntimeError) as error:  # the latter: no thread could be
             kind = SHORTAGE if is_shortage(error) else "CannotStart"
-            said = _("no process could be started: {error}").format(error=error)
+            said = _("no process could be started: {error}").format(error=reason_of(error))
             self._events.append(Heard(device, generation, Failed(None, kind, said)))
             return None
         self._current[device] = child

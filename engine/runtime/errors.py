@@ -11,6 +11,8 @@ EngineError
 """
 
 import errno
+import os
+import re
 from dataclasses import dataclass
 
 
@@ -84,3 +86,12 @@ def is_shortage(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _SHORT_OF
     return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, without "[Errno 111]" and what else only its library knows."""
+    said = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, OSError) and "Connect call failed" in said:  # asyncio's, of each address
+        number = error.errno or int((re.search(r"Errno (\d+)", said) or ["", "0"])[1])
+        said = os.strerror(number) if number else said
+    return said or type(error).__name__

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from engine.cli.config import command_tree as tree
-from engine.cli.config.effective import Setting, effective
+from engine.cli.config.effective import Setting, effective, plain_value
 from engine.cli.config.global_options import settings_of
 from engine.cli.config.settings import default_file
 from engine.cli.options import Json, command_group, say, say_json
@@ -43,7 +43,11 @@ def show(
                 "command": " ".join(path),
                 "file": None if file is None else str(file),
                 "settings": {
-                    one.key: {"value": _plain(one.value), "source": one.source, "place": one.place}
+                    one.key: {
+                        "value": plain_value(one.value),
+                        "source": one.source,
+                        "place": one.place,
+                    }
                     for one in shown
                 },
             }
@@ -54,7 +58,7 @@ def show(
     else:
         say(_("Configuration file: {path}").format(path=file))
     wide = max(len(one.key) for one in shown)
-    values = {one.key: _text(_plain(one.value)) for one in shown}
+    values = {one.key: _text(plain_value(one.value)) for one in shown}
     wide_value = min(40, max(map(len, values.values())))
     for one in shown:
         say(f"  {one.key:<{wide}}  {values[one.key]:<{wide_value}}  {_origin(one)}")
@@ -66,21 +70,6 @@ def _find(program: TyperGroup, words: list[str]) -> tuple[tree.Path, TyperComman
             return path, command, words[len(path) :]
     advice = _("cpc-engine --help lists the commands.")
     raise BadInput(_("there is no command {name}").format(name=" ".join(words)), advice=advice)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return _without_password(str(value))
-
-
-def _without_password(text: str) -> str:
-    """Return the URL without the password that it may contain."""
-    scheme, colon, rest = text.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    return f"{scheme}{colon}***@{host}" if colon and at and credentials else text
 
 
 def _text(value: Any) -> str:

@@ -77,3 +77,19 @@ def settings_for(context: typer.Context, name: str) -> dict[str, Any]:
         setting.key: setting.value
         for setting in effective(context, (name,), command, lenient=False)
     }
+
+
+def plain_value(value: Any) -> Any:
+    """Return the value as JSON has it; of a URL not the password."""
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _without_password(str(value))
+
+
+def _without_password(text: str) -> str:
+    """Return the URL without the password that it may contain."""
+    scheme, colon, rest = text.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    return f"{scheme}{colon}***@{host}" if colon and at and credentials else text

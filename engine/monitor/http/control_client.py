@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from engine.monitor.http.server import sockets_directory
 from engine.monitor.snapshot import Snapshot
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, reason_of
 
 TIMEOUT_SECONDS = 5.0
 
@@ -99,7 +99,7 @@ def running_engines() -> tuple[list[tuple[RunningEngine, Snapshot]], list[Silent
         except OSError as error:
             advice = _("It is stopped or hangs. See what it printed; kill -CONT {pid} goes on.")
             advice = advice.format(pid=path.stem)
-            silent.append(SilentEngine(path.stem, str(error), advice))
+            silent.append(SilentEngine(path.stem, reason_of(error), advice))
         except BadInput as error:
             silent.append(SilentEngine(path.stem, str(error), error.advice))
     return found, silent

@@ -24,7 +24,7 @@ from engine.monitor.events.run import HttpListening, Warned
 from engine.monitor.reporter import Reporter
 from engine.monitor.state import Monitor
 from engine.runtime.closing import Closing
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, reason_of
 from engine.runtime.paths import state_directory
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def read_token(file: Path) -> str:
     try:
         return file.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        message = _("the token file {file} cannot be read: {error}").format(file=file, error=error)
+        message = _("the token file {file} cannot be read: {error}").format(
+            file=file, error=reason_of(error)
+        )
         raise BadInput(message, advice=_("Make one: openssl rand -hex 24 > FILE")) from error
 
 
@@ -92,7 +94,7 @@ def listen_at(host: str, port: int, option: str = "--http") -> socket.socket:
     except (OSError, OverflowError) as error:
         raise BadInput(
             _("cannot listen at {host}:{port}: {error}").format(
-                host=host, port=port, error=getattr(error, "strerror", None) or error
+                host=host, port=port, error=reason_of(error)
             ),
             advice=_("Another program may use the port: choose another one with {option}.").format(
                 option=option
