@@ -143,12 +143,13 @@ class Market:
         actions: list[Action] = []
         if connection is None:
             return actions
+        now = self._store.clock()
         for job_id in connection.jobs:
             job = self._store.jobs.find(job_id)
             if job is None or not job.is_open:
                 continue
             if not job.guest:
-                self._orphans[job_id] = self._store.clock()
+                self._orphans[job_id] = now
             elif job.state == "out":
                 actions += self._verdicts.drop(job, "its worker is gone")
         if connection.address is not None:
@@ -198,6 +199,10 @@ class Market:
 
     def tick(self) -> list[Action]:
         """Act on what is due by the clock."""
+        with self._store.workers.one_outage():
+            return self._tick()
+
+    def _tick(self) -> list[Action]:
         now, actions = self._store.clock(), self._verdicts.tick()
         if self._store.validators.beat():
             actions += self._take_over("its validator is gone")

@@ -4,7 +4,8 @@ A worker is its address. `proven`: it once signed a hello, so the address is kno
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 
@@ -43,6 +44,7 @@ class Workers(Table):
     ) -> None:
         super().__init__(database, clock)
         self._policy = policy
+        self._blamed: dict[str, float] | None = None
 
     def find(self, address: str) -> WorkerRow | None:
         """Return the worker, if it was ever seen."""
@@ -81,8 +83,27 @@ class Workers(Table):
             now = max(FASTEST_PACE, before + PACE_WEIGHT * (pace - before))
             self._set_reputation(known, good=1.0, rate=1 / now, last_seen=self._clock())
 
+    @contextmanager
+    def one_outage(self) -> Iterator[None]:
+        """Count what a worker is blamed for within the block as one failure, the heaviest.
+
+        A worker that falls silent with a hundred jobs at hand failed once: a hundred failures would
+        keep it from work for weeks.
+        """
+        self._blamed = {}
+        try:
+            yield
+        finally:
+            self._blamed = None
+
     def blame(self, address: str, weight: float) -> None:
         """Record that it failed a job."""
+        if self._blamed is not None:
+            before = self._blamed.get(address, 0.0)
+            self._blamed[address] = max(before, weight)
+            weight -= before
+        if weight <= 0:
+            return
         with self._database.write():
             known = self._find(address, self._database.row_lock)
             if known is not None:

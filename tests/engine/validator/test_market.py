@@ -204,6 +204,24 @@ def test_a_worker_that_does_not_come_back_loses_it(arena):
     assert len(worker.jobs) == 1
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["cut off", "hangs"])
+def test_an_outage_with_many_jobs_at_hand_is_one_failure(arena, gone):
+    """Whoever was away for longer than the grace with a flood of jobs gets work again."""
+    arena = arena()
+    worker = arena.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 64}))
+    arena.store.workers.credit(worker.key.address, pace=1e-12)
+    posted = [arena.post() for _ in range(20)]
+    assert len(worker.jobs) == 20
+    if gone:
+        arena.leave(worker)
+    arena.pass_time(31 if gone else 61)
+    if not gone:
+        arena.leave(worker)
+    arena.join(key=worker.key)
+    arena.pass_time(31)  # who failed a task waits for it
+    assert {arena.task(one).status for one in posted} == {"completed"}
+
+
 def test_a_task_fails_at_its_deadline_and_the_reward_comes_back(arena):
     arena = arena()
     sleeper = arena.join(Sleeper)
