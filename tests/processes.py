@@ -5,6 +5,7 @@ import ctypes
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,12 @@ ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
 
 PATIENCE_SECONDS = 90.0
 """How long a test waits for what is to happen: long, since a busy machine takes its time."""
+
+
+def free_port():
+    """A port of this machine on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
 
 
 def wait_until(condition, what="it to happen", *, seconds=PATIENCE_SECONDS, every=0.02):

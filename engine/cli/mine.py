@@ -16,7 +16,7 @@ from engine.cli.config.groups import Groups, with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey, was_typed
 from engine.mining.options import MiningOptions
 from engine.monitor.options import LogOptions, MonitorOptions, NoticeOptions
-from engine.node.options import SandboxOptions
+from engine.node.options import SandboxOptions, StartOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
 from engine.protection.options import ProtectionOptions
@@ -39,6 +39,7 @@ def mine(
     mining: MiningOptions,
     sending: SendingOptions,
     nodes: NodeOptions,
+    start: StartOptions,
     sandbox: SandboxOptions,
     protection: ProtectionOptions,
     validators: ValidatorsOptions,
@@ -80,6 +81,7 @@ def mine(
             task.size, task.iterations, task.openings, mining.task_count(), mining.blocks
         ),
         validators=jobs,
+        waits=not start.no_wait,
         ray=mining.ray,
         protection=protection.protection(),
     )

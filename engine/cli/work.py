@@ -10,6 +10,7 @@ import typer
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey
 from engine.monitor.options import LogOptions, NoticeOptions
+from engine.node.options import StartOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
 from engine.protection.options import ProtectionOptions
@@ -25,6 +26,7 @@ def work(
     sending: SendingOptions,
     protection: ProtectionOptions,
     nodes: NodeOptions,
+    start: StartOptions,
     notices: NoticeOptions,
     log: LogOptions,
     json: Json = False,
@@ -54,6 +56,7 @@ def work(
         pool,
         sending,
         validators=jobs,
+        waits=not start.no_wait,
         urls=nodes.urls(context),
         protection=protection.protection(),
         keys=key.keystore().directory,

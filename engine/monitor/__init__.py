@@ -6,6 +6,7 @@ Read them in this order:
     output.py      the log's stream: outlives its disk and its reader
     troubles.py    conditions that last, told once
     projection.py  folds the events into the state (snapshot.py, history.py, histogram.py)
+    device_record.py  the same of one device
     state.py       the state, safe to read from any thread
     control.py     what an operator may do: pause, resume, stop
     formatting.py  words and numbers

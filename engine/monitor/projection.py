@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 from engine import __version__
 from engine.monitor import snapshot as views
+from engine.monitor.device_record import STATES, DeviceRecord
 from engine.monitor.events import (
     AnyEvent,
     MiningEvent,
@@ -39,65 +40,7 @@ from engine.monitor.history import History, HistoryView
 from node_client.networks import format_cpc
 
 EVENTS_KEPT = 60
-TASKS_FOR_RATE = 16
-"""A device's rate is that of its latest tasks: one alone varies, the whole run hides a change."""
-
-_STATES: dict[str, views.DeviceState] = {
-    "starting": "starting",
-    "idle": "idle",
-    "busy": "busy",
-    "opening": "busy",
-    "checking": "busy",
-    "backoff": "backoff",
-    "out": "out",
-}
 _HEXADECIMAL = frozenset("0123456789abcdef-")
-
-
-class _Device:
-    """The state of one device."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.state: views.DeviceState = "starting"
-        self.fallen = ""
-        self.paused = ""
-        self.restarts = self.tasks = 0
-        self.operations = self.seconds = 0.0
-        self.latest: deque[tuple[float, float]] = deque(maxlen=TASKS_FOR_RATE)
-        self.last: dict[str, Any] = {}
-        self.reading: dict[str, Any] = {}
-
-    def computed(self, event: mining.TaskComputed, now: float) -> None:
-        operations = 2.0 * event.multiply_adds
-        self.tasks += 1
-        self.operations += operations
-        self.seconds += event.seconds
-        self.latest.append((operations, event.seconds))
-        self.last = {
-            "last_result": event.result_hash,
-            "last_height": event.height,
-            "last_seconds": event.seconds,
-            "last_at": now,
-        }
-
-    def view(self) -> views.DeviceView:
-        rests = self.paused and self.state in ("idle", "starting")
-        fell = self.state in ("out", "backoff") or (self.state == "starting" and self.restarts)
-        seconds = sum(seconds for _, seconds in self.latest)
-        rate = sum(operations for operations, _ in self.latest) / seconds if seconds > 0 else None
-        return views.DeviceView(
-            name=self.name,
-            state="paused" if rests else self.state,
-            reason=self.paused if rests else self.fallen if fell else "",
-            tops=None if rate is None else rate / 1e12,
-            tasks=self.tasks,
-            operations=self.operations,
-            compute_seconds=self.seconds,
-            restarts=self.restarts,
-            **self.last,
-            **self.reading,
-        )
 
 
 class Projection:
@@ -109,7 +52,7 @@ class Projection:
         self._started_at = now
         self._about: dict[str, Any] = {}
         self._chain: dict[str, Any] = {}
-        self._devices: dict[str, _Device] = {}
+        self._devices: dict[str, DeviceRecord] = {}
         self._stopping = False
         self._balance: int | None = None
         self._fees = 0
@@ -185,6 +128,9 @@ class Projection:
 
     def _on_run(self, event: RunEvent, now: float) -> None:
         match event:
+            case run.Opened(address=address, node=node):
+                self._about["address"] = address
+                self._chain["node"] = node
             case run.MiningStarted():
                 fields = event.fields()
                 about = ("address", "ledger", "size", "iterations")
@@ -278,7 +224,7 @@ class Projection:
         match event:
             case pool.DeviceState(device=name, state=state, reason=reason):
                 device = self._device(name)
-                device.state, device.fallen = _STATES[state], reason
+                device.state, device.fallen = STATES[state], reason
             case pool.ChildKilled(device=name) | pool.ChildEnded(device=name):
                 self._device(name).restarts += 1
             case pool.DeviceLeft(device=name):
@@ -316,8 +262,8 @@ class Projection:
             case _:
                 assert_never(event)
 
-    def _device(self, name: str) -> _Device:
-        return self._devices.setdefault(name, _Device(name))
+    def _device(self, name: str) -> DeviceRecord:
+        return self._devices.setdefault(name, DeviceRecord(name))
 
     def _state(self, devices: list[views.DeviceView]) -> tuple[views.EngineState, str]:
         if self._stopping:
@@ -327,10 +273,10 @@ class Projection:
             return "paused", ", ".join(dict.fromkeys(device.reason for device in working))
         if not working and devices:
             return "out", ""
-        if all(device.state == "starting" for device in working):
-            return "starting", ""
         if self._trouble("node_away"):
             return "waiting", ""
+        if all(device.state == "starting" for device in working):
+            return "starting", ""
         ill = any(device.state in ("out", "backoff") for device in devices)
         if ill or any(trouble.stops for trouble in self._troubles.values()):
             return "degraded", ""

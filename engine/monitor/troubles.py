@@ -6,8 +6,11 @@ troubles.end("node_behind")
 """
 
 import threading
+import time
+from gettext import gettext as _
 
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded, TroubleKind
+from engine.monitor.formatting import clock_time
 from engine.monitor.reporter import Reporter
 
 
@@ -17,7 +20,7 @@ class Troubles:
     def __init__(self, report: Reporter) -> None:
         self._report = report
         self._lock = threading.Lock()
-        self._lasting: dict[TroubleKind, str] = {}
+        self._lasting: dict[TroubleKind, tuple[str, float]] = {}
 
     def begin(
         self, kind: TroubleKind, message: str, advice: str = "", *, stops: bool = True
@@ -26,20 +29,22 @@ class Troubles:
         with self._lock:
             if kind in self._lasting:
                 return
-            self._lasting[kind] = message
+            self._lasting[kind] = message, time.time()
         self._report(TroubleBegan(kind, message, advice, stops))
 
     def end(self, kind: TroubleKind) -> None:
         """Report that it is over, if it lasted."""
         with self._lock:
-            message = self._lasting.pop(kind, None)
-        if message is not None:
-            self._report(TroubleEnded(kind, message))
+            began = self._lasting.pop(kind, None)
+        if began is not None:
+            self._report(TroubleEnded(kind, began[0]))
 
-    def messages(self) -> list[str]:
-        """Return the messages of what lasts, the oldest first."""
+    def lines(self) -> list[str]:
+        """Return of what lasts since when, and what it is, the oldest first."""
         with self._lock:
-            return list(self._lasting.values())
+            lasting = list(self._lasting.values())
+        line = _("since {time}: {message}")
+        return [line.format(time=clock_time(since), message=message) for message, since in lasting]
 
     def lasts(self, kind: TroubleKind) -> bool:
         """Whether it was begun and did not end."""

@@ -4,9 +4,11 @@ Read them in this order:
 
     node.py          `mine`: checks, ledger, pool, watcher, sender, put together
     preflight.py     what must be right before anything starts
+    waiting.py       waits for a node at the start
+    devices.py       this machine's devices, or a farm's
     account.py       nodes, ledger and sender of the account
     agreement.py     whether several nodes say the same
     thread_watch.py  whether every thread makes progress
     sandbox.py       a devnet with a funded key, for a first try
-    options.py       the sandbox's settings
+    options.py       settings of the start, and of the sandbox
 """

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
-from engine.monitor.events.run import Warned
+from engine.monitor.events.run import MiningStarted, Warned
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node import preflight
@@ -37,40 +38,75 @@ class Account:
     sender: Sender
     connect: Callable[[], NodeClient]
 
+    def started(self, request: NodeRequest, address: str, devices: str) -> MiningStarted:
+        """Return what is told at the start of mining."""
+        chain, mining = self.chain, request.mining
+        assert mining is not None
+        return MiningStarted(
+            address=address,
+            chain_id=chain.chain_id,
+            devices=devices or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
+            node=request.urls[0],
+            network=chain.network.name,
+            height=chain.status.height,
+            block_time=chain.network.block_time,
+            size=mining.size,
+            iterations=mining.iterations,
+            ledger=str(self.path),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a node says before the start, found right. `price`: units a gas; `path`: the ledger's."""
+
+    chain: preflight.Chain
+    price: int
+    path: Path
+    warnings: tuple[preflight.Check, ...]
+
+
+def look_at_node(request: NodeRequest, address: str) -> Look:
+    """Ask the nodes, and check everything that needs no ledger. Raises the wings' errors."""
+    client = NodeClient(list(request.urls), evidence=Evidence())
+    try:
+        chain = preflight.look_at_chain(client)
+        price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
+        path = request.ledger or ledger_path(chain.chain_id, chain.genesis, address)
+        checks = (
+            preflight.check_nodes(chain),
+            preflight.check_transport(client),
+            preflight.check_gas_price(chain.network, price),
+            preflight.check_clock(chain),
+            preflight.check_balance(client, address, chain.network, price),
+            preflight.check_disk(path.parent),
+        )
+    finally:
+        client.close()
+    warnings = tuple(check for check in checks if preflight.demand(check).state == "warn")
+    return Look(chain, price, path, warnings)
+
 
 @contextmanager
 def open_account(
     request: NodeRequest,
     key: PrivateKey,
+    look: Look,
     report: Reporter,
     troubles: Troubles,
     failed: Callable[[Exception], None],
     waits: Waits,
 ) -> Iterator[Account]:
-    """Check everything, then open the ledger. The sender is not started.
+    """Open the ledger of the account that `look` was taken of. The sender is not started.
 
     `troubles` is the run's only one; `failed` is told what the sender ended of, and `waits` where
-    another program keeps the ledger locked. Raises the wings'
-    errors.
+    another program keeps the ledger locked. Raises LedgerError.
     """
-    urls = list(request.urls)
-    client = NodeClient(urls, evidence=Evidence())
-    chain = preflight.look_at_chain(client)
-    price = chain.network.min_gas_price if request.gas_price is None else request.gas_price
-    path = request.ledger or ledger_path(chain.chain_id, chain.genesis, key.address)
-    for check in (
-        preflight.check_nodes(chain),
-        preflight.check_transport(client),
-        preflight.check_gas_price(chain.network, price),
-        preflight.check_clock(chain),
-        preflight.check_balance(client, key.address, chain.network, price),
-        preflight.check_disk(path.parent),
-    ):
-        if preflight.demand(check).state == "warn":
-            report(Warned(check.name, check.found, check.fix))
-
+    for check in look.warnings:
+        report(Warned(check.name, check.found, check.fix))
+    urls, chain, path = list(request.urls), look.chain, look.path
     settings = SenderSettings(
-        chain.network, price, request.depth, request.max_gas_price, request.confirmed_nonce
+        chain.network, look.price, request.depth, request.max_gas_price, request.confirmed_nonce
     )
     with (
         Ledger.open(

@@ -16,35 +16,34 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from gettext import gettext as _
-from typing import Any
 
 from engine.mining.config import MiningChange, Summary
 from engine.mining.head_watcher import HeadWatcher
 from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop, Woken
 from engine.monitor.events import AnyEvent
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
-from engine.monitor.events.run import MiningStarted, Pulse, Stopping, Warned, WorkStarted
+from engine.monitor.events.run import Opened, Pulse, Stopping, Warned, WorkStarted
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
-from engine.node.account import Account, open_account
+from engine.node.account import Account, look_at_node, open_account
+from engine.node.devices import devices_of
 from engine.node.preflight import check_cache
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
 from engine.node.thread_watch import ThreadWatch
+from engine.node.waiting import await_node
 from engine.poc_worker.config import open_context
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.submission import Submission
 from engine.poc_worker.worker import PocWorker
 from engine.pool.messages import Setup
 from engine.pool.pool import Launch, Pool
-from engine.pool.processes import LocalProcesses
 from engine.protection.controller import Controller
 from engine.protection.sensors import Sensors
 from engine.runtime.database import lock_beside_key
-from engine.runtime.errors import BadInput, Crashed
+from engine.runtime.errors import Crashed
 from engine.runtime.program_files import ProgramFiles, updated_words
 from engine.runtime.signals import stop_on_signals
 from engine.runtime.systemd import Manager
-from kernels.devices import chosen_devices
 from node_client.keys import PrivateKey
 
 PULSE_SECONDS = 1.0
@@ -63,12 +62,13 @@ def run_node(
 ) -> NodeSummary:
     """Check everything, then run until done or stopped. Raises the wings' errors.
 
-    `report` is called from several threads. Each `attend` makes what is open while the node runs:
-    a server for `pause` and `resume`, say. `launch` starts the children: another one only in tests.
+    `report` is called from several threads. Each `attend` makes what is open while the node runs, and
+    while it waits for an L1 node: a server for `pause` and `resume`, say. `launch` starts the
+    children: another one only in tests.
     """
     request.check()
     with ExitStack() as stack:
-        node = Node(request, key, report, stack, launch)
+        node = Node(request, key, report, launch)
         for open_beside in attend:
             stack.enter_context(open_beside(node))
         stack.enter_context(stop_on_signals(node.stop, node.child_pids))
@@ -83,10 +83,9 @@ class Node:
         request: NodeRequest,
         key: PrivateKey,
         report: Reporter,
-        stack: ExitStack,
         launch: Launch | None = None,
     ) -> None:
-        """Put the parts together; none of them runs yet. `stack` closes what is open already."""
+        """Put the parts together; none of them runs yet, and no L1 node is asked."""
         self._request = request
         self._key = key
         self._report = report
@@ -99,12 +98,9 @@ class Node:
         self._pulse_at = 0.0
         self._told_ready = False
         self._account: Account | None = None
-        if request.uses_chain:
-            account = open_account(request, key, report, self._troubles, self._failed, self._waits)
-            self._account = stack.enter_context(account)
         if (cache := check_cache()).state == "warn":
             report(Warned(cache.name, cache.found, cache.fix))
-        self._devices, usual = _devices(request)
+        self._devices, usual = devices_of(request)
         self.pool = Pool(
             self._devices,
             self._tell,
@@ -127,17 +123,18 @@ class Node:
         """Run every source until done or stopped.
 
         Raises NoDevice where every device is out of service, LedgerError where nothing can be
-        written down any more, and what a thread of this node ended of.
+        written down any more, what a thread of this node ended of, and the wings' errors.
         """
         started = time.monotonic()
-        self._tell_start()
+        self._report(Opened(self._key.address, next(iter(self._request.urls), "")))
         with ExitStack() as stack:
-            if self._account is not None:  # what an earlier run signed is sent from here on
-                self._account.sender.start()
-                stack.callback(self._account.sender.join, timeout=0.2)  # it may hang at the node
-                stack.callback(self._account.sender.stop)
             self._sensors.start()
             stack.callback(self._sensors.stop)
+            if self._request.uses_chain and not self._open_account(stack):
+                self._manager.stopping()
+                self._report(Stopping())
+                return NodeSummary.of_nothing(self._request, time.monotonic() - started)
+            self._tell_start()
             stack.enter_context(self.pool)
             context = self._open_jobs(stack)
             mined = self._run_sources(stack)
@@ -172,6 +169,36 @@ class Node:
     def child_pids(self) -> dict[str, int | None]:
         """Return the process id of each device's child."""
         return self.pool.child_pids()
+
+    def _open_account(self, stack: ExitStack) -> bool:
+        """Wait for a node, then open the account. False where the end was asked for first."""
+        request, key = self._request, self._key
+        look = await_node(
+            partial(look_at_node, request, key.address),
+            self._troubles,
+            self._on_waiting,
+            waits=request.waits,
+        )
+        if look is None:
+            return False
+        self._account = stack.enter_context(
+            open_account(
+                request, key, look, self._report, self._troubles, self._failed, self._waits
+            )
+        )
+        sender = self._account.sender
+        sender.start()  # what an earlier run signed is sent from here on
+        stack.callback(sender.join, timeout=0.2)  # it may hang at the node
+        stack.callback(sender.stop)
+        return True
+
+    def _on_waiting(self) -> bool:
+        """Look after what runs while a node is waited for; return whether to go on."""
+        self._pulse(time.monotonic())
+        if self._troubles.lasts("node_away") and not self._told_ready:
+            self._told_ready = self._manager.ready()
+        self._manager.alive("; ".join(self._troubles.lines()))
+        return not self._stopping
 
     def _run_sources(self, stack: ExitStack) -> Summary | None:
         """Mine, or wait for the end while jobs are done in other threads."""
@@ -250,15 +277,18 @@ class Node:
     def _on_turn(self) -> None:
         """Look after everything beside the loop, a few times a second."""
         now = time.monotonic()
+        self._pulse(now)
+        if self.pool.ready.is_set() and not self._told_ready:
+            self._told_ready = self._manager.ready()
+        if self._threads.look(self._turned_at(), now):
+            self._manager.alive(self._status())
+
+    def _pulse(self, now: float) -> None:
         if now - self._pulse_at >= PULSE_SECONDS:
             self._pulse_at = now
             self._report(Pulse())
             self._look_at_program(now)
         self.controller.check_silence()
-        if self.pool.ready.is_set() and not self._told_ready:
-            self._told_ready = self._manager.ready()
-        if self._threads.look(self._turned_at(), now):
-            self._manager.alive(self._status())
 
     def _look_at_program(self, now: float) -> None:
         if now < self._look_at:
@@ -277,7 +307,7 @@ class Node:
 
     def _status(self) -> str:
         """Return one line for the service manager: what is wrong first."""
-        parts = self._troubles.messages()
+        parts = self._troubles.lines()
         if self._loop is not None:
             parts.append(_("{seen} blocks seen").format(seen=self._loop.seen))
         states = self.pool.status.devices.items()
@@ -313,37 +343,4 @@ class Node:
             self._report(WorkStarted(names, self._key.address, devices))
         if request.mining is None or account is None:
             return
-        chain = account.chain
-        self._report(
-            MiningStarted(
-                address=self._key.address,
-                chain_id=chain.chain_id,
-                devices=devices
-                or _("the machines of the Ray cluster {ray}").format(ray=request.ray),
-                node=request.urls[0],
-                network=chain.network.name,
-                height=chain.status.height,
-                block_time=chain.network.block_time,
-                size=request.mining.size,
-                iterations=request.mining.iterations,
-                ledger=str(account.path),
-            )
-        )
-
-
-def _devices(request: NodeRequest) -> tuple[tuple[str, ...], Launch]:
-    """Return the devices known now, and what starts their children: processes here, or a farm."""
-    if request.ray is None:
-        return chosen_devices(request.devices), LocalProcesses
-    from engine.pool.ray.launcher import Farm  # Ray's machines: nobody else pays for it
-
-    if request.devices not in (("auto",), ("cpu",), ("cuda",)):
-        raise BadInput(
-            _("with --ray, --device cannot name one machine's card"),
-            advice=_(
-                "Use --device cuda or --device cpu for that kind alone, or leave it out for both."
-            ),
-        )
-    wanted: Any = request.devices[0]
-    farm: Any = partial(Farm, request.ray, wanted=wanted)
-    return (), farm
+        self._report(account.started(request, self._key.address, devices))

@@ -26,6 +26,8 @@ class NodeRequest:
 
     urls: Sequence[str] = ()
     """L1 nodes. Not asked where only jobs are taken, and none is sent to the chain."""
+    waits: bool = True
+    """Whether to wait where none of them answers at the start."""
     mining: MiningConfig | None = None
     validators: ValidatorsOptions | None = None
     job_ledger: Path | None = None
@@ -107,3 +109,12 @@ class NodeSummary:
 
     mining: Summary | None = None
     jobs: JobSummary | None = None
+
+    @classmethod
+    def of_nothing(cls, request: NodeRequest, seconds: float) -> Self:
+        """Return that of a run that ended before any source began, after so many seconds."""
+        mining, jobs = request.mining is not None, request.validators is not None
+        return cls(
+            Summary(0, 0, 0, [], seconds) if mining else None,
+            JobSummary(0, 0, 0, 0, seconds) if jobs else None,
+        )

@@ -46,7 +46,12 @@ class Manager:
         return cls(address, int(watchdog) / 1e6)
 
     def ready(self) -> bool:
-        """Report that blocks are answered from now on. False: its queue is full, say it again."""
+        """Report that blocks are answered from now on, or as soon as a node is there.
+
+        A start that waits for a node is over: `systemctl start` would hang for hours otherwise, or
+        kill what waits, and the watchdog begins to count only now. False: its queue is full, say it
+        again.
+        """
         return self._send("READY=1")
 
     def alive(self, status: str) -> None:

@@ -6,6 +6,14 @@ from typing import Any
 from engine.monitor.events.base import Event
 
 
+class Opened(Event):
+    """Whose engine this is, and the first node that it asks: before anything is asked."""
+
+    event, template = "opened", ""
+    address: str
+    node: str
+
+
 class MiningStarted(Event):
     """`block_time` in seconds."""
 
@@ -97,7 +105,8 @@ class Stopping(Event):
 
 
 RunEvent = (
-    MiningStarted
+    Opened
+    | MiningStarted
     | WorkStarted
     | Warned
     | DevnetStarted

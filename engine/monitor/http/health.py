@@ -34,6 +34,6 @@ def engine_reasons(seen: Snapshot) -> list[str]:
     since = seen.now - (seen.started_at if seen.pulse_at is None else seen.pulse_at)
     if since > PULSE_SECONDS:
         reasons.append(_("the mining loop has made no progress for {n:.0f} s").format(n=since))
-    if not seen.in_service:
+    if not seen.in_service and seen.state != "waiting":  # when no device is started yet
         reasons.append(_("no device is in service"))
     return reasons

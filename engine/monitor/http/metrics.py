@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from engine.monitor.events.trouble import TroubleKind
 from engine.monitor.http.health import health
-from engine.monitor.snapshot import DeviceState, DeviceView, Snapshot
+from engine.monitor.snapshot import DeviceState, DeviceView, EngineState, Snapshot
 from engine.monitor.state import Monitor
 
 _PREFIX = "cpc_engine_"
@@ -96,6 +96,10 @@ def _engine(seen: Snapshot) -> Iterable[Metric]:
     for name, text, value_of in _GAUGES:
         if (value := value_of(seen)) is not None:
             yield GaugeMetricFamily(_PREFIX + name, text, value=float(value))
+    states = _labelled("state", "1 for the state that the engine is in, else 0.", "state")
+    for state in get_args(EngineState):
+        states.add_metric([state], state == seen.state)
+    yield states
 
 
 def _run(seen: Snapshot) -> Iterable[Metric]:

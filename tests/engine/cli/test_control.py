@@ -14,15 +14,13 @@ from engine.monitor.http import control_client
 from engine.monitor.http.server import sockets_directory
 from engine.monitor.state import Monitor
 from tests.engine.monitor.http.served import served
-from tests.processes import ENGINE, PATIENCE_SECONDS, end, stop, wait_until
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, free_port, stop, wait_until
 
 
 @pytest.fixture
 def mine(home, devnet):
     """A running `mine` with a port of its own, seen up to its first result."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*ENGINE, "mine", "--device", "reference", "--size", "32", "--http", f"127.0.0.1:{port}"],
         env=dict(os.environ),

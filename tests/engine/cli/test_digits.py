@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 from contextlib import contextmanager
 
@@ -11,12 +10,7 @@ import numpy as np
 import pytest
 
 from engine.jobs.models import digits
-from tests.processes import ENGINE, PATIENCE_SECONDS, end
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, free_port
 
 
 @contextmanager

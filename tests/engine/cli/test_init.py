@@ -132,7 +132,7 @@ def test_the_three_questions_at_a_terminal(home, file, terminal):
 
 
 def test_mine_offers_the_questions_where_nothing_is_set_up(home, file, terminal):
-    at = terminal("mine", "--blocks", "1")
+    at = terminal("mine", "--blocks", "1", "--no-wait")
     at.expect("three questions now?")
     at.answer("")
     at.expect("Which node?")

@@ -33,7 +33,7 @@ COMMANDS = [
     f"verify --size 16 --seed {SEED} --proof {'0' * 26}",
     "init --yes",
     "doctor",
-    "mine --blocks 1 --device reference",
+    "mine --blocks 1 --device reference --no-wait",
     "work --validator ws://127.0.0.1:9",
     "validator status",
     "tasks list",

@@ -230,7 +230,11 @@ def test_no_device_in_service_ends_the_run(devnet, tmp_path):
 def test_no_node_at_the_start(tmp_path):
     with pytest.raises(NodeUnreachable):
         run_node(
-            NodeRequest(["http://127.0.0.1:9"], MiningConfig(), ledger=tmp_path / "l"), KEY, Log()
+            NodeRequest(
+                ["http://127.0.0.1:9"], waits=False, mining=MiningConfig(), ledger=tmp_path / "l"
+            ),
+            KEY,
+            Log(),
         )
 
 

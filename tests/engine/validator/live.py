@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import queue
-import socket
 import subprocess
 import threading
 import time
@@ -24,14 +23,9 @@ from engine.validator.store.database import Store
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
 from tests.engine.validator.arena import Worker
-from tests.processes import ENGINE, PATIENCE_SECONDS, end, wait_until
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, free_port, wait_until
 
 CHAIN = "cpc-test-1"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 class LiveValidator:
