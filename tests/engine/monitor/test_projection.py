@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.monitor.device_record import TASKS_FOR_RATE
 from engine.monitor.events.mining import BlockSkipped
 from engine.monitor.events.pool import FarmConnected, FarmUnreachable
 from engine.monitor.events.protection import DevicesResumed
@@ -16,7 +17,7 @@ from engine.monitor.events.trouble import MEANING, TroubleBegan, TroubleEnded, T
 from engine.monitor.histogram import Histogram
 from engine.monitor.history import STEP_SECONDS, STEPS, History
 from engine.monitor.http.health import health
-from engine.monitor.projection import EVENTS_KEPT, TASKS_FOR_RATE, Projection
+from engine.monitor.projection import EVENTS_KEPT, Projection
 from engine.monitor.snapshot import Snapshot
 from engine.monitor.state import Monitor
 from engine.monitor.troubles import Troubles
