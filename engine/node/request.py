@@ -26,8 +26,6 @@ class NodeRequest:
 
     urls: Sequence[str] = ()
     """L1 nodes. Not asked where only jobs are taken, and none is sent to the chain."""
-    waits: bool = True
-    """Whether to wait where none of them answers at the start."""
     mining: MiningConfig | None = None
     validators: ValidatorsOptions | None = None
     job_ledger: Path | None = None
@@ -44,6 +42,8 @@ class NodeRequest:
     """The directory of the key, in which a lock says that it is in use."""
     protection: Protection = NO_WISHES
     limits: Limits = field(default_factory=Limits)
+    waits: bool = True
+    """Whether to wait where no node answers at the start."""
 
     @classmethod
     def of(cls, pool: PoolOptions, sending: SendingOptions, **more: Any) -> Self:

@@ -30,7 +30,7 @@ def test_init_without_questions_makes_a_key_and_a_file_that_config_reads(cli, fi
     shown = cli("config show --json").json()["settings"]
     assert shown["node"]["value"] == ["http://127.0.0.1:9"]
     assert {shown[key]["source"] for key in ("node", "from", "device")} == {"file"}
-    assert cli("mine").code == 3  # the file's node, which is none
+    assert cli("mine --no-wait").code == 3  # the file's node, which is none
 
 
 def test_init_never_overwrites_and_keeps_a_key_that_is_there(cli, file, home):
