@@ -8,6 +8,7 @@ import pytest
 from engine.monitor.output import Output
 from tests.processes import ENGINE, PATIENCE_SECONDS, started
 from tests.situations import QUICK_MINE, in_terminal, run, tells_no_bug
+from tests.variants import quick_and_slow
 
 
 @pytest.mark.parametrize("form", ["--plain", pytest.param("--json", marks=pytest.mark.slow)])
@@ -75,8 +76,10 @@ def test_a_service_goes_on_without_a_reader(home):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("form", ["", "--plain"])
-@pytest.mark.parametrize("stdin_is_terminal", [True, False])
+@pytest.mark.parametrize(
+    ("form", "stdin_is_terminal"),
+    quick_and_slow([("", True)], [("", False), ("--plain", True), ("--plain", False)]),
+)
 def test_a_terminal_that_is_closed_ends_the_run_in_order(home, form, stdin_is_terminal):
     with in_terminal(f"{QUICK_MINE} {form}", stdin_is_terminal=stdin_is_terminal) as (
         process,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.processes import ENGINE, PATIENCE_SECONDS, started, wait_until
 from tests.situations import QUICK_MINE, alone_in_a_process_namespace, tells_no_bug
+from tests.variants import quick_and_slow
 
 
 def _catches(pid, number):
@@ -24,7 +25,7 @@ def _catches(pid, number):
     return int(line.split()[1], 16) >> (number - 1) & 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", quick_and_slow([signal.SIGINT], [signal.SIGTERM]))
 @pytest.mark.parametrize("first", [False, True], ids=["child", "process 1"])
 @pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
 def test_a_signal_at_the_start_ends_at_once_and_quietly(home, number, first, after):

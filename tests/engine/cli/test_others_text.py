@@ -12,6 +12,7 @@ from engine.runtime.errors import BadInput
 from node_client.block import BlockHeader
 from tests.liar import LyingNode
 from tests.processes import ENGINE, PATIENCE_SECONDS, wait_until
+from tests.variants import quick_and_slow
 
 SLY = "\x1b]0;owned\x07\x9b31m\u202e"
 PASSWORD = "hunter2"
@@ -30,7 +31,7 @@ def liar(devnet, monkeypatch):
         yield node
 
 
-@pytest.mark.parametrize("field", ["network", "last_hash", "epoch"])
+@pytest.mark.parametrize("field", quick_and_slow(["last_hash"], ["network", "epoch"]))
 def test_a_status(cli, liar, field):
     liar.alter("/status", **{field: SLY})
     for line in ("query status", "query status --json", "query block 1", "tx send x 1"):
@@ -39,7 +40,7 @@ def test_a_status(cli, liar, field):
         assert "\\u001b" not in outcome.err
 
 
-@pytest.mark.parametrize("field", ["address", "balance", "nonce"])
+@pytest.mark.parametrize("field", quick_and_slow(["balance"], ["address", "nonce"]))
 def test_an_account(cli, liar, keys, field):
     liar.alter("/balance/", **{field: SLY})
     lines = [f"query balance {keys['worker'].address}"]
@@ -62,7 +63,7 @@ def secret(url):
     return url.replace("http://", f"http://me:{PASSWORD}@")
 
 
-@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("alive", quick_and_slow([True], [False]))
 def test_a_password_in_a_nodes_url(cli, devnet, keys, monkeypatch, alive):
     monkeypatch.setenv("CPC_NODE", secret(devnet.url if alive else "http://127.0.0.1:9"))
     monkeypatch.setenv("CPC_DEBUG", "1")

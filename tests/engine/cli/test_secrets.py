@@ -13,6 +13,7 @@ import pytest
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from tests.processes import ENGINE, PATIENCE_SECONDS
+from tests.variants import quick_and_slow
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -78,11 +79,13 @@ def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ["tx", "send", "cpc1ce0nn835fsmg45evmeefnpfufkv8shh6z9adsj", "1", "--from", "locked"],
-        ["mine", "--from", "locked", "--blocks", "1"],
-        ["keys", "add", "locked", "--encrypt"],
-    ],
+    quick_and_slow(
+        [["mine", "--from", "locked", "--blocks", "1"]],
+        [
+            ["tx", "send", "cpc1ce0nn835fsmg45evmeefnpfufkv8shh6z9adsj", "1", "--from", "locked"],
+            ["keys", "add", "locked", "--encrypt"],
+        ],
+    ),
 )
 def test_a_traceback_that_was_asked_for_holds_no_secret(devnet, secret, arguments):
     """The account is empty and the key is there already: each ends in an error."""

@@ -20,6 +20,7 @@ from node_client.rpc import NodeClient
 from node_client.transaction import BASE_GAS, Transaction, TxType
 from tests.blocks import strange_transactions
 from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.variants import quick_and_slow
 
 KEY = PrivateKey(bytes(31) + b"\x2a")
 BLOCK_TIME = 0.25
@@ -161,11 +162,7 @@ MORE_LIES = [Lie.BLOCK_HASH, Lie.GARBAGE, Lie.HALF_BODY, Lie.HEIGHT]
 
 @pytest.mark.parametrize(
     "lie",
-    [
-        Lie.ALTERED_RESULT,
-        Lie.CHAIN_ID,
-        *(pytest.param(lie, marks=pytest.mark.slow) for lie in MORE_LIES),
-    ],
+    quick_and_slow([Lie.ALTERED_RESULT], [Lie.CHAIN_ID, *MORE_LIES]),
 )
 def test_a_lying_node_is_not_believed(devnet, tmp_path, lie):
     with mining(devnet, tmp_path, blocks=5) as (log, box):

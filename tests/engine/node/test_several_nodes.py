@@ -14,6 +14,7 @@ from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, TxType
 from tests.processes import wait_until
+from tests.variants import quick_and_slow
 
 KEY = PrivateKey(bytes(31) + b"\x2b")
 BLOCK_TIME = 0.3
@@ -85,7 +86,7 @@ MORE_LIES = {
     "always behind": lambda liar: liar.faults.lie("behind", value=1),
     "503 for ever": lambda liar: liar.faults.unavailable(3600.0),
 }
-CASES = [*LIES, *(pytest.param(lie, marks=pytest.mark.slow) for lie in MORE_LIES)]
+CASES = quick_and_slow([*LIES][:1], [*LIES, *MORE_LIES][1:])
 
 
 def paid(devnet):

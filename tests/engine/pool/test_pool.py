@@ -30,6 +30,7 @@ from tests.engine.pool import villains
 from tests.engine.pool.conftest import LIMITS, wait_for_state
 from tests.engine.pool.works import Bomb, Bug, Die, Echo, Large, Lie, Nap, Poison, Stop, Touch
 from tests.processes import is_gone, wait_until
+from tests.variants import quick_and_slow
 
 TASK = Task(bytes(range(32)), 64)
 PATIENCE = 90.0
@@ -56,16 +57,20 @@ def test_an_honest_child_computes_what_the_reference_computes(open_pool):
 
 @pytest.mark.parametrize(
     ("entry", "reason"),
-    [
-        (villains.suicidal_child, None),
-        (villains.hanging_child, "hung"),
-        (villains.stopping_child, "silent"),
-        (villains.half_message_child, None),
-        (villains.garbage_child, "BrokenMessage: not a message"),
-        (villains.pickling_child, "BrokenMessage: not a message"),
-        (villains.boundless_child, "more than its jobs can give"),
-        (villains.closing_child, None),
-    ],
+    quick_and_slow(
+        [
+            (villains.suicidal_child, None),
+            (villains.hanging_child, "hung"),
+            (villains.pickling_child, "BrokenMessage: not a message"),
+            (villains.boundless_child, "more than its jobs can give"),
+        ],
+        [
+            (villains.stopping_child, "silent"),
+            (villains.half_message_child, None),
+            (villains.garbage_child, "BrokenMessage: not a message"),
+            (villains.closing_child, None),
+        ],
+    ),
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_child_that_goes_wrong_once_is_replaced_and_the_job_done(

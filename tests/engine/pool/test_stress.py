@@ -16,6 +16,7 @@ from engine.runtime.errors import JobGivenUp
 from kernels.devices import open_device
 from kernels.task import Task
 from tests.engine.pool.works import Echo, Large
+from tests.variants import quick_and_slow
 
 JOBS = 60
 THREADS = 3
@@ -23,7 +24,7 @@ KILLS = 6
 TASKS = [Task(bytes(range(32)), n) for n in (16, 33, 64)]
 
 
-@pytest.mark.parametrize("queued", [1, 3])
+@pytest.mark.parametrize("queued", quick_and_slow([3], [1]))
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_future_ends_whatever_threads_and_children_do(open_pool, seed, queued):
     with open_device("reference") as device:

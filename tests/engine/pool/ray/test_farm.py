@@ -9,6 +9,7 @@ import pytest
 from tests.engine.pool.ray.mining import Mining
 from tests.engine.pool.ray.raylets import Raylets
 from tests.processes import ENGINE, PATIENCE_SECONDS, spawned_children
+from tests.variants import quick_and_slow
 
 
 def named(name, **fields):
@@ -95,7 +96,7 @@ def test_without_the_extra_the_mend_is_named_and_nothing_else_needs_ray():
     assert "cpc-engine[ray]" in ended.stderr
 
 
-@pytest.mark.parametrize("text", ["0", "17", "many", "-1", "1.5", ""])
+@pytest.mark.parametrize("text", quick_and_slow(["0", "many"], ["17", "-1", "1.5", ""]))
 def test_a_number_of_tasks_that_is_none_is_refused(text):
     ended = subprocess.run(
         [*ENGINE, "mine", "--devnet", "--tasks-per-block", text], capture_output=True, text=True
