@@ -7,6 +7,7 @@ They hold the scripts alone: the engine is installed from its wheel, with a Pyth
 
 import sys
 import tarfile
+from gzip import GzipFile
 from io import BytesIO
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def pack(system: str, into: Path) -> Path:
     into.mkdir(parents=True, exist_ok=True)
     made = into / f"cpc-engine-{__version__}_{system}.tar.gz"
     files = [*sorted((HERE / system).iterdir()), *(HERE / name for name in SHARED)]
-    with tarfile.open(made, "w:gz") as archive:
+    # No time stamp: a release made twice from one commit is the same, byte for byte.
+    with GzipFile(made, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         for file in files:
             text = file.read_text(encoding="utf-8").replace("@VERSION@", __version__).encode()
             member = tarfile.TarInfo(f"cpc-engine/{file.name}")
