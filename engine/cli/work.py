@@ -1,20 +1,23 @@
 """`cpc-engine work`: jobs of PoC validators, without mining."""
 
 import os
-import sys
 from dataclasses import asdict
 from gettext import gettext as _
+from typing import TYPE_CHECKING
 
 import typer
 
-from engine.cli.config.groups import with_options
+from engine.cli.config.groups import Groups, with_options
 from engine.cli.options import Json, NodeOptions, WorkerKey
-from engine.monitor.options import LogOptions, NoticeOptions
+from engine.monitor.options import LogOptions, MonitorOptions, NoticeOptions
 from engine.node.options import StartOptions
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.options import PoolOptions
 from engine.protection.options import ProtectionOptions
 from engine.txmgr.options import SendingOptions
+
+if TYPE_CHECKING:
+    from engine.node.request import LiveChange
 
 
 @with_options
@@ -27,6 +30,7 @@ def work(
     protection: ProtectionOptions,
     nodes: NodeOptions,
     start: StartOptions,
+    monitor: MonitorOptions,
     notices: NoticeOptions,
     log: LogOptions,
     json: Json = False,
@@ -34,9 +38,8 @@ def work(
     """Take jobs from PoC validators and answer each with a checked result."""
     # The parent's checks are small; OpenBLAS's idle threads would spin on the children's cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from engine.monitor.output import Output
-    from engine.monitor.reporter import JsonReporter, PlainReporter
-    from engine.monitor.state import Monitor
+    from engine.cli.screen import Screen
+    from engine.cli.summaries import job_lines
     from engine.node.node import run_node
     from engine.node.request import NodeRequest
     from engine.poc_worker.config import check_validators
@@ -50,8 +53,7 @@ def work(
             _("no validator is named"),
             advice=_("Name one: cpc-engine work --validator wss://HOST/worker"),
         )
-    output, json = Output(sys.stdout), log.as_json(json)
-    report = output.report = Monitor(JsonReporter(output) if json else PlainReporter(output))
+    screen = Screen(monitor, notices, log, json)
     request = NodeRequest.of(
         pool,
         sending,
@@ -62,16 +64,19 @@ def work(
         keys=key.keystore().directory,
     )
     secret = key.load()
-    with notices.notifying(report):
-        summary = run_node(request, secret, report, output.attend).jobs
+    with screen.open(context, _live) as attending:
+        summary = run_node(request, secret, screen.report, *attending).jobs
     assert summary is not None
-    if json:
-        JsonReporter(output).print("work_summary", asdict(summary))
-    else:
-        output.line("")
-        output.line(
-            _(
-                "jobs computed so far: {computed}, {accepted} accepted, {rejected} rejected by"
-                " their validators; {seconds:.1f} s"
-            ).format(**asdict(summary))
-        )
+    screen.end("work_summary", asdict(summary), job_lines(summary))
+
+
+def _live(groups: Groups) -> "LiveChange":
+    """Return what SIGHUP changes, of the settings as they are now. Raises BadInput."""
+    from engine.node.request import LiveChange
+
+    looked_for = groups["protection"].protection()
+    return LiveChange(
+        mining=None,
+        pause_on_battery=looked_for.pause_on_battery,
+        quiet_hours=looked_for.quiet_hours,
+    )

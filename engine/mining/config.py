@@ -1,6 +1,6 @@
 """A run of the mining loop, from outside: what it is asked for, what may change, and what it did."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.mining.options import MiningOptions
@@ -38,18 +38,30 @@ class MiningChange:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did. `results` are those of the blocks that this run saw."""
+    """What a run did.
+
+    `results`: the newest of the blocks that this run saw; `counts`: of all of them, by state; `fees`:
+    what the final ones have cost, in units.
+    """
 
     blocks_seen: int
     blocks_missed: int
     blocks_skipped: int
     results: list[Progress]
     seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+    fees: int = 0
 
     @property
     def confirmed(self) -> int:
         """How many results are final."""
-        return sum(result.state == "final" for result in self.results)
+        return self.counts.get("final", 0)
+
+    @property
+    def unfinished(self) -> int:
+        """How many results are neither final nor given up."""
+        done = self.confirmed + self.counts.get("given_up", 0)
+        return sum(self.counts.values()) - done
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary; proofs are left out, being in the blocks."""

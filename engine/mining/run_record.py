@@ -14,6 +14,9 @@ from engine.runtime.trace import span
 from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
 
+MOST_RESULTS = 1000
+"""Of a run of weeks as many results are listed, each with its proof read: its end must be quick."""
+
 
 class RunRecord:
     """One run over one ledger. Every method may raise LedgerError."""
@@ -87,10 +90,16 @@ class RunRecord:
 
     def summary(self) -> Summary:
         """Return what the run did so far."""
-        first = self._first_height
-        results = [] if first is None else self._ledger.progress("height >= ?", first)
+        first, ledger = self._first_height, self._ledger
         seconds = time.monotonic() - self._started
-        return Summary(self.seen, self._missed, self._skipped, results, seconds)
+        blocks = (self.seen, self._missed, self._skipped)
+        if first is None:
+            return Summary(*blocks, [], seconds)
+        newest = (
+            "height >= ? AND task_id IN (SELECT task_id FROM results ORDER BY rowid DESC LIMIT ?)"
+        )
+        results = ledger.progress(newest, first, MOST_RESULTS)
+        return Summary(*blocks, results, seconds, ledger.counts(first), ledger.fees_paid(first))
 
     def _miss(self, first: int, last: int) -> None:
         away = self._first_height is None

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from engine.monitor import snapshot as views
-from engine.monitor.events import mining
+from engine.monitor.events import mining, poc
 
 TASKS_FOR_RATE = 16
 """A device's rate is that of its latest tasks: one alone varies, the whole run hides a change."""
@@ -31,21 +31,37 @@ class DeviceRecord:
         self.restarts = self.tasks = 0
         self.operations = self.seconds = 0.0
         self.latest: deque[tuple[float, float]] = deque(maxlen=TASKS_FOR_RATE)
+        self.of_jobs = (0, 0.0, 0.0)
         self.last: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
 
     def computed(self, event: mining.TaskComputed, now: float) -> None:
-        operations = 2.0 * event.multiply_adds
-        self.tasks += 1
-        self.operations += operations
-        self.seconds += event.seconds
-        self.latest.append((operations, event.seconds))
+        """Take a block's task."""
+        self._add(1, 2.0 * event.multiply_adds, event.seconds)
         self.last = {
             "last_result": event.result_hash,
             "last_height": event.height,
             "last_seconds": event.seconds,
             "last_at": now,
         }
+
+    def jobs(self, event: poc.DeviceJobs) -> tuple[int, float, float]:
+        """Take what is new of validators' jobs; return their number, operations and seconds."""
+        before = self.of_jobs
+        self.of_jobs = (event.jobs, 2.0 * event.multiply_adds, event.seconds)
+        new = (
+            self.of_jobs[0] - before[0],
+            self.of_jobs[1] - before[1],
+            self.of_jobs[2] - before[2],
+        )
+        self._add(*new)
+        return new
+
+    def _add(self, tasks: int, operations: float, seconds: float) -> None:
+        self.tasks += tasks
+        self.operations += operations
+        self.seconds += seconds
+        self.latest.append((operations, seconds))
 
     def view(self) -> views.DeviceView:
         rests = self.paused and self.state in ("idle", "starting")

@@ -19,6 +19,7 @@ def state_word(state: str) -> str:
         "backoff": _("restarting"),
         "out": _("out of service"),
         "mining": _("mining"),
+        "working": _("working for validators"),
         "waiting": _("waiting for the node"),
         "degraded": _("degraded"),
         "stopping": _("stopping"),

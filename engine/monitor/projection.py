@@ -28,6 +28,7 @@ from engine.monitor.events import (
     TroubleEvent,
     ValidatorEvent,
     mining,
+    poc,
     pool,
     protection,
     run,
@@ -62,6 +63,7 @@ class Projection:
             ("computed", "confirmed", "given_up", "unreadable", *self._blocks), 0
         )
         self._run_fees = 0
+        self._jobs = views.JobsView()
         self._pulse_at: float | None = None
         self._pause_asked = False
         self._troubles: dict[TroubleKind, views.TroubleView] = {}
@@ -86,7 +88,9 @@ class Projection:
             self._on_protection(event, now)
         elif isinstance(event, RunEvent):
             self._on_run(event, now)
-        elif not isinstance(event, PocEvent | ValidatorEvent):  # lines, and no state
+        elif isinstance(event, PocEvent):
+            self._on_poc(event, now)
+        elif not isinstance(event, ValidatorEvent):  # lines, and no state
             assert_never(event)
 
     def snapshot(self, now: float) -> views.Snapshot:
@@ -117,6 +121,7 @@ class Projection:
                 **self._results, trouble=self._trouble("not_sent", "balance_low")
             ),
             run=views.RunView(**self._run, fees=format_cpc(self._run_fees)),
+            jobs=self._jobs,
             pulse_at=self._pulse_at,
             troubles=list(self._troubles.values()),
             events=list(self._events),
@@ -137,6 +142,8 @@ class Projection:
                 self._about = {name: fields[name] for name in about}
                 chain = ("chain_id", "network", "node", "height", "block_time")
                 self._chain |= {name: fields[name] for name in chain}
+            case run.WorkStarted(validators=validators):
+                self._jobs = self._jobs.model_copy(update={"validators": validators.split(", ")})
             case run.Pulse():
                 self._pulse_at = now
             case run.Stopping():
@@ -174,10 +181,7 @@ class Projection:
         self._run["computed"] += 1
         self.latency.add(event.latency)
         self._device(event.device).computed(event, now)
-        tally = self._history.device(event.device, now)
-        tally.tasks += 1
-        tally.operations += 2.0 * event.multiply_adds
-        tally.seconds += event.seconds
+        self._work(event.device, 1, 2.0 * event.multiply_adds, event.seconds, now)
 
     def _on_sending(self, event: SendingEvent, now: float) -> None:
         match event:
@@ -196,6 +200,19 @@ class Projection:
                 pass
             case _:
                 assert_never(event)
+
+    def _on_poc(self, event: PocEvent, now: float) -> None:
+        match event:
+            case poc.JobsCounted():
+                self._jobs = self._jobs.model_copy(update=event.fields())
+            case poc.DeviceJobs(device=name) if any(new := self._device(name).jobs(event)):
+                self._work(name, *new, now)
+
+    def _work(self, device: str, tasks: int, operations: float, seconds: float, now: float) -> None:
+        tally = self._history.device(device, now)
+        tally.tasks += tasks
+        tally.operations += operations
+        tally.seconds += seconds
 
     def _on_trouble(self, event: TroubleEvent, now: float) -> None:
         match event:
@@ -280,7 +297,7 @@ class Projection:
         ill = any(device.state in ("out", "backoff") for device in devices)
         if ill or any(trouble.stops for trouble in self._troubles.values()):
             return "degraded", ""
-        return "mining", ""
+        return "working" if self._jobs.validators else "mining", ""
 
     def _next_block_in(self, now: float) -> float | None:
         seen, block_time = self._chain.get("last_block_at"), self._chain.get("block_time")

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.monitor.events.trouble import TroubleKind
 
 DeviceState = Literal["starting", "idle", "busy", "paused", "backoff", "out"]
-EngineState = Literal["starting", "mining", "waiting", "degraded", "paused", "out", "stopping"]
-"""waiting: for the node; degraded: a device is out of service or restarts, or results are not sent;
-out: no device is in service."""
+EngineState = Literal[
+    "starting", "mining", "working", "waiting", "degraded", "paused", "out", "stopping"
+]
+"""working: for validators, without mining; waiting: for the node; degraded: a device is out of service
+or restarts, or results are not sent; out: no device is in service."""
 
 
 class _Value(BaseModel):
@@ -94,6 +96,17 @@ class RunView(_Value):
     fees: str = Field("0", description="CPC that results confirmed in this run have cost")
 
 
+class JobsView(_Value):
+    """Jobs of validators in this run."""
+
+    validators: list[str] = Field(default_factory=list, description="their URLs, with `work` only")
+    taken: int = 0
+    computed: int = 0
+    accepted: int = Field(0, description="by their validators")
+    rejected: int = Field(0, description="by their validators")
+    declined: int = Field(0, description="not computed, and why was said")
+
+
 class TroubleView(_Value):
     """Something that is wrong, and lasts."""
 
@@ -135,6 +148,7 @@ class Snapshot(_Value):
     blocks: BlocksView = BlocksView()
     results: ResultsView = ResultsView()
     run: RunView = RunView()
+    jobs: JobsView = JobsView()
     pulse_at: float | None = Field(None, description="when the mining loop last reported a pulse")
     troubles: list[TroubleView] = Field(default_factory=list, description="what lasts, now")
     events: list[EventView] = Field(default_factory=list, description="the latest, oldest first")

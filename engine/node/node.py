@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from gettext import gettext as _
 
-from engine.mining.config import MiningChange, Summary
+from engine.mining.config import Summary
 from engine.mining.head_watcher import HeadWatcher
 from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop, Woken
 from engine.monitor.events import AnyEvent
@@ -163,7 +163,8 @@ class Node:
 
     def change(self, live: LiveChange) -> None:
         """Go on with these options in place of those."""
-        self._inbox.put(MiningChange(live.tasks_per_block, live.openings))
+        if live.mining is not None:
+            self._inbox.put(live.mining)
         self._sensors.change(live.pause_on_battery, live.quiet_hours)
 
     def child_pids(self) -> dict[str, int | None]:

@@ -6,7 +6,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Self
 
-from engine.mining.config import MiningConfig, Summary
+from engine.mining.config import MiningChange, MiningConfig, Summary
 from engine.poc_worker.config import check_validators
 from engine.poc_worker.options import ValidatorsOptions
 from engine.pool.limits import Limits
@@ -86,8 +86,7 @@ class NodeRequest:
 class LiveChange:
     """What of a running node can change: from the next block, and the next look at sensors, on."""
 
-    tasks_per_block: int | None
-    openings: int
+    mining: MiningChange | None
     pause_on_battery: bool
     quiet_hours: QuietHours | None
 

@@ -8,6 +8,7 @@ Read them in this order:
     context.py       what all sessions share: key, devices, limits, ledger, blobs
     config.py        what the operator asked for, checked
     job_ledger.py    which job was answered with what; survives a crash
+    tally.py         what the sessions did, counted
     submission.py    sends a validator's result to the chain, too
     options.py       its settings
 """

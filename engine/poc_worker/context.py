@@ -13,6 +13,7 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.frames import Capabilities
 from engine.poc_worker.job_ledger import JobLedger, Known
+from engine.poc_worker.tally import Tally
 from engine.pool.executor import Executor
 from node_client.keys import PrivateKey
 
@@ -66,6 +67,7 @@ class WorkerContext:
     devices: tuple[str, ...] = ()
     jobs: int = 2
     chain_id: str | None = None
+    tally: Tally = field(default_factory=Tally)
     answered: Callable[[Known], None] = field(default=lambda _known: None)
     """Told of each result that stands, maybe twice: see `engine/poc_worker/submission.py`."""
 

@@ -159,6 +159,7 @@ class Session:
             taken = self._changes.add(partial(context.ledger.record_taken, assignment.offer))
             kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
             self.replies.tell(events.JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
+            context.tally.taken += 1
             future = context.executor.submit(job, name=f"{kind} {digest}")
             done = await asyncio.wrap_future(future)
             await taken
@@ -176,6 +177,7 @@ class Session:
         job_id, ledger = assignment.offer.job_id, context.ledger
         await self._changes.add(partial(ledger.record_result, self._url, job_id, result))
         self.earned += FRAMES_OF_A_JOB
+        context.tally.computed(done.device, job.cost, done.seconds)
         return result
 
     def _store(self, data: bytes) -> BlobRef:
@@ -207,6 +209,7 @@ class Session:
 
     async def _fail(self, assignment: Assignment, code: ErrorCode, message: str) -> None:
         job_id, ledger = assignment.offer.job_id, self._context.ledger
+        self._context.tally.declined += 1
         await self._changes.add(partial(ledger.record_error, self._url, job_id, code, message))
         if assignment.connection == self.replies.connection:
             self.replies.refuse(job_id, code, message)
@@ -231,8 +234,10 @@ class Session:
             return  # none of ours, or the last word on it was said
         reason = one_line(verdict.reason)
         if verdict.accepted:
+            self._context.tally.accepted += 1
             self.replies.tell(events.ResultAccepted(self._url, verdict.job_id, reason))
         else:
+            self._context.tally.rejected += 1
             self.replies.tell(events.ResultRejected(self._url, verdict.job_id, reason))
 
     def _record(self, verdict: frames.Verdict) -> bool:

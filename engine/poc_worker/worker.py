@@ -92,6 +92,8 @@ class PocWorker(threading.Thread):
                 self.turned_at = time.monotonic()
                 for session in sessions:
                     session.tick()
+                for event in self._context.tally.changes():
+                    self._context.report(event)
                 self._tell_if_away(any(session.replies.is_connected for session in sessions))
             raise asyncio.CancelledError
 

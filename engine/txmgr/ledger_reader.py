@@ -219,23 +219,32 @@ class LedgerReader:
 
     def totals(self) -> LedgerTotals:
         """Return how many results stand in each state, blocks, and fees of final results."""
-        counts = {
-            row["state"]: row["n"]
-            for row in self._read("SELECT state, count(*) AS n FROM progress GROUP BY state")
-        }
         blocks = self._read("SELECT count(*) AS seen, count(skipped) AS skipped FROM blocks")[0]
         missed = self._read("SELECT coalesce(sum(last - first + 1), 0) AS n FROM gaps")[0]["n"]
-        return LedgerTotals(self.fees_paid(), blocks["seen"], blocks["skipped"], missed, **counts)
+        return LedgerTotals(
+            self.fees_paid(), blocks["seen"], blocks["skipped"], missed, **self.counts()
+        )
+
+    def counts(self, first: int = 0) -> dict[str, int]:
+        """Return how many results of blocks from this height on stand in each state."""
+        rows = self._read(
+            "SELECT state, count(*) AS n FROM progress WHERE height >= ? GROUP BY state", first
+        )
+        return {row["state"]: row["n"] for row in rows}
 
     def fee(self, tx_hash: str) -> int:
         """What this transaction of ours pays, in units."""
         fee = "SELECT json_extract(body, '$.fee') AS fee FROM transactions WHERE tx_hash = ?"
         return int(self._read(fee, tx_hash)[0]["fee"])
 
-    def fees_paid(self) -> int:
-        """What every final result has cost, in units: summed here, since SQLite's integers end."""
+    def fees_paid(self, first: int = 0) -> int:
+        """What every final result of blocks from this height on has cost, in units.
+
+        Summed here, since SQLite's integers end.
+        """
         rows = self._read(
             "SELECT json_extract(body, '$.fee') AS fee, count(*) AS n FROM transactions"
-            " WHERE state = 'final' GROUP BY fee"
+            " JOIN results USING (task_id) WHERE state = 'final' AND height >= ? GROUP BY fee",
+            first,
         )
         return sum(int(row["fee"]) * int(row["n"]) for row in rows)

@@ -105,6 +105,27 @@ class ResultRejected(_JobWithReason):
     event, template = "result_rejected", _("{url}: job {job_id}: rejected: {reason}")
 
 
+class JobsCounted(Event):
+    """Jobs of this run so far, of all validators."""
+
+    event, template = "jobs_counted", ""
+    taken: int
+    computed: int
+    accepted: int
+    rejected: int
+    declined: int
+
+
+class DeviceJobs(Event):
+    """What one device computed for validators in this run so far; `seconds` of computing."""
+
+    event, template = "device_jobs", ""
+    device: str
+    jobs: int
+    multiply_adds: int
+    seconds: float
+
+
 PocEvent = (
     ValidatorUp
     | ValidatorDown
@@ -119,4 +140,6 @@ PocEvent = (
     | JobNotSubmitted
     | ResultAccepted
     | ResultRejected
+    | JobsCounted
+    | DeviceJobs
 )

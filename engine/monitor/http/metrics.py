@@ -112,6 +112,10 @@ def _run(seen: Snapshot) -> Iterable[Metric]:
     for outcome in ("seen", "skipped", "missed", "unreadable"):
         blocks.add_metric([outcome], getattr(run, outcome))
     yield blocks
+    jobs = _counter("jobs", "Validators' jobs of this run by what became of them.", "outcome")
+    for outcome in ("taken", "computed", "accepted", "rejected", "declined"):
+        jobs.add_metric([outcome], getattr(seen.jobs, outcome))
+    yield jobs
     fees = _counter("fees_cpc", "Fees of the results confirmed in this run, in CPC.")
     fees.add_metric([], float(run.fees))
     yield fees

@@ -22,6 +22,7 @@ from engine.monitor.snapshot import DeviceView, Snapshot
 
 _STYLES = {
     "mining": "bold green",
+    "working": "bold green",
     "busy": "green",
     "idle": "green",
     "starting": "cyan",
@@ -168,10 +169,13 @@ def _facts(snapshot: Snapshot, width: int, *, framed: bool) -> RenderableType:
     both.add_column(ratio=4)
     both.add_column(ratio=3)
     half = width * 4 // 7 - (4 if framed else 1)
-    both.add_row(
-        _frame(_chain(snapshot, half), _("Chain"), framed=framed),
-        _frame(_account(snapshot), _("Results"), framed=framed),
-    )
+    chain = _frame(_chain(snapshot, half), _("Chain"), framed=framed)
+    results = _frame(_account(snapshot), _("Results"), framed=framed)
+    if snapshot.jobs.validators:
+        if not snapshot.chain.chain_id:
+            chain = _frame(_validators(snapshot), _("Validators"), framed=framed)
+        results = _frame(_jobs(snapshot), _("Jobs"), framed=framed)
+    both.add_row(chain, results)
     return both
 
 
@@ -199,6 +203,24 @@ def _chain(snapshot: Snapshot, width: int) -> RenderableType:
             _("Blocks"),
             _("{seen}, {skipped} skipped, {missed} missed").format(**snapshot.blocks.model_dump()),
         ),
+    )
+
+
+def _validators(snapshot: Snapshot) -> RenderableType:
+    names = snapshot.jobs.validators
+    rows = names if len(names) <= _FACTS else [*names[: _FACTS - 1], f"+{len(names) - _FACTS + 1}"]
+    rows += [""] * (_FACTS - len(rows))
+    return Group(*(_one_row(f" {name}", "") for name in rows))
+
+
+def _jobs(snapshot: Snapshot) -> RenderableType:
+    jobs = snapshot.jobs
+    return _pairs(
+        (_("Taken"), str(jobs.taken)),
+        (_("Computed"), str(jobs.computed)),
+        (_("Accepted"), Text(str(jobs.accepted), style="bold green")),
+        (_("Rejected"), Text(str(jobs.rejected), style="bold red" if jobs.rejected else "")),
+        (_("Declined"), Text(str(jobs.declined), style="yellow" if jobs.declined else "")),
     )
 
 

@@ -8,13 +8,14 @@ import threading
 import uuid
 
 import pytest
+import requests
 
 from engine.poc_protocol import frames
 from kernels.devices import open_device
 from kernels.task import Task
 from node_client.rpc import NodeClient
 from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic
-from tests.processes import ENGINE, PATIENCE_SECONDS, end
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, free_port, started, wait_until
 
 NONCE = "5a" * 32
 SEED = b"\1" * 31 + b"\2"
@@ -165,3 +166,46 @@ def test_bad_input_is_one_sentence(cli, line, words):
     said = cli(line)
     assert said.code == 2
     assert words in said.err
+
+
+def test_work_is_watched_paused_and_measured_as_mine_is(home, validator, keys, cli):
+    url = f"http://127.0.0.1:{free_port()}"
+    line = f"work --validator {validator.url} --device reference --http {url[7:]}"
+    with started([*ENGINE, *line.split()], stdout=subprocess.PIPE, text=True) as process:
+        connection, _ = validator.accept(challenge=NONCE)
+        send(connection, job(payload=synthetic(size=40)))
+        assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(40)
+        send(connection, frames.Verdict(job_id="job-1", accepted=True))
+        send(connection, job(job_id="job-2", payload={"challenge_type": "no such"}))
+
+        def jobs():
+            seen = requests.get(f"{url}/status", timeout=PATIENCE_SECONDS).json()
+            return seen if seen["jobs"]["accepted"] and seen["jobs"]["declined"] else None
+
+        seen = wait_until(jobs, "the verdict to be counted")
+        assert seen["state"] == "working"
+        assert seen["address"] == keys["worker"].address
+        assert seen["jobs"] == {
+            "validators": [validator.url],
+            "taken": 1,
+            "computed": 1,
+            "accepted": 1,
+            "rejected": 0,
+            "declined": 1,
+        }
+        (device,) = seen["devices"]
+        assert device["tasks"] == 1
+        assert device["operations"] >= 2 * 40**3
+        metrics = requests.get(f"{url}/metrics", timeout=PATIENCE_SECONDS).text.splitlines()
+        assert 'cpc_engine_jobs_total{outcome="accepted"} 1.0' in metrics
+        assert 'cpc_engine_state{state="working"} 1.0' in metrics
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+        shown = cli("status").out
+        assert "working for validators" in shown
+        assert validator.url in shown
+        assert "paused, asked for" in cli("pause").out
+        assert cli("resume").code == 0
+        process.terminate()
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    assert "Jobs computed so far: 1, 1 accepted" in out

@@ -14,7 +14,18 @@ from engine.monitor.reporter import JsonReporter, PlainReporter
 from engine.monitor.state import Monitor
 
 EVENTS = get_args(AnyEvent)
-QUIET = {"device", "funds", "opened", "pause_asked", "pulse", "reading", "totals", "unreadable"}
+QUIET = {
+    "device",
+    "device_jobs",
+    "funds",
+    "jobs_counted",
+    "opened",
+    "pause_asked",
+    "pulse",
+    "reading",
+    "totals",
+    "unreadable",
+}
 NUMBERS = {"int": 7, "float": 1.5, int: 7, float: 1.5}
 
 

@@ -4,7 +4,7 @@
 const TEXTS = JSON.parse(document.body.dataset.texts);
 const HOUR = 3600;
 const NOTHING = "–";
-const TONES = { mining: "good", waiting: "warn", degraded: "warn", busy: "good", idle: "good", paused: "warn", backoff: "warn", out: "bad" };
+const TONES = { mining: "good", working: "good", waiting: "warn", degraded: "warn", busy: "good", idle: "good", paused: "warn", backoff: "warn", out: "bad" };
 const EVENT_TONES = {
   confirmed: "good", given_up: "warn", skipped: "warn", gap: "warn", rolled_back: "warn", paused: "warn",
   warning: "warn", card_fault: "bad", child_killed: "bad", child_ended: "bad", out_of_service: "bad",
@@ -148,12 +148,23 @@ function figures(seen) {
   bar.value = chain.next_block_in === null ? 0 : bar.max - chain.next_block_in;
   bar.setAttribute("aria-label", TEXTS.next_block);
   const skipped = TEXTS.blocks.replace("{skipped}", blocks.skipped).replace("{missed}", blocks.missed);
+  if (seen.jobs.validators.length) return jobFigures(seen);
   byId("figures").replaceChildren(
     card(TEXTS.rate, rate(sum(seen.devices)), "", TEXTS.tasks.replace("{n}", seen.run.computed)),
     card(TEXTS.confirmed, results.confirmed, "", TEXTS.pending.replace("{n}", results.pending)),
     card(TEXTS.given_up, results.given_up, "", skipped),
     card(TEXTS.height, chain.height ?? NOTHING, "", next, bar),
     card(TEXTS.balance, money(seen.balance, 6), "CPC", `${TEXTS.fees} ${money(seen.fees)}`),
+  );
+}
+
+function jobFigures(seen) {
+  const jobs = seen.jobs;
+  byId("figures").replaceChildren(
+    card(TEXTS.rate, rate(sum(seen.devices)), "", TEXTS.tasks.replace("{n}", jobs.computed)),
+    card(TEXTS.taken, jobs.taken, "", TEXTS.declined.replace("{n}", jobs.declined)),
+    card(TEXTS.accepted, jobs.accepted, "", TEXTS.rejected.replace("{n}", jobs.rejected)),
+    card(TEXTS.validators, jobs.validators.length, "", jobs.validators.join(", ")),
   );
 }
 
