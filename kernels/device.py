@@ -19,7 +19,9 @@ from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.cpu.memory import aligned
 from kernels.memory import require_bytes
 from kernels.network import NetworkOperations
+from kernels.network.graph.graph import Graph
 from kernels.network.graph.kernels import GraphKernels
+from kernels.network.graph.prepared import Prepared
 from kernels.product import Matrix, Multiply, Sums, check_operands, reference
 from kernels.proof import draw_openings, encode_proof
 from kernels.task import Task
@@ -117,6 +119,10 @@ class Device(ABC):
         from kernels.network.cpu import compiled
 
         return compiled()[1]
+
+    def prepare_graph(self, graph: Graph) -> Prepared | None:  # noqa: ARG002
+        """Return what computes this graph as a whole, or None: then operator by operator."""
+        return None
 
     def close(self) -> None:
         """Release threads and memory. May be called twice."""

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -25,7 +26,9 @@ from kernels.digest import DIGEST_BYTES
 from kernels.expand import operands
 from kernels.memory import require_memory
 from kernels.network import NetworkOperations
+from kernels.network.graph.graph import Graph
 from kernels.network.graph.kernels import GraphKernels
+from kernels.network.graph.prepared import Prepared
 from kernels.operations import Operations, RowsOfB
 from kernels.product import Matrix, Sums
 from kernels.task import Task
@@ -48,6 +51,7 @@ class HostDevice(Device):
         self._team = Team(threads, f"kernels-{self.name}")
         self._b: tuple[tuple[int, int], RowsOfB] | None = None
         self._thread = _Kept()
+        self._graphs: WeakKeyDictionary[Graph, Prepared | None] = WeakKeyDictionary()
 
     def compute(self, task: Task) -> "HostCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything."""
@@ -86,9 +90,16 @@ class HostDevice(Device):
         """What a network as a graph takes besides products."""
         return self.operations.graph
 
+    def prepare_graph(self, graph: Graph) -> Prepared | None:
+        """Return what computes it as a whole; it is kept as long as the graph is."""
+        if graph not in self._graphs:
+            self._graphs[graph] = self.operations.prepare_graph(graph, self._team)
+        return self._graphs[graph]
+
     def close(self) -> None:
         """End the threads and release their memory."""
         self._team.close()
+        self._graphs.clear()
         self._b, self._thread = None, _Kept()
 
     def bytes_needed(self, task: Task) -> int:

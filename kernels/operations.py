@@ -23,9 +23,12 @@ from kernels.expand import reference as expand
 from kernels.network import NetworkOperations
 from kernels.network import reference as network
 from kernels.network.graph import reference as graph
+from kernels.network.graph.graph import Graph
 from kernels.network.graph.kernels import GraphKernels
+from kernels.network.graph.prepared import Prepared
 from kernels.product import Sums
 from kernels.product import reference as product
+from kernels.team import Team
 
 
 class RowsOfB(Protocol):
@@ -56,6 +59,10 @@ class Operations(ABC):
     @abstractmethod
     def graph(self) -> GraphKernels:
         """What a network as a graph takes besides products."""
+
+    def prepare_graph(self, graph: Graph, team: Team) -> Prepared | None:  # noqa: ARG002
+        """Return what computes this graph as a whole, by this team, or None."""
+        return None
 
     @abstractmethod
     def expand_rows(self, operand: Operand, rows: Rows, out: Matrix) -> None:

@@ -21,10 +21,13 @@ from kernels.cpu.product.packing import build_pack_quads
 from kernels.digest import DIGEST_BYTES, LEAF_TAG, NODE_TAG
 from kernels.expand import Matrix, Operand, Rows
 from kernels.network import NetworkOperations
+from kernels.network.graph.graph import Graph
 from kernels.network.graph.kernels import GraphKernels
+from kernels.network.graph.prepared import Prepared
 from kernels.operations import Operations, RowsOfB
 from kernels.product import Sums
 from kernels.task import LEAF_BYTES
+from kernels.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,12 @@ class CpuOperations(Operations):
         from kernels.network.cpu import compiled
 
         return compiled()[1]
+
+    def prepare_graph(self, graph: Graph, team: Team) -> Prepared | None:
+        """By `cpu.network`, in the way of this tier."""
+        from kernels.cpu.network.runner import prepare
+
+        return prepare(graph, self.tier, team)
 
     def scratch_bytes(self, n: int) -> int:
         """Packed panels of A, a block of C, and a piece of B."""

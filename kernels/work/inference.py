@@ -1,6 +1,7 @@
 """A batch of samples through an integer-only network; the outputs are committed to as a matrix."""
 
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -13,13 +14,15 @@ from kernels.data import Data
 from kernels.device import Device
 from kernels.errors import InvalidTask, WrongResult
 from kernels.network import Activations, reference
-from kernels.network.fast import forward, group_size
-from kernels.network.graph.backend import REFERENCE, fast
+from kernels.network.fast import forward, forward_layers, group_size
+from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.layers import check_cost, check_layers, layer_columns, run_layers
 from kernels.network.model import Network, decode_network
 from kernels.work.matrix import Integers, MatrixResult
 
+MOST_MODELS = 4
+"""Models that stay in memory from one job to the next."""
 SPOT_SAMPLES = 4
 """Samples that `check` computes again, at most."""
 SPOT_COST = 1 << 28
@@ -53,7 +56,7 @@ class InferenceWork(MatrixResult):
         layers: bool = False,
     ) -> Self:
         """Return the work. Raises InvalidNetwork, or InvalidTask for samples that do not fit it."""
-        network = decode_network(model.read())
+        network = _network(model)
         if layers and not isinstance(network, Graph):
             raise InvalidTask(_("only a model of version 2 commits to its layers"))
         if samples.size != batch * network.sample_entries:
@@ -95,7 +98,7 @@ class InferenceWork(MatrixResult):
         """Compute the outputs, by the device's products."""
         network, batch = self._read()
         if self.layers and isinstance(network, Graph):
-            return run_layers(network, batch, fast(device), group_size(network))
+            return forward_layers(network, batch, device)
         return forward(network, batch, device)
 
     def check_matrix(self, matrix: Integers) -> None:
@@ -135,6 +138,22 @@ class InferenceWork(MatrixResult):
         return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])
 
     def _read(self) -> tuple[Network | Graph, Activations]:
-        network = decode_network(self.model.read())
+        network = _network(self.model)
         samples = np.frombuffer(self.input.read(), np.int8)
         return network, samples.reshape(self.batch, *network.input_shape)
+
+
+def _network(model: Data) -> Network | Graph:
+    """Return a model; the last ones stay decoded, and with them what devices made of them."""
+    with _LOCK:
+        kept = _KEPT.pop(model.sha256, None)
+    network = decode_network(model.read()) if kept is None else kept
+    with _LOCK:
+        _KEPT[model.sha256] = network
+        while len(_KEPT) > MOST_MODELS:
+            del _KEPT[next(iter(_KEPT))]
+    return network
+
+
+_LOCK = threading.Lock()
+_KEPT: dict[bytes, Network | Graph] = {}

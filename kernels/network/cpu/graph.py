@@ -10,19 +10,13 @@ from kernels.network.graph.rounding import one_over_one_plus
 
 
 def requantise(sums: Sums, to: Requantise) -> Activations:
-    """From m x channels sums to int8."""
+    """From sums, the channels last, to int8; or with one scale for all of them."""
     out = np.empty(sums.shape, np.int8)
-    bias, multiplier, exponent = (
-        np.require(part, requirements=["C", "W"]) for part in (to.bias, to.multiplier, to.exponent)
-    )
-    bounds = (to.zero, to.low, to.high)
-    if len(multiplier) == 1:
-        flat = (sums.reshape(-1), out.reshape(-1))
-        _requantise_alike(*flat, int(bias[0]), int(multiplier[0]), int(exponent[0]), bounds)
-    else:
-        _requantise(
-            np.require(sums, requirements=["C", "W"]), bias, multiplier, exponent, bounds, out
-        )
+    parts = (np.require(x, requirements=["C", "W"]) for x in (to.bias, to.multiplier, to.exponent))
+    channels = sums.shape[-1] if len(to.multiplier) > 1 else sums.size
+    whole = np.require(sums, np.int32, requirements=["C", "W"]).reshape(-1, channels)
+    apart = int(len(to.multiplier) > 1)
+    _requantise(whole, *parts, apart, (to.zero, to.low, to.high), out.reshape(whole.shape))
     return out
 
 
@@ -57,25 +51,17 @@ def depthwise(x: Activations, weights: Activations, window: Window, zero: int) -
 
 def add(a: Side, b: Side, sign: int, to: Requantise) -> Activations:
     """Each side by a table of its 256 scaled values."""
-    tables = [
-        _scaled_bytes(side.zero, side.multiplier, side.exponent).reshape(-1) for side in (a, b)
-    ]
-    out = np.empty(a.x.shape, np.int8)
-    left, right = (np.require(side.x, requirements=["C", "W"]).reshape(-1) for side in (a, b))
-    scale = (int(to.multiplier[0]), int(to.exponent[0]))
-    bounds = (to.zero, to.low, to.high)
-    _add(left, right, tables[0], sign * tables[1], scale, bounds, out.reshape(-1))
-    return out
+    left, right = (
+        _scaled_bytes(side.zero, side.multiplier, side.exponent)[side.x.view(np.uint8)]
+        for side in (a, b)
+    )
+    return requantise(left + right if sign > 0 else left - right, to)
 
 
 def multiply_entries(a: Side, b: Side, to: Requantise) -> Activations:
     """(a - zero) * (b - zero), brought to the output's scale."""
-    out = np.empty(a.x.shape, np.int8)
-    left, right = (np.require(side.x, requirements=["C", "W"]).reshape(-1) for side in (a, b))
-    scale = (int(to.multiplier[0]), int(to.exponent[0]))
-    bounds = (to.zero, to.low, to.high)
-    _multiply(left, right, (a.zero, b.zero), scale, bounds, out.reshape(-1))
-    return out
+    left, right = (side.x.astype(np.int32) - np.int32(side.zero) for side in (a, b))
+    return requantise(left * right, to)
 
 
 def softmax(x: Activations, exps: npt.NDArray[np.int32]) -> Activations:
@@ -113,13 +99,16 @@ def _requantise(
     bias: npt.NDArray[np.int32],
     multiplier: npt.NDArray[np.int32],
     exponent: npt.NDArray[np.int8],
+    apart: int,
     bounds: tuple[int, int, int],
     out: Activations,
 ) -> None:
+    """Channel c's numbers are entry c * `apart`."""
     zero, low, high = bounds
     for i in range(sums.shape[0]):
         for c in range(sums.shape[1]):
-            y = _scale(int64(sums[i, c]) + int64(bias[c]), int64(multiplier[c]), int64(exponent[c]))
+            k = c * apart
+            y = _scale(int64(sums[i, c]) + int64(bias[k]), int64(multiplier[k]), int64(exponent[k]))
             out[i, c] = int8(int32(min(max(y + zero, low), high)))
 
 
@@ -140,21 +129,6 @@ def _requantise_once(
             y = (abs(whole) * multiplier[c] + ((int64(1) << e) >> int64(1))) >> e
             y = -y if whole < 0 else y
             out[i, c] = int8(int32(min(max(y + zero, low), high)))
-
-
-@njit(nogil=True, cache=True)
-def _requantise_alike(
-    sums: Sums,
-    out: Activations,
-    bias: int,
-    multiplier: int,
-    exponent: int,
-    bounds: tuple[int, int, int],
-) -> None:
-    zero, low, high = bounds
-    for i in range(sums.shape[0]):
-        y = _scale(int64(sums[i]) + int64(bias), int64(multiplier), int64(exponent))
-        out[i] = int8(int32(min(max(y + zero, low), high)))
 
 
 @njit(nogil=True, cache=True)
@@ -196,43 +170,8 @@ def _depthwise(
 
 def _scaled_bytes(zero: int, multiplier: int, exponent: int) -> npt.NDArray[np.int32]:
     """What each int8, by its byte, becomes on the common scale."""
-    values = np.roll(np.arange(-128, 128), 128)
+    values = np.roll(np.arange(-128, 128), 128)  # -128 is the byte 128
     return np.array([_scale((int(x) - zero) << 20, multiplier, exponent) for x in values], np.int32)
-
-
-@njit(nogil=True, cache=True)
-def _add(
-    left: Activations,
-    right: Activations,
-    left_table: npt.NDArray[np.int32],
-    right_table: npt.NDArray[np.int32],
-    scale: tuple[int, int],
-    bounds: tuple[int, int, int],
-    out: Activations,
-) -> None:
-    zero, low, high = bounds
-    multiplier, exponent = int64(scale[0]), int64(scale[1])
-    for i in range(len(out)):
-        raw = int64(left_table[int64(left[i]) & 255]) + int64(right_table[int64(right[i]) & 255])
-        y = _scale(raw, multiplier, exponent)
-        out[i] = int8(int32(min(max(y + zero, low), high)))
-
-
-@njit(nogil=True, cache=True)
-def _multiply(
-    left: Activations,
-    right: Activations,
-    zeros: tuple[int, int],
-    scale: tuple[int, int],
-    bounds: tuple[int, int, int],
-    out: Activations,
-) -> None:
-    zero, low, high = bounds
-    multiplier, exponent = int64(scale[0]), int64(scale[1])
-    for i in range(len(out)):
-        product = (int64(left[i]) - zeros[0]) * (int64(right[i]) - zeros[1])
-        y = _scale(product, multiplier, exponent)
-        out[i] = int8(int32(min(max(y + zero, low), high)))
 
 
 @njit(nogil=True, cache=True)

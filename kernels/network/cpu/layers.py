@@ -2,9 +2,11 @@
 
 import numpy as np
 import numpy.typing as npt
-from numba import int8, int32, int64, njit
+from numba import njit
 
 from kernels.network import Activations, NetworkOperations, Rescale, Window
+from kernels.network.cpu.graph import requantise
+from kernels.network.graph.kernels import Requantise
 
 SHORTEST_VECTOR = 16
 
@@ -29,13 +31,9 @@ def patches(x: Activations, window: Window, zero: int) -> Activations:
 
 
 def rescale(sums: npt.NDArray[np.int32], to: Rescale) -> Activations:
-    """From m x channels sums, without bias, to int8."""
-    out = np.empty(sums.shape, np.int8)
-    bias, multiplier, shift = (
-        np.require(values, requirements=["C", "W"]) for values in (to.bias, to.multiplier, to.shift)
-    )
-    _rescale(sums, bias, multiplier, shift, (to.zero, to.low, to.high), out)
-    return out
+    """From m x channels sums, without bias, to int8: the exponent is the shift, to the right."""
+    exponent = np.negative(to.shift.astype(np.int8))
+    return requantise(sums, Requantise(to.bias, to.multiplier, exponent, to.zero, to.low, to.high))
 
 
 @njit(nogil=True, cache=True)
@@ -88,28 +86,6 @@ def _copy(x: Activations, source: int, out: Activations, target: int, count: int
     else:
         for entry in range(count):
             out[target + entry] = x[source + entry]
-
-
-@njit(nogil=True, cache=True)
-def _rescale(
-    sums: npt.NDArray[np.int32],
-    bias: npt.NDArray[np.int32],
-    multiplier: npt.NDArray[np.int32],
-    shift: npt.NDArray[np.uint8],
-    bounds: tuple[int, int, int],
-    out: Activations,
-) -> None:
-    zero, low, high = bounds
-    for i in range(sums.shape[0]):
-        for c in range(sums.shape[1]):
-            a = int64(sums[i, c]) + int64(bias[c])
-            # gemmlowp's rounding in both of its branches is floor(x / 2^31 + 1/2).
-            x = (a * int64(multiplier[c]) + (int64(1) << int64(30))) >> int64(31)
-            e = int64(shift[c])
-            mask = (int64(1) << e) - int64(1)
-            threshold = (mask >> int64(1)) + (int64(1) if x < 0 else int64(0))
-            x = (x >> e) + (int64(1) if (x & mask) > threshold else int64(0))
-            out[i, c] = int8(int32(min(max(x + zero, low), high)))
 
 
 OPERATIONS = NetworkOperations(patches, rescale)

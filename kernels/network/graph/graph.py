@@ -23,7 +23,7 @@ class Node:
     """For people."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Graph:
     """Nodes that fit one another. Raises InvalidNetwork."""
 

@@ -1,0 +1,90 @@
+"""Freivalds' check of a convolution's committed sums, modulo 2^64, with nothing laid out.
+
+    C r == A (W r)          at every place, for two vectors r of 64-bit words
+
+W r is one vector of k words for each r. It is known before the sample is, and held in eight signed
+digits of 8 bits: so A (W r) for both vectors is a small convolution with 16 outputs, by the same tiles
+as any other, and its sums are put together again to words. C r takes 64-bit multiply-adds. Then the
+layer goes on from the committed sums.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import int32, int64
+
+from kernels.cpu.jit import Jit
+from kernels.cpu.network import tiles
+from kernels.cpu.network.dots import Dots
+from kernels.cpu.network.steps import Field
+
+DIGITS = 8
+VECTORS = 2
+
+
+def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
+    """Return checked(step, first, last, constants, secrets, arena, sums, scratch) -> all right."""
+    lanes = dots.lanes
+    vectors = VECTORS * DIGITS // lanes
+    rows, width = dots.tiles[vectors], VECTORS * DIGITS
+    tile = tiles.build_tile(dots, vectors, rows)
+
+    @jit.helper
+    def dot_row(sums: Any, random: Any) -> int:
+        """One row of C times one vector."""
+        total = int64(0)
+        for c in range(len(sums)):
+            total += int64(sums[c]) * random[c]
+        return total
+
+    @jit.helper
+    def checked(
+        step: Any,
+        first: int,
+        last: int,
+        constants: Any,
+        secrets: Any,
+        arena: Any,
+        sums: Any,
+        scratch: Any,
+    ) -> bool:
+        """Check some places, and go on from their sums."""
+        n, base = step[Field.N], constants.ctypes.data
+        image, into = arena.ctypes.data + step[Field.SOURCE], scratch.ctypes.data
+        hidden = secrets.ctypes.data
+        words = secrets.view(np.int64)
+        starts = hidden + step[Field.WEIGHTS_SUM]
+        begin = step[Field.RANDOM] // 8
+        absorbed = constants.view(np.int32)[
+            step[Field.ABSORBED] // 4 : step[Field.ABSORBED] // 4 + n
+        ]
+        zero = step[Field.WEIGHTS_SUM] // 8
+        pitch = (n + lanes - 1) // lanes * lanes
+        for place in range(first, last, rows):
+            tile(
+                image, base + step[Field.PLACES] + 4 * place, base + step[Field.SEGMENTS],
+                step[Field.SEGMENT_COUNT], step[Field.QUADS], hidden + step[Field.DIGITS],
+                starts + 8 * VECTORS, into, 4 * width,
+            )  # fmt: skip
+            some = min(rows, last - place)
+            for r in range(some):
+                at = step[Field.COLUMN] + (place + r) * n
+                claimed = sums[at : at + n]
+                for v in range(VECTORS):
+                    word = int64(0)
+                    for d in range(DIGITS):
+                        digit = scratch[r * width + v * DIGITS + DIGITS - 1 - d]
+                        word = (word << int64(8)) + int64(digit)
+                    word -= words[zero + v]
+                    if dot_row(claimed, words[begin + v * n : begin + (v + 1) * n]) != word:
+                        return False
+            for r in range(some):
+                at = step[Field.COLUMN] + (place + r) * n
+                claimed, source = sums[at : at + n], scratch[r * pitch : r * pitch + n]
+                for c in range(n):
+                    source[c] = claimed[c] + int32(absorbed[c])
+            nothing = sums[:0]
+            finish_tile(step, place, some, 0, n, pitch, constants, arena, nothing, scratch)
+        return True
+
+    return checked

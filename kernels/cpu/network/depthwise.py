@@ -1,0 +1,78 @@
+"""A depthwise convolution: each channel by itself, `lanes` of them at once, four taps at a time.
+
+The four bytes of a channel under four taps are brought side by side, and then one step (dots.py)
+adds their products up in the channel's lane.
+
+    weights[vector of channels][group of 4 taps][part][lanes][4 bytes]
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kernels.cpu import ir
+from kernels.cpu.ir import I8, I32, I64, Builder, Value
+from kernels.cpu.network.dots import Dots
+
+ROWS = 4
+"""Places that share a load of weights."""
+
+
+def build_depthwise(dots: Dots) -> Any:
+    """Return depthwise(image, places, taps, groups, weights, starts, sums, pitch), one vector.
+
+    `places` and `taps` are addresses of int32 distances: of ROWS places, and of 4 * groups taps.
+    """
+    lanes = dots.lanes
+    kind, width, line = ir.vector(I32, lanes), 4 * lanes, ir.vector(I8, lanes)
+
+    def side_by_side(builder: Builder, taps: list[Value]) -> Value:
+        """Return quads of 4 taps, from vectors of bytes."""
+        pairs = ir.lanes_from(
+            ir.vector(I32, 2 * lanes), [i // 2 + lanes * (i % 2) for i in range(2 * lanes)]
+        )
+        two = [builder.shuffle_vector(taps[i], taps[i + 1], pairs) for i in (0, 2)]
+        places = [2 * (i // 4) + i % 2 + 2 * lanes * (i % 4 // 2) for i in range(4 * lanes)]
+        four = builder.shuffle_vector(*two, ir.lanes_from(ir.vector(I32, 4 * lanes), places))
+        return builder.bitcast(four, kind)
+
+    @ir.inline
+    def depthwise(
+        builder: Builder,
+        image: Value,
+        places: Value,
+        taps: Value,
+        groups: Value,
+        weights: Value,
+        starts: Value,
+        sums: Value,
+        pitch: Value,
+    ) -> None:
+        """Group after group, ROWS places at once."""
+
+        def distance(table: Value, i: int) -> Value:
+            return builder.sext(ir.load(builder, I32, ir.offset(builder, table, 4 * i), 4), I64)
+
+        here = [builder.add(image, distance(places, i)) for i in range(ROWS)]
+        start = ir.load(builder, kind, starts, 4)
+
+        def group(_turn: Value, carried: Sequence[Value]) -> list[Value]:
+            weights, taps, *sums = carried
+            w = [
+                ir.load(builder, kind, ir.offset(builder, weights, width * p), 4)
+                for p in range(dots.parts)
+            ]
+            away = [distance(taps, i) for i in range(4)]
+            for i in range(ROWS):
+                seen = [ir.load(builder, line, builder.add(here[i], x), 1) for x in away]
+                sums[i] = dots.step(builder, sums[i], side_by_side(builder, seen), w)
+            return [
+                ir.offset(builder, weights, width * dots.parts),
+                ir.offset(builder, taps, 16),
+                *sums,
+            ]
+
+        _, _, *results = ir.loop(builder, groups, [weights, taps, *[start] * ROWS], group)
+        for i, result in enumerate(results):
+            ir.store(builder, result, builder.add(sums, builder.mul(pitch, I64(i))), 4)
+
+    return depthwise

@@ -1,0 +1,103 @@
+"""The language of a program: what its steps are, and where a step has which number.
+
+A program is int64[steps][FIELDS]. Places of values are distances in the arena, where a thread keeps
+one sample's values: bytes, int8 with 128 added. Places of tables and weights are distances in the
+constants. A value is an image of `height` rows, `pitch` bytes apart, of pixels of `channels` bytes,
+with room around it for what a later window sees outside (halo); place 0 is its first pixel.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, auto
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Op(IntEnum):
+    """What a step does."""
+
+    LOAD = 0
+    """The sample's bytes: SOURCE in the sample, HEIGHT rows of WIDTH bytes."""
+    STORE = auto()
+    """The same the other way; OUT is in the output."""
+    COPY = auto()
+    """HEIGHT rows of WIDTH bytes."""
+    BORDER = auto()
+    """ZERO around HEIGHT rows of WIDTH bytes at OUT: TOP and BOTTOM rows, LEFT and RIGHT bytes."""
+    TABLE = auto()
+    """Byte by byte through 256 of them."""
+    PRODUCT = auto()
+    """A convolution or a fully connected layer (tiles.py)."""
+    DEPTHWISE = auto()
+    ADD_LINE = auto()
+    ADD_EXACT = auto()
+    MAX_POOL = auto()
+    AVERAGE_POOL = auto()
+    SUM = auto()
+    SOFTMAX = auto()
+
+
+class Scaling(IntEnum):
+    """How sums become bytes."""
+
+    ABOVE_ZERO = 0
+    """By requantise.py, clamped at the zero point or above."""
+    SIGNED = 1
+    TWICE = 2
+    """One by one: any exponent."""
+    ONCE = 3
+    """One by one, rounded once: a fully connected layer."""
+
+
+class Field(IntEnum):
+    """Where a step has which number; a step uses some of them."""
+
+    OP = 0
+    CHUNK, COUNT = auto(), auto()
+    """Places (or rows) that one thread takes, and how many there are."""
+    SOURCE, OUT, SECOND = auto(), auto(), auto()
+    """Values in the arena: the first input, the output, the second input."""
+    SOURCE_PITCH, OUT_PITCH, SECOND_PITCH = auto(), auto(), auto()
+    """Bytes from row to row."""
+    HEIGHT, WIDTH, CHANNELS = auto(), auto(), auto()
+    LOW, HIGH, ZERO = auto(), auto(), auto()
+    """Of the output, as bytes."""
+    PLACES, OUT_PLACES = auto(), auto()
+    """int32 distances of each place in the source, and in the output."""
+    SEGMENTS, SEGMENT_COUNT, QUADS = auto(), auto(), auto()
+    WEIGHTS, STARTS = auto(), auto()
+    N = auto()
+    """Outputs."""
+    SCALING, PARAMETERS = auto(), auto()
+    MULTIPLIERS, SHIFTS = auto(), auto()
+    """int64, for what is scaled one by one."""
+    ABSORBED = auto()
+    """int32: what sums have more than x * w."""
+    COLUMN = auto()
+    """Where the layer's sums begin in a result that commits to them."""
+    DIGITS, WEIGHTS_SUM, RANDOM = auto(), auto(), auto()
+    """For a check (check.py), in its secrets: W r in digits, 128 * its sum, and r."""
+    TOP, LEFT, BOTTOM, RIGHT = auto(), auto(), auto(), auto()
+    WINDOW_HEIGHT, WINDOW_WIDTH, STRIDE_DOWN, STRIDE_ACROSS = auto(), auto(), auto(), auto()
+    OUT_WIDTH = auto()
+    """Places in a row of the output."""
+    A_ZERO, B_ZERO, A_LEFT, B_LEFT, A_SIGN, B_SIGN, MINUS = (auto() for _ in range(7))
+    """Of an addition."""
+
+
+FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """What Kernels.run takes, but for the sample."""
+
+    steps: npt.NDArray[np.int64]
+    constants: npt.NDArray[np.uint8]
+    arena_bytes: int
+    scratch: int
+    """Sums that a thread holds at once."""
+    nodes: tuple[int, ...]
+    """The node that each step is of; -1: none."""
+    columns: int
+    """Entries of a sample's outputs."""

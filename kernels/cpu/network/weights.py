@@ -1,0 +1,48 @@
+"""An operator's numbers in the form that kernels take: weights by tiles, the scaling of sums."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.cpu.network.dots import Dots
+from kernels.cpu.network.layout import Constants
+from kernels.cpu.network.requantise import parameters
+from kernels.cpu.network.steps import Scaling
+from kernels.network import Window
+from kernels.network.graph import convolutions
+
+
+def pack_weights(weights: npt.NDArray[np.int8], dots: Dots) -> tuple[npt.NDArray[np.uint8], int]:
+    """Return weights, outputs x segments x length, as tiles read them, and the quads of a segment."""
+    n, segments, length = weights.shape
+    quads, lanes = -(-length // 4), dots.lanes
+    vectors = -(-n // lanes)
+    padded = np.zeros((vectors * lanes, segments, 4 * quads), np.int8)
+    padded[:n, :, :length] = weights
+    by_quad = padded.reshape(vectors, lanes, segments, quads, 4).transpose(2, 3, 0, 1, 4)
+    parts, first = [], 0
+    while first < vectors:
+        wide = next(v for v in dots.tiles if v <= vectors - first)
+        block = np.ascontiguousarray(by_quad[:, :, first : first + wide])
+        parts.append(dots.pack(block).reshape(-1))
+        first += wide
+    return np.concatenate(parts), quads
+
+
+def window_of(op: convolutions.Convolution) -> Window:
+    """Return the window of a convolution."""
+    sides = op.weights.shape[1:3] if isinstance(op, convolutions.Conv2D) else op.weights.shape[:2]
+    return convolutions.window_of(sides, op.stride, op.dilation, op.padding)
+
+
+def scaling_of(op: convolutions.Convolution, lanes: int, constants: Constants) -> dict[str, int]:
+    """Return the fields of a convolution's scaling."""
+    zero = op.output_zero + 128
+    found = parameters(op.multiplier, -op.exponent.astype(np.int64), zero, lanes)
+    if found is None:
+        return {
+            "SCALING": Scaling.TWICE,
+            "MULTIPLIERS": constants.keep(op.multiplier.astype(np.int64)),
+            "SHIFTS": constants.keep(op.exponent.astype(np.int64)),
+        }
+    kind = Scaling.ABOVE_ZERO if op.low >= op.output_zero else Scaling.SIGNED
+    return {"SCALING": kind, "PARAMETERS": constants.keep(found)}

@@ -1,0 +1,112 @@
+"""Compiled programs against the operators' numpy: every kernel, every way to multiply."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.errors import InvalidNetwork
+from kernels.network import fast, reference
+from kernels.network.graph.backend import REFERENCE
+from kernels.network.graph.layers import run_layers
+from tests.kernels.network.graphs import KINDS, Graphs
+
+pytest.importorskip("numba")
+from kernels.cpu.network.dots import DOTS, usable_dots
+from kernels.cpu.network.runner import prepare
+from kernels.team import Team
+
+USABLE = [dots.name for dots in usable_dots()]
+EXTREMES = 0.1
+
+
+def samples_of(graph, random, count: int) -> np.ndarray:
+    samples = random.integers(-128, 128, (count, graph.sample_entries)).astype(np.int8)
+    if random.random() < EXTREMES:
+        samples = random.choice([-128, 127], samples.shape).astype(np.int8)
+    return samples
+
+
+def made(kind: str, seed: int):
+    """A graph; the next seed's where this one's sums could overflow."""
+    while True:
+        try:
+            return Graphs(seed).make(kind)
+        except InvalidNetwork:
+            seed += 1 << 40
+
+
+def check(kind: str, seed: int, tier: str, team) -> bool:
+    graph = made(kind, seed)
+    runner = prepare(graph, tier, team)
+    if runner is None:
+        return False
+    samples = samples_of(graph, np.random.default_rng(seed), 3)
+    rows = run_layers(graph, samples, REFERENCE, group=3)
+    sums = np.empty((3, rows.shape[1] - graph.columns), np.int32)
+    assert np.array_equal(runner.run(samples, sums), rows[:, : graph.columns]), (kind, seed)
+    assert np.array_equal(sums, rows[:, graph.columns :]), (kind, seed)
+    return True
+
+
+@pytest.fixture(scope="module")
+def team():
+    with Team(1) as one:
+        yield one
+
+
+@pytest.mark.skipif(not USABLE, reason="a CPU with AVX2")
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(KINDS), st.integers(0, 2**32 - 1))
+def test_every_step_gives_the_reference_s_bits(team, kind, seed):
+    check(kind, seed, USABLE[0], team)
+
+
+@pytest.mark.skipif("avx2" not in USABLE, reason="a CPU with AVX2")
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(KINDS), st.integers(0, 2**32 - 1))
+def test_with_avx2_alone(team, kind, seed):
+    check(kind, seed, "avx2", team)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tier", DOTS)
+def test_a_thousand_graphs_of_each_kind(team, kind, tier):
+    if tier not in USABLE:
+        pytest.skip(f"this CPU has no {tier}")
+    ran = sum(check(kind, seed, tier, team) for seed in range(1000))
+    assert ran > 600
+
+
+@pytest.mark.skipif(not USABLE, reason="a CPU with AVX2")
+def test_threads_share_one_sample_or_take_one_each(monkeypatch):
+    from kernels.cpu.network import runner as module
+
+    monkeypatch.setattr(module, "SHARED_COST", 0)
+    with Team(3) as three:
+        made_ready = 0
+        for seed in range(20):
+            graph = made("branches", seed)
+            runner = prepare(graph, USABLE[0], three)
+            if runner is None:
+                continue
+            made_ready += 1
+            samples = samples_of(graph, np.random.default_rng(seed), 7)
+            right = reference.forward(graph, samples)
+            for count in (1, 2, 7):
+                assert np.array_equal(runner.run(samples[:count]), right[:count])
+        assert made_ready > 10
+
+
+def test_a_graph_without_a_program_goes_operator_by_operator(cpu):
+    graph = made("softmax", 1)
+    from kernels.network.graph.elementwise import Larger
+    from kernels.network.graph.graph import Graph, Node
+
+    nodes = (*graph.nodes, Node(Larger(sign=1), (1, 0)))
+    larger = Graph(graph.inputs, nodes, (2,))
+    assert cpu.prepare_graph(larger) is None
+    samples = samples_of(larger, np.random.default_rng(0), 3)
+    assert np.array_equal(fast.forward(larger, samples, cpu), reference.forward(larger, samples))
