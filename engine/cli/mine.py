@@ -55,6 +55,7 @@ def mine(
     from engine.node.node import run_node
     from engine.node.request import NodeRequest
     from engine.poc_worker.config import check_validators
+    from engine.runtime.paths import state_directory
 
     pool.apply()
     task.check()
@@ -81,7 +82,8 @@ def mine(
             request = replace(request, devices=answers.device)
         secret, urls = key.load(), nodes.urls(context)
         request = replace(request, urls=urls, keys=key.keystore().directory)
-    with screen.open(context, _live) as attending, ExitStack() as stack:
+    charts = state_directory() / f"charts-{secret.address}.json" if secret else None
+    with screen.open(context, _live, charts) as attending, ExitStack() as stack:
         if secret is None:
             made = stack.enter_context(_sandbox(context, sandbox, screen.report))
             secret = made.key

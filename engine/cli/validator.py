@@ -1,6 +1,7 @@
 """`cpc-engine validator`: run a validator, and manage its customers, workers and payouts."""
 
 import os
+import sys
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
@@ -69,14 +70,17 @@ def serve(
 ) -> None:
     """Serve workers over WebSocket and customers over HTTP, until Ctrl-C."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from engine.monitor.reporter import JsonReporter, PlainReporter
+    from engine.monitor.output import Output
+    from engine.monitor.reporter import both
     from engine.validator.server import serve as run
 
     options.check()
     pool.apply()
     pool.check()
-    as_json = log.as_json(json)
-    run(options, pool, audit.policy(), JsonReporter() if as_json else PlainReporter())
+    printed = log.reporter(Output(sys.stdout), json=json)
+    with log.filing(printed, json) as filed:
+        report = printed if filed is None else both(printed, filed)
+        run(options, pool, audit.policy(), report)
 
 
 @app.command()

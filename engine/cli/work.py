@@ -44,6 +44,7 @@ def work(
     from engine.node.request import NodeRequest
     from engine.poc_worker.config import check_validators
     from engine.runtime.errors import BadInput
+    from engine.runtime.paths import state_directory
 
     pool.apply()
     pool.check()
@@ -64,7 +65,8 @@ def work(
         keys=key.keystore().directory,
     )
     secret = key.load()
-    with screen.open(context, _live) as attending:
+    charts = state_directory() / f"charts-jobs-{secret.address}.json"
+    with screen.open(context, _live, charts) as attending:
         summary = run_node(request, secret, screen.report, *attending).jobs
     assert summary is not None
     screen.end("work_summary", asdict(summary), job_lines(summary))

@@ -1,6 +1,7 @@
 """Numbers and states as text: for the terminal's view and `status`."""
 
 import time
+from collections.abc import Callable
 from gettext import gettext as _
 
 from engine.monitor.snapshot import DeviceView, TroubleView
@@ -9,8 +10,8 @@ NOTHING = "–"
 _DECIMALS = 11
 
 
-def state_word(state: str) -> str:
-    """Return the word for a state of a device or the engine."""
+def state_word(state: str, _: Callable[[str], str] = _) -> str:
+    """Return the word for a state of a device or the engine, in the language of `_`."""
     return {
         "starting": _("starting"),
         "idle": _("ready"),

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TextIO, cast
 
 from engine.runtime.errors import BadInput
 from engine.runtime.settings import setting
 
 if TYPE_CHECKING:
+    from engine.monitor.output import Output
+    from engine.monitor.reporter import Detail, Reporter
     from engine.monitor.state import Monitor
 
 
@@ -25,6 +27,40 @@ class LogOptions:
         _("Print events as lines: plain, or json for one object a line."),
         metavar="plain|json",
     )
+
+    quiet: bool = setting(False, _("Print warnings and errors only."), letter="q")
+    verbose: bool = setting(False, _("Print also what happens too often to be told."), letter="v")
+    log_file: Path | None = setting(
+        None,
+        _("Also write every line to this file; at 10 MB it is put aside, and five are kept."),
+    )
+
+    def reporter(self, output: "Output", *, json: bool) -> "Reporter":
+        """Return what prints events. Raises BadInput."""
+        from engine.monitor.reporter import JsonReporter, PlainReporter
+
+        if self.quiet and self.verbose:
+            raise BadInput(_("--quiet and --verbose exclude each other: leave one of them out"))
+        kind = JsonReporter if self.as_json(json) else PlainReporter
+        detail: Detail = "quiet" if self.quiet else "verbose" if self.verbose else "usual"
+        return kind(output, detail)
+
+    @contextmanager
+    def filing(self, monitor: "Reporter", json: bool) -> "Iterator[Reporter | None]":
+        """Give what writes to --log-file, which --quiet spares nothing; or None.
+
+        `monitor` hears of a disk that is full.
+        """
+        if self.log_file is None:
+            yield None
+            return
+        from engine.monitor.log_file import LogFile
+        from engine.monitor.output import Output
+
+        with LogFile(self.log_file) as file:
+            output = Output(cast("TextIO", file), service=True)
+            output.report = monitor
+            yield replace(self, quiet=False).reporter(output, json=json)
 
     def as_json(self, json: bool) -> bool:
         """Return whether events are printed as JSON: by this, or by --json. Raises BadInput."""
@@ -49,7 +85,22 @@ class MonitorOptions:
     http_token_file: Path | None = setting(
         None, _("File with the token that --http asks for; needed beyond this machine.")
     )
+    explorer: str | None = setting(
+        None,
+        _("URL of a transaction in an explorer, {tx} for its hash: the page links to it."),
+        metavar="URL",
+    )
     plain: bool = setting(False, _("Print lines instead of the live view."))
+
+    def explorer_url(self) -> str:
+        """Return what was given, or "". Raises BadInput for what is no such URL."""
+        given = self.explorer or ""
+        if given and not (given.startswith(("https://", "http://")) and "{tx}" in given):
+            raise BadInput(
+                _("--explorer {given!r} is not the URL of a transaction").format(given=given[:80]),
+                advice=_("Write it with {tx} for the hash: https://HOST/tx/{tx}"),
+            )
+        return given
 
 
 @dataclass(frozen=True, kw_only=True)

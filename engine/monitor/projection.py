@@ -37,7 +37,7 @@ from engine.monitor.events import (
 )
 from engine.monitor.events.trouble import TroubleKind
 from engine.monitor.histogram import Histogram
-from engine.monitor.history import History, HistoryView
+from engine.monitor.history import History
 from node_client.networks import format_cpc
 
 EVENTS_KEPT = 60
@@ -75,7 +75,10 @@ class Projection:
         """Take an event."""
         self._history.turn(now)
         if line := event.line(_short):
-            self._events.append(views.EventView(at=now, event=event.event, line=line))
+            tx_hash = getattr(event, "tx_hash", None) or ""
+            self._events.append(
+                views.EventView(at=now, event=event.event, line=line, tx_hash=tx_hash)
+            )
         if isinstance(event, MiningEvent):
             self._on_mining(event, now)
         elif isinstance(event, SendingEvent):
@@ -127,9 +130,10 @@ class Projection:
             events=list(self._events),
         )
 
-    def history(self, now: float) -> HistoryView:
-        """Return the last hour."""
-        return self._history.view(now)
+    @property
+    def history(self) -> History:
+        """What the charts are drawn from."""
+        return self._history
 
     def _on_run(self, event: RunEvent, now: float) -> None:
         match event:
@@ -209,10 +213,7 @@ class Projection:
                 self._work(name, *new, now)
 
     def _work(self, device: str, tasks: int, operations: float, seconds: float, now: float) -> None:
-        tally = self._history.device(device, now)
-        tally.tasks += tasks
-        tally.operations += operations
-        tally.seconds += seconds
+        self._history.add(device, now, tasks=tasks, operations=operations, seconds=seconds)
 
     def _on_trouble(self, event: TroubleEvent, now: float) -> None:
         match event:
@@ -272,8 +273,7 @@ class Projection:
             case protection.DeviceReading(device=name, reading=reading):
                 device, values = self._device(name), asdict(reading)
                 device.reading = {"card": values.pop("name"), **values}
-                tally = self._history.device(device.name, now)
-                tally.temperature, tally.power = reading.temperature, reading.power
+                self._history.read(device.name, now, reading.temperature, reading.power)
             case protection.GpuFault():
                 pass
             case _:

@@ -123,6 +123,7 @@ class EventView(_Value):
     at: float
     event: str
     line: str
+    tx_hash: str = Field("", description="of the transaction that it is about, if any")
 
 
 class Snapshot(_Value):

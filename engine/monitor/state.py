@@ -1,12 +1,13 @@
 """The engine's state, shared between threads: reporters write it, views read it."""
 
+import copy
 import threading
 import time
 from collections.abc import Callable
 
 from engine.monitor.events import AnyEvent
 from engine.monitor.histogram import Histogram
-from engine.monitor.history import HistoryView
+from engine.monitor.history import HistoryView, Kept, Span
 from engine.monitor.projection import Projection
 from engine.monitor.reporter import Reporter
 from engine.monitor.snapshot import Snapshot
@@ -39,10 +40,20 @@ class Monitor:
         with self._mutex:
             return self._projection.snapshot(self._clock())
 
-    def history(self) -> HistoryView:
-        """Return the last hour."""
+    def history(self, span: Span = "hour") -> HistoryView:
+        """Return the last hour, day or month."""
         with self._mutex:
-            return self._projection.history(self._clock())
+            return self._projection.history.view(span, self._clock())
+
+    def kept_history(self) -> Kept:
+        """Return what `restore_history` takes in the next run: a copy."""
+        with self._mutex:
+            return copy.deepcopy(self._projection.history.kept(self._clock()))
+
+    def restore_history(self, kept: Kept) -> None:
+        """Put an earlier run's charts before this one's."""
+        with self._mutex:
+            self._projection.history.restore(kept, self._clock())
 
     def latency(self) -> Histogram:
         """Return a copy of the histogram of seconds from a block to its result."""

@@ -13,7 +13,7 @@ import gettext
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 DOMAIN = "cpc-engine"
@@ -28,6 +28,11 @@ def speak(language: str | None = None) -> None:
         os.environ["LANGUAGE"] = language
     gettext.bindtextdomain(DOMAIN, str(LOCALE_DIRECTORY))
     gettext.textdomain(DOMAIN)
+
+
+def translator(language: str) -> Callable[[str], str]:
+    """Return what translates into one language, whichever the program speaks."""
+    return gettext.translation(DOMAIN, str(LOCALE_DIRECTORY), [language], fallback=True).gettext
 
 
 def asked_language(arguments: Sequence[str]) -> str | None:

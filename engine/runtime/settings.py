@@ -20,7 +20,7 @@ class Setting:
     """What a field says beside its name, type and default.
 
     `variable`: the environment variable, if it is not CPC_COMMAND_OPTION. `least` and `most`: the
-    range of a number. `live`: whether SIGHUP changes it in a running engine.
+    range of a number. `live`: whether SIGHUP changes it in a running engine. `letter`: its short form.
     """
 
     help: str
@@ -29,6 +29,7 @@ class Setting:
     least: float | None = None
     most: float | None = None
     live: bool = False
+    letter: str | None = None
 
 
 def setting(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 - typer's name for it

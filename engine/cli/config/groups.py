@@ -86,6 +86,7 @@ def _option(
         flag += "/--no-" + flag.removeprefix("--")
     option = typer.Option(
         flag,
+        *([f"-{told.letter}"] if told.letter else []),
         metavar=told.metavar,
         rich_help_panel=heading,
         envvar=told.variable,

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OUR_HEADER = "x-cpc-engine"
-OPEN_PATHS = frozenset({"/", "/page.css", "/page.js", "/icon.svg", "/healthz"})
+OPEN_PATHS = frozenset({"/", "/page.css", "/page.js", "/charts.js", "/icon.svg", "/healthz"})
 """They tell nothing of the engine's state but whether it is healthy."""
 HEADERS = {
     "Content-Security-Policy": (

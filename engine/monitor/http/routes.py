@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import __version__
 from engine.monitor.control import Control
-from engine.monitor.history import HistoryView
+from engine.monitor.history import HistoryView, Span
 from engine.monitor.http.health import Health, health
 from engine.monitor.http.metrics import Metrics
 from engine.monitor.http.static import Page
@@ -41,8 +41,8 @@ class HeadAsGet:
         await self._app(scope, receive, send)
 
 
-def create_app(monitor: Monitor, control: Control) -> FastAPI:
-    """Return the application; `auth.py` decides who may use it."""
+def create_app(monitor: Monitor, control: Control, explorer: str = "") -> FastAPI:
+    """Return the application; `auth.py` decides who may use it. `explorer`: see `static.Page`."""
     app = FastAPI(
         title="cpc-engine",
         version=__version__,
@@ -53,7 +53,7 @@ def create_app(monitor: Monitor, control: Control) -> FastAPI:
     app.add_middleware(HeadAsGet)
     registry = CollectorRegistry()
     registry.register(Metrics(monitor))
-    page = Page()
+    page = Page(explorer)
 
     @app.get("/status")
     async def status() -> Snapshot:
@@ -61,9 +61,9 @@ def create_app(monitor: Monitor, control: Control) -> FastAPI:
         return monitor.snapshot()
 
     @app.get("/history")
-    async def history() -> HistoryView:
-        """Return the last hour in steps of ten seconds."""
-        return monitor.history()
+    async def history(span: Span = "hour") -> HistoryView:
+        """Return the last hour, day or month in 360 steps at most."""
+        return monitor.history(span)
 
     @app.get("/healthz", responses={503: {"model": Health}})
     async def healthz(response: Response) -> Health:
@@ -92,7 +92,7 @@ def create_app(monitor: Monitor, control: Control) -> FastAPI:
 
     @app.get("/{name}", include_in_schema=False)
     @app.get("/", include_in_schema=False)
-    async def files(name: str = "") -> Response:
-        return page.answer(name)
+    async def files(request: Request, name: str = "") -> Response:
+        return page.answer(name, request.headers.get("accept-language", ""))
 
     return app

@@ -225,7 +225,10 @@ class ServerThread(Closing):
 
 @contextmanager
 def engine_servers(
-    monitor: Monitor, address: tuple[str, int] | None, token: str | None
+    monitor: Monitor,
+    address: tuple[str, int] | None,
+    token: str | None,
+    explorer: str = "",
 ) -> Iterator[Callable[[Control], AbstractContextManager[object]]]:
     """Give what serves a running engine's control, at `address` and on the user's socket.
 
@@ -244,7 +247,7 @@ def engine_servers(
             def make_app() -> Any:
                 from engine.monitor.http.routes import create_app
 
-                return create_app(monitor, control)
+                return create_app(monitor, control, explorer)
 
             def make_guarded() -> Any:
                 from engine.monitor.http.auth import AuthMiddleware

@@ -1,8 +1,15 @@
-"""The page: files of this package with translated texts. Nothing is loaded from another host."""
+"""The page: files of this package with translated texts. Nothing is loaded from another host.
+
+    page = Page(explorer="https://explorer.example/tx/{tx}")
+    page.answer("", "ru, en;q=0.8")     # in the first language of the browser that there is
+
+Without one that there is, it speaks the program's.
+"""
 
 import html
 import json
-from gettext import gettext as _
+from collections.abc import Callable
+from gettext import gettext
 from importlib import resources
 from typing import Any, get_args
 
@@ -10,55 +17,96 @@ from starlette.responses import PlainTextResponse, Response
 
 from engine.monitor.formatting import state_word
 from engine.monitor.snapshot import DeviceState, EngineState
+from engine.runtime.i18n import LANGUAGES, translator
 
-_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "charts.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+
+
+Speak = Callable[[str], str]
 
 
 class Page:
     """Answers requests for the page's files, which are read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, explorer: str = "") -> None:
+        """`explorer`: the URL of a transaction, with {tx} where its hash goes; or nothing."""
         directory = resources.files("engine.monitor.http") / "page"
         self._files = {
             name: ((directory / name).read_text("utf-8"), media_type)
             for name, media_type in _TYPES.items()
         }
         template = (directory / "index.html").read_text("utf-8")
-        self._files[""] = (_fill(template), "text/html")
+        spoken = {"": gettext} | {language: translator(language) for language in LANGUAGES}
+        self._pages = {
+            language: _fill(template, _words(speak) | {"explorer": explorer})
+            for language, speak in spoken.items()
+        }
 
-    def answer(self, name: str) -> Response:
-        """Return the file, or 404."""
+    def answer(self, name: str, languages: str = "") -> Response:
+        """Return the file, or 404. `languages`: Accept-Language (RFC 9110, 12.5.4)."""
+        if not name:
+            page = self._pages[_first_spoken(languages)]
+            return Response(page, media_type="text/html", headers={"Vary": "Accept-Language"})
         found = self._files.get(name)
         if found is None:
-            return PlainTextResponse(_("There is no such page."), 404)
+            return PlainTextResponse(gettext("There is no such page."), 404)
         return Response(found[0], media_type=found[1])
 
 
-def _fill(template: str) -> str:
-    for name, text in _words().items():
+def _first_spoken(asked: str) -> str:
+    """Return the language that is spoken here and weighs most in Accept-Language; else ""."""
+    best, weight = "", 0.0
+    for part in asked.split(","):
+        tag, _semicolon, quality = part.partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        try:
+            weighs = float(quality.strip().removeprefix("q=") or 1.0)
+        except ValueError:
+            continue
+        if language in LANGUAGES and weighs > weight:
+            best, weight = language, weighs
+    return best
+
+
+def _fill(template: str, words: dict[str, str]) -> str:
+    for name, text in words.items():
         template = template.replace(f"{{{{{name}}}}}", html.escape(text))
     return template
 
 
-def _words() -> dict[str, str]:
+def _words(_: Speak) -> dict[str, str]:
     return {
         "lang": _("en"),  # the code of the language of these texts
-        "texts": json.dumps(_texts_of_the_script(), ensure_ascii=False),
+        "texts": json.dumps(_texts_of_the_script(_), ensure_ascii=False),
         "pause": _("Pause"),
         "resume": _("Resume"),
         "token_wanted": _("This engine needs its token:"),
         "enter": _("Enter"),
         "figures": _("Figures"),
         "devices": _("Devices"),
-        "last_hour": _("The last hour"),
+        "charts": _("Charts"),
+        "hour": _("Hour"),
+        "day": _("Day"),
+        "month": _("Month"),
         "events": _("Events"),
+        "which_events": _("Which events"),
+        "all_events": _("All"),
+        "trouble_events": _("Warnings and errors"),
+        "search": _("Search"),
         "no_script": _("This page needs JavaScript; /status has the same as JSON."),
     }
 
 
-def _texts_of_the_script() -> dict[str, Any]:
+def _texts_of_the_script(_: Speak) -> dict[str, Any]:
     states = {
-        state: state_word(state) for kind in (DeviceState, EngineState) for state in get_args(kind)
+        state: state_word(state, _)
+        for kind in (DeviceState, EngineState)
+        for state in get_args(kind)
     }
     return {
         "states": states | {"lost": _("no answer")},
@@ -99,6 +147,8 @@ def _texts_of_the_script() -> dict[str, Any]:
         "fees": _("fees"),
         "temperature": _("Temperature"),
         "power": _("Power"),
-        "confirmed_a_minute": _("Confirmed a minute"),
-        "in_the_hour": _("{n} in the hour"),
+        "per_joule": _("Tasks a joule"),
+        "in_all": _("{n} in all"),
+        "copy": _("copy"),
+        "copied": _("copied"),
     }

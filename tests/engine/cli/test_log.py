@@ -72,3 +72,21 @@ def test_another_format_is_refused(cli):
     outcome = cli("mine --log-format xml")
     assert outcome.code == 2
     assert "--log-format takes plain or json" in outcome.err
+
+
+def test_a_file_has_what_the_terminal_is_spared(cli, home):
+    log = home / "engine.log"
+    mine = (
+        "mine --devnet --block-time 0.2 --blocks 1 --depth 1 --device reference --size 64 --plain"
+    )
+    done = cli(f"{mine} -q --log-file {log}")
+    assert done.code == 0
+    assert "checked" not in done.out
+    assert "Blocks seen: 1" in done.out
+    assert "checked" in log.read_text()
+    assert cli(f"{mine} -v --log-file {log}").code == 0
+    assert "pulse" in log.read_text()
+    assert cli(f"{mine} -q -v").code == 2
+    refused = cli(f"{mine} --log-file {home}/none/engine.log")
+    assert refused.code == 2
+    assert "cannot be written" in refused.err

@@ -1,6 +1,5 @@
 """Events projected onto a state, with a clock of the test's own."""
 
-from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -15,7 +14,7 @@ from engine.monitor.events.run import Pulse, Stopping
 from engine.monitor.events.sending import ChainRolledBack
 from engine.monitor.events.trouble import MEANING, TroubleBegan, TroubleEnded, TroubleKind
 from engine.monitor.histogram import Histogram
-from engine.monitor.history import STEP_SECONDS, STEPS, History
+from engine.monitor.history import STEPS
 from engine.monitor.http.health import health
 from engine.monitor.projection import EVENTS_KEPT, Projection
 from engine.monitor.snapshot import Snapshot
@@ -149,36 +148,11 @@ def test_the_engine_is_paused_when_every_device_in_service_is(projection):
 def test_whatever_runs_for_months_stays_small(projection):
     for height in range(500):
         story.tell(projection, [story.block(height), story.computed(height)], NOW + 60 * height)
-    seen, history = projection.snapshot(NOW + 30_000), projection.history(NOW + 30_000)
+    seen = projection.snapshot(NOW + 30_000)
+    history = projection.history.view("hour", NOW + 30_000)
     assert len(seen.events) == EVENTS_KEPT
     assert len(history.at) == STEPS
     assert sum(history.devices["cuda:0"].tasks) == 60
-
-
-def test_the_history_has_rates_temperatures_and_gaps():
-    history = History(0.0)
-    tally = history.device("cpu", 3.0)
-    tally.tasks, tally.operations, tally.seconds, tally.temperature = 2, 4e12, 2.0, 70.0
-    history.device("cpu", 25.0).tasks = 1
-    history.confirm(29.0)
-    seen = history.view(30.0)
-    assert seen.at == [10.0, 20.0, 30.0]
-    assert seen.devices["cpu"].tasks == [2, 0, 1]
-    assert seen.devices["cpu"].tops == [2.0, None, None]
-    assert seen.devices["cpu"].temperature == [70.0, None, None]
-    assert seen.confirmed == [0, 0, 1]
-
-
-@given(st.lists(st.floats(-5000, 5000), max_size=30))
-def test_no_clock_that_is_set_breaks_the_history(steps):
-    history, now = History(0.0), 0.0
-    for step in steps:
-        now += step
-        history.device("cpu", now).tasks += 1
-        seen = history.view(now)
-        assert len(seen.at) <= STEPS
-        assert all(later > earlier for earlier, later in pairwise(seen.at))
-    assert len(history.view(now + 8 * STEP_SECONDS).at) > 0
 
 
 @given(st.lists(st.floats(0, 100), max_size=40))

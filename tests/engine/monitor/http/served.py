@@ -26,13 +26,13 @@ class Orders:
 
 
 @contextlib.contextmanager
-def served(board, token=None):
+def served(board, token=None, explorer=""):
     """Gives the URL and the orders."""
     orders = Orders(board)
     with listen_at("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         with ServerThread(
-            listening, lambda: AuthMiddleware(create_app(board, orders), token), "test"
+            listening, lambda: AuthMiddleware(create_app(board, orders, explorer), token), "test"
         ) as server:
             server.wait()
             yield f"http://127.0.0.1:{port}", orders

@@ -1,7 +1,11 @@
 """The page in a real Chromium: what it shows, what its buttons do, what its policy lets through."""
 
+import json
+import os
 import re
 import time
+import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,8 @@ from tests.engine.monitor import story
 from tests.engine.monitor.http.chromium import Chromium, Screen, find_chromium
 from tests.engine.monitor.http.served import served
 
+AXE = Path(os.environ.get("CPC_AXE", "/nowhere"))
+"""axe.min.js of https://github.com/dequelabs/axe-core, which finds what keeps people out."""
 TOKEN = "a-token-of-some-length"
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium here")
@@ -133,3 +139,90 @@ def test_an_engine_that_is_gone_is_told(board, browser):
         ready(page)
     page.wait("document.querySelector('#state').innerText === 'no answer'")
     assert "does not answer" in text(page, "#troubles")
+
+
+def test_an_hour_a_day_and_a_month_each_begin_where_there_is_something(board, browser):
+    with served(board) as (url, _):
+        page = browser.open(url)
+        ready(page)
+        first = page.look(
+            "document.querySelector('.chart:last-child text:last-of-type').textContent"
+        )
+        assert re.fullmatch(r"−[\d.]+ (min|s)", first), first
+        page.look("document.querySelector('#spans [value=month]').click()")
+        page.wait("document.querySelector('#spans [value=month]').ariaPressed === 'true'")
+        page.wait("document.querySelectorAll('.chart').length === 1")  # no step of 2 h has ended
+        page.look("document.querySelector('#spans [value=hour]').click()")
+        ready(page)
+        counts = page.look(
+            "[...document.querySelectorAll('.chart:last-child text')].slice(0, 3)"
+            ".map((t) => t.textContent)"
+        )
+        assert all(count.isdecimal() for count in counts), counts
+        assert page.complaints == []
+
+
+def test_events_are_filtered_and_what_is_short_is_whole_when_asked(board, browser):
+    with served(board) as (url, _):
+        page = browser.open(url)
+        ready(page)
+        every = page.look("document.querySelectorAll('#events li').length")
+        page.look("document.querySelector('#search').value = 'FINAL'")
+        page.look("document.querySelector('#search').dispatchEvent(new Event('input'))")
+        page.wait(f"document.querySelectorAll('#events li').length < {every}")
+        assert "final, in block 1402" in text(page, "#events")
+        page.look("document.querySelector('#search').value = 'no such thing'")
+        page.look("document.querySelector('#search').dispatchEvent(new Event('input'))")
+        page.wait("document.querySelector('#events').innerText === 'none yet'")
+        page.look("document.querySelector('#figures .copy').click()")
+        whole = page.look("document.querySelector('#figures .copy').title")
+        page.wait(
+            f"['copied', {whole!r}].includes(document.querySelector('#figures .copy').innerText)"
+        )
+        assert page.complaints == []
+
+
+def test_a_transaction_leads_to_the_explorer_that_was_named(board, browser):
+    with served(board, explorer="https://explorer.example/tx/{tx}") as (url, _):
+        page = browser.open(url)
+        ready(page)
+        where = page.look("document.querySelector('#events a').href")
+        assert re.fullmatch(r"https://explorer\.example/tx/[0-9a-f]+", where)
+
+
+def test_the_browsers_language_comes_first(board):
+    with served(board) as (url, _):
+        for asked, told in (
+            ("ru-RU,ru;q=0.9,en;q=0.8", 'lang="ru"'),
+            ("de, en;q=0.7, ru;q=0.6", 'lang="en"'),
+            ("de", 'lang="en"'),
+            ("q=;;, ru;q=x", 'lang="en"'),
+        ):
+            asking = urllib.request.Request(url, headers={"Accept-Language": asked})
+            with urllib.request.urlopen(asking, timeout=5.0) as answer:
+                assert told in answer.read().decode()
+                assert answer.headers["Vary"] == "Accept-Language"
+
+
+def test_a_paused_device_and_old_numbers_do_not_look_well(board, browser):
+    with served(board) as (url, orders):
+        page = browser.open(url)
+        ready(page)
+        orders.pause()
+        page.wait("document.querySelector('#state').innerText === 'paused'")
+        dot = page.look("getComputedStyle(document.querySelector('td.name .dot')).color")
+        warn = page.look("getComputedStyle(document.querySelector('td.warn')).color")
+        assert dot == warn
+    page.wait("document.body.classList.contains('stale')")
+    assert page.look("getComputedStyle(document.querySelector('#figures')).opacity") == "0.5"
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="CPC_AXE names no axe.min.js (axe-core of npm)")
+@pytest.mark.parametrize("screen", [Screen(), Screen(dark=True), Screen(390, 844, phone=True)])
+def test_axe_finds_nothing(board, browser, screen):
+    with served(board) as (url, _):
+        page = browser.open(url, screen)
+        ready(page)
+        page.look(AXE.read_text(encoding="utf-8"))
+        found = page.look("axe.run().then((all) => JSON.stringify(all.violations))")
+        assert json.loads(found) == []
