@@ -10,6 +10,7 @@ would be worth little: an error of 2^31 slips through every second time.)
 """
 
 import os
+from collections.abc import Callable
 from gettext import gettext as _
 
 import numpy as np
@@ -25,13 +26,15 @@ Integers = npt.NDArray[np.signedinteger]
 Words = npt.NDArray[np.uint64]
 
 
-def check_product(A: Integers, B: Integers, C: Integers) -> None:
+def check_product(
+    A: Integers, B: Integers, C: Integers, random_bytes: Callable[[int], bytes] = os.urandom
+) -> None:
     """Raise WrongResult where C, m x n int32, is not A B: A m x k, B k x n, both int8.
 
-    A wrong C passes with probability 2^-66 at most, over weights from the system's randomness.
+    A wrong C passes with probability 2^-66 at most, over weights that were drawn after it was made.
     """
     n = B.shape[1]
-    weights = np.frombuffer(os.urandom(8 * n * VECTORS), np.uint64).reshape(n, VECTORS)
+    weights = np.frombuffer(random_bytes(8 * n * VECTORS), "<u8").reshape(n, VECTORS)
     if not np.array_equal(_times(C, weights), _times(A, _times(B, weights))):
         raise WrongResult(_("the product fails Freivalds' check: some entry is wrong"))
 

@@ -25,6 +25,7 @@ from engine.cli import (
     mine,
     models,
     query_stakes,
+    receipt,
     stake,
     validator,
     verify,
@@ -69,6 +70,7 @@ app.command("devnet")(devnet.devnet)
 app.command("doctor")(doctor.doctor)
 app.add_typer(validator.app, name="validator")
 app.add_typer(customer.app, name="tasks")
+app.add_typer(receipt.app, name="receipt")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command("version")(about.version)

@@ -12,7 +12,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, command_group, say, say_json
-from engine.cli.task_result import own_blobs, show_task
+from engine.cli.task_result import fetch_receipt, own_blobs, show_task
 from engine.runtime.settings import setting
 from engine.tasks.options import MatrixOptions
 
@@ -184,11 +184,17 @@ def show(
     out: Annotated[
         Path | None, typer.Option("--out", help=_("Write the result's bytes to this file."))
     ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", help=_("Write the signed receipt to this file."))
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show one task and explain its result. Exit code 1: it failed, or its result is wrong."""
     client = account.client()
-    show_task(client, _when_closed(client, task_id, account.wait), out, json)
+    task = _when_closed(client, task_id, account.wait)
+    if receipt is not None:
+        fetch_receipt(client, task, receipt)
+    show_task(client, task, out, json)
 
 
 @app.command("list")

@@ -41,6 +41,25 @@ def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, js
         raise typer.Exit(1)
 
 
+def fetch_receipt(client: "MarketClient", task: dict[str, Any], file: Path) -> None:
+    """Write the task's receipt to `file`. Raises BadInput, MarketError, WrongClaim."""
+    from engine.receipts.document import faults_of, read_receipt
+    from engine.runtime.errors import BadInput, WrongClaim
+
+    if task["status"] != "completed":
+        message = _("there is no receipt: the task is {status}")
+        raise BadInput(message.format(**task), advice=_("Wait for it: --wait 60"))
+    content = client.receipt(task["task_id"])
+    receipt = read_receipt(content)
+    faults = faults_of(receipt)
+    body = receipt.body
+    if (body.task_id, body.result_hash) != (task["task_id"], task["result"]["result_hash"]):
+        faults.append(_("it is about another result"))
+    if faults:
+        raise WrongClaim(_("the market's receipt is wrong: {error}").format(error=faults[0]))
+    file.write_bytes(content)
+
+
 def _tell(task: dict[str, Any], data: bytes | None, out: Path | None) -> None:
     say(_("Task:    {task_id}").format(**task))
     say(_("Kind:    {challenge_type}, {reward} CPC").format(**task))

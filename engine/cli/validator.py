@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -20,6 +20,7 @@ from engine.validator.options import PolicyOptions, ServeOptions, StoreOptions
 
 if TYPE_CHECKING:
     from engine.validator.payout_plan import Payment
+    from node_client.keys import PrivateKey
 
 app = command_group(_("Run a PoC validator with its task market, and pay its workers."))
 customers = command_group(_("Manage customers, their tokens and their credit."))
@@ -38,6 +39,27 @@ class CheckingOptions(PoolOptions):
     device: tuple[str, ...] = setting(
         ("auto",), _("What results are computed again on: auto, cpu, cuda:N.")
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptOptions(KeyFiles):
+    """Receipts: whether they are made, and which key signs them."""
+
+    heading: ClassVar[str] = _("Receipts")
+
+    receipts: bool = setting(True, _("Sign a receipt of each completed task."))
+    receipt_key: str = setting(
+        "receipts", _("Name of the key that signs receipts; made where it is missing.")
+    )
+
+    def key(self) -> "PrivateKey | None":
+        """Return the key that signs receipts, made if it is not there; None: none are signed."""
+        if not self.receipts:
+            return None
+        store = self.keystore()
+        if self.receipt_key not in store.names():
+            store.create(self.receipt_key)
+        return self.load_key(self.receipt_key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +87,7 @@ def serve(
     options: ServeOptions,
     pool: CheckingOptions,
     audit: PolicyOptions,
+    receipts: ReceiptOptions,
     log: LogOptions,
     json: Json = False,
 ) -> None:
@@ -77,10 +100,11 @@ def serve(
     options.check()
     pool.apply()
     pool.check()
+    key = receipts.key()
     printed = log.reporter(Output(sys.stdout), json=json)
     with log.filing(printed, json) as filed:
         report = printed if filed is None else both(printed, filed)
-        run(options, pool, audit.policy(), report)
+        run(options, pool, audit.policy(), report, key)
 
 
 @app.command()

@@ -79,14 +79,14 @@ def build_payload(
     `model` may be "digits", the built-in one, and `image` "digits:N", its N-th test image. A .npy file
     holds int8, the network's input, or the model's own pixels, unsigned. Raise BadInput.
     """
-    content = digits.model_bytes() if model == digits.NAME else _read_model(Path(model))
+    content = model_bytes(model)
     try:
         network = decode_network(content)
     except InvalidNetwork as error:
         raise BadInput(
             _("{model} is not a valid network: {error}").format(model=model, error=error)
         ) from error
-    samples = _load_samples(network, image)
+    samples = load_samples(network, image)
     model_field, input_field = (
         carry(part) if blobs is None else blobs.put(part).to_json()
         for part in (content, samples.tobytes())
@@ -122,7 +122,8 @@ def classify(network: Network | Graph, outputs: npt.NDArray[np.int32]) -> list[s
     return [str(known[i])[:60] if i < len(known) else str(i) for i in best.tolist()]
 
 
-def _load_samples(network: Network | Graph, image: Path | str) -> npt.NDArray[np.int8]:
+def load_samples(network: Network | Graph, image: Path | str) -> npt.NDArray[np.int8]:
+    """Return the samples in a .npy file, as they are posted, or of "digits:N". Raise BadInput."""
     name, _colon, number = str(image).partition(":")
     pixels: npt.NDArray[np.integer]
     if name == digits.NAME and number:
@@ -172,7 +173,11 @@ def quantise_pixels(
     return np.asarray(scaled, np.int8)
 
 
-def _read_model(path: Path) -> bytes:
+def model_bytes(model: Path | str) -> bytes:
+    """Return a model's file; "digits" is the built-in one. Raise BadInput."""
+    if str(model) == digits.NAME:
+        return digits.model_bytes()
+    path = Path(model)
     try:
         return path.read_bytes()
     except OSError as error:

@@ -42,16 +42,37 @@ def result_digest(
 
     `payload` may be given as its `payload_digest`.
     """
-    hashed = payload if isinstance(payload, bytes) else payload_digest(payload)
+    return result_digest_of_hashes(
+        nonce,
+        job_id=job_id,
+        task_id=task_id,
+        payload=payload if isinstance(payload, bytes) else payload_digest(payload),
+        worker_address=worker_address,
+        result_hash=result_hash,
+        proof=_h(proof or ""),
+    )
+
+
+def result_digest_of_hashes(
+    nonce: str,
+    *,
+    job_id: str,
+    task_id: str,
+    payload: bytes,
+    worker_address: str,
+    result_hash: str,
+    proof: bytes,
+) -> bytes:
+    """Return the same, from H(payload) and H(proof or ""): all that a receipt has of them."""
     return tagged_hash(
         RESULT_TAG,
         bytes.fromhex(nonce)
         + _h(job_id)
         + _h(task_id)
-        + hashed
+        + payload
         + _h(worker_address)
         + _h(result_hash)
-        + _h(proof or ""),
+        + proof,
     )
 
 

@@ -2,23 +2,38 @@
 
 It has no key. Checks come and go in batches, and each has a finding of its own. Synthetic tasks are
 checked with the CPU's compiled operations, in a part of numpy's time; before a worker is blamed, with
-numpy, too.
+numpy, too. What it finds it says as plain data: the process that it answers signs receipts.
 """
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from msgspec.msgpack import Decoder
 
 from engine.jobs.kind import JobWork
-from engine.runtime.child_entry import die_with_parent
+from engine.pool.codec import decode_as, encode, one_line, write_frame
+from engine.pool.messages import Name, Number, Plain, Text
+from engine.pool.worker_main import Pieces, next_order
 from engine.runtime.confinement import confine
-from engine.validator.market.actions import CheckKind, Finding
+from engine.runtime.i18n import speak
+from engine.validator.market.actions import CheckKind, Finding, Passed
 from kernels.data import Data
 from kernels.devices import cpu_operations
 from kernels.errors import InvalidProof, KernelError, WrongResult
 from kernels.known_answer import known_answer_test_of_checks
+from kernels.network.graph.graph import MAX_NODES
 from kernels.operations import REFERENCE, Operations
 from kernels.work import Outcome
+from kernels.work.inference import InferenceWork
+from kernels.work.matrix import SEED_BYTES, MatrixResult
 from kernels.work.synthetic import SyntheticWork
+
+FINDING_BYTES = 2**18
+"""Of one, at most: 2,048 layers with their roots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +49,91 @@ class Claim:
     siblings: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Claims to check. `ticket` names them."""
+
+    ticket: int
+    claims: tuple[Claim, ...]
+
+
+class _Layer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    node: Number
+    first: Number
+    count: Number
+    root: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class _Found(Struct, frozen=True, forbid_unknown_fields=True):
+    right: bool | None
+    reason: Text
+    what: Name
+    seed: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
+    count: Number
+    layers: Annotated[tuple[_Layer, ...], Meta(max_length=MAX_NODES)]
+    form: tuple[Number, Number, Number] | None
+
+
+class Findings(Plain, frozen=True):
+    """One for each claim of the batch, in its order."""
+
+    ticket: Number
+    found: tuple[_Found, ...]
+
+
+_decoder: Decoder[Findings] = Decoder(Findings)
 _operations: Operations = REFERENCE
 
 
-def begin(parent: int) -> None:
-    """Entry point of the process."""
+def decode_findings(payload: bytes) -> Findings:
+    """Return what the process said. Raises BrokenMessage."""
+    return decode_as(_decoder, payload)
+
+
+def findings_of(batch: Batch, said: Findings) -> list[Finding] | None:
+    """Return the findings of a batch; None where they are not as many as its claims."""
+    if said.ticket != batch.ticket or len(said.found) != len(batch.claims):
+        return None
+    findings = []
+    for claim, one in zip(batch.claims, said.found, strict=True):
+        leaves = claim.leaves if claim.kind == "leaves" else ()
+        passed = Passed(one.what, one.seed, one.count, leaves) if one.right else None
+        layers = tuple((part.node, part.first, part.count, part.root) for part in one.layers)
+        findings.append(Finding(one.right, one.reason, passed=passed, layers=layers, form=one.form))
+    return findings
+
+
+def checks_main(orders: Pieces, reports: Connection) -> None:
+    """Entry point of the process. It ends when it is told to, or nobody hears it."""
     global _operations
-    die_with_parent(parent)  # else it outlives a validator that gets `kill -9`
+    speak()
     confine()
     try:
         operations = cpu_operations()
         known_answer_test_of_checks(operations)
+        _operations = operations
     except Exception:  # noqa: BLE001 - a machine without a compiler checks in numpy
-        return
-    _operations = operations
+        _operations = REFERENCE
+    while (batch := next_order(orders)) is not None:
+        found = tuple(_said(finding) for finding in run_checks(batch.claims))
+        try:
+            write_frame(reports.fileno(), encode(Findings(batch.ticket, found)))
+        except OSError:
+            os._exit(0)
+
+
+def _said(finding: Finding) -> _Found:
+    passed = finding.passed or Passed("")
+    layers = tuple(_Layer(*layer) for layer in finding.layers)
+    return _Found(
+        finding.right,
+        one_line(finding.reason),
+        passed.what,
+        passed.seed,
+        passed.count,
+        layers,
+        finding.form,
+    )
 
 
 def run_checks(claims: Sequence[Claim]) -> list[Finding]:
@@ -65,26 +151,52 @@ def run_check(claim: Claim, operations: Operations = REFERENCE) -> Finding:
 
 def _check(claim: Claim, operations: Operations) -> Finding:
     try:
-        _require_right(claim, operations)
+        return replace(_require_right(claim, operations), form=form_of(claim.job))
     except (InvalidProof, WrongResult) as error:
         return Finding(False, str(error))
     except KernelError as error:  # no memory, or an input is gone: nothing is known
         return Finding(None, str(error))
     except Exception as error:  # noqa: BLE001 - a plug-in's bug is this check's alone
         return Finding(None, f"{type(error).__name__}: {error}")
-    return Finding(True)
 
 
-def _require_right(claim: Claim, operations: Operations) -> None:
+def _require_right(claim: Claim, operations: Operations) -> Finding:
     job, root = claim.job, claim.result_hash
+    drawn = claim.leaves if claim.kind == "leaves" else ()
     if claim.kind == "leaves" and claim.proof is None:
         job.check_leaves(root, claim.leaves, claim.siblings)
-        return
-    outcome = Outcome(root, claim.proof, None if claim.data is None else claim.data.read())
-    leaves = claim.leaves if claim.kind == "leaves" else ()
+        return Finding(True, passed=Passed("leaves", leaves=drawn))
+    data = None if claim.data is None else claim.data.read()
+    outcome = Outcome(root, claim.proof, data)
     if isinstance(job, SyntheticWork):
-        job.check_opened(outcome, leaves, claim.siblings, operations)
-        return
-    job.check(outcome)
-    if leaves:
-        job.check_leaves(root, leaves, claim.siblings)
+        job.check_opened(outcome, drawn, claim.siblings, operations)
+        return Finding(True, passed=Passed("proof", leaves=drawn))
+    if isinstance(job, MatrixResult):
+        seed = os.urandom(SEED_BYTES)
+        checked = job.check_drawn(outcome, seed)
+        passed = Passed(checked.what, seed.hex(), len(checked.rows), drawn)
+    else:
+        job.check(outcome)
+        passed = Passed("claim", leaves=drawn)
+    if drawn:
+        job.check_leaves(root, drawn, claim.siblings)
+    finding = Finding(True, passed=passed)
+    if data is not None:
+        finding = replace(finding, layers=layers_of(job, data))
+    return finding
+
+
+def form_of(job: JobWork) -> tuple[int, int, int] | None:
+    """Return rows, columns and bytes of an entry, of a result that is a matrix."""
+    if not isinstance(job, MatrixResult):
+        return None
+    return job.form.rows, job.form.columns, job.form.entry_bytes
+
+
+def layers_of(job: JobWork, data: bytes) -> tuple[tuple[int, int, int, str], ...]:
+    """Return the layers that a result with this data commits to, with their roots."""
+    if not isinstance(job, InferenceWork):
+        return ()
+    return tuple(
+        (node, first, count, root.hex()) for node, first, count, root in job.layer_roots(data)
+    )

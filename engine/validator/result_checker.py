@@ -2,19 +2,14 @@
 
     finding = await checker.check(job, payload, "leaves", siblings)
 
-Cheap checks (the claim, the drawn leaves) run in a small pool of processes, replaced when one of them
-dies or hangs; those that come while others are under way go together. A full computation goes to the
-supervised children of `engine/pool/pool.py`, on the validator's devices. The limits of tasks
-bound memory and time.
+Cheap checks (the claim, the drawn leaves) run in a process, replaced when it dies or hangs; those that
+come while others are under way go together. A full computation goes to the supervised children of
+`engine/pool/pool.py`, on the validator's devices. The limits of tasks bound memory and time.
 """
 
 import asyncio
-import contextlib
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -23,10 +18,10 @@ from engine.jobs.kind import JobRefused, JobWork
 from engine.pool.executor import Executor
 from engine.pool.messages import Computed, Done
 from engine.runtime.errors import JobGivenUp
-from engine.runtime.safe_path import safe_path
-from engine.validator.checker_process import Claim, begin, run_checks
+from engine.validator.checker_process import Claim, form_of, layers_of
+from engine.validator.checker_thread import CheckerDied, CheckerThread
 from engine.validator.job_kinds import SEEDED, InstalledKinds
-from engine.validator.market.actions import CheckKind, Finding
+from engine.validator.market.actions import CheckKind, Finding, Passed
 from engine.validator.store.jobs import JobRow
 
 PATIENCE_SECONDS = 60.0
@@ -42,21 +37,17 @@ COST_TOGETHER = 2**27
 class ResultChecker:
     """Performs `actions.CheckResult`. Close it when nothing is checked any more."""
 
-    def __init__(
-        self, kinds: InstalledKinds, blobs: BlobCache, executor: Executor, *, processes: int = 1
-    ) -> None:
+    def __init__(self, kinds: InstalledKinds, blobs: BlobCache, executor: Executor) -> None:
         self._kinds = kinds
         self._blobs = blobs
         self._executor = executor
-        self._processes = processes
-        self._pool = self._new_pool()
+        self._checks = CheckerThread()
         self._waiting: list[tuple[Claim, asyncio.Future[Finding]]] = []
         self._batches: set[asyncio.Task[None]] = set()
 
     def warm(self) -> None:
         """Start a process, which may have to compile its operations."""
-        with safe_path(), contextlib.suppress(OSError, RuntimeError):
-            self._pool.submit(run_checks, ())
+        self._checks.submit(())
 
     async def check(
         self, row: JobRow, payload: dict[str, Any], kind: CheckKind, siblings: bytes
@@ -76,8 +67,8 @@ class ResultChecker:
             return Finding(None, f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
-        """End the processes."""
-        _end(self._pool)
+        """End the process."""
+        self._checks.close()
 
     async def _parse(self, payload: dict[str, Any]) -> JobWork:
         return await asyncio.to_thread(self._kinds.job, payload)
@@ -93,7 +84,7 @@ class ResultChecker:
         claim = Claim(job, kind, root, row.proof, data, row.leaves, siblings)
         future: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
         self._waiting.append((claim, future))
-        if len(self._batches) < self._processes:
+        if not self._batches:
             batch = asyncio.ensure_future(self._run_batches())
             self._batches.add(batch)
             batch.add_done_callback(self._batches.discard)
@@ -124,15 +115,14 @@ class ResultChecker:
     async def _run(self, claims: Sequence[Claim]) -> Sequence[Finding]:
         """Findings of these. Where a process dies or hangs over several, each is tried by itself."""
         patience = PATIENCE_SECONDS + sum(claim.job.cost for claim in claims) / SLOWEST_RATE
-        with safe_path():  # the first submission starts a process
-            future = self._pool.submit(run_checks, claims)
+        future = self._checks.submit(claims)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), patience)
         except TimeoutError:
             reason = f"the check took more than {patience:.0f} s"
-        except BrokenProcessPool:
-            reason = "the process that checked it died"
-        self._renew_pool()
+            self._checks.kill()
+        except CheckerDied as error:
+            reason = str(error)
         if len(claims) == 1:
             return [Finding(None, reason)]
         return [(await self._run([claim]))[0] for claim in claims]
@@ -147,39 +137,21 @@ class ResultChecker:
         if job.returns_data and outcome.data is not None:
             kept = await asyncio.to_thread(self._blobs.put, outcome.data)
             data = (kept.sha256, kept.size)
-        found = outcome.result_hash.hex()
+        layers = (
+            () if outcome.data is None else await asyncio.to_thread(layers_of, job, outcome.data)
+        )
+        found, form = outcome.result_hash.hex(), form_of(job)
         if found == row.result_hash:
             proved = Finding(True)
             if row.proof is not None:
                 proved = await self._check_cheaply(row, job, "claim", b"")
-            return replace(proved, result_hash=found, data=data)
+            found_too = replace(proved, passed=Passed("whole"), layers=layers, form=form)
+            return replace(found_too, result_hash=found, data=data)
         # The worker gets this reason, and an accomplice may try next: it must not show the result.
-        return Finding(
-            False, f"computed again on {done.device}, the result is another one", found, data
-        )
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        with safe_path():  # its queues may start multiprocessing's resource tracker
-            return ProcessPoolExecutor(
-                self._processes,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=begin,
-                initargs=(os.getpid(),),
-            )
-
-    def _renew_pool(self) -> None:
-        """Replace the pool; futures of the old one raise BrokenProcessPool."""
-        old, self._pool = self._pool, self._new_pool()
-        _end(old)
+        reason = f"computed again on {done.device}, the result is another one"
+        return Finding(False, reason, found, data, layers=layers, form=form)
 
 
 def _is_short(payload: dict[str, Any]) -> bool:
     """Return whether reading it takes no time worth a thread: it holds no data and names none."""
     return payload.get("challenge_type") == SEEDED and len(str(payload.get("seed"))) < SHORT_SEED
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    for process in list((pool._processes or {}).values()):
-        with contextlib.suppress(OSError):
-            process.kill()
-    pool.shutdown(wait=False, cancel_futures=True)

@@ -20,7 +20,7 @@ from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
 from engine.monitor.events.run import Stopping
-from engine.monitor.events.validator import ValidatorStarted
+from engine.monitor.events.validator import ReceiptsSigned, ValidatorStarted
 from engine.monitor.http.server import listen_at, new_server
 from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
@@ -36,12 +36,14 @@ from engine.validator.http.handlers import HttpLimits
 from engine.validator.http.routes import create_app
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.market import Address, Market
+from engine.validator.market.receipts import ReceiptMaker
 from engine.validator.options import ServeOptions
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.result_checker import ResultChecker
 from engine.validator.service import Service
 from engine.validator.store.database import Store
 from kernels.devices import chosen_devices
+from node_client.keys import PrivateKey
 
 PING_SECONDS = 20.0
 STOP_SECONDS = 5
@@ -52,8 +54,17 @@ MOST_CONNECTIONS = 1024
 """Of workers and customers together; at most half of the process's file descriptors."""
 
 
-def serve(options: ServeOptions, pool: PoolOptions, policy: Policy, report: Reporter) -> None:
-    """Serve until asked to end. Raises errors of engine, kernels and node_client."""
+def serve(
+    options: ServeOptions,
+    pool: PoolOptions,
+    policy: Policy,
+    report: Reporter,
+    key: PrivateKey | None = None,
+) -> None:
+    """Serve until asked to end. `key` signs receipts; None: there are none.
+
+    Raises errors of engine, kernels and node_client.
+    """
     place = options.database()
     with (
         _alone(place),
@@ -74,7 +85,10 @@ def serve(options: ServeOptions, pool: PoolOptions, policy: Policy, report: Repo
             checker = ResultChecker(kinds, blobs, workers)
             checker.warm()
             try:
-                market = Market(store, kinds, address, guests=options.guests)
+                receipts = None if key is None else ReceiptMaker(store, key, options.chain_id)
+                market = Market(store, kinds, address, guests=options.guests, receipts=receipts)
+                if key is not None:
+                    report(ReceiptsSigned(key.address, key.public_key))
                 service = Service(market, checker, blobs, store, report)
                 _serve(options, service, kinds, listening, address, report, workers)
             finally:

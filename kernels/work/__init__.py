@@ -25,6 +25,16 @@ class Outcome:
     """The result itself, where it was asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check looked at: anybody who has the result can repeat it from the check's seed."""
+
+    what: str
+    """One of: hash, samples, layers, product."""
+    rows: tuple[int, ...] = ()
+    """The rows of the result, where not all of it was checked."""
+
+
 class DeviceWork(Protocol):
     """Work for one device. Every field of it is a value, none is an open file or a lock."""
 

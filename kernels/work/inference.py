@@ -1,6 +1,5 @@
 """A batch of samples through an integer-only network; the outputs are committed to as a matrix."""
 
-import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,17 @@ from kernels.network import Activations, reference
 from kernels.network.fast import forward, forward_layers, group_size
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph
-from kernels.network.graph.layers import check_cost, check_layers, layer_columns, run_layers
+from kernels.network.graph.layers import (
+    check_cost,
+    check_layers,
+    columns_of_layers,
+    layer_columns,
+    layer_roots,
+    run_layers,
+)
 from kernels.network.model import Network, decode_network
+from kernels.seeded import SeededBytes, draw
+from kernels.work import Checked
 from kernels.work.matrix import Integers, MatrixResult
 
 MOST_MODELS = 4
@@ -101,27 +109,39 @@ class InferenceWork(MatrixResult):
             return forward_layers(network, batch, device)
         return forward(network, batch, device)
 
-    def check_matrix(self, matrix: Integers) -> None:
-        """Compute a few samples again, drawn here, as long as that stays cheap.
+    def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
+        """Compute a few samples again, drawn from the seed, as long as that stays cheap.
 
         Of a network whose sample takes more than 2^28 multiply-adds none is. Where the layers were
         committed to, samples are checked layer by layer instead, which is cheap for any network: as
         many as LAYERS_COST allows, and at least one.
         """
         if self.layers:
-            self._check_layers(matrix)
-            return
+            return self._check_layers(matrix, seed)
         count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
-        drawn = random.SystemRandom().sample(range(self.batch), count)
+        drawn = draw(seed, self.batch, count)
         if drawn and not np.array_equal(self._again(drawn), matrix[drawn]):
             raise WrongResult(_("a sample, computed again, has another output"))
+        return Checked("samples" if drawn else "hash", tuple(drawn))
 
-    def _check_layers(self, matrix: Integers) -> None:
+    def _check_layers(self, matrix: Integers, seed: bytes) -> Checked:
         network, batch = self._read()
         assert isinstance(network, Graph)
         count = min(self.batch, max(1, LAYERS_COST // check_cost(network)))
-        drawn = random.SystemRandom().sample(range(self.batch), count)
-        check_layers(network, batch[drawn], matrix[drawn])
+        drawn = draw(seed, self.batch, count)
+        check_layers(network, batch[drawn], matrix[drawn], SeededBytes(seed))
+        return Checked("layers", tuple(drawn))
+
+    def layer_roots(self, data: bytes) -> list[tuple[int, int, int, bytes]]:
+        """Return node, first column, columns and root of each layer that the result commits to."""
+        network, _batch = self._read()
+        if not self.layers or not isinstance(network, Graph):
+            return []
+        layers = columns_of_layers(network)
+        roots = layer_roots(layers, self.form.entries(data))
+        return [
+            (one.node, one.first, one.count, root) for one, root in zip(layers, roots, strict=True)
+        ]
 
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
         """Their samples are computed again."""

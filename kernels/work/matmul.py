@@ -12,6 +12,8 @@ from kernels.device import Device
 from kernels.errors import InvalidTask
 from kernels.freivalds import check_product
 from kernels.product import MAX_SUM_LENGTH, Matrix, Sums
+from kernels.seeded import SeededBytes
+from kernels.work import Checked
 from kernels.work.matrix import Integers, MatrixResult
 
 MAX_SIDE = 65_536
@@ -76,10 +78,11 @@ class MatrixWork(MatrixResult):
         A, B = self._operands()
         return device.multiply(A, _transposed(B))
 
-    def check_matrix(self, matrix: Integers) -> None:
+    def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
         """Freivalds' check: a wrong C passes with probability 2^-66 at most."""
         A, B = self._operands()
-        check_product(A, B, matrix)
+        check_product(A, B, matrix, SeededBytes(seed))
+        return Checked("product")
 
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
         """Each leaf is 1,024 sums of k products: through float64, which holds them exactly."""

@@ -1,5 +1,6 @@
 """Work whose result is a matrix of integers: computed, hashed, opened (see commit/rows.py)."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from gettext import gettext as _
@@ -12,9 +13,10 @@ from kernels.device import Device
 from kernels.digest import DIGEST_BYTES
 from kernels.errors import InvalidProof
 from kernels.memory import require_bytes
-from kernels.work import Outcome
+from kernels.work import Checked, Outcome
 from kernels.work.committed import CommittedWork
 
+SEED_BYTES = 32
 Integers = npt.NDArray[np.signedinteger]
 
 
@@ -33,8 +35,8 @@ class MatrixResult(CommittedWork):
         """Compute the whole result."""
 
     @abstractmethod
-    def check_matrix(self, matrix: Integers) -> None:
-        """Raise WrongResult where a cheap check finds the matrix wrong."""
+    def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
+        """Raise WrongResult where a cheap check, drawn from the seed, finds the matrix wrong."""
 
     @abstractmethod
     def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
@@ -64,16 +66,22 @@ class MatrixResult(CommittedWork):
         return Outcome(tree.result_hash, data=data), tree
 
     def check(self, outcome: Outcome) -> None:
+        """Check it as a seed of this moment has it."""
+        self.check_drawn(outcome, os.urandom(SEED_BYTES))
+
+    def check_drawn(self, outcome: Outcome, seed: bytes) -> Checked:
         """Check the matrix, where it came along, against its hash, and then itself.
 
         Without it nothing is known but the hash's length: draw leaves, then, and have them opened.
+        `seed`: 32 bytes, drawn after the commitment.
         """
         _check_digest(outcome.result_hash)
         if outcome.proof is not None:
             raise InvalidProof(_("a result of this kind has no proof"))
         if outcome.data is not None:
             check_matrix(self.form, outcome.result_hash, outcome.data)
-            self.check_matrix(self.form.entries(outcome.data))
+            return self.check_matrix(self.form.entries(outcome.data), seed)
+        return Checked("hash")
 
     def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
         """Raise unless these leaves, computed again, give the result."""

@@ -68,7 +68,13 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("validator", "customers", "list"): ("cpc-engine validator customers list",),
     ("validator", "workers", "list"): ("cpc-engine validator workers list",),
     ("validator", "workers", "pardon"): ("cpc-engine validator workers pardon ADDRESS",),
-    ("tasks", "show"): ("cpc-engine tasks show ID --wait 60",),
+    ("tasks", "show"): (
+        "cpc-engine tasks show ID --wait 60",
+        "cpc-engine tasks show ID --receipt receipt.json --out output.bin",
+    ),
+    ("receipt", "verify"): (
+        "cpc-engine receipt verify receipt.json --output output.bin --model model.safetensors",
+    ),
     ("tasks", "list"): ("cpc-engine tasks list --limit 50",),
     ("tasks", "account"): ("cpc-engine tasks account --token-file customer.token",),
     ("tasks", "post", "synthetic"): ("cpc-engine tasks post synthetic --size 256 --reward 0.01",),

@@ -29,6 +29,13 @@ class ValidatorStarted(Event):
     http: str
 
 
+class ReceiptsSigned(Event):
+    event = "receipts_signed"
+    template = _("receipts are signed by {address}, public key {public_key}")
+    address: str
+    public_key: str
+
+
 class WorkerCame(_OfWorker):
     event, template = "worker_came", _("worker {worker}: connected, version {version}")
     version: str
@@ -91,6 +98,7 @@ class MarketTaskFailed(Event):
 
 ValidatorEvent = (
     ValidatorStarted
+    | ReceiptsSigned
     | WorkerCame
     | WorkerGone
     | HelloRefused

@@ -89,6 +89,11 @@ class MarketClient:
             "GET", f"/tasks/{quote(task_id, safe='')}/data", most=2**30, retried=True
         )
 
+    def receipt(self, task_id: str) -> bytes:
+        """Return the receipt of a completed task, as its file is."""
+        path = f"/tasks/{quote(task_id, safe='')}/receipt"
+        return self._exchange("GET", path, most=ANSWER_BYTES, retried=True)
+
     def put_blob(self, sha256: str, content: bytes) -> None:
         """Upload bytes that a payload names."""
         self._json("PUT", f"/blobs/{sha256}", body=content, kind="application/octet-stream")

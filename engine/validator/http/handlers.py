@@ -121,12 +121,7 @@ class Handlers:
         self, task_id: TaskId, request: Request, bearer: Bearer
     ) -> StreamingResponse:
         """The result's own bytes, for the task's customer."""
-        customer = self._customer(request, bearer)
-        task = self._task(task_id)
-        if task.customer != customer:
-            raise HTTPException(403, "this is another customer's task")
-        if task.is_open:
-            raise HTTPException(409, "the task is not closed yet")
+        task = self._closed_task(task_id, request, bearer)
         job = None if task.job_id is None else self._store.jobs.find(task.job_id)
         if job is None or job.data is None or job.data_size is None:
             raise HTTPException(404, "this task's result has no data besides its hash")
@@ -138,6 +133,13 @@ class Handlers:
             media_type="application/octet-stream",
             headers={"content-length": str(ref.size)},
         )
+
+    async def get_receipt(self, task_id: TaskId, request: Request, bearer: Bearer) -> Response:
+        """The signed receipt of a completed task, for its customer: see docs/receipts.md."""
+        self._closed_task(task_id, request, bearer)
+        if (content := self._store.receipts.find(task_id)) is None:
+            raise HTTPException(404, "this task has no receipt")
+        return Response(content, media_type="application/json")
 
     async def put_blob(self, sha256: Sha256, request: Request, bearer: Bearer) -> schemas.Blob:
         """Upload bytes that a payload will name by their SHA-256: a model, a matrix, an image.
@@ -245,6 +247,16 @@ class Handlers:
                 await asyncio.to_thread(receiving.add, receiving.next_offset, bytes(part))
         finally:
             receiving.abandon()
+
+    def _closed_task(self, task_id: str, request: Request, bearer: Bearer) -> TaskRow:
+        """Return a customer's own task, which must be closed."""
+        customer = self._customer(request, bearer)
+        task = self._task(task_id)
+        if task.customer != customer:
+            raise HTTPException(403, "this is another customer's task")
+        if task.is_open:
+            raise HTTPException(409, "the task is not closed yet")
+        return task
 
     def _task(self, task_id: str) -> TaskRow:
         task = self._store.tasks.task(task_id)

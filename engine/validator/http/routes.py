@@ -87,6 +87,13 @@ def _add_routes(app: FastAPI, handlers: Handlers) -> None:
         | {200: {"content": {"application/octet-stream": {}}}},
     )
     route(
+        "/tasks/{task_id}/receipt",
+        handlers.get_receipt,
+        response_class=Response,
+        responses=_refusals(401, 403, 404, 409, 422)
+        | {200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    )
+    route(
         "/blobs/{sha256}",
         handlers.put_blob,
         methods=["PUT"],

@@ -54,14 +54,35 @@ Action = Send | HangUp | FetchData | CheckResult | ValidatorEvent
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A check that a result passed, as its receipt says it: see docs/receipts.md.
+
+    `count`: rows that were drawn from the seed. `leaves`: those that were opened.
+    """
+
+    what: str
+    seed: str = ""
+    count: int = 0
+    leaves: tuple[int, ...] = ()
+
+
+LayerRoot = tuple[int, int, int, str]
+"""Node, first column, columns, and the root over them, of a layer that a result commits to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The outcome of a check.
 
     `right` is None where it could not be done. `result_hash` and `data` (SHA-256 and size of stored
-    bytes) are those of a full computation.
+    bytes) are those of a full computation. `passed`, `layers` and `form` (rows, columns, bytes of
+    an entry) are for the receipt.
     """
 
     right: bool | None
     reason: str = ""
     result_hash: str | None = None
     data: tuple[str, int] | None = None
+    passed: Passed | None = None
+    layers: tuple[LayerRoot, ...] = ()
+    form: tuple[int, int, int] | None = None

@@ -31,6 +31,7 @@ from engine.poc_protocol.strict_json import canonical, parse
 from engine.validator.market.actions import Action, Finding, HangUp, Send
 from engine.validator.market.connections import GUEST_CAPABILITIES, Connection, Connections
 from engine.validator.market.dispatch import Dispatch, Timeouts
+from engine.validator.market.receipts import ReceiptMaker
 from engine.validator.market.verdicts import SILENT, Verdicts
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
@@ -57,11 +58,12 @@ class Market:
         *,
         timeouts: Timeouts | None = None,
         guests: bool = True,
+        receipts: ReceiptMaker | None = None,
         chance: random.Random | None = None,
         nonce: Callable[[], str] = lambda: secrets.token_hex(32),
         job_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        """`guests`: whether workers without a hello get jobs."""
+        """`guests`: whether workers without a hello get jobs. `receipts`: None: none are made."""
         self._store = store
         self._kinds = kinds
         self._address = address
@@ -73,9 +75,8 @@ class Market:
         self._dispatch = Dispatch(
             store, kinds, self.connections, timeouts=self._timeouts, chance=chance, job_id=job_id
         )
-        self._verdicts = Verdicts(
-            store, self.connections, chance, self._dispatch.to_second, self._give_up
-        )
+        second = self._dispatch.to_second
+        self._verdicts = Verdicts(store, self.connections, chance, second, self._give_up, receipts)
         self._orphans: dict[str, float] = {}  # jobs whose connection was lost, and when
 
     def restore(self) -> list[Action]:

@@ -4,11 +4,14 @@ Each end is one transaction, and happens once: ending a job again gives no actio
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine.monitor.events.validator import MarketJobAccepted, MarketJobDropped, MarketJobRefused
 from engine.poc_protocol.frames import Verdict, one_line
-from engine.validator.market.actions import Action, Finding, HangUp, Send
+from engine.runtime.sql import Transaction
+from engine.validator.market.actions import Action, Finding, HangUp, Passed, Send
 from engine.validator.market.connections import Connections
+from engine.validator.market.receipts import Evidence, ReceiptMaker
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 
@@ -17,12 +20,23 @@ class Settlement:
     """See the module."""
 
     def __init__(
-        self, store: Store, connections: Connections, forget: Callable[[str], None]
+        self,
+        store: Store,
+        connections: Connections,
+        forget: Callable[[str], None],
+        receipts: ReceiptMaker | None = None,
     ) -> None:
-        """`forget` is called with each job that has ended."""
+        """`forget` is called with each job that has ended. `receipts`: None where none are signed."""
         self._store = store
         self._connections = connections
         self._forget = forget
+        self._receipts = receipts
+        self._evidence: dict[str, Evidence] = {}
+
+    def note(self, job_id: str, finding: Finding) -> None:
+        """Take note of a check that a job passed, for its receipt."""
+        if finding.right and self._receipts is not None:
+            self._evidence.setdefault(job_id, Evidence()).add(finding)
 
     def accept(self, jobs: list[JobRow], finding: Finding | None = None) -> list[Action]:
         """Complete the task, and divide its reward among the workers with this result."""
@@ -34,10 +48,12 @@ class Settlement:
             if finding is not None and finding.data is not None:
                 store.jobs.set_data(db, first.job_id, *finding.data)
             if store.tasks.close(db, task.task_id, "completed", job_id=first.job_id, reason=""):
-                for job, units in zip(jobs, _shares(task.reward, len(jobs)), strict=True):
+                shares = _shares(task.reward, len(jobs))
+                for job, units in zip(jobs, shares, strict=True):
                     store.rewards.book(
                         db, job.job_id, job.worker_address or "", task.customer, units
                     )
+                self._write_receipt(db, jobs, shares, finding)
             for job in jobs:
                 if not job.guest and job.worker_address and job.committed_at is not None:
                     pace = self._pace(job, task.requirements.cost)
@@ -48,6 +64,20 @@ class Settlement:
             self._forget_job(job)
             actions.append(MarketJobAccepted(*names_of(job)))
         return actions
+
+    def _write_receipt(
+        self, db: Transaction, jobs: list[JobRow], shares: list[int], finding: Finding | None
+    ) -> None:
+        """Write the receipt of a completed task, within its transaction."""
+        if self._receipts is None:
+            return
+        evidence = self._evidence.get(jobs[0].job_id, Evidence())
+        if finding is not None:  # of a full computation, which may have been of the other's job
+            evidence.add(replace(finding, passed=Passed("whole")))
+        found = [self._store.jobs.find(job.job_id) or job for job in jobs]
+        task = self._store.tasks.existing(jobs[0].task_id)
+        receipt = self._receipts.make(task, found, shares, evidence)
+        self._store.receipts.keep(db, task.task_id, receipt)
 
     def _pace(self, job: JobRow, cost: int) -> float:
         """Return its worker's seconds a multiply-add; of this job alone where it is gone."""
@@ -101,6 +131,7 @@ class Settlement:
 
     def _forget_job(self, job: JobRow) -> None:
         self._forget(job.job_id)
+        self._evidence.pop(job.job_id, None)
         self._connections.take_job(job.job_id)
 
 

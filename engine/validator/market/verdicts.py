@@ -21,6 +21,7 @@ from engine.poc_protocol.frames import JobResult, Open, OpenedLeaves
 from engine.poc_protocol.strict_json import is_canonical
 from engine.validator.market.actions import Action, CheckResult, FetchData, Finding, HangUp, Send
 from engine.validator.market.connections import Connection, Connections
+from engine.validator.market.receipts import ReceiptMaker
 from engine.validator.market.settlement import Settlement, names_of
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
@@ -57,6 +58,7 @@ class Verdicts:
         chance: random.Random,
         to_second: Callable[[TaskRow, str], list[Action] | None],
         give_up: Callable[[TaskRow, str], list[Action]],
+        receipts: ReceiptMaker | None = None,
     ) -> None:
         """`chance`: the system's own randomness, outside of tests. `give_up` refunds a task.
 
@@ -68,7 +70,7 @@ class Verdicts:
         self._to_second = to_second
         self._give_up = give_up
         self._reviews: dict[str, _Review] = {}
-        self._settlement = Settlement(store, connections, self._forget)
+        self._settlement = Settlement(store, connections, self._forget, receipts)
 
     # What workers send
 
@@ -99,8 +101,7 @@ class Verdicts:
 
     def opening(self, job: JobRow, frame: OpenedLeaves) -> list[Action]:
         """Take the opening of the leaves that a worker was asked for."""
-        review = self._reviews.get(job.job_id)
-        if review is None or review.stage != "opening":
+        if self._at_stage(job.job_id, "opening") is None:
             return []
         if set(frame.leaves) != set(job.leaves):
             return self.escalate(job, "it opened other leaves than those asked for")
@@ -126,6 +127,7 @@ class Verdicts:
             return self._not_checked(job, kind, finding.reason)
         if kind == "full":
             return self._fully_checked(job, finding)
+        self._settlement.note(job_id, finding)
         if not finding.right:
             return self._refuse(job, finding.reason)
         if kind == "claim":

@@ -19,6 +19,7 @@ from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import Backend, open_backend
 from engine.validator.store.customers import Customers
 from engine.validator.store.jobs import Jobs
+from engine.validator.store.receipts import Receipts
 from engine.validator.store.rewards import Rewards
 from engine.validator.store.table import SET_META
 from engine.validator.store.tasks import Tasks
@@ -42,6 +43,7 @@ class Store(Closing):
         self.validators = Validators(database, clock)
         self.tasks = Tasks(database, self.validators, clock)
         self.jobs = Jobs(database, self.validators, clock)
+        self.receipts = Receipts(database, clock)
         self.rewards = Rewards(database, policy, self.customers, clock)
 
     @classmethod

@@ -110,6 +110,11 @@ class Jobs(Table):
         )
         return str(rows[0]["payload"])
 
+    def signature(self, job_id: str) -> tuple[str | None, str | None]:
+        """Return the nonce of the job's connection, and what its worker signed; None for a guest."""
+        row = self._database.read("SELECT nonce, signature FROM jobs WHERE job_id = ?", job_id)[0]
+        return row["nonce"], row["signature"]
+
     def late(self) -> list[JobRow]:
         """Return jobs of this validator's that are out and whose lease has ended."""
         mine = "WHERE state = 'out' AND lease_until <= ? AND validator = ?"

@@ -26,7 +26,14 @@ ALTER TABLE jobs ADD COLUMN validator TEXT;
 }
 """How a file of an older version becomes one of the next."""
 
-SCHEMA = """
+RECEIPTS = """
+CREATE TABLE IF NOT EXISTS receipts (  -- of each completed task, as its file is
+    task_id TEXT PRIMARY KEY REFERENCES tasks (task_id), content TEXT NOT NULL) STRICT;
+"""
+"""Came after the others, in the same version: a database without it gets it when it is opened."""
+
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS customers (
@@ -99,3 +106,5 @@ CREATE TABLE IF NOT EXISTS payout_spent (  -- nonces that those blocks spend, wi
     block_hash TEXT NOT NULL, body TEXT NOT NULL, rooted INTEGER NOT NULL,
     PRIMARY KEY (address, nonce)) STRICT;
 """
+    + RECEIPTS
+)

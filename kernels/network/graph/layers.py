@@ -9,10 +9,14 @@ the layer sees, and goes on from them. Everything else it computes itself, in nu
 with a wrong entry anywhere with probability 2^-66 at most for each product.
 """
 
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from gettext import gettext as _
 
 import numpy as np
 
+from kernels.commit.rows import MatrixForm, MatrixTree
 from kernels.errors import WrongResult
 from kernels.freivalds import VECTORS, check_product
 from kernels.network import Activations
@@ -42,9 +46,34 @@ def product_layers(graph: Graph) -> tuple[int, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LayerColumns:
+    """Where the sums of a product layer lie in a row: `count` columns from `first` on."""
+
+    node: int
+    first: int
+    count: int
+
+
+def columns_of_layers(graph: Graph) -> list[LayerColumns]:
+    """Return the columns of each product layer, in order."""
+    found, first = [], graph.columns
+    for place in product_layers(graph):
+        count = graph.forms[len(graph.inputs) + place].entries
+        found.append(LayerColumns(place, first, count))
+        first += count
+    return found
+
+
 def layer_columns(graph: Graph) -> int:
     """Return how many sums of one sample are committed to."""
-    return sum(graph.forms[len(graph.inputs) + place].entries for place in product_layers(graph))
+    return sum(layer.count for layer in columns_of_layers(graph))
+
+
+def layer_roots(layers: Sequence[LayerColumns], rows: Rows) -> list[bytes]:
+    """Return the commitment to each layer's columns, as if they were a matrix of their own."""
+    parts = (rows[:, layer.first : layer.first + layer.count] for layer in layers)
+    return [MatrixTree(MatrixForm(len(rows), part.shape[1], 4), part).result_hash for part in parts]
 
 
 def check_cost(graph: Graph) -> int:
@@ -92,16 +121,23 @@ def run_layers(graph: Graph, samples: Activations, do: Backend, group: int) -> R
     return out
 
 
-def check_layers(graph: Graph, samples: Activations, rows: Rows) -> None:
+def check_layers(
+    graph: Graph,
+    samples: Activations,
+    rows: Rows,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> None:
     """Raise WrongResult where a row is not what `run_layers` gives for its sample."""
     flat = samples.reshape(len(samples), -1)
     group = max(1, GROUP_BYTES // graph.sample_bytes)
     for first in range(0, len(flat), group):
         some = slice(first, first + group)
-        _check(graph, flat[some], np.ascontiguousarray(rows[some], np.int32))
+        _check(graph, flat[some], np.ascontiguousarray(rows[some], np.int32), random_bytes)
 
 
-def _check(graph: Graph, samples: Activations, rows: Rows) -> None:
+def _check(
+    graph: Graph, samples: Activations, rows: Rows, random_bytes: Callable[[int], bytes]
+) -> None:
     layers = set(product_layers(graph))
     at = graph.columns
 
@@ -118,7 +154,7 @@ def _check(graph: Graph, samples: Activations, rows: Rows) -> None:
         step_rows = len(sums) // len(operands)
         for i, (A, B) in enumerate(operands):
             try:
-                check_product(A, B.T, sums[i * step_rows : (i + 1) * step_rows])
+                check_product(A, B.T, sums[i * step_rows : (i + 1) * step_rows], random_bytes)
             except WrongResult as error:
                 raise WrongResult(f"{place} ({node.name or operator.op}): {error}") from error
         return operator.finish(REFERENCE, x, np.ascontiguousarray(sums))

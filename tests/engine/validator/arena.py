@@ -6,7 +6,7 @@ The workers compute with numpy and sign with real keys; what they do wrong is on
 import random
 from dataclasses import dataclass, field
 
-from engine.jobs.blobs import BlobCache
+from engine.jobs.blobs import BlobCache, BlobRef
 from engine.jobs.kind import JobLimits
 from engine.jobs.registry import load_kinds
 from engine.poc_protocol.digests import hello_digest, result_digest
@@ -23,7 +23,7 @@ from engine.poc_protocol.frames import (
     Verdict,
 )
 from engine.poc_protocol.strict_json import canonical
-from engine.validator.checker_process import Claim, run_check
+from engine.validator.checker_process import Claim, form_of, layers_of, run_check
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.market.actions import (
     CheckResult,
@@ -33,6 +33,7 @@ from engine.validator.market.actions import (
     Send,
 )
 from engine.validator.market.market import Address, Market
+from engine.validator.market.receipts import ReceiptMaker
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.database import Store
 from engine.validator.store.tasks import TaskDraft
@@ -41,6 +42,7 @@ from node_client.keys import PrivateKey
 
 URL = "ws://127.0.0.1:8080/worker"
 CHAIN = "cpc-test-1"
+RECEIPT_KEY = PrivateKey.generate()
 NOON = 1_800_000_000.0
 CAPABILITIES = Capabilities(
     kinds=("synthetic", "matmul"),
@@ -166,6 +168,7 @@ class Arena:
             chance=random.Random(seed),
             timeouts=timeouts,
             guests=guests,
+            receipts=ReceiptMaker(self.store, RECEIPT_KEY, CHAIN),
         )
         self.workers = {}
         self.told = []
@@ -242,8 +245,9 @@ class Arena:
                 case CheckResult(job, kind, siblings):
                     finding = self.check(job.job_id, kind, siblings)
                     self.perform(self.market.checked(job.job_id, kind, finding))
-                case FetchData(_connection, job_id):
-                    self.perform(self.market.fetched(job_id, complete=False))
+                case FetchData(_connection, job_id, sha256, size):
+                    complete = self.kinds._blobs.has(BlobRef(sha256, size))
+                    self.perform(self.market.fetched(job_id, complete=complete))
                 case event:
                     self.told.append((event.event, event.fields()))
 
@@ -252,10 +256,15 @@ class Arena:
         job = self.kinds.job(self.store.jobs.payload(job_id))
         result_hash = bytes.fromhex(row.result_hash)
         if kind != "full":
-            return run_check(Claim(job, kind, result_hash, row.proof, None, row.leaves, siblings))
+            data = None
+            if kind == "claim" and row.data is not None:
+                data = self.kinds._blobs.data(BlobRef(row.data, row.data_size))
+            return run_check(Claim(job, kind, result_hash, row.proof, data, row.leaves, siblings))
         self.full_checks += 1
-        found = job.run(self.device).result_hash.hex()
-        return Finding(found == row.result_hash, "it is another", found)
+        outcome = job.run(self.device)
+        found, layers = outcome.result_hash.hex(), layers_of(job, outcome.data or b"")
+        right = found == row.result_hash
+        return Finding(right, "it is another", found, layers=layers, form=form_of(job))
 
 
 def fall_silent(arena):

@@ -56,7 +56,8 @@ class LiveValidator:
             ],
             stdout=self._log().open("a"),
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ
+            | {"OPENBLAS_NUM_THREADS": "1", "CPC_KEYS": str(self.directory / "keys")},
         )  # fmt: skip
         wait_until(self._answers, lambda: f"the validator to answer: {self.log()[-2000:]}")
 

@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from engine.receipts.document import faults_of, read_receipt
 from engine.validator.http.bodies import BodyLimits
 from engine.validator.http.handlers import HttpLimits
 from engine.validator.http.routes import create_app
 from engine.validator.service import Service
-from tests.engine.validator.arena import NOON, Arena, Worker
+from tests.engine.validator.arena import NOON, RECEIPT_KEY, Arena, Worker
 from tests.engine.validator.test_market import MATMUL, Bearer
 
 HOUR = NOON + 3600
@@ -375,4 +376,18 @@ def test_schemathesis_finds_nothing(shop):
                 case.call_and_validate(headers=shop.headers, excluded_checks=[ignored_auth])
 
             look()
-    assert operations == 6
+    assert operations == 7
+
+
+def test_a_receipt_is_for_its_customer_once_the_task_is_closed(shop):
+    shop = shop()
+    where = shop.post().headers["location"] + "/receipt"
+    assert shop.http.get(where).status_code == 401
+    assert shop.http.get(where, headers=shop.headers).status_code == 409
+    shop.arena.join()
+    bob = shop.arena.store.customers.add("bob")
+    assert shop.http.get(where, headers={"authorization": f"Bearer {bob}"}).status_code == 403
+    receipt = shop.http.get(where, headers=shop.headers)
+    assert receipt.status_code == 200
+    assert faults_of(read_receipt(receipt.content), RECEIPT_KEY.address) == []
+    assert shop.http.get("/tasks/1/receipt", headers=shop.headers).status_code == 404

@@ -109,7 +109,7 @@ def test_a_liar_is_caught_as_often_as_the_rate_says(graph, work, rows, drawn, mo
         wrong = rows.copy()
         wrong[random.integers(SAMPLES), random.integers(rows.shape[1])] += 1
         try:
-            work.check_matrix(wrong)
+            work.check_matrix(wrong, random.bytes(32))
         except WrongResult:
             caught += 1
     rate = drawn / SAMPLES
