@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.options import Json, say_foreign_json
+from engine.cli.options import Json, say, say_foreign_json
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from engine.monitor.fleet import Rig
+    from engine.monitor.fleet import Fleet, Rig
 
 
 def fleet(
@@ -25,6 +25,18 @@ def fleet(
     every: Annotated[
         float | None,
         typer.Option(min=1, metavar="SECONDS", help=_("Look again so often, until Ctrl-C.")),
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT", help=_("Show them on a page there instead: 127.0.0.1:9181.")
+        ),
+    ] = None,
+    http_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help=_("File with the token that --http asks for; needed beyond this machine.")
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -40,6 +52,9 @@ def fleet(
 
     token = None if token_file is None else read_token(token_file)
     with Fleet(urls, token) as engines:
+        if http is not None:
+            _serve(engines, http, http_token_file, every or 5.0)
+            return
         rigs = engines.look()
         if json:
             say_foreign_json([_row(rig) for rig in rigs])
@@ -52,6 +67,37 @@ def fleet(
                     view.update(_table(engines.look()), refresh=True)
     if any(rig.trouble for rig in rigs):
         raise typer.Exit(1)
+
+
+def _serve(engines: "Fleet", http: str, token_file: Path | None, every: float) -> None:
+    """Serve the page until Ctrl-C or SIGTERM. Raises BadInput."""
+    import threading
+
+    from engine.monitor.http.auth import AuthMiddleware
+    from engine.monitor.http.fleet_page import FleetWatch, create_fleet_app
+    from engine.monitor.http.server import (
+        ServerThread,
+        check_token,
+        listen_at,
+        parse_address,
+        read_token,
+    )
+    from engine.runtime.signals import stop_on_signals
+
+    host, port = parse_address(http)
+    token = None if token_file is None else read_token(token_file)
+    check_token(host, token)
+    ended = threading.Event()
+    with listen_at(host, port) as listening, FleetWatch(engines, every) as watch:
+        app = AuthMiddleware(create_fleet_app(watch), token)
+        with ServerThread(listening, lambda: app, "fleet"), stop_on_signals(ended.set, dict):
+            at = f"[{host}]" if ":" in host else host
+            say(
+                _("The rigs are shown at {url}").format(
+                    url=f"http://{at}:{listening.getsockname()[1]}"
+                )
+            )
+            ended.wait()
 
 
 def _row(rig: "Rig") -> dict[str, Any]:

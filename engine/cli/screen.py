@@ -28,7 +28,7 @@ class Screen:
         self, monitor: MonitorOptions, notices: NoticeOptions, log: LogOptions, json: bool
     ) -> None:
         """Nothing is opened yet. Raises BadInput for what cannot be used."""
-        from engine.monitor.http.server import parse_address, read_token
+        from engine.monitor.http.server import parse_address
         from engine.monitor.output import Output
         from engine.monitor.state import Monitor
         from engine.monitor.terminal.live_view import can_show
@@ -41,7 +41,7 @@ class Screen:
         self._printer = log.reporter(self._output, json=self.json)
         self.report = self._output.report = Monitor(None if self._live else self._printer)
         self._address = None if monitor.http is None else parse_address(monitor.http)
-        self._token = read_token(monitor.http_token_file) if monitor.http_token_file else None
+        self._token, self._reading = monitor.tokens()
         self._explorer = monitor.explorer_url()
 
     @contextmanager
@@ -63,7 +63,13 @@ class Screen:
             if charts is not None:
                 stack.enter_context(kept_history(self.report, charts))
             servers = stack.enter_context(
-                engine_servers(self.report, self._address, self._token, self._explorer)
+                engine_servers(
+                    self.report,
+                    self._address,
+                    self._token,
+                    reading=self._reading,
+                    explorer=self._explorer,
+                )
             )
             stack.enter_context(self._notices.notifying(self.report))
             attending: list[Attend] = [

@@ -85,12 +85,30 @@ class MonitorOptions:
     http_token_file: Path | None = setting(
         None, _("File with the token that --http asks for; needed beyond this machine.")
     )
+    http_read_token_file: Path | None = setting(
+        None, _("File with a second token, which may look but not pause.")
+    )
     explorer: str | None = setting(
         None,
         _("URL of a transaction in an explorer, {tx} for its hash: the page links to it."),
         metavar="URL",
     )
     plain: bool = setting(False, _("Print lines instead of the live view."))
+
+    def tokens(self) -> tuple[str | None, str | None]:
+        """Return the token, and the one that may look only. Raises BadInput."""
+        from engine.monitor.http.server import check_token, read_token
+
+        files = self.http_token_file, self.http_read_token_file
+        token, reading = (None if file is None else read_token(file) for file in files)
+        if reading is not None:
+            if token is None:
+                raise BadInput(
+                    _("--http-read-token-file is of use beside --http-token-file only"),
+                    advice=_("Name that one, too: without it everybody may look."),
+                )
+            check_token("0.0.0.0", reading)  # noqa: S104 - as long as one for everybody
+        return token, reading
 
     def explorer_url(self) -> str:
         """Return what was given, or "". Raises BadInput for what is no such URL."""

@@ -23,7 +23,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OUR_HEADER = "x-cpc-engine"
-OPEN_PATHS = frozenset({"/", "/page.css", "/page.js", "/charts.js", "/icon.svg", "/healthz"})
+_SCRIPTS = ("/common.js", "/page.js", "/charts.js", "/fleet.js")
+OPEN_PATHS = frozenset({"/", "/page.css", "/icon.svg", "/healthz", *_SCRIPTS})
 """They tell nothing of the engine's state but whether it is healthy."""
 HEADERS = {
     "Content-Security-Policy": (
@@ -47,13 +48,24 @@ class HttpRefusal:
 
 
 def refusal_of(
-    method: str, path: str, headers: Mapping[str, str], token: str | None
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    token: str | None,
+    reading: str | None = None,
 ) -> HttpRefusal | None:
-    """Return why this request is refused, None if it is not. Names of headers are in lower case."""
+    """Return why this request is refused, None if it is not. Names of headers are in lower case.
+
+    `reading`: a second token, which may look and change nothing.
+    """
     host = headers.get("host", "")
     if token is None and _name_in(host) not in _NAMES_OF_THIS_MACHINE:
         return HttpRefusal(421, _("Ask for 127.0.0.1 or localhost: other names need a token."))
     if token is not None and path not in OPEN_PATHS and not _is_given(token, headers):
+        if reading is not None and _is_given(reading, headers):
+            if method in ("GET", "HEAD"):
+                return None
+            return HttpRefusal(403, _("This token may look only; pausing needs the other one."))
         return HttpRefusal(401, _("Send the token: Authorization: Bearer TOKEN."))
     # With the token no page of another site has sent it. A reverse proxy changes Host or Origin.
     if token is None and method not in ("GET", "HEAD"):
@@ -86,9 +98,9 @@ def _name_in(host: str) -> str:
 class AuthMiddleware:
     """Middleware that passes no request on that `refusal_of` refuses."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, reading: str | None = None) -> None:
         self._app = app
-        self._token = token
+        self._tokens = token, reading
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request, or pass it on."""
@@ -101,7 +113,7 @@ class AuthMiddleware:
         app = self._app
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refusal = refusal_of(scope["method"], scope["path"], headers, self._token)
+            refusal = refusal_of(scope["method"], scope["path"], headers, *self._tokens)
             if refusal is not None:
                 challenge = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None
                 app = JSONResponse({"detail": refusal.detail}, refusal.status, challenge)

@@ -53,7 +53,7 @@ def create_app(monitor: Monitor, control: Control, explorer: str = "") -> FastAP
     app.add_middleware(HeadAsGet)
     registry = CollectorRegistry()
     registry.register(Metrics(monitor))
-    page = Page(explorer)
+    page = Page("index.html", explorer=explorer)
 
     @app.get("/status")
     async def status() -> Snapshot:

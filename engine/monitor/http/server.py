@@ -228,12 +228,14 @@ def engine_servers(
     monitor: Monitor,
     address: tuple[str, int] | None,
     token: str | None,
+    *,
+    reading: str | None = None,
     explorer: str = "",
 ) -> Iterator[Callable[[Control], AbstractContextManager[object]]]:
     """Give what serves a running engine's control, at `address` and on the user's socket.
 
     The port is taken at once, so that an error about it comes before anything else begins.
-    Raises BadInput.
+    `reading`: a token that may look only. Raises BadInput.
     """
     report: Reporter = monitor
     with ExitStack() as stack:
@@ -252,7 +254,7 @@ def engine_servers(
             def make_guarded() -> Any:
                 from engine.monitor.http.auth import AuthMiddleware
 
-                return AuthMiddleware(make_app(), token)
+                return AuthMiddleware(make_app(), token, reading)
 
             with ExitStack() as opened:
                 try:

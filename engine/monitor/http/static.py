@@ -1,6 +1,6 @@
 """The page: files of this package with translated texts. Nothing is loaded from another host.
 
-    page = Page(explorer="https://explorer.example/tx/{tx}")
+    page = Page("index.html", explorer="https://explorer.example/tx/{tx}")
     page.answer("", "ru, en;q=0.8")     # in the first language of the browser that there is
 
 Without one that there is, it speaks the program's.
@@ -21,8 +21,10 @@ from engine.runtime.i18n import LANGUAGES, translator
 
 _TYPES = {
     "page.css": "text/css",
+    "common.js": "text/javascript",
     "page.js": "text/javascript",
     "charts.js": "text/javascript",
+    "fleet.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -33,17 +35,17 @@ Speak = Callable[[str], str]
 class Page:
     """Answers requests for the page's files, which are read once."""
 
-    def __init__(self, explorer: str = "") -> None:
+    def __init__(self, template: str, *, explorer: str = "") -> None:
         """`explorer`: the URL of a transaction, with {tx} where its hash goes; or nothing."""
         directory = resources.files("engine.monitor.http") / "page"
         self._files = {
             name: ((directory / name).read_text("utf-8"), media_type)
             for name, media_type in _TYPES.items()
         }
-        template = (directory / "index.html").read_text("utf-8")
+        text = (directory / template).read_text("utf-8")
         spoken = {"": gettext} | {language: translator(language) for language in LANGUAGES}
         self._pages = {
-            language: _fill(template, _words(speak) | {"explorer": explorer})
+            language: _fill(text, _words(speak) | {"explorer": explorer})
             for language, speak in spoken.items()
         }
 
@@ -83,12 +85,14 @@ def _words(_: Speak) -> dict[str, str]:
     return {
         "lang": _("en"),  # the code of the language of these texts
         "texts": json.dumps(_texts_of_the_script(_), ensure_ascii=False),
+        "fleet_texts": json.dumps(_texts_of_the_fleet(_), ensure_ascii=False),
         "pause": _("Pause"),
         "resume": _("Resume"),
         "token_wanted": _("This engine needs its token:"),
         "enter": _("Enter"),
         "figures": _("Figures"),
         "devices": _("Devices"),
+        "rigs": _("Rigs"),
         "charts": _("Charts"),
         "hour": _("Hour"),
         "day": _("Day"),
@@ -152,3 +156,15 @@ def _texts_of_the_script(_: Speak) -> dict[str, Any]:
         "copy": _("copy"),
         "copied": _("copied"),
     }
+
+
+def _texts_of_the_fleet(_: Speak) -> dict[str, Any]:
+    shared = _texts_of_the_script(_)
+    return {name: shared[name] for name in ("states", "d", "h", "min", "s")} | {
+        "columns": [
+            _("rig"), _("state"), _("devices"), _("rate"), _("W"), _("confirmed"), _("pending")
+        ],
+        "lost": _("The program that asks the rigs does not answer: it has ended."),
+        "ill": _("{n} with something wrong"),
+        "well": _("all well"),
+    }  # fmt: skip

@@ -1,40 +1,17 @@
 // The live view in a browser. Asks for /status every two seconds and /history every ten, and draws both.
 "use strict";
 
-const TEXTS = JSON.parse(document.body.dataset.texts);
-const NOTHING = "–";
-const TONES = { mining: "good", working: "good", waiting: "warn", degraded: "warn", busy: "good", idle: "good", paused: "warn", backoff: "warn", out: "bad" };
 const EVENT_TONES = {
   confirmed: "good", given_up: "warn", skipped: "warn", gap: "warn", rolled_back: "warn", paused: "warn",
   warning: "warn", card_fault: "bad", child_killed: "bad", child_ended: "bad", out_of_service: "bad",
   trouble: "bad", trouble_over: "good",
 };
-const byId = (id) => document.getElementById(id);
 const EXPLORER = document.body.dataset.explorer;  // a URL with {tx} in it, or nothing
 let shown = null;  // the newest /status
 let span = "hour";
 let listed = "";  // the events that stand there
 
-// Requests
-
-function token() {
-  const fromLink = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (fromLink) {
-    localStorage.setItem("token", fromLink);
-    history.replaceState(null, "", location.pathname);
-  }
-  return localStorage.getItem("token");
-}
-
-async function ask(path, method = "GET") {
-  const headers = { "X-CPC-Engine": "1" };
-  const known = token();
-  if (known) headers.Authorization = `Bearer ${known}`;
-  const answer = await fetch(path, { method, headers, cache: "no-store", signal: AbortSignal.timeout(8000) });
-  byId("login").hidden = answer.status !== 401;
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return answer.json();
-}
+// Orders and looks
 
 async function order(path) {
   for (const name of ["pause", "resume"]) byId(name).disabled = true;
@@ -63,41 +40,10 @@ async function lookBack() {
 
 // Status
 
-function make(tag, className = "", ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
-
-// What is redrawn keeps the keyboard's place in it.
-function redraw(box, ...nodes) {
-  const at = [...box.querySelectorAll("button, a")].indexOf(document.activeElement);
-  box.replaceChildren(...nodes);
-  if (at >= 0) box.querySelectorAll("button, a")[at]?.focus({ preventScroll: true });
-}
-
 const seconds = (value) => (value < 1 ? `${(1000 * value).toFixed(0)} ms` : `${value.toFixed(1)} s`);
 const clock = (at) => new Date(1000 * at).toLocaleTimeString(document.documentElement.lang, { hour12: false });
 const sub = (text) => (text ? make("span", "sub", text) : "");
 const colour = (index) => `var(--s${index % 8})`;
-
-function duration(value) {
-  const whole = Math.max(0, Math.floor(value));
-  const days = Math.floor(whole / 86400), hours = Math.floor(whole / 3600) % 24;
-  const minutes = Math.floor(whole / 60) % 60;
-  if (days) return `${days} ${TEXTS.d} ${hours} ${TEXTS.h}`;
-  if (hours) return `${hours} ${TEXTS.h} ${minutes} ${TEXTS.min}`;
-  if (minutes) return `${minutes} ${TEXTS.min} ${whole % 60} ${TEXTS.s}`;
-  return `${whole} ${TEXTS.s}`;
-}
-
-function rate(tops) {
-  if (tops === null) return NOTHING;
-  const [unit, factor] = [["TOPS", 1], ["GOPS", 1e3], ["MOPS", 1e6]].find(([, factor]) => tops * factor >= 1) ?? ["MOPS", 1e6];
-  const value = tops * factor;
-  return `${value >= 100 ? value.toFixed(0) : Number(value.toPrecision(3))} ${unit}`;
-}
 
 function money(cpc, most = 11) {
   if (cpc === null) return NOTHING;
@@ -157,22 +103,10 @@ function show(seen) {
   document.title = `${TEXTS.states[seen.state]} · cpc-engine`;
 }
 
-function badge(state, tone) {
-  byId("state").textContent = TEXTS.states[state] ?? state;
-  byId("state").className = `state ${tone}`;
-}
-
 function lost(error) {
   badge("lost", "bad");
   document.body.classList.add("stale");
   if (error.message !== "401") troubles([[TEXTS.lost, "bad"]]);
-}
-
-function troubles(list) {
-  const wanted = list.filter(([text]) => text);
-  const box = byId("troubles");
-  if (box.textContent === wanted.map(([text]) => text).join("")) return;  // not read out again
-  box.replaceChildren(...wanted.map(([text, tone]) => make("p", tone, text)));
 }
 
 function troubleRow(trouble) {
@@ -270,13 +204,6 @@ function showEvents() {
 
 byId("pause").addEventListener("click", () => order("pause"));
 byId("resume").addEventListener("click", () => order("resume"));
-byId("login").addEventListener("submit", (event) => {
-  event.preventDefault();
-  localStorage.setItem("token", byId("token").value.trim());
-  look();
-  lookBack();
-});
-
 byId("filter").addEventListener("change", showEvents);
 byId("search").addEventListener("input", showEvents);
 for (const button of document.querySelectorAll("#spans button")) {
@@ -287,11 +214,11 @@ for (const button of document.querySelectorAll("#spans button")) {
   });
 }
 
-function every(seconds, action) {
-  setInterval(() => { if (!document.hidden) action(); }, 1000 * seconds);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) action(); });
+window.addEventListener("resize", () => { if (drawn) drawCharts(drawn, span); });
+function lookAgain() {
+  look();
+  lookBack();
 }
 
-window.addEventListener("resize", () => { if (drawn) drawCharts(drawn, span); });
 look().then(() => { lookBack(); every(10, lookBack); });
 every(2, look);

@@ -118,3 +118,15 @@ def test_a_weak_token_is_refused():
     check_token("127.0.0.1", None)
     with pytest.raises(BadInput, match="too short"):
         check_token("127.0.0.1", TOKEN[1:])
+
+
+def test_the_token_for_reading_may_look_only():
+    reading = "a-second-token-to-look"
+    given = {"host": "rig.lan:9180", "authorization": f"Bearer {reading}", "x-cpc-engine": "1"}
+    for method, path in (("GET", "/status"), ("HEAD", "/metrics"), ("GET", "/history")):
+        assert refusal_of(method, path, given, TOKEN, reading) is None
+    for method in ("POST", "PUT", "DELETE"):
+        assert refusal_of(method, "/pause", given, TOKEN, reading).status == 403
+    assert refusal_of("GET", "/status", given, TOKEN).status == 401
+    right = given | {"authorization": f"Bearer {TOKEN}"}
+    assert refusal_of("POST", "/pause", right, TOKEN, reading) is None
