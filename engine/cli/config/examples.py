@@ -73,7 +73,7 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
         "cpc-engine tasks show ID --receipt receipt.json --out output.bin",
     ),
     ("receipt", "verify"): (
-        "cpc-engine receipt verify receipt.json --output output.bin --model model.safetensors",
+        "cpc-engine receipt verify receipt.json --output output.bin --model digits",
     ),
     ("tasks", "list"): ("cpc-engine tasks list --limit 50",),
     ("tasks", "account"): ("cpc-engine tasks account --token-file customer.token",),
