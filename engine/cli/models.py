@@ -1,4 +1,4 @@
-"""`cpc-engine models`: files of networks, from TFLite's format to this program's."""
+"""`cpc-engine models`: files of networks, from TFLite's and ONNX's formats to this program's."""
 
 from gettext import gettext as _
 from pathlib import Path
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 app = command_group(_("Models for inference: import, show and verify them."))
 
 ENDING = ".safetensors"
-SourceFile = Annotated[Path, typer.Argument(help=_("A .tflite file, int8 throughout."))]
+SourceFile = Annotated[Path, typer.Argument(help=_("A .tflite or .onnx file, int8 throughout."))]
 ModelFile = Annotated[
-    Path, typer.Argument(help=_("A model file of this program, or a .tflite file."))
+    Path, typer.Argument(help=_("A model file of this program, or a .tflite or .onnx file."))
+]
+Sizes = Annotated[
+    list[str],
+    typer.Option(
+        "--dim", metavar="NAME=SIZE", help=_("Size of a dimension that an ONNX file only names.")
+    ),
 ]
 
 
@@ -29,13 +35,14 @@ def import_(
         Path | None,
         typer.Option("--output", "-o", help=_("Where to write the model. [FILE.safetensors]")),
     ] = None,
+    dim: Sizes = [],  # noqa: B006 - typer copies it
     json: Json = False,
 ) -> None:
-    """Import a TFLite file: the outputs are those of LiteRT's reference kernels, to the bit."""
+    """Import an int8 model: TFLite (bit for bit as LiteRT), or ONNX with QDQ or QLinear operators."""
     from engine.jobs.models.files import import_file, write_model
 
     target = output or file.with_suffix(ENDING)
-    graph = import_file(file)
+    graph = import_file(file, sizes_of(dim))
     size, sha256 = write_model(graph, target)
     if json:
         say_json({"file": str(target), "bytes": size, "sha256": sha256, "layers": len(graph.nodes)})
@@ -75,12 +82,17 @@ def verify(
     samples: Annotated[
         int, typer.Option("--samples", min=1, max=10_000, help=_("Random samples to compare."))
     ] = 100,
+    dim: Sizes = [],  # noqa: B006 - typer copies it
     json: Json = False,
 ) -> None:
-    """Compare a TFLite file's import with LiteRT's reference kernels (package ai-edge-litert)."""
+    """Compare an import with LiteRT (package ai-edge-litert) or ONNX Runtime (onnxruntime)."""
     from engine.cli.failure import EXIT_WRONG
+    from engine.jobs.models.files import ONNX
     from engine.jobs.models.verification import compare
 
+    if file.suffix == ONNX:
+        _verify_onnx(file, samples, sizes_of(dim), json)
+        return
     verdict = compare(file, samples)
     if json:
         say_json(verdict)
@@ -98,6 +110,41 @@ def verify(
         )
     if verdict.different:
         raise typer.Exit(EXIT_WRONG)
+
+
+def _verify_onnx(file: Path, samples: int, sizes: dict[str, int], json: bool) -> None:
+    """Print how many entries differ, by operator; more than a step is no rounding."""
+    from engine.cli.failure import EXIT_WRONG
+    from engine.jobs.models.onnx_runtime import compare_runtime
+
+    verdict = compare_runtime(file, samples, sizes)
+    if json:
+        say_json(verdict)
+    else:
+        say(
+            _("{samples} random samples beside ONNX Runtime {version}").format(
+                samples=samples, version=verdict.version
+            )
+        )
+        say(f"{_('operator'):<28} {_('entries'):>12} {_('different'):>10} {_('steps at most'):>14}")
+        for one in (*verdict.operators, verdict.outputs):
+            said = _("outputs") if one is verdict.outputs else one.operator
+            say(f"{said:<28} {one.entries:>12,} {one.different:>10,} {one.most:>14}")
+    if any(one.most > 1 for one in verdict.operators):
+        raise typer.Exit(EXIT_WRONG)
+
+
+def sizes_of(given: list[str]) -> dict[str, int]:
+    """Return the sizes in texts NAME=SIZE. Raise BadInput."""
+    from engine.runtime.errors import BadInput
+
+    sizes = {}
+    for text in given:
+        name, _equals, size = text.rpartition("=")
+        if not name or not size.isascii() or not size.isdigit() or not 0 < int(size[:9]) < 1 << 20:
+            raise BadInput(_("--dim {text!r} is not NAME=SIZE").format(text=text[:60]))
+        sizes[name] = int(size)
+    return sizes
 
 
 def _totals(graph: "Graph") -> str:

@@ -1,6 +1,7 @@
-"""Model files on the user's disk: TFLite files imported, graphs written and shown."""
+"""Model files on the user's disk: TFLite and ONNX files imported, graphs written and shown."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -10,10 +11,11 @@ from kernels.errors import InvalidNetwork
 from kernels.network.graph.fields import Array, declared
 from kernels.network.graph.graph import Graph
 from kernels.network.model import decode_network, encode_network
+from kernels.network.onnx.importer import Imported, import_onnx
 from kernels.network.tflite.importer import import_tflite
 from kernels.network.tflite.reader import MAX_FILE_BYTES
 
-TFLITE = ".tflite"
+TFLITE, ONNX = ".tflite", ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,24 @@ class Layer:
     """Weights and tables."""
 
 
-def import_file(path: Path) -> Graph:
-    """Return the graph of a TFLite file. Raise BadInput, naming every node in the way."""
-    content = _read(path)
+def import_file(path: Path, sizes: Mapping[str, int] | None = None) -> Graph:
+    """Return the graph of a TFLite or quantised ONNX file. Raise BadInput, naming nodes in the way."""
+    if path.suffix == ONNX:
+        return import_onnx_file(path, sizes).graph
+    if sizes:
+        raise BadInput(_("only an ONNX file has named dimensions"), advice=_("Leave out --dim."))
+    return _imported(path, import_tflite)
+
+
+def import_onnx_file(path: Path, sizes: Mapping[str, int] | None = None) -> Imported:
+    """Return a quantised ONNX file imported. Raise BadInput, naming every node in the way."""
+    return _imported(path, lambda content, name: import_onnx(content, name, sizes))
+
+
+def _imported[Made](path: Path, read: Callable[[bytes, str], Made]) -> Made:
+    content = read_file(path)
     try:
-        return import_tflite(content, path.stem[:60])
+        return read(content, path.stem[:60])
     except InvalidNetwork as error:
         raise BadInput(
             _("{path} cannot be imported: {error}").format(path=path, error=error),
@@ -44,11 +59,11 @@ def import_file(path: Path) -> Graph:
 
 
 def load_graph(path: Path) -> Graph:
-    """Return the graph in a model file or a TFLite file. Raise BadInput."""
-    if path.suffix == TFLITE:
+    """Return the graph in a model file, or in a TFLite or ONNX file. Raise BadInput."""
+    if path.suffix in (TFLITE, ONNX):
         return import_file(path)
     try:
-        network = decode_network(_read(path))
+        network = decode_network(read_file(path))
     except InvalidNetwork as error:
         raise BadInput(
             _("{model} is not a valid network: {error}").format(model=path, error=error)
@@ -97,7 +112,8 @@ def layers_of(graph: Graph) -> list[Layer]:
     return layers
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return a model file's bytes, one more than are possible at most. Raise BadInput."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

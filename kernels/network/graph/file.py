@@ -10,7 +10,15 @@ from gettext import gettext as _
 from typing import Any
 
 from kernels.errors import InvalidNetwork
-from kernels.network.graph import convolutions, elementwise, moves, products, softmax, windows
+from kernels.network.graph import (
+    convolutions,
+    elementwise,
+    moves,
+    normal,
+    products,
+    softmax,
+    windows,
+)
 from kernels.network.graph.fields import Array, Numbers, declared
 from kernels.network.graph.graph import MAX_ENDS, MAX_NODES, Graph, Node
 from kernels.network.graph.operator import Form, Operator
@@ -44,6 +52,7 @@ OPERATORS: dict[str, type[Operator]] = {
         windows.ResizeBilinear,
         windows.ArgMax,
         softmax.Softmax,
+        normal.LayerNorm,
     )
 }
 

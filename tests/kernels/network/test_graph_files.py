@@ -25,6 +25,14 @@ SIDES = {"left_zero": 3, "right_zero": -4}
 SLIDES = {"stride": [1, 1], "dilation": [1, 1], "padding": [1, 1, 1, 1]}
 ENDS = {"input_zero": 5, "output_zero": -7, "low": -100, "high": 127}
 POOL = {"size": [2, 2], "stride": [2, 2], "padding": [0, 0, 1, 1], "low": -128, "high": 127}
+NORM = {
+    "zeros": [3, -4],
+    "multipliers": [4096, 77],
+    "epsilon": 9,
+    "output_zero": 2,
+    "low": -120,
+    "high": 127,
+}
 ADDED = {
     "left_multiplier": 2**30,
     "left_exponent": 0,
@@ -58,6 +66,7 @@ def small() -> tuple[dict, dict]:
         layer("softmax", 19),
         layer("argmax", 20),
         layer("spread", 0, step=[2, 1], value=4),
+        layer("layer_norm", 19, 20, **NORM),
     ]
     tensors: dict = {}
     ones = np.ones(2, np.int32)
@@ -72,13 +81,15 @@ def small() -> tuple[dict, dict]:
     tensors["n18.bias"] = np.zeros(3, np.int32)
     tensors["n18.multiplier"] = np.full(3, 1 << 30, np.int64)
     tensors["n18.shift"] = np.full(3, 32, np.uint8)
+    tensors["n22.factor"] = np.array([1 << 22, -(1 << 21), 5], np.int32)
+    tensors["n22.offset"] = np.array([1 << 41, 0, -(1 << 44)], np.int64)
     exps = (np.exp(-0.05 * np.arange(256)) * (2**31 - 1)).astype(np.int32)
     tensors["n19.exps"] = exps
     return tensors, {
         "version": 2,
         "inputs": [{"type": "int8", "shape": [1, 4, 4, 1]}],
         "nodes": nodes,
-        "outputs": [21, 20, 1, 2, 22],
+        "outputs": [21, 20, 1, 2, 22, 23],
         "about": {},
     }
 
@@ -167,7 +178,7 @@ def test_an_embedding_takes_the_nearest_row():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"outputs": [23]}, "output"),
+        ({"outputs": [24]}, "output"),
         ({"outputs": []}, "inputs and outputs"),
         ({"nodes": []}, "no layer uses"),
         ({"inputs": [{"type": "int8", "shape": [1 << 20, 1 << 20]}]}, "too many"),

@@ -1,0 +1,97 @@
+"""Softmax and LayerNormalization."""
+
+import math
+from gettext import gettext as _
+
+import numpy as np
+
+from kernels.errors import Unsupported
+from kernels.network.graph.moves import Transpose
+from kernels.network.graph.normal import LayerNorm, norm_constants
+from kernels.network.graph.softmax import Softmax
+from kernels.network.onnx.context import Context, Converter
+from kernels.network.onnx.evaluate.room import axis_of
+from kernels.network.onnx.reader import Operation
+from kernels.network.onnx.values import Entries, Pending, Scale, linear_reals
+from kernels.network.tflite.scales import softmax_exps
+
+SOFTMAX_SCALE = (1 / 256, -128)
+MOST_TERMS = 3
+
+
+def softmax(context: Context, operation: Operation) -> None:
+    """Softmax along any side, to the scale 1/256."""
+    value = context.plain(context.entries(operation, 0))
+    rank = len(value.shape)
+    axis = axis_of(operation.attributes.get("axis", -1), rank)
+    assert value.scale is not None
+    order = (*(i for i in range(rank) if i != axis), axis)
+    back = tuple(order.index(i) for i in range(rank))
+    place = value.place
+    if axis != rank - 1:
+        place = context.emit(Transpose(order=order), place)
+    place = context.emit(Softmax(exps=softmax_exps(1.0, np.float32(value.scale[0]))), place)
+    if axis != rank - 1:
+        place = context.emit(Transpose(order=back), place)
+    made = Entries(place, value.shape, False, linear_reals(SOFTMAX_SCALE), SOFTMAX_SCALE)
+    context.trace(operation.outputs[0], made, SOFTMAX_SCALE)
+    context.give(operation, made)
+
+
+def layer_normalization(context: Context, operation: Operation) -> None:
+    """LayerNormalization over the last side, of a value or of a sum that nobody else needs."""
+    value = context.get(operation, 0)
+    rank = len(value.shape)
+    if axis_of(operation.attributes.get("axis", -1), rank) != rank - 1:
+        raise Unsupported(_("a normalisation over more than the last side"))
+    if len([one for one in operation.outputs if one]) > 1:
+        raise Unsupported(_("its mean is used"))
+    gamma = context.known(operation, 1, _("weights")).value.astype(np.float64).reshape(-1)
+    offset = context.optional(operation, 2, "bias")
+    beta = np.zeros(len(gamma)) if offset is None else offset.astype(np.float64).reshape(-1)
+    depth = value.shape[-1]
+    gamma, beta = (np.broadcast_to(one, (depth,)) for one in (gamma, beta))
+    terms = addends(value) if isinstance(value, Pending) else ()
+    if terms and len(terms) <= MOST_TERMS:
+        parts = [
+            context.plain(context.settle(one, one.name or ""))
+            if isinstance(one, Pending)
+            else context.plain(one)
+            for one in terms
+        ]
+    else:
+        parts = [context.plain(context.entries(operation, 0))]
+    epsilon = float(operation.attributes.get("epsilon", 1e-5))
+
+    def finish(context: Context, scale: Scale, low: int, high: int) -> int:
+        scales = [part.scale for part in parts if part.scale is not None]
+        multipliers, whole_epsilon, factors, offsets = norm_constants(
+            [one[0] for one in scales], epsilon, gamma, beta, scale[0]
+        )
+        layer = LayerNorm(
+            zeros=tuple(one[1] for one in scales), multipliers=multipliers,
+            epsilon=whole_epsilon, factor=factors, offset=offsets, output_zero=scale[1],
+            low=low, high=high,
+        )  # fmt: skip
+        return context.emit(layer, *(part.place for part in parts))
+
+    context.give(operation, Pending(value.shape, finish))
+
+
+def addends(value: Pending) -> tuple[Entries | Pending, ...]:
+    """Return what a sum adds, sums of sums too; itself where it is none."""
+    if not value.terms or math.isfinite(value.low) or math.isfinite(value.high):
+        return ()
+    found: list[Entries | Pending] = []
+    for one in value.terms:
+        inner = addends(one) if isinstance(one, Pending) else ()
+        found.extend(inner or (one,))
+    if any(isinstance(one, Entries) and one.scale is None for one in found):
+        return ()
+    return tuple(found)
+
+
+CONVERTERS: dict[str, Converter] = {
+    "Softmax": softmax,
+    "LayerNormalization": layer_normalization,
+}
