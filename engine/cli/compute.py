@@ -1,9 +1,15 @@
 """`cpc-engine compute`: one task, offline, from a block's hash or from a seed."""
 
+import sys
+from gettext import gettext as _
+
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, OneDevice, say, say_json
 from engine.cli.tasks import TaskChoice
 from engine.tasks.options import TaskOptions
+
+LONGEST_SHOWN = 64
+"""Letters of a proof on a terminal."""
 
 
 @with_options
@@ -32,5 +38,10 @@ def compute(choice: TaskChoice, kind: TaskOptions, device: OneDevice, json: Json
     if json:
         say_json(result)
         return
+    if sys.stdout.isatty():  # a program that reads this wants the whole
+        proof = str(result["proof"])
+        if len(proof) > LONGEST_SHOWN:
+            told = _("{start}... {count} bytes; --json shows them all")
+            result["proof"] = told.format(start=proof[:LONGEST_SHOWN], count=len(proof) // 2)
     for name, value in result.items():
         say(f"{name + ':':<13} {value if value is not None else '-'}")

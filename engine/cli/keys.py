@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.config.completion import completer
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, KeysDirectory, command_group, say, say_json
 
@@ -17,7 +18,7 @@ app = command_group(_("Make, import and show keys."))
 
 LONGEST_LINE = 4096
 """Bytes of a line that holds a key."""
-Name = Annotated[str, typer.Argument(help=_("Name of the key."))]
+Name = Annotated[str, typer.Argument(help=_("Name of the key."), autocompletion=completer("KEY"))]
 Encrypted = Annotated[
     bool,
     typer.Option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.config.completion import completer
 from engine.cli.config.groups import with_options
 from engine.cli.options import (
     Json,
@@ -46,7 +47,12 @@ def status(context: typer.Context, nodes: NodeOptions, json: Json = False) -> No
 def balance(
     context: typer.Context,
     nodes: NodeOptions,
-    address: Annotated[str, typer.Argument(help=_("An address, or the name of a key."))],
+    address: Annotated[
+        str,
+        typer.Argument(
+            help=_("An address, or the name of a key."), autocompletion=completer("KEY")
+        ),
+    ],
     json: Json = False,
 ) -> None:
     """Show balance and confirmed nonce of an account."""

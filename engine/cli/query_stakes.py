@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.config.completion import completer
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_foreign_json
 from engine.cli.query import account_address, app
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-Account = Annotated[str, typer.Argument(help=_("An address, or the name of a key."))]
+Account = Annotated[
+    str,
+    typer.Argument(help=_("An address, or the name of a key."), autocompletion=completer("KEY")),
+]
 
 _AMOUNTS = {
     "power",

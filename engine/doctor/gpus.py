@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.node.preflight import Check
+from engine.runtime.packages import install_line
 
 LEAST_CAPABILITY = (5, 0)
 _PCI = Path("/sys/bus/pci/devices")
@@ -91,9 +92,9 @@ def _look(nvml: Any) -> list[Check]:
 
 def check_cuda_packages(driver_major: int) -> Check:
     """Check that numba-cuda is installed and made for a CUDA version that the driver supports."""
-    fix = _(
-        "Install them: make setup CUDA={major}, or pipx install 'cpc-engine[cuda{major}]'"
-    ).format(major=min(max(driver_major, 12), 13))
+    fix = _("Install them: make setup CUDA={major}, or {command}").format(
+        major=(major := min(max(driver_major, 12), 13)), command=install_line(f"cuda{major}")
+    )
     try:
         compiler, bindings = metadata.version("numba-cuda"), metadata.version("cuda-bindings")
     except metadata.PackageNotFoundError as error:

@@ -1,5 +1,7 @@
 """Packages of other projects under this program's import names, which are general ones."""
 
+import shlex
+import sys
 from gettext import gettext as _
 from importlib import metadata
 from importlib.util import find_spec
@@ -32,3 +34,12 @@ def other_owners() -> list[str]:
 def advice() -> str:
     """Return what to do where names collide."""
     return _("Install it into an environment of its own: pipx install . or uv tool install .")
+
+
+def install_line(extra: str) -> str:
+    """Return the command that adds what an extra of ours names, here: cpc-engine has no index."""
+    told = metadata.requires("cpc-engine") or ()
+    asked = (one.partition(";") for one in told)
+    wanted = [what.strip() for what, _semicolon, marker in asked if f"extra == '{extra}'" in marker]
+    named = " ".join(shlex.quote(one) for one in wanted)
+    return f"{shlex.quote(sys.executable)} -m pip install {named}"

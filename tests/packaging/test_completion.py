@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from node_client.keystore import Keystore
 from tests.processes import PATIENCE_SECONDS
 
 ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
@@ -47,3 +48,26 @@ def test_the_script_for_a_shell_is_shown(shell, tmp_path):
         timeout=PATIENCE_SECONDS,
     )
     assert "_CPC_ENGINE_COMPLETE" in done.stdout, done
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["mine", "--device", "re"], "reference"),
+        (["mine", "--from", "wor"], "worker7"),
+        (["keys", "show", "wor"], "worker7"),
+        (["query", "balance", "wor"], "worker7"),
+        (["work", "--job-kind", "mat"], "matmul"),
+        (["bench", "--tier", "avx5"], "avx512vnni"),
+    ],
+)
+def test_values_are_completed(words, offered, tmp_path, monkeypatch):
+    monkeypatch.setenv("CPC_KEYS", str(tmp_path / "keys"))
+    Keystore().create("worker7")
+    assert offered in ask("bash", ["cpc-engine", *words], tmp_path)
+
+
+def test_where_nothing_can_be_found_nothing_is_said(tmp_path, monkeypatch):
+    (tmp_path / "keys").write_text("a file, no directory")
+    monkeypatch.setenv("CPC_KEYS", str(tmp_path / "keys"))
+    assert ask("bash", ["cpc-engine", "mine", "--from", "wor"], tmp_path).strip() == ""

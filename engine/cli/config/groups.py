@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from engine.cli.config.completion import completer
 from engine.runtime.settings import Setting, declared
 
 type Groups = Mapping[str, Any]
@@ -90,6 +91,7 @@ def _option(
         metavar=told.metavar,
         rich_help_panel=heading,
         envvar=told.variable,
+        autocompletion=completer(told.metavar),
         min=told.least,
         max=told.most,
         help=told.help,

@@ -1,6 +1,6 @@
 """Ray, and nothing else: the cluster's machines, and an actor for each device of theirs.
 
-Ray is an extra (`pip install cpc-engine[ray]`): this module imports it when a cluster is joined.
+Ray is an extra: this module imports it when a cluster is joined.
 """
 
 import importlib
@@ -19,6 +19,7 @@ from engine.pool.launcher import ChildEvent, Exited, Heard
 from engine.pool.messages import Order, Setup
 from engine.pool.ray.actor import DeviceActor
 from engine.runtime.errors import SetupError
+from engine.runtime.packages import install_line
 
 Wanted = Literal["auto", "cpu", "cuda"]
 _LISTENERS = "listeners"
@@ -45,8 +46,8 @@ def require_ray() -> None:
     if importlib.util.find_spec("ray") is None:
         raise SetupError(
             _("--ray needs the package ray, which is not installed"),
-            advice=_(
-                "pip install 'cpc-engine[ray]', on this machine and on every other of the farm."
+            advice=_("On this machine and on every other of the farm: {command}").format(
+                command=install_line("ray")
             ),
         )
 

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self
 
 from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput, DatabaseError
+from engine.runtime.packages import install_line
 from engine.validator.store.backend import AnotherLeads, DatabaseLost
 from engine.validator.store.schema import RECEIPTS, SCHEMA, SCHEMA_VERSION
 
@@ -30,7 +31,7 @@ try:
 except ImportError as missing:
     raise BadInput(
         _("PostgreSQL needs the package psycopg: {error}").format(error=missing),
-        advice=_("pip install 'cpc-engine[postgresql]'"),
+        advice=_("Install it: {command}").format(command=install_line("postgresql")),
     ) from missing
 
 CONNECT = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -269,3 +270,18 @@ def test_the_guides_example_hash_is_explained(cli, home):
         assert done.code == 2
         assert "the guide's placeholder" in done.err
         assert "cpc-engine compute" in done.err
+
+
+def test_a_terminal_is_spared_the_whole_proof_and_a_program_is_not(home):
+    line = [*ENGINE, "compute", "--size", "64", "--device", "reference", "--seed", HASH]
+    whole = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    master, slave = pty.openpty()
+    shown = subprocess.run(line, stdout=slave, check=True)
+    os.close(slave)
+    seen = os.read(master, 65536).decode().replace("\r\n", "\n")
+    os.close(master)
+    assert shown.returncode == 0
+    assert "bytes; --json shows them all" in seen
+    assert len(seen) < 600 < len(whole)
+    proof = next(text for text in whole.splitlines() if text.startswith("proof:")).split()[1]
+    assert proof[:64] in seen
