@@ -79,8 +79,18 @@ def shape(name):
     return parts
 
 
-def test_both_readmes_are_the_same_page():
-    assert shape("README.md") == shape("README.ru.md")
+@pytest.mark.parametrize(
+    ("english", "russian"),
+    [
+        ("README.md", "README.ru.md"),
+        *(
+            (f"docs/{name}.md", f"docs/ru/{name}.md")
+            for name in ("tutorial", "operate", "troubles")
+        ),
+    ],
+)
+def test_a_page_in_both_languages_is_the_same_page(english, russian):
+    assert shape(english) == shape(russian)
 
 
 def test_what_the_readme_names_is_there():
