@@ -43,6 +43,10 @@ class Commitment(ABC):
         """Whether the tree is there still."""
         return True
 
+    def leaf_digests(self) -> bytes | None:
+        """Return the digests of all leaves, joined; None where they do not lie in host memory."""
+        return None
+
     @abstractmethod
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
         """Return the 32-byte digests at these places (level, position) of the tree, joined in order."""

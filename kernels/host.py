@@ -198,6 +198,10 @@ class HostCommitment(Commitment):
         super().__init__(task, levels[-1].tobytes())
         self._levels = levels
 
+    def leaf_digests(self) -> bytes:
+        """The digests of all leaves, joined."""
+        return self._levels[0].tobytes()
+
     def digests(self, places: Sequence[tuple[int, int]]) -> bytes:
         """The 32-byte digests at these places of the tree (level, position), joined in order."""
         return b"".join(self._levels[level][position].tobytes() for level, position in places)

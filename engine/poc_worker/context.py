@@ -15,6 +15,7 @@ from engine.poc_protocol.frames import Capabilities
 from engine.poc_worker.job_ledger import JobLedger, Known
 from engine.poc_worker.tally import Tally
 from engine.pool.executor import Executor
+from engine.runtime.completions import Completions
 from node_client.keys import PrivateKey
 
 SILENT_JOBS = 64
@@ -68,6 +69,8 @@ class WorkerContext:
     jobs: int = 2
     chain_id: str | None = None
     tally: Tally = field(default_factory=Tally)
+    completions: Completions = field(default_factory=Completions)
+    """Of jobs that the executor was given."""
     answered: Callable[[Known], None] = field(default=lambda _known: None)
     """Told of each result that stands, maybe twice: see `engine/poc_worker/submission.py`."""
 

@@ -14,7 +14,7 @@ from engine.poc_worker.job_ledger import Offer, Result
 from engine.runtime.errors import EngineError, JobGivenUp
 
 ANSWERED_BYTES = 64 * 2**20
-"""Payloads of answered jobs that are kept for openings, at most."""
+"""Payloads and leaves of answered jobs that are kept for openings, at most."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 """Starts a coroutine whose error, if any, ends the worker: the disk is full, say."""
@@ -43,8 +43,15 @@ class Assignment:
     refs: tuple[BlobRef, ...] = ()
     job: JobWork | None = None
     """The payload, read; None as long as the ledger has the answer."""
+    leaves: bytes | None = None
+    """The digests of all leaves of the result, where they came along with it."""
     opens: int = 0
     answered_at: float = 0.0
+
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept of it for openings, in bytes."""
+        return self.size + len(self.leaves or b"")
 
 
 class AnsweredJobs:
@@ -64,7 +71,7 @@ class AnsweredJobs:
             self.drop(job_id)
         assignment.answered_at = time.monotonic()
         self._lying[job_id] = assignment
-        self._bytes += assignment.size
+        self._bytes += assignment.kept_bytes
         while self._bytes > ANSWERED_BYTES:
             self.drop(next(iter(self._lying)))
         self.drop_old()
@@ -78,7 +85,7 @@ class AnsweredJobs:
         """It will not be opened any more."""
         assignment = self._lying.pop(job_id, None)
         if assignment is not None:
-            self._bytes -= assignment.size
+            self._bytes -= assignment.kept_bytes
             self._dropped(assignment)
 
     def drop_old(self) -> None:

@@ -1,10 +1,10 @@
 """What a validator may ask for after a job's result: leaves of its tree, and its data.
 
-For 60 s or until the verdict, and at most four openings. An opening is work for a device, which mostly
-still has the tree, or else computes the job again (`kernels/work/committed.py`).
+For 60 s or until the verdict, and at most four openings. A small tree came along with the result, and
+is opened here. Else an opening is work for a device, which mostly still has the tree, or computes the
+job again (`kernels/work/committed.py`).
 """
 
-import asyncio
 from gettext import gettext as _
 
 from engine.jobs.blob_fetcher import answer
@@ -18,6 +18,8 @@ from engine.poc_worker.jobs import AnsweredJobs, Assignment, Spawn, wire_code
 from engine.poc_worker.replies import Replies, data_ref
 from engine.pool.messages import Done
 from engine.runtime.errors import JobGivenUp
+from kernels.commit.digest_tree import tree_of
+from kernels.errors import InvalidProof
 
 OPENING_PRIORITY = 2
 """Before jobs, which come before blocks: an opening is of use for 60 s only."""
@@ -57,7 +59,21 @@ class Openings:
             self._replies.refuse(request.job_id, "invalid_payload", message)
         else:
             assignment.opens += 1
-            self._spawn(self._open(assignment, request.leaves))
+            if not self._open_here(assignment, request.leaves):
+                self._spawn(self._open(assignment, request.leaves))
+
+    def _open_here(self, assignment: Assignment, leaves: tuple[int, ...]) -> bool:
+        """Open leaves of a small tree, which came with the result; False where a device has to."""
+        result, job = assignment.result, assignment.job
+        if assignment.leaves is None or result is None or job is None:
+            return False
+        try:
+            root = bytes.fromhex(result.result_hash)
+            siblings = tree_of(assignment.leaves, job.leaf_count, root).siblings(leaves)
+        except InvalidProof:  # of an answer that was not checked; or of leaves that are not there
+            return False
+        self._say(assignment, leaves, siblings)
+        return True
 
     async def _open(self, assignment: Assignment, leaves: tuple[int, ...]) -> None:
         context, offer, result = self._context, assignment.offer, assignment.result
@@ -76,16 +92,20 @@ class Openings:
                 name=self._name.format(hex=offer.payload_digest.hex()),
                 priority=OPENING_PRIORITY,
             )
-            done = await asyncio.wrap_future(future)
+            done = await context.completions.wrap(future)
         except (JobRefused, JobGivenUp, BlobError) as error:
             self._replies.refuse(offer.job_id, wire_code(error), str(error))
             return
         assert isinstance(done, Done)
-        if connection == self._replies.connection and self._replies.greeted:
-            siblings = (done.outcome.data or b"").hex()
-            self._replies.say(
-                frames.OpenedLeaves(job_id=offer.job_id, leaves=leaves, siblings=siblings)
+        if connection == self._replies.connection:
+            self._say(assignment, leaves, done.outcome.data or b"")
+
+    def _say(self, assignment: Assignment, leaves: tuple[int, ...], siblings: bytes) -> None:
+        if self._replies.greeted:
+            opened = frames.OpenedLeaves(
+                job_id=assignment.offer.job_id, leaves=leaves, siblings=siblings.hex()
             )
+            self._replies.say(opened)
 
     def give_data(self, request: frames.BlobRequest) -> None:
         """Send a part of the result's data, or that it is not available."""

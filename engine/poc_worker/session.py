@@ -161,9 +161,10 @@ class Session:
             self.replies.tell(events.JobTaken(self._url, assignment.offer.job_id, kind, job.cost))
             context.tally.taken += 1
             future = context.executor.submit(job, name=f"{kind} {digest}")
-            done = await asyncio.wrap_future(future)
+            done = await context.completions.wrap(future)
             await taken
         assert isinstance(done, Done)
+        assignment.leaves = done.outcome.leaves
         data = done.outcome.data if job.returns_data else None
         stored = None if data is None else self._store(data)
         result = Result(

@@ -12,12 +12,15 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from gettext import gettext as _
+from typing import Annotated
 
 import msgspec
 
 from engine.pool import launcher, messages
 from engine.pool.launcher import Heard, LauncherEvent
 from engine.pool.messages import Digest, Done, FromChild, Name, Number, Plain, Seconds
+from kernels.commit.digest_tree import FEW_LEAVES
+from kernels.digest import DIGEST_BYTES
 from kernels.work import Outcome
 
 _HEADER = struct.Struct(">I")
@@ -31,10 +34,14 @@ class BrokenMessage(ValueError):
     """The bytes are not a message; `str()` is one line."""
 
 
+_Leaves = Annotated[bytes, msgspec.Meta(max_length=DIGEST_BYTES * FEW_LEAVES)]
+
+
 class _Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result_hash: Digest
     proof: str | None
     data: bytes | None
+    leaves: _Leaves | None
 
 
 class _Done(Plain, frozen=True, tag="Done"):
@@ -82,7 +89,7 @@ def decode_message(payload: bytes) -> FromChild:
     message: FromChild | _Done = decode_as(_messages, payload)
     if isinstance(message, _Done):
         plain = message.outcome
-        outcome = Outcome(plain.result_hash, plain.proof, plain.data)
+        outcome = Outcome(plain.result_hash, plain.proof, plain.data, plain.leaves)
         return Done(message.ticket, outcome, message.device, message.seconds)
     return message
 

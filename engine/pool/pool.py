@@ -39,7 +39,7 @@ from engine.pool.limits import Limits
 from engine.pool.messages import Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
-from engine.pool.worker_state import TAKES_WORK
+from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, may_gather
 from engine.runtime.errors import JobGivenUp, NoDevice
 from engine.runtime.trace import span
 from kernels.errors import KernelError
@@ -86,8 +86,8 @@ class Pool(Executor):
         self._launcher = launch(setup or Setup())
         limits = limits or Limits()
         patience = max(limits.silence, _MISSED_BEATS * self._launcher.quiet_seconds)
-        limits = replace(limits, silence=patience)
-        self._supervisor = Supervisor(devices, draw=draw_leaves, limits=limits)
+        self._limits = replace(limits, silence=patience)
+        self._supervisor = Supervisor(devices, draw=draw_leaves, limits=self._limits)
         self._status = PoolStatus()
         self._told: Mapping[str, DeviceStatus] = {}
         self._tick_at = 0.0
@@ -162,6 +162,8 @@ class Pool(Executor):
 
     def _turn(self) -> None:
         """Wait until something happens, or a fifth of a second, and deal with it."""
+        if may_gather(self._supervisor.workers.values(), self._limits):
+            time.sleep(GATHER_SECONDS)
         sources = [*self._launcher.sources(), *self._checkers.sources()]
         ready = wait([self._inbox_fd, *sources], TICK_SECONDS if self._unsettled else IDLE_SECONDS)
         now = self.turned_at = time.monotonic()
@@ -186,9 +188,11 @@ class Pool(Executor):
             self._tell_states()
             self._settle()
         if self._status.all_out and self._last_out is not None:
-            message = _("no device is in service; the last: {device}: {reason}").format(
-                device=self._last_out.device, reason=self._last_out.reason
+            out, message = (
+                self._last_out,
+                _("no device is in service; the last: {device}: {reason}"),
             )
+            message = message.format(device=out.device, reason=out.reason)
             raise NoDevice(message, advice=_("Run cpc-engine doctor, then start again."))
 
     def _obey(self, command: Command, now: float) -> None:

@@ -1,7 +1,7 @@
 """What the supervisor knows of one device: its child, the jobs there, and how fast it was so far."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -28,6 +28,8 @@ ALIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.OPENING, State.
 TAKES_WORK = ALIVE - {State.STARTING}
 _PACE_KEPT = 0.9
 """A device's pace is that of its slowest job; each later job lets so much of it stand."""
+GATHER_SECONDS = 0.002
+"""For so long a flood's answers gather in their pipes: each look costs more than one of them."""
 _SHORTEST = 1e-6
 """Seconds that a job takes at least, whatever a child says: none would make its pace infinite."""
 
@@ -105,9 +107,23 @@ class Worker:
         pace = self.pace.get(job.kind)
         return pace is not None and pace * job.cost < limits.quick
 
+    def quick_seconds(self, limits: Limits) -> float:
+        """Return how long its orders take, where they are several quick jobs; else nothing."""
+        head = self.orders[0].job
+        if len(self.orders) < limits.queued_quick or not self.is_quick(head, limits):
+            return 0.0
+        return len(self.orders) * self.pace[head.kind] * head.cost
+
     def keep_pace(self, job: Job, seconds: float) -> None:
         """Remember what a right answer took: the pace is that of the slowest job, for a while."""
         if getattr(job.work, "may_be_free", False):
             return  # its time says nothing of the next one
         kept = _PACE_KEPT * self.pace.get(job.kind, 0.0)
         self.pace[job.kind] = max(max(seconds, _SHORTEST) / job.cost, kept)
+
+
+def may_gather(workers: Iterable[Worker], limits: Limits) -> bool:
+    """Whether each child that is at work has quick jobs for twice as long as answers gather."""
+    at_work = [worker for worker in workers if worker.orders]
+    least = min((worker.quick_seconds(limits) for worker in at_work), default=0.0)
+    return least >= 2 * GATHER_SECONDS

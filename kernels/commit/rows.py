@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.commit import Matrix
+from kernels.commit.digest_tree import DigestTree
 from kernels.commit.tree import (
     check_leaf_positions,
     check_siblings_length,
     level_sizes,
     root_from_leaves,
-    sibling_places,
 )
-from kernels.digest import DIGEST_BYTES, LEAF_TAG, NODE_TAG, started, tagged_hash
+from kernels.digest import DIGEST_BYTES, LEAF_TAG, started, tagged_hash
 from kernels.errors import InvalidProof, WrongResult
 
 MATRIX_TAG = "cpc/matrix"
@@ -119,22 +119,16 @@ class MatrixTree:
 
     def __init__(self, form: MatrixForm, matrix: npt.NDArray[np.signedinteger]) -> None:
         self._form = form
-        self._levels = [_leaves(form.as_rows(matrix))]
-        while len(self._levels[-1]) > DIGEST_BYTES:
-            self._levels.append(_parents(self._levels[-1]))
+        self._tree = DigestTree(_leaves(form.as_rows(matrix)))
 
     @property
     def result_hash(self) -> bytes:
         """The commitment."""
-        return self._form.result_hash(self._levels[-1])
+        return self._form.result_hash(self._tree.root)
 
     def siblings(self, leaves: Sequence[int]) -> bytes:
         """Siblings of any distinct leaves, in the proof's order. Raises InvalidProof."""
-        check_leaf_positions(self._form.leaf_count, leaves)
-        return b"".join(
-            self._levels[level][position * DIGEST_BYTES : (position + 1) * DIGEST_BYTES]
-            for level, position in sibling_places(self._form.leaf_count, leaves)
-        )
+        return self._tree.siblings(leaves)
 
 
 def check_matrix(form: MatrixForm, result_hash: bytes, data: bytes) -> None:
@@ -160,11 +154,3 @@ def _leaves(rows: Matrix) -> bytes:
             leaf.update(data[first : min(first + MATRIX_LEAF_BYTES, row + width)])
             digests.append(leaf.digest())
     return b"".join(digests)
-
-
-def _parents(nodes: bytes) -> bytes:
-    """The digests of the next level, joined; an odd last node moves up unchanged."""
-    pair = 2 * DIGEST_BYTES
-    paired = len(nodes) - len(nodes) % pair
-    parents = [tagged_hash(NODE_TAG, nodes[at : at + pair]) for at in range(0, paired, pair)]
-    return b"".join(parents) + nodes[paired:]

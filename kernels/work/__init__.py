@@ -23,6 +23,8 @@ class Outcome:
     """Lower-case hex, where this kind of work has a proof."""
     data: bytes | None = None
     """The result itself, where it was asked for."""
+    leaves: bytes | None = None
+    """The digests of all leaves, joined, where the commitment is their root, and they are few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from kernels.check import check_leaves, check_proof, check_result
+from kernels.commit.digest_tree import FEW_LEAVES, tree_of
 from kernels.device import Commitment, Device
+from kernels.digest import DIGEST_BYTES
 from kernels.errors import InvalidProof
 from kernels.operations import REFERENCE, Operations
 from kernels.proof import Opening, longest_proof, most_openings, parse_proof
@@ -33,8 +35,9 @@ class SyntheticWork(CommittedWork):
 
     @property
     def outcome_bytes(self) -> int:
-        """Characters of the proof."""
-        return longest_proof(self.task, self._openings)
+        """Characters of the proof, and the digests of leaves that are few."""
+        few = DIGEST_BYTES * self.leaf_count if self.leaf_count <= FEW_LEAVES else 0
+        return longest_proof(self.task, self._openings) + few
 
     @property
     def leaf_count(self) -> int:
@@ -51,7 +54,8 @@ class SyntheticWork(CommittedWork):
         return lambda: self.keep(device, *self._outcome(finish()))
 
     def _outcome(self, commitment: Commitment) -> tuple[Outcome, Commitment]:
-        outcome = Outcome(commitment.root, commitment.proof(self._openings))
+        leaves = commitment.leaf_digests() if self.leaf_count <= FEW_LEAVES else None
+        outcome = Outcome(commitment.root, commitment.proof(self._openings), leaves=leaves)
         commitment.may_be_forgotten()  # a card computes it again sooner than it copies its tree
         return outcome, commitment
 
@@ -67,6 +71,7 @@ class SyntheticWork(CommittedWork):
         operations: Operations = REFERENCE,
     ) -> None:
         """Check the proof, and leaves that the caller drew, if any: what both need is computed once."""
+        _check_tree(outcome, self.leaf_count)
         if outcome.proof is None:
             raise InvalidProof(_("there is no proof"))
         root, least = outcome.result_hash, self._openings
@@ -86,8 +91,9 @@ class SyntheticWork(CommittedWork):
     def proof_opening(self, outcome: Outcome) -> Opening:
         """Return what the proof opens, for whoever has its leaves computed elsewhere.
 
-        Raises InvalidProof.
+        Raises InvalidProof, also where the leaves that came along do not lead to the root.
         """
+        _check_tree(outcome, self.leaf_count)
         if outcome.proof is None:
             raise InvalidProof(_("there is no proof"))
         root, least = outcome.result_hash, self._openings
@@ -100,3 +106,9 @@ class SyntheticWork(CommittedWork):
     @property
     def _openings(self) -> int:
         return min(self.openings, most_openings(self.task))
+
+
+def _check_tree(outcome: Outcome, leaf_count: int) -> None:
+    """Raise InvalidProof where leaves came along, and are not those of the root."""
+    if outcome.leaves is not None:
+        tree_of(outcome.leaves, leaf_count, outcome.result_hash)

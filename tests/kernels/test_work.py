@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kernels import memory
+from kernels.commit.digest_tree import tree_of
 from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
 from kernels.data import Data, carry_data
 from kernels.devices import open_device
@@ -262,3 +264,20 @@ def test_trees_are_kept_in_a_bounded_number(reference):
     outcome, tree = large.compute(reference)
     trees.keep(large, outcome.result_hash, tree)
     assert trees.find(large, outcome.result_hash) is None
+
+
+def test_the_leaves_of_a_small_result_come_along_and_lead_to_its_root(cpu):
+    work = SyntheticWork(Task(SEED, 40, 2), 16)
+    outcome = work.run(cpu)
+    tree = tree_of(outcome.leaves, work.leaf_count, outcome.result_hash)
+    assert tree.siblings([39, 0]) == work.opening(outcome.result_hash, [39, 0]).run(cpu).data
+    level_above = tree.digests([(1, position) for position in range(20)])  # of the same root
+    changed = bytes([outcome.leaves[0] ^ 1]) + outcome.leaves[1:]
+    for lie in (b"", outcome.leaves[:-1], outcome.leaves[:-32], changed, level_above):
+        told = replace(outcome, leaves=lie)
+        with pytest.raises(InvalidProof):
+            work.check(told)
+        with pytest.raises(InvalidProof):
+            work.proof_opening(told)
+    large = SyntheticWork(Task(SEED, 300, 1), 16)
+    assert large.run(cpu).leaves is None

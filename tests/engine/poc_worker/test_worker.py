@@ -253,6 +253,19 @@ def test_openings_are_what_the_validator_draws(start, validator):
     assert receive(connection)["code"] == "expired"
 
 
+def test_a_small_tree_is_opened_without_a_device(start, validator, executor):
+    start(validator.url)
+    connection, _ = validator.accept(challenge=NONCE)
+    send(connection, job(payload=synthetic(size=64)))
+    root = bytes.fromhex(receive(connection)["result_hash"])
+    executor.gate.clear()  # from here on no device does anything
+    send(connection, frames.Open(job_id="job-1", leaves=(63, 0, 7)))
+    opening = receive(connection)
+    check_leaves(Task(SEED, 64), root, (63, 0, 7), bytes.fromhex(opening["siblings"]))
+    send(connection, frames.Open(job_id="job-1", leaves=(64,)))
+    assert receive(connection)["code"] == "invalid_payload"
+
+
 def test_a_verdict_is_written_down_once(start, validator):
     running = start(validator.url)
     connection, _ = validator.accept(challenge=NONCE)

@@ -61,7 +61,7 @@ EXAMPLES = [
     Beat(2**20),
     Computed(1, bytes(32), "01", "cpu", 0.5),
     Opened(1, bytes(64)),
-    Done(1, Outcome(bytes(32), "ab", b"cd"), "cpu", 0.5),
+    Done(1, Outcome(bytes(32), "ab", b"cd", bytes(64)), "cpu", 0.5),
     Failed(1, "TaskTooLarge", "no room"),
 ]
 NAN, INFINITE = float("nan"), float("inf")
@@ -81,6 +81,7 @@ MALFORMED = {
     "proof": [7, b"01", ["01"]],
     "siblings": [None, "siblings", 7, [b""]],
     "data": ["data", 7, [b""]],
+    "leaves": ["leaves", 7, [b""], bytes(32 * 257)],
     "outcome": [None, [], 7, {}, b"outcome"],
     "type": [None, "Reboot", "Work", 7, b"Ready"],
 }

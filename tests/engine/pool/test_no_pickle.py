@@ -14,7 +14,7 @@ KEYLESS = {
     "pool/worker_main.py": "the child, which reads what its parent wrote",
     "pool/checker_main.py": "a checker, which reads what its parent wrote",
     "pool/ray/gateway.py": "the gateway, which reads what the engine wrote",
-    "validator/result_checker.py": "the validator's server; payouts are signed by another process",
+    "validator/checker_process.py": "the validator's checker, which reads what its parent wrote",
 }
 
 
