@@ -4,9 +4,11 @@ Nothing heavy is imported before it is needed: `cpc-engine --help` answers witho
 or requests. One file a command group; `app.py` joins them, `failure.py` turns errors into sentences.
 """
 
+import gc
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -35,6 +37,7 @@ def main() -> None:
         raise SystemExit(2)
     from engine.cli.app import run
 
+    sys.unraisablehook = _end_again
     for number in _ENDING:  # from here on, what is open is closed first
         if signal.getsignal(number) == _end_now:
             signal.signal(number, _end_in_order)
@@ -46,6 +49,7 @@ def main() -> None:
         for number in _ENDING:
             signal.signal(number, _end_now)
         _flush()
+    gc.freeze()  # the interpreter looks through all of them otherwise, before it ends
     raise SystemExit(code)
 
 
@@ -58,6 +62,16 @@ def _end_in_order(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
+
+
+def _end_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again whose exception a finalizer swallowed: it came while one was at work."""
+    if isinstance(lost.exc_value, (KeyboardInterrupt, SystemExit)):
+        interrupted = isinstance(lost.exc_value, KeyboardInterrupt)
+        number = signal.SIGINT if interrupted else signal.SIGTERM
+        threading.Timer(0.02, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _flush() -> None:

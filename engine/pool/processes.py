@@ -21,7 +21,7 @@ from engine.pool.codec import Frames, decode_message, one_line
 from engine.pool.launcher import Exited, Heard, LauncherEvent
 from engine.pool.messages import SHORTAGE, Failed, FromChild, Order, Run, Setup, Work
 from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
-from engine.runtime.child_entry import ChildEntry
+from engine.runtime.child_entry import ChildEntry, deaf_to_interrupts
 from engine.runtime.errors import is_shortage, reason_of
 from engine.runtime.program_files import ProgramFiles, updated_words
 from engine.runtime.safe_path import safe_path
@@ -118,7 +118,8 @@ class ChildProcess[T]:
                 daemon=True,
             )
             try:
-                self._process.start()
+                with deaf_to_interrupts():
+                    self._process.start()
             except BaseException:
                 self._pipe.close()
                 self.tasks.close()

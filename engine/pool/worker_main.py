@@ -46,6 +46,7 @@ def child_main(device_name: str, setup: messages.Setup, tasks: Pieces, reports: 
     confine()
     pin(device_name)
     serve(lambda: open_device(device_name, setup.threads), setup, tasks, reports)
+    os._exit(0)  # to take Numba and its libraries apart takes longer than the parent waits
 
 
 def serve(

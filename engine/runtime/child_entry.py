@@ -19,7 +19,8 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -43,6 +44,20 @@ class ChildEntry:
 def _begin(parent: int) -> ChildEntry:
     die_with_parent(parent)
     return ChildEntry.__new__(ChildEntry)
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Have processes that this thread starts meanwhile never see Ctrl-C, which is the parent's.
+
+    A terminal sends it to the whole group. A child that imports half a second's worth of code would
+    print a traceback, if the signal came before its own `signal.signal`.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def die_with_parent(parent: int) -> None:

@@ -15,8 +15,6 @@ import threading
 import tty
 from collections.abc import Callable, Mapping
 
-POLL_SECONDS = 0.25
-
 
 def in_foreground(descriptor: int) -> bool:
     """Return whether this program is in the foreground; in the background, reading would stop it."""
@@ -33,28 +31,31 @@ class Keys(threading.Thread):
         super().__init__(name="keys", daemon=True)
         self._descriptor = descriptor
         self._actions = actions
-        self._stopping = threading.Event()
+        self._woken, self._wake = os.pipe()
         self._before = termios.tcgetattr(descriptor)
 
     def stop(self) -> None:
         """Stop reading; the terminal's mode is restored when this returns."""
-        self._stopping.set()
+        os.write(self._wake, b"\0")
         self.join()
+        os.close(self._woken)
+        os.close(self._wake)
 
     def run(self) -> None:
         """Read until stopped, or until the terminal is gone."""
         with contextlib.suppress(OSError, termios.error):
             tty.setcbreak(self._descriptor)
             try:
-                while not self._stopping.is_set():
-                    if select.select([self._descriptor], [], [], POLL_SECONDS)[0]:
-                        self._act(os.read(self._descriptor, 64))
+                while True:
+                    ready = select.select([self._descriptor, self._woken], [], [])[0]
+                    if self._woken in ready or not self._act(os.read(self._descriptor, 64)):
+                        return
             finally:
                 termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
-    def _act(self, typed: bytes) -> None:
-        if not typed:  # the other side hung up
-            self._stopping.set()
+    def _act(self, typed: bytes) -> bool:
+        """Call each key's action. False: the other side hung up."""
         for key in typed.decode("ascii", "ignore").lower():
             if (action := self._actions.get(key)) is not None:
                 action()
+        return bool(typed)

@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -48,3 +49,44 @@ def test_a_signal_at_the_start_ends_at_once_and_quietly(home, number, first, aft
     tells_no_bug(out, err)
     assert err == ""
     assert process.returncode in (0, 128 + number)
+
+
+def test_a_signal_that_comes_while_a_finalizer_is_at_work_is_not_lost(home):
+    """Python prints and forgets what is raised in one."""
+    script = """
+import signal, sys, weakref
+import engine.cli.app
+
+class Thing: pass
+
+def run():
+    thing = Thing()
+    weakref.finalize(thing, lambda: [signal.raise_signal(signal.SIGTERM), None])
+    del thing
+    signal.pause()
+
+engine.cli.app.run = run
+from engine.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
+def test_ctrl_c_at_a_validators_terminal_shows_no_traceback_of_its_checkers(home):
+    """A terminal sends it to the whole group: also to a checker that is being imported."""
+    with started(
+        [*ENGINE, "validator", "serve", "--port", "0", "--device", "reference"],
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert "validator of" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, err) == (0, "")
+    assert "stopping" in out
