@@ -13,12 +13,12 @@ from kernels.data import Data
 from kernels.device import Device
 from kernels.errors import InvalidTask, WrongResult
 from kernels.network import Activations, reference
+from kernels.network.checking import check_layers
 from kernels.network.fast import forward, forward_layers, group_size
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.layers import (
     check_cost,
-    check_layers,
     columns_of_layers,
     layer_columns,
     layer_roots,

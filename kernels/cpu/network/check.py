@@ -2,10 +2,10 @@
 
     C r == A (W r)          at every place, for two vectors r of 64-bit words
 
-W r is one vector of k words for each r. It is known before the sample is, and held in eight signed
-digits of 8 bits: so A (W r) for both vectors is a small convolution with 16 outputs, by the same tiles
-as any other, and its sums are put together again to words. C r takes 64-bit multiply-adds. Then the
-layer goes on from the committed sums.
+W r is one vector of k words for each r, computed once for all samples of a check, and held in eight
+signed digits of 8 bits: so A (W r) for both vectors is a small convolution with 16 outputs, by the same
+tiles as any other, and its sums are put together again to words. C r takes 64-bit multiply-adds. Then
+the layer goes on from the committed sums.
 """
 
 from typing import Any
@@ -88,3 +88,39 @@ def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
         return True
 
     return checked
+
+
+def build_digits(jit: Jit, dots: Dots) -> Any:
+    """Return digits(weights, n x k, r, VECTORS x n, length, packed, words): W r as tiles read it.
+
+    `length` is that of a segment; `packed` was zeroed, `words` gets W r.
+    """
+    parts = dots.parts
+    columns = VECTORS * DIGITS
+
+    @jit.kernel("void(int8[:,::1], int64[:,::1], int64, uint8[::1], int64[:,::1])")
+    def digits(weights: Any, random: Any, length: int, packed: Any, words: Any) -> None:
+        n, k = weights.shape
+        quads = (length + 3) // 4
+        pairs = packed.view(np.int16)
+        for v in range(VECTORS):
+            into = words[v]
+            into[:] = 0
+            for o in range(n):
+                r, row = random[v, o], weights[o]
+                for x in range(k):
+                    into[x] += r * int64(row[x])
+            for x in range(k):
+                quad, b = x // length * quads + x % length // 4, x % length % 4
+                left = into[x]
+                for d in range(DIGITS):
+                    digit = ((left + int64(128)) & int64(255)) - int64(128)
+                    left = (left - digit) >> int64(8)
+                    column = v * DIGITS + d
+                    if parts == 1:
+                        packed[(quad * columns + column) * 4 + b] = np.uint8(digit & int64(255))
+                    else:
+                        at = ((quad * 2 + b % 2) * columns + column) * 2 + b // 2
+                        pairs[at] = np.int16(digit)
+
+    return digits

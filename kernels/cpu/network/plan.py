@@ -12,7 +12,7 @@ from kernels.cpu.network.layout import Constants, Image, NoProgram, place_all
 from kernels.cpu.network.lines import line_of
 from kernels.cpu.network.requantise import parameters
 from kernels.cpu.network.steps import FIELDS, Field, Op, Program, Scaling
-from kernels.cpu.network.weights import pack_weights, scaling_of, window_of
+from kernels.cpu.network.weights import pack_weights, rows_of_weights, scaling_of, window_of
 from kernels.network import Window
 from kernels.network.graph import convolutions, elementwise, moves, products, softmax, windows
 from kernels.network.graph.graph import Graph
@@ -132,14 +132,11 @@ class _Plan:
     def convolution(self, place: int, op: convolutions.Conv2D, x: Image, out: Image) -> None:
         """One place of the window a row; its stretches are rows of the window."""
         window = window_of(op)
-        weights = op.weights
         segments = x.taps(window)
         if window.dilation[1] == 1:
-            weights = weights.reshape(*weights.shape[:2], 1, -1)
             segments = segments[:: window.width]
-        rows = weights.reshape(len(weights), len(segments), -1)
         self.product(
-            place, op, rows, segments, x.places(window), out.places(POINTS), x, out,
+            place, op, segments, x.places(window), out.places(POINTS), x, out,
             scaling_of(op, self.dots.lanes, self.constants),
         )  # fmt: skip
 
@@ -160,7 +157,7 @@ class _Plan:
             "SHIFTS": self.constants.keep(op.shift.astype(np.int64)),
         }
         self.product(
-            place, op, op.weights[:, np.newaxis], np.zeros(1, np.int32), steps * features,
+            place, op, np.zeros(1, np.int32), steps * features,
             steps * outputs, x, out, scaling,
         )  # fmt: skip
 
@@ -168,7 +165,6 @@ class _Plan:
         self,
         place: int,
         op: products.Weighted,
-        weights: npt.NDArray[np.int8],
         segments: npt.NDArray[np.int32],
         places: npt.NDArray[np.int32],
         out_places: npt.NDArray[np.int32],
@@ -176,7 +172,8 @@ class _Plan:
         out: Image,
         scaling: dict[str, int],
     ) -> None:
-        """From weights, outputs x segments x length."""
+        """A place's row is stretches of the image at these distances."""
+        weights = rows_of_weights(op)
         n, keep, kept = len(weights), self.constants.keep, self.constants.places
         packed, quads = pack_weights(weights, self.dots)
         padded = np.zeros(-(-n // 16) * 16 + 64, np.int32)

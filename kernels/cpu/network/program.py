@@ -28,7 +28,9 @@ class Kernels:
 
     dots: Dots
     run: Any
-    """(steps, constants, secrets, arena, sample, out, sums, scratch, counters, mode)"""
+    """(steps, constants, secrets, arena, sample, out, sums, scratch, counters, shared)"""
+    digits: Any
+    """check.build_digits."""
 
 
 @cache
@@ -39,6 +41,7 @@ def kernels_of(dots: Dots) -> Kernels:
     finish_tile = _build_finish(jit, dots, scalar)
     product = _build_product(jit, dots, finish_tile)
     checked = check.build(jit, dots, finish_tile)
+    digits = check.build_digits(jit, dots)
     seen = _build_depthwise(jit, dots, finish_tile)
     others = _build_others(jit, dots, scalar)
 
@@ -108,7 +111,7 @@ def kernels_of(dots: Dots) -> Kernels:
         return -1
 
     finish([jit])
-    return Kernels(dots, run)
+    return Kernels(dots, run, digits)
 
 
 def _build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> Any:

@@ -8,7 +8,19 @@ from kernels.cpu.network.layout import Constants
 from kernels.cpu.network.requantise import parameters
 from kernels.cpu.network.steps import Scaling
 from kernels.network import Window
-from kernels.network.graph import convolutions
+from kernels.network.graph import convolutions, products
+from kernels.network.graph.operator import Operator
+
+
+def rows_of_weights(op: Operator) -> npt.NDArray[np.int8]:
+    """Return a product layer's weights, outputs x segments x length (tiles.py)."""
+    assert isinstance(op, products.Weighted)
+    if isinstance(op, products.FullyConnected):
+        return op.weights[:, np.newaxis]
+    outputs, height, width, _channels = op.weights.shape
+    assert isinstance(op, convolutions.Conv2D)
+    segments = height if op.dilation[1] == 1 else height * width
+    return op.weights.reshape(outputs, segments, -1)
 
 
 def pack_weights(weights: npt.NDArray[np.int8], dots: Dots) -> tuple[npt.NDArray[np.uint8], int]:

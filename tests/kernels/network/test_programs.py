@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.errors import InvalidNetwork
+from kernels.errors import InvalidNetwork, WrongResult
 from kernels.network import fast, reference
+from kernels.network.checking import check_layers
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.layers import run_layers
 from tests.kernels.network.graphs import KINDS, Graphs
@@ -110,3 +111,38 @@ def test_a_graph_without_a_program_goes_operator_by_operator(cpu):
     assert cpu.prepare_graph(larger) is None
     samples = samples_of(larger, np.random.default_rng(0), 3)
     assert np.array_equal(fast.forward(larger, samples, cpu), reference.forward(larger, samples))
+
+
+CHECKED = ("conv2d", "fully_connected", "branches")
+
+
+def checks(kind: str, seed: int) -> None:
+    """Honest rows pass; one wrong entry, and another sample's row, are seen, and named."""
+    graph, random = made(kind, seed), np.random.default_rng(seed)
+    samples = samples_of(graph, random, 2)
+    rows = run_layers(graph, samples, REFERENCE, group=2)
+    check_layers(graph, samples, rows)
+    wrong = rows[:1].copy()
+    column = random.integers(rows.shape[1])
+    wrong[0, column] ^= random.choice([1, -(2**31), 1 << 12])
+    said = "Freivalds" if column >= graph.columns else "follows from"
+    with pytest.raises(WrongResult, match=said):
+        check_layers(graph, samples[:1], wrong)
+    if not np.array_equal(rows[0], rows[1]):
+        with pytest.raises(WrongResult):
+            check_layers(graph, samples[:1], rows[1:])
+
+
+@pytest.mark.skipif(not USABLE, reason="a CPU with AVX2")
+@settings(deadline=None, max_examples=30)
+@given(st.sampled_from(CHECKED), st.integers(0, 2**32 - 1))
+def test_compiled_checks_see_every_wrong_entry(kind, seed):
+    checks(kind, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", CHECKED)
+def test_compiled_checks_see_a_thousand_wrong_entries(kind):
+    for seed in range(1000):
+        checks(kind, seed)

@@ -1,0 +1,57 @@
+"""The check of committed layers, compiled where that is worth it, else in numpy: one answer."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from gettext import gettext as _
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from kernels.errors import WrongResult
+from kernels.network import Activations
+from kernels.network.graph import layers
+from kernels.network.graph.graph import Graph
+from kernels.network.graph.run import Rows
+
+if TYPE_CHECKING:
+    from kernels.cpu.network.checker import Checker
+
+WORTH = 1 << 23
+"""Cost of a check from which on Numba, half a second to load, is loaded for it."""
+
+
+def check_layers(
+    graph: Graph,
+    samples: Activations,
+    rows: Rows,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> None:
+    """Raise WrongResult where a row is not what `run_layers` gives for its sample."""
+    compiled = _checker(graph, layers.check_cost(graph) * len(samples))
+    if compiled is None:
+        layers.check_layers(graph, samples, rows, random_bytes)
+        return
+    flat = samples.reshape(len(samples), -1)
+    place = compiled.wrong(flat, rows.astype("i4", copy=False), random_bytes)
+    if place == -1:
+        raise WrongResult(_("the outputs are not what follows from the layers"))
+    if place is not None:
+        node = graph.nodes[place]
+        reason = _("the product fails Freivalds' check: some entry is wrong")
+        raise WrongResult(f"{place} ({node.name or node.operator.op}): {reason}")
+
+
+def _checker(graph: Graph, cost: int) -> "Checker | None":
+    with _LOCK:
+        if graph in _KEPT:
+            return _KEPT[graph]
+        if cost < WORTH and "numba" not in sys.modules:
+            return None
+        from kernels.cpu.network.checker import checker
+
+        return _KEPT.setdefault(graph, checker(graph))
+
+
+_LOCK = threading.Lock()
+_KEPT: "WeakKeyDictionary[Graph, Checker | None]" = WeakKeyDictionary()
