@@ -22,6 +22,8 @@ from types import SimpleNamespace
 from kernels.cuda import check, expand, gather, pack, plain
 from kernels.cuda.commit import leaves, tree
 from kernels.cuda.compiler import MLIR, cuda, types
+from kernels.cuda.network import entries, moves, rows, windows  # noqa: F401 - they declare kernels
+from kernels.cuda.network.kernel import KERNELS
 from kernels.cuda.product.tiers import TIERS
 
 CARDS = {
@@ -41,7 +43,7 @@ KNOWN_SPILLS = {
 """Bytes a thread that kernels whose names begin so may spill."""
 if MLIR:
     KNOWN_SPILLS = {"wgmma": 24}  # never run: only compiled
-OTHERS = {
+WORDS = {
     "expand": (expand.expand_kernel, 12),
     "leaves": (leaves.leaves_kernel, 7),
     "two levels of the tree": (tree.two_levels_kernel, 5),
@@ -55,10 +57,14 @@ OTHERS = {
     "fold alone": (plain.fold_kernel, 3),
     "differences": (plain.differences_kernel, 6),
 }
+OTHERS = {name: (kernel, (types.int64,) * count) for name, (kernel, count) in WORDS.items()} | {
+    f"network: {name}": (made.kernel, made.signature) for name, made in KERNELS.items()
+}
+"""Kernel and types of its arguments: those above take addresses and numbers alone."""
 
 
 def kernels_for(capability):
-    """(name, kernel, how many arguments, dynamic shared memory) of everything that such a card runs."""
+    """(name, kernel, arguments' types, dynamic shared memory) of everything that such a card runs."""
     for tier in TIERS:
         if not tier.runs_on(capability):
             continue
@@ -73,7 +79,7 @@ def kernels_for(capability):
                 spec = tier.build(output, checked, config, **options)
                 name = f"{tier.name} {config.name} {output}"
                 name += " checked" * checked + " with leaves" * spec.leaves
-                yield name, spec.kernel, spec.arguments, spec.shared_bytes
+                yield name, spec.kernel, (types.int64,) * spec.arguments, spec.shared_bytes
     for name, (kernel, arguments) in OTHERS.items():
         yield name, kernel, arguments, 0
 
@@ -107,7 +113,7 @@ def compiled(kernel, arguments, capability):
     ptx, _ = cuda.compile(
         # numba-cuda-mlir takes the "a" of sm_90a here alone
         cuda.jit(kernel.py_func, chip=arch) if MLIR else kernel.py_func,
-        types.void(*(types.int64,) * arguments),
+        types.void(*arguments),
         device=False,
         abi="numba",
         cc=target,
@@ -167,9 +173,9 @@ def main():
     # ptxas works beside the next kernel's compilation.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for card in cards:
-            for name, kernel, count, dynamic in kernels_for(card):
+            for name, kernel, signature, dynamic in kernels_for(card):
                 try:
-                    ptx = compiled(kernel, count, card)
+                    ptx = compiled(kernel, signature, card)
                 except Exception as error:  # noqa: BLE001 - a compiler's failure is a finding
                     wrong.append(f"{name}, {CARDS[card]}: does not compile: {error}")
                     continue

@@ -10,8 +10,6 @@ from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.operator import Values
 
 Rows = npt.NDArray[np.signedinteger]
-Step = Callable[[int, Node, tuple[Values, ...]], Values]
-"""Computes the node at this place from its inputs."""
 
 
 def run_graph(graph: Graph, samples: npt.NDArray[np.int8], do: Backend, group: int) -> Rows:
@@ -36,9 +34,14 @@ def inputs_of(graph: Graph, rows: npt.NDArray[np.int8]) -> list[Values]:
     ]
 
 
-def run_values(graph: Graph, inputs: list[Values], step: Step) -> list[Values]:
-    """Return the outputs; `step` computes a node. A value is dropped after its last use."""
-    values: dict[int, Values] = dict(enumerate(inputs))
+def run_values[Value](
+    graph: Graph, inputs: list[Value], step: Callable[[int, Node, tuple[Value, ...]], Value]
+) -> list[Value]:
+    """Return the outputs; `step` computes the node at a place from its inputs, wherever values lie.
+
+    A value is dropped after its last use.
+    """
+    values: dict[int, Value] = dict(enumerate(inputs))
     for place, node in enumerate(graph.nodes):
         values[len(graph.inputs) + place] = step(place, node, tuple(values[i] for i in node.inputs))
         for i in {*node.inputs, len(graph.inputs) + place}:

@@ -203,8 +203,8 @@ class ResizeBilinear(Operator):
     def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
         """First along the height, then along the width, in integers."""
         (x,) = inputs
-        y0, y1, down = self._places(x.shape[2], self.size[0])
-        x0, x1, across = self._places(x.shape[3], self.size[1])
+        y0, y1, down = self.places(x.shape[2], self.size[0])
+        x0, x1, across = self.places(x.shape[3], self.size[1])
         down, across = down[:, np.newaxis, np.newaxis], across[:, np.newaxis]
         wide = x.astype(np.int64)
         rows = wide[:, :, y0] * (1024 - down) + wide[:, :, y1] * down
@@ -212,7 +212,7 @@ class ResizeBilinear(Operator):
         magnitude = (np.abs(sums) + (1 << 19)) >> 20
         return (np.sign(sums) * magnitude).astype(np.int8)
 
-    def _places(self, side: int, wanted: int) -> tuple[npt.NDArray[np.int64], ...]:
+    def places(self, side: int, wanted: int) -> tuple[npt.NDArray[np.int64], ...]:
         """Return, for each of `wanted` places, its two neighbours and 1024ths of the second."""
         scale = (1024 * side + wanted // 2) // wanted
         if self.align_corners and wanted > 1:

@@ -1,0 +1,83 @@
+"""Kernels that take one entry at a time; those that share a form come out of one generator.
+
+`numbers` are what an operator has for all entries: zero points, scale, bounds. The reference is
+`kernels.network.graph.reference`.
+"""
+
+from typing import Any
+
+from kernels.cuda.compiler import int8, int64
+from kernels.cuda.network.fixed import clamp, scale, scale_once
+from kernels.cuda.network.kernel import NetworkKernel, device, first, network_kernel, step
+
+
+def pairwise(name: str, formula: Any) -> NetworkKernel:
+    """Return a kernel: out[i] = formula(a[i], b[i], tables, numbers)."""
+
+    @network_kernel("i1[]", "i1[]", "i4[]", "i8[]", "i1[]", "n", name=name)
+    def kernel(a: Any, b: Any, tables: Any, numbers: Any, out: Any, count: Any) -> None:
+        for i in range(first(), count, step()):
+            out[i] = int8(formula(int64(a[i]), int64(b[i]), tables, numbers))
+
+    return kernel
+
+
+@device
+def added(x: Any, y: Any, tables: Any, numbers: Any) -> Any:
+    """Both sides by tables of their 256 scaled values, the second's already signed."""
+    total = int64(tables[x + 128]) + int64(tables[y + 384])
+    scaled = scale(total, numbers[0], numbers[1])
+    return clamp(scaled + numbers[2], numbers[3], numbers[4])
+
+
+@device
+def multiplied(x: Any, y: Any, tables: Any, numbers: Any) -> Any:  # noqa: ARG001
+    """The product of both without their zero points."""
+    scaled = scale((x - numbers[5]) * (y - numbers[6]), numbers[0], numbers[1])
+    return clamp(scaled + numbers[2], numbers[3], numbers[4])
+
+
+@device
+def larger(x: Any, y: Any, tables: Any, numbers: Any) -> Any:  # noqa: ARG001
+    """The larger, or with a sign of -1 the smaller."""
+    if numbers[0] > 0:
+        return max(x, y)
+    return min(x, y)
+
+
+ADD, MULTIPLY, LARGER = (
+    pairwise("add", added),
+    pairwise("multiply", multiplied),
+    pairwise("larger", larger),
+)
+
+
+def per_channel(name: str, formula: Any) -> NetworkKernel:
+    """Return a kernel: int8 out of int32 sums, a bias, a multiplier and a shift for each column.
+
+    A row of the sums begins `pitch` entries after the one before; `numbers`: zero, low, high.
+    """
+
+    @network_kernel("i4[]", "i4[]", "i8[]", "i1[]", "i8[]", "i1[]", "n", "n", "n", name=name)
+    def kernel(
+        sums: Any, bias: Any, multiplier: Any, shift: Any, numbers: Any, out: Any,
+        columns: Any, pitch: Any, count: Any,
+    ) -> None:  # fmt: skip
+        for i in range(first(), count, step()):
+            c = i % columns
+            whole = int64(sums[i // columns * pitch + c]) + int64(bias[c])
+            scaled = formula(whole, multiplier[c], int64(shift[c]))
+            out[i] = int8(clamp(scaled + numbers[0], numbers[1], numbers[2]))
+
+    return kernel
+
+
+REQUANTISE = per_channel("requantise", scale)
+REQUANTISE_ONCE = per_channel("requantise once", scale_once)
+
+
+@network_kernel("i1[]", "i1[]", "i1[]", "n", name="table")
+def table_kernel(x: Any, table: Any, out: Any, count: Any) -> None:
+    """out[i] = table[x[i] + 128]."""
+    for i in range(first(), count, step()):
+        out[i] = table[int64(x[i]) + 128]

@@ -1,0 +1,75 @@
+"""Kernels that go along rows: sums, products of two values, argmax, softmax. A thread takes a row."""
+
+from typing import Any
+
+from kernels.cuda.compiler import int8, int32, int64
+from kernels.cuda.network.fixed import clamp, divide, high_mul, one_over_one_plus
+from kernels.cuda.network.kernel import first, network_kernel, step
+
+
+@network_kernel("i1[]", "i4[]", "n", "n", "n", name="row sums")
+def row_sums_kernel(x: Any, sums: Any, length: Any, zero: Any, count: Any) -> None:
+    """The sum of x - zero along each of `count` rows."""
+    for i in range(first(), count, step()):
+        total = -length * zero
+        for j in range(length):
+            total += int64(x[i * length + j])
+        sums[i] = int32(total)
+
+
+@network_kernel("i1[]", "i1[]", "i4[]", "n", "n", "n", "n", name="pair sums")
+def pair_sums_kernel(a: Any, b: Any, sums: Any, m: Any, n: Any, k: Any, count: Any) -> None:
+    """A B^T for each pair of A, m x k, and B, n x k. A thread takes an entry."""
+    for i in range(first(), count, step()):
+        row = i // n
+        left, right = row * k, (row // m * n + i % n) * k
+        total = int64(0)
+        for j in range(k):
+            total += int64(a[left + j]) * int64(b[right + j])
+        sums[i] = int32(total)
+
+
+@network_kernel(
+    "i4[]", "i4[]", "i4[]", "i4[]", "n", "n", "n", "n", "n", "n", name="pair zero points"
+)
+def pair_zeros_kernel(
+    sums: Any, rows: Any, columns: Any, out: Any,
+    m: Any, n: Any, left_zero: Any, right_zero: Any, both: Any, count: Any,
+) -> None:  # fmt: skip
+    """Take the zero points off the sums: `rows` and `columns` are the sums of A's and of B's rows."""
+    for i in range(first(), count, step()):
+        row = i // n
+        whole = int64(sums[i]) - right_zero * int64(rows[row]) + both
+        out[i] = int32(whole - left_zero * int64(columns[row // m * n + i % n]))
+
+
+@network_kernel("i1[]", "i4[]", "n", "n", name="argmax")
+def argmax_kernel(x: Any, out: Any, length: Any, count: Any) -> None:
+    """The first place of each row's largest entry."""
+    for i in range(first(), count, step()):
+        best, most = int64(0), int64(x[i * length])
+        for j in range(length):
+            entry = int64(x[i * length + j])
+            if entry > most:
+                best, most = int64(j), entry
+        out[i] = int32(best)
+
+
+@network_kernel("i1[]", "i4[]", "i1[]", "n", "n", name="softmax")
+def softmax_kernel(x: Any, exps: Any, out: Any, length: Any, count: Any) -> None:
+    """`exps` has exp of minus each difference from the row's largest entry, in Q0.31."""
+    for i in range(first(), count, step()):
+        start = i * length
+        most, total = int64(-128), int64(0)
+        for j in range(length):
+            most = max(most, int64(x[start + j]))
+        for j in range(length):
+            total += divide(int64(exps[most - int64(x[start + j])]), int64(12))
+        headroom = int64(32)
+        while total >> (32 - headroom) > 0:
+            headroom -= 1
+        reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
+        for j in range(length):
+            power = int64(exps[most - int64(x[start + j])])
+            scaled = divide(high_mul(reciprocal, power), int64(35) - headroom)
+            out[start + j] = int8(clamp(scaled - 128, -128, 127))

@@ -1,0 +1,68 @@
+"""Networks on the simulated card: every operator and whole graphs, against the numpy reference."""
+
+import os
+
+import numpy as np
+import pytest
+
+if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+    pytest.skip("numba must start with NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
+
+from kernels.cuda.network.kernel import KERNELS
+from kernels.cuda.network.model import Model
+from kernels.cuda.network.operators import RUN
+from kernels.cuda.network.run import run, supports
+from kernels.network import reference
+from kernels.network.graph.backend import REFERENCE
+from kernels.network.graph.file import OPERATORS
+from kernels.network.graph.layers import run_layers
+from kernels.network.model import decode_network
+from tests.kernels.cuda.operator_cases import Cases
+from tests.kernels.cuda.simulated import SimulatedMachine
+from tests.kernels.network.test_graph_files import file_of, small
+
+
+def card_rows(graph, samples, *, layers=False, group=2, machine=None):
+    model = Model(machine or SimulatedMachine(), graph)
+    return run(model, samples, layers=layers, group=group).to_host()
+
+
+def check(op, seed):
+    graph, samples = Cases(seed).make(op)
+    got, want = card_rows(graph, samples), reference.forward(graph, samples)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
+def test_every_operator_is_done_here():
+    assert set(RUN) == set(OPERATORS.values())
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+def test_random_cases(op):
+    for seed in range(8):
+        check(op, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("op", OPERATORS)
+def test_a_thousand_random_cases(op):
+    for seed in range(8, 1000):
+        check(op, seed)
+
+
+def test_a_whole_graph_and_its_layers():
+    """Groups of samples, the last one smaller; weights and plans are used again."""
+    graph = decode_network(file_of(*small()))
+    samples = np.random.default_rng(7).integers(-128, 128, (5, 16), np.int8)
+    assert supports(graph)
+    machine = SimulatedMachine()
+    model = Model(machine, graph)
+    for layers in (False, True):
+        got = run(model, samples, layers=layers, group=2).to_host()
+        want = reference.forward(graph, samples)
+        if layers:
+            want = run_layers(graph, samples, REFERENCE, group=5)
+        np.testing.assert_array_equal(got, want)
+    assert machine.launched >= set(KERNELS) - {"embed", "move i4 i4", "take i4"}
