@@ -47,7 +47,7 @@ registers: $(REGISTERS)/.complete  ## Compile every CUDA kernel for every card a
 	$(REGISTERS)/bin/python -m bench.registers
 
 gpu-test: $(DEV_STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
-	$(BIN)/python -m pytest tests/kernels/cuda/test_gpu.py
+	$(BIN)/python -m pytest tests/kernels/cuda/test_gpu.py tests/kernels/cuda/test_network_gpu.py
 
 lint: $(DEV_STAMP)  ## Check style, format, layers and types
 	$(BIN)/ruff check .

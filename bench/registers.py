@@ -21,6 +21,7 @@ from types import SimpleNamespace
 
 from kernels.cuda import check, expand, gather, pack, plain
 from kernels.cuda.commit import leaves, tree
+from kernels.cuda.commit import rows as row_leaves
 from kernels.cuda.compiler import MLIR, cuda, types
 from kernels.cuda.network import entries, moves, rows, windows  # noqa: F401 - they declare kernels
 from kernels.cuda.network.kernel import KERNELS
@@ -46,6 +47,7 @@ if MLIR:
 WORDS = {
     "expand": (expand.expand_kernel, 12),
     "leaves": (leaves.leaves_kernel, 7),
+    "leaves of 4,096 bytes": (row_leaves.row_leaves_kernel, 7),
     "two levels of the tree": (tree.two_levels_kernel, 5),
     "seven or nine levels": (tree.reduce_kernel, 7),
     "check: u": (check.project_kernel, 5),

@@ -11,20 +11,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.cpu.memory import aligned
 from kernels.memory import require_bytes
-from kernels.network import NetworkOperations
+from kernels.network import Activations, NetworkOperations
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.kernels import GraphKernels
 from kernels.network.graph.prepared import Prepared
 from kernels.product import Matrix, Multiply, Sums, check_operands, reference
 from kernels.proof import draw_openings, encode_proof
 from kernels.task import Task
+
+if TYPE_CHECKING:
+    from kernels.network.model import Network
 
 
 class Commitment(ABC):
@@ -73,6 +77,35 @@ def multiply_with(multiply: Multiply, A: Matrix, B: Matrix, scratch_bytes: int =
     # Writable ones, too: Numba compiles all over again for an array that must not be written to.
     multiply(np.require(A, requirements=["C", "W"]), np.require(B, requirements=["C", "W"]), out)
     return out
+
+
+Integers = npt.NDArray[np.signedinteger]
+
+
+class ResultTree(Protocol):
+    """The tree above a matrix that was computed: its commitment, and siblings of any leaves."""
+
+    @property
+    def result_hash(self) -> bytes:
+        """The commitment to the matrix, 32 bytes (`kernels.commit.rows`)."""
+
+    def siblings(self, leaves: Sequence[int]) -> bytes:
+        """Return the siblings of these leaves, in the proof's order. Raises InvalidProof."""
+
+
+Made = tuple[Integers, ResultTree]
+
+
+class WholeJobs(Protocol):
+    """Jobs that a device does wholly itself. None in place of a result: not this one."""
+
+    def infer(
+        self, key: bytes, network: "Network | Graph", samples: Activations, *, layers: bool
+    ) -> Made | None:
+        """Return the outputs of all samples; `key` names the model. Raises DeviceFault."""
+
+    def multiply(self, A: Matrix, B: Matrix) -> Made | None:
+        """Return A B, m x n int32, of A, m x k, and B, k x n. Raises DeviceFault."""
 
 
 class Device(ABC):
@@ -126,6 +159,10 @@ class Device(ABC):
 
     def prepare_graph(self, graph: Graph) -> Prepared | None:  # noqa: ARG002
         """Return what computes this graph as a whole, or None: then operator by operator."""
+        return None
+
+    def whole_jobs(self) -> WholeJobs | None:
+        """Return what does jobs without the host; None: they are done by products, and on the host."""
         return None
 
     def close(self) -> None:

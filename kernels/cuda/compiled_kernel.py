@@ -1,6 +1,7 @@
 """A numba kernel compiled for the current card, or loaded from the cubin cache, and its launch."""
 
 import ctypes
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -13,6 +14,9 @@ from kernels.cuda.cubin_cache import Cubin, CubinCache
 from kernels.cuda.driver import Stream, check
 from kernels.errors import DeviceFault
 
+ARRAY_LONGS = 7
+"""Owner, owner's owner, entries, bytes of one, address, shape, stride (numba.cuda.dispatcher)."""
+
 
 class CompiledKernel:
     """A numba kernel compiled for the current card, launched by the driver itself.
@@ -23,19 +27,22 @@ class CompiledKernel:
     def __init__(
         self,
         kernel: Any,
-        arguments: int,
+        arguments: int | Sequence[Any],
         *,
         shared_bytes: int = 0,
         cluster: int = 1,
         key: str | None = None,
     ) -> None:
-        """`arguments`: how many int64 it takes. Compiles now (a second), so that capture need not.
+        """`arguments`: how many int64 it takes, or their types. Compiles now, so that capture need not.
 
-        `key` names the kernel among those that are kept as files (`cubin_cache.py`); None keeps none.
+        An array of one dimension is launched with the ARRAY_LONGS int64 that numba makes of it. `key`
+        names the kernel among those that are kept as files (`cubin_cache.py`); None keeps none.
         """
-        self._code = _loaded(kernel, arguments, key)
+        kinds = (types.int64,) * arguments if isinstance(arguments, int) else tuple(arguments)
+        self._code = _loaded(kernel, kinds, key)
         self._function = cu.CUfunction(int(self._code))
-        self._kinds = (ctypes.c_longlong,) * arguments
+        arrays = sum(isinstance(kind, types.Array) for kind in kinds)
+        self._kinds = (ctypes.c_longlong,) * (len(kinds) + arrays * (ARRAY_LONGS - 1))
         self._config = cu.CUlaunchConfig()
         self._config.sharedMemBytes = shared_bytes
         self._config.blockDimY = self._config.blockDimZ = 1
@@ -74,13 +81,13 @@ class CompiledKernel:
         check(cu.cuLaunchKernelEx(config, self._function, (arguments, self._kinds), 0))
 
 
-def _loaded(kernel: Any, arguments: int, key: str | None) -> Any:
+def _loaded(kernel: Any, kinds: tuple[Any, ...], key: str | None) -> Any:
     """The kernel on the card: out of a file, or compiled, and then kept as one."""
     kept = _cubins(capability(), driver_version())
     if key is not None and (cubin := kept.find(key)) is not None:
         with suppress(DeviceFault):  # a file that this driver does not take is compiled again
             return _load(cubin)
-    kernel.compile((types.int64,) * arguments)
+    kernel.compile(kinds)
     (overload,) = kernel.overloads.values()
     handle = overload._codelibrary.get_cufunc().handle
     if key is not None:

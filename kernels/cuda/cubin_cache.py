@@ -35,7 +35,7 @@ class CubinCache:
     """The files for one architecture and driver."""
 
     def __init__(self, capability: tuple[int, int], driver: int) -> None:
-        parts = [_source(), f"{capability}", f"{driver}", *package_versions()]
+        parts = [source_digest(), f"{capability}", f"{driver}", *package_versions()]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         self._folder = cache_directory() / f"{_FOLDER}{digest[:16]}"
 
@@ -70,7 +70,7 @@ class CubinCache:
 
 
 @cache
-def _source() -> str:
+def source_digest() -> str:
     """A digest of this package's source, and of what it takes from the rest of `kernels`."""
     digest = hashlib.sha256()
     kernels = Path(__file__).parents[1]

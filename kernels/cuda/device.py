@@ -19,13 +19,18 @@ from typing import Any, Self
 
 import numpy as np
 
+from kernels.cards import ordinal
 from kernels.commit.tree import level_sizes
 from kernels.cuda import layout, tuning
 from kernels.cuda.card import Card, driver_version
 from kernels.cuda.commit.plan import digest_bytes
+from kernels.cuda.cubin_cache import source_digest
 from kernels.cuda.driver import free_memory
 from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.multiply import multiply
+from kernels.cuda.network import trial
+from kernels.cuda.network.card import CardMachine
+from kernels.cuda.network.jobs import CardJobs
 from kernels.cuda.product import tiers
 from kernels.cuda.stages import bytes_needed
 from kernels.cuda.task_graph import TaskGraph
@@ -60,6 +65,8 @@ class CudaDevice(Device):
         self._tuned = tuning.TunedConfigs.of(
             self.card.name, capability, driver_version(), self.tier
         )
+        self._machine: CardMachine | None = None
+        self._jobs: CardJobs | None = None
 
     def compute(self, task: Task) -> "CudaCommitment":
         """Compute the whole task. Raises TaskTooLarge before it allocates anything, DeviceFault."""
@@ -91,7 +98,7 @@ class CudaDevice(Device):
         configs = self.tier.configs(size, self.card.capability)
         if size >= tuning.LEAST_SIZE and tuning.wanted() and not self._tuned.find(size, configs):
             self._tuned.keep(size, self._fastest(task, configs))
-            self.close()
+            self._close_graphs()
         self._graph_for(task)
         with suppress(TaskTooLarge):
             while len(self._graphs) < KEPT_GRAPHS:
@@ -101,8 +108,32 @@ class CudaDevice(Device):
         """Seconds on the device of "expand", "product", "commit" and "check", launched one by one."""
         return self._graph_for(task).profile(task.seed)
 
+    def whole_jobs(self) -> CardJobs | None:
+        """Return what does jobs wholly on the card; None with CPC_CARD_JOBS=0."""
+        if trial.is_switched_off():
+            return None
+        if self._jobs is None:
+            card = self.card
+            parts = [card.name, str(card.capability), str(driver_version()), self.tier.name]
+            key = ", ".join([*parts, *tuning.package_versions(), source_digest()])
+            test = trial.CardTrial(key, trial.command(ordinal(card.index), self.tier.name))
+            self._jobs = CardJobs(self.machine, self, test)
+        return self._jobs
+
+    def machine(self) -> CardMachine:
+        """Return what networks run on: weights, values and trees in this card's memory."""
+        if self._machine is None:
+            self._machine = CardMachine(self._kernels, self.card, self._config)
+        return self._machine
+
     def close(self) -> None:
         """Give the device's memory back."""
+        self._close_graphs()
+        if self._machine is not None:
+            self._machine.close()
+        self._machine = self._jobs = None
+
+    def _close_graphs(self) -> None:
         for graph in self._graphs:
             graph.close()
         self._graphs.clear()
@@ -113,6 +144,9 @@ class CudaDevice(Device):
         Raises TaskTooLarge before it allocates anything.
         """
         needed, free = bytes_needed(task), free_memory() - _RESERVE
+        if needed > free and self._jobs is not None:
+            self._jobs.release()
+            free = free_memory() - _RESERVE
         if needed > free:
             raise TaskTooLarge(
                 _(
@@ -132,7 +166,7 @@ class CudaDevice(Device):
     def _graph_for(self, task: Task) -> TaskGraph:
         """Return a graph of this task's size, those of other sizes closed."""
         if not self._graphs or not self._graphs[0].fits(task):
-            self.close()
+            self._close_graphs()
             self._graphs.append(self.graph(task))
         return self._graphs[-1]
 
@@ -161,7 +195,7 @@ class CudaDevice(Device):
         opened: list[TaskGraph] = []
 
         def measure(config: tiers.TileConfig) -> Any:
-            self.close()
+            self._close_graphs()
             graph = self.graph(once, config)
             opened.append(graph)
             return lambda: graph.device_seconds(once.seed)

@@ -2,6 +2,7 @@
 configuration.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from kernels.cuda import check as freivalds
@@ -10,6 +11,7 @@ from kernels.cuda.commit.plan import TABLES
 from kernels.cuda.compiled_kernel import CompiledKernel
 from kernels.cuda.driver import DeviceBuffer
 from kernels.cuda.launch import KernelSpec
+from kernels.cuda.network.kernel import NetworkKernel
 from kernels.cuda.product.tiers import Tier, TileConfig
 
 Product = tuple[KernelSpec, CompiledKernel]
@@ -73,7 +75,11 @@ class KernelCache:
         """Puts the customers' matrices into tiles."""
         return self._other("pack", pack.pack_kernel, 6)
 
-    def _other(self, name: str, kernel: Any, arguments: int) -> CompiledKernel:
+    def network(self, kernel: NetworkKernel) -> CompiledKernel:
+        """A kernel of a network on the card."""
+        return self._other(f"network {kernel.name}", kernel.kernel, kernel.signature)
+
+    def _other(self, name: str, kernel: Any, arguments: int | Sequence[Any]) -> CompiledKernel:
         if name not in self._others:
             self._others[name] = CompiledKernel(kernel, arguments, key=name)
         return self._others[name]

@@ -10,7 +10,7 @@ import numpy as np
 
 from kernels.commit.rows import MatrixForm
 from kernels.data import Data
-from kernels.device import Device
+from kernels.device import Device, Integers, Made, WholeJobs
 from kernels.errors import InvalidTask, WrongResult
 from kernels.network import Activations, reference
 from kernels.network.checking import check_layers
@@ -27,7 +27,7 @@ from kernels.network.graph.layers import (
 from kernels.network.model import Network, decode_network
 from kernels.seeded import SeededBytes, draw
 from kernels.work import Checked
-from kernels.work.matrix import Integers, MatrixResult
+from kernels.work.matrix import MatrixResult
 
 MOST_MODELS = 4
 """Models that stay in memory from one job to the next."""
@@ -108,6 +108,11 @@ class InferenceWork(MatrixResult):
         if self.layers and isinstance(network, Graph):
             return forward_layers(network, batch, device)
         return forward(network, batch, device)
+
+    def whole(self, jobs: WholeJobs) -> Made | None:
+        """Outputs and tree; the model is known by its hash."""
+        network, batch = self._read()
+        return jobs.infer(self.model.sha256, network, batch, layers=self.layers)
 
     def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
         """Compute a few samples again, drawn from the seed, as long as that stays cheap.

@@ -8,13 +8,13 @@ import numpy as np
 
 from kernels.commit.rows import MatrixForm
 from kernels.data import Data
-from kernels.device import Device
+from kernels.device import Device, Integers, Made, WholeJobs
 from kernels.errors import InvalidTask
 from kernels.freivalds import check_product
 from kernels.product import MAX_SUM_LENGTH, Matrix, Sums
 from kernels.seeded import SeededBytes
 from kernels.work import Checked
-from kernels.work.matrix import Integers, MatrixResult
+from kernels.work.matrix import MatrixResult
 
 MAX_SIDE = 65_536
 TRANSPOSED_BLOCK = 128
@@ -77,6 +77,10 @@ class MatrixWork(MatrixResult):
         """C, by the device's product."""
         A, B = self._operands()
         return device.multiply(A, _transposed(B))
+
+    def whole(self, jobs: WholeJobs) -> Made | None:
+        """C and its tree; B is turned on the device."""
+        return jobs.multiply(*self._operands())
 
     def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
         """Freivalds' check: a wrong C passes with probability 2^-66 at most."""

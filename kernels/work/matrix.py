@@ -5,11 +5,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from gettext import gettext as _
 
-import numpy as np
-import numpy.typing as npt
-
 from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
-from kernels.device import Device
+from kernels.device import Device, Integers, Made, ResultTree, WholeJobs
 from kernels.digest import DIGEST_BYTES
 from kernels.errors import InvalidProof
 from kernels.memory import require_bytes
@@ -17,7 +14,6 @@ from kernels.work import Checked, Outcome
 from kernels.work.committed import CommittedWork
 
 SEED_BYTES = 32
-Integers = npt.NDArray[np.signedinteger]
 
 
 class MatrixResult(CommittedWork):
@@ -33,6 +29,10 @@ class MatrixResult(CommittedWork):
     @abstractmethod
     def matrix(self, device: Device) -> Integers:
         """Compute the whole result."""
+
+    def whole(self, jobs: WholeJobs) -> Made | None:  # noqa: ARG002
+        """Have the device do all of it, tree and all; None where it does not."""
+        return None
 
     @abstractmethod
     def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
@@ -52,7 +52,7 @@ class MatrixResult(CommittedWork):
         """Bytes: the matrix."""
         return self.form.data_bytes
 
-    def compute(self, device: Device) -> tuple[Outcome, MatrixTree]:
+    def compute(self, device: Device) -> tuple[Outcome, ResultTree]:
         """Compute the result and its tree. Raises TaskTooLarge before it allocates anything."""
         require_bytes(
             _("a result of {rows} x {columns}").format(
@@ -60,8 +60,12 @@ class MatrixResult(CommittedWork):
             ),
             self.bytes_needed,
         )
-        matrix = self.matrix(device)
-        tree = MatrixTree(self.form, matrix)
+        jobs = device.whole_jobs()
+        made = None if jobs is None else self.whole(jobs)
+        if made is None:
+            matrix = self.matrix(device)
+            made = matrix, MatrixTree(self.form, matrix)
+        matrix, tree = made
         data = self.form.as_rows(matrix).tobytes()
         return Outcome(tree.result_hash, data=data), tree
 

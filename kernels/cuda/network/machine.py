@@ -65,6 +65,8 @@ class Right(ABC):
 class Machine(ABC):
     """One card, or what stands for it. Everything is done in order; `wait` waits for all of it."""
 
+    closed = False
+    """Whether its memory is gone."""
     tree_threads = 128
     """Threads of a block that hashes leaves, or two levels of a tree."""
     tree_lanes = 64
@@ -90,7 +92,7 @@ class Machine(ABC):
     def launch_grid(
         self, kernel: Any, grid: tuple[int, ...], threads: int, *arguments: Block | int
     ) -> None:
-        """Run one of the commitment's kernels, which want a certain grid."""
+        """Run one of the commitment's kernels, which want a certain grid and take words."""
 
     @abstractmethod
     def right(self, rows: Array) -> Right:

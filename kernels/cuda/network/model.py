@@ -1,4 +1,4 @@
-"""A graph on a card: weights and plans stay there from job to job, values as long as they are used."""
+"""What a model keeps on a card from job to job, weights and plans, and how entries are moved there."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from kernels.cuda.network.machine import Array, Block, CardSums, Machine
 from kernels.cuda.network.moves import MOVE
-from kernels.network.graph.graph import Graph
 
 Axis = tuple[int, int, int, int, int, int, int]
 """size, times, plus, apart, limit, source, target: see moves.py."""
@@ -17,8 +16,8 @@ Axis = tuple[int, int, int, int, int, int, int]
 class Model:
     """What the operators take: the machine, and what they keep on it."""
 
-    def __init__(self, machine: Machine, graph: Graph) -> None:
-        self.machine, self.graph = machine, graph
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
         self._kept: dict[Any, Any] = {}
         self._numbers: dict[tuple[str, tuple[int, ...]], Block] = {}
 

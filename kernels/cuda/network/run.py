@@ -1,6 +1,6 @@
 """A batch of samples through a graph on the card; the result's rows lie there, to be hashed.
 
-    rows = run(model, samples, layers=False, group=64)   # CardRows
+    rows = run(model, graph, samples, layers=False, group=64)   # CardRows
     rows.to_host()
 
 What a row holds is `kernels.network.graph.run.run_graph`'s, or with `layers` that of
@@ -55,9 +55,14 @@ def supports(graph: Graph) -> bool:
     return all(type(node.operator) in RUN for node in graph.nodes)
 
 
-def run(model: Model, samples: npt.NDArray[np.int8], *, layers: bool, group: int) -> CardRows:
-    """Return the outputs, and with `layers` the sums of each product layer, of all samples."""
-    graph, flat = model.graph, samples.reshape(len(samples), -1)
+def run(
+    model: Model, graph: Graph, samples: npt.NDArray[np.int8], *, layers: bool, group: int
+) -> CardRows:
+    """Return the outputs, and with `layers` the sums of each product layer, of all samples.
+
+    The same model with the same graph finds its weights on the card. Raises TaskTooLarge, DeviceFault.
+    """
+    flat = samples.reshape(len(samples), -1)
     columns, entry_bytes = graph.columns, graph.entry_bytes
     if layers:
         columns, entry_bytes = columns + layer_columns(graph), 4

@@ -9,7 +9,7 @@ from kernels.cuda.network.kernel import NUMBER
 from kernels.cuda.network.machine import SLACK, Block, CardSums, Machine, Right
 from kernels.network.graph import reference
 
-PITCH = 8
+PITCH = 16
 """Sums have gaps between their rows, as they have on a card."""
 
 
@@ -25,13 +25,14 @@ class SimulatedRight(Right):
 
 
 class SimulatedMachine(Machine):
-    """`altered` names a kernel whose results are changed, by `alter`: a card that computes wrong."""
+    """`launched`: names of kernels; `uploaded`: bytes that came from the host."""
 
     tree_threads, tree_lanes = 4, 2
     free_bytes = 1 << 30
 
     def __init__(self):
         self.launched = set()
+        self.uploaded = 0
 
     def empty(self, size):
         return Memory(size)
@@ -39,6 +40,7 @@ class SimulatedMachine(Machine):
     def write(self, block, array):
         content = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
         block.bytes[: content.size] = content
+        self.uploaded += content.size
 
     def read(self, block, rows, row_bytes, pitch):
         starts = np.arange(rows)[:, None] * pitch
@@ -55,6 +57,7 @@ class SimulatedMachine(Machine):
         kernel.kernel[1, 1](*given)
 
     def launch_grid(self, kernel, grid, threads, *arguments):
+        self.launched.add(kernel.__name__)
         given = [x.bytes.view(np.uint32) if isinstance(x, Block) else x for x in arguments]
         kernel[grid, threads](*given)
 
@@ -64,9 +67,9 @@ class SimulatedMachine(Machine):
     def multiply(self, A, B):
         C = reference.multiply(self.download(A), B.rows)
         pitch = -(-B.n // PITCH) * PITCH + PITCH
-        padded = np.zeros((len(C), pitch), np.int32)
-        padded[:, : B.n] = C
-        return CardSums(self.upload(padded).block, len(C), B.n, pitch)
+        block = self.empty(4 * len(C) * pitch)
+        block.bytes.view(np.int32).reshape(len(C), pitch)[:, : B.n] = C
+        return CardSums(block, len(C), B.n, pitch)
 
     def wait(self):
         pass

@@ -23,8 +23,8 @@ from tests.kernels.network.test_graph_files import file_of, small
 
 
 def card_rows(graph, samples, *, layers=False, group=2, machine=None):
-    model = Model(machine or SimulatedMachine(), graph)
-    return run(model, samples, layers=layers, group=group).to_host()
+    model = Model(machine or SimulatedMachine())
+    return run(model, graph, samples, layers=layers, group=group).to_host()
 
 
 def check(op, seed):
@@ -58,9 +58,9 @@ def test_a_whole_graph_and_its_layers():
     samples = np.random.default_rng(7).integers(-128, 128, (5, 16), np.int8)
     assert supports(graph)
     machine = SimulatedMachine()
-    model = Model(machine, graph)
+    model = Model(machine)
     for layers in (False, True):
-        got = run(model, samples, layers=layers, group=2).to_host()
+        got = run(model, graph, samples, layers=layers, group=2).to_host()
         want = reference.forward(graph, samples)
         if layers:
             want = run_layers(graph, samples, REFERENCE, group=5)
