@@ -20,7 +20,15 @@ from kernels.cuda.network.machine import Machine
 from kernels.cuda.network.model import Model
 from kernels.cuda.network.run import run
 from kernels.device import Integers, ResultTree
-from kernels.network.graph import convolutions, elementwise, moves, products, softmax, windows
+from kernels.network.graph import (
+    convolutions,
+    elementwise,
+    moves,
+    normal,
+    products,
+    softmax,
+    windows,
+)
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.layers import run_layers
@@ -168,6 +176,14 @@ def graph_of_all(sizes: Sizes) -> Graph:
         ),
         summed,
     )  # fmt: skip
+    normed = put(
+        normal.LayerNorm(
+            zeros=(3, -5), multipliers=(4096, 1777), epsilon=12345,
+            factor=random.integers(1 << 20, 1 << 23, features).astype(np.int32),
+            offset=random.integers(-(1 << 44), 1 << 44, features), **ENDS,
+        ),
+        resized, resized,
+    )  # fmt: skip
     exps = (np.exp(-0.05 * np.arange(256)) * MOST).astype(np.int32)
     exps[0] = MOST
     soft = put(softmax.Softmax(exps=exps), dense)
@@ -176,8 +192,8 @@ def graph_of_all(sizes: Sizes) -> Graph:
     embedded = put(moves.Embed(rows=ints(6, 7)), numbers)
     best = put(windows.ArgMax(), dense)
     ends = (
-        narrow, deep, added, multiplied, larger, table, padded, turned, resized, spread, pairs,
-        summed, dense, soft, embedded, best,
+        narrow, deep, added, multiplied, table, padded, turned, resized, spread, pairs, summed,
+        normed, dense, soft, embedded, best,
     )  # fmt: skip
     inputs = Form((1, side, side, channels)), Form((1, 4), 4)
     return Graph(inputs, tuple(nodes), ends)

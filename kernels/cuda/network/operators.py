@@ -15,10 +15,10 @@ from kernels.cuda.network.machine import Array, Block
 from kernels.cuda.network.model import Axis, Model, strides
 from kernels.cuda.network.moves import TAKE, embed_kernel
 from kernels.cuda.network.products import RUN_PRODUCTS, requantised, row_sums
-from kernels.cuda.network.rows import argmax_kernel, softmax_kernel
+from kernels.cuda.network.rows import argmax_kernel, layer_norm_kernel, softmax_kernel
 from kernels.cuda.network.window import window_numbers
 from kernels.cuda.network.windows import pool_kernel, resize_kernel
-from kernels.network.graph import elementwise, moves, softmax, windows
+from kernels.network.graph import elementwise, moves, normal, softmax, windows
 from kernels.network.graph.operator import Form, Operator
 from kernels.network.graph.rounding import scale
 
@@ -215,6 +215,24 @@ def softmaxes(model: Model, op: softmax.Softmax, x: Array) -> Array:
     return out
 
 
+def layer_norm(model: Model, op: normal.LayerNorm, *inputs: Array) -> Array:
+    """Of each row of the sum of up to three values; those that are not there count nothing."""
+    shape = (max(map(len, inputs)), *inputs[0].shape[1:])
+    given = [model.broadcast(x, shape).block for x in inputs]
+    given += given[:1] * (3 - len(given))
+    none = (0,) * (3 - len(inputs))
+    numbers = model.numbers(
+        *op.zeros, *none, *op.multipliers, *none, op.epsilon, op.output_zero, op.low, op.high
+    )
+    factor = model.weights(op, "factor", op.factor, "<i4").block
+    offset = model.weights(op, "offset", op.offset, "<i8").block
+    out = model.machine.array(*shape)
+    rows = out.count // shape[-1]
+    blocks = (*given, numbers, factor, offset, out.block)
+    model.machine.launch(layer_norm_kernel, rows, *blocks, shape[-1], rows)
+    return out
+
+
 RUN: dict[type[Operator], Run] = {
     moves.Constant: constant,
     moves.Reshape: reshape,
@@ -235,6 +253,7 @@ RUN: dict[type[Operator], Run] = {
     windows.ResizeBilinear: resize,
     windows.ArgMax: argmax,
     softmax.Softmax: softmaxes,
+    normal.LayerNorm: layer_norm,
     **RUN_PRODUCTS,
 }
 """How each kind of operator is done here. A graph with another one is not computed on the card."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from kernels.cuda.compiler import int8, int32, int64
 from kernels.cuda.network.fixed import clamp, divide, high_mul, one_over_one_plus
-from kernels.cuda.network.kernel import first, network_kernel, step
+from kernels.cuda.network.kernel import device, first, network_kernel, step
+from kernels.network.graph.normal import FRACTION, SHIFT
 
 
 @network_kernel("i1[]", "i4[]", "n", "n", "n", name="row sums")
@@ -73,3 +74,45 @@ def softmax_kernel(x: Any, exps: Any, out: Any, length: Any, count: Any) -> None
             power = int64(exps[most - int64(x[start + j])])
             scaled = divide(high_mul(reciprocal, power), int64(35) - headroom)
             out[start + j] = int8(clamp(scaled - 128, -128, 127))
+
+
+@device
+def root_of(value: Any) -> Any:
+    """floor(sqrt(value)), bit by bit, from 0 to 2^62."""
+    root = int64(0)
+    for i in range(32):
+        larger = root + (int64(1) << (31 - i))
+        if larger <= value // larger:
+            root = larger
+    return root
+
+
+@device
+def norm_term(a: Any, b: Any, c: Any, numbers: Any, at: Any) -> Any:
+    """The sum of the inputs' entries without zero points, each on its scale; an unused one has 0."""
+    term = (int64(a[at]) - numbers[0]) * numbers[3]
+    term += (int64(b[at]) - numbers[1]) * numbers[4]
+    return term + (int64(c[at]) - numbers[2]) * numbers[5]
+
+
+@network_kernel("i1[]", "i1[]", "i1[]", "i8[]", "i4[]", "i8[]", "i1[]", "n", "n", name="layer norm")
+def layer_norm_kernel(
+    a: Any, b: Any, c: Any, numbers: Any, factor: Any, offset: Any, out: Any,
+    length: Any, count: Any,
+) -> None:  # fmt: skip
+    """`numbers`: three zero points, three multipliers, epsilon, output zero, low, high."""
+    for i in range(first(), count, step()):
+        start = i * length
+        total, squares = int64(0), numbers[6]
+        for j in range(length):
+            total += norm_term(a, b, c, numbers, start + j)
+        mean = (2 * total + length) // (2 * length)
+        for j in range(length):
+            d = norm_term(a, b, c, numbers, start + j) - mean
+            squares += d * d
+        root = root_of(squares)
+        for j in range(length):
+            d = norm_term(a, b, c, numbers, start + j) - mean
+            u = ((d << (FRACTION + 1)) + root) // max(2 * root, 1)
+            scaled = (u * int64(factor[j]) + offset[j] + (1 << (SHIFT - 1))) >> SHIFT
+            out[start + j] = int8(clamp(scaled + numbers[7], numbers[8], numbers[9]))

@@ -243,3 +243,14 @@ class Cases:
         exps = np.exp(-self.number(1, 30) / 100 * np.arange(256)) * (2**31 - 1)
         exps[0] = 2**31 - 1
         return [((*self.shape(0, 2), self.number(1, 12)),)], {"exps": exps.astype(np.int32)}
+
+    def layer_norm(self):
+        count, shape = self.number(1, 3), (*self.shape(0, 2), self.number(1, 12))
+        return [(shape,)] * count, {
+            "zeros": self.numbers(-128, 127, count),
+            "multipliers": self.numbers(1, 4096, count),
+            "epsilon": self.number(0, 1) * self.number(0, 1 << 30),
+            "factor": self.ints(-(1 << 23), 1 << 23, shape[-1]).astype(np.int32),
+            "offset": self.ints(-(1 << 44), 1 << 44, shape[-1]),
+            **self.bounds(),
+        }
