@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What the tests need on top: a user who only mines does not download it.
 DEV_STAMP := $(VENV)/.dev
 # What the CUDA packages must fit: the "CUDA Version" that nvidia-smi shows.
@@ -86,12 +87,15 @@ $(STAMP): requirements.lock pyproject.toml
 	       "apt install python3.12-venv), or name it: make PYTHON=/path/to/python3.12 setup" >&2; exit 2; fi; \
 	echo "Making $(VENV) with $$($$found --version)"; \
 	$$found -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Installing the packages of requirements.lock: some 120 MB, a minute or two where none is cached"
+	@$(PIP) --require-hashes -r requirements.lock
+	@echo "Installing cpc-engine itself"
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@echo "Installing what the tests and checks need ($<): the larger part of the set-up, minutes"
+	@$(PIP) --require-hashes -r $<
 	@touch $@
 
 $(REGISTERS)/.complete: requirements-registers.lock $(STAMP)
@@ -103,7 +107,8 @@ $(REGISTERS)/.complete: requirements-registers.lock $(STAMP)
 	$(BIN)/python packaging/hatch_hook.py
 
 $(VENV)/.cuda%: requirements-cuda%.lock $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@echo "Installing NVIDIA's packages for CUDA $* ($<)"
+	@$(PIP) --require-hashes -r $<
 	@touch $@
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \

@@ -27,6 +27,7 @@ class DeviceRecord:
         self.name = name
         self.state: views.DeviceState = "starting"
         self.fallen = ""
+        self.compiled: float | None = None
         self.paused = ""
         self.restarts = self.tasks = 0
         self.operations = self.seconds = 0.0
@@ -64,13 +65,15 @@ class DeviceRecord:
         self.latest.append((operations, seconds))
 
     def view(self) -> views.DeviceView:
+        compiles = self.compiled is not None and self.state == "starting"
         rests = self.paused and self.state in ("idle", "starting")
         fell = self.state in ("out", "backoff") or (self.state == "starting" and self.restarts)
         seconds = sum(seconds for _, seconds in self.latest)
         rate = sum(operations for operations, _ in self.latest) / seconds if seconds > 0 else None
         return views.DeviceView(
             name=self.name,
-            state="paused" if rests else self.state,
+            state="paused" if rests else "compiling" if compiles else self.state,
+            compiled=self.compiled if compiles else None,
             reason=self.paused if rests else self.fallen if fell else "",
             tops=None if rate is None else rate / 1e12,
             tasks=self.tasks,

@@ -14,6 +14,7 @@ def state_word(state: str, _: Callable[[str], str] = _) -> str:
     """Return the word for a state of a device or the engine, in the language of `_`."""
     return {
         "starting": _("starting"),
+        "compiling": _("compiling"),
         "idle": _("ready"),
         "busy": _("computing"),
         "paused": _("paused"),
@@ -25,6 +26,12 @@ def state_word(state: str, _: Callable[[str], str] = _) -> str:
         "degraded": _("degraded"),
         "stopping": _("stopping"),
     }[state]
+
+
+def bar(ratio: float, width: int = 10) -> str:
+    """Return how far something is: ■■■■□□□□□□ 40 %."""
+    full = round(width * ratio)
+    return f"{'■' * full}{'□' * (width - full)} {100 * ratio:.0f} %".lstrip()
 
 
 def rate(tops: float | None) -> str:

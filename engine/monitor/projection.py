@@ -242,7 +242,9 @@ class Projection:
         match event:
             case pool.DeviceState(device=name, state=state, reason=reason):
                 device = self._device(name)
-                device.state, device.fallen = STATES[state], reason
+                device.state, device.fallen, device.compiled = STATES[state], reason, None
+            case pool.DeviceCompiling(device=name, done=done, total=total):
+                self._device(name).compiled = min(1.0, done / max(1, total))
             case pool.ChildKilled(device=name) | pool.ChildEnded(device=name):
                 self._device(name).restarts += 1
             case pool.DeviceLeft(device=name):
@@ -292,8 +294,9 @@ class Projection:
             return "out", ""
         if self._trouble("node_away"):
             return "waiting", ""
-        if all(device.state == "starting" for device in working):
-            return "starting", ""
+        states = {device.state for device in working}
+        if states <= {"starting", "compiling"}:
+            return "compiling" if "compiling" in states else "starting", ""
         ill = any(device.state in ("out", "backoff") for device in devices)
         if ill or any(trouble.stops for trouble in self._troubles.values()):
             return "degraded", ""

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.monitor.events.trouble import TroubleKind
 
-DeviceState = Literal["starting", "idle", "busy", "paused", "backoff", "out"]
+DeviceState = Literal["starting", "compiling", "idle", "busy", "paused", "backoff", "out"]
 EngineState = Literal[
-    "starting", "mining", "working", "waiting", "degraded", "paused", "out", "stopping"
+    "starting", "compiling", "mining", "working", "waiting", "degraded", "paused", "out", "stopping"
 ]
-"""working: for validators, without mining; waiting: for the node; degraded: a device is out of service
-or restarts, or results are not sent; out: no device is in service."""
+"""compiling: kernels, before the first device takes work; working: for validators, without mining;
+waiting: for the node; degraded: a device is out of service or restarts, or results are not sent; out:
+no device is in service."""
 
 
 class _Value(BaseModel):
@@ -29,6 +30,7 @@ class DeviceView(_Value):
     card: str = Field("", description="model of the card, empty where no sensor reports it")
     state: DeviceState = "starting"
     reason: str = Field("", description="why it is paused, out of service, or its child was lost")
+    compiled: float | None = Field(None, description="ratio from 0 to 1, while it compiles kernels")
     tops: float | None = Field(
         None, description="10^12 operations per second while computing, over its latest tasks"
     )

@@ -59,6 +59,7 @@ class _Heard(Plain, frozen=True, tag="Heard"):
 
 _messages = msgspec.msgpack.Decoder(
     messages.Ready
+    | messages.Compiling
     | messages.Beat
     | messages.Began
     | messages.Computed

@@ -83,6 +83,13 @@ class Ready(Plain, frozen=True):
     seconds: Seconds
 
 
+class Compiling(Plain, frozen=True):
+    """So many of so many kernels are compiled; said before `Ready`, where any must be."""
+
+    done: Number
+    total: Number
+
+
 class Beat(Plain, frozen=True):
     """The child's process is alive, though its device may hang. `memory`: its resident bytes."""
 
@@ -132,5 +139,5 @@ class Failed(Plain, frozen=True):
     detail: Text
 
 
-FromChild = Ready | Beat | Began | Computed | Opened | Done | Failed
+FromChild = Ready | Compiling | Beat | Began | Computed | Opened | Done | Failed
 Order = Work | Run | Open

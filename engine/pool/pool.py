@@ -36,7 +36,7 @@ from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Re
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
-from engine.pool.messages import Order, Ready, Setup
+from engine.pool.messages import Compiling, Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, may_gather
@@ -221,6 +221,8 @@ class Pool(Executor):
         match event:
             case launcher.Heard(device, generation, message):
                 decided = self._supervisor.heard(device, generation, message, now)
+                if isinstance(message, Compiling):
+                    self._report(events.DeviceCompiling(device, message.done, message.total))
                 if isinstance(message, Ready) and self._takes_work(device, generation):
                     self._report(events.DeviceReady(device, message.seconds))
                     self._publish()
@@ -324,13 +326,12 @@ class Pool(Executor):
                 future.set_result(result)
 
     def _publish(self) -> None:
-        devices = {
-            name: DeviceStatus.of(worker, self._pids.get(name))
-            for name, worker in self._supervisor.workers.items()
-        }
-        out = {device.state for device in devices.values()} <= {"out"}
-        all_out = out and not self._launcher.may_find_more
-        self._status = PoolStatus(devices, not self._unsettled, all_out)
+        workers = self._supervisor.workers.items()
+        devices = {name: DeviceStatus.of(one, self._pids.get(name)) for name, one in workers}
+        out = {one.state for one in devices.values()} <= {
+            "out"
+        } and not self._launcher.may_find_more
+        self._status = PoolStatus(devices, not self._unsettled, out)
 
     def _tell_states(self) -> None:
         """Report each device whose state has changed."""

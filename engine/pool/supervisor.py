@@ -102,6 +102,8 @@ class Supervisor(DeviceLife):
             case messages.Began(ticket) if self._overtakes(worker, ticket):
                 self._begin_next(worker, now)
                 return self._end_unwanted(worker, now)
+            case messages.Compiling() if worker.state is State.STARTING:
+                return []
             case messages.Ready() if worker.state is State.STARTING:
                 worker.start_seconds = message.seconds
                 worker.restarts.started()
@@ -169,9 +171,8 @@ class Supervisor(DeviceLife):
 
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
-        for depth in range(
-            max(1, self._limits.queued, self._limits.queued_most)
-        ):  # each device its first job before any its second
+        depths = max(1, self._limits.queued, self._limits.queued_most)
+        for depth in range(depths):  # each device its first job before any its second
             done = True
             for worker in self.workers.values():
                 if (job := self._next_for(worker)) is None:
@@ -216,9 +217,8 @@ class Supervisor(DeviceLife):
         if len(worker.orders) == 1:
             self._begin_next(worker, now)
         if isinstance(job.work, Task):
-            return Tell(
-                worker.device, worker.generation, messages.Work(job.ticket, job.work, job.openings)
-            )
+            work = messages.Work(job.ticket, job.work, job.openings)
+            return Tell(worker.device, worker.generation, work)
         run = messages.Run(job.ticket, job.work, job.priority >= URGENT)
         return Tell(worker.device, worker.generation, run)
 

@@ -26,7 +26,7 @@ from engine.runtime.i18n import speak
 from engine.runtime.trace import span
 from kernels.cards import pin
 from kernels.device import Commitment, Device
-from kernels.devices import open_device
+from kernels.devices import Progress, open_device
 from kernels.errors import DeviceFault, KernelError
 from kernels.known_answer import known_answer_test
 from kernels.work import Outcome
@@ -45,19 +45,27 @@ def child_main(device_name: str, setup: messages.Setup, tasks: Pieces, reports: 
     speak()
     confine()
     pin(device_name)
-    serve(lambda: open_device(device_name, setup.threads), setup, tasks, reports)
+    serve(
+        lambda progress: open_device(device_name, setup.threads, progress=progress),
+        setup,
+        tasks,
+        reports,
+    )
     os._exit(0)  # to take Numba and its libraries apart takes longer than the parent waits
 
 
 def serve(
-    open_the_device: Callable[[], Device], setup: messages.Setup, tasks: Pieces, reports: Reports
+    open_the_device: Callable[[Progress], Device],
+    setup: messages.Setup,
+    tasks: Pieces,
+    reports: Reports,
 ) -> None:
     """Open, test, warm up, then work until told to end. An unexpected error ends the process."""
     started = time.monotonic()
     line = _Line(reports)
     try:
         threading.Thread(target=_beat_while_parent_lives, args=(line,), daemon=True).start()
-        device = open_the_device()
+        device = open_the_device(lambda done, total: line.say(messages.Compiling(done, total)))
         with device:
             known_answer_test(device)
             if setup.warm is not None:

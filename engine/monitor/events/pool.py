@@ -21,6 +21,15 @@ class DeviceState(_OfDevice):
     reason: str
 
 
+class DeviceCompiling(_OfDevice):
+    """Of the kernels that this CPU needs, once, so many are compiled."""
+
+    event = "compiling"
+    template = _("{device}: compiling kernels for this CPU, once: {done} of {total}")
+    done: int
+    total: int
+
+
 class DeviceReady(_OfDevice):
     event = "ready"
     template = _("{device} passed its known-answer test after {seconds:.1f} s and takes work")
@@ -72,6 +81,7 @@ class FarmUnreachable(Event):
 
 PoolEvent = (
     DeviceState
+    | DeviceCompiling
     | DeviceReady
     | ChildKilled
     | ChildEnded

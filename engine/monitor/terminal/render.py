@@ -26,6 +26,7 @@ _STYLES = {
     "busy": "green",
     "idle": "green",
     "starting": "cyan",
+    "compiling": "cyan",
     "waiting": "bold yellow",
     "degraded": "bold yellow",
     "paused": "yellow",
@@ -159,6 +160,8 @@ def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> Ren
 
 def _device_state(device: DeviceView, width: int) -> Text:
     text = Text(wording.state_word(device.state), style=_STYLES[device.state])
+    if device.compiled is not None:
+        text.append(f" {wording.bar(device.compiled, 10 if width >= 100 else 0)}")
     if device.reason and width >= 100:
         text.append(f": {device.reason}", style="dim")
     return text

@@ -24,7 +24,18 @@ from engine.pool.codec import (
 )
 from engine.pool.launcher import Connected, Exited, Heard, Joined, Left, Unreachable
 from engine.pool.limits import Limits
-from engine.pool.messages import Beat, Computed, Done, Failed, Open, Opened, Ready, Run, Work
+from engine.pool.messages import (
+    Beat,
+    Compiling,
+    Computed,
+    Done,
+    Failed,
+    Open,
+    Opened,
+    Ready,
+    Run,
+    Work,
+)
 from engine.pool.processes import answer_bytes
 from kernels.data import Data
 from kernels.devices import open_device
@@ -42,6 +53,7 @@ OUTCOMES = st.builds(
 )
 MESSAGES = st.one_of(
     st.builds(Ready, NAMES, SECONDS),
+    st.builds(Compiling, NUMBERS, NUMBERS),
     st.builds(Beat, NUMBERS),
     st.builds(Computed, NUMBERS, st.binary(min_size=32, max_size=32), NAMES, NAMES, SECONDS),
     st.builds(Opened, NUMBERS, st.binary(max_size=300)),

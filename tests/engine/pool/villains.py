@@ -94,7 +94,7 @@ class _Stopper(Wrapped):
 def cpu_in_disguise(name, setup, tasks, reports):
     """No villain: a CPU that goes by a card's name."""
 
-    def open_it():
+    def open_it(_progress):
         device = open_device("cpu", setup.threads)
         device.name = name
         return device
@@ -107,6 +107,19 @@ def cpu_under_a_wrong_name(name, setup, tasks, reports):
     cpu_in_disguise("cuda:9", setup, tasks, reports)
 
 
+def compiling_child(name, setup, tasks, reports):
+    """No villain: one that compiles until a file is there."""
+
+    def open_it(progress):
+        progress(0, 4)
+        progress(1, 4)
+        while not Path(os.environ["CPC_VILLAIN"], "compiled").exists():
+            time.sleep(0.01)
+        return open_device(name, setup.threads)
+
+    serve(open_it, setup, tasks, reports)
+
+
 class _Leaker(Wrapped):
     """Keeps half a gigabyte once, which it does not give back."""
 
@@ -117,13 +130,13 @@ class _Leaker(Wrapped):
 
 
 def leaking_child(name, setup, tasks, reports):
-    serve(lambda: _Leaker(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: _Leaker(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 def numb_child(name, setup, tasks, reports):
     """Hangs with the interpreter's lock in its hand: no other thread of it ever runs again."""
 
-    def hang():
+    def hang(_progress):
         _times("numb")
         ctypes.PyDLL(None).sleep(3600)
 
@@ -131,25 +144,25 @@ def numb_child(name, setup, tasks, reports):
 
 
 def lying_child(name, setup, tasks, reports):
-    serve(lambda: _Liar(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: _Liar(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 def hanging_child(name, setup, tasks, reports):
-    serve(lambda: _Hanger(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: _Hanger(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 def suicidal_child(name, setup, tasks, reports):
-    serve(lambda: _Suicide(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: _Suicide(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 def stopping_child(name, setup, tasks, reports):
-    serve(lambda: _Stopper(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: _Stopper(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 def poor_child(name, setup, tasks, reports):
     """An honest child of a machine with 16 MiB of memory left."""
     kernels.memory.available_memory = lambda: 16 * 2**20
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def broken_child(name, setup, tasks, reports):
@@ -170,7 +183,7 @@ def stubborn_child(name, setup, tasks, reports):
                 time.sleep(3600)
             return order
 
-    serve(lambda: open_device(name, setup.threads), setup, Deaf(), reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, Deaf(), reports)
 
 
 def half_message_child(name, setup, tasks, reports):
@@ -178,7 +191,7 @@ def half_message_child(name, setup, tasks, reports):
     if _times("half") == 0:
         os.write(reports.fileno(), b"\x00\x00\x10\x00half of a message")
         os._exit(3)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def half_stopped_child(name, setup, tasks, reports):
@@ -187,7 +200,7 @@ def half_stopped_child(name, setup, tasks, reports):
         os.write(reports.fileno(), b"\x00\x00\x10\x00half of a message")
         _times("half_stopped")
         os.kill(os.getpid(), signal.SIGSTOP)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def garbage_child(name, setup, tasks, reports):
@@ -195,7 +208,7 @@ def garbage_child(name, setup, tasks, reports):
     if _times("garbage") == 0:
         reports.send_bytes(b"this is no message")
         threading.Event().wait(3600)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 class _RunsWhereItIsRead:
@@ -210,7 +223,7 @@ def pickling_child(name, setup, tasks, reports):
     if _times("pickled") == 0:
         reports.send_bytes(pickle.dumps(_RunsWhereItIsRead()))
         threading.Event().wait(3600)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def boundless_child(name, setup, tasks, reports):
@@ -218,7 +231,7 @@ def boundless_child(name, setup, tasks, reports):
     if _times("boundless") == 0:
         os.write(reports.fileno(), b"\x7f\xff\xff\xff" + bytes(1000))
         threading.Event().wait(3600)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def closing_child(name, setup, tasks, reports):
@@ -226,7 +239,7 @@ def closing_child(name, setup, tasks, reports):
     if _times("closing") == 0:
         os.closerange(3, 1024)
         time.sleep(3600)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def malformed_child(name, setup, tasks, reports):
@@ -244,7 +257,7 @@ def malformed_child(name, setup, tasks, reports):
                 time.sleep(3600)
             return self._device.compute(task)
 
-    serve(lambda: Answering(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: Answering(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 class _Forging:
@@ -264,7 +277,7 @@ class _Forging:
 def twice_answering_child(name, setup, tasks, reports):
     """Answers its fifth job twice."""
     _Forging(lambda _said, frame: frame + frame)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def foreign_answering_child(name, setup, tasks, reports):
@@ -274,7 +287,7 @@ def foreign_answering_child(name, setup, tasks, reports):
         return codec.encode(messages.Done(said.ticket + 10**6, said.outcome, said.device, 0.1))
 
     _Forging(forge)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 def cutting_child(name, setup, tasks, reports):
@@ -285,7 +298,7 @@ def cutting_child(name, setup, tasks, reports):
         os._exit(3)
 
     _Forging(forge)
-    serve(lambda: open_device(name, setup.threads), setup, tasks, reports)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
 
 
 class _Noting(Wrapped):
@@ -298,4 +311,4 @@ class _Noting(Wrapped):
 
 def noting_child(name, setup, tasks, reports):
     """No villain: notes each task of 64, as `Note` does, in the same file."""
-    serve(lambda: _Noting(open_device(name, setup.threads)), setup, tasks, reports)
+    serve(lambda _progress: _Noting(open_device(name, setup.threads)), setup, tasks, reports)

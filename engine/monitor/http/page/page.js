@@ -166,6 +166,12 @@ function deviceRow(device, index, names) {
   const tone = TONES[device.state] ?? "warn";
   const name = make("td", "name", labelled(tone === "good" ? colour(index) : `var(--${tone})`, device.name));
   const state = make("td", tone, make("span", "", TEXTS.states[device.state], sub(device.reason)));
+  if (device.compiled !== null) {
+    const bar = document.createElement("progress");
+    bar.value = device.compiled;
+    bar.setAttribute("aria-label", TEXTS.states.compiling);
+    state.firstChild.append(bar);
+  }
   if (device.card) name.firstChild.append(sub(device.card));
   const gib = (bytes) => (bytes / 2 ** 30).toFixed(1);
   const memory = device.memory_used === null ? NOTHING
