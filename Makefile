@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP = packaging/patiently $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What the tests need on top: a user who only mines does not download it.
 DEV_STAMP := $(VENV)/.dev
 # What the CUDA packages must fit: the "CUDA Version" that nvidia-smi shows.
@@ -100,7 +100,7 @@ $(DEV_STAMP): requirements-dev.lock $(STAMP)
 
 $(REGISTERS)/.complete: requirements-registers.lock $(STAMP)
 	$(BIN)/python -m venv --clear $(REGISTERS)
-	$(REGISTERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	packaging/patiently $(REGISTERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 %.mo: %.po $(STAMP)

@@ -1,6 +1,8 @@
 """`cpc-engine doctor`: what stands between this machine and a confirmed result, with the fix."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,18 +43,17 @@ def doctor(
     mining = settings_for(context, "mine")
     if not was_typed(context, "node"):
         nodes = NodeOptions(node=tuple(mining["node"]))
-    checks = [
-        *_running(),
-        *_machine(context, mining),
-        *_devices(devices.device if was_set(context, "device") else mining["device"]),
-        *_account(
-            key.from_ if was_typed(context, "from_") else mining["from"],
-            key.keys_dir or mining["keys-dir"],
-            key.passphrase_file or mining["passphrase-file"],
-            nodes.urls(context),
-            mining["gas-price"],
-        ),
-    ]
+    with _at_work(_("looking at this machine")):
+        checks = [*_running(), *_machine(context, mining)]
+    with _at_work(_("testing each device: the first time its kernels are compiled")):
+        checks += _devices(devices.device if was_set(context, "device") else mining["device"])
+    checks += _account(  # may ask for a passphrase, over which nothing may be drawn
+        key.from_ if was_typed(context, "from_") else mining["from"],
+        key.keys_dir or mining["keys-dir"],
+        key.passphrase_file or mining["passphrase-file"],
+        nodes.urls(context),
+        mining["gas-price"],
+    )
     if json:
         say_json([check.to_json() for check in checks])
     else:
@@ -66,6 +67,17 @@ def doctor(
         raise typer.Exit(EXIT_NO_DEVICE)
     if failed:
         raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _at_work(text: str) -> "AbstractContextManager[object]":
+    """Show a line that moves, on a terminal: a first test takes half a minute."""
+    from contextlib import nullcontext
+
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
 
 
 def _tell(checks: "list[Check]") -> None:
