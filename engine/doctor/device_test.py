@@ -13,6 +13,7 @@ import time
 from gettext import gettext as _
 from typing import Any
 
+from engine.monitor import formatting as wording
 from engine.node.preflight import Check
 from engine.runtime.errors import reason_of
 
@@ -55,8 +56,9 @@ def _read(device: str, done: "subprocess.CompletedProcess[str]") -> Check:
         return Check("device", "fail", found.format(device=device, ending=ending, last=last), fix)
     if "error" in said:
         return Check("device", "fail", f"{device}: {said['error']}", said["advice"])
-    found = _("{device} passed the known-answer test in {seconds:.1f} s ({how})")
-    return Check("device", "ok", found.format(device=device, **said))
+    found = _("{device} passed the known-answer test in {time} ({how})")
+    time_ = wording.seconds(said["seconds"])
+    return Check("device", "ok", found.format(device=device, time=time_, how=said["how"]))
 
 
 def _describe(code: int) -> str:

@@ -6,6 +6,7 @@ import sys
 from gettext import gettext as _
 from importlib import metadata
 
+from engine.monitor.formatting import gibibytes
 from engine.monitor.http.server import listen_at, parse_address
 from engine.node.preflight import Check
 from engine.runtime.confinement import available, is_wanted
@@ -58,8 +59,8 @@ def check_memory(needed: int) -> Check:
     from kernels.memory import available_memory
 
     free = available_memory()
-    found = _("{free:.1f} GiB free, a task needs {needed:.0f} MiB").format(
-        free=free / 2**30, needed=math.ceil(needed / 2**20)
+    found = _("{free} free, a task needs {needed} MiB").format(
+        free=gibibytes(free), needed=math.ceil(needed / 2**20)
     )
     if free < needed:
         return Check("memory", "fail", found, _("Free memory, or use a smaller --size."))

@@ -41,7 +41,7 @@ def rate(tops: float | None) -> str:
     scales = (("TOPS", 1.0), ("GOPS", 1e3), ("MOPS", 1e6))
     unit, factor = next((one for one in scales if tops * one[1] >= 1), scales[-1])
     value = tops * factor
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{pointed(f'{value:.3g}')} {unit}"
 
 
 def temperature(device: DeviceView) -> str:
@@ -51,17 +51,30 @@ def temperature(device: DeviceView) -> str:
 
 def power(device: DeviceView) -> str:
     """Return watts."""
-    return NOTHING if device.power is None else f"{device.power:.0f} W"
+    if device.power is None:
+        return NOTHING
+    return _("{watts} W").format(watts=f"{device.power:.0f}")
 
 
 def memory(device: DeviceView) -> str:
     """Return GiB used, of how many."""
     if device.memory_used is None:
         return NOTHING
-    used = f"{device.memory_used / 2**30:.1f}"
+    used = gibibytes(device.memory_used)
     if device.memory_total is None:
-        return f"{used} GiB"
-    return f"{used}/{device.memory_total / 2**30:.0f} GiB"
+        return used
+    number, _space, unit = used.partition(" ")
+    return f"{number}/{device.memory_total / 2**30:.0f} {unit}"
+
+
+def gibibytes(count: float) -> str:
+    """Return bytes as 3.4 GiB."""
+    return _("{number} GiB").format(number=pointed(f"{count / 2**30:.1f}"))
+
+
+def pointed(number: str) -> str:
+    """Return a number as Python writes it, with the language's decimal point."""
+    return number.replace(".", _("."))
 
 
 def last_result(device: DeviceView) -> str:
@@ -73,7 +86,9 @@ def last_result(device: DeviceView) -> str:
 
 def seconds(value: float) -> str:
     """Return a short time: 12 ms, 3.4 s."""
-    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s"
+    if value < 1:
+        return _("{milliseconds} ms").format(milliseconds=f"{1000 * value:.0f}")
+    return _("{seconds} s").format(seconds=pointed(f"{value:.1f}"))
 
 
 def duration(value: float) -> str:
@@ -90,13 +105,13 @@ def duration(value: float) -> str:
     return _("{seconds} s").format(seconds=rest)
 
 
-def money(cpc: str | None) -> str:
-    """Return an amount of CPC to eleven decimals: a result costs some 10^-10 on the devnet."""
+def money(cpc: str | None, most: int = _DECIMALS) -> str:
+    """Return an amount of CPC to `most` decimals: a result costs some 10^-10 on the devnet."""
     if cpc is None:
         return NOTHING
     whole, _point, decimals = cpc.partition(".")
-    short = f"{whole}.{decimals[:_DECIMALS]}" if decimals else whole
-    return f"{short}… CPC" if len(decimals) > _DECIMALS else f"{short} CPC"
+    short = f"{whole}.{decimals[:most]}" if decimals else whole
+    return f"{short}… CPC" if len(decimals) > most else f"{short} CPC"
 
 
 def trouble(seen: TroubleView) -> str:

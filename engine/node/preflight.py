@@ -15,6 +15,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Literal
 
+from engine.monitor.formatting import gibibytes
 from engine.runtime.errors import SetupError
 from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import UNKNOWN_GENESIS
@@ -205,7 +206,7 @@ def check_disk(directory: Path) -> Check:
     if free < 100 * 2**20:
         found = _("{free:.0f} MiB free at {place}").format(free=free / 2**20, place=place)
         return Check("disk", "fail", found, _("Free some space."))
-    found = _("{free:.1f} GiB free at {place}").format(free=free / 2**30, place=place)
+    found = _("{free} free at {place}").format(free=gibibytes(free), place=place)
     return Check("disk", "ok", found)
 
 

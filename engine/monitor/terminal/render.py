@@ -7,8 +7,10 @@ events in the rest. A narrow terminal loses columns, the least needed first; a l
 first, then frames, then devices that do not fit. Nothing is shown by colour alone.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
+from typing import NamedTuple
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -120,33 +122,21 @@ def _troubles(snapshot: Snapshot, most: int) -> list[RenderableType]:
 
 
 def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> RenderableType:
+    columns = _fitting(_columns(snapshot.devices[:shown], width), width - (4 if framed else 0))
     table = Table(
         box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="dim", show_edge=False
     )
-    table.add_column(_("Device"), no_wrap=True)
-    table.add_column(_("State"), no_wrap=True, ratio=1, overflow="ellipsis")
-    table.add_column("OPS", no_wrap=True, justify="right")
-    table.add_column(_("Tasks"), no_wrap=True, justify="right")
-    table.add_column(_("Temp"), no_wrap=True, justify="right")
-    table.add_column(_("Power"), no_wrap=True, justify="right")
-    if width >= 76:
-        table.add_column(_("Memory"), no_wrap=True, justify="right")
-    if width >= 64:
-        table.add_column(_("Last result"), no_wrap=True, justify="right")
-    for device in snapshot.devices[:shown]:
-        cells: list[str | Text] = [
-            device.name,
-            _device_state(device, width),
-            Text(wording.rate(device.tops).removesuffix("OPS"), style="bold"),
-            str(device.tasks),
-            wording.temperature(device),
-            wording.power(device),
-        ]
-        if width >= 76:
-            cells.append(wording.memory(device))
-        if width >= 64:
-            cells.append(wording.last_result(device))
-        table.add_row(*cells)
+    for at, column in enumerate(columns):
+        table.add_column(
+            column.name,
+            no_wrap=True,
+            justify="left" if at < 2 else "right",
+            ratio=1 if at == 1 else None,
+            min_width=column.width,
+            overflow="ellipsis",
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
     if not snapshot.devices:
         table.add_row(Text(_("none yet"), style="dim"))
     parts: list[RenderableType] = [table]
@@ -156,6 +146,47 @@ def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> Ren
         if hidden > 0:
             parts.append(_one_row(line.format(count=hidden, rate=rate), "dim"))
     return _frame(Group(*parts), _("Devices"), framed=framed)
+
+
+class _Column(NamedTuple):
+    """One fact of every device. The higher `rank`, the sooner it is left out; 0: never."""
+
+    name: str
+    cells: list[Text]
+    rank: int = 0
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that it needs; a reason behind a state may be cut."""
+        needed = (len(cell.plain.partition(":")[0]) for cell in self.cells)
+        return max([len(self.name), *needed])
+
+
+def _columns(devices: Sequence[DeviceView], width: int) -> list[_Column]:
+    def texts(tell: Callable[[DeviceView], str]) -> list[Text]:
+        return [Text(tell(device)) for device in devices]
+
+    rates = [Text(wording.rate(one.tops).removesuffix("OPS"), style="bold") for one in devices]
+    return [
+        _Column(_("Device"), texts(lambda one: one.name)),
+        _Column(_("State"), [_device_state(device, width) for device in devices]),
+        _Column("OPS", rates),
+        _Column(_("Tasks"), texts(lambda one: str(one.tasks)), 1),
+        _Column(_("Temp"), texts(wording.temperature), 2),
+        _Column(_("Power"), texts(wording.power), 3),
+        _Column(_("Memory"), texts(wording.memory), 5),
+        _Column(_("Last result"), texts(wording.last_result), 4),
+    ]
+
+
+def _fitting(columns: list[_Column], width: int) -> list[_Column]:
+    """Leave columns out until the rest fits, those that matter least first."""
+    while sum(column.width + 2 for column in columns) - 2 > width:
+        least = max(columns, key=lambda column: column.rank)
+        if not least.rank:
+            break
+        columns = [column for column in columns if column is not least]
+    return columns
 
 
 def _device_state(device: DeviceView, width: int) -> Text:
@@ -188,7 +219,7 @@ def _chain(snapshot: Snapshot, width: int) -> RenderableType:
     if chain.next_block_in is not None and chain.block_time:
         next_block = Table.grid(padding=(0, 1))
         next_block.add_row(
-            f"{chain.next_block_in:.0f} s",
+            _("{seconds} s").format(seconds=f"{chain.next_block_in:.0f}"),
             ProgressBar(
                 total=chain.block_time,
                 completed=chain.block_time - chain.next_block_in,
@@ -234,7 +265,7 @@ def _account(snapshot: Snapshot) -> RenderableType:
         (_("Pending"), str(results.pending)),
         (_("Given up"), Text(str(results.given_up), style="yellow" if results.given_up else "")),
         (_("Fees"), wording.money(snapshot.fees)),
-        (_("Balance"), wording.money(snapshot.balance)),
+        (_("Balance"), wording.money(snapshot.balance, 6)),
     )
 
 

@@ -56,7 +56,7 @@ def test_at_80_by_24_everything_is_there(snapshot):
         r"Pending +3",
         r"Given up +2",
         r"Fees +0.00010000048 CPC",
-        r"Balance +99.99991600000… CPC",
+        r"Balance +99.999916… CPC",
         r"block 1407 task 0: cdcdcdcd… on cuda:0 in 0.013 s, checked",
     ):
         assert re.search(what, text), what
@@ -78,6 +78,25 @@ def test_it_fits_every_size(width, height, devices, trouble):
     if devices and height >= 20:
         shown = sum(line.lstrip("│ ").startswith("cuda:") for line in lines)
         assert shown == devices or f"and {devices - shown} more" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize(("width", "height"), [(40, 10), (80, 24), (200, 60)])
+def test_no_state_is_cut_in_either_language(width, height, language):
+    """What does not fit is left out whole. A process of its own: a language is chosen at its start."""
+    script = (
+        "from engine.runtime.i18n import speak; speak()\n"
+        "from tests.engine.monitor.terminal import test_terminal as t\n"
+        "from engine.monitor.formatting import state_word\n"
+        "shown = t.story.tell(t.Projection(t.NOW), t.story.two_cards()).snapshot(t.NOW + 2)\n"
+        f"lines = t.frame(shown, {width}, {height})\n"
+        "assert any('cuda:0' in line and state_word('idle') in line for line in lines), lines\n"
+        "assert any('cuda:1' in line and state_word('paused') in line for line in lines), lines\n"
+        f"assert all(t.cell_len(line) <= {width} for line in lines)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env=os.environ | {"LANGUAGE": language}
+    )
 
 
 def test_troubles_stand_on_top():
