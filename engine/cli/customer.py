@@ -12,19 +12,16 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, command_group, say, say_json
-from engine.cli.task_result import fetch_receipt, own_blobs, show_task
+from engine.cli.task_result import fetch_receipt, show_task
 from engine.runtime.settings import setting
 from engine.tasks.options import MatrixOptions
 
 if TYPE_CHECKING:
-    from engine.jobs.blobs import BlobCache
     from engine.validator.http.client import MarketClient
 
 app = command_group(_("Post tasks to a market, and see their results."))
 post = command_group(_("Post a task; one command per kind."))
 app.add_typer(post, name="post")
-
-POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +47,12 @@ class AccountOptions(MarketOptions):
 
     def client(self) -> "MarketClient":
         """Return the customer's client. Raises BadInput."""
-        from engine.runtime.errors import BadInput, reason_of
+        from engine.client import read_token
         from engine.validator.http.client import MarketClient
 
         token = os.environ.get("CPC_TOKEN", "").strip() or None
         if self.token_file is not None:
-            try:
-                token = self.token_file.read_text(encoding="utf-8-sig").strip()
-            except (OSError, ValueError) as error:
-                raise BadInput(
-                    _("{file} contains no token: {error}").format(
-                        file=self.token_file, error=reason_of(error)
-                    )
-                ) from None
+            token = read_token(self.token_file)
         return MarketClient(self.market, token)
 
 
@@ -190,8 +180,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one task and explain its result. Exit code 1: it failed, or its result is wrong."""
+    from engine.client import when_closed
+
     client = account.client()
-    task = _when_closed(client, task_id, account.wait)
+    task = when_closed(client, task_id, account.wait)
     if receipt is not None:
         fetch_receipt(client, task, receipt)
     show_task(client, task, out, json)
@@ -238,44 +230,22 @@ def account(options: AccountOptions, json: Json = False) -> None:
 def _post(
     kind: str, build: Callable[..., dict[str, Any]], options: PostOptions, json: bool
 ) -> None:
+    from engine.client import own_blobs, upload, when_closed
+
     client, deadline = options.client(), _deadline(options.within)
     blobs = own_blobs()
     payload = build(blobs=blobs)
-    _upload(client, payload, blobs)
+    upload(client, payload, blobs)
     posted = client.post(kind, payload, reward=options.reward, deadline=deadline)
     if options.wait > 0:
         if not json:
             say(_("Task {task_id}").format(task_id=posted["task_id"]))
-        show_task(client, _when_closed(client, posted["task_id"], options.wait), None, json)
+        show_task(client, when_closed(client, posted["task_id"], options.wait), None, json)
     elif json:
         say_json(posted)
     else:
         say(_("Task {task_id}: {status}").format(**posted))
         say(_("See its result: cpc-engine tasks show {task_id}").format(**posted))
-
-
-def _upload(client: "MarketClient", payload: dict[str, Any], blobs: "BlobCache") -> None:
-    """Upload the bytes that the payload names and that are here."""
-    from engine.jobs.blobs import CHUNK_BYTES, BlobRef
-
-    for field in payload.values():
-        if isinstance(field, dict) and set(field) == {"sha256", "size"}:
-            ref = BlobRef(field["sha256"], field["size"])
-            if blobs.has(ref):
-                parts = range(0, ref.size, CHUNK_BYTES)
-                content = b"".join(blobs.read(ref, offset, CHUNK_BYTES) for offset in parts)
-                client.put_blob(ref.sha256, content)
-
-
-def _when_closed(client: "MarketClient", task_id: str, wait: float) -> dict[str, Any]:
-    import time
-
-    until = time.monotonic() + wait
-    while True:
-        task = client.task(task_id)
-        if task["status"] in ("completed", "failed") or time.monotonic() >= until:
-            return task
-        time.sleep(POLL_SECONDS)
 
 
 def _deadline(within: str) -> float:

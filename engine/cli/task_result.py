@@ -11,10 +11,7 @@ import typer
 from engine.cli.options import say, say_json
 
 if TYPE_CHECKING:
-    from engine.jobs.blobs import BlobCache
     from engine.validator.http.client import MarketClient
-
-CACHE_BYTES = 2**30
 
 
 def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, json: bool) -> None:
@@ -43,20 +40,14 @@ def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, js
 
 def fetch_receipt(client: "MarketClient", task: dict[str, Any], file: Path) -> None:
     """Write the task's receipt to `file`. Raises BadInput, MarketError, WrongClaim."""
-    from engine.receipts.document import faults_of, read_receipt
-    from engine.runtime.errors import BadInput, WrongClaim
+    from engine.client import check_receipt
+    from engine.runtime.errors import BadInput
 
     if task["status"] != "completed":
         message = _("there is no receipt: the task is {status}")
         raise BadInput(message.format(**task), advice=_("Wait for it: --wait 60"))
     content = client.receipt(task["task_id"])
-    receipt = read_receipt(content)
-    faults = faults_of(receipt)
-    body = receipt.body
-    if (body.task_id, body.result_hash) != (task["task_id"], task["result"]["result_hash"]):
-        faults.append(_("it is about another result"))
-    if faults:
-        raise WrongClaim(_("the market's receipt is wrong: {error}").format(error=faults[0]))
+    check_receipt(content, task)
     file.write_bytes(content)
 
 
@@ -82,6 +73,7 @@ def _explain(task: dict[str, Any], data: bytes | None) -> str:
 
     What the market says is checked here once more, as far as that is cheap.
     """
+    from engine.client import own_blobs
     from engine.jobs.blobs import BlobError
     from engine.jobs.kind import JobLimits, JobRefused
     from engine.jobs.registry import load_kinds, parse_job
@@ -105,11 +97,3 @@ def _explain(task: dict[str, Any], data: bytes | None) -> str:
                 ) from None
         return kinds[payload["challenge_type"]].explain(payload, data, blobs)
     return ""
-
-
-def own_blobs() -> "BlobCache":
-    """Return the inputs of our own tasks, which explain their results."""
-    from engine.jobs.blobs import BlobCache
-    from engine.runtime.paths import state_directory
-
-    return BlobCache(state_directory() / "tasks", CACHE_BYTES)

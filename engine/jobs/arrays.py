@@ -20,9 +20,14 @@ def load_array(path: Path) -> npt.NDArray[np.integer]:
             path=path, error=reason_of(error)
         )
         raise BadInput(message, advice=_("Write it with numpy.save(path, array).")) from error
+    return check_array(array, str(path))
+
+
+def check_array(array: object, what: str) -> npt.NDArray[np.integer]:
+    """Return a non-empty array of integers. Raise BadInput."""
     if not isinstance(array, np.ndarray) or array.size == 0 or array.dtype.kind not in "iu":
         raise BadInput(
-            _("{path} must hold one array of whole numbers, not empty").format(path=path)
+            _("{path} must hold one array of whole numbers, not empty").format(path=what)
         )
     return np.ascontiguousarray(array)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.jobs.arrays import load_array
+from engine.jobs.arrays import check_array, load_array
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs, MissingBlob
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blobs, whole_number
 from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
@@ -54,7 +54,7 @@ class Inference:
         if data is None:
             return _("the outputs of {batch} samples").format(batch=payload.get("batch", 1))
         try:
-            network = decode_network(data_of(payload, "model", JobLimits(), blobs).read())
+            network = decode_network(model_of(payload, blobs))
         except MissingBlob:
             return _("{size} bytes of outputs; the model that explains them is not here").format(
                 size=len(data)
@@ -68,7 +68,7 @@ class Inference:
 
 def build_payload(
     model: Path | str,
-    image: Path | str,
+    image: npt.NDArray[np.integer] | Path | str,
     *,
     return_data: bool = True,
     layers: bool = False,
@@ -76,8 +76,8 @@ def build_payload(
 ) -> dict[str, Any]:
     """Return a payload from a model file and a .npy file of images, stored in `blobs` if given.
 
-    `model` may be "digits", the built-in one, and `image` "digits:N", its N-th test image. A .npy file
-    holds int8, the network's input, or the model's own pixels, unsigned. Raise BadInput.
+    `model` may be "digits", the built-in one, and `image` "digits:N", its N-th test image, or an array.
+    A .npy file holds int8, the network's input, or the model's own pixels, unsigned. Raise BadInput.
     """
     content = model_bytes(model)
     try:
@@ -98,6 +98,17 @@ def build_payload(
         "batch": len(samples),
         "return_data": return_data,
     } | ({"layers": True} if layers else {})
+
+
+def model_of(payload: Payload, blobs: Blobs) -> bytes:
+    """Return the payload's model file. Raise MissingBlob, JobRefused."""
+    return data_of(payload, "model", JobLimits(), blobs).read()
+
+
+def outputs_of(payload: Payload, data: bytes, blobs: Blobs) -> npt.NDArray[np.int32]:
+    """Return the outputs, one row per sample, of a result. Raise MissingBlob, JobRefused."""
+    network = decode_network(model_of(payload, blobs))
+    return decode(network, data, _rows_with_layers(payload))
 
 
 def decode(
@@ -122,18 +133,29 @@ def classify(network: Network | Graph, outputs: npt.NDArray[np.int32]) -> list[s
     return [str(known[i])[:60] if i < len(known) else str(i) for i in best.tolist()]
 
 
-def load_samples(network: Network | Graph, image: Path | str) -> npt.NDArray[np.int8]:
-    """Return the samples in a .npy file, as they are posted, or of "digits:N". Raise BadInput."""
-    name, _colon, number = str(image).partition(":")
+def load_samples(
+    network: Network | Graph, image: npt.NDArray[np.integer] | Path | str
+) -> npt.NDArray[np.int8]:
+    """Return the samples in a .npy file or array, as they are posted, or of "digits:N".
+
+    Raise BadInput.
+    """
     pixels: npt.NDArray[np.integer]
-    if name == digits.NAME and number:
+    name, number = "", ""
+    if not isinstance(image, np.ndarray):
+        name, _colon, number = str(image).partition(":")
+    if isinstance(image, np.ndarray):
+        pixels = _shaped(network, check_array(image, _("the input")))
+    elif name == digits.NAME and number:
         pixels = digits.test_image(number)[np.newaxis]
     else:
-        pixels = _load_images(network, Path(image))
+        pixels = _shaped(network, load_array(Path(image)))
     if pixels.shape[1:] != network.input_shape:
         raise BadInput(
             _("{image} holds images of {got}, and the model takes {wanted}").format(
-                image=image, got=pixels.shape[1:], wanted=network.input_shape
+                image=_("the input") if isinstance(image, np.ndarray) else image,
+                got=pixels.shape[1:],
+                wanted=network.input_shape,
             )
         )
     if pixels.dtype == np.int8:
@@ -141,9 +163,8 @@ def load_samples(network: Network | Graph, image: Path | str) -> npt.NDArray[np.
     return quantise_pixels(network, pixels)
 
 
-def _load_images(network: Network | Graph, path: Path) -> npt.NDArray[np.integer]:
+def _shaped(network: Network | Graph, array: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """Return N x H x W x C from one image or many, with or without the channel axis."""
-    array = load_array(path)
     shape = network.input_shape
     for whole in (shape, shape[:-1] if shape[-1] == 1 else shape):
         if array.shape == whole:

@@ -73,10 +73,10 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
         "cpc-engine tasks show ID --receipt receipt.json --out output.bin",
     ),
     ("receipt", "dispute"): (
-        "cpc-engine receipt dispute receipt.json --output out.bin --model m.safetensors --input x.npy",
+        "cpc-engine receipt dispute r.json --output out.bin --model MODEL --input x.npy",
     ),
     ("receipt", "verify-dispute"): (
-        "cpc-engine receipt verify-dispute dispute.json --model m.safetensors --input x.npy",
+        "cpc-engine receipt verify-dispute d.json --model MODEL --input x.npy",
     ),
     ("receipt", "verify"): (
         "cpc-engine receipt verify receipt.json --output output.bin --model digits",
