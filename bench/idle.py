@@ -2,9 +2,11 @@
 
     python -m bench.idle                      # 60 s, device cpu, no live view
     python -m bench.idle --seconds 20 --root DIR
+    python -m bench.idle --block-time 5       # blocks come, and are answered (n = 256)
 
-A devnet in another process makes no block meanwhile. Wakes are voluntary context switches, as
-/proc/PID/task/TID/status counts them, of all threads of the engine and of its children.
+A devnet in another process makes no block meanwhile, unless one is asked for. The first `--settle`
+seconds are left out: there the engine learns when blocks are due. Wakes are voluntary context
+switches, as /proc/PID/task/TID/status counts them, of all threads of the engine and of its children.
 """
 
 import argparse
@@ -52,6 +54,8 @@ def usage(pids: list[int]) -> dict[tuple[int, int], tuple[int, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--settle", type=float, default=15.0, help="seconds left out at first")
+    parser.add_argument("--block-time", type=float, help="the devnet's; as a rule no block comes")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--root", type=Path, default=ROOT, help="another checkout")
     arguments = parser.parse_args()
@@ -60,11 +64,13 @@ def main() -> None:
         home, key = Path(directory), PrivateKey.generate()
         Keystore(home / "keys").add("worker", key)
         command = [sys.executable, "-c", MINE, "mine", "--plain", "--device", arguments.device]
+        command += ["--size", "256"]
         command += [*f"--keys-dir {home / 'keys'} --ledger {home / 'ledger.sqlite'}".split()]
         environment = os.environ | {"HOME": directory, "PYTHONPATH": str(root)}
         environment |= {"CPC_STATE": str(home / "state")}
         taken: dict[str, float] = {}
-        with devnet(key.address, 2 * arguments.seconds + 60.0, taken) as url:
+        whole = arguments.settle + arguments.seconds
+        with devnet(key.address, arguments.block_time or whole + 60.0, taken) as url:
             engine = psutil.Popen(
                 [*command, "--node", url],
                 stdout=subprocess.DEVNULL,
@@ -76,7 +82,7 @@ def main() -> None:
             try:
                 while not taken:  # it has answered the block that was there
                     time.sleep(0.1)
-                time.sleep(2.0)
+                time.sleep(arguments.settle)
                 processes = [engine, *engine.children(recursive=True)]
                 pids = [process.pid for process in processes]
                 before = usage(pids)
@@ -92,15 +98,15 @@ def main() -> None:
 
 def report(before, after, seconds, names) -> None:
     """Print the wakes of each thread, and the sums."""
-    by_name, cpu = defaultdict(float), 0.0
+    wakes, share = defaultdict(float), defaultdict(float)
     for (pid, tid), (switches, time_) in after.items():
         was, time_was = before.get((pid, tid), (0, 0.0))
         name = names[pid].get(str(tid), "another thread") if pid in names else f"child {pid}, {tid}"
-        by_name[name] += (switches - was) / seconds
-        cpu += time_ - time_was
-    for name, wakes in sorted(by_name.items(), key=lambda pair: -pair[1]):
-        print(f"  {name:24} wakes {wakes:6.2f} times a second")
-    print(f"{sum(by_name.values()):.1f} wakes a second, {100 * cpu / seconds:.2f}% of a core")
+        wakes[name] += (switches - was) / seconds
+        share[name] += 100 * (time_ - time_was) / seconds
+    for name, often in sorted(wakes.items(), key=lambda pair: -pair[1]):
+        print(f"  {name:24} wakes {often:6.2f} times a second, {share[name]:.2f}% of a core")
+    print(f"{sum(wakes.values()):.1f} wakes a second, {sum(share.values()):.2f}% of a core")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -81,8 +81,15 @@ def devnet(address: str, block_time: float, taken: dict[str, float]) -> Iterator
             notes.join()
 
 
-def mine(root: Path, options: argparse.Namespace, size: int, tasks: int, trace: Path | None):
-    """Mine with the checkout at `root`; return a sample a block."""
+def mine(
+    root: Path,
+    options: argparse.Namespace,
+    size: int,
+    tasks: int,
+    trace: Path | None,
+    more: Sequence[str] = (),
+) -> list[Sample]:
+    """Mine with the checkout at `root`, and `more` options; return a sample a block."""
     taken: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
@@ -93,7 +100,7 @@ def mine(root: Path, options: argparse.Namespace, size: int, tasks: int, trace: 
         command += [*f"--size {size} --tasks-per-block {tasks}".split()]
         command += ["--blocks", str(options.blocks + WARM_UP)]
         command += [word for device in options.device.split(",") for word in ("--device", device)]
-        command += [] if trace is None else ["--trace", str(trace)]
+        command += [*more, *([] if trace is None else ["--trace", str(trace)])]
         environment = os.environ | {"HOME": directory, "PYTHONPATH": str(root)}
         environment |= {"CPC_STATE": str(home / "state")}
         log = home / "log"

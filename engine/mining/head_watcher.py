@@ -22,6 +22,7 @@ from engine.mining.chain_health import ChainHealth
 from engine.mining.grid import SPREAD, BlockGrid
 from engine.monitor.troubles import Troubles
 from engine.runtime.errors import Crashed
+from engine.runtime.right_of_way import RightOfWay
 from node_client.errors import InvalidData, NodeError, NodeNotReady, NodeUnreachable
 from node_client.rpc import NodeClient
 
@@ -54,11 +55,16 @@ class HeadWatcher(threading.Thread):
         chain_id: str,
         block_time: float,
         ready: threading.Event | None = None,
+        way: RightOfWay | None = None,
     ) -> None:
-        """Nothing is asked before `ready`: until a device takes work a block could only be skipped."""
+        """Nothing is asked before `ready`: until a device takes work a block could only be skipped.
+
+        `way` is taken for each new tip.
+        """
         super().__init__(name="watcher", daemon=True)
         self.stopping = threading.Event()
         self._ready = ready
+        self._way = way or RightOfWay()
         self._client = client
         self._inbox = inbox
         self._troubles = troubles
@@ -103,6 +109,7 @@ class HeadWatcher(threading.Thread):
             blocks = self._grid.blocks_since(asked)
             self._health.hear_nothing(blocks, blocks * self._grid.block_time)
             return
+        self._way.take()
         seen_at = time.monotonic()
         self._health.refuse_absurd(status.height, self._grid.block_time)
         block = self._client.block(status.height, expected_hash=status.last_hash)

@@ -152,6 +152,7 @@ class MiningLoop:
             self._sender.block_came(tip.height, tip.block_hash, tip.parent, results=False)
             return
         paused = self._why_paused()
+        self._pool.way.take()
         late = _("a newer block came before a device was free")
         self._pool.drop_pending(OWNER, paused or late)
         count = self._task_count(tip)
@@ -214,7 +215,7 @@ class MiningLoop:
             assert isinstance(computed, Computed)
             results.append((ended.task, computed, ended.seen_at))
         if results and self._record.complete(results):
-            self._sender.results_came()
+            self._sender.results_came(self._pool.way.give)
         if tasks and not self._at_work:
             self._sender.poke()
         self._record.tell(results)

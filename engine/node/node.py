@@ -214,6 +214,7 @@ class Node:
             chain_id=account.chain.chain_id,
             block_time=account.chain.network.block_time,
             ready=self.pool.ready,
+            way=self.pool.way,
         )
         self._loop = MiningLoop(
             options,
@@ -252,6 +253,7 @@ class Node:
                 options,
                 self._key,
                 executor=self.pool,
+                way=self.pool.way,
                 devices=self._devices,
                 report=self._report,
                 chain_id=None if account is None else account.chain.chain_id,

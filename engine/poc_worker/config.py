@@ -16,6 +16,7 @@ from engine.poc_worker.options import JOBS_PER_DEVICE, ValidatorsOptions
 from engine.pool.executor import Executor
 from engine.runtime.errors import BadInput, SetupError
 from engine.runtime.paths import state_directory
+from engine.runtime.right_of_way import RightOfWay
 from node_client.keys import PrivateKey
 from node_client.route import route_to
 
@@ -64,6 +65,7 @@ def open_context(
     key: PrivateKey,
     *,
     executor: Executor,
+    way: RightOfWay,
     devices: tuple[str, ...],
     report: Reporter,
     chain_id: str | None = None,
@@ -83,6 +85,7 @@ def open_context(
             devices=devices,
             jobs=options.jobs or JOBS_PER_DEVICE * max(1, len(devices)),
             chain_id=chain_id,
+            way=way,
         )
 
 

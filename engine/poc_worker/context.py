@@ -16,6 +16,7 @@ from engine.poc_worker.job_ledger import JobLedger, Known
 from engine.poc_worker.tally import Tally
 from engine.pool.executor import Executor
 from engine.runtime.completions import Completions
+from engine.runtime.right_of_way import RightOfWay
 from node_client.keys import PrivateKey
 
 SILENT_JOBS = 64
@@ -73,6 +74,8 @@ class WorkerContext:
     """Of jobs that the executor was given."""
     answered: Callable[[Known], None] = field(default=lambda _known: None)
     """Told of each result that stands, maybe twice: see `engine/poc_worker/submission.py`."""
+    way: RightOfWay = field(default_factory=RightOfWay)
+    """A block's tasks pass before the next frame, answer or group of changes."""
 
     def capabilities(self) -> Capabilities:
         """What the hello says."""

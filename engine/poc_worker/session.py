@@ -70,6 +70,7 @@ class Session:
 
     def take(self, read: frames.Frame | Refusal, size: int) -> None:
         """A frame of `size` bytes came. Raises DatabaseError."""
+        self._context.way.let_pass()
         match read:
             case Refusal():
                 self.replies.refuse_frame(read)
@@ -188,6 +189,7 @@ class Session:
             raise BlobError(str(error), advice=error.advice) from error
 
     def _answer(self, assignment: Assignment, result: Result) -> None:
+        self._context.way.let_pass()
         replies, offer = self.replies, assignment.offer
         assignment.result = result
         asked_here = replies.is_connected and assignment.connection == replies.connection

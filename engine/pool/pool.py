@@ -30,19 +30,19 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
-from engine.pool.checked_leaves import SPOT_LEAVES, ToCheck, draw_leaves, parse, why_wrong
+from engine.pool.check_queue import CheckQueue
+from engine.pool.checked_leaves import SPOT_LEAVES, ToCheck, draw_leaves
 from engine.pool.checkers import Checkers, worth_a_process
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
-from engine.pool.messages import Compiling, Order, Ready, Setup
+from engine.pool.messages import Compiling, Computed, Opened, Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, may_gather
 from engine.runtime.errors import JobGivenUp, NoDevice
-from engine.runtime.trace import span
-from kernels.errors import KernelError
+from engine.runtime.right_of_way import RightOfWay
 
 TICK_SECONDS = 0.2
 IDLE_SECONDS = 1.0
@@ -61,7 +61,8 @@ class Pool(Executor):
 
     The children are started when it is entered. `ready` is set when the first one passed its
     known-answer test. `error` is what the thread ended of (`NoDevice`, for one); `failed` is called
-    with it. `turned_at`: when the thread was last seen at work, by `time.monotonic`.
+    with it. `turned_at`: when the thread was last seen at work, by `time.monotonic`. `way`: for blocks'
+    tasks; whoever does jobs lets them pass.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class Pool(Executor):
         checkers: Checkers[ToCheck] | None = None,
     ) -> None:
         super().__init__()
+        self.way = RightOfWay()
         self._checkers: Checkers[ToCheck] = checkers or Checkers()
+        self._checks = CheckQueue(self._checkers, self.way)
         self._warm = setup.warm if setup else None
         self.ready = threading.Event()
         self.error: Exception | None = None
@@ -162,10 +165,12 @@ class Pool(Executor):
 
     def _turn(self) -> None:
         """Wait until something happens, or a fifth of a second, and deal with it."""
-        if may_gather(self._supervisor.workers.values(), self._limits):
+        pause = self._checks.pause(TICK_SECONDS if self._unsettled else IDLE_SECONDS)
+        gathers = pause and not self.way.left
+        if gathers and may_gather(self._supervisor.workers.values(), self._limits):
             time.sleep(GATHER_SECONDS)
         sources = [*self._launcher.sources(), *self._checkers.sources()]
-        ready = wait([self._inbox_fd, *sources], TICK_SECONDS if self._unsettled else IDLE_SECONDS)
+        ready = wait([self._inbox_fd, *sources], pause)
         now = self.turned_at = time.monotonic()
         commands = self._inbox.take() if self._inbox_fd in ready else []
         for command in commands:
@@ -173,17 +178,19 @@ class Pool(Executor):
         heard = self._launcher.read(ready)
         for event in heard:
             self._handle(event)
-        found = self._checkers.read(ready, now)
-        for check, digests in found:
-            self._compare(check, digests)
-        for reason in self._checkers.lost:
-            self._report(events.CheckerEnded(reason))
-        self._checkers.lost.clear()
         if ticks := now >= self._tick_at:
             self._tick_at = now + TICK_SECONDS
             self._carry_out(self._supervisor.tick(now))
         self._send_told()
-        if commands or heard or found or ticks:
+        checked = False
+        for check, wrong in self._checks.work(ready, now):
+            self._carry_out(self._supervisor.checked(check, wrong, time.monotonic()))
+            checked = True
+        self._send_told()
+        for reason in self._checkers.lost:
+            self._report(events.CheckerEnded(reason))
+        self._checkers.lost.clear()
+        if commands or heard or checked or ticks:
             self._publish()
             self._tell_states()
             self._settle()
@@ -220,6 +227,8 @@ class Pool(Executor):
         now = time.monotonic()
         match event:
             case launcher.Heard(device, generation, message):
+                if isinstance(message, Computed | Opened):  # of a block's task
+                    self.way.take()
                 decided = self._supervisor.heard(device, generation, message, now)
                 if isinstance(message, Compiling):
                     self._report(events.DeviceCompiling(device, message.done, message.total))
@@ -264,7 +273,7 @@ class Pool(Executor):
             case actions.Tell(device, generation, message):
                 self._told_orders.setdefault((device, generation), []).append(message)
             case actions.Check():
-                self._check(action)
+                self._checks.put(action)
             case actions.Accepted(job, result, device):
                 if result.device != device:
                     result = msgspec.structs.replace(result, device=device)
@@ -283,28 +292,6 @@ class Pool(Executor):
                 self._last_out = action
             case _:
                 assert_never(action)
-
-    def _check(self, check: actions.Check) -> None:
-        """Have its leaves computed by a checker; where none is ready, or there are few, here."""
-        try:
-            found = parse(check)
-        except KernelError as error:
-            self._checked(check, str(error))
-            return
-        if found is None:
-            self._checked(check, why_wrong(check))
-        elif not self._checkers.submit(found, found.task, found.leaves, time.monotonic()):
-            self._compare(found, None)
-
-    def _compare(self, found: ToCheck, digests: Mapping[int, bytes] | None) -> None:
-        with span("compare" if digests else "check", ticket=found.check.job.ticket):
-            wrong = found.why_wrong(digests)
-        if wrong is not None and digests is not None:
-            wrong = found.why_wrong()  # the checker may be what is wrong
-        self._checked(found.check, wrong)
-
-    def _checked(self, check: actions.Check, wrong: str | None) -> None:
-        self._carry_out(self._supervisor.checked(check, wrong, time.monotonic()))
 
     def _takes_work(self, device: str, generation: int) -> bool:
         worker = self._supervisor.workers.get(device)

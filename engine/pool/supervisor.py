@@ -31,7 +31,7 @@ _NO_ROOM = frozenset({"TaskTooLarge"})
 _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge", "ProgramUpdated"})
 """Kinds of failure at the start that another start would only repeat."""
 MOST_UNCHECKED = 16
-"""Answers of one child that wait for their check: it works on meanwhile, and no further ahead."""
+"""Answers of one child that wait for a check: it gets no further job then, unless that is urgent."""
 
 
 class Supervisor(DeviceLife):
@@ -196,8 +196,8 @@ class Supervisor(DeviceLife):
         if (
             worker.state not in TAKES_WORK
             or worker.paused
-            or len(worker.jobs) - worker.answers.held >= len(worker.orders) + MOST_UNCHECKED
             or (job := self._backlog.first(worker.device)) is None
+            or (worker.unchecked >= MOST_UNCHECKED and job.priority < URGENT)
             or any(at.job.failures for at in worker.orders)
         ):
             return None

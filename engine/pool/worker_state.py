@@ -82,6 +82,11 @@ class Worker:
         self.orders.clear()
         return jobs
 
+    @property
+    def unchecked(self) -> int:
+        """Answers that wait for their check."""
+        return len(self.jobs) - self.answers.held - len(self.orders)
+
     def outlasts_a_restart(self, job: Job, now: float) -> bool:
         """Whether a new child would be ready before this one is done with the job at work."""
         pace = self.pace.get(job.kind)

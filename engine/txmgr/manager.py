@@ -79,6 +79,7 @@ class Sender(threading.Thread):
         self._due_lock = threading.Lock()
         self._due_at = time.monotonic()
         self._results = threading.Event()
+        self._sent: Callable[[], None] = lambda: None
         self._view: View | None = None
         self._tip: tuple[int, str, str] | None = None  # height, hash, parent
         self._client = client
@@ -120,8 +121,9 @@ class Sender(threading.Thread):
         block_time = self._settings.network.block_time
         self.poke(min(_MOST_BEFORE_STEP * block_time, 1.0) if results else 0.0)
 
-    def results_came(self) -> None:
-        """There are results to be signed and sent at once."""
+    def results_came(self, sent: Callable[[], None]) -> None:
+        """There are results to be signed and sent at once; call `sent` when that was tried."""
+        self._sent = sent
         self._results.set()
         self._woken.set()
 
@@ -145,6 +147,7 @@ class Sender(threading.Thread):
             self._results.clear()
             if not self.send_fresh():
                 self.poke()
+            self._sent()
         with self._due_lock:
             is_due = time.monotonic() >= self._due_at
             if is_due:

@@ -10,7 +10,7 @@ from engine.pool.limits import Limits
 from engine.runtime.errors import JobGivenUp
 from kernels.task import Task
 from tests.engine.pool import villains
-from tests.engine.pool.works import Die, Echo, Note
+from tests.engine.pool.works import Die, Echo, Laborious, Note
 from tests.processes import PATIENCE_SECONDS, wait_until
 
 QUICK = Limits(start=60.0, work_margin=1.0, slowest_rate=1e9, backoff_most=0.0, restarts=100)
@@ -71,3 +71,20 @@ def test_a_blocks_task_comes_before_all_jobs_but_the_one_at_work(open_pool, tmp_
     done = order.read_bytes()
     assert len(done) == 32
     assert done.index(b"B") <= 4  # the next; or after what began while the order was being written
+
+
+def test_a_blocks_task_waits_for_no_check_of_jobs_that_were_answered_before(open_pool):
+    pool, _log = open_pool()
+    pool.submit(Task(bytes(range(32)), 64)).result(PATIENCE_SECONDS)  # compiled from here on
+    flood = [pool.submit(Laborious(bytes(length))) for length in range(60)]
+    wait_until(flood[2].done, "some jobs to be checked while others' answers wait")
+    pool.way.take()
+    before = sum(job.done() for job in flood)
+    ended = []
+    block = pool.submit(Task(bytes(range(32)), 64), openings=4, priority=BLOCK_PRIORITY)
+    block.add_done_callback(lambda _done: ended.append(sum(job.done() for job in flood)))
+    block.result(PATIENCE_SECONDS)
+    pool.way.give()
+    assert ended[0] - before < 8
+    for job in flood:
+        job.result(PATIENCE_SECONDS)

@@ -69,6 +69,15 @@ class Die(Echo):
 
 
 @dataclass(frozen=True)
+class Laborious(Echo):
+    """Takes the parent far longer to check than a child to do."""
+
+    def check(self, outcome):
+        time.sleep(0.05)
+        super().check(outcome)
+
+
+@dataclass(frozen=True)
 class Lie(Echo):
     def run(self, device):
         return Outcome(bytes(32))
