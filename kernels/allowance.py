@@ -10,7 +10,8 @@ mountinfo; setrlimit(2), RLIMIT_AS.
 import math
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 _SELF = Path("/proc/self")
@@ -67,9 +68,15 @@ def _memory() -> Iterator[tuple[int, int]]:
         yield min(numbers), max(0, int(taken) - int(dropped))
 
 
-def _groups(controller: str) -> Iterator[tuple[int, Path]]:
+def _groups(controller: str) -> tuple[tuple[int, Path], ...]:
     """Version and directory of each control group that limits this process: its own and those above."""
-    own = _own_groups()
+    return _groups_of(controller, tuple(_lines(_SELF / "cgroup")))
+
+
+@lru_cache(maxsize=8)
+def _groups_of(controller: str, membership: tuple[str, ...]) -> tuple[tuple[int, Path], ...]:
+    """What `_groups` gives. Kept, as reading all mounts takes longer than many a task."""
+    own, found = _own_groups(membership), []
     for line in _lines(_SELF / "mountinfo"):
         before, _dash, after = line.partition(" - ")
         kind, _source, options = [*after.split(), "", "", ""][:3]
@@ -84,17 +91,17 @@ def _groups(controller: str) -> Iterator[tuple[int, Path]]:
         # In a container the mount shows the group itself, and its path may be that of the host.
         inner = path.removeprefix(root.rstrip("/")) if path.startswith(root) else "/"
         group = mount / inner.lstrip("/")
-        while True:
-            yield version, group
-            if group == mount or mount not in group.parents:
-                break
+        found.append((version, group))
+        while group != mount and mount in group.parents:
             group = group.parent
+            found.append((version, group))
+    return tuple(found)
 
 
-def _own_groups() -> dict[str, str]:
+def _own_groups(membership: Iterable[str]) -> dict[str, str]:
     """Path of this process's control group by controller; "" for that of version 2."""
     found: dict[str, str] = {}
-    for line in _lines(_SELF / "cgroup"):
+    for line in membership:
         _number, _colon, rest = line.partition(":")
         names, _colon, path = rest.partition(":")
         found |= dict.fromkeys(names.split(","), path)

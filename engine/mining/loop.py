@@ -32,7 +32,7 @@ from engine.txmgr.manager import Sender
 
 OWNER = "blocks"
 """Of the pool's jobs, those of this loop."""
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0
 GRACE_SECONDS = 0.4
 """When the end was asked for, a task at work has so long to end: all of it within a second."""
 _SHARE_OF_A_BLOCK = 0.5
@@ -71,7 +71,7 @@ class MiningLoop:
         sender: Sender,
         on_turn: Callable[[], None],
     ) -> None:
-        """`on_turn` is called a few times a second, for what is to be looked after beside."""
+        """`on_turn` is called once a second or more often, for what is to be looked after beside."""
         self._options = options
         self._address = address
         self._ledger = ledger

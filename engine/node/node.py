@@ -278,7 +278,7 @@ class Node:
         return context
 
     def _on_turn(self) -> None:
-        """Look after everything beside the loop, a few times a second."""
+        """Look after everything beside the loop, once a second or more often."""
         now = time.monotonic()
         self._pulse(now)
         if self.pool.ready.is_set() and not self._told_ready:
