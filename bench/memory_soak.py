@@ -1,0 +1,108 @@
+"""Whether `mine` stays as small as it is: many blocks, one after the other, a hundred times as fast.
+
+    python -m bench.memory_soak                       # 24 hours of blocks of 5 s in about 15 minutes
+    python -m bench.memory_soak --hours 12 --jobs 64  # beside a flood of jobs of n = 64
+
+The devnet makes a block every 5 s / --speed; the engine answers those that it sees (n = 32). Every
+row counts these. Resident memory, descriptors and threads are of engine and children; objects are
+those that Python's collector knows in the engine, after a collection. The ledger grows by design, by a
+row a block and a transaction; proofs go after 1,000 blocks.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import psutil
+
+from bench.flood import flood
+from bench.to_mempool import ROOT, devnet
+from node_client.keys import PrivateKey
+from node_client.keystore import Keystore
+
+BLOCK_SECONDS = 5.0
+MINE = """
+import gc, signal, sys
+def count(*_):
+    gc.collect()
+    print(len(gc.get_objects()), file=sys.stderr, flush=True)
+signal.signal(signal.SIGUSR1, count)
+sys.argv[0] = "cpc-engine"
+from engine.cli import main
+main()
+"""
+
+
+def row(engine: psutil.Popen, home: Path) -> dict[str, float]:
+    """What the engine holds now."""
+    engine.send_signal(signal.SIGUSR1)
+    objects = int(engine.stderr.readline())
+    children = engine.children(recursive=True)
+    memory = [one.memory_info().rss / 2**20 for one in (engine, *children)]
+    return {
+        "engine_mib": round(memory[0], 1),
+        "children_mib": round(sum(memory[1:]), 1),
+        "objects": objects,
+        "descriptors": engine.num_fds() + sum(child.num_fds() for child in children),
+        "threads": engine.num_threads() + sum(child.num_threads() for child in children),
+        "ledger_mib": round(sum(path.stat().st_size for path in home.glob("*.sqlite*")) / 2**20, 2),
+    }
+
+
+def soak(blocks: int, block_time: float, rows: int, job_size: int | None):
+    """Yield (blocks answered, jobs done, what the engine holds), so many times."""
+    taken: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        home, key = Path(directory), PrivateKey.generate()
+        Keystore(home / "keys").add("worker", key)
+        command = [sys.executable, "-c", MINE, "mine", "--plain", "--device", "cpu", "--depth", "1"]
+        command += [*f"--keys-dir {home / 'keys'} --ledger {home / 'ledger.sqlite'}".split()]
+        command += ["--size", "32", "--tasks-per-block", "1", "--threads", "1"]
+        environment = os.environ | {"HOME": directory, "CPC_STATE": directory}
+        environment |= {"PYTHONPATH": str(ROOT)}
+        with (
+            devnet(key.address, block_time, taken) as url,
+            flood(job_size) if job_size else nullcontext((None, int)) as (validator, count),
+        ):
+            command += ["--node", url, *(["--validator", validator] if validator else [])]
+            engine = psutil.Popen(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+                env=environment,
+            )
+            try:
+                while not taken:
+                    time.sleep(0.1)
+                for _row in range(rows):
+                    time.sleep(blocks * block_time / rows)
+                    yield len(taken), count(), row(engine, home)
+            finally:
+                engine.terminate()
+                engine.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hours", type=float, default=24.0, help="of blocks of 5 s")
+    parser.add_argument("--speed", type=float, default=100.0, help="times as fast")
+    parser.add_argument("--rows", type=int, default=16)
+    parser.add_argument("--jobs", type=int, help="n of a flood of jobs beside it [none]")
+    arguments = parser.parse_args()
+    blocks = round(arguments.hours * 3600 / BLOCK_SECONDS)
+    whole = soak(blocks, BLOCK_SECONDS / arguments.speed, arguments.rows, arguments.jobs)
+    for answered, jobs, held in whole:
+        print(json.dumps({"answered": answered, "jobs": jobs} | held), flush=True)
+
+
+if __name__ == "__main__":
+    main()
