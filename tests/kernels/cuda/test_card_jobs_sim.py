@@ -19,7 +19,7 @@ from kernels.cuda.network.jobs import CardJobs
 from kernels.cuda.network.kernel import KERNELS
 from kernels.cuda.network.known_answers import SIMULATED_SIZES, graph_of_all, problem_of
 from kernels.cuda.network.run import CardRows
-from kernels.cuda.network.trial import SWITCH, CardTrial
+from kernels.cuda.network.trial import SWITCH, CardTrial, command
 from kernels.data import Data
 from kernels.errors import DeviceFault, TaskTooLarge
 from kernels.host import HostDevice
@@ -242,6 +242,13 @@ def test_the_trial_s_answer_is_kept(cache, code, problem):
     assert problem in found
     assert bool(problem) == bool(found)
     assert trial("raise SystemExit(9)").problem() == found
+
+
+def test_the_trial_where_there_is_no_card(cache):
+    """This machine has none: the program itself says so, and the worker goes on."""
+    assert "known-answer test of networks ended with code 1" in (
+        CardTrial("card, driver", command(0, "wgmma")).problem()
+    )
 
 
 def test_a_trial_that_hangs(cache):

