@@ -33,7 +33,7 @@ _MARGIN = 0.3  # of a step: how much before the earliest arrival the first look 
 _NARROW = 0.02  # seconds: brackets that are closer are not halved
 _BRACKETS = 8  # blocks that the next arrival is predicted from
 _LATE = 3  # steps after the usual arrival: more says nothing about the grid
-_SURPRISES = 3  # arrivals in a row outside of what was predicted, until it is forgotten
+_SURPRISES = 3  # arrivals in a row outside of what was predicted, or missed, until it is forgotten
 _CATCH_UP = (0.2, 1.0)  # between blocks that catch up: share of a block time, most seconds
 _LONGEST = 2.0  # seconds between looks, however long a chain stands still
 _ROUNDS = 16  # slots after the first at which a late block is looked for
@@ -98,6 +98,8 @@ class BlockGrid:
             and header.height == before.height + 1
         ):
             self._learn(_Bracket(header.height, low, now))
+        elif before is not None and header.height > before.height + 1 and self._brackets:
+            self._surprise()  # what was predicted came too late for a block
         self.know(header)
 
     def looked(self, *, asked: float) -> None:
@@ -191,13 +193,21 @@ class BlockGrid:
             return
         late = bracket.low > self._window(bracket.height)[1] + _LATE * self._step
         early = bracket.low == -inf
-        self._surprises = self._surprises + 1 if late or early else 0
-        if self._surprises >= _SURPRISES:  # the grid is another one by now
+        if not (late or early):
             self._surprises = 0
-            self._brackets.clear()
+        elif self._surprise():
             late = early
         if not late:
             self._brackets.append(bracket)
+
+    def _surprise(self) -> bool:
+        """Whether there are so many in a row that the grid is another one by now."""
+        self._surprises += 1
+        if self._surprises < _SURPRISES:
+            return False
+        self._surprises = 0
+        self._brackets.clear()
+        return True
 
     def _measure(self) -> None:
         """Take the block time from the stamps where they contradict the network's."""

@@ -75,15 +75,18 @@ class Seen:
     requests: int
 
 
-def watch(chain, believed, began=None, latency=0.002):
-    """What is seen of the chain, block by block, by who begins when the first block is the tip."""
+def watch(chain, believed, began=None, latency=0.002, busy=(0.0, 0.0, 0.0)):
+    """What is seen of the chain, block by block, by who begins when the first block is the tip.
+
+    `busy`: from then until then a look takes so much longer.
+    """
     grid = BlockGrid(believed)
     now = chain[0].at if began is None else began
     tip, requests, seen = None, 0, []
     while tip is not chain[-1]:
         asked = now
-        newest = [block for block in chain if block.at <= asked + latency / 2][-1]
-        now += latency
+        now += latency + (busy[2] if busy[0] <= now < busy[1] else 0.0)
+        newest = [block for block in chain if block.at <= (asked + now) / 2][-1]
         requests += 1
         if newest is tip:
             grid.looked(asked=asked)
@@ -159,6 +162,15 @@ def test_more_jitter_than_a_look_bridges():
     seen = watch(punctual(5.0, 400, jitter=0.5), 5.0)
     assert sum(block.late for block in seen[8:]) / len(seen[8:]) < 0.1
     assert sum(block.requests for block in seen[8:]) / len(seen[8:]) < 8
+
+
+@pytest.mark.parametrize("block_time", [0.05, 0.25, 1.0])
+def test_whoever_misses_blocks_on_a_busy_machine_is_back_soon_after(block_time):
+    chain = punctual(block_time, 1200)
+    begins, ends = chain[200].at, chain[200].at + 60 * block_time
+    seen = watch(chain, 5.0, busy=(begins, ends, 1.7 * block_time))
+    after = [block.height for block in seen if block.height > 300]
+    assert len(after) >= 0.95 * (1200 - 300)
 
 
 @pytest.mark.parametrize("drift", [2e-3, -2e-3])
