@@ -1,5 +1,6 @@
 """`cpc-engine models`: files of networks, from TFLite's and ONNX's formats to this program's."""
 
+from dataclasses import asdict
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from engine.cli.options import Json, command_group, say, say_json
 if TYPE_CHECKING:
     from kernels.network.graph.graph import Graph
 
-app = command_group(_("Models for inference: import, show and verify them."))
+app = command_group(_("Models for inference: import, quantise, show and verify them."))
 
 ENDING = ".safetensors"
 SourceFile = Annotated[Path, typer.Argument(help=_("A .tflite or .onnx file, int8 throughout."))]
@@ -47,11 +48,7 @@ def import_(
     if json:
         say_json({"file": str(target), "bytes": size, "sha256": sha256, "layers": len(graph.nodes)})
         return
-    say(
-        _("wrote {file}: {size} bytes, SHA-256 {sha256}").format(
-            file=target, size=size, sha256=sha256
-        )
-    )
+    say(_wrote(target, size, sha256))
     say(_totals(graph))
 
 
@@ -110,6 +107,59 @@ def verify(
         )
     if verdict.different:
         raise typer.Exit(EXIT_WRONG)
+
+
+@app.command()
+@with_options
+def quantise(
+    file: Annotated[Path, typer.Argument(help=_("A .onnx file, in float."))],
+    calibrate: Annotated[
+        Path,
+        typer.Option(
+            help=_("A .npz file with samples: an array for each input; labels, if there are any.")
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=_("Where to write the model. [FILE.safetensors]")),
+    ] = None,
+    percentile: Annotated[
+        float,
+        typer.Option(
+            min=90, max=100, help=_("Share of a tensor's values that its scale covers; 100: all.")
+        ),
+    ] = 100.0,
+    json: Json = False,
+) -> None:
+    """Make a float ONNX file a model of integers, by samples, and report its error."""
+    from engine.jobs.models.files import write_model
+    from engine.jobs.models.quantising import quantise_file
+
+    target = output or file.with_suffix(ENDING)
+    imported, report = quantise_file(file, calibrate, percentile)
+    size, sha256 = write_model(imported.graph, target)
+    if json:
+        say_json({"file": str(target), "bytes": size, "sha256": sha256, "report": asdict(report)})
+        return
+    say(_wrote(target, size, sha256))
+    say(_totals(imported.graph))
+    say(_("error against the float model, {samples} samples:").format(samples=report.samples))
+    line = _("  {name}: at most {most}, mean {mean}, cosine {cosine:.5f}; values to {largest}")
+    for one in report.outputs:
+        most, mean, largest = (f"{part:.4g}" for part in (one.most, one.mean, one.largest))
+        said = line.format(name=one.name, most=most, mean=mean, cosine=one.cosine, largest=largest)
+        say(said)
+    if report.right is not None:
+        say(
+            _("  right: {right:.2%}, float {float_right:.2%}; the same answer: {same:.2%}").format(
+                right=report.right, float_right=report.float_right, same=report.same
+            )
+        )
+
+
+def _wrote(file: Path, size: int, sha256: str) -> str:
+    text = _("wrote {file}: {size} bytes, SHA-256 {sha256}")
+    return text.format(file=file, size=size, sha256=sha256)
 
 
 def _verify_onnx(file: Path, samples: int, sizes: dict[str, int], json: bool) -> None:

@@ -224,7 +224,7 @@ def scale_of(low: float, high: float) -> Scale:
     low, high = min(low, 0.0), max(high, 0.0)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise Unsupported(_("its values are not finite"))
-    scale = max((high - low) / 255, LEAST_SCALE)
+    scale = max((high - low) / 255, LEAST_SCALE) if high > low else 1 / 256
     return float(np.float32(scale)), int(np.clip(np.rint(-128 - low / scale), -128, 127))
 
 

@@ -17,9 +17,11 @@ from kernels.network.onnx.evaluate import FOLDED, evaluate
 from kernels.network.onnx.evaluate.room import Room
 from kernels.network.onnx.reader import End, Model, Operation, read_model
 from kernels.network.onnx.values import Codes, Entries, Float, Known, Pending, Scale
-from kernels.network.tflite.importer import CONSTANTS_USED, Obstacle
+from kernels.network.tflite.importer import Obstacle
 from kernels.network.tflite.reader import MALFORMED
 
+CONSTANTS_USED = 32
+"""How often constants may be used, in sizes of the file: work and memory follow it."""
 FOLDED_BYTES = 32
 """Room for folded constants, in sizes of the file."""
 MOST_OF_WHOLE = 256

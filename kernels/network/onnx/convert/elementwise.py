@@ -137,8 +137,8 @@ def multiply(context: Context, operation: Operation) -> None:
             context.give(operation, changed(layer, factor, np.zeros(len(factor))))
             return
         if uniform(other) is not None:
-            name = operation.inputs[values.index(layer)]
-            layer = values[values.index(layer)] = context.settled(name)
+            at = values.index(layer)
+            layer = values[at] = context.settled(operation.inputs[at])
     by = uniform(other)
     if isinstance(layer, Entries) and by is not None and layer.scale is not None and by[0] > 0:
         scale = layer.scale[0] * float(by[0]), layer.scale[1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from kernels.errors import Unsupported
 from kernels.network.graph import moves as graph
-from kernels.network.graph.operator import MAX_SIDE
+from kernels.network.graph.operator import Form
 from kernels.network.onnx.context import Context, Converter, code_of, scale_of
 from kernels.network.onnx.evaluate import moves
 from kernels.network.onnx.evaluate.room import axes_of, axis_of
@@ -176,19 +176,23 @@ def pad(context: Context, operation: Operation) -> None:
 
 
 def expand(context: Context, operation: Operation) -> None:
-    """Expand: sides of 1 taken several times."""
-    value = context.plain(source_of(context, operation))
+    """Expand."""
+    value = source_of(context, operation)
     wanted = tuple(context.known(operation, 1, _("shape")).value.reshape(-1).tolist())
-    shape = np.broadcast_shapes(value.shape, wanted)
-    value = reshaped(context, value, (1,) * (len(shape) - len(value.shape)) + value.shape)
+    context.give(operation, expanded(context, value, np.broadcast_shapes(value.shape, wanted)))
+
+
+def expanded(context: Context, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a value in a shape that it can be broadcast to: sides of 1 taken several times."""
+    longer = (1,) * (len(shape) - len(value.shape)) + value.shape
+    value = reshaped(context, value, longer)
     for axis, side in enumerate(shape):
         if value.shape[axis] != side:
             sides = (*value.shape[:axis], side, *value.shape[axis + 1 :])
-            if side > MAX_SIDE:
-                raise Unsupported(_("its output is too large"))
+            Form(sides)  # refused here where it is too large
             taken = graph.Take(axis=axis, places=np.zeros(side, np.int32))
             value = moved(context, value, taken, sides)
-    context.give(operation, value)
+    return value
 
 
 def gather(context: Context, operation: Operation) -> None:

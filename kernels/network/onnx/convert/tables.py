@@ -6,8 +6,8 @@ from gettext import gettext as _
 import numpy as np
 
 from kernels.errors import Unsupported
-from kernels.network.graph.moves import Reshape
 from kernels.network.onnx.context import Context, Converter
+from kernels.network.onnx.convert.moves import expanded
 from kernels.network.onnx.evaluate import elementwise, evaluate
 from kernels.network.onnx.evaluate.elementwise import bounds_of
 from kernels.network.onnx.evaluate.room import Room
@@ -47,10 +47,7 @@ def function_of(context: Context, operation: Operation) -> Entries | None:
     made = evaluate(operation, inputs, Room(ROOM))[0]
     reals = np.broadcast_to(made, source.reals.shape)
     if shape != source.shape:
-        plain = context.plain(source)
-        if np.prod(shape) != np.prod(source.shape):
-            raise Unsupported(_("a constant makes its output larger"))
-        source = replace(plain, place=context.emit(Reshape(shape=shape), plain.place), shape=shape)
+        source = expanded(context, source, shape)
     return replace(source, reals=reals, scale=None)
 
 
