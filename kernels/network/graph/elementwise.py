@@ -133,3 +133,29 @@ class Table(Operator):
         """Entry by entry."""
         by_byte = np.roll(self.table, 128)  # -128 is the byte 128
         return by_byte[inputs[0].view(np.uint8)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelTable(Operator):
+    """y = table[c, x + 128], where c is the place along the last side: a table for each channel."""
+
+    op: ClassVar[str] = "channel_table"
+    table: Tensor = array("i1", 2)
+
+    def check(self) -> None:
+        """Raise InvalidNetwork unless there is an entry for each int8."""
+        require(self.table.shape[1] == 256, _("a table has 256 entries"))
+
+    def output(self, *inputs: Form) -> Form:
+        """The input's."""
+        require_bytes(inputs[0], self.op)
+        require(
+            inputs[0].shape[-1:] == self.table.shape[:1],
+            _("a channel_table needs a row for each entry of the last side"),
+        )
+        return inputs[0]
+
+    def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
+        """Entry by entry."""
+        by_byte = np.roll(self.table, 128, axis=1)
+        return by_byte[np.arange(len(self.table)), inputs[0].view(np.uint8)]

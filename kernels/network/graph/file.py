@@ -37,6 +37,7 @@ OPERATORS: dict[str, type[Operator]] = {
         elementwise.Multiply,
         elementwise.Larger,
         elementwise.Table,
+        elementwise.ChannelTable,
         moves.Constant,
         moves.Reshape,
         moves.Transpose,
@@ -53,6 +54,7 @@ OPERATORS: dict[str, type[Operator]] = {
         windows.ArgMax,
         softmax.Softmax,
         normal.LayerNorm,
+        normal.ChannelNorm,
     )
 }
 

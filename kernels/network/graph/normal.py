@@ -7,11 +7,12 @@ sum has outliers that int8 represents badly.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from gettext import gettext as _
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,10 @@ from kernels.network.graph.fields import Tensor, array, number, numbers
 from kernels.network.graph.operator import Form, Operator, Values, require, require_bytes
 from kernels.network.graph.products import check_range
 
+Real = npt.NDArray[np.float64]
 MOST_MULTIPLIER = 1 << 12
+MOST_CHANNEL_MULTIPLIER = 1 << 24
+MOST_SQUARES = 1 << 62
 MOST_DEPTH = 1 << 14
 FRACTION = 24
 """Bits after the point of an entry divided by the root of the sum of squares."""
@@ -32,7 +36,7 @@ MOST_OFFSET = 1 << 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LayerNorm(Operator):
+class Norm(Operator):
     """Over the last side, of n entries, with t = sum over inputs of multipliers[i] (x_i - zeros[i]).
 
     d = t - floor((2 sum(t) + n) / 2n), r = floor(sqrt(sum(d^2) + epsilon))
@@ -40,10 +44,8 @@ class LayerNorm(Operator):
     y = clamp(floor((u factor[c] + offset[c] + 2^39) / 2^40) + output_zero)
     """
 
-    op: ClassVar[str] = "layer_norm"
     most_inputs: ClassVar[int] = 3
     zeros: tuple[int, ...] = numbers(-128, 127)
-    multipliers: tuple[int, ...] = numbers(1, MOST_MULTIPLIER)
     epsilon: int = number(0, 1 << 61)
     factor: Tensor = array("i4")
     offset: Tensor = array("i8")
@@ -51,12 +53,16 @@ class LayerNorm(Operator):
     low: int = number(-128, 127)
     high: int = number(-128, 127)
 
+    @abstractmethod
+    def rows(self) -> Sequence[Any]:
+        """Return each input's multipliers, one or one for each entry."""
+
     def check(self) -> None:
         """Raise InvalidNetwork where a number could leave int64."""
         check_range(self.low, self.high)
         require(
             len(self.factor) == len(self.offset) <= MOST_DEPTH
-            and len(self.zeros) == len(self.multipliers)
+            and len(self.zeros) == len(self.rows())
             and int(self.offset.min()) > -MOST_OFFSET
             and int(self.offset.max()) < MOST_OFFSET,
             _(
@@ -87,15 +93,54 @@ class LayerNorm(Operator):
 
     def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
         """In int64 throughout."""
-        terms = zip(inputs, self.zeros, self.multipliers, strict=True)
-        parts = [(x.astype(np.int64) - zero) * multiplier for x, zero, multiplier in terms]
-        t = reduce(np.add, parts)
+        terms = zip(inputs, self.zeros, self.rows(), strict=True)
+        t = reduce(np.add, [(x.astype(np.int64) - zero) * row for x, zero, row in terms])
         n = len(self.factor)
         d = t - (2 * t.sum(axis=-1, keepdims=True) + n) // (2 * n)
         root = integer_root(np.square(d).sum(axis=-1, keepdims=True) + self.epsilon)
         u = ((d << (FRACTION + 1)) + root) // np.maximum(2 * root, 1)
         scaled = (u * self.factor + self.offset + (1 << (SHIFT - 1))) >> SHIFT
         return np.clip(scaled + self.output_zero, self.low, self.high).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerNorm(Norm):
+    """A multiplier for each input."""
+
+    op: ClassVar[str] = "layer_norm"
+    multipliers: tuple[int, ...] = numbers(1, MOST_MULTIPLIER)
+
+    def rows(self) -> Sequence[Any]:
+        """One number each."""
+        return self.multipliers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelNorm(Norm):
+    """Multipliers for each entry, inputs x n: a scale for each channel of each input."""
+
+    op: ClassVar[str] = "channel_norm"
+    multipliers: Tensor = array("i4", 2)
+
+    def rows(self) -> Sequence[Any]:
+        """A row each."""
+        return list(self.multipliers.astype(np.int64))
+
+    def check(self) -> None:
+        """Raise InvalidNetwork where the sum of squares could leave int64."""
+        Norm.check(self)
+        require(
+            self.multipliers.shape[1] == len(self.factor)
+            and int(self.multipliers.min()) >= 0
+            and int(self.multipliers.max()) <= MOST_CHANNEL_MULTIPLIER,
+            _("a channel_norm needs multipliers for each input and entry"),
+        )
+        furthest = (255 * self.multipliers.astype(np.int64).sum(axis=0)).tolist()
+        mean = sum(furthest) // len(furthest) + 1
+        require(
+            sum((one + mean) ** 2 for one in furthest) + self.epsilon < MOST_SQUARES,
+            _("the squares of a channel_norm could overflow int64"),
+        )
 
 
 def integer_root(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -105,23 +150,41 @@ def integer_root(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return root + ((root + 1) * (root + 1) <= values)
 
 
-def norm_constants(
-    scales: Sequence[float],
-    epsilon: float,
-    gamma: npt.NDArray[np.float64],
-    beta: npt.NDArray[np.float64],
-    output_scale: float,
-) -> tuple[tuple[int, ...], int, npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Return multipliers, epsilon, factor and offset for these scales. Raise InvalidNetwork."""
-    unit = max(scales) / MOST_MULTIPLIER
-    multipliers = tuple(max(1, round(scale / unit)) for scale in scales)
+def make_norm(
+    scales: Sequence[Real],
+    zeros: tuple[int, ...],
+    parameters: tuple[Real, Real, float],
+    output: Real,
+    output_zero: int,
+    bounds: tuple[int, int],
+) -> LayerNorm | ChannelNorm:
+    """Return the operator for inputs of these scales, one or one for each channel.
+
+    `parameters` are gamma, beta and epsilon, `output` the output's scale, one or one for each channel.
+    Raise InvalidNetwork where no integers stand for these numbers.
+    """
+    gamma, beta, epsilon = parameters
     n = len(gamma)
+    by_channel = any(scale.size > 1 for scale in scales)
+    rows = np.stack([np.broadcast_to(scale, (n,)) for scale in scales])
+    unit = float(rows.max()) / (MOST_CHANNEL_MULTIPLIER if by_channel else MOST_MULTIPLIER)
+    if by_channel:
+        furthest = 255 * rows.sum(axis=0)
+        squares = np.square(furthest + furthest.mean()).sum() + epsilon * n
+        unit = max(unit, math.sqrt(2 * squares / MOST_SQUARES))
     # y = d / sqrt(V / n) * gamma + beta, where u is d / sqrt(V) times 2^24.
-    factor = np.rint(gamma * math.sqrt(n) / output_scale * (1 << (SHIFT - FRACTION)))
-    offset = np.rint(beta / output_scale * (1 << SHIFT))
-    if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
+    factor = np.rint(gamma * math.sqrt(n) / output * (1 << (SHIFT - FRACTION)))
+    offset = np.rint(beta / output * (1 << SHIFT))
+    if not (np.isfinite(factor).all() and np.isfinite(offset).all() and unit > 0):
         raise InvalidNetwork(_("a scale of the file is not a usable number"))
     if np.abs(factor).max() >= 1 << 31 or np.abs(offset).max() >= MOST_OFFSET:
         raise InvalidNetwork(_("a scale of the file is not a usable number"))
-    least = round(min(epsilon * n / unit**2, float(1 << 61)))
-    return multipliers, least, factor.astype(np.int32), offset.astype(np.int64)
+    shared: dict[str, Any] = {
+        "zeros": zeros, "epsilon": round(min(epsilon * n / unit**2, float(1 << 61))),
+        "factor": factor.astype(np.int32), "offset": offset.astype(np.int64),
+        "output_zero": output_zero, "low": bounds[0], "high": bounds[1],
+    }  # fmt: skip
+    whole = np.rint(rows / unit)
+    if by_channel:
+        return ChannelNorm(multipliers=whole.astype(np.int32), **shared)
+    return LayerNorm(multipliers=tuple(max(1, int(row[0])) for row in whole), **shared)

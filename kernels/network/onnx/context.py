@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from kernels.errors import Unsupported
-from kernels.network.graph.elementwise import Table
+from kernels.network.graph.elementwise import ChannelTable, Table
 from kernels.network.graph.graph import Node
 from kernels.network.graph.moves import Constant, Embed, Reshape, Transpose
 from kernels.network.graph.operator import Form, Operator
+from kernels.network.onnx.channels import LEAST_FACTOR, Channels, Factors
 from kernels.network.onnx.evaluate.room import Room
 from kernels.network.onnx.reader import Model, Operation
 from kernels.network.onnx.values import (
@@ -53,6 +54,9 @@ class Context:
     model: Model
     ranges: Mapping[str, tuple[float, float]] | None = None
     """Of a float model's tensors, as calibrated; None for a model that says its scales itself."""
+    channels: Channels = field(default_factory=Channels)
+    row_most: Mapping[str, float] = field(default_factory=dict)
+    """Of what goes into a softmax: the least that the largest entry of a row was."""
     nodes: list[Node] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
@@ -83,6 +87,11 @@ class Context:
             return None
         return self.known(operation, i, what).value
 
+    def known_array(self, name: str) -> Array | None:
+        """Return a tensor that is constant, or None."""
+        value = self.values.get(name)
+        return value.value if isinstance(value, Known) else None
+
     def constants(self, operation: Operation) -> list[Array | None]:
         """Return the inputs, with None for what is not constant."""
         found = (self.values.get(name) for name in operation.inputs)
@@ -101,63 +110,85 @@ class Context:
             value = replace(value, name=target, kind=value.kind or operation.kind)
         self.values[target] = value
         if self.ranges is not None and isinstance(value, Pending) and self.uses[target] > 1:
-            self.settled(target)
+            self.settled(target, by_channel=True)
 
-    def settled(self, name: str) -> Entries:
+    def settled(self, name: str, *, by_channel: bool = False) -> Entries:
         """Return a tensor as int8 with a scale, and keep it so."""
-        value = self.settle(self.values[name], name)
-        if not isinstance(self.values[name], Known):
+        before = self.values[name]
+        value = self.settle(before, name, by_channel=by_channel)
+        if isinstance(before, Pending) or (isinstance(before, Entries) and before.reals.ndim == 1):
             self.values[name] = value
         return value
 
-    def entries(self, operation: Operation, i: int) -> Entries:
-        """Return input i as int8 with a scale. Raise Unsupported."""
+    def entries(self, operation: Operation, i: int, *, by_channel: bool = False) -> Entries:
+        """Return input i as int8 with a scale, or one for each channel. Raise Unsupported."""
         self.get(operation, i)
-        return self.settled(operation.inputs[i])
+        return self.settled(operation.inputs[i], by_channel=by_channel)
 
-    def settle(self, value: Value, name: str) -> Entries:
-        """Return a value as int8 with a scale."""
+    def settle(self, value: Value, name: str, *, by_channel: bool = False) -> Entries:
+        """Return a value as int8 with a scale; or one for each channel, where that may be."""
         match value:
-            case Entries() if value.scale is not None:
+            case Entries() if value.scale is not None and (by_channel or value.factors is None):
                 return value
             case Entries():
+                own = self.channels.scale(name) if by_channel and not value.whole else None
+                if own is not None:
+                    return self.looked_up(value, scale_of(*own[:2]), name, own[2])
                 return self.looked_up(value, self.scale_for(name, value), name)
             case Pending():
-                return self.finished(value, self.scale_for(value.name or name, value))
+                called = value.name or name
+                bounded = np.isfinite(value.low) or np.isfinite(value.high)
+                able = by_channel and value.by_channel and not bounded
+                own = self.channels.scale(called, value.spans) if able else None
+                if own is not None:
+                    return self.finished(value, scale_of(*own[:2]), own[2])
+                return self.finished(value, self.scale_for(called, value))
             case Known():
-                return self.constant(value)
+                return self.constant(value, by_channel=by_channel)
             case Codes():
                 raise Unsupported(_("it takes a quantised value without DequantizeLinear"))
             case Float():
                 raise Unsupported(_("it computes in float: its input is not quantised"))
 
-    def finished(self, value: Pending, scale: Scale) -> Entries:
-        """Return a pending value, computed to this scale."""
+    def finished(self, value: Pending, scale: Scale, factors: Factors | None = None) -> Entries:
+        """Return a pending value, computed to this scale, times a factor for each channel."""
         low, high = (code_of(real, scale) for real in (value.low, value.high))
-        place = value.finish(self, scale, low, high)
-        made = Entries(place, value.shape, value.channels_last, linear_reals(scale), scale)
+        more = () if factors is None else (factors,)
+        place = value.finish(self, scale, low, high, *more)
+        reals = linear_reals(scale, factors)
+        made = Entries(place, value.shape, value.channels_last, reals, scale, factors=factors)
         self.trace(value.name, made, scale, value.kind)
         return made
 
-    def looked_up(self, value: Entries, scale: Scale, name: str = "") -> Entries:
+    def looked_up(
+        self, value: Entries, scale: Scale, name: str = "", factors: Factors | None = None
+    ) -> Entries:
         """Return a function of a value's codes as int8 of this scale: a table."""
+        by = 1.0 if factors is None else factors[:, np.newaxis]
         with np.errstate(all="ignore"):
-            codes = np.rint(value.reals.astype(np.float64) / scale[0]) + scale[1]
+            codes = np.rint(value.reals.astype(np.float64) / (scale[0] * by)) + scale[1]
         if np.isnan(codes).any():
             raise Unsupported(_("a function that is not a number for some input"))
         table = np.clip(codes, -128, 127).astype(np.int8)
         if value.whole:
             place = self.emit(Embed(rows=table[:, np.newaxis]), value.place)
             place = self.emit(Reshape(shape=self.forms[value.place].shape), place)
+        elif table.ndim == 2:
+            place = self.emit(ChannelTable(table=table), value.place)
         else:
             place = self.emit(Table(table=table), value.place)
-        made = Entries(place, value.shape, value.channels_last, linear_reals(scale), scale)
+        reals = linear_reals(scale, factors)
+        made = Entries(place, value.shape, value.channels_last, reals, scale, factors=factors)
         self.trace(name, made, scale)
         return made
 
-    def constant(self, value: Known) -> Entries:
+    def constant(self, value: Known, *, by_channel: bool = False) -> Entries:
         """Return a constant as a value of the graph, by its own codes or to its own range."""
-        real = value.value
+        real, factors = value.value, None
+        if by_channel and real.ndim > 1 and value.quantised is None and real.dtype.kind == "f":
+            factors = np.abs(real.astype(np.float64)).max(axis=tuple(range(real.ndim - 1)))
+            factors = np.maximum(factors / max(factors.max(), LEAST_SCALE), LEAST_FACTOR)
+            real = real / factors
         if value.quantised is not None and len(value.quantised.scales) == 1:
             codes, scale = value.quantised.codes, (float(value.quantised.scales[0]), 0)
         elif real.dtype.kind == "f" and real.size and np.isfinite(real).all():
@@ -167,7 +198,8 @@ class Context:
             raise Unsupported(_("a constant that cannot be int8"))
         codes = codes if codes.ndim else codes.reshape(1)
         place = self.emit(Constant(value=np.ascontiguousarray(codes)))
-        return Entries(place, codes.shape, False, linear_reals(scale), scale)
+        reals = linear_reals(scale, factors)
+        return Entries(place, codes.shape, False, reals, scale, factors=factors)
 
     def scale_for(self, name: str, value: Entries | Pending) -> Scale:
         """Return the scale that calibration found for a tensor. Raise Unsupported without one."""

@@ -11,6 +11,7 @@ import numpy as np
 from kernels.errors import InvalidNetwork, NotImportable, Unsupported
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.operator import Form
+from kernels.network.onnx.channels import Channels
 from kernels.network.onnx.context import Context, Trace
 from kernels.network.onnx.convert import CONVERTERS
 from kernels.network.onnx.evaluate import FOLDED, evaluate
@@ -97,6 +98,13 @@ def convert(
     context.room = Room(FOLDED_BYTES * (size + (1 << 20)))
     context.uses = Counter(name for one in model.operations for name in one.inputs)
     context.uses.update(end.name for end in model.outputs)
+    consumers: dict[str, list[tuple[Operation, int]]] = {}
+    for one in model.operations:
+        for at, tensor in enumerate(one.inputs):
+            consumers.setdefault(tensor, []).append((one, at))
+    for end in model.outputs:  # nobody who could undo a factor
+        consumers.pop(end.name, None)
+    context.channels = Channels(context.channels.spans, consumers, context.known_array)
     taken = len(context.forms)
     unknown = {end.name for end in model.inputs if end.name not in context.values}
     budget = CONSTANTS_USED * (size + (1 << 20))

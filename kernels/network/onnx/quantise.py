@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.errors import InvalidNetwork, NotImportable, Unsupported
+from kernels.network.onnx.channels import Channels, Seen
 from kernels.network.onnx.context import Context, scale_of
 from kernels.network.onnx.evaluate import evaluate
 from kernels.network.onnx.evaluate.room import Room
@@ -24,6 +25,7 @@ from kernels.network.tflite.reader import MALFORMED
 
 MOST_BYTES = 16 << 30
 """What the evaluation of one sample may make, all tensors together."""
+MOST_CHANNELS = 1 << 14
 MOST_WHOLE = 1 << 16
 """Most of an int32 input that something is computed from."""
 Array = npt.NDArray[Any]
@@ -37,6 +39,11 @@ class Ranges:
 
     percentile: float = 100.0
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+    channels: dict[str, Seen] = field(default_factory=dict)
+    """Of what is no image, along its last side."""
+    row_most: dict[str, float] = field(default_factory=dict)
+    """Of what goes into a softmax: the least that the largest entry of a row was."""
+    samples: int = 0
 
     def see(self, name: str, value: Array) -> None:
         """Widen a tensor's range by this value."""
@@ -51,6 +58,21 @@ class Ranges:
             low, high = finite.min(), finite.max()
         before = self.spans.get(name, (low, high))
         self.spans[name] = min(float(low), before[0]), max(float(high), before[1])
+        if value.dtype.kind == "f" and value.ndim in (2, 3) and value.shape[-1] <= MOST_CHANNELS:
+            flat = value.reshape(-1, value.shape[-1]).astype(np.float64)
+            seen = Seen(flat.min(axis=0), flat.max(axis=0), np.square(flat).mean(axis=0))
+            known = self.channels.get(name, seen)
+            share = 1 / max(1, self.samples)
+            self.channels[name] = Seen(
+                np.minimum(seen.low, known.low),
+                np.maximum(seen.high, known.high),
+                known.squares + (seen.squares - known.squares) * share,
+            )
+
+    def see_rows(self, name: str, value: Array) -> None:
+        """Remember the least of the rows' largest entries."""
+        least = float(value.max(axis=-1).min())
+        self.row_most[name] = min(self.row_most.get(name, least), least)
 
 
 class FloatModel:
@@ -73,6 +95,8 @@ class FloatModel:
     def run(self, sample: Sample, ranges: Ranges | None = None) -> list[Array]:
         """Return the outputs. Raise NotImportable for an operator that is not known."""
         values = {**self._constants, **sample}
+        if ranges is not None:
+            ranges.samples += 1
         for name, value in sample.items():
             if ranges is not None:
                 ranges.see(name, value)
@@ -80,6 +104,8 @@ class FloatModel:
         for place, (number, operation) in enumerate(self._rest):
             self._compute(number, operation, values)
             if ranges is not None:
+                if operation.kind == "Softmax":
+                    ranges.see_rows(operation.inputs[0], values[operation.inputs[0]])
                 for name in operation.outputs:
                     if name in values:
                         ranges.see(name, values[name])
@@ -164,7 +190,7 @@ def quantise_onnx(
     floats = FloatModel(model)
     for sample in samples:
         floats.run(sample, ranges)
-    context = Context(model, ranges.spans)
+    context = Context(model, ranges.spans, Channels(ranges.channels), ranges.row_most)
     for end in model.inputs:
         shape = samples[0][end.name].shape
         most = int(max(1, ranges.spans[end.name][1]))

@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from kernels.network.onnx.context import Context
+    pass
 
 Scale = tuple[float, int]
 """real = scale * (code - zero)"""
 Array = npt.NDArray[Any]
+ONE = np.ones(1)
 CODES = np.arange(-128, 128)
 NHWC = (0, 2, 3, 1)
 """Order of an image's sides here."""
@@ -83,6 +84,11 @@ class Entries(Placed):
     """Set where `reals` is scale * (code - zero): the value can be taken as it is."""
     whole: bool = False
     """The codes are int32."""
+    factors: npt.NDArray[np.float64] | None = None
+    """Where each channel, along the last side, has a scale of its own: scale * factors[channel].
+
+    `reals` has a row for each channel then, and also where it is a function of such a value.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +98,11 @@ class Float(Placed):
     name: str = ""
 
 
-Finish = Callable[["Context", Scale, int, int], int]
-"""Computes a pending value for a scale and bounds of the codes; returns the graph's value."""
+Finish = Callable[..., int]
+"""Computes a pending value from context, scale, bounds of the codes, and perhaps factors of channels.
+
+It returns the graph's value.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,11 +114,15 @@ class Pending:
     channels_last: bool = False
     low: float = -np.inf
     high: float = np.inf
+    by_channel: bool = False
+    """`finish` takes factors: each channel may have a scale of its own."""
     linear: "Linear | None" = None
-    terms: tuple["Entries | Pending", ...] = ()
+    terms: tuple["Entries | Pending | Known", ...] = ()
     """For a sum: what is added, all of this shape."""
     span: tuple[float, float] | None = None
     """What it can be, where that is known better than by calibration."""
+    spans: tuple[Array, Array] | None = None
+    """The same for each channel."""
     name: str = ""
     kind: str = ""
     """The operator that made it, for verification."""
@@ -129,6 +142,9 @@ class Linear:
 Value = Known | Codes | Entries | Float | Pending
 
 
-def linear_reals(scale: Scale) -> npt.NDArray[np.float64]:
-    """Return what each int8 stands for."""
-    return np.float64(scale[0]) * (CODES - scale[1])
+def linear_reals(
+    scale: Scale, factors: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.float64]:
+    """Return what each int8 stands for; with factors, a row for each channel."""
+    reals = np.float64(scale[0]) * (CODES - scale[1])
+    return reals if factors is None else factors[:, np.newaxis] * reals

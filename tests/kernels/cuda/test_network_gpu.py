@@ -23,12 +23,12 @@ from engine.jobs.models import digits
 from kernels.cuda.device import CudaDevice
 from kernels.cuda.network.known_answers import CARD_SIZES, SIMULATED_SIZES, problem_of
 from kernels.cuda.network.model import Model
+from kernels.cuda.network.operators import RUN
 from kernels.cuda.network.run import run
 from kernels.cuda.network.trial import SWITCH
 from kernels.data import Data
 from kernels.devices import open_device
 from kernels.network import reference
-from kernels.network.graph.file import OPERATORS
 from kernels.work.inference import InferenceWork
 from kernels.work.matmul import MatrixWork
 from tests.kernels.cuda.operator_cases import Cases
@@ -52,7 +52,7 @@ def test_known_answers(card, sizes):
     assert problem_of(card.machine(), sizes) == ""
 
 
-@pytest.mark.parametrize("op", OPERATORS)
+@pytest.mark.parametrize("op", [kind.op for kind in RUN])
 def test_random_cases(card, op):
     for seed in range(200):
         graph, samples = Cases(seed).make(op)

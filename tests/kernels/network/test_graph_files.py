@@ -27,7 +27,6 @@ ENDS = {"input_zero": 5, "output_zero": -7, "low": -100, "high": 127}
 POOL = {"size": [2, 2], "stride": [2, 2], "padding": [0, 0, 1, 1], "low": -128, "high": 127}
 NORM = {
     "zeros": [3, -4],
-    "multipliers": [4096, 77],
     "epsilon": 9,
     "output_zero": 2,
     "low": -120,
@@ -66,7 +65,9 @@ def small() -> tuple[dict, dict]:
         layer("softmax", 19),
         layer("argmax", 20),
         layer("spread", 0, step=[2, 1], value=4),
-        layer("layer_norm", 19, 20, **NORM),
+        layer("layer_norm", 19, 20, **NORM, multipliers=[4096, 77]),
+        layer("channel_table", 20),
+        layer("channel_norm", 20, 24, **NORM),
     ]
     tensors: dict = {}
     ones = np.ones(2, np.int32)
@@ -83,13 +84,17 @@ def small() -> tuple[dict, dict]:
     tensors["n18.shift"] = np.full(3, 32, np.uint8)
     tensors["n22.factor"] = np.array([1 << 22, -(1 << 21), 5], np.int32)
     tensors["n22.offset"] = np.array([1 << 41, 0, -(1 << 44)], np.int64)
+    tensors["n23.table"] = np.arange(-384, 384).astype(np.int8).reshape(3, 256)
+    tensors["n24.multipliers"] = np.array([[4096, 77, 5], [1, 2000, 0]], np.int32)
+    for part in ("factor", "offset"):
+        tensors[f"n24.{part}"] = tensors[f"n22.{part}"]
     exps = (np.exp(-0.05 * np.arange(256)) * (2**31 - 1)).astype(np.int32)
     tensors["n19.exps"] = exps
     return tensors, {
         "version": 2,
         "inputs": [{"type": "int8", "shape": [1, 4, 4, 1]}],
         "nodes": nodes,
-        "outputs": [21, 20, 1, 2, 22, 23],
+        "outputs": [21, 20, 1, 2, 22, 23, 25],
         "about": {},
     }
 
@@ -178,7 +183,7 @@ def test_an_embedding_takes_the_nearest_row():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"outputs": [24]}, "output"),
+        ({"outputs": [26]}, "output"),
         ({"outputs": []}, "inputs and outputs"),
         ({"nodes": []}, "no layer uses"),
         ({"inputs": [{"type": "int8", "shape": [1 << 20, 1 << 20]}]}, "too many"),

@@ -12,12 +12,12 @@ from kernels.network.onnx.context import MASKED, Context, Converter
 from kernels.network.onnx.convert.products import by_output, changed
 from kernels.network.onnx.convert.tables import function_of, uniform
 from kernels.network.onnx.reader import Operation
-from kernels.network.onnx.values import Entries, Known, Pending, Scale, Value, linear_reals
+from kernels.network.onnx.values import Entries, Known, Pending, Scale, Value
 from kernels.network.tflite.scales import multiplier_of
 
 ADD_SHIFT = 20
-SOFTMAX_REACH = 24.0
-"""exp(-24) is nothing beside the 8 bits of a softmax."""
+SOFTMAX_REACH = 8.0
+"""exp(-8) is nothing beside the 8 bits of a softmax."""
 
 
 def add(sign: int) -> Converter:
@@ -48,16 +48,21 @@ def total(context: Context, operation: Operation, sign: int) -> Pending:
     masks = [i for i, value in enumerate(values) if is_mask(value)]
     span = None
     if len(masks) == 1 and sign > 0:
+        # Both on one grid, so that the sum is not rounded again; nothing far below a row's largest.
         low, high = context.range_of(names[1 - masks[0]])
-        span = min(low, high - SOFTMAX_REACH), high
+        target = operation.outputs[0]
+        span = context.row_most.get(target, min(low, high) + SOFTMAX_REACH) - SOFTMAX_REACH, high
         values[masks[0]] = reaching(values[masks[0]], high - span[0])
+        other = values[1 - masks[0]]
+        if isinstance(other, Pending):
+            values[1 - masks[0]] = replace(other, span=span)
 
     def finish(context: Context, scale: Scale, low: int, high: int) -> int:
         settled = [context.settle(value, name) for value, name in zip(values, names, strict=True)]
         a, b = together(context, settled)
         return added(context, a, b, sign, scale, (low, high))
 
-    terms = tuple(one for one in values if isinstance(one, Entries | Pending))
+    terms = tuple(one for one in values if isinstance(one, Entries | Pending | Known))
     whole = sign > 0 and len(terms) == 2 and all(one.shape == shape for one in terms)
     return Pending(
         shape,
@@ -138,12 +143,12 @@ def multiply(context: Context, operation: Operation) -> None:
             return
         if uniform(other) is not None:
             at = values.index(layer)
-            layer = values[at] = context.settled(operation.inputs[at])
+            layer = values[at] = context.settled(operation.inputs[at], by_channel=True)
     by = uniform(other)
     if isinstance(layer, Entries) and by is not None and layer.scale is not None and by[0] > 0:
         scale = layer.scale[0] * float(by[0]), layer.scale[1]
         if np.broadcast_shapes(layer.shape, other.shape) == layer.shape:
-            context.give(operation, replace(layer, reals=linear_reals(scale), scale=scale))
+            context.give(operation, replace(layer, reals=layer.reals * float(by[0]), scale=scale))
             return
     made = function_of(context, operation)
     context.give(operation, made or product(context, values, operation.inputs[:2]))

@@ -16,6 +16,8 @@ from kernels.network.onnx.evaluate import moves
 from kernels.network.onnx.evaluate.room import axes_of, axis_of
 from kernels.network.onnx.reader import Operation
 from kernels.network.onnx.values import (
+    ONE,
+    Array,
     Codes,
     Entries,
     Float,
@@ -32,7 +34,7 @@ Shaped = Callable[[Context, Operation, tuple[int, ...]], tuple[int, ...]]
 def source_of(context: Context, operation: Operation) -> Any:
     """Return the first input as a value of the graph, with or without a meaning."""
     value = context.get(operation, 0)
-    if isinstance(value, Pending | Known):
+    if isinstance(value, Pending | Known) or (isinstance(value, Entries) and value.reals.ndim > 1):
         return context.entries(operation, 0)
     if isinstance(value, Float):
         raise Unsupported(_("it computes in float: its input is not quantised"))
@@ -232,13 +234,15 @@ def embed(context: Context, operation: Operation, table: Known, places: Entries)
         context.give(operation, Entries(place, shape, False, linear_reals(scale), scale))
         return
 
-    def finish(context: Context, scale: Scale, low: int, high: int) -> int:
-        rows = np.clip(np.rint(table.value / np.float32(scale[0])) + scale[1], low, high)
+    def finish(context: Context, scale: Scale, low: int, high: int, factors: Array = ONE) -> int:
+        units = (scale[0] * factors).astype(np.float32)
+        rows = np.clip(np.rint(table.value / units) + scale[1], low, high)
         return context.emit(graph.Embed(rows=rows.astype(np.int8)), places.place)
 
-    low, high = float(table.value.min()), float(table.value.max())
-    scale_of(low, high)  # finite, or refused here
-    context.give(operation, Pending(shape, finish))
+    span = float(table.value.min()), float(table.value.max())
+    scale_of(*span)  # finite, or refused here
+    spans = table.value.min(axis=0).astype(np.float64), table.value.max(axis=0).astype(np.float64)
+    context.give(operation, Pending(shape, finish, by_channel=True, span=span, spans=spans))
 
 
 def gather_nd(context: Context, operation: Operation) -> None:

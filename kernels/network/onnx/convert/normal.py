@@ -7,12 +7,12 @@ import numpy as np
 
 from kernels.errors import Unsupported
 from kernels.network.graph.moves import Transpose
-from kernels.network.graph.normal import LayerNorm, norm_constants
+from kernels.network.graph.normal import make_norm
 from kernels.network.graph.softmax import Softmax
 from kernels.network.onnx.context import Context, Converter
 from kernels.network.onnx.evaluate.room import axis_of
 from kernels.network.onnx.reader import Operation
-from kernels.network.onnx.values import Entries, Pending, Scale, linear_reals
+from kernels.network.onnx.values import ONE, Array, Entries, Known, Pending, Scale, linear_reals
 from kernels.network.tflite.scales import softmax_exps
 
 SOFTMAX_SCALE = (1 / 256, -128)
@@ -52,37 +52,31 @@ def layer_normalization(context: Context, operation: Operation) -> None:
     depth = value.shape[-1]
     gamma, beta = (np.broadcast_to(one, (depth,)) for one in (gamma, beta))
     terms = addends(value) if isinstance(value, Pending) else ()
-    if terms and len(terms) <= MOST_TERMS:
+    if terms and len(terms) <= MOST_TERMS:  # each may have a scale for each channel
         parts = [
-            context.plain(context.settle(one, one.name or ""))
-            if isinstance(one, Pending)
-            else context.plain(one)
+            context.plain(context.settle(one, getattr(one, "name", ""), by_channel=True))
             for one in terms
         ]
     else:
-        parts = [context.plain(context.entries(operation, 0))]
+        parts = [context.plain(context.entries(operation, 0, by_channel=True))]
     epsilon = float(operation.attributes.get("epsilon", 1e-5))
 
-    def finish(context: Context, scale: Scale, low: int, high: int) -> int:
-        scales = [part.scale for part in parts if part.scale is not None]
-        multipliers, whole_epsilon, factors, offsets = norm_constants(
-            [one[0] for one in scales], epsilon, gamma, beta, scale[0]
+    def finish(context: Context, scale: Scale, low: int, high: int, factors: Array = ONE) -> int:
+        scales = [part.scale[0] * (ONE if part.factors is None else part.factors) for part in parts]
+        zeros = tuple(part.scale[1] for part in parts)
+        layer = make_norm(
+            scales, zeros, (gamma, beta, epsilon), scale[0] * factors, scale[1], (low, high)
         )
-        layer = LayerNorm(
-            zeros=tuple(one[1] for one in scales), multipliers=multipliers,
-            epsilon=whole_epsilon, factor=factors, offset=offsets, output_zero=scale[1],
-            low=low, high=high,
-        )  # fmt: skip
         return context.emit(layer, *(part.place for part in parts))
 
-    context.give(operation, Pending(value.shape, finish))
+    context.give(operation, Pending(value.shape, finish, by_channel=True))
 
 
-def addends(value: Pending) -> tuple[Entries | Pending, ...]:
+def addends(value: Pending) -> tuple[Entries | Pending | Known, ...]:
     """Return what a sum adds, sums of sums too; itself where it is none."""
     if not value.terms or math.isfinite(value.low) or math.isfinite(value.high):
         return ()
-    found: list[Entries | Pending] = []
+    found: list[Entries | Pending | Known] = []
     for one in value.terms:
         inner = addends(one) if isinstance(one, Pending) else ()
         found.extend(inner or (one,))

@@ -17,9 +17,10 @@ from kernels.network.onnx.context import Context, Converter
 from kernels.network.onnx.evaluate.layers import normal_of
 from kernels.network.onnx.evaluate.windows import Windowed, windowed
 from kernels.network.onnx.reader import Operation
-from kernels.network.onnx.values import Array, Entries, Known, Linear, Pending, Scale
+from kernels.network.onnx.values import ONE, Array, Entries, Known, Linear, Pending, Scale
 from kernels.network.tflite.scales import multiplier_of
 
+MOST_BIAS, LEAST_UNIT = float(1 << 30), 1e-12
 Make = Callable[[dict[str, Any], npt.NDArray[np.int8], npt.NDArray[np.float64]], Any]
 """Makes an operator from what all have, its int8 weights, and the real scale of each output."""
 
@@ -148,8 +149,10 @@ def weighted(
     given = x.scale
 
     def build(linear: Linear) -> Pending:
-        def finish(context: Context, scale: Scale, low: int, high: int) -> int:
-            codes, by_output = quantised_weights(linear)
+        def finish(
+            context: Context, scale: Scale, low: int, high: int, factors: Array = ONE
+        ) -> int:
+            codes, by_output = quantised_weights(linear, given[0])
             units = given[0] * by_output
             sums = np.rint(linear.bias / units)
             if np.abs(sums).max(initial=0) >= 1 << 31:
@@ -158,21 +161,26 @@ def weighted(
                 "bias": sums.astype(np.int32), "input_zero": given[1], "output_zero": scale[1],
                 "low": low, "high": high,
             }  # fmt: skip
-            return context.emit(make(shared, codes, units / scale[0]), x.place)
+            return context.emit(make(shared, codes, units / (scale[0] * factors)), x.place)
 
-        return Pending(shape, finish, channels_last, linear=linear)
+        return Pending(shape, finish, channels_last, by_channel=not channels_last, linear=linear)
 
     return build(Linear(real, scales, np.broadcast_to(whole, (outputs,)), build))
 
 
-def quantised_weights(linear: Linear) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Return int8 weights and a scale for each output, symmetric."""
+def quantised_weights(
+    linear: Linear, unit: float
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Return int8 weights and a scale for each output, symmetric, for inputs of this scale.
+
+    Where the weights of an output are next to nothing, its bias says the scale: it must fit int32.
+    """
     if linear.scales is not None:
         return linear.weights, linear.scales
     flat = np.abs(linear.weights.reshape(len(linear.weights), -1)).max(axis=1).astype(np.float64)
     if not np.isfinite(flat).all():
         raise Unsupported(_("its weights are not finite"))
-    scales = np.where(flat > 0, flat / 127, 1e-8)
+    scales = np.maximum(flat / 127, np.maximum(np.abs(linear.bias) / unit / MOST_BIAS, LEAST_UNIT))
     by_output = scales.reshape(-1, *(1,) * (linear.weights.ndim - 1)).astype(np.float32)
     return np.clip(np.rint(linear.weights / by_output), -127, 127).astype(np.int8), scales
 
@@ -181,9 +189,11 @@ def matmul(context: Context, operation: Operation) -> None:
     """MatMul with constant weights, or of two values."""
     right = context.get(operation, 1)
     if isinstance(right, Known) and right.value.ndim == 2:
-        x = context.plain(context.entries(operation, 0))
+        x = context.plain(context.entries(operation, 0, by_channel=True))
         if x.shape[-1:] != right.shape[:1]:
             raise Unsupported(_("its weights do not fit its input"))
+        if x.factors is not None:
+            right = Known((right.value * x.factors[:, np.newaxis]).astype(np.float32))
         shape = (*x.shape[:-1], right.shape[1])
         made = weighted(context, operation, right, 1, x, shape, fully_connected)
         context.give(operation, made)

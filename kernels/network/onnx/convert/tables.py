@@ -47,14 +47,16 @@ def function_of(context: Context, operation: Operation) -> Entries | None:
     made = evaluate(operation, inputs, Room(ROOM))[0]
     reals = np.broadcast_to(made, source.reals.shape)
     if shape != source.shape:
+        if source.reals.ndim > 1:
+            raise Unsupported(_("a constant makes its output larger"))
         source = expanded(context, source, shape)
-    return replace(source, reals=reals, scale=None)
+    return replace(source, reals=reals, scale=None, factors=None)
 
 
 def unary(context: Context, operation: Operation) -> None:
     """A function of one entry."""
     if isinstance(context.get(operation, 0), Pending):
-        context.entries(operation, 0)
+        context.entries(operation, 0, by_channel=True)
     made = function_of(context, operation)
     if made is None:
         raise Unsupported(_("it computes in float: its input is not quantised"))
