@@ -168,3 +168,10 @@ def copy_bytes(builder: Builder, target: Value, source: Value, count: Value) -> 
     """Memcpy."""
     places = pointer(builder, target), pointer(builder, source)
     call(builder, "llvm.memcpy.p0.p0.i64", VOID, *places, count, I1(0))
+
+
+@inline
+def fill_bytes(builder: Builder, target: Value, value: Value, count: Value) -> None:
+    """Memset."""
+    byte = builder.trunc(value, I8)
+    call(builder, "llvm.memset.p0.i64", VOID, pointer(builder, target), byte, count, I1(0))

@@ -26,14 +26,21 @@ def build_depthwise(dots: Dots) -> Any:
     kind, width, line = ir.vector(I32, lanes), 4 * lanes, ir.vector(I8, lanes)
 
     def side_by_side(builder: Builder, taps: list[Value]) -> Value:
-        """Return quads of 4 taps, from vectors of bytes."""
-        pairs = ir.lanes_from(
-            ir.vector(I32, 2 * lanes), [i // 2 + lanes * (i % 2) for i in range(2 * lanes)]
-        )
-        two = [builder.shuffle_vector(taps[i], taps[i + 1], pairs) for i in (0, 2)]
-        places = [2 * (i // 4) + i % 2 + 2 * lanes * (i % 4 // 2) for i in range(4 * lanes)]
-        four = builder.shuffle_vector(*two, ir.lanes_from(ir.vector(I32, 4 * lanes), places))
-        return builder.bitcast(four, kind)
+        """Return quads of 4 taps, from vectors of bytes: dwords of all taps, then bytes in each."""
+        two = [_joined(builder, taps[i], taps[i + 1]) for i in (0, 2)]
+        four = _joined(builder, *two)
+        if lanes == 16:
+            dwords = ir.lanes_from(kind, [i // 4 + 4 * (i % 4) for i in range(16)])
+            order = [i // 16 * 16 + i % 16 // 4 + 4 * (i % 4) for i in range(64)]
+            x = builder.bitcast(four, kind)
+            x = ir.call(builder, "llvm.x86.avx512.permvar.si.512", kind, x, dwords)
+            places = ir.lanes_from(four.type, [i % 16 for i in order])
+            x = builder.bitcast(x, four.type)
+            x = ir.call(builder, "llvm.x86.avx512.pshuf.b.512", four.type, x, places)
+            return builder.bitcast(x, kind)
+        order = [i // 4 + lanes * (i % 4) for i in range(4 * lanes)]
+        places = ir.lanes_from(ir.vector(I32, 4 * lanes), order)
+        return builder.bitcast(builder.shuffle_vector(four, four, places), kind)
 
     @ir.inline
     def depthwise(
@@ -76,3 +83,9 @@ def build_depthwise(dots: Dots) -> Any:
             ir.store(builder, result, builder.add(sums, builder.mul(pitch, I64(i))), 4)
 
     return depthwise
+
+
+def _joined(builder: Builder, a: Value, b: Value) -> Value:
+    """Return both vectors, one after the other."""
+    places = range(2 * a.type.count)
+    return builder.shuffle_vector(a, b, ir.lanes_from(ir.vector(I32, len(places)), places))

@@ -11,8 +11,14 @@ from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.layout import Constants, Image, NoProgram, place_all
 from kernels.cpu.network.lines import line_of
 from kernels.cpu.network.requantise import parameters
-from kernels.cpu.network.steps import FIELDS, Field, Op, Program, Scaling
-from kernels.cpu.network.weights import pack_weights, rows_of_weights, scaling_of, window_of
+from kernels.cpu.network.steps import FIELDS, Field, Op, Program
+from kernels.cpu.network.weights import (
+    pack_weights,
+    rows_of_weights,
+    scaling_of,
+    scaling_once,
+    window_of,
+)
 from kernels.network import Window
 from kernels.network.graph import convolutions, elementwise, moves, products, softmax, windows
 from kernels.network.graph.graph import Graph
@@ -124,9 +130,10 @@ class _Plan:
     def move(self, op: Op, place: int, size: int, source: int, out: Image) -> None:
         """Bytes that lie in one piece into an image."""
         assert size == out.height * out.row
+        height, row = (1, size) if out.whole else (out.height, out.row)
         self.step(
-            op, place, out.height, CHUNK=rows_of(out.row), SOURCE=source, SOURCE_PITCH=out.row,
-            OUT=out.origin, OUT_PITCH=out.pitch, WIDTH=out.row,
+            op, place, height, CHUNK=rows_of(row), SOURCE=source, SOURCE_PITCH=row,
+            OUT=out.origin, OUT_PITCH=out.pitch, WIDTH=row,
         )  # fmt: skip
 
     def convolution(self, place: int, op: convolutions.Conv2D, x: Image, out: Image) -> None:
@@ -151,11 +158,7 @@ class _Plan:
         if count > MOST_PLACES:
             raise NoProgram
         steps = np.arange(count, dtype=np.int32)
-        scaling = {
-            "SCALING": Scaling.ONCE,
-            "MULTIPLIERS": self.constants.keep(op.multiplier.astype(np.int64)),
-            "SHIFTS": self.constants.keep(op.shift.astype(np.int64)),
-        }
+        scaling = scaling_once(op, self.dots.lanes, self.constants)
         self.product(
             place, op, np.zeros(1, np.int32), steps * features,
             steps * outputs, x, out, scaling,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import uint8
 
+from kernels.cpu.ir import copy_bytes, fill_bytes
 from kernels.cpu.jit import Jit, finish
 from kernels.cpu.network import add, atomic, check, depthwise, requantise, tiles
 from kernels.cpu.network.dots import Dots
@@ -115,57 +116,65 @@ def kernels_of(dots: Dots) -> Kernels:
 
 
 def _build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
-    lanes = dots.lanes
-    above, signed = (requantise.build_row(lanes, sign) for sign in (False, True))
+    above, signed, symmetric = (requantise.build_rows(dots.lanes, bit) for bit in (None, 31, 0))
     step_bytes = 4 * requantise.VECTORS
     twice, once = scalar.twice, scalar.once
 
     @jit.helper
-    def finish_tile(
-        step: Any,
-        place: int,
-        rows: int,
-        channel: int,
-        n: int,
-        pitch: int,
-        constants: Any,
-        arena: Any,
-        sums: Any,
-        scratch: Any,
-    ) -> None:
-        """From `rows` places' sums in scratch, n of them from `channel` on, to bytes; committed to."""
-        scaling, low, high = step[Field.SCALING], step[Field.LOW], step[Field.HIGH]
-        table = step[Field.OUT_PLACES] // 4 + place
-        places = constants.view(np.int32)
-        if len(sums) and step[Field.COLUMN] >= 0:
-            begin = step[Field.ABSORBED] // 4 + channel
-            more = places[begin : begin + n]
-            for r in range(rows):
-                first = step[Field.COLUMN] + (place + r) * step[Field.N] + channel
-                target, source = sums[first : first + n], scratch[r * pitch : r * pitch + n]
-                for c in range(n):
-                    target[c] = source[c] - more[c]
-        if scaling == Scaling.ABOVE_ZERO or scaling == Scaling.SIGNED:
-            at = constants.ctypes.data + step[Field.PARAMETERS] + channel * step_bytes
-            for r in range(rows):
-                to = arena.ctypes.data + step[Field.OUT] + places[table + r] + channel
-                source = scratch.ctypes.data + 4 * r * pitch
-                if scaling == Scaling.SIGNED:
-                    signed(source, at, n, to, low, high)
-                else:
-                    above(source, at, n, to, low, high)
-            return
+    def commit(
+        step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
+        constants: Any, sums: Any, scratch: Any,
+    ) -> None:  # fmt: skip
+        """What a layered result has of these sums: those of x * w alone."""
+        begin = step[Field.ABSORBED] // 4 + channel
+        more = constants.view(np.int32)[begin : begin + n]
+        for r in range(rows):
+            first = step[Field.COLUMN] + (place + r) * step[Field.N] + channel
+            target, source = sums[first : first + n], scratch[r * pitch : r * pitch + n]
+            for c in range(n):
+                target[c] = source[c] - more[c]
+
+    @jit.helper
+    def one_by_one(
+        step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
+        constants: Any, arena: Any, scratch: Any,
+    ) -> None:  # fmt: skip
+        """With any multiplier and shift."""
         wide = constants.view(np.int64)
+        table = step[Field.OUT_PLACES] // 4 + place
         m, e = step[Field.MULTIPLIERS] // 8 + channel, step[Field.SHIFTS] // 8 + channel
         for r in range(rows):
-            to = step[Field.OUT] + places[table + r] + channel
+            to = step[Field.OUT] + constants.view(np.int32)[table + r] + channel
             for c in range(n):
                 x = np.int64(scratch[r * pitch + c])
-                if scaling == Scaling.TWICE:
+                if step[Field.SCALING] == Scaling.TWICE:
                     y = twice(x, wide[m + c], wide[e + c])
                 else:
                     y = once(x, wide[m + c], wide[e + c])
-                arena[to + c] = uint8(min(max(y + step[Field.ZERO], low), high))
+                y += step[Field.ZERO]
+                arena[to + c] = uint8(min(max(y, step[Field.LOW]), step[Field.HIGH]))
+
+    @jit.helper
+    def finish_tile(
+        step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
+        constants: Any, arena: Any, sums: Any, scratch: Any,
+    ) -> None:  # fmt: skip
+        """From `rows` places' sums in scratch, n of them from `channel` on, to bytes; committed to."""
+        if len(sums) and step[Field.COLUMN] >= 0:
+            commit(step, place, rows, channel, n, pitch, constants, sums, scratch)
+        scaling, low, high = step[Field.SCALING], step[Field.LOW], step[Field.HIGH]
+        base, source = constants.ctypes.data, scratch.ctypes.data
+        at = base + step[Field.PARAMETERS] + channel * step_bytes
+        places = base + step[Field.OUT_PLACES] + 4 * place
+        to = arena.ctypes.data + step[Field.OUT] + channel
+        if scaling == Scaling.ABOVE_ZERO:
+            above(source, 4 * pitch, rows, at, n, to, places, low, high)
+        elif scaling == Scaling.SIGNED:
+            signed(source, 4 * pitch, rows, at, n, to, places, low, high)
+        elif scaling == Scaling.SYMMETRIC:
+            symmetric(source, 4 * pitch, rows, at, n, to, places, low, high)
+        else:
+            one_by_one(step, place, rows, channel, n, pitch, constants, arena, scratch)
 
     return finish_tile
 
@@ -301,17 +310,16 @@ def _build_others(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
                 for i in range(width):
                     wanted[i] = np.int8(kept[i] ^ uint8(FLIP))
             elif op == Op.COPY:
-                arena[to : to + width] = arena[source : source + width]
+                copy_bytes(arena.ctypes.data + to, arena.ctypes.data + source, width)
             elif op == Op.BORDER:
                 top, bottom = step[Field.TOP], step[Field.HEIGHT] - step[Field.BOTTOM]
-                left, right = step[Field.LEFT], width - step[Field.RIGHT]
+                left, right = step[Field.LEFT], step[Field.RIGHT]
+                at, zero = arena.ctypes.data + to, step[Field.ZERO]
                 if row < top or row >= bottom:
-                    arena[to : to + width] = uint8(step[Field.ZERO])
+                    fill_bytes(at, zero, width)
                 else:
-                    for i in range(left):
-                        arena[to + i] = uint8(step[Field.ZERO])
-                    for i in range(right, width):
-                        arena[to + i] = uint8(step[Field.ZERO])
+                    fill_bytes(at, zero, left)
+                    fill_bytes(at + width - right, zero, right)
             elif op == Op.TABLE:
                 table = constants[step[Field.PARAMETERS] : step[Field.PARAMETERS] + 256]
                 x, y = arena[source : source + width], arena[to : to + width]

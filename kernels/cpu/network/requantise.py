@@ -23,8 +23,10 @@ import numpy.typing as npt
 from kernels.cpu import ir
 from kernels.cpu.ir import I8, I32, I64, Builder, Value
 
-MOST_SHIFT = 20
+MOST_SHIFT = 23
 """Largest e: s m + C stays in 64 bits."""
+FIRST = 1 << 30
+"""What SaturatingRoundingDoublingHighMul adds."""
 SIGN = 1 << 31
 """What is taken off a negative product."""
 VECTORS = 5
@@ -32,13 +34,21 @@ VECTORS = 5
 
 
 def parameters(
-    multiplier: npt.NDArray[np.integer], shift: npt.NDArray[np.integer], zero: int, lanes: int
+    multiplier: npt.NDArray[np.integer],
+    shift: npt.NDArray[np.integer],
+    zero: int | npt.NDArray[np.int64],
+    lanes: int,
+    first: int = FIRST,
 ) -> npt.NDArray[np.uint8] | None:
-    """Return the parameters of these channels, e = shift; None where some e is out of range."""
-    m, e = (x.astype(np.int64) for x in (multiplier, shift))
-    if e.min() < 1 or e.max() > MOST_SHIFT:
+    """Return the parameters of these channels, e = shift; None where some e is out of range.
+
+    `zero` is one number, or each channel's. `first` is what the first rounding adds, and 0 where
+    there is only one.
+    """
+    m, e = multiplier.astype(np.int64), shift.astype(np.int64)
+    if e.min() < 1 or e.max() > MOST_SHIFT or m.max() >= 1 << 31:
         return None
-    constant = (1 << 30) + (np.int64(1) << (30 + e)) + (np.int64(zero) << (31 + e))
+    constant = first + (np.int64(1) << (30 + e)) + (np.asarray(zero, np.int64) << (31 + e))
     vectors = -(-len(m) // lanes)
     blocks = []
     for x in (m, constant, e - 1):
@@ -50,10 +60,10 @@ def parameters(
     return np.concatenate([np.ascontiguousarray(x).view(np.uint8) for x in parts], axis=1)
 
 
-def scaled(builder: Builder, sums: Value, at: Value, sign: Value | None) -> Value:
+def scaled(builder: Builder, sums: Value, at: Value, sign: Value | None, bit: int = 31) -> Value:
     """Return y, not clamped, of `lanes` sums with the parameters at this address.
 
-    `sign` is the int64 that is taken off where a sum is negative; None: nothing.
+    `sign` is the int64, 2^bit or 0, that is taken off where a sum is negative; None: nothing.
     """
     kind = sums.type
     lanes, size = kind.count, 4 * kind.count
@@ -72,7 +82,7 @@ def scaled(builder: Builder, sums: Value, at: Value, sign: Value | None) -> Valu
         product = builder.mul(x, low(m))
         if sign is not None:
             taken = ir.broadcast(builder, sign, lanes // 2)
-            negative = builder.lshr(product, half)
+            negative = builder.lshr(product, ir.splat(wide, 63 - bit))
             product = builder.sub(product, builder.and_(negative, taken))
         halves.append(builder.bitcast(builder.add(product, constant), kind))
     places = [1 + i - i % 2 + lanes * (i % 2) for i in range(lanes)]
@@ -109,26 +119,46 @@ def store_some(builder: Builder, value: Value, address: Value, count: Value) -> 
     ir.choose(builder, builder.icmp_signed(">=", count, I64(lanes)), whole, some)
 
 
-def build_row(lanes: int, signed: bool) -> Any:
-    """Return row(sums, parameters, n, out, low, high): n sums of one place to n bytes."""
+def build_rows(lanes: int, bit: int | None) -> Any:
+    """Return rows(sums, pitch, count, parameters, n, out, places, low, high).
+
+    Of `count` places, n sums each, rows of them `pitch` bytes apart, to n bytes at `out` and the
+    place's distance, int32. 2^bit is taken off where a sum is negative.
+    """
 
     @ir.inline
-    def row(
-        builder: Builder, sums: Value, at: Value, n: Value, out: Value, low: Value, high: Value
+    def rows(
+        builder: Builder,
+        sums: Value,
+        pitch: Value,
+        count: Value,
+        at: Value,
+        n: Value,
+        out: Value,
+        places: Value,
+        low: Value,
+        high: Value,
     ) -> None:
         """Vector by vector; `sums` is padded to whole ones, `out` need not be."""
         low, high = builder.trunc(low, I32), builder.trunc(high, I32)
-        sign = I64(SIGN) if signed else None
-
-        def vector(turn: Value, carried: Sequence[Value]) -> list[Value]:
-            sums, at, out = carried
-            s = ir.load(builder, ir.vector(I32, lanes), sums, 4)
-            y = clamped(builder, scaled(builder, s, at, sign), low, high)
-            store_some(builder, y, out, builder.sub(n, builder.mul(turn, I64(lanes))))
-            steps = (4 * lanes, 4 * lanes * VECTORS, lanes)
-            return [ir.offset(builder, x, step) for x, step in zip(carried, steps, strict=True)]
-
+        sign = None if bit is None else I64(1 << bit)
         vectors = builder.udiv(builder.add(n, I64(lanes - 1)), I64(lanes))
-        ir.loop(builder, vectors, [sums, at, out], vector)
 
-    return row
+        def row(_turn: Value, carried: Sequence[Value]) -> list[Value]:
+            sums, places = carried
+            distance = builder.sext(ir.load(builder, I32, places, 4), I64)
+
+            def vector(turn: Value, carried: Sequence[Value]) -> list[Value]:
+                sums, at, out = carried
+                s = ir.load(builder, ir.vector(I32, lanes), sums, 4)
+                y = clamped(builder, scaled(builder, s, at, sign, bit or 0), low, high)
+                store_some(builder, y, out, builder.sub(n, builder.mul(turn, I64(lanes))))
+                steps = (4 * lanes, 4 * lanes * VECTORS, lanes)
+                return [ir.offset(builder, x, step) for x, step in zip(carried, steps, strict=True)]
+
+            ir.loop(builder, vectors, [sums, at, builder.add(out, distance)], vector)
+            return [builder.add(sums, pitch), ir.offset(builder, places, 4)]
+
+        ir.loop(builder, count, [sums, places], row)
+
+    return rows

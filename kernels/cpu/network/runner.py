@@ -14,7 +14,7 @@ from kernels.cpu.network.steps import Program
 from kernels.network.graph.graph import Graph
 from kernels.team import Team
 
-SHARED_COST = 1 << 22
+SHARED_COST = 1 << 26
 """Multiply-adds from which on it is worth to work on one sample together."""
 NOTHING = np.zeros(0, np.uint8)
 NO_SUMS = np.zeros(0, np.int32)
@@ -67,6 +67,15 @@ class Runner:
             else:
                 one(i)
         return out
+
+    def run_steps(self, steps: npt.NDArray[np.int64], sample: Bytes) -> None:
+        """Run some steps alone, after a whole run: for a profile."""
+        arena, scratch = self._own()
+        out = np.empty(self.program.columns, np.int8)
+        self._kernels.run(
+            steps, self.program.constants, NOTHING, arena, sample, out, NO_SUMS, scratch,
+            _NO_COUNTERS, False,
+        )  # fmt: skip
 
     def _together(self, sample: Bytes, out: Bytes, sums: Sums) -> None:
         counters = np.zeros(2 * len(self.program.steps), np.int64)

@@ -43,10 +43,12 @@ class Scaling(IntEnum):
     ABOVE_ZERO = 0
     """By requantise.py, clamped at the zero point or above."""
     SIGNED = 1
-    TWICE = 2
+    SYMMETRIC = 2
+    """The same for a layer that rounds once, halves away from zero."""
+    TWICE = 3
     """One by one: any exponent."""
-    ONCE = 3
-    """One by one, rounded once: a fully connected layer."""
+    ONCE = 4
+    """One by one, rounded once."""
 
 
 class Field(IntEnum):

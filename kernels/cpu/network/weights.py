@@ -5,11 +5,12 @@ import numpy.typing as npt
 
 from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.layout import Constants
-from kernels.cpu.network.requantise import parameters
+from kernels.cpu.network.requantise import MOST_SHIFT, parameters
 from kernels.cpu.network.steps import Scaling
 from kernels.network import Window
 from kernels.network.graph import convolutions, products
 from kernels.network.graph.operator import Operator
+from kernels.network.graph.rounding import scale
 
 
 def rows_of_weights(op: Operator) -> npt.NDArray[np.int8]:
@@ -48,8 +49,13 @@ def window_of(op: convolutions.Convolution) -> Window:
 
 def scaling_of(op: convolutions.Convolution, lanes: int, constants: Constants) -> dict[str, int]:
     """Return the fields of a convolution's scaling."""
-    zero = op.output_zero + 128
-    found = parameters(op.multiplier, -op.exponent.astype(np.int64), zero, lanes)
+    zero = np.full(len(op.bias), op.output_zero + 128, np.int64)
+    multiplier, shift = op.multiplier.astype(np.int64), -op.exponent.astype(np.int64)
+    least, most = (_outputs(op, largest_sums(op) * side) for side in (-1, 1))
+    # A channel that always gives the same has any scale: many are far from the others'.
+    still = (least == most) & ((shift < 1) | (shift > MOST_SHIFT))
+    multiplier, shift = np.where(still, 0, multiplier), np.where(still, 1, shift)
+    found = parameters(multiplier, shift, np.where(still, most + 128, zero), lanes)
     if found is None:
         return {
             "SCALING": Scaling.TWICE,
@@ -58,3 +64,29 @@ def scaling_of(op: convolutions.Convolution, lanes: int, constants: Constants) -
         }
     kind = Scaling.ABOVE_ZERO if op.low >= op.output_zero else Scaling.SIGNED
     return {"SCALING": kind, "PARAMETERS": constants.keep(found)}
+
+
+def scaling_once(op: products.FullyConnected, lanes: int, constants: Constants) -> dict[str, int]:
+    """Return the fields of a fully connected layer's scaling."""
+    shift = op.shift.astype(np.int64) - 31
+    found = parameters(op.multiplier, shift, op.output_zero + 128, lanes, first=0)
+    if found is None:
+        return {
+            "SCALING": Scaling.ONCE,
+            "MULTIPLIERS": constants.keep(op.multiplier.astype(np.int64)),
+            "SHIFTS": constants.keep(op.shift.astype(np.int64)),
+        }
+    kind = Scaling.ABOVE_ZERO if op.low >= op.output_zero else Scaling.SYMMETRIC
+    return {"SCALING": kind, "PARAMETERS": constants.keep(found)}
+
+
+def largest_sums(op: products.Weighted) -> npt.NDArray[np.int64]:
+    """Return how large each output's sum, without bias, can be: that of (x - zero) * w."""
+    by_output = np.moveaxis(op.weights, op.outputs_axis, 0).reshape(len(op.bias), -1)
+    return 255 * np.abs(by_output.astype(np.int32)).sum(axis=1, dtype=np.int64)
+
+
+def _outputs(op: convolutions.Convolution, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return what each channel makes of a sum, without bias."""
+    scaled = scale(sums + op.bias, op.multiplier.astype(np.int64), op.exponent.astype(np.int64))
+    return np.clip(scaled + op.output_zero, op.low, op.high)

@@ -45,9 +45,14 @@ class Graphs:
         exponent = -self.random.integers(max(0, wide - 2), wide + 3, outputs)
         if self.random.random() < 0.1:
             exponent = self.random.integers(-31, 2, outputs)
+        bias = self.random.integers(-(2**16), 2**16, outputs)
+        if self.random.random() < 0.3:  # channels that always give the same
+            still = self.random.random(outputs) < 0.3
+            exponent = np.where(still, -self.random.integers(24, 32, outputs), exponent)
+            bias = np.where(still, self.random.choice([-1, 1]) * 2**30, bias)
         return {
             "weights": self.random.integers(-128, 128, shape).astype(np.int8),
-            "bias": self.random.integers(-(2**16), 2**16, outputs).astype(np.int32),
+            "bias": bias.astype(np.int32),
             "input_zero": self.number(-128, 127),
             "multiplier": self.random.integers(2**30, 2**31, outputs).astype(np.int32),
             "exponent": exponent.astype(np.int8),
