@@ -121,6 +121,8 @@ class Capabilities(Model):
     """The most multiply-adds of one job: n^3 * iterations of a synthetic one."""
     jobs: Count
     """Jobs at once."""
+    models: Annotated[tuple[Digest, ...], Field(max_length=64), BeforeValidator(_as_tuple)] = ()
+    """SHA-256 of the models that it holds: it need not fetch them, nor make them ready."""
 
 
 # From the validator to the worker

@@ -24,6 +24,7 @@ SILENT_JOBS = 64
 MOST_WAITING_BYTES = 4 * MAX_FRAME_BYTES
 """Of a validator's payloads that are not answered yet."""
 MOST_DEVICES_TOLD = 64
+MOST_MODELS_TOLD = 64
 
 
 class JobSlots:
@@ -77,6 +78,16 @@ class WorkerContext:
     way: RightOfWay = field(default_factory=RightOfWay)
     """A block's tasks pass before the next frame, answer or group of changes."""
 
+    models: dict[str, None] = field(default_factory=dict)
+    """SHA-256 of the models of the last jobs, the newest last."""
+
+    def hold(self, model: str) -> None:
+        """Take note that the model with this SHA-256 is here."""
+        self.models.pop(model, None)
+        self.models[model] = None
+        while len(self.models) > MOST_MODELS_TOLD:
+            del self.models[next(iter(self.models))]
+
     def capabilities(self) -> Capabilities:
         """What the hello says."""
         return Capabilities(
@@ -86,4 +97,5 @@ class WorkerContext:
             iterations=self.limits.iterations,
             product=self.limits.multiply_adds,
             jobs=self.jobs,
+            models=tuple(self.models),
         )

@@ -34,6 +34,7 @@ from engine.poc_worker.openings import Openings
 from engine.poc_worker.replies import Replies, Say, data_ref
 from engine.pool.messages import Done
 from engine.runtime.errors import BadInput, DatabaseError, JobGivenUp
+from kernels.data import Data
 
 FRAMES_OF_A_JOB = 3
 """Its `open`, its verdict, and the job that comes after it."""
@@ -157,6 +158,8 @@ class Session:
                 await self._fetcher.fetch(assignment.offer.job_id, ref)
             job = parse_job(context.kinds, payload, context.limits, context.blobs)
             assignment.job = job
+            if isinstance(model := getattr(job, "model", None), Data):
+                context.hold(model.sha256.hex())
             taken = self._changes.add(partial(context.ledger.record_taken, assignment.offer))
             kind, digest = assignment.offer.kind, assignment.offer.payload_digest.hex()
             self.replies.tell(events.JobTaken(self._url, assignment.offer.job_id, kind, job.cost))

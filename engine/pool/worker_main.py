@@ -8,7 +8,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from gettext import gettext as _
 from multiprocessing import connection, parent_process
@@ -32,6 +32,9 @@ from kernels.known_answer import known_answer_test
 from kernels.work import Outcome
 
 BEAT_SECONDS = 1.0
+MOST_TOGETHER = 32
+COST_TOGETHER = 2**28
+"""Orders that run together, and their multiply-adds: none waits long for the others."""
 POISONED = 5
 """Exit code after a fault that the process's later results cannot be trusted for."""
 
@@ -88,6 +91,13 @@ def _work(device: Device, tasks: Pieces, line: "_Line") -> None:
         taken = lanes.take(wait=at_work is None)
         if lanes.ended:
             return
+        if taken is not None and (more := lanes.alike(taken)):
+            if at_work is not None:
+                work.answer(at_work)
+            for begun in work.begin_together([taken.order, *more]):
+                work.answer(begun)
+            at_work = None
+            continue
         begun = None if taken is None else work.begin(taken.order)
         if at_work is not None:
             work.answer(at_work)
@@ -121,6 +131,34 @@ class Lanes:
             return None
         place = min(range(len(self._told)), key=lambda at: _rank(self._told[at]))
         return Taken(self._told.pop(place), overtakes=place > 0)
+
+    def alike(self, taken: "Taken") -> list[messages.Order]:
+        """Take out the next orders, too, as long as they may run together with the one taken.
+
+        No order is overtaken by it.
+        """
+        orders: list[messages.Order] = []
+        cost, key = _cost_of(taken.order), _goes_with(taken.order)
+        while (
+            key is not None
+            and not taken.overtakes
+            and self._told
+            and len(orders) < MOST_TOGETHER - 1
+            and _goes_with(following := self._told[0]) == key
+            and _rank(following) == _rank(taken.order) == min(map(_rank, self._told))
+            and (cost := cost + _cost_of(following)) <= COST_TOGETHER
+        ):
+            orders.append(self._told.pop(0))
+        return orders
+
+
+def _goes_with(order: messages.Order) -> Any:
+    """Return what is equal for orders whose work may run together; None where it runs alone."""
+    return getattr(order.work, "goes_with", None) if isinstance(order, messages.Run) else None
+
+
+def _cost_of(order: messages.Order) -> int:
+    return order.work.cost if isinstance(order, messages.Run) else 0
 
 
 def _rank(order: messages.Order) -> int:
@@ -157,6 +195,21 @@ class _Work:
             return _Begun(order, self._begin(order))
         except Exception as error:  # noqa: BLE001 - raised again when it is this order's turn
             return _Begun(order, partial(_raise, error))
+
+    def begin_together(self, orders: Sequence[messages.Order]) -> list[_Begun]:
+        """Do orders whose work goes together; where that fails, begin each by itself."""
+        began, runs = time.perf_counter(), [one for one in orders if isinstance(one, messages.Run)]
+        works: list[Any] = [run.work for run in runs]
+        try:
+            with span("run", tickets=len(runs)):
+                outcomes = works[0].run_together(works, self._device)
+        except (KernelError, MemoryError):
+            return [self.begin(order) for order in orders]
+        rate = self._seconds(began) / sum(work.cost for work in works)
+        return [
+            _Begun(run, partial(_done, run, outcome, self._device.name, rate * run.work.cost))
+            for run, outcome in zip(runs, outcomes, strict=True)
+        ]
 
     def answer(self, begun: _Begun) -> None:
         """Wait until it is done, and say what came of it."""
@@ -211,6 +264,10 @@ class _Work:
     def _seconds(self, began: float) -> float:
         """What it took, without the wait for the order before it."""
         return time.perf_counter() - max(began, self._free_at)
+
+
+def _done(order: messages.Run, outcome: Outcome, device: str, seconds: float) -> messages.FromChild:
+    return messages.Done(order.ticket, outcome, device, seconds)
 
 
 def _raise(error: Exception) -> NoReturn:

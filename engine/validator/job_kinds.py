@@ -16,6 +16,7 @@ from engine.jobs.blobs import BlobCache
 from engine.jobs.kind import JobKind, JobLimits, JobWork
 from engine.jobs.registry import needed_blobs, parse_job
 from engine.validator.store.requirements import Requirements
+from kernels.work.inference import InferenceWork
 
 SEEDED = "synthetic"
 """The kind of job of which each worker gets a seed of its own."""
@@ -45,6 +46,7 @@ class InstalledKinds:
             matrix_size=payload["matrix_size"] if seeded else 0,
             iterations=payload.get("iterations", 1) if seeded else 0,
             blobs=tuple((ref.sha256, ref.size) for ref in refs),
+            model=job.model.sha256.hex() if isinstance(job, InferenceWork) else "",
         )
 
     def job(self, payload: dict[str, Any]) -> JobWork:

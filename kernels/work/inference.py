@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 from typing import Self
 
@@ -12,6 +12,7 @@ from kernels.commit.rows import MatrixForm
 from kernels.data import Data
 from kernels.device import Device, Integers, Made, WholeJobs
 from kernels.errors import InvalidTask, WrongResult
+from kernels.memory import require_bytes
 from kernels.network import Activations, reference
 from kernels.network.checking import check_layers
 from kernels.network.fast import forward, forward_layers, group_size
@@ -26,7 +27,7 @@ from kernels.network.graph.layers import (
 )
 from kernels.network.model import Network, decode_network
 from kernels.seeded import SeededBytes, draw
-from kernels.work import Checked
+from kernels.work import Checked, Outcome
 from kernels.work.matrix import MatrixResult
 
 MOST_MODELS = 4
@@ -113,6 +114,27 @@ class InferenceWork(MatrixResult):
         """Outputs and tree; the model is known by its hash."""
         network, batch = self._read()
         return jobs.infer(self.model.sha256, network, batch, layers=self.layers)
+
+    @property
+    def goes_with(self) -> tuple[bytes, bool]:
+        """Equal for works whose samples may run together: they have one model."""
+        return self.model.sha256, self.layers
+
+    @staticmethod
+    def run_together(works: "Sequence[InferenceWork]", device: Device) -> list[Outcome]:
+        """Return the outcome of each, their samples run as one batch, and keep their trees.
+
+        The bits are those that each has by itself. Raises what `run` raises of any of them.
+        """
+        if device.whole_jobs() is not None:  # which hashes on the card, too
+            return [work.run(device) for work in works]
+        require_bytes(_("a batch of jobs"), sum(work.bytes_needed for work in works))
+        whole = Data.of_bytes(b"".join(work.input.read() for work in works))
+        first, batch = works[0], sum(work.batch for work in works)
+        rows = replace(first, input=whole, batch=batch).matrix(device)
+        cuts = np.cumsum([work.batch for work in works])[:-1]
+        parts = zip(works, np.split(rows, cuts), strict=True)
+        return [work.keep(device, *work.committed(part)) for work, part in parts]
 
     def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
         """Compute a few samples again, drawn from the seed, as long as that stays cheap.

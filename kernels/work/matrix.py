@@ -62,10 +62,13 @@ class MatrixResult(CommittedWork):
         )
         jobs = device.whole_jobs()
         made = None if jobs is None else self.whole(jobs)
-        if made is None:
-            matrix = self.matrix(device)
-            made = matrix, MatrixTree(self.form, matrix)
-        matrix, tree = made
+        return self.committed(self.matrix(device)) if made is None else self._outcome(*made)
+
+    def committed(self, matrix: Integers) -> tuple[Outcome, ResultTree]:
+        """Return the outcome with this matrix, and its tree."""
+        return self._outcome(matrix, MatrixTree(self.form, matrix))
+
+    def _outcome(self, matrix: Integers, tree: ResultTree) -> tuple[Outcome, ResultTree]:
         data = self.form.as_rows(matrix).tobytes()
         return Outcome(tree.result_hash, data=data), tree
 

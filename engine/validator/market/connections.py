@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.poc_protocol.frames import Capabilities
+from engine.validator.store.requirements import Requirements
 
 GUEST_CAPABILITIES = Capabilities(
     kinds=("synthetic",), devices=(), matrix_size=2048, iterations=4, product=2**33, jobs=1
@@ -19,7 +20,7 @@ class Connection:
     """One connection. `address`: the worker's, once it signed a hello.
 
     `guest`: it never did, and works without a proven address. `rests_until`: it said that it was busy.
-    `result_at`: of its last result.
+    `result_at`: of its last result. `models`: SHA-256 of those that its worker holds.
     """
 
     id: int
@@ -34,17 +35,20 @@ class Connection:
     result_at: float = 0.0
     seconds: float = 0.0
     work: float = 0.0
+    models: set[str] = field(default_factory=set)
 
-    def took(self, cost: int, sent_at: float, now: float) -> None:
-        """Take note that the result of a job came, of `cost` multiply-adds.
+    def took(self, job: Requirements, sent_at: float, now: float) -> None:
+        """Take note that the result of a job came; its worker holds the model now.
 
         The worker was at it since it was sent, or since the result before: of results that come
         together the first took the time of all. So times and costs are added up, the older fading.
         """
         seconds = max(0.0, now - max(sent_at, self.result_at))
         kept = 0.5 ** (seconds / PACE_SECONDS)
-        self.seconds, self.work = kept * self.seconds + seconds, kept * self.work + cost
+        self.seconds, self.work = kept * self.seconds + seconds, kept * self.work + job.cost
         self.result_at = now
+        if job.model:
+            self.models.add(job.model)
 
     @property
     def pace(self) -> float | None:

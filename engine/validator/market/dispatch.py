@@ -171,7 +171,8 @@ class Dispatch:
         score = self._store.workers.score(worker)
         if score < self._store.policy.least_score:
             return None
-        return Candidate(connection.id, able, len(connection.jobs), score, worker.rate)
+        models = frozenset(connection.models)
+        return Candidate(connection.id, able, len(connection.jobs), score, worker.rate, models)
 
     def _send(self, task: TaskRow, connection: Connection, role: str) -> list[Action]:
         job_id = self._job_id()

@@ -233,6 +233,7 @@ class Market:
             return [HangUp(connection.id, f"this worker is banned: {worker.ban_reason}")]
         connection.address, connection.public_key = hello.worker_address, hello.pub_key
         connection.guest, connection.capabilities = False, hello.capabilities
+        connection.models |= set(hello.capabilities.models)
         came = WorkerCame(connection.address, frames.one_line(hello.version, 80))
         return [came, *self._send_again(connection.address)]
 

@@ -5,7 +5,8 @@
 Capability: the kind of job and its size, as the worker stated them. Deadline: at its measured speed it
 must be likely to end in time. That speed may be of small jobs, or have an outage in it, so no worker
 counts as slower than any is: else a large task would wait for nobody. Reputation: one is drawn from
-those within `ABOUT_EQUAL` of the best score, so that every good worker gets work.
+those within `ABOUT_EQUAL` of the best score, so that every good worker gets work; of them those first
+that hold the task's model and have a free place.
 """
 
 import random
@@ -38,13 +39,17 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A connected worker. `busy`: jobs that it has now; `rate`: multiply-adds per second."""
+    """A connected worker. `busy`: jobs that it has now; `rate`: multiply-adds per second.
+
+    `models`: SHA-256 of those that it holds.
+    """
 
     connection: int
     capabilities: Capabilities
     busy: int
     score: float
     rate: float | None
+    models: frozenset[str] = frozenset()
 
 
 def can_do(need: Need, candidate: Candidate) -> bool:
@@ -76,4 +81,6 @@ def choose(need: Need, candidates: Iterable[Candidate], chance: random.Random) -
     if not able:
         return None
     best = max(candidate.score for candidate in able)
-    return chance.choice([one for one in able if one.score >= best - ABOUT_EQUAL])
+    equal = [one for one in able if one.score >= best - ABOUT_EQUAL]
+    holders = [one for one in equal if need.task.model in one.models and one.busy < FEW_JOBS]
+    return chance.choice(holders or equal)

@@ -90,7 +90,7 @@ class Verdicts:
         if known is not None and known.banned_at is not None:
             return [*self.drop(job, "its worker is banned"), HangUp(connection.id, "banned")]
         task = self._store.tasks.existing(job.task_id)
-        connection.took(task.requirements.cost, job.sent_at, self._store.clock())
+        connection.took(task.requirements, job.sent_at, self._store.clock())
         job = self._draw(job, task, worker, frame)
         self._reviews[job.job_id] = _Review("claim")
         if job.data is not None:

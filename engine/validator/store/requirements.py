@@ -13,6 +13,7 @@ class Requirements:
     `cost` in multiply-adds. `leaves`: of its result, 0 where it has none. `own_seed`: each worker
     gets a seed of its own. `returns_data`: the result's bytes go to the customer. `matrix_size` and
     `iterations` are 0 where the kind has none. `blobs`: SHA-256 and size of what a worker fetches.
+    `model`: SHA-256 of the model that a worker does well to hold already.
     """
 
     challenge_type: str
@@ -23,6 +24,7 @@ class Requirements:
     matrix_size: int = 0
     iterations: int = 0
     blobs: tuple[tuple[str, int], ...] = ()
+    model: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dictionary."""

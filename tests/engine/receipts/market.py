@@ -1,6 +1,7 @@
 """Receipts of real tasks: an arena's market, its workers, and its customers' networks with layers."""
 
 import base64
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,11 +27,14 @@ def inference(samples=SAMPLES, model=MODEL, **more):
     } | more
 
 
+@dataclass
 class Computer(Worker):
     """Computes any kind of job, and sends the result's bytes with it."""
 
+    holds: tuple = ()
+
     def hello(self):
-        self.capabilities = KINDS
+        self.capabilities = KINDS.model_copy(update={"models": self.holds})
         return super().hello()
 
     def work(self, job):

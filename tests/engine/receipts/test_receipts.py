@@ -1,11 +1,14 @@
 """Receipts of tasks that ended right: valid as they are, refused when anything in them is changed."""
 
+import hashlib
 import json
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.jobs.models import digits
 from engine.poc_protocol.strict_json import canonical
 from engine.receipts.document import digest_of, faults_of, read_receipt, receipt_of
 from engine.receipts.verification import Files, differences
@@ -18,6 +21,8 @@ from node_client.keys import PrivateKey
 from tests.engine.receipts.market import MODEL, NETWORK, SAMPLES, Computer, inference
 from tests.engine.validator.arena import RECEIPT_KEY
 from tests.engine.validator.test_market import MATMUL, Guest
+
+DIGITS = digits.model_bytes()
 
 
 def receipt_of_task(one, task_id):
@@ -172,3 +177,18 @@ def test_other_files_are_told(layered, by_script, tmp_path):
 def test_what_is_no_receipt_is_bad_input(content):
     with pytest.raises(BadInput):
         read_receipt(content)
+
+
+def test_a_worker_that_holds_the_model_gets_its_tasks(arena):
+    """Of two that nobody knows, the one whose hello says so; then by what it did before."""
+    one = arena()
+    image, told = np.zeros((1, 64), np.int8), hashlib.sha256(DIGITS).hexdigest()
+    for number in range(8):
+        both = [
+            one.join(Computer, holds=(told,) if place == number % 2 else ()) for place in (0, 1)
+        ]
+        holder = both[number % 2].key.address
+        body = receipt_of_task(one, one.post(inference(image, DIGITS))).body
+        assert body.workers[0].address == holder
+        for worker in both:
+            one.leave(worker)

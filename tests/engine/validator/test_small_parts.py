@@ -261,3 +261,17 @@ def test_what_a_checking_process_says_is_not_unpickled(entry):
                 thread.submit([claim]).result(PATIENCE_SECONDS)
     finally:
         thread.close()
+
+
+def test_who_holds_the_model_comes_first_among_equals_while_it_has_room():
+    need, chance = Need(Requirements("synthetic", 1, 0, model="ab")), random.Random(3)
+
+    def drawn(*others, **holder):
+        held = replace(candidate(1, **holder), models=frozenset({"ab", "cd"}))
+        return {choose(need, [held, *others], chance).connection for _ in range(50)}
+
+    assert drawn(candidate(2)) == {1}
+    assert drawn(candidate(2), jobs=128, busy=1) == {1}
+    assert drawn(candidate(2), jobs=128, busy=2, rate=1e9) == {1, 2}
+    assert drawn(candidate(2, score=0.9)) == {2}
+    assert drawn(candidate(2), kinds=()) == {2}
