@@ -94,8 +94,8 @@ def _work(device: Device, tasks: Pieces, line: "_Line") -> None:
         if taken is not None and (more := lanes.alike(taken)):
             if at_work is not None:
                 work.answer(at_work)
-            for begun in work.begin_together([taken.order, *more]):
-                work.answer(begun)
+            for batched in work.begin_together([taken.order, *more]):
+                work.answer(batched)
             at_work = None
             continue
         begun = None if taken is None else work.begin(taken.order)
