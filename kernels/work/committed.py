@@ -32,6 +32,8 @@ class Tree(Protocol):
 
 KEPT_LEAVES = 2**20
 """Leaves of all trees together that are kept for a device: 64 MiB of digests."""
+LEAVES_BESIDE = 64
+"""As many leaves more are counted for each tree: 4 KiB of objects that it takes beside its digests."""
 
 
 class TreeCache:
@@ -46,7 +48,7 @@ class TreeCache:
         """Keep it, unless it alone is too large."""
         self._drop(result_hash)
         self._trees[result_hash] = (work, tree)
-        self._leaves += work.leaf_count
+        self._leaves += work.leaf_count + LEAVES_BESIDE
         while self._leaves > self._most:
             self._drop(next(iter(self._trees)))
 
@@ -59,7 +61,7 @@ class TreeCache:
     def _drop(self, result_hash: bytes) -> None:
         work, _tree = self._trees.pop(result_hash, (None, None))
         if work is not None:
-            self._leaves -= work.leaf_count
+            self._leaves -= work.leaf_count + LEAVES_BESIDE
 
 
 _kept: "WeakKeyDictionary[Device, TreeCache]" = WeakKeyDictionary()

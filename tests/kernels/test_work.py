@@ -19,7 +19,7 @@ from kernels.errors import InvalidProof, InvalidTask, TaskTooLarge, WrongResult
 from kernels.freivalds import check_product
 from kernels.task import Task
 from kernels.work import Outcome
-from kernels.work.committed import OpeningWork, TreeCache, trees_of
+from kernels.work.committed import LEAVES_BESIDE, OpeningWork, TreeCache, trees_of
 from kernels.work.matmul import MatrixWork
 from kernels.work.synthetic import SyntheticWork
 from tests.kernels import oracle
@@ -250,7 +250,7 @@ def test_a_tree_that_its_device_dropped_is_computed_again(cpu):
 
 
 def test_trees_are_kept_in_a_bounded_number(reference):
-    trees = TreeCache(most_leaves=12)
+    trees = TreeCache(most_leaves=12 + 2 * LEAVES_BESIDE)
     works = [product(5, 4, 2, number=number) for number in range(3)]  # five leaves each
     hashes = []
     for work in works:
@@ -260,7 +260,7 @@ def test_trees_are_kept_in_a_bounded_number(reference):
     found = [trees.find(work, known) is not None for work, known in zip(works, hashes, strict=True)]
     assert found == [False, True, True]
     assert trees.find(works[1], hashes[2]) is None
-    large = product(13, 4, 2)
+    large = product(13 + LEAVES_BESIDE, 4, 2)
     outcome, tree = large.compute(reference)
     trees.keep(large, outcome.result_hash, tree)
     assert trees.find(large, outcome.result_hash) is None
