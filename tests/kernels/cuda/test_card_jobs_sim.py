@@ -33,6 +33,8 @@ from tests.kernels.cuda.simulated import SimulatedMachine
 from tests.kernels.network.test_graph_files import file_of, small
 
 RANDOM = np.random.default_rng(18)
+TRIED = ("add", "depthwise", "move i1 i4", "layer norm", "gather_kernel", "product")
+"""Kernels that lie in `make test`; `make test-all` has the others."""
 COMMITMENT = ("row_leaves_kernel", "reduce_kernel", "gather_kernel")
 
 
@@ -114,7 +116,16 @@ def inference(layers=False, count=3):
 
 @pytest.mark.parametrize(
     ("rows", "columns", "entry_bytes"),
-    [(1, 1, 1), (3, 55, 1), (2, 56, 1), (3, 64, 1), (5, 17, 4), (2, 4097, 1), (1, 2050, 4)],
+    [
+        (1, 1, 1),
+        (2, 56, 1),
+        (3, 64, 1),
+        (1, 1026, 4),
+        *(
+            pytest.param(*form, marks=pytest.mark.slow)
+            for form in ((5, 17, 4), (2, 4097, 1), (3, 55, 1))
+        ),
+    ],
 )
 def test_commitment(rows, columns, entry_bytes):
     """Leaves of every kind of ending, of one row and of several; siblings of the first and the last."""
@@ -171,7 +182,13 @@ def test_the_known_answers_have_every_operator_and_every_kernel():
     assert {type(node.operator) for node in graph.nodes} == set(RUN)  # others: no card's
 
 
-@pytest.mark.parametrize("kernel", [*KERNELS, *COMMITMENT, "product"])
+LIARS = [
+    kernel if kernel in TRIED else pytest.param(kernel, marks=pytest.mark.slow)
+    for kernel in (*KERNELS, *COMMITMENT, "product")
+]
+
+
+@pytest.mark.parametrize("kernel", LIARS)
 def test_a_kernel_that_lies_is_found(kernel):
     assert "known-answer" in problem_of(Liar(kernel), SIMULATED_SIZES)
 

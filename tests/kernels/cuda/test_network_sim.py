@@ -47,7 +47,7 @@ def test_every_operator_is_done_here():
 
 @pytest.mark.parametrize("op", [kind.op for kind in RUN])
 def test_random_cases(op):
-    for seed in range(8):
+    for seed in range(6):
         check(op, seed)
 
 
@@ -55,7 +55,7 @@ def test_random_cases(op):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("op", [kind.op for kind in RUN])
 def test_a_thousand_random_cases(op):
-    for seed in range(8, 1000):
+    for seed in range(6, 1000):
         check(op, seed)
 
 
