@@ -111,9 +111,10 @@ class Dispatch:
         if chosen is None:
             return []
         with self._store.database.write() as db:
-            if not self._store.tasks.claim(db, task.task_id):
+            posted = self._store.tasks.claim(db, task.task_id)
+            if posted is None:
                 return []  # another validator was first
-            sent = self._send(task, self._connection(chosen), "first")
+            sent = self._send(task, posted, self._connection(chosen), "first")
         candidates.remove(chosen)
         if chosen.busy + 1 < _most_jobs(chosen.capabilities):
             candidates.append(replace(chosen, busy=chosen.busy + 1))
@@ -128,7 +129,10 @@ class Dispatch:
         ]
         tried = self._store.jobs.tried([task.task_id])[task.task_id]
         chosen = self._choose(task, candidates, tried)
-        return None if chosen is None else self._send(task, self._connection(chosen), "second")
+        if chosen is None:
+            return None
+        posted = self._store.tasks.payload(task.task_id)
+        return self._send(task, posted, self._connection(chosen), "second")
 
     def send_again(self, job: JobRow, connection: Connection) -> list[Action]:
         """Send the job again: its worker is back, on this connection."""
@@ -174,9 +178,10 @@ class Dispatch:
         models = frozenset(connection.models)
         return Candidate(connection.id, able, len(connection.jobs), score, worker.rate, models)
 
-    def _send(self, task: TaskRow, connection: Connection, role: str) -> list[Action]:
+    def _send(
+        self, task: TaskRow, posted: dict[str, Any], connection: Connection, role: str
+    ) -> list[Action]:
         job_id = self._job_id()
-        posted = self._store.tasks.payload(task.task_id)
         payload = self._kinds.for_worker(posted, job_id)
         job = self._store.jobs.send(
             job_id,

@@ -88,6 +88,7 @@ class Market:
         self.connections.clear()
         self._orphans.clear()
         self._verdicts.clear()
+        self._store.jobs.forget_texts()
         return self.restore()
 
     def _take_over(self, why: str) -> list[Action]:

@@ -51,6 +51,10 @@ class Evidence:
         self.form = finding.form or self.form
 
 
+MOST_KEYS = 4096
+"""Workers' public keys that are kept in memory."""
+
+
 class ReceiptMaker:
     """Signs receipts with the validator's key."""
 
@@ -58,6 +62,8 @@ class ReceiptMaker:
         self._store = store
         self._key = key
         self._chain_id = chain_id
+        self._public_keys: dict[str, str] = {}
+        """Of workers, by address: to find one takes four recoveries."""
 
     def make(
         self, task: TaskRow, jobs: Sequence[JobRow], shares: Sequence[int], evidence: Evidence
@@ -107,6 +113,17 @@ class ReceiptMaker:
             rows = listed_rows(passed.seed, evidence.form[0], passed.count)
         return Check(by, passed.what, passed.seed, passed.count, rows, list(passed.leaves))
 
+    def _signer(self, address: str, digest: bytes, signature: str) -> str | None:
+        """Return the public key of this address, if it signed; None if not."""
+        known = self._public_keys.get(address)
+        keys = [known] if known else recovered_public_keys(digest, signature)
+        found = next((one for one in keys if is_signed_by(one, address, digest, signature)), None)
+        if found is not None and known is None:
+            self._public_keys[address] = found
+            if len(self._public_keys) > MOST_KEYS:
+                del self._public_keys[next(iter(self._public_keys))]
+        return found
+
     def _worker(self, job: JobRow, units: int) -> Worker:
         nonce, signature = self._store.jobs.signature(job.job_id)
         public_key = None
@@ -120,9 +137,7 @@ class ReceiptMaker:
                 result_hash=job.result_hash or "",
                 proof=job.proof,
             )
-            keys = recovered_public_keys(digest, signature)
-            fitting = (one for one in keys if is_signed_by(one, _of(job), digest, signature))
-            public_key = next(fitting, None)
+            public_key = self._signer(_of(job), digest, signature)
         if public_key is None:
             nonce = signature = None
         return Worker(_of(job), job.job_id, format_cpc(units), nonce, public_key, signature)

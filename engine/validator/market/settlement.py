@@ -74,7 +74,9 @@ class Settlement:
         evidence = self._evidence.get(jobs[0].job_id, Evidence())
         if finding is not None:  # of a full computation, which may have been of the other's job
             evidence.add(replace(finding, passed=Passed("whole")))
-        found = [self._store.jobs.find(job.job_id) or job for job in jobs]
+        found = jobs
+        if finding is not None and finding.data is not None:  # which the job has now
+            found = [self._store.jobs.find(job.job_id) or job for job in jobs]
         task = self._store.tasks.existing(jobs[0].task_id)
         receipt = self._receipts.make(task, found, shares, evidence)
         self._store.receipts.keep(db, task.task_id, receipt)

@@ -207,7 +207,7 @@ class Verdicts:
             )
             full = "second" if self._chance.random() < share else "self"
         return self._store.jobs.commit(
-            job.job_id,
+            job,
             worker,
             frame,
             leaves=sorted(self._chance.sample(range(requirements.leaves), count)),

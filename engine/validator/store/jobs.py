@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.poc_protocol.frames import JobResult
@@ -29,15 +29,15 @@ class JobRow:
     state: str
     sent_at: float
     lease_until: float
-    result_hash: str | None
-    proof: str | None
-    committed_at: float | None
-    leaves: tuple[int, ...]
-    full: str
-    data: str | None
-    data_size: int | None
-    ended_at: float | None
-    reason: str | None
+    result_hash: str | None = None
+    proof: str | None = None
+    committed_at: float | None = None
+    leaves: tuple[int, ...] = ()
+    full: str = "none"
+    data: str | None = None
+    data_size: int | None = None
+    ended_at: float | None = None
+    reason: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -45,6 +45,8 @@ class JobRow:
         return self.state in ("out", "committed")
 
 
+SHORT_TEXT, MOST_TEXTS = 4096, 1024
+"""Payloads that are kept in memory: characters of each, and how many."""
 _COLUMNS = quoted(JobRow.__dataclass_fields__)
 
 
@@ -56,6 +58,7 @@ class Jobs(Table):
     ) -> None:
         super().__init__(database, clock)
         self._validators = validators
+        self._texts: dict[str, str] = {}
 
     def send(
         self,
@@ -72,7 +75,8 @@ class Jobs(Table):
 
         `own_payload`: the job's, where it is not the task's. The task is in progress: see `claim`.
         """
-        now = self._clock()
+        now, payload = self._clock(), None if own_payload is None else canonical(own_payload)
+        job = JobRow(job_id, task_id, role, worker, worker is None, "out", now, now + lease)
         with self._database.write() as db:
             insert(
                 db,
@@ -81,15 +85,15 @@ class Jobs(Table):
                 task_id=task_id,
                 role=role,
                 worker_address=worker,
-                guest=int(worker is None),
-                payload=None if own_payload is None else canonical(own_payload),
-                state="out",
-                sent_at=now,
-                lease_until=now + lease,
+                guest=int(job.guest),
+                payload=payload,
+                state=job.state,
+                sent_at=job.sent_at,
+                lease_until=job.lease_until,
                 nonce=nonce,
                 validator=self._validators.id,
             )
-        return self._existing(job_id)
+        return job
 
     def find(self, job_id: str) -> JobRow | None:
         """Return the job with this id."""
@@ -102,7 +106,21 @@ class Jobs(Table):
         return payload
 
     def text(self, job_id: str) -> str:
-        """Return the canonical text of that payload."""
+        """Return the canonical text of that payload, which stays as it is while the job is there."""
+        if (kept := self._texts.get(job_id)) is not None:
+            return kept
+        text = self._read_text(job_id)
+        if len(text) <= SHORT_TEXT:  # each step of a job asks for it
+            self._texts[job_id] = text
+            if len(self._texts) > MOST_TEXTS:
+                del self._texts[next(iter(self._texts))]
+        return text
+
+    def forget_texts(self) -> None:
+        """Read them again from now on."""
+        self._texts.clear()
+
+    def _read_text(self, job_id: str) -> str:
         rows = self._database.read(
             "SELECT coalesce(j.payload, t.payload) AS payload FROM jobs j JOIN tasks t"
             " ON t.task_id = j.task_id WHERE j.job_id = ?",
@@ -138,7 +156,7 @@ class Jobs(Table):
 
     def commit(
         self,
-        job_id: str,
+        job: JobRow,
         worker: str,
         result: JobResult,
         *,
@@ -146,26 +164,27 @@ class Jobs(Table):
         full: str,
         with_data: bool,
     ) -> JobRow:
-        """Record the worker's commitment, together with what was drawn to check it."""
+        """Record the worker's commitment, together with what was drawn to check it.
+
+        Return the job as it is then.
+        """
         data = result.data if with_data else None
+        new: dict[str, Any] = {
+            "state": "committed",
+            "worker_address": worker,
+            "result_hash": result.result_hash,
+            "proof": result.proof,
+            "committed_at": self._clock(),
+            "full": full,
+            "data": data and data.sha256,
+            "data_size": data and data.size,
+        }
         with self._database.write() as db:
-            update(
-                db,
-                "jobs",
-                "job_id = ? AND state = 'out'",
-                job_id,
-                state="committed",
-                worker_address=worker,
-                result_hash=result.result_hash,
-                proof=result.proof,
-                signature=result.signature,
-                committed_at=self._clock(),
-                leaves=json.dumps(leaves),
-                full=full,
-                data=data and data.sha256,
-                data_size=data and data.size,
-            )
-        return self._existing(job_id)
+            drawn = {"signature": result.signature, "leaves": json.dumps(leaves)}
+            is_out = "job_id = ? AND state = 'out'"
+            if update(db, "jobs", is_out, job.job_id, **new, **drawn) == 0:
+                return self._existing(job.job_id)
+        return replace(job, leaves=tuple(leaves), **new)
 
     def set_data(self, db: Transaction, job_id: str, sha256: str, size: int) -> None:
         """Record the result's bytes as computed here, within a transaction."""

@@ -304,7 +304,12 @@ def _name_of(url: str) -> str:
             _("--store takes the URL of a PostgreSQL database"),
             advice=_("As in postgresql://USER@HOST/DATABASE."),
         )
-    if "password" in parts:
+    if "options" in parts:
+        raise BadInput(
+            _("--store takes no options: those that the market rests on are set here"),
+            advice=_("Leave options=... out, or set them on the server (ALTER ROLE ... SET)."),
+        )
+    if {"password", "sslpassword"} & parts.keys():
         raise BadInput(
             _("a password in --store can be seen by every user of this machine"),
             advice=_("Put it into ~/.pgpass (mode 0600) or the variable PGPASSWORD."),

@@ -149,15 +149,20 @@ class Tasks(Table):
             f"{waiting} ORDER BY deadline, rowid LIMIT ? OFFSET ?", self.home, most, behind
         )
 
-    def claim(self, db: Transaction, task_id: str) -> bool:
-        """Have a pending task in progress here, within a transaction; False if another was first.
+    def claim(self, db: Transaction, task_id: str) -> dict[str, Any] | None:
+        """Have a pending task in progress here, within a transaction; None if another was first.
 
-        What another validator claims at the same time is locked, and skipped.
+        Return its payload. What another validator claims at the same time is locked, and skipped.
         """
         free = "SELECT task_id FROM tasks WHERE task_id = ? AND status = 'pending'"
         free += self._database.skip_locked
-        claimed = {"status": "in_progress", "validator": self._validators.id}
-        return update(db, "tasks", f"task_id IN ({free})", task_id, **claimed) == 1
+        claimed = "UPDATE tasks SET status = 'in_progress', validator = ?"
+        rows = db.execute(
+            f"{claimed} WHERE task_id IN ({free}) RETURNING payload",
+            (self._validators.id, task_id),
+        ).fetchall()
+        payload: dict[str, Any] | None = json.loads(rows[0]["payload"]) if rows else None
+        return payload
 
     def open(self) -> list[TaskRow]:
         """Return tasks that have not ended."""

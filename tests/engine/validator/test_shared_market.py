@@ -244,6 +244,8 @@ def test_validators_of_one_market_have_one_policy(stores):
     [
         ("postgresql://alice:secret@db/market", "password"),
         ("postgresql://alice@db/market?password=secret", "password"),
+        ("postgresql://alice@db/market?sslpassword=secret", "password"),
+        ("postgresql://alice@db/market?options=-csynchronous_commit%3Doff", "options"),
         ("market.sqlite", "URL"),
         ("postgresql://[", "URL"),
         ("postgresql:///market?host=/nowhere", "does not answer"),
