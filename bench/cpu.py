@@ -3,11 +3,13 @@
     python -m bench.cpu                          # prints tables for RESULTS.md
     python -m bench.cpu --torch PATH/TO/python   # torch's row, from another environment's Python
     python -m bench.cpu --narrow                 # product and task, and no AVX-512 for anybody
+    python -m bench.cpu --narrow avxvnni         # the same, but with AVX-VNNI
 
 Everything that is compared takes turns: medians of rounds, each of some 50 ms of work over and over, of
 which the first time does not count. There is a pause before each, because OpenBLAS's threads spin for a
 while after their work. torch runs in a process of its own, which takes its turns on
-command and else waits, so that it may be another Python. Checks come first: what is wrong is not timed.
+command and else waits, so that it may be another Python; its `_int_mm` is oneDNN's GEMM of int8 into
+int32 (`gemm_api` in ONEDNN_VERBOSE=1). Checks come first: what is wrong is not timed.
 """
 
 import argparse
@@ -39,11 +41,8 @@ from kernels.team import Team
 
 SEED = bytes(range(32))
 PAUSE = 0.05
-AVX2_ONLY = {
-    "NUMBA_CPU_FEATURES": "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2"
-    ",+sha,-avx512f",
-    "OPENBLAS_CORETYPE": "Haswell",
-}
+AVX2_ONLY = "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,+sha,-avx512f"
+NARROW = {"avx2": AVX2_ONLY, "avxvnni": AVX2_ONLY + ",+avxvnni"}
 
 
 def seconds(work: Callable[[], object], times: int = 0) -> float:
@@ -143,22 +142,25 @@ def straight_numpy(task: Task) -> bytes:
     return nodes.tobytes()
 
 
-def whole_task(n: int, threads: int, rounds: int) -> None:
+def whole_task(n: int, threads: int, rounds: int, names: list[str]) -> None:
+    """From seed to root, on each tier."""
     task = Task(SEED, n)
-    with open_device("cpu", threads) as fast:
-        if fast.compute(task).root != straight_numpy(task):
-            raise SystemExit("the whole task is wrong")
-        results = in_turns(
-            {
-                "straight numpy": lambda: seconds(lambda: straight_numpy(task)),
-                "cpu": lambda: seconds(lambda: fast.compute(task), repeats(n)),
-            },
-            rounds,
+    expected = straight_numpy(task)
+    devices = [open_device("cpu", threads, tier=name) for name in names]
+    contenders = {"straight numpy": lambda: seconds(lambda: straight_numpy(task))}
+    for device in devices:
+        if device.compute(task).root != expected:
+            raise SystemExit(f"the whole task is wrong with {device.tier}")
+        contenders[f"{device.tier}"] = lambda device=device: seconds(
+            lambda: device.compute(task), repeats(n)
         )
-        stages = fast.profile(task)
+    results = in_turns(contenders, rounds)
     unit = lambda taken: f"{1e3 * taken:.2f} ms"  # noqa: E731
     table(f"whole task, n = {n}, {threads} threads", results, unit, "straight numpy")
-    print("  of it, per thread: " + ", ".join(f"{k} {1e3 * v:.2f} ms" for k, v in stages.items()))
+    for device in devices:
+        stages = ", ".join(f"{k} {1e3 * v:.2f} ms" for k, v in device.profile(task).items())
+        print(f"  of it, per thread, {device.tier}: {stages}")
+        device.close()
 
 
 def hashing(rounds: int) -> None:
@@ -287,7 +289,9 @@ def waking(threads: int, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch", help="a Python that has torch")
-    parser.add_argument("--narrow", action="store_true", help="AVX2 only: product and task")
+    parser.add_argument(
+        "--narrow", nargs="?", const="avx2", choices=NARROW, help="AVX2 only: product and task"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--tiers", help="only these, comma-separated")
     parser.add_argument("--sizes", default="1024,2048,4096")
@@ -298,9 +302,11 @@ def main() -> None:
         os.execve(
             sys.executable,
             [sys.executable, "-m", "bench.cpu", *sys.argv[1:]],
-            os.environ | AVX2_ONLY,
+            os.environ
+            | {"NUMBA_CPU_FEATURES": NARROW[arguments.narrow], "OPENBLAS_CORETYPE": "Haswell"},
         )
     names = [tier.name for tier in usable_tiers()]
+    some = arguments.tiers.split(",") if arguments.tiers else names
     print(f"numpy {np.__version__}, Python {sys.version.split()[0]}, tiers {', '.join(names)}")
     torch = Torch(arguments.torch, threads) if arguments.torch else None
     if torch:
@@ -309,14 +315,12 @@ def main() -> None:
     parts = (arguments.parts or usual).split(",")
     if "product" in parts:
         for n in map(int, arguments.sizes.split(",")):
-            product(
-                n, threads, rounds, torch, arguments.tiers.split(",") if arguments.tiers else names
-            )
+            product(n, threads, rounds, torch, some)
     if torch:
         torch.close()
     if "task" in parts:
-        whole_task(1024, threads, rounds)
-        whole_task(4096, threads, rounds)
+        whole_task(1024, threads, rounds, some)
+        whole_task(4096, threads, rounds, some)
     if "sha" in parts:
         hashing(rounds)
     if "philox" in parts:

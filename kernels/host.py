@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -36,6 +37,9 @@ from kernels.team import Phase, Team
 
 LEAST_STRIP_ROWS = 32
 STRIPS_A_THREAD = 2
+MOST_OWN_B = 1 << 20
+"""Entries of a customer's B up to which each thread loads it for itself: that takes some 0.06 ms, and
+waiting for one another, with B in another core's cache, takes longer."""
 LEVEL_PARENTS = 4096
 """Parents that one call hashes: enough that the call itself costs nothing."""
 
@@ -66,11 +70,15 @@ class HostDevice(Device):
     def multiply(self, A: Matrix, B: Matrix) -> Sums:
         """A B^T, int32, exact, from A, m x k, and B, n x k: strips of its rows, each in a thread."""
         k = A.shape[-1]
-        scratch = B.size + self.threads * self.operations.scratch_bytes(k)
+        copies = self.threads if B.size <= MOST_OWN_B else 1
+        scratch = copies * B.size + self.threads * self.operations.scratch_bytes(k)
         return multiply_with(self.multiply_into, A, B, scratch)
 
     def multiply_into(self, A: Matrix, B: Matrix, out: Sums) -> None:
         """Fill `out`, m x n, with A B^T; all contiguous, and checked by the caller."""
+        if B.size <= MOST_OWN_B:
+            self._multiply_apart(A, B, out)
+            return
         do = self.operations
         panels = self._room_for(*B.shape)
 
@@ -81,6 +89,20 @@ class HostDevice(Device):
             do.multiply(A[rows], panels, out[rows])
 
         self._team.run((load, self._strips(len(B))), (strip, self._strips(len(A))))
+
+    def _multiply_apart(self, A: Matrix, B: Matrix, out: Sums) -> None:
+        """Fill `out` in one phase: each thread that takes part loads all of B for itself."""
+        do, kept, run = self.operations, self._thread, object()
+
+        def strip(rows: slice) -> None:
+            if kept.run is not run:
+                if kept.b_shape != B.shape:
+                    kept.b, kept.b_shape = do.empty_b(*B.shape), B.shape
+                do.load_b(B, kept.b)
+                kept.run = run
+            do.multiply(A[rows], kept.b, out[rows])
+
+        self._team.run((strip, self._strips(len(A))))
 
     def network_operations(self) -> NetworkOperations:
         """What stands around the products of a network's layers."""
@@ -216,10 +238,13 @@ def _empty_levels(leaf_count: int) -> list[Digests]:
 
 
 class _Kept(threading.local):
-    """What each thread keeps from one task to the next: strips of R by their shape."""
+    """What each thread keeps from one task to the next: strips of R by their shape, and its own B."""
 
     def __init__(self) -> None:
         self.strips: dict[tuple[int, int], tuple[Matrix, Matrix]] = {}
+        self.b: Any = None
+        self.b_shape: tuple[int, ...] = ()
+        self.run: object = None
 
 
 class _Stopwatch:

@@ -39,12 +39,12 @@ def test_philox_multiplies_without_masks():
     ("intrinsic", "kinds"),
     [
         (turn_over(4), [types.int64] * 3 + [types.int32]),
-        (blocks.fold_line, [types.int64] * 2),
-        (blocks.stream, [types.int64] * 2),
+        (blocks.fold_panel, [types.int64] * 3),
+        (blocks.stream_panel, [types.int64] * 3),
         (blocks.fence, []),
         (copy_bytes, [types.int64] * 3),
     ],
-    ids=["turn_over", "fold_line", "stream", "fence", "copy_bytes"],
+    ids=["turn_over", "fold_panel", "stream_panel", "fence", "copy_bytes"],
 )
 def test_the_rest_compiles(intrinsic, kinds):
     assert "kernel:" in compiled(intrinsic, *kinds)

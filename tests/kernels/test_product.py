@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernels import memory
+from kernels import host, memory
 from kernels.device import Device
+from kernels.devices import open_device
 from kernels.errors import InvalidTask, TaskTooLarge
 from kernels.operations import REFERENCE
 from kernels.product import reference
@@ -98,6 +99,18 @@ def test_multiply_like_exact_sums(name, request, m, n, k, number):
     C = device.multiply(entries[:m], entries[m:])
     assert C.dtype == np.int32
     assert np.array_equal(C, entries[:m].astype(np.int64) @ entries[m:].astype(np.int64).T)
+
+
+def test_products_of_one_shape_after_another(monkeypatch):
+    """Each with the B that it was given, whether threads load it apart or together."""
+    rng = np.random.default_rng(3)
+    with open_device("cpu", threads=3) as device:
+        for most in (host.MOST_OWN_B, 0):
+            monkeypatch.setattr(host, "MOST_OWN_B", most)
+            for n in (70, 70, 33, 70):
+                A, B = rng.integers(-128, 128, (2, n, 200), np.int8)
+                expected = A.astype(np.int64) @ B.astype(np.int64).T
+                assert np.array_equal(device.multiply(A, B), expected)
 
 
 @pytest.mark.parametrize("name", ["cpu", "reference"])

@@ -4,16 +4,17 @@ A strip of A, up to 8 panels of it, meets B block by block. A block of C, 256 x 
 is 256 KiB of scratch that a thread keeps in its L2 cache; k goes in pieces of 512 at the most, so
 that a panel of B (16 KiB of it) stays in the L1 cache while all panels of the strip are multiplied
 with it. This is the order of Goto and van de Geijn (Anatomy of High-Performance Matrix
-Multiplication, TOMS 2008). Then the block is folded into int8, and C is never written to memory; or
-it is stored, past the caches where its rows are aligned.
+Multiplication, TOMS 2008). A panel of C is folded into int8 as soon as its last piece is added, out of
+the L1 cache, and C is never written to memory; or it is stored, past the caches where its rows are
+aligned, while the next one is multiplied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kernels.cpu import ir
-from kernels.cpu.ir import I8, I32, Builder, Value, copy_bytes
+from kernels.cpu.ir import I8, I32, I64, Builder, Value, copy_bytes
 from kernels.cpu.jit import Jit
 from kernels.cpu.memory import LINE
 from kernels.cpu.product.microkernel import (
@@ -83,23 +84,26 @@ def build(jit: Jit, microkernel: Microkernel, pack_quads: Any) -> ProductKernels
                     piece = b + (j * quads + quad) * QUAD_BYTES
                     widen(piece, count, wide)
                     for i in range(panels):
+                        sums = c + ((j - first) * panels + i) * PANEL * QUAD_BYTES
                         multiply_panel(
                             a + (i * quads + quad) * a_quad_bytes,
                             wide if widened else piece,
-                            c + ((j - first) * panels + i) * PANEL * QUAD_BYTES,
+                            sums,
                             count,
                             start + j * QUAD_BYTES if quad == 0 else 0,
                         )
-            for row in range(panels * PANEL if folded else m):
-                for j in range(first, last):
-                    sums = c + ((j - first) * panels * PANEL + row) * QUAD_BYTES
-                    width = min(PANEL, n - j * PANEL)
-                    if folded:
-                        fold_line(sums, out + row * pitch + j * PANEL)
-                    elif aligned and width == PANEL:
-                        stream(sums, out + row * pitch + j * QUAD_BYTES)
-                    else:
-                        copy_bytes(out + row * pitch + j * QUAD_BYTES, sums, 4 * width)
+                        if quad + count < quads:
+                            continue
+                        rows, columns = min(PANEL, m - i * PANEL), min(PANEL, n - j * PANEL)
+                        if folded:
+                            fold_panel(sums, out + i * PANEL * pitch + j * PANEL, pitch)
+                            continue
+                        place = out + i * PANEL * pitch + j * QUAD_BYTES
+                        if aligned and rows == PANEL and columns == PANEL:
+                            stream_panel(sums, place, pitch)
+                            continue
+                        for row in range(rows):
+                            copy_bytes(place + row * pitch, sums + row * QUAD_BYTES, 4 * columns)
         end()
         fence()
 
@@ -127,8 +131,22 @@ def keep(_builder: Builder, _b: Value, _quads: Value, _target: Value) -> None:
     """Nothing: for a microkernel that takes panels of B as they are."""
 
 
-@ir.inline
-def fold_line(builder: Builder, source: Value, target: Value) -> None:
+def row_by_row(move: Callable[[Builder, Value, Value], None]) -> Any:
+    """The intrinsic (source, target, pitch) that moves the 32 rows of a panel of C."""
+
+    @ir.inline
+    def move_panel(builder: Builder, source: Value, target: Value, pitch: Value) -> None:
+        def row(_turn: Value, places: Sequence[Value]) -> list[Value]:
+            move(builder, *places)
+            source, target = places
+            return [ir.offset(builder, source, QUAD_BYTES), builder.add(target, pitch)]
+
+        ir.loop(builder, I64(PANEL), [source, target], row)
+
+    return move_panel
+
+
+def fold_row(builder: Builder, source: Value, target: Value) -> None:
     """32 sums into 32 entries of the next R: the low byte of C XOR (C >> 8)."""
     kind = ir.vector(I32, PANEL)
     c = ir.load(builder, kind, source, 64)
@@ -136,14 +154,16 @@ def fold_line(builder: Builder, source: Value, target: Value) -> None:
     ir.store(builder, builder.trunc(folded, ir.vector(I8, PANEL)), target, 1)
 
 
-@ir.inline
-def stream(builder: Builder, source: Value, target: Value) -> None:
+def stream_row(builder: Builder, source: Value, target: Value) -> None:
     """Copy 128 bytes, both aligned to 64, past the caches."""
     kind = ir.vector(I32, 16)
     for place in (0, 64):
         value = ir.load(builder, kind, ir.offset(builder, source, place), 64)
         kept = ir.store(builder, value, ir.offset(builder, target, place), 64)
         kept.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
+
+
+fold_panel, stream_panel = row_by_row(fold_row), row_by_row(stream_row)
 
 
 @ir.inline
