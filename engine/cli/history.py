@@ -26,6 +26,7 @@ _NUMBERS = (
     ("jobs", _("jobs")),
     ("accepted", _("accepted")),
     ("rejected", _("rejected")),
+    ("joules", _("joules")),
 )
 
 
@@ -42,7 +43,9 @@ def history(
 
     days = read_days(state_directory(), since=_first_moment(since))
     if json:
-        say_json([asdict(day) | {"fees": str(day.fees)} for day in days])
+        say_json(
+            [asdict(day) | {"fees": str(day.fees), "balance": _text(day.balance)} for day in days]
+        )
     elif csv_:
         say(_as_csv(days))
     else:
@@ -60,9 +63,13 @@ def _first_moment(span: str) -> float:
     raise BadInput(message.format(span=span[:40]))
 
 
+def _text(units: int | None) -> str | None:
+    return None if units is None else str(units)
+
+
 def _as_csv(days: "list[Day]") -> str:
     text = io.StringIO()
-    names = ["day", *(name for name, _word in _NUMBERS), "fees"]
+    names = ["day", *(name for name, _word in _NUMBERS), "fees", "balance"]
     table = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(day) for day in days)
@@ -83,7 +90,7 @@ def _say_table(days: "list[Day]") -> None:
     say(f"{_('day'):<10}  {'  '.join(heads)}  {_('fees, CPC'):>14}")
     for day in days:
         cells = [
-            f"{getattr(day, name):>{width}}"
+            f"{getattr(day, name):>{width}.0f}"
             for (name, _word), width in zip(shown, widths, strict=True)
         ]
         say(f"{day.day:<10}  {'  '.join(cells)}  {format_cpc(day.fees):>14}")

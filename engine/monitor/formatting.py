@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from gettext import gettext as _
 
-from engine.monitor.snapshot import DeviceView, TroubleView
+from engine.monitor.snapshot import DeviceView, Snapshot, TroubleView
 
 NOTHING = "–"
 _DECIMALS = 11
@@ -112,6 +112,15 @@ def money(cpc: str | None, most: int = _DECIMALS) -> str:
     whole, _point, decimals = cpc.partition(".")
     short = f"{whole}.{decimals[:most]}" if decimals else whole
     return f"{short}… CPC" if len(decimals) > most else f"{short} CPC"
+
+
+def balance(seen: Snapshot) -> str:
+    """Return what the account has, and for how long that lasts, where it is less than a month."""
+    if seen.balance_lasts is None or seen.balance_lasts > 30 * 86400:
+        return money(seen.balance, 6)
+    return _("{time} left: {money}").format(
+        time=duration(seen.balance_lasts), money=money(seen.balance, 6)
+    )
 
 
 def trouble(seen: TroubleView) -> str:

@@ -56,6 +56,7 @@ class Projection:
         self._devices: dict[str, DeviceRecord] = {}
         self._stopping = False
         self._balance: int | None = None
+        self._balance_lasts: float | None = None
         self._fees = 0
         self._blocks = {"seen": 0, "skipped": 0, "missed": 0}
         self._results = {"confirmed": 0, "pending": 0, "given_up": 0}
@@ -111,6 +112,7 @@ class Projection:
             started_at=self._started_at,
             **self._about,
             balance=None if self._balance is None else format_cpc(self._balance),
+            balance_lasts=self._balance_lasts,
             fees=format_cpc(self._fees),
             devices=devices,
             chain=views.ChainView(
@@ -191,6 +193,8 @@ class Projection:
         match event:
             case sending.BalanceChanged(balance=balance):
                 self._balance = balance
+            case sending.BalanceLasts(seconds=seconds):
+                self._balance_lasts = seconds
             case sending.ResultConfirmed(fee=fee):
                 self._end("confirmed")
                 self._fees += fee

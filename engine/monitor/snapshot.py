@@ -143,6 +143,9 @@ class Snapshot(_Value):
     size: int | None = None
     iterations: int | None = None
     balance: str | None = Field(None, description="CPC")
+    balance_lasts: float | None = Field(
+        None, description="seconds at the fees of late; null where they are not known yet"
+    )
     fees: str = Field(
         "0", description="CPC that confirmed results have cost since the ledger began"
     )

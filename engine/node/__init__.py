@@ -7,6 +7,7 @@ Read them in this order:
     waiting.py       waits for a node at the start
     devices.py       this machine's devices, or a farm's
     account.py       nodes, ledger and sender of the account
+    meter.py         energy, fees, and how long the balance lasts
     agreement.py     whether several nodes say the same
     thread_watch.py  whether every thread makes progress
     sandbox.py       a devnet with a funded key, for a first try

@@ -27,6 +27,7 @@ from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node.account import Account, look_at_node, open_account
 from engine.node.devices import devices_of
+from engine.node.meter import Meter
 from engine.node.preflight import check_cache
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
 from engine.node.thread_watch import ThreadWatch
@@ -88,8 +89,8 @@ class Node:
         """Put the parts together; none of them runs yet, and no L1 node is asked."""
         self._request = request
         self._key = key
-        self._report = report
         self._troubles = Troubles(report)
+        self._report = self._meter = Meter(report, self._troubles)
         self._inbox: Inbox = queue.SimpleQueue()
         self._stopping = False
         self._manager = Manager.from_environment()
@@ -187,6 +188,7 @@ class Node:
                 request, key, look, self._report, self._troubles, self._failed, self._waits
             )
         )
+        stack.enter_context(self._meter.keeping(self._account.ledger))
         sender = self._account.sender
         sender.start()  # what an earlier run signed is sent from here on
         stack.callback(sender.join, timeout=0.2)  # it may hang at the node

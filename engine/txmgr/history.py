@@ -21,7 +21,11 @@ _DAY = "date({}, 'unixepoch', 'localtime')"
 
 @dataclass
 class Day:
-    """One day of all ledgers of this user. `fees` in units, of final results; `reasons` with counts."""
+    """One day of all ledgers of this user. `fees` in units, of final results; `reasons` with counts.
+
+    `joules`: of the cards whose sensors say it. `balance`: the last of the day in units, of all
+    accounts together; None where it was not noted.
+    """
 
     day: str
     seen: int = 0
@@ -31,6 +35,8 @@ class Day:
     final: int = 0
     given_up: int = 0
     fees: int = 0
+    joules: float = 0.0
+    balance: int | None = None
     jobs: int = 0
     accepted: int = 0
     rejected: int = 0
@@ -45,6 +51,8 @@ def read_days(directory: Path, *, since: float) -> list[Day]:
             tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master")}
             if {"results", "blocks", "gaps"} <= tables:
                 _add_ledger(days, database, since)
+                if "days" in tables:
+                    _add_notes(days, database, since)
             elif "jobs" in tables:
                 _add_jobs(days, database, since)
     return [days[name] for name in sorted(days)]
@@ -99,6 +107,17 @@ def _add_ledger(days: dict[str, Day], database: sqlite3.Connection, since: float
         (since, since),
     ):
         days[name].reasons[reason or ""] += count
+
+
+def _add_notes(days: dict[str, Day], database: sqlite3.Connection, since: float) -> None:
+    for name, joules, balance in database.execute(
+        f"SELECT * FROM days WHERE day >= {_DAY.format('?')}",  # noqa: S608
+        (since,),
+    ):
+        day = days.setdefault(name, Day(name))
+        day.joules += joules
+        if balance is not None:
+            day.balance = (day.balance or 0) + int(balance)
 
 
 def _add_jobs(days: dict[str, Day], database: sqlite3.Connection, since: float) -> None:

@@ -102,6 +102,16 @@ class Ledger(ChainRecord, Closing):
         with self._write() as db:
             db.execute("INSERT INTO gaps VALUES (?, ?, ?, ?)", (first, last, reason, time.time()))
 
+    def note_day(self, joules: float, balance: int | None) -> None:
+        """Add to the energy of this day, and note the balance in units, where it is known."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO days VALUES (date('now', 'localtime'), ?, ?) ON CONFLICT (day) DO UPDATE"
+                " SET joules = joules + excluded.joules,"
+                " balance = coalesce(excluded.balance, balance)",
+                (joules, None if balance is None else str(balance)),
+            )
+
     def together(self) -> AbstractContextManager[object]:
         """What is written in this block is on the disk at its end, or nothing of it is: one sync."""
         return self._write()

@@ -60,6 +60,9 @@ CREATE TABLE IF NOT EXISTS sent_elsewhere (
 
 CREATE TABLE IF NOT EXISTS scanned (height INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
 
+CREATE TABLE IF NOT EXISTS days (  -- local ones; the last balance of each, in units
+    day TEXT PRIMARY KEY, joules REAL NOT NULL, balance TEXT) STRICT;
+
 CREATE VIEW IF NOT EXISTS progress AS
     SELECT r.*, t.tx_hash, t.nonce, t.answer, t.signed_at, t.sent_at, t.included_height,
            t.included_hash, t.included_at,

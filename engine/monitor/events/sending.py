@@ -66,6 +66,13 @@ class BalanceChanged(Event):
     balance: int
 
 
+class BalanceLasts(Event):
+    """For how many seconds the balance lasts at the fees of late."""
+
+    event, template = "balance_lasts", ""
+    seconds: float
+
+
 SendingEvent = (
     ResultSigned
     | ResultRepriced
@@ -74,4 +81,5 @@ SendingEvent = (
     | ChainRolledBack
     | BlockUnreadable
     | BalanceChanged
+    | BalanceLasts
 )

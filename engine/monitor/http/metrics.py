@@ -60,6 +60,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[Snapshot], Any]], ...] = (
         lambda s: s.chain.last_block_at,
     ),
     ("balance_cpc", "Balance of the account, in CPC.", lambda s: s.balance),
+    (
+        "balance_lasts_seconds",
+        "How long the balance lasts at the fees of late.",
+        lambda s: s.balance_lasts,
+    ),
 )
 
 

@@ -265,7 +265,7 @@ def _account(snapshot: Snapshot) -> RenderableType:
         (_("Pending"), str(results.pending)),
         (_("Given up"), Text(str(results.given_up), style="yellow" if results.given_up else "")),
         (_("Fees"), wording.money(snapshot.fees)),
-        (_("Balance"), wording.money(snapshot.balance, 6)),
+        (_("Balance"), wording.balance(snapshot)),
     )
 
 

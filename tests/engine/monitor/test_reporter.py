@@ -15,6 +15,7 @@ from engine.monitor.state import Monitor
 
 EVENTS = get_args(AnyEvent)
 QUIET = {
+    "balance_lasts",
     "device",
     "device_jobs",
     "funds",

@@ -116,6 +116,7 @@ def running(tmp_path_factory):
         patch.setattr(
             "engine.poc_worker.worker.Patience", partial(Patience, first=0.05, most=0.1, away=0.4)
         )
+        patch.setattr("engine.node.meter.LEAST_SECONDS", 0.5)
         program = directory / "program"
         (program / "engine").mkdir(parents=True)
         (program / "engine" / "one.py").write_text("VERSION = 1\n")
@@ -244,6 +245,13 @@ def every_result_refused(scene):
 @case("balance_low")
 def nearly_no_coins(scene):
     scene.devnet.faults.lie(Lie.BALANCE, value=5)
+    yield
+    scene.devnet.faults.clear()
+
+
+@case("balance_short")
+def coins_for_a_few_minutes(scene):
+    scene.devnet.faults.lie(Lie.BALANCE, value=10**11)
     yield
     scene.devnet.faults.clear()
 
