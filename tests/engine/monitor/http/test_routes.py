@@ -14,6 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from engine.monitor.events.run import Pulse
+from engine.monitor.events.sending import BalanceLasts
 from engine.monitor.events.trouble import MEANING, TroubleBegan
 from engine.monitor.http.health import PULSE_SECONDS, health
 from engine.monitor.http.metrics import Metrics
@@ -31,7 +32,7 @@ TOKEN = "a-token-of-some-length"
 @pytest.fixture
 def board():
     board = Monitor(clock=lambda: story.START)
-    for event in [*story.two_cards(), Pulse()]:
+    for event in [*story.two_cards(), Pulse(), BalanceLasts(10**6)]:
         board(event)
     return board
 
