@@ -163,6 +163,14 @@ class PoolStatus:
         in_service = [device for device in self.devices.values() if device.state != "out"]
         return bool(in_service) and all(device.paused for device in in_service)
 
+    def least_seconds(self, work: Task | DeviceWork) -> float | None:
+        """Return how long the fastest device in service takes; None where a pace is not known yet."""
+        cost, kind = cost_and_kind(work)
+        able = [one for one in self.devices.values() if one.state != "out"]
+        if not able or any(kind not in device.pace for device in able):
+            return None
+        return cost * min(device.pace[kind] for device in able)
+
     def capacity(self, work: Task | DeviceWork, seconds: float) -> int:
         """Return how many jobs like this one the devices in service are seen to finish in that time.
 
@@ -196,6 +204,11 @@ class Executor:
 
     def __init__(self) -> None:
         self._inbox: Inbox[Command] = Inbox()
+
+    @property
+    def status(self) -> PoolStatus:
+        """What is known of its devices and jobs; nothing where a subclass does not say it."""
+        return PoolStatus()
 
     def submit(
         self,

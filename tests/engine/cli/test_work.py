@@ -5,6 +5,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 import uuid
 
 import pytest
@@ -209,3 +210,20 @@ def test_work_is_watched_paused_and_measured_as_mine_is(home, validator, keys, c
         out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
     assert "Jobs computed so far: 1, 1 accepted" in out
+
+
+def test_a_job_that_cannot_end_before_its_deadline_is_declined_before_it_begins(
+    work, validator, keys
+):
+    _, events = work(f"--validator {validator.url} --device reference --json")
+    connection, _ = validator.accept(challenge=NONCE)
+    send(connection, job(job_id="first", payload=synthetic(size=300)))
+    assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(300)
+    large = synthetic(size=8000)
+    send(connection, job(job_id="late", payload=large, deadline=time.time() + 5))
+    told = wait_for(events, "job_declined")
+    assert (told["job_id"], told["code"]) == ("late", "deadline")
+    assert "on the fastest device here" in told["message"]
+    send(connection, job(job_id="next", payload=synthetic(size=32), deadline=time.time() + 600))
+    assert receive(connection, timeout=PATIENCE_SECONDS)["code"] == "deadline"
+    assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(32)

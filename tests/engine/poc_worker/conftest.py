@@ -18,6 +18,7 @@ from engine.poc_worker.connection import Patience
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
 from engine.poc_worker.worker import PocWorker
+from engine.pool.executor import PoolStatus
 from engine.pool.messages import Done
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
@@ -31,6 +32,7 @@ class InProcess:
     """Does the work in a thread, on the reference device. While `gate` is clear, nothing moves."""
 
     def __init__(self):
+        self.status = PoolStatus()
         self.gate = threading.Event()
         self.gate.set()
         self.ran = []
