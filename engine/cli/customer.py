@@ -12,6 +12,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, command_group, say, say_json
+from engine.cli.table import say_table
 from engine.cli.task_result import fetch_receipt, show_task
 from engine.runtime.settings import setting
 from engine.tasks.options import MatrixOptions
@@ -192,7 +193,7 @@ def show(
 @app.command("list")
 @with_options
 def list_(
-    market: MarketOptions,
+    market: AccountOptions,
     status: Annotated[
         str | None, typer.Option(help=_("pending, in_progress, completed or failed."))
     ] = None,
@@ -206,13 +207,14 @@ def list_(
     if json:
         say_json(page)
         return
+    heads = [_("task"), _("status"), _("kind"), _("reward, CPC"), _("result, or reason")]
+    rows = []
     for task in page["tasks"]:
         result = task["result"]
         told = result["result_hash"][:16] if result else (task["reason"] or "")
-        say(
-            f"{task['task_id']} {task['status']:<11} {task['challenge_type']:<10}"
-            f" {task['reward']:>8} CPC  {told}"
-        )
+        row = (task["task_id"], task["status"], task["challenge_type"], task["reward"], told)
+        rows.append([str(cell) for cell in row])
+    say_table(heads, rows, right={3})
     say(_("tasks shown: {shown} of {total}").format(shown=len(page["tasks"]), total=page["total"]))
 
 

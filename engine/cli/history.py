@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.options import Json, say, say_json
+from engine.cli.table import say_table
 
 if TYPE_CHECKING:
     from engine.txmgr.history import Day
@@ -85,15 +86,12 @@ def _say_table(days: "list[Day]") -> None:
         say(_("nothing was done in that time"))
         return
     shown = [pair for pair in _NUMBERS if any(getattr(day, pair[0]) for day in days)]
-    widths = [max(len(word), 8) for _name, word in shown]
-    heads = [f"{word:>{width}}" for (_name, word), width in zip(shown, widths, strict=True)]
-    say(f"{_('day'):<10}  {'  '.join(heads)}  {_('fees, CPC'):>14}")
-    for day in days:
-        cells = [
-            f"{getattr(day, name):>{width}.0f}"
-            for (name, _word), width in zip(shown, widths, strict=True)
-        ]
-        say(f"{day.day:<10}  {'  '.join(cells)}  {format_cpc(day.fees):>14}")
+    heads = [_("day"), *(word for _name, word in shown), _("fees, CPC")]
+    rows = [
+        [day.day, *(f"{getattr(day, name):.0f}" for name, _word in shown), format_cpc(day.fees)]
+        for day in days
+    ]
+    say_table(heads, rows, right=range(1, len(heads)))
     reasons: Counter[str] = Counter()
     for day in days:
         reasons.update(day.reasons)

@@ -10,6 +10,7 @@ import typer
 from engine.cli.config.completion import completer
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeyFiles, KeysDirectory, command_group, say, say_json
+from engine.cli.table import say_table
 
 if TYPE_CHECKING:
     from node_client.keystore import KeyInfo
@@ -70,10 +71,10 @@ def list_(files: KeysDirectory, json: Json = False) -> None:
     if json:
         say_json([entry.to_json() for entry in entries])
         return
-    for entry in entries:
-        say(
-            f"{entry.name:<16} {entry.address}  {_('encrypted') if entry.encrypted else ''}".rstrip()
-        )
+    rows = [
+        [entry.name, entry.address, _("encrypted") if entry.encrypted else ""] for entry in entries
+    ]
+    say_table([_("name"), _("address"), ""], rows)
     if not entries:
         say(_("No keys yet. Make one: cpc-engine keys add worker"))
 

@@ -12,6 +12,7 @@ import typer
 from engine.cli.config.groups import with_options
 from engine.cli.new_token import TokenOut
 from engine.cli.options import Json, KeyFiles, NodeOptions, command_group, say, say_json
+from engine.cli.table import say_table
 from engine.monitor.options import LogOptions
 from engine.pool.options import PoolOptions
 from engine.runtime.settings import setting
@@ -200,9 +201,10 @@ def list_customers(files: StoreOptions, json: Json = False) -> None:
             ]
         )
         return
-    for one in found:
-        state = "" if one.active else _("  (no token)")
-        say(f"{one.name:<20} {format_cpc(one.credit):>14} CPC{state}")
+    rows = [
+        [one.name, format_cpc(one.credit), "" if one.active else _("no token")] for one in found
+    ]
+    say_table([_("customer"), _("credit, CPC"), ""], rows, right={1})
     say(_("customers: {n}").format(n=len(found)))
 
 
@@ -228,13 +230,10 @@ def list_workers(files: StoreOptions, json: Json = False) -> None:
     if json:
         say_json(rows)
         return
-    for row in rows:
-        state = _("  BANNED: {reason}").format(reason=row["out"]) if row["out"] else ""
-        say(
-            f"{row['address']} {row['score']:.3f} "
-            + _("withheld {withheld} CPC, due {due} CPC").format(**row)
-            + state
-        )
+    heads = [_("worker"), _("score"), _("withheld, CPC"), _("due, CPC"), _("banned because")]
+    names = ("address", "score", "withheld", "due", "out")
+    cells = [[str(row[name] or "") for name in names] for row in rows]
+    say_table(heads, cells, right={1, 2, 3})
     say(_("workers: {n}").format(n=len(rows)))
 
 

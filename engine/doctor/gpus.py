@@ -11,6 +11,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+from engine.monitor.formatting import gibibytes
 from engine.node.preflight import Check
 from engine.runtime.packages import install_line
 
@@ -125,15 +126,13 @@ def _check_card(nvml: Any, index: int) -> Check:
         found = _("does not answer: {reason}")
         fix = _("Look for Xid messages in dmesg; restart the machine; check power and cables.")
         return Check(name, "fail", found.format(reason=error), fix)
-    found = _(
-        "{model}, compute capability {major}.{minor}, {free:.1f} of {total:.1f} GiB free, {heat} °C"
-    )
+    found = _("{model}, compute capability {major}.{minor}, {free} of {total} free, {heat} °C")
     found = found.format(
         model=model,
         major=capability[0],
         minor=capability[1],
-        free=memory.free / 2**30,
-        total=memory.total / 2**30,
+        free=gibibytes(memory.free),
+        total=gibibytes(memory.total),
         heat=heat,
     )
     if capability < LEAST_CAPABILITY:
@@ -144,7 +143,25 @@ def _check_card(nvml: Any, index: int) -> Check:
         )
         fix = _("nvidia-smi -q -d ECC shows them; a card whose number grows should be replaced.")
         return Check(name, "warn", found, fix)
-    return Check(name, "ok", found)
+    return Check(name, "ok", found, _power_hint(nvml, card, index))
+
+
+def _power_hint(nvml: Any, card: Any, index: int) -> str:
+    """Return what a lower limit of power is good for, where the card runs at its highest."""
+    try:
+        now, (least, most) = (
+            nvml.nvmlDeviceGetPowerManagementLimit(card),
+            nvml.nvmlDeviceGetPowerManagementLimitConstraints(card),
+        )
+    except Exception:  # noqa: BLE001 - not every card has a limit
+        return ""
+    if now < most or least == most:
+        return ""
+    told = _(
+        "Its power limit is the highest, {watts} W. Less often gives more tasks a joule, which the"
+        " page shows: sudo nvidia-smi -i {index} -pl WATTS. Nothing here changes it."
+    )
+    return told.format(watts=most // 1000, index=index)
 
 
 def _uncorrected_errors(nvml: Any, card: Any) -> int:

@@ -65,6 +65,12 @@ class Nvml(SimpleNamespace):
     def nvmlDeviceGetTemperature(self, card, sensor):
         return 41
 
+    def nvmlDeviceGetPowerManagementLimit(self, card):
+        return card["watts"][0] * 1000
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, card):
+        return [watts * 1000 for watts in card["watts"][1:]]
+
     def nvmlDeviceGetName(self, card):
         return card["name"]
 
@@ -105,6 +111,15 @@ def test_a_card_without_its_driver_gets_the_fix(tmp_path):
     (driver,) = check_cards(Nvml(broken="Driver Not Loaded"), pci=bus(tmp_path))
     assert driver.state == "warn"
     assert "Install NVIDIA's driver" in driver.fix
+
+
+def test_a_card_at_its_highest_limit_of_power_gets_a_hint_and_no_other(tmp_path):
+    cards = [ADA | {"watts": watts} for watts in ((450, 150, 450), (300, 150, 450))]
+    found = {check.name: check for check in check_cards(Nvml([*cards, ADA]), pci=tmp_path)}
+    assert "highest, 450 W" in found["cuda:0"].fix
+    assert "-i 0 -pl" in found["cuda:0"].fix
+    assert found["cuda:0"].state == "ok"
+    assert found["cuda:1"].fix == found["cuda:2"].fix == ""
 
 
 def test_cards_are_told_with_what_is_wrong_with_each(tmp_path, monkeypatch):
