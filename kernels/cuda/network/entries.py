@@ -76,8 +76,8 @@ REQUANTISE = per_channel("requantise", scale)
 REQUANTISE_ONCE = per_channel("requantise once", scale_once)
 
 
-@network_kernel("i1[]", "i1[]", "i1[]", "n", name="table")
-def table_kernel(x: Any, table: Any, out: Any, count: Any) -> None:
-    """out[i] = table[x[i] + 128]."""
+@network_kernel("i1[]", "i1[]", "i1[]", "n", "n", name="table")
+def table_kernel(x: Any, table: Any, out: Any, channels: Any, count: Any) -> None:
+    """out[i] = table[c, x[i] + 128], a row for each of the channels, or one for all."""
     for i in range(first(), count, step()):
-        out[i] = table[int64(x[i]) + 128]
+        out[i] = table[i % channels * 256 + int64(x[i]) + 128]

@@ -148,6 +148,7 @@ def graph_of_all(sizes: Sizes) -> Graph:
     multiplied = put(elementwise.Multiply(**SIDES, **scaled), added, narrow)
     larger = put(elementwise.Larger(sign=-1), multiplied, conv)
     table = put(elementwise.Table(table=ints(256)), larger)
+    tables = put(elementwise.ChannelTable(table=ints(outputs, 256)), table)
     most, mean = put(windows.MaxPool(**pools), table), put(windows.AveragePool(**pools), table)
     joined = put(moves.Concatenate(axis=3), most, mean)
     height = (side + 2 - 3) // 2 + 1
@@ -184,6 +185,14 @@ def graph_of_all(sizes: Sizes) -> Graph:
         ),
         resized, resized,
     )  # fmt: skip
+    normed = put(
+        normal.ChannelNorm(
+            zeros=(1,), multipliers=random.integers(0, 900, (1, features)).astype(np.int32),
+            epsilon=9, factor=random.integers(1 << 20, 1 << 23, features).astype(np.int32),
+            offset=random.integers(-(1 << 44), 1 << 44, features), **ENDS,
+        ),
+        normed,
+    )  # fmt: skip
     exps = (np.exp(-0.05 * np.arange(256)) * MOST).astype(np.int32)
     exps[0] = MOST
     soft = put(softmax.Softmax(exps=exps), dense)
@@ -192,7 +201,7 @@ def graph_of_all(sizes: Sizes) -> Graph:
     embedded = put(moves.Embed(rows=ints(6, 7)), numbers)
     best = put(windows.ArgMax(), dense)
     ends = (
-        narrow, deep, added, multiplied, table, padded, turned, resized, spread, pairs, summed,
+        narrow, deep, added, multiplied, tables, padded, turned, resized, spread, pairs, summed,
         normed, dense, soft, embedded, best,
     )  # fmt: skip
     inputs = Form((1, side, side, channels)), Form((1, 4), 4)

@@ -150,11 +150,12 @@ def larger(model: Model, op: elementwise.Larger, a: Array, b: Array) -> Array:
     return pairwise(model, LARGER, a, b, model.numbers(0, dtype="<i4"), model.numbers(op.sign))
 
 
-def table(model: Model, op: elementwise.Table, x: Array) -> Array:
-    """Looked up."""
+def table(model: Model, op: elementwise.Table | elementwise.ChannelTable, x: Array) -> Array:
+    """Looked up, in one table or in each channel's."""
+    channels = len(op.table) if isinstance(op, elementwise.ChannelTable) else 1
     out = model.machine.array(*x.shape)
     entries = model.weights(op, "table", op.table, "<i1").block
-    model.machine.launch(table_kernel, out.count, x.block, entries, out.block, out.count)
+    model.machine.launch(table_kernel, out.count, x.block, entries, out.block, channels, out.count)
     return out
 
 
@@ -215,20 +216,22 @@ def softmaxes(model: Model, op: softmax.Softmax, x: Array) -> Array:
     return out
 
 
-def layer_norm(model: Model, op: normal.LayerNorm, *inputs: Array) -> Array:
+def layer_norm(model: Model, op: normal.LayerNorm | normal.ChannelNorm, *inputs: Array) -> Array:
     """Of each row of the sum of up to three values; those that are not there count nothing."""
     shape = (max(map(len, inputs)), *inputs[0].shape[1:])
     given = [model.broadcast(x, shape).block for x in inputs]
     given += given[:1] * (3 - len(given))
     none = (0,) * (3 - len(inputs))
-    numbers = model.numbers(
-        *op.zeros, *none, *op.multipliers, *none, op.epsilon, op.output_zero, op.low, op.high
-    )
+    numbers = model.numbers(*op.zeros, *none, op.epsilon, op.output_zero, op.low, op.high)
+    scales = np.zeros((3, shape[-1]), np.int32)
+    for row, multipliers in zip(scales, op.rows(), strict=False):
+        row[:] = multipliers
+    kept = model.weights(op, "multipliers", scales, "<i4").block
     factor = model.weights(op, "factor", op.factor, "<i4").block
     offset = model.weights(op, "offset", op.offset, "<i8").block
     out = model.machine.array(*shape)
     rows = out.count // shape[-1]
-    blocks = (*given, numbers, factor, offset, out.block)
+    blocks = (*given, numbers, kept, factor, offset, out.block)
     model.machine.launch(layer_norm_kernel, rows, *blocks, shape[-1], rows)
     return out
 
@@ -247,6 +250,7 @@ RUN: dict[type[Operator], Run] = {
     elementwise.Multiply: multiply,
     elementwise.Larger: larger,
     elementwise.Table: table,
+    elementwise.ChannelTable: table,
     windows.MaxPool: pool,
     windows.AveragePool: pool,
     windows.Sum: total,
@@ -254,6 +258,7 @@ RUN: dict[type[Operator], Run] = {
     windows.ArgMax: argmax,
     softmax.Softmax: softmaxes,
     normal.LayerNorm: layer_norm,
+    normal.ChannelNorm: layer_norm,
     **RUN_PRODUCTS,
 }
 """How each kind of operator is done here. A graph with another one is not computed on the card."""

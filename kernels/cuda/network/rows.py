@@ -88,31 +88,33 @@ def root_of(value: Any) -> Any:
 
 
 @device
-def norm_term(a: Any, b: Any, c: Any, numbers: Any, at: Any) -> Any:
+def norm_term(a: Any, b: Any, c: Any, zeros: Any, multipliers: Any, at: Any, j: Any, n: Any) -> Any:
     """The sum of the inputs' entries without zero points, each on its scale; an unused one has 0."""
-    term = (int64(a[at]) - numbers[0]) * numbers[3]
-    term += (int64(b[at]) - numbers[1]) * numbers[4]
-    return term + (int64(c[at]) - numbers[2]) * numbers[5]
+    term = (int64(a[at]) - zeros[0]) * int64(multipliers[j])
+    term += (int64(b[at]) - zeros[1]) * int64(multipliers[n + j])
+    return term + (int64(c[at]) - zeros[2]) * int64(multipliers[2 * n + j])
 
 
-@network_kernel("i1[]", "i1[]", "i1[]", "i8[]", "i4[]", "i8[]", "i1[]", "n", "n", name="layer norm")
+@network_kernel(
+    "i1[]", "i1[]", "i1[]", "i8[]", "i4[]", "i4[]", "i8[]", "i1[]", "n", "n", name="layer norm"
+)
 def layer_norm_kernel(
-    a: Any, b: Any, c: Any, numbers: Any, factor: Any, offset: Any, out: Any,
+    a: Any, b: Any, c: Any, numbers: Any, multipliers: Any, factor: Any, offset: Any, out: Any,
     length: Any, count: Any,
 ) -> None:  # fmt: skip
-    """`numbers`: three zero points, three multipliers, epsilon, output zero, low, high."""
+    """`numbers`: three zero points, epsilon, output zero, low, high; `multipliers`: 3 x length."""
     for i in range(first(), count, step()):
         start = i * length
-        total, squares = int64(0), numbers[6]
+        total, squares = int64(0), numbers[3]
         for j in range(length):
-            total += norm_term(a, b, c, numbers, start + j)
+            total += norm_term(a, b, c, numbers, multipliers, start + j, j, length)
         mean = (2 * total + length) // (2 * length)
         for j in range(length):
-            d = norm_term(a, b, c, numbers, start + j) - mean
+            d = norm_term(a, b, c, numbers, multipliers, start + j, j, length) - mean
             squares += d * d
         root = root_of(squares)
         for j in range(length):
-            d = norm_term(a, b, c, numbers, start + j) - mean
+            d = norm_term(a, b, c, numbers, multipliers, start + j, j, length) - mean
             u = ((d << (FRACTION + 1)) + root) // max(2 * root, 1)
             scaled = (u * int64(factor[j]) + offset[j] + (1 << (SHIFT - 1))) >> SHIFT
-            out[start + j] = int8(clamp(scaled + numbers[7], numbers[8], numbers[9]))
+            out[start + j] = int8(clamp(scaled + numbers[4], numbers[5], numbers[6]))

@@ -254,3 +254,13 @@ class Cases:
             "offset": self.ints(-(1 << 44), 1 << 44, shape[-1]),
             **self.bounds(),
         }
+
+    def channel_norm(self):
+        (shape, *more), fields = self.layer_norm()
+        count, depth = len(more) + 1, shape[0][-1]
+        multipliers = self.ints(0, 4096, count, depth).astype(np.int32)
+        return [shape, *more], fields | {"multipliers": multipliers}
+
+    def channel_table(self):
+        shape = self.shape()
+        return [(shape,)], {"table": self.ints(-128, 127, shape[-1], 256).astype(np.int8)}

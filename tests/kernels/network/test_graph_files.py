@@ -94,7 +94,7 @@ def small() -> tuple[dict, dict]:
 
 
 def with_channels() -> tuple[dict, dict]:
-    """The same with the two operators that have a scale for each channel, which no card computes."""
+    """The same with the two operators that have a scale for each channel."""
     tensors, described = small()
     described["nodes"] += [layer("channel_table", 20), layer("channel_norm", 20, 24, **NORM)]
     described["outputs"].append(25)
