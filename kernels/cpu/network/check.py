@@ -8,16 +8,21 @@ tiles as any other, and its sums are put together again to words. C r takes 64-b
 the layer goes on from the committed sums.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numba import int32, int64
 
+from kernels.cpu import ir
+from kernels.cpu.ir import I32, I64, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.network import tiles
 from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.steps import Field
 
+LANES = 8
+"""Sums that are multiplied at once; a row's last ones go one by one."""
 DIGITS = 8
 VECTORS = 2
 
@@ -29,13 +34,7 @@ def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
     rows, width = dots.tiles[vectors], VECTORS * DIGITS
     tile = tiles.build_tile(dots, vectors, rows)
 
-    @jit.helper
-    def dot_row(sums: Any, random: Any) -> int:
-        """One row of C times one vector."""
-        total = int64(0)
-        for c in range(len(sums)):
-            total += int64(sums[c]) * random[c]
-        return total
+    dots_of_row = _build_dots()
 
     @jit.helper
     def checked(
@@ -59,6 +58,7 @@ def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
             step[Field.ABSORBED] // 4 : step[Field.ABSORBED] // 4 + n
         ]
         zero = step[Field.WEIGHTS_SUM] // 8
+        totals = np.zeros(VECTORS, np.int64)
         pitch = (n + lanes - 1) // lanes * lanes
         for place in range(first, last, rows):
             tile(
@@ -69,14 +69,22 @@ def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
             some = min(rows, last - place)
             for r in range(some):
                 at = step[Field.COLUMN] + (place + r) * n
-                claimed = sums[at : at + n]
+                whole = n // LANES * LANES
+                totals[0] = totals[1] = int64(0)
+                if whole:
+                    row = sums.ctypes.data + 4 * at
+                    dots_of_row(row, hidden + 8 * begin, 8 * n, whole // LANES, totals.ctypes.data)
+                for c in range(whole, n):
+                    entry = int64(sums[at + c])
+                    totals[0] += entry * words[begin + c]
+                    totals[1] += entry * words[begin + n + c]
                 for v in range(VECTORS):
                     word = int64(0)
                     for d in range(DIGITS):
                         digit = scratch[r * width + v * DIGITS + DIGITS - 1 - d]
                         word = (word << int64(8)) + int64(digit)
                     word -= words[zero + v]
-                    if dot_row(claimed, words[begin + v * n : begin + (v + 1) * n]) != word:
+                    if totals[v] != word:
                         return False
             for r in range(some):
                 at = step[Field.COLUMN] + (place + r) * n
@@ -88,6 +96,41 @@ def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
         return True
 
     return checked
+
+
+def _build_dots() -> Any:
+    """Return dots(row, r, apart, count, out): a row of int32 times both vectors, `apart` bytes apart.
+
+    `count` times LANES entries; both sums, int64, go to `out`.
+    """
+    narrow, wide = ir.vector(I32, LANES), ir.vector(I64, LANES)
+
+    @ir.inline
+    def dots(
+        builder: Builder, row: Value, random: Value, apart: Value, count: Value, out: Value
+    ) -> None:
+        """Vector by vector, modulo 2^64."""
+
+        def vector(_turn: Value, carried: Sequence[Value]) -> list[Value]:
+            row, random, *totals = carried
+            entries = builder.sext(ir.load(builder, narrow, row, 4), wide)
+            places = (random, builder.add(random, apart))
+            for v, place in enumerate(places):
+                product = builder.mul(entries, ir.load(builder, wide, place, 8))
+                totals[v] = builder.add(totals[v], product)
+            return [
+                ir.offset(builder, row, 4 * LANES),
+                ir.offset(builder, random, 8 * LANES),
+                *totals,
+            ]
+
+        zero = ir.splat(wide, 0)
+        _, _, *totals = ir.loop(builder, count, [row, random, *[zero] * VECTORS], vector)
+        for v, total in enumerate(totals):
+            whole = ir.call(builder, f"llvm.vector.reduce.add.v{LANES}i64", I64, total)
+            ir.store(builder, whole, ir.offset(builder, out, 8 * v), 8)
+
+    return dots
 
 
 def build_digits(jit: Jit, dots: Dots) -> Any:
