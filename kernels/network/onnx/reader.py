@@ -76,7 +76,7 @@ def read_model(content: bytes) -> Model:
     except ImportError as error:
         raise InvalidNetwork(
             _("ONNX files cannot be read: the package onnx is not installed"),
-            advice=_("Install it: pip install 'cpc-engine[onnx]'"),
+            advice=_("Install it: pip install onnx"),
         ) from error
     if len(content) > MAX_FILE_BYTES:
         raise InvalidNetwork(

@@ -89,7 +89,7 @@ def read_model(content: bytes) -> Model:
     except ImportError as error:
         raise InvalidNetwork(
             _("TFLite files cannot be read: the package tflite is not installed"),
-            advice=_("Install it: pip install 'cpc-engine[models]'"),
+            advice=_("Install it: pip install tflite"),
         ) from error
     if len(content) > MAX_FILE_BYTES:
         raise InvalidNetwork(
