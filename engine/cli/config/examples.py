@@ -72,6 +72,7 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
         "cpc-engine tasks show ID --wait 60",
         "cpc-engine tasks show ID --receipt receipt.json --out output.bin",
     ),
+    ("models", "quantise"): ("cpc-engine models quantise net.onnx --calibrate samples.npz",),
     ("receipt", "dispute"): (
         "cpc-engine receipt dispute r.json --output out.bin --model MODEL --input x.npy",
     ),
