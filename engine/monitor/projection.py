@@ -246,7 +246,9 @@ class Projection:
         match event:
             case pool.DeviceState(device=name, state=state, reason=reason):
                 device = self._device(name)
-                device.state, device.fallen, device.compiled = STATES[state], reason, None
+                device.state, device.fallen = STATES[state], reason
+                if state != "starting":  # a child may be heard before its start is told
+                    device.compiled = None
             case pool.DeviceCompiling(device=name, done=done, total=total):
                 self._device(name).compiled = min(1.0, done / max(1, total))
             case pool.ChildKilled(device=name) | pool.ChildEnded(device=name):

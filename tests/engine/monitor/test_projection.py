@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.monitor.device_record import TASKS_FOR_RATE
 from engine.monitor.events.mining import BlockSkipped
-from engine.monitor.events.pool import FarmConnected, FarmUnreachable
+from engine.monitor.events.pool import DeviceCompiling, FarmConnected, FarmUnreachable
 from engine.monitor.events.protection import DevicesResumed
 from engine.monitor.events.run import Pulse, Stopping
 from engine.monitor.events.sending import ChainRolledBack
@@ -173,3 +173,12 @@ def test_every_event_can_be_taken():
     assert passed == list(story.two_cards())
     assert monitor.snapshot().results.confirmed == 1240
     assert monitor.latency().cumulative()[-1] == ("+Inf", 6.0)
+
+
+def test_a_child_that_is_heard_before_its_start_is_told_compiles_all_the_same(projection):
+    said = [DeviceCompiling("cpu", 1, 4), story.device("cpu", "starting")]
+    (*_cards, device) = story.tell(projection, said).snapshot(NOW).devices
+    assert (device.state, device.compiled) == ("compiling", 0.25)
+    over = [story.device("cpu", "backoff"), story.device("cpu", "starting")]
+    (*_cards, device) = story.tell(projection, over).snapshot(NOW).devices
+    assert (device.state, device.compiled) == ("starting", None)

@@ -204,7 +204,8 @@ class Life(RuleBasedStateMachine):
         assert self.rig.ledger.in_flight() == []
         for result in self.rig.ledger.progress():
             assert result.state in ("final", "given_up")
-            alive = self.rig.chain.block(result.height).hash() == result.block_hash
+            block = self.rig.chain.block(result.height)  # None: rolled back, and not made again
+            alive = block is not None and block.hash() == result.block_hash
             if result.state == "final":
                 assert alive
                 assert on_chain[result.tx_hash] == result.included_height
