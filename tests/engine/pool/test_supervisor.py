@@ -769,5 +769,5 @@ class LifeOfThree(Life):
 TestLife = Life.TestCase
 TestLifeOfThree = LifeOfThree.TestCase
 TestLife.settings = TestLifeOfThree.settings = settings(
-    max_examples=200, stateful_step_count=60, deadline=None
+    max_examples=120, stateful_step_count=60, deadline=None
 )
