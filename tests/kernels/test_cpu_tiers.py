@@ -24,6 +24,7 @@ from kernels.errors import DeviceUnavailable, KernelError
 from kernels.known_answer import known_answer_test
 from kernels.product.reference import fold
 from kernels.task import Task
+from tests.variants import quick_and_slow
 
 HERE = [tier.name for tier in tiers.usable_tiers()]
 AVX2_ONLY = "+sse2,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma,-avx512f"
@@ -208,7 +209,8 @@ with open_device("cpu", threads=2, tier=tier or None) as device:
 
 
 @pytest.mark.parametrize(
-    ("features", "best"), [(AVX2_ONLY, "avx2"), (f"{AVX2_ONLY},+avxvnni", "avxvnni")]
+    ("features", "best"),
+    quick_and_slow([(AVX2_ONLY, "avx2")], [(f"{AVX2_ONLY},+avxvnni", "avxvnni")]),
 )
 def test_a_cpu_without_avx512(features, best):
     """The same in a process that is told to do without: AVX2's tier, SHA-NI or 8 lanes, narrow vectors.

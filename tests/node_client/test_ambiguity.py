@@ -233,7 +233,7 @@ class TestAReceiverWhoseAddressEndsInADigit:
         fee=st.integers(21_000_000, 10**22),
         price=st.integers(1000, 10**6),
     )
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=15, deadline=None)
     def test_no_amount_fee_or_price_helps(
         self, amount: int, fee: int, price: int, draft: Draft
     ) -> None:
@@ -270,7 +270,7 @@ def cases(draw: st.DrawFn) -> tuple[str, int, int, int, int, int]:
 
 class TestSignSafely:
     @given(case=cases())
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=80, deadline=None)
     def test_leaves_no_reading_that_costs_more_or_goes_elsewhere(
         self, case: tuple[str, int, int, int, int, int], draft: Draft, key: PrivateKey
     ) -> None:
@@ -294,7 +294,7 @@ class TestSignSafely:
         nonce=st.integers(0, 10**6),
         seed=st.integers(1, 254),
     )
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def test_round_amounts_at_round_prices_are_never_refused(
         self,
         digit: int,

@@ -75,7 +75,8 @@ def test_after_many_kills_nothing_is_left_over(open_pool):
     assert len(seen) > KILLS  # each child has a queue of its own, with semaphores of its own
     wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
     wait_until(lambda: len(semaphores()) == open_before, lambda: f"few semaphores: {semaphores()}")
-    wait_until(lambda: descriptors() == before, lambda: f"{before} descriptors: {descriptors()}")
+    # Fewer where what earlier tests of this process left is collected meanwhile.
+    wait_until(lambda: descriptors() <= before, lambda: f"{before} descriptors: {descriptors()}")
     pool.stop()
     wait_until(lambda: writers() == [], lambda: f"no thread that writes: {writers()}")
     assert semaphores() == set()
@@ -102,7 +103,7 @@ def test_a_writer_that_waits_for_a_killed_child_is_freed(open_pool):
     assert int.from_bytes(large.result(PATIENCE).outcome.result_hash) == 2**22
     wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
     wait_until(lambda: len(semaphores()) == open_before, lambda: f"few semaphores: {semaphores()}")
-    wait_until(lambda: descriptors() == before, lambda: f"{before} descriptors: {descriptors()}")
+    wait_until(lambda: descriptors() <= before, lambda: f"{before} descriptors: {descriptors()}")
 
 
 def test_a_pool_stops_though_a_writer_waits_for_a_stopped_child(open_pool):
