@@ -56,7 +56,9 @@ class Obedient(Wrapped):
 
 def child(name, setup, tasks, reports):
     (Path(os.environ["CPC_SOAK"]) / f"pid-{os.getpid()}").write_text(name)
-    serve(lambda: Obedient(open_device(name, setup.threads), reports), setup, tasks, reports)
+    serve(
+        lambda _progress: Obedient(open_device(name, setup.threads), reports), setup, tasks, reports
+    )
 
 
 def main():
