@@ -113,6 +113,7 @@ def _table(rigs: "list[Rig]") -> "Group":
     from rich.text import Text
 
     from engine.monitor import formatting as wording
+    from engine.monitor.fleet import RigView
     from engine.runtime.printable import printable
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -122,17 +123,16 @@ def _table(rigs: "list[Rig]") -> "Group":
     for name in numbers:
         table.add_column(name, justify="right")
     for rig in rigs:
-        cells = [rig.url, rig.state]
-        if (seen := rig.snapshot) is None:
+        cells, row = [rig.url, rig.state], RigView.of(rig)
+        if row.devices is None:
             cells += [wording.NOTHING] * len(numbers)
         else:
-            watts = [one.power for one in seen.devices if one.power is not None]
             cells += [
-                f"{len(seen.in_service)}/{len(seen.devices)}",
-                wording.rate(seen.tops),
-                f"{sum(watts):.0f}" if watts else wording.NOTHING,
-                str(seen.results.confirmed),
-                str(seen.results.pending),
+                f"{row.in_service}/{row.devices}",
+                wording.rate(row.tops),
+                wording.NOTHING if row.watts is None else f"{row.watts:.0f}",
+                str(row.confirmed),
+                str(row.pending),
             ]
         style = "yellow" if rig.trouble else ""
         table.add_row(*(Text(printable(one)) for one in cells), style=style)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from gettext import gettext as _
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from engine.monitor.formatting import state_word
 from engine.monitor.http.health import health
@@ -40,6 +40,38 @@ class Rig:
     def state(self) -> str:
         """The state in the user's language."""
         return _("no answer") if self.snapshot is None else state_word(self.snapshot.state)
+
+
+class RigView(BaseModel):
+    """What a row shows of a rig, in the table and on the page; null where it did not answer."""
+
+    url: str
+    state: str = Field(description="of its engine; lost: it does not answer")
+    trouble: str = Field(description="what is wrong, empty where nothing is")
+    devices: int | None = None
+    in_service: int | None = None
+    tops: float | None = None
+    watts: float | None = Field(None, description="of all cards with a reading")
+    confirmed: int | None = None
+    pending: int | None = None
+
+    @classmethod
+    def of(cls, rig: Rig) -> "RigView":
+        """Return the row of a rig."""
+        if (seen := rig.snapshot) is None:
+            return cls(url=rig.url, state="lost", trouble=rig.trouble)
+        watts = [one.power for one in seen.devices if one.power is not None]
+        return cls(
+            url=rig.url,
+            state=seen.state,
+            trouble=rig.trouble,
+            devices=len(seen.devices),
+            in_service=len(seen.in_service),
+            tops=seen.tops,
+            watts=sum(watts) if watts else None,
+            confirmed=seen.results.confirmed,
+            pending=seen.results.pending,
+        )
 
 
 class Fleet(Closing):

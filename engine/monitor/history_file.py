@@ -59,4 +59,4 @@ def _read(path: Path) -> Kept | None:
 def _write(monitor: Monitor, path: Path) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_whole(path, Secret(msgspec.json.encode(monitor.kept_history())))
+        replace_whole(path, Secret(monitor.kept_history()))

@@ -38,10 +38,11 @@ class _Log:
     def _write(self, level: Level, text: str) -> None:
         self._out.line(f"<{_PRIORITIES[level]}>{text}" if self._out.is_journal else text)
 
-    def _wants(self, event: AnyEvent) -> bool:
+    def _wants(self, event: AnyEvent, line: str) -> bool:
+        """Whether to print the event, whose line this is."""
         if self._detail == "quiet":
             return event.severity() != "info"
-        return self._detail == "verbose" or bool(event.line())
+        return self._detail == "verbose" or bool(line)
 
 
 class PlainReporter(_Log):
@@ -49,11 +50,11 @@ class PlainReporter(_Log):
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the event's line, unless it is a quiet one; such a one has its fields for a line."""
-        level = event.severity()
-        if not self._wants(event):
+        line, level = event.line(), event.severity()
+        if not self._wants(event, line):
             self._out.look()
             return
-        line = event.line() or f"{event.event} {json.dumps(event.fields(), default=str)}"
+        line = line or f"{event.event} {json.dumps(event.fields(), default=str)}"
         if self._out.is_journal:
             self._write(level, line)
         else:
@@ -66,7 +67,7 @@ class JsonReporter(_Log):
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the object, unless the event is a quiet one."""
-        if self._wants(event):
+        if self._wants(event, event.line()):
             if former := _former(event):
                 self.print(*former, level=event.severity())
             self.print(event.event, event.fields(), level=event.severity())

@@ -1,9 +1,10 @@
 """The engine's state, shared between threads: reporters write it, views read it."""
 
-import copy
 import threading
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from engine.monitor.events import AnyEvent
 from engine.monitor.histogram import Histogram
@@ -45,10 +46,10 @@ class Monitor:
         with self._mutex:
             return self._projection.history.view(span, self._clock())
 
-    def kept_history(self) -> Kept:
-        """Return what `restore_history` takes in the next run: a copy."""
+    def kept_history(self) -> bytes:
+        """Return what `restore_history` takes in the next run, as JSON."""
         with self._mutex:
-            return copy.deepcopy(self._projection.history.kept(self._clock()))
+            return msgspec.json.encode(self._projection.history.kept(self._clock()))
 
     def restore_history(self, kept: Kept) -> None:
         """Put an earlier run's charts before this one's."""

@@ -11,45 +11,12 @@ import threading
 from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, Field
 
 from engine import __version__
-from engine.monitor.fleet import Fleet, Rig
+from engine.monitor.fleet import Fleet, RigView
 from engine.monitor.http.routes import HeadAsGet
 from engine.monitor.http.static import Page
 from engine.runtime.closing import Closing
-
-
-class RigView(BaseModel):
-    """A row of the page; null where the rig did not answer."""
-
-    url: str
-    state: str = Field(description="of its engine; lost: it does not answer")
-    trouble: str = Field(description="what is wrong, empty where nothing is")
-    devices: int | None = None
-    in_service: int | None = None
-    tops: float | None = None
-    watts: float | None = Field(None, description="of all cards with a reading")
-    confirmed: int | None = None
-    pending: int | None = None
-
-    @classmethod
-    def of(cls, rig: Rig) -> "RigView":
-        """Return the row of a rig."""
-        if (seen := rig.snapshot) is None:
-            return cls(url=rig.url, state="lost", trouble=rig.trouble)
-        watts = [one.power for one in seen.devices if one.power is not None]
-        return cls(
-            url=rig.url,
-            state=seen.state,
-            trouble=rig.trouble,
-            devices=len(seen.devices),
-            in_service=len(seen.in_service),
-            tops=seen.tops,
-            watts=sum(watts) if watts else None,
-            confirmed=seen.results.confirmed,
-            pending=seen.results.pending,
-        )
 
 
 class FleetWatch(Closing):
