@@ -126,9 +126,7 @@ class Task:
         if self._data is None:
             task = self.wait(seconds)
             receipt = self.receipt()
-            data = self.market.client.data(self.id)
-            if hashlib.sha256(data).hexdigest() != task["result"]["data"]["sha256"]:
-                raise WrongClaim(_("the data does not have the hash that the market gave"))
+            data = fetch_data(self.market.client, task)
             if found := differences(receipt, Files(data), self.market.validator):
                 raise WrongClaim(found[0])
             self._data = data
@@ -179,6 +177,14 @@ def check_receipt(content: bytes, task: dict[str, Any], validator: str | None = 
         faults.append(_("it is about another result"))
     if faults:
         raise WrongClaim(_("the market's receipt is wrong: {error}").format(error=faults[0]))
+
+
+def fetch_data(client: MarketClient, task: dict[str, Any]) -> bytes:
+    """Return a result's bytes, which have the hash that the market gave, or raise WrongClaim."""
+    data = client.data(task["task_id"])
+    if hashlib.sha256(data).hexdigest() != task["result"]["data"]["sha256"]:
+        raise WrongClaim(_("the data does not have the hash that the market gave"))
+    return data
 
 
 def read_token(file: Path) -> str:

@@ -13,6 +13,7 @@ from engine.cli.config.effective import plain_value, settings_for
 from engine.cli.config.global_options import settings_error, settings_of
 from engine.cli.config.groups import with_options
 from engine.cli.failure import EXIT_BAD_INPUT, EXIT_NO_DEVICE, EXIT_NODE
+from engine.cli.new_file import write_new_file
 from engine.cli.options import Json, NodeOptions, WorkerKey, say, say_json, was_set, was_typed
 from engine.pool.options import DeviceOptions
 
@@ -96,22 +97,13 @@ def _write_bundle(file: Path, checks: "list[Check]", mining: dict[str, Any], jso
     from json import dumps
 
     from engine.doctor.bundle import Redaction, described
-    from engine.runtime.errors import BadInput
     from node_client.secret import Secret
-    from node_client.whole_files import write_new
 
     settings = {key: plain_value(value) for key, value in mining.items()}
     content = Redaction.here()(described(checks, settings))
     text = dumps(content, indent=1, ensure_ascii=False)
-    try:
-        write_new(file, Secret(f"{text}\n".encode("utf-8", "replace")))
-    except OSError as error:
-        said = _("the report cannot be written to {path}: {reason}")
-        reason = error.strerror or type(error).__name__
-        raise BadInput(
-            said.format(path=file, reason=reason),
-            advice=_("Name a file that does not exist yet, in a directory of yours."),
-        ) from None
+    refusal = _("the report cannot be written to {path}: {reason}")
+    write_new_file(file, Secret(f"{text}\n".encode("utf-8", "replace")), refusal)
     if not json:
         said = _("The report is in {path}. Read it before you send it to somebody.")
         say(said.format(path=file))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from engine.cli.new_file import write_new_file
 from engine.cli.options import say, say_json
 from engine.runtime.settings import setting
 
@@ -23,22 +24,13 @@ class TokenOut:
     @contextmanager
     def receiving(self) -> "Iterator[TokenOut]":
         """Take the file's name first: a token that cannot be kept is not made. Raises BadInput."""
-        from engine.runtime.errors import BadInput
         from node_client.secret import Secret
-        from node_client.whole_files import write_new
 
         if self.new_token_file is None:
             yield self
             return
-        try:
-            write_new(self.new_token_file, Secret(b""))
-        except OSError as error:
-            said = _("the token cannot be written to {path}: {reason}")
-            reason = error.strerror or type(error).__name__
-            raise BadInput(
-                said.format(path=self.new_token_file, reason=reason),
-                advice=_("Name a file that does not exist yet, in a directory of yours."),
-            ) from None
+        refusal = _("the token cannot be written to {path}: {reason}")
+        write_new_file(self.new_token_file, Secret(b""), refusal)
         try:
             yield self
         except BaseException:

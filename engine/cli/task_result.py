@@ -1,6 +1,5 @@
 """A task of a market: printed, with its result checked once more and explained."""
 
-import hashlib
 from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 
 def show_task(client: "MarketClient", task: dict[str, Any], out: Path | None, json: bool) -> None:
     """Print the task and write its bytes to `out`. Raises BadInput, WrongClaim, or Exit(1)."""
-    from engine.runtime.errors import BadInput, WrongClaim
+    from engine.runtime.errors import BadInput
 
     result = task["result"] or {}
     data = None
     if result.get("data") is not None and (out is not None or not json):
-        data = client.data(task["task_id"])
-        if hashlib.sha256(data).hexdigest() != result["data"]["sha256"]:
-            raise WrongClaim(_("the data does not have the hash that the market gave"))
+        from engine.client import fetch_data
+
+        data = fetch_data(client, task)
     if out is not None:
         if data is None:
             message = _("there are no bytes to write: the task is {status}")

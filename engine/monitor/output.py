@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.monitor.control import Control
 from engine.monitor.events.trouble import TroubleBegan, TroubleEnded, TroubleKind
+from engine.runtime.errors import reason_of
 from engine.runtime.systemd import is_journal
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class Output:
             self._lose_reader()
         elif not self._failing:
             self._failing = True
-            reason = getattr(error, "strerror", None) or str(error)
-            message = _("the log cannot be written: {reason}").format(reason=reason)
+            message = _("the log cannot be written: {reason}").format(reason=reason_of(error))
             advice = _("The engine goes on. Free space on the log's disk; writing is tried again.")
             self._tell(TroubleBegan(KIND, message, advice, stops=False))
             with contextlib.suppress(OSError, ValueError, AttributeError):
