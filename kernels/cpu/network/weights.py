@@ -57,11 +57,7 @@ def scaling_of(op: convolutions.Convolution, lanes: int, constants: Constants) -
     multiplier, shift = np.where(still, 0, multiplier), np.where(still, 1, shift)
     found = parameters(multiplier, shift, np.where(still, most + 128, zero), lanes)
     if found is None:
-        return {
-            "SCALING": Scaling.TWICE,
-            "MULTIPLIERS": constants.keep(op.multiplier.astype(np.int64)),
-            "SHIFTS": constants.keep(op.exponent.astype(np.int64)),
-        }
+        return _apart(Scaling.TWICE, op.multiplier, op.exponent, constants)
     kind = Scaling.ABOVE_ZERO if op.low >= op.output_zero else Scaling.SIGNED
     return {"SCALING": kind, "PARAMETERS": constants.keep(found)}
 
@@ -71,13 +67,23 @@ def scaling_once(op: products.FullyConnected, lanes: int, constants: Constants) 
     shift = op.shift.astype(np.int64) - 31
     found = parameters(op.multiplier, shift, op.output_zero + 128, lanes, first=0)
     if found is None:
-        return {
-            "SCALING": Scaling.ONCE,
-            "MULTIPLIERS": constants.keep(op.multiplier.astype(np.int64)),
-            "SHIFTS": constants.keep(op.shift.astype(np.int64)),
-        }
+        return _apart(Scaling.ONCE, op.multiplier, op.shift, constants)
     kind = Scaling.ABOVE_ZERO if op.low >= op.output_zero else Scaling.SYMMETRIC
     return {"SCALING": kind, "PARAMETERS": constants.keep(found)}
+
+
+def _apart(
+    kind: Scaling,
+    multiplier: npt.NDArray[np.integer],
+    shift: npt.NDArray[np.integer],
+    constants: Constants,
+) -> dict[str, int]:
+    """Return the fields of a scaling whose multipliers and shifts stay two numbers each."""
+    return {
+        "SCALING": kind,
+        "MULTIPLIERS": constants.keep(multiplier.astype(np.int64)),
+        "SHIFTS": constants.keep(shift.astype(np.int64)),
+    }
 
 
 def largest_sums(op: products.Weighted) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ import numpy as np
 from kernels.errors import InvalidNetwork, NotImportable, Unsupported
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.operator import Form
+from kernels.network.malformed import why_not
 from kernels.network.onnx.channels import Channels
 from kernels.network.onnx.context import Context, Trace
 from kernels.network.onnx.convert import CONVERTERS
@@ -19,7 +20,6 @@ from kernels.network.onnx.evaluate.room import Room
 from kernels.network.onnx.reader import End, Model, Operation, read_model
 from kernels.network.onnx.values import Codes, Entries, Float, Known, Pending, Scale
 from kernels.network.tflite.importer import Obstacle
-from kernels.network.tflite.reader import MALFORMED
 
 CONSTANTS_USED = 32
 """How often constants may be used, in sizes of the file: work and memory follow it."""
@@ -147,22 +147,20 @@ def _convert(context: Context, operation: Operation) -> str | None:
     if missing:
         return _("nothing before it computes {name!r}").format(name=missing[0][:60])
     context.name, context.kind = operation.outputs[0][:60], operation.kind
-    try:
-        whole = all(isinstance(context.values[name], Known) for name in operation.inputs if name)
-        if whole and operation.kind in FOLDED:
-            made = evaluate(operation, context.constants(operation), context.room)
-            for name, value in zip(operation.outputs, made, strict=False):
-                context.values[name] = Known(value)
-            return None
-        converter = CONVERTERS.get(operation.kind)
-        if converter is None:
-            return _("there is no such operator here")
-        converter(context, operation)
-    except InvalidNetwork as error:
-        return str(error)
-    except MALFORMED:
-        return _("its tensors or options do not fit one another")
-    return None
+    return why_not(lambda: _do(context, operation))
+
+
+def _do(context: Context, operation: Operation) -> None:
+    whole = all(isinstance(context.values[name], Known) for name in operation.inputs if name)
+    if whole and operation.kind in FOLDED:
+        made = evaluate(operation, context.constants(operation), context.room)
+        for name, value in zip(operation.outputs, made, strict=False):
+            context.values[name] = Known(value)
+        return
+    converter = CONVERTERS.get(operation.kind)
+    if converter is None:
+        raise Unsupported(_("there is no such operator here"))
+    converter(context, operation)
 
 
 def _outputs(

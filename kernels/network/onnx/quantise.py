@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.errors import InvalidNetwork, NotImportable, Unsupported
+from kernels.network.malformed import why_not
 from kernels.network.onnx.channels import Channels, Seen
 from kernels.network.onnx.context import Context, scale_of
 from kernels.network.onnx.evaluate import evaluate
@@ -21,7 +22,6 @@ from kernels.network.onnx.importer import Imported, convert, take_input
 from kernels.network.onnx.reader import Model, Operation, read_model
 from kernels.network.onnx.values import Entries, Float, linear_reals
 from kernels.network.tflite.importer import Obstacle
-from kernels.network.tflite.reader import MALFORMED
 
 MOST_BYTES = 16 << 30
 """What the evaluation of one sample may make, all tensors together."""
@@ -116,15 +116,12 @@ class FloatModel:
 
     @staticmethod
     def _compute(number: int, operation: Operation, values: dict[str, Array]) -> None:
-        try:
+        def compute() -> None:
             inputs = [values[name] if name else None for name in operation.inputs]
             made = evaluate(operation, inputs, Room(MOST_BYTES))
-        except InvalidNetwork as error:
-            reason = str(error)
-        except MALFORMED:
-            reason = _("its tensors or options do not fit one another")
-        else:
             values.update(zip(operation.outputs, made, strict=False))
+
+        if (reason := why_not(compute)) is None:
             return
         label = operation.name or (operation.outputs[0] if operation.outputs else "")
         raise NotImportable([Obstacle(number, operation.kind, label[:60], reason)])

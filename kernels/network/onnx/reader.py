@@ -15,7 +15,8 @@ import numpy.typing as npt
 from kernels.errors import InvalidNetwork
 from kernels.network.graph.fields import MAX_RANK
 from kernels.network.graph.operator import MAX_SIDE
-from kernels.network.tflite.reader import MALFORMED, MAX_FILE_BYTES
+from kernels.network.malformed import MALFORMED
+from kernels.network.tflite.reader import MAX_FILE_BYTES
 
 MAX_NODES = 8192
 MAX_TENSORS = 8192

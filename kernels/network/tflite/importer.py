@@ -7,9 +7,10 @@ from typing import Any
 from kernels.errors import InvalidNetwork, NotImportable, Unsupported
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.operator import Form
+from kernels.network.malformed import why_not
 from kernels.network.tflite.context import QUANTISED, Context
 from kernels.network.tflite.convert import CONVERTERS
-from kernels.network.tflite.reader import MALFORMED, Operation, Tensor, read_model
+from kernels.network.tflite.reader import Operation, Tensor, read_model
 
 CONSTANTS_USED = 8
 """How often a file's constants may be used, all together: work and memory follow the file's size."""
@@ -92,13 +93,7 @@ def _convert(context: Context, operation: Operation) -> str | None:
     if operation.kind not in FLOAT_BORDERS and any(one.dtype == "FLOAT32" for one in tensors):
         return _("it computes in {dtype}, not in int8").format(dtype="FLOAT32")
     context.name = context.model.tensors[operation.outputs[0]].name[:60]
-    try:
-        converter(context, operation)
-    except InvalidNetwork as error:
-        return str(error)
-    except MALFORMED:
-        return _("its tensors or options do not fit one another")
-    return None
+    return why_not(lambda: converter(context, operation))
 
 
 def _about(context: Context, name: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Python's or numpy's, or other bytes of the same file; nothing is allocated that 
 """
 
 import math
-import struct
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from kernels.errors import InvalidNetwork
 from kernels.network.graph.fields import MAX_RANK
 from kernels.network.graph.operator import MAX_SIDE
+from kernels.network.malformed import MALFORMED
 
 MAX_FILE_BYTES = 512 << 20
 MAX_TENSORS = 8192
@@ -23,11 +23,6 @@ MAX_OPERATORS = 4096
 MAX_INPUTS = 256
 MAX_SUBGRAPHS = 64
 MAX_SCALES = 1 << 16
-MALFORMED = (
-    struct.error, ValueError, IndexError, TypeError, OverflowError, AttributeError, KeyError,
-    UnicodeError, MemoryError, AssertionError,
-)  # fmt: skip
-"""What reading a damaged flatbuffer may raise."""
 _DTYPES = {
     "FLOAT32": "<f4",
     "INT8": "<i1",

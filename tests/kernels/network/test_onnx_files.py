@@ -14,6 +14,7 @@ onnx = pytest.importorskip("onnx", reason="package onnx (extra: onnx)")
 from onnx import TensorProto  # noqa: E402
 
 from kernels.network.onnx.importer import import_onnx  # noqa: E402
+from tests.kernels.network.damage import damaged  # noqa: E402
 from tests.kernels.network.onnx_cases import KINDS, Cases  # noqa: E402
 from tests.kernels.network.onnx_files import Writer  # noqa: E402
 
@@ -22,28 +23,13 @@ MOST_SECONDS = 10.0
 MOST_BYTES = 96 << 20
 
 
-def damaged(content: bytes, random: np.random.Generator) -> bytes:
-    """The file with bytes changed, cut out or doubled: lengths and numbers are varints."""
-    bad = bytearray(content)
-    for _ in range(random.integers(1, 6)):
-        at = int(random.integers(0, len(bad)))
-        match random.integers(0, 6):
-            case 0:
-                bad[at] = random.integers(0, 256)
-            case 1:
-                bad[at] ^= 1 << random.integers(0, 8)
-            case 2:  # a number of ten bytes
-                bad[at : at + 1] = b"\xff" * 9 + b"\x01"
-            case 3:
-                del bad[at : at + int(random.integers(1, 16))]
-            case 4:
-                bad[at:at] = bad[at : at + int(random.integers(1, 16))]
-            case _:
-                other = int(random.integers(0, len(bad)))
-                bad[at : at + 4] = bad[other : other + 4]
-        if len(bad) < 16:
-            break
-    return bytes(bad)
+def broken(content: bytes, random: np.random.Generator) -> bytes:
+    """The file with bytes damaged: lengths and numbers are varints, the longest of ten bytes."""
+
+    def spoil(bad: bytearray, at: int) -> None:
+        bad[at : at + 1] = b"\xff" * 9 + b"\x01"
+
+    return bytes(damaged(content, random, spoil))
 
 
 def changed(content: bytes, random: np.random.Generator) -> bytes:
@@ -88,7 +74,7 @@ def fuzz(count: int, seed: int) -> int:
     random = np.random.default_rng(seed)
     files, refused = [Cases(number).make(kind) for number, kind in enumerate(KINDS)], 0
     for number in range(count):
-        make = damaged if number % 2 else changed
+        make = broken if number % 2 else changed
         content = make(files[random.integers(0, len(files))], random)
         started = time.monotonic()
         try:

@@ -13,6 +13,7 @@ pytest.importorskip("tflite", reason="package tflite (extra: models)")
 
 from kernels.errors import NotImportable
 from kernels.network.tflite.importer import import_tflite
+from tests.kernels.network.damage import damaged
 from tests.kernels.network.test_litert import recorded
 
 LONG_FUZZ = int(os.environ.get("CPC_FUZZ_FILES", "50000"))
@@ -20,28 +21,14 @@ MOST_SECONDS = 10.0
 MOST_BYTES = 64 << 20
 
 
-def damaged(content: bytes, random: np.random.Generator) -> bytes:
-    """The file with bytes changed, cut out or doubled; offsets and counts of a flatbuffer are words."""
-    bad = bytearray(content)
-    for _ in range(random.integers(1, 6)):
-        at = int(random.integers(0, len(bad)))
-        match random.integers(0, 6):
-            case 0:
-                bad[at] = random.integers(0, 256)
-            case 1:
-                bad[at] ^= 1 << random.integers(0, 8)
-            case 2:
-                word = random.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, len(bad), 1 << 20])
-                bad[at & ~3 : (at & ~3) + 4] = int(word).to_bytes(4, "little")
-            case 3:
-                del bad[at : at + int(random.integers(1, 16))]
-            case 4:
-                bad[at:at] = bad[at : at + int(random.integers(1, 16))]
-            case _:
-                other = int(random.integers(0, len(bad)))
-                bad[at : at + 4] = bad[other : other + 4]
-        if len(bad) < 16:
-            break
+def broken(content: bytes, random: np.random.Generator) -> bytes:
+    """The file with bytes damaged; offsets and counts of a flatbuffer are words."""
+
+    def spoil(bad: bytearray, at: int) -> None:
+        word = random.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, len(bad), 1 << 20])
+        bad[at & ~3 : (at & ~3) + 4] = int(word).to_bytes(4, "little")
+
+    bad = damaged(content, random, spoil)
     bad[4:8] = b"TFL3"
     return bytes(bad)
 
@@ -51,7 +38,7 @@ def fuzz(count: int, seed: int) -> int:
     random = np.random.default_rng(seed)
     files, refused = [content for _kind, content, *_ in recorded()], 0
     for _ in range(count):
-        content = damaged(files[random.integers(0, len(files))], random)
+        content = broken(files[random.integers(0, len(files))], random)
         started = time.monotonic()
         try:
             import_tflite(content)
