@@ -104,7 +104,8 @@ class CardTrial:
 def main(arguments: Sequence[str]) -> int:
     """Test the card; say what is wrong, if anything, in one line."""
     from kernels.cuda.device import CudaDevice
-    from kernels.cuda.network.known_answers import CARD_SIZES, problem_of
+    from kernels.cuda.network.known_answers import problem_of
+    from kernels.cuda.network.known_graph import CARD_SIZES
 
     with CudaDevice(int(arguments[0]), arguments[1]) as device:
         problem = problem_of(device.machine(), CARD_SIZES)

@@ -17,7 +17,8 @@ from kernels.cuda.commit.sha256 import TABLES
 from kernels.cuda.network.commitment import commit
 from kernels.cuda.network.jobs import CardJobs
 from kernels.cuda.network.kernel import KERNELS
-from kernels.cuda.network.known_answers import SIMULATED_SIZES, graph_of_all, problem_of
+from kernels.cuda.network.known_answers import problem_of
+from kernels.cuda.network.known_graph import SIMULATED_SIZES, graph_of_all
 from kernels.cuda.network.operators import RUN
 from kernels.cuda.network.run import CardRows
 from kernels.cuda.network.trial import SWITCH, CardTrial, command

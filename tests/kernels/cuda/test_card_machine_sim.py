@@ -12,7 +12,8 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
 from types import SimpleNamespace
 
 from kernels.cuda.network.jobs import product
-from kernels.cuda.network.known_answers import SIMULATED_SIZES, problem_of
+from kernels.cuda.network.known_answers import problem_of
+from kernels.cuda.network.known_graph import SIMULATED_SIZES
 from kernels.errors import DeviceFault, TaskTooLarge
 from tests.kernels.cuda import host_driver
 

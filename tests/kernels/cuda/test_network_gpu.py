@@ -21,7 +21,8 @@ if not cuda.is_available():
 
 from engine.jobs.models import digits
 from kernels.cuda.device import CudaDevice
-from kernels.cuda.network.known_answers import CARD_SIZES, SIMULATED_SIZES, problem_of
+from kernels.cuda.network.known_answers import problem_of
+from kernels.cuda.network.known_graph import CARD_SIZES, SIMULATED_SIZES
 from kernels.cuda.network.model import Model
 from kernels.cuda.network.operators import RUN
 from kernels.cuda.network.run import run
