@@ -195,11 +195,9 @@ class Pool(Executor):
             self._tell_states()
             self._settle()
         if self._status.all_out and self._last_out is not None:
-            out, message = (
-                self._last_out,
-                _("no device is in service; the last: {device}: {reason}"),
-            )
-            message = message.format(device=out.device, reason=out.reason)
+            last = self._last_out
+            said = _("no device is in service; the last: {device}: {reason}")
+            message = said.format(device=last.device, reason=last.reason)
             raise NoDevice(message, advice=_("Run cpc-engine doctor, then start again."))
 
     def _obey(self, command: Command, now: float) -> None:
@@ -315,10 +313,9 @@ class Pool(Executor):
     def _publish(self) -> None:
         workers = self._supervisor.workers.items()
         devices = {name: DeviceStatus.of(one, self._pids.get(name)) for name, one in workers}
-        out = {one.state for one in devices.values()} <= {
-            "out"
-        } and not self._launcher.may_find_more
-        self._status = PoolStatus(devices, not self._unsettled, out)
+        out = all(one.state == "out" for one in devices.values())
+        all_out = out and not self._launcher.may_find_more
+        self._status = PoolStatus(devices, not self._unsettled, all_out)
 
     def _tell_states(self) -> None:
         """Report each device whose state has changed."""
