@@ -53,7 +53,7 @@ class Weights(pickle.Unpickler):
             return lambda *said: said[:4]
         if module == "torch" and name in STORAGES:
             return np.dtype(STORAGES[name])
-        raise pickle.UnpicklingError(f"the file names {module}.{name}, which is no array")
+        raise pickle.UnpicklingError(f"the file names {module}.{name}, which is not an array")
 
     def persistent_load(self, said: Any) -> str:
         """Return a storage's key, and remember its type."""
@@ -66,7 +66,7 @@ def read_state(file: BinaryIO) -> dict[str, np.ndarray]:
     """Return the arrays of a file that torch.save wrote before version 1.6."""
     head = [Weights(file).load() for _ in range(3)]
     if head[0] != MAGIC:
-        raise pickle.UnpicklingError("this is no file of torch.save in its old format")
+        raise pickle.UnpicklingError("this is not a file of torch.save in its old format")
     reader = Weights(file)
     described = reader.load()
     data = {}

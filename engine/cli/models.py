@@ -163,7 +163,7 @@ def _wrote(file: Path, size: int, sha256: str) -> str:
 
 
 def _verify_onnx(file: Path, samples: int, sizes: dict[str, int], json: bool) -> None:
-    """Print how many entries differ, by operator; more than a step is no rounding."""
+    """Print how many entries differ, by operator; more than a step is not rounding."""
     from engine.cli.failure import EXIT_WRONG
     from engine.jobs.models.onnx_runtime import compare_runtime
 

@@ -24,7 +24,7 @@ STEP_SECONDS: dict[Span, float] = {"hour": 10.0, "day": 240.0, "month": 7200.0}
 _SET_BACK_SECONDS = 60.0
 """A clock set back by less than this only lengthens a step."""
 _MOST_DEVICES = 512
-"""Of one step of a file: more is no machine's."""
+"""Most devices in a step of a file; a step with more is not ours."""
 
 
 class Tally(msgspec.Struct, array_like=True):

@@ -1,9 +1,10 @@
-"""A network on a device: every layer with weights is one `Device.multiply`.
+"""Run a network on a device.
 
-A convolution becomes a product by laying out what its window sees, one place a row (im2col), and the
-zero point is taken into the bias beforehand: sum((x - zero) * w) + bias = sum(x * w) + bias', so that
-the product has int8 on both sides. Samples go through the whole network in groups that fit a fixed
-amount of memory. A graph that the device has made ready (Device.prepare_graph) goes its own way.
+A graph that the device has made ready (`Device.prepare_graph`) is one compiled program. Any other
+network goes layer by layer: each layer with weights is one `Device.multiply`. A convolution becomes a
+product by laying out what its window sees, one place a row (im2col), and the zero point is taken into
+the bias beforehand: sum((x - zero) * w) + bias = sum(x * w) + bias', so that the product has int8 on
+both sides. Samples go through the whole network in groups that fit a fixed amount of memory.
 """
 
 import numpy as np

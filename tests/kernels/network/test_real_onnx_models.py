@@ -49,7 +49,7 @@ def test_sentences():
 def test_a_file_of_weights_names_nothing_but_arrays():
     """The reader of .pth files calls no function that a file names."""
     for wanted in (print, io.BytesIO, np.frombuffer):
-        with pytest.raises(pickle.UnpicklingError, match="which is no array"):
+        with pytest.raises(pickle.UnpicklingError, match="which is not an array"):
             efficientnet.Weights(io.BytesIO(pickle.dumps(wanted))).load()
     assert efficientnet.Weights(io.BytesIO(pickle.dumps({"a": [1]}))).load() == {"a": [1]}
 
