@@ -44,6 +44,23 @@ def end_four(x: Any, left: Any) -> Any:
 
 
 @cuda.jit(device=True)
+def message_block(loaded: Any, length: Any, block: Any, blocks: Any) -> Any:
+    """Block `block` of the `blocks` that a leaf of `length` bytes fills, as SHA-256 reads its words.
+
+    `loaded`: its 64 bytes as they lie, four times four words, of which what lies behind the leaf is not
+    used. The message ends with 0x80, zeros, and its bits: the leaf's, and those of its tag's block.
+    """
+    w0, w1, w2, w3 = loaded
+    left = int32(length - block * 64)
+    if left < 64:
+        w0, w1 = end_four(w0, left), end_four(w1, int32(left - 16))
+        w2, w3 = end_four(w2, int32(left - 32)), end_four(w3, int32(left - 48))
+        if block == blocks - 1:
+            w3 = w3[0], w3[1], w3[2], swap_bytes(uint32(8 * (64 + length)))
+    return big_endian(w0), big_endian(w1), big_endian(w2), big_endian(w3)
+
+
+@cuda.jit(device=True)
 def load_block(r: Any, first: Any, swizzle: Any, block: Any) -> Any:
     """64 bytes of a leaf whose row of a tile begins at `first`: block 0 to 3."""
     at = first + (block >> 1) * TILE_BYTES
@@ -78,13 +95,7 @@ def hash_leaf(
         w0, w1, w2, w3 = a0, a1, a2, a3
         # Of block 4, and beyond the last, nothing is used.
         a0, a1, a2, a3 = load_block(r, first, swizzle, min(int32(block + 1), int32(3)))
-        left = int32(length - block * 64)
-        if left < 64:
-            w0, w1 = end_four(w0, left), end_four(w1, int32(left - 16))
-            w2, w3 = end_four(w2, int32(left - 32)), end_four(w3, int32(left - 48))
-            if block == blocks - 1:
-                w3 = w3[0], w3[1], w3[2], swap_bytes(uint32(8 * (64 + length)))
-        w0, w1, w2, w3 = big_endian(w0), big_endian(w1), big_endian(w2), big_endian(w3)
+        w0, w1, w2, w3 = message_block((w0, w1, w2, w3), length, block, blocks)
         state = compress(state, w0, w1, w2, w3, constants, one)
     if length == 256:
         state = compress_padding(state, constants, one)

@@ -5,7 +5,7 @@ A thread hashes a leaf, up to 65 blocks one after the other. The tree above is `
 
 from typing import Any
 
-from kernels.cuda.commit.leaves import big_endian, end_four
+from kernels.cuda.commit.leaves import message_block
 from kernels.cuda.commit.sha256 import (
     CONSTANTS_ARRAY,
     LEAF_PADDING_AT,
@@ -16,7 +16,7 @@ from kernels.cuda.commit.sha256 import (
     store_digest,
 )
 from kernels.cuda.compiler import cuda, int32, int64, uint32
-from kernels.cuda.intrinsics import load4, swap_bytes
+from kernels.cuda.intrinsics import load4
 
 MATRIX_LEAF_BYTES = 4096
 
@@ -34,13 +34,7 @@ def hash_row_part(rows: Any, at: Any, length: Any, constants: Any, one: Any) -> 
         start = int64(at + int64(min(int32(block), last)) * 64)  # what lies behind it is not used
         w0, w1 = load4(rows, start), load4(rows, int64(start + 16))
         w2, w3 = load4(rows, int64(start + 32)), load4(rows, int64(start + 48))
-        left = int32(length - block * 64)
-        if left < 64:
-            w0, w1 = end_four(w0, left), end_four(w1, int32(left - 16))
-            w2, w3 = end_four(w2, int32(left - 32)), end_four(w3, int32(left - 48))
-            if block == blocks - 1:
-                w3 = w3[0], w3[1], w3[2], swap_bytes(uint32(8 * (64 + length)))
-        w0, w1, w2, w3 = big_endian(w0), big_endian(w1), big_endian(w2), big_endian(w3)
+        w0, w1, w2, w3 = message_block((w0, w1, w2, w3), length, block, blocks)
         state = compress(state, w0, w1, w2, w3, constants, one)
     return state
 

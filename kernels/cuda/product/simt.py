@@ -109,11 +109,11 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> KernelSpec:
     """The kernel made of this scalar product of words."""
     if output not in ("fold", "int32") or quads not in (1, 2):
         raise ValueError(f"no such product: {output!r}, {quads} quads")
-    folds = output == "fold"
     side = QUAD * quads
     own = 4 * quads  # rows, and columns, of a thread
     words, entries = WORDS * side, own * own  # in shared memory of each operand; of C in a thread
-    copies = side * TILE // 16 // THREADS  # 16-byte chunks of each operand that a thread copies
+    bring, multiply = _bring(quads), _multiply(dot4, quads)
+    write, add_sums = _write(output, quads), _add_row_sums(quads)
 
     @jit(THREADS, 2)
     def kernel(a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any) -> None:
@@ -143,41 +143,83 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> KernelSpec:
         for i in range(entries):
             accumulators[i] = 0
         for _ in range(tiles):
-            for step in range(copies):
-                chunk = int32(thread + step * THREADS)
-                row = int32(chunk >> 3)
-                c = int32((chunk & 7) ^ (row & 7))
-                w = load4(a, piece_a + chunk * 16)
-                place = int32(c * 4 * side + (row ^ (4 * c)))
-                for i in range(4):
-                    words_a[place + i * side] = w[i]
-                # B's rows are permuted in their group of 64: position 8b + 2t + e holds 16t + 2b + e.
-                row = (row & 64) + ((row & 6) << 3) + ((row & 56) >> 2) + (row & 1)
-                w = load4(b, piece_b + chunk * 16)
-                place = int32(c * 4 * side + (row ^ (4 * c)))
-                for i in range(4):
-                    words_b[place + i * side] = w[i]
+            bring(words_a, words_b, a, b, piece_a, piece_b, thread)
             cuda.syncthreads()
-            for k in range(WORDS):
-                swizzle = k & ~3  # 4c, where c is the chunk of word k
-                at_a, at_b = uint32(k * side + (ty ^ swizzle)), uint32(k * side + (tx ^ swizzle))
-                for q in range(quads):
-                    for r in range(4):
-                        # Unsigned: numba counts negative indices from the end, and has to look.
-                        x[4 * q + r] = words_a[at_a + uint32(QUAD * q + r)]
-                        y[4 * q + r] = words_b[at_b + uint32(QUAD * q + r)]
-                for i in range(own):
-                    for j in range(own):
-                        accumulators[own * i + j] = dot4(x[i], y[j], accumulators[own * i + j])
+            multiply(accumulators, words_a, words_b, x, y, tx, ty)
             cuda.syncthreads()
             piece_a += TILE_BYTES
             piece_b += B_TILE_BYTES
+        write(out, N, i0, j0, tx, ty, accumulators)
+        if checked:
+            add_sums(sums, weights, row_sums, i0, j0, tx, ty, thread, accumulators)
 
-        for i in range(own):
-            row = i0 + (i & 4) * 16 + ty + (i & 3)
+    return KernelSpec(kernel, THREADS, 0, grid_of_blocks(side, side))
+
+
+def _bring(quads: int) -> Any:
+    """A device function: copy this thread's chunks of both pieces into shared memory."""
+    side = QUAD * quads
+    copies = side * TILE // 16 // THREADS  # 16-byte chunks of each operand that a thread copies
+
+    @cuda.jit(device=True)
+    def bring(
+        words_a: Any, words_b: Any, a: Any, b: Any, piece_a: Any, piece_b: Any, thread: Any
+    ) -> None:
+        for step in range(copies):
+            chunk = int32(thread + step * THREADS)
+            row = int32(chunk >> 3)
+            c = int32((chunk & 7) ^ (row & 7))
+            w = load4(a, piece_a + chunk * 16)
+            place = int32(c * 4 * side + (row ^ (4 * c)))
+            for i in range(4):
+                words_a[place + i * side] = w[i]
+            # B's rows are permuted in their group of 64: position 8b + 2t + e holds 16t + 2b + e.
+            row = (row & 64) + ((row & 6) << 3) + ((row & 56) >> 2) + (row & 1)
+            w = load4(b, piece_b + chunk * 16)
+            place = int32(c * 4 * side + (row ^ (4 * c)))
+            for i in range(4):
+                words_b[place + i * side] = w[i]
+
+    return bring
+
+
+def _multiply(dot4: Any, quads: int) -> Any:
+    """A device function: add the products of what lies in shared memory to a thread's entries of C.
+
+    `x` and `y`: room for a word of each of its rows of A and of B. (tx, ty): its first column and row.
+    """
+    side, own = QUAD * quads, 4 * quads
+
+    @cuda.jit(device=True)
+    def multiply(
+        accumulators: Any, words_a: Any, words_b: Any, x: Any, y: Any, tx: Any, ty: Any
+    ) -> None:
+        for k in range(WORDS):
+            swizzle = k & ~3  # 4c, where c is the chunk of word k
+            at_a, at_b = uint32(k * side + (ty ^ swizzle)), uint32(k * side + (tx ^ swizzle))
+            for q in range(quads):
+                for r in range(4):
+                    # Unsigned: numba counts negative indices from the end, and has to look.
+                    x[4 * q + r] = words_a[at_a + uint32(QUAD * q + r)]
+                    y[4 * q + r] = words_b[at_b + uint32(QUAD * q + r)]
+            for i in range(own):
+                for j in range(own):
+                    accumulators[own * i + j] = dot4(x[i], y[j], accumulators[own * i + j])
+
+    return multiply
+
+
+def _write(output: str, quads: int) -> Any:
+    """A device function: write a thread's entries of C, the first in row i0 + ty, column j0 + tx."""
+    own, folds = 4 * quads, output == "fold"
+
+    @cuda.jit(device=True)
+    def write(out: Any, N: Any, i0: Any, j0: Any, tx: Any, ty: Any, accumulators: Any) -> None:
+        for r in range(own):
+            row = i0 + (r & 4) * 16 + ty + (r & 3)
             for q in range(quads):
                 column = j0 + QUAD * q + tx
-                first = own * i + 4 * q
+                first = own * r + 4 * q
                 c0, c1 = accumulators[first], accumulators[first + 1]
                 c2, c3 = accumulators[first + 2], accumulators[first + 3]
                 if folds:
@@ -188,20 +230,33 @@ def with_dot4(dot4: Any, output: str, checked: bool, quads: int) -> KernelSpec:
                 else:
                     store4(out, (int64(row) * N + column) * 4, c0, c1, c2, c3)
 
-        if checked:
-            # The threads of a row add up in shared memory, then one of them adds to the whole row's.
-            if thread < side:
-                row_sums[thread] = 0
-            cuda.syncthreads()
-            for i in range(own):
-                total = uint32(0)
-                for j in range(own):
-                    column = j0 + (j & 4) * 16 + tx + (j & 3)
-                    weight = load(weights, int64(column) * 4)
-                    total = add32(total, mul32(weight, accumulators[own * i + j]))
-                cuda.atomic.add(row_sums, (i & 4) * 16 + ty + (i & 3), total)
-            cuda.syncthreads()
-            if thread < side:
-                atomic_add(sums, int64(i0 + thread) * 4, row_sums[thread])
+    return write
 
-    return KernelSpec(kernel, THREADS, 0, grid_of_blocks(side, side))
+
+def _add_row_sums(quads: int) -> Any:
+    """A device function: add weights times entries of C to the sums of their rows (Freivalds' check).
+
+    The threads of a row add up in shared memory, then one of them adds to the whole row's.
+    """
+    side, own = QUAD * quads, 4 * quads
+
+    @cuda.jit(device=True)
+    def add_row_sums(
+        sums: Any, weights: Any, row_sums: Any, i0: Any, j0: Any, tx: Any, ty: Any, thread: Any,
+        accumulators: Any,
+    ) -> None:  # fmt: skip
+        if thread < side:
+            row_sums[thread] = 0
+        cuda.syncthreads()
+        for i in range(own):
+            total = uint32(0)
+            for j in range(own):
+                column = j0 + (j & 4) * 16 + tx + (j & 3)
+                weight = load(weights, int64(column) * 4)
+                total = add32(total, mul32(weight, accumulators[own * i + j]))
+            cuda.atomic.add(row_sums, (i & 4) * 16 + ty + (i & 3), total)
+        cuda.syncthreads()
+        if thread < side:
+            atomic_add(sums, int64(i0 + thread) * 4, row_sums[thread])
+
+    return add_row_sums

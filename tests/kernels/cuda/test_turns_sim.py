@@ -14,7 +14,7 @@ from numba import config
 if not config.ENABLE_CUDASIM:
     pytest.skip("needs the CUDA simulator: NUMBA_ENABLE_CUDASIM=1", allow_module_level=True)
 
-from kernels.cuda.product.wgmma import first_buffer, turn_parity
+from kernels.cuda.product.wgmma_ring import first_buffer, turn_parity
 
 WARPS = 4
 PATIENCE = 20_000
