@@ -112,5 +112,5 @@ class Notifier(Closing):
 def _kind_of(event: AnyEvent) -> str:
     """Return what events are told apart by: a trouble's kind, a device, a validator."""
     fields = event.fields()
-    own = (str(fields[name]) for name in ("kind", "device", "url") if name in fields)
+    own = (str(fields[name]) for name in ("kind", "subject", "device", "url") if name in fields)
     return " ".join((event.event, *own))

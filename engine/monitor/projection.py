@@ -67,7 +67,7 @@ class Projection:
         self._jobs = views.JobsView()
         self._pulse_at: float | None = None
         self._pause_asked = False
-        self._troubles: dict[TroubleKind, views.TroubleView] = {}
+        self._troubles: dict[tuple[TroubleKind, str], views.TroubleView] = {}
         self._last_skipped: int | None = None
         self._events: deque[views.EventView] = deque(maxlen=EVENTS_KEPT)
         self._history = History(now)
@@ -222,17 +222,19 @@ class Projection:
     def _on_trouble(self, event: TroubleEvent, now: float) -> None:
         match event:
             case trouble.TroubleBegan():
-                before = self._troubles.get(event.kind)
+                which = event.kind, event.subject
+                before = self._troubles.get(which)
                 since = now if before is None else before.since
-                self._troubles[event.kind] = views.TroubleView(**event.fields(), since=since)
+                self._troubles[which] = views.TroubleView(**event.fields(), since=since)
             case trouble.TroubleEnded():
-                self._troubles.pop(event.kind, None)
+                self._troubles.pop((event.kind, event.subject), None)
             case _:
                 assert_never(event)
 
     def _trouble(self, *kinds: TroubleKind) -> str:
         """Return the message of the first of these that lasts; empty where none does."""
-        return next((self._troubles[kind].message for kind in kinds if kind in self._troubles), "")
+        lasting = self._troubles.values()
+        return next((one.message for kind in kinds for one in lasting if one.kind == kind), "")
 
     def _end(self, how: str) -> None:
         self._results["pending"] = max(0, self._results["pending"] - 1)
@@ -255,15 +257,22 @@ class Projection:
                 self._device(name).restarts += 1
             case pool.DeviceLeft(device=name):
                 self._devices.pop(name, None)
+                self._troubles.pop(("device_out", name), None)
             case pool.FarmUnreachable():
                 advice = _("Start its head again if it ended: the engine dials again by itself.")
                 self._on_trouble(trouble.TroubleBegan("farm_away", event.line(), advice, True), now)
             case pool.FarmConnected():
-                self._troubles.pop("farm_away", None)
-            case (
-                pool.DeviceReady() | pool.OutOfService() | pool.DeviceJoined()
-                | pool.CheckerEnded()
-            ):  # fmt: skip
+                self._troubles.pop(("farm_away", ""), None)
+            case pool.OutOfService(device=name):
+                advice = _(
+                    "cpc-engine doctor tests it, and dmesg has what the system knows of it. A new"
+                    " start of the engine tries it at once."
+                )
+                began = trouble.TroubleBegan("device_out", event.line(), advice, False, name)
+                self._on_trouble(began, now)
+            case pool.DeviceReady(device=name):
+                self._troubles.pop(("device_out", name), None)
+            case pool.DeviceJoined() | pool.CheckerEnded():
                 pass
             case _:
                 assert_never(event)

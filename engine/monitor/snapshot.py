@@ -116,6 +116,7 @@ class TroubleView(_Value):
     message: str
     advice: str = ""
     stops: bool = Field(True, description="results are not sent, or blocks not seen, meanwhile")
+    subject: str = Field("", description="the validator or device, where several may have it")
     since: float
 
 

@@ -20,24 +20,33 @@ class Troubles:
     def __init__(self, report: Reporter) -> None:
         self._report = report
         self._lock = threading.Lock()
-        self._lasting: dict[TroubleKind, tuple[str, float]] = {}
+        self._lasting: dict[tuple[TroubleKind, str], tuple[str, float]] = {}
 
     def begin(
-        self, kind: TroubleKind, message: str, advice: str = "", *, stops: bool = True
+        self,
+        kind: TroubleKind,
+        message: str,
+        advice: str = "",
+        *,
+        stops: bool = True,
+        subject: str = "",
     ) -> None:
-        """Report it, unless it lasts already. `stops`: it makes the engine unhealthy."""
-        with self._lock:
-            if kind in self._lasting:
-                return
-            self._lasting[kind] = message, time.time()
-        self._report(TroubleBegan(kind, message, advice, stops))
+        """Report it, unless it lasts already. `stops`: it makes the engine unhealthy.
 
-    def end(self, kind: TroubleKind) -> None:
+        `subject`: the one that has it, of several that may.
+        """
+        with self._lock:
+            if (kind, subject) in self._lasting:
+                return
+            self._lasting[kind, subject] = message, time.time()
+        self._report(TroubleBegan(kind, message, advice, stops, subject))
+
+    def end(self, kind: TroubleKind, subject: str = "") -> None:
         """Report that it is over, if it lasted."""
         with self._lock:
-            began = self._lasting.pop(kind, None)
+            began = self._lasting.pop((kind, subject), None)
         if began is not None:
-            self._report(TroubleEnded(kind, began[0]))
+            self._report(TroubleEnded(kind, began[0], subject))
 
     def lines(self) -> list[str]:
         """Return of what lasts since when, and what it is, the oldest first."""
@@ -49,4 +58,4 @@ class Troubles:
     def lasts(self, kind: TroubleKind) -> bool:
         """Whether it was begun and did not end."""
         with self._lock:
-            return kind in self._lasting
+            return any(kind == one for one, _subject in self._lasting)

@@ -84,6 +84,7 @@ def open_context(
             report=report,
             devices=devices,
             jobs=options.jobs or JOBS_PER_DEVICE * max(1, len(devices)),
+            failures=options.validator_failures,
             chain_id=chain_id,
             way=way,
         )

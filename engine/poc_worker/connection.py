@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from gettext import gettext as _
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import TokenBucket
 from engine.poc_protocol.websocket import SOCKET_LIMITS, BoundedConnection, TooLong, read_message
 from engine.poc_worker.session import Session
+from engine.poc_worker.standing import FIRST_REST_SECONDS
 from engine.runtime.errors import DatabaseError, LedgerError, reason_of
 from node_client.retry_after import seconds_of
 from node_client.route import route_to
@@ -38,6 +40,8 @@ SHORT = 16 * 2**10
 """Characters of a frame that is not counted where it follows a job that was done."""
 UNFINISHED_BYTES = 64 * 2**20
 """Of frames that are not whole, from all validators."""
+_POLICY = 1008
+"""Close code of RFC 6455: a policy was violated."""
 MAX_UNSENT = 1024
 MAX_UNSENT_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a validator that does not read, in frames and in bytes."""
@@ -54,6 +58,8 @@ class Patience:
     sending: float = 30.0
     silence: float = 20.0
     """A peer that answers no ping for so long is gone."""
+    rest: float = FIRST_REST_SECONDS
+    """The first pause of a validator that failed too often."""
     away: float = 60.0
     """Without a connection to any validator for so long, it is told as a trouble."""
 
@@ -88,6 +94,7 @@ class Connection:
         )
         self._told: str | None = None
         self._asked_pause = 0.0
+        self._closing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until cancelled. Raises DatabaseError, LedgerError."""
@@ -95,6 +102,13 @@ class Connection:
         while True:
             began = time.monotonic()
             reason = await self._connect()
+            if rest := self._session.standing.rest():
+                self._session.drop_jobs()
+                self._told = None  # each rest is told
+                self._tell_down(_("it failed too often"), rest)
+                await asyncio.sleep(rest)
+                self._session.standing.rested()
+                continue
             if time.monotonic() - began >= self._patience.well:
                 pause = self._patience.first
             wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all come at once
@@ -136,16 +150,25 @@ class Connection:
         )
         self._told = None
         self._report(ValidatorUp(self._url))
+        standing = self._session.standing
+        standing.hang_up = partial(self._hang_up, connection)
         self._session.connected(outbox.put)
         writing = asyncio.create_task(outbox.run(connection.send, self._patience.sending))
         try:
             await self._listen(connection)
         except ConnectionClosed as closed:
-            return outbox.reason or _closing_words(closed)
+            reason = outbox.reason or _closing_words(closed)
+            if closed.rcvd is None and self._session.room.inside:
+                standing.cut(reason)
+            return reason
         finally:
+            standing.hang_up = _nothing
             self._session.lost()
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+
+    def _hang_up(self, connection: ClientConnection) -> None:
+        self._closing = asyncio.create_task(connection.close(_POLICY))
 
     async def _listen(self, connection: ClientConnection) -> NoReturn:
         frame_rate = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
@@ -187,6 +210,10 @@ class Connection:
                     refused=self._decoder.refused,
                 )
             )
+
+
+def _nothing() -> None:
+    """There is no connection to close."""
 
 
 def _pause_asked_by(error: Exception) -> float:

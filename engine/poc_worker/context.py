@@ -13,6 +13,7 @@ from engine.monitor.reporter import Reporter
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.frames import Capabilities
 from engine.poc_worker.job_ledger import JobLedger, Known
+from engine.poc_worker.standing import MOST_FAILURES
 from engine.poc_worker.tally import Tally
 from engine.pool.executor import Executor
 from engine.runtime.completions import Completions
@@ -57,7 +58,8 @@ class JobSlots:
 class WorkerContext:
     """See the module.
 
-    `jobs`: at once, of each validator. `chain_id`: where it is known, no other one is signed.
+    `jobs`: at once, of each validator. `failures`: of one that are allowed (`standing.py`).
+    `chain_id`: where it is known, no other one is signed.
     """
 
     key: PrivateKey
@@ -69,6 +71,7 @@ class WorkerContext:
     report: Reporter
     devices: tuple[str, ...] = ()
     jobs: int = 2
+    failures: int = MOST_FAILURES
     chain_id: str | None = None
     tally: Tally = field(default_factory=Tally)
     completions: Completions = field(default_factory=Completions)

@@ -39,6 +39,15 @@ class ValidatorsOptions:
         least=0.01,
         most=1.0,
     )
+    validator_failures: int = setting(
+        5,
+        _(
+            "Rejected results and cut connections within an hour, less accepted ones, after more of"
+            " which a validator gets no work for 10 minutes, and for twice as long each time."
+        ),
+        least=0,
+        most=1000,
+    )
     submit: bool = setting(False, _("Also send the jobs' results to the chain, for a fee."))
     submit_most: int = setting(60, _("Results of jobs sent to the chain per hour."), least=1)
 

@@ -32,6 +32,7 @@ from engine.poc_worker.job_ledger import Known, Offer, Result
 from engine.poc_worker.jobs import Assignment, Spawn, wire_code
 from engine.poc_worker.openings import Openings
 from engine.poc_worker.replies import Replies, Say, data_ref
+from engine.poc_worker.standing import Standing
 from engine.pool.messages import Done
 from engine.runtime.errors import BadInput, DatabaseError, JobGivenUp
 from kernels.data import Data
@@ -43,8 +44,9 @@ FRAMES_OF_A_JOB = 3
 class Session:
     """See the module. For one event loop."""
 
-    def __init__(self, url: str, context: WorkerContext, spawn: Spawn) -> None:
+    def __init__(self, url: str, context: WorkerContext, spawn: Spawn, standing: Standing) -> None:
         self.replies = Replies(url, context)
+        self.standing = standing
         self._url = url
         self._context = context
         self._changes = context.ledger.changes
@@ -64,6 +66,12 @@ class Session:
         """It is gone."""
         self.replies.lost()
         self._fetcher.lost()
+
+    def drop_jobs(self) -> None:
+        """Cancel what is at work: nobody will be told of it."""
+        for assignment in list(self._at_work.values()):
+            if assignment.task is not None:
+                assignment.task.cancel()
 
     def tick(self) -> None:
         """Time passed: call this now and then."""
@@ -254,10 +262,12 @@ class Session:
         reason = one_line(verdict.reason)
         if verdict.accepted:
             self._context.tally.accepted += 1
+            self.standing.accepted()
             self.replies.tell(events.ResultAccepted(self._url, verdict.job_id, reason))
         else:
             self._context.tally.rejected += 1
             self.replies.tell(events.ResultRejected(self._url, verdict.job_id, reason))
+            self.standing.rejected(reason)
 
     def _record(self, verdict: frames.Verdict) -> bool:
         ledger, url, job_id = self._context.ledger, self._url, verdict.job_id

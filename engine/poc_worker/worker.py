@@ -19,6 +19,7 @@ from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_worker.connection import UNFINISHED_BYTES, Connection, Patience
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.session import Session
+from engine.poc_worker.standing import Standing
 
 TICK_SECONDS = 5.0
 
@@ -82,8 +83,13 @@ class PocWorker(threading.Thread):
         self._main = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
             held = HeldBytes(UNFINISHED_BYTES)
-            sessions = [Session(url, self._context, group.create_task) for url in self._urls]
-            for url, session in zip(self._urls, sessions, strict=True):
+            sessions = []
+            for url in self._urls:
+                standing = Standing(
+                    url, self._troubles, self._context.failures, self._patience.rest
+                )
+                session = Session(url, self._context, group.create_task, standing)
+                sessions.append(session)
                 group.create_task(
                     Connection(url, session, self._context.report, self._patience, held).run()
                 )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from gettext import gettext as _
 from random import SystemRandom
 
+from engine.monitor.formatting import duration
 from engine.pool.actions import Action, Ended, Kill, OutOfService, Spawn
 from engine.pool.check_share import CheckShare
 from engine.pool.job_queue import Job
@@ -77,7 +78,7 @@ class DeviceLife(ABC):
             return []
         actions: list[Action] = []
         if worker.state in ALIVE:
-            actions = self._end(worker, reason, now, kill=True, out=True)
+            actions = self._end(worker, reason, now, kill=True, out=True, for_good=True)
         elif worker.deadline != float("inf"):
             worker.state, worker.reason = State.OUT, reason
             actions = [OutOfService(device, reason)]
@@ -153,6 +154,7 @@ class DeviceLife(ABC):
         *,
         kill: bool,
         out: bool = False,
+        for_good: bool = False,
         passes: bool = False,
         blamed: Job | None = None,
         wrong: bool = False,
@@ -175,15 +177,19 @@ class DeviceLife(ABC):
             worker.restarts.in_a_row += 1
             worker.state = State.BACKOFF
             worker.deadline = now + max(1.0, worker.restarts.backoff())
-        elif worker.restarts.failed(now, was_ready=was_ready) and not out:
+        elif not (why := worker.restarts.failed(now, was_ready=was_ready)) and not out:
             worker.state = State.BACKOFF
             worker.deadline = now + worker.restarts.backoff()
             if worker.deadline <= now:
                 actions += self._spawn(worker, now)
         else:
             worker.state = State.OUT
-            worker.deadline = now + worker.restarts.take_out()
-            actions.append(OutOfService(worker.device, reason))
+            pause = worker.restarts.take_out()
+            worker.deadline = now + pause
+            if not for_good:
+                again = _("it is tried again after {time}").format(time=duration(pause))
+                worker.reason = "; ".join(part for part in (reason, why, again) if part)
+            actions.append(OutOfService(worker.device, worker.reason))
         return actions + self._hand_out(now)
 
     @abstractmethod

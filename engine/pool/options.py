@@ -59,6 +59,16 @@ class PoolOptions(TuningOptions, DeviceOptions):
         metavar="SIZE",
     )
 
+    device_failures: int = setting(
+        5,
+        _(
+            "Failures of a device within 5 minutes, after more of which it gets no work for 10"
+            " minutes, and for twice as long each time."
+        ),
+        least=0,
+        most=1000,
+    )
+
     no_confine: bool = setting(
         False, _("Let worker processes open sockets, and the key directory, as this user may.")
     )
@@ -97,4 +107,4 @@ class PoolOptions(TuningOptions, DeviceOptions):
         """Return the limits of a child. Raises BadInput."""
         from engine.pool.limits import Limits, memory_limit
 
-        return Limits(memory=memory_limit(self.child_memory))
+        return Limits(memory=memory_limit(self.child_memory), restarts=self.device_failures)

@@ -1,20 +1,22 @@
 """How often one device's child may fail, and how long the next one waits.
 
-    if restarts.failed(now, was_ready=True):
-        wait = restarts.backoff()
-    else:
+    if why := restarts.failed(now, was_ready=True):
         wait = restarts.take_out()
+    else:
+        wait = restarts.backoff()
 
 Restart intensity as in OTP: the first failure is answered at once, further ones in a row after a
-pause that doubles, and too many within a period take the device out of service for a cool-down.
-After that it is on probation: until a job was done right, one failure takes it out again, for twice as
-long.
+pause that doubles, and too many within a period open the device's circuit breaker
+(`engine/runtime/circuit_breaker.py`): it is out of service for a cool-down, and then on probation.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+from gettext import gettext as _
 
+from engine.monitor.formatting import duration
 from engine.pool.limits import Limits
+from engine.runtime.circuit_breaker import CircuitBreaker, forget_before
 
 
 @dataclass(slots=True)
@@ -22,12 +24,21 @@ class RestartPolicy:
     """Failures of one device's children. Times in seconds of the supervisor's clock."""
 
     limits: Limits
-    failures: deque[float] = field(default_factory=deque)
     wrong_results: deque[float] = field(default_factory=deque)
     in_a_row: int = 0
     failed_starts: int = 0
-    on_probation: bool = False
-    cooldown: float = 0.0
+    breaker: CircuitBreaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = self.limits
+        self.breaker = CircuitBreaker(
+            limits.restarts, limits.period, limits.cooldown, limits.cooldown_most
+        )
+
+    @property
+    def on_probation(self) -> bool:
+        """Whether the next failure takes it out again."""
+        return self.breaker.on_probation
 
     def started(self) -> None:
         """A child passed its known-answer test."""
@@ -36,27 +47,30 @@ class RestartPolicy:
     def succeeded(self) -> None:
         """A result was found right."""
         self.in_a_row = 0
-        self.on_probation = False
-        self.cooldown = 0.0
+        self.breaker.succeeded()
 
     def was_wrong(self, now: float) -> None:
         """A result was found wrong; the end of its child follows."""
         self.wrong_results.append(now)
 
-    def failed(self, now: float, *, was_ready: bool) -> bool:
-        """A child is gone. Return whether the device stays in service."""
-        limits = self.limits
-        _forget_before(self.failures, now - limits.period)
-        _forget_before(self.wrong_results, now - limits.period)
-        self.failures.append(now)
+    def failed(self, now: float, *, was_ready: bool) -> str:
+        """A child is gone. Return why the device leaves service, "" where it stays."""
+        limits, breaker = self.limits, self.breaker
+        forget_before(self.wrong_results, now - limits.period)
+        too_many, count = breaker.failed(now), len(breaker.failures)
         self.in_a_row += 1
         self.failed_starts = 0 if was_ready else self.failed_starts + 1
-        return not (
-            self.on_probation
-            or len(self.failures) > limits.restarts
-            or len(self.wrong_results) > 1
-            or self.failed_starts >= limits.starts
-        )
+        if breaker.on_probation:
+            return _("it failed again before it gave a right result")
+        if len(self.wrong_results) > 1:
+            many = _("{count} wrong results within {time}, and 1 is the most")
+            return many.format(count=len(self.wrong_results), time=duration(limits.period))
+        if self.failed_starts >= limits.starts:
+            many = _("{count} starts in a row failed, and {most} is the most")
+            return many.format(count=self.failed_starts, most=limits.starts - 1)
+        many = _("{count} failures within {time}, and {most} is the most (--device-failures)")
+        said = many.format(count=count, time=duration(limits.period), most=limits.restarts)
+        return said if too_many else ""
 
     def backoff(self) -> float:
         """Return the seconds before the next child starts, in service."""
@@ -66,15 +80,6 @@ class RestartPolicy:
 
     def take_out(self) -> float:
         """Take the device out of service: return the seconds until it is tried again, on probation."""
-        limits = self.limits
-        self.cooldown = min(2 * self.cooldown or limits.cooldown, limits.cooldown_most)
-        self.failures.clear()
         self.wrong_results.clear()
         self.in_a_row = self.failed_starts = 0
-        self.on_probation = True
-        return self.cooldown
-
-
-def _forget_before(times: deque[float], moment: float) -> None:
-    while times and times[0] < moment:
-        times.popleft()
+        return self.breaker.open()

@@ -7,7 +7,11 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
         "cpc-engine mine --node http://NODE:8000 --device cuda:0 --device cuda:1",
         "cpc-engine mine --http 127.0.0.1:9180 --quiet-hours 22:00-07:00",
     ),
-    ("work",): ("cpc-engine work --validator wss://HOST/worker --job-kind matmul",),
+    ("work",): (
+        "cpc-engine work --validator wss://HOST/worker --job-kind matmul",
+        "cpc-engine work --validator wss://HOST/worker --validator-failures 2",
+        "cpc-engine work --validator wss://HOST/worker --device-failures 2",
+    ),
     ("status",): ("cpc-engine status", "cpc-engine status --json"),
     ("fleet",): ("cpc-engine fleet http://rig1.lan:9180 http://rig2.lan:9180 --every 5",),
     ("history",): ("cpc-engine history --since 7d", "cpc-engine history --since all --csv"),

@@ -25,6 +25,8 @@ TroubleKind = Literal[
     "sensors_silent",
     "farm_away",
     "validator_away",
+    "validator_rests",
+    "device_out",
     "log_unwritten",
     "database_busy",
     "program_updated",
@@ -51,6 +53,8 @@ MEANING: dict[TroubleKind, str] = {
     "sensors_silent": _("no sensor is read"),
     "farm_away": _("the Ray cluster does not answer"),
     "validator_away": _("no validator is connected"),
+    "validator_rests": _("a validator failed too often and gets no work for a while"),
+    "device_out": _("a device is out of service"),
     "log_unwritten": _("the log cannot be written"),
     "database_busy": _("another program keeps the ledger locked"),
     "program_updated": _("the program was updated on disk while it runs"),
@@ -59,13 +63,17 @@ MEANING: dict[TroubleKind, str] = {
 
 
 class TroubleBegan(Event):
-    """Something is wrong from now on. `stops`: results are not sent, or blocks not seen, meanwhile."""
+    """Something is wrong from now on. `stops`: results are not sent, or blocks not seen, meanwhile.
+
+    `subject`: the validator or device, where several may have the same trouble.
+    """
 
     event, template = "trouble", _("{message}. {advice}")
     kind: TroubleKind
     message: str
     advice: str
     stops: bool
+    subject: str = ""
 
     def severity(self) -> Level:
         """Return error where it stops the work."""
@@ -76,6 +84,7 @@ class TroubleEnded(Event):
     event, template = "trouble_over", _("over: {message}")
     kind: TroubleKind
     message: str
+    subject: str = ""
 
 
 TroubleEvent = TroubleBegan | TroubleEnded

@@ -16,6 +16,7 @@ class Health(BaseModel):
 
     healthy: bool
     reasons: list[str] = Field(description="what is wrong, a sentence each")
+    warnings: list[str] = Field(description="what is wrong and does not stop the work")
 
 
 def health(seen: Snapshot) -> Health:
@@ -24,8 +25,12 @@ def health(seen: Snapshot) -> Health:
     A trouble's reason is what its kind means, and not its message: that may quote a node.
     """
     reasons = engine_reasons(seen)
-    reasons += [MEANING[trouble.kind] for trouble in seen.troubles if trouble.stops]
-    return Health(healthy=not reasons, reasons=reasons)
+    told: dict[bool, list[str]] = {
+        stops: list(dict.fromkeys(MEANING[one.kind] for one in seen.troubles if one.stops == stops))
+        for stops in (True, False)
+    }
+    reasons += told[True]
+    return Health(healthy=not reasons, reasons=reasons, warnings=told[False])
 
 
 def engine_reasons(seen: Snapshot) -> list[str]:

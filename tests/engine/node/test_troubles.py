@@ -22,6 +22,7 @@ import requests
 
 from engine.mining.config import MiningConfig
 from engine.monitor import output
+from engine.monitor.events.pool import DeviceLeft
 from engine.monitor.events.trouble import MEANING, TroubleKind
 from engine.monitor.http.server import engine_servers
 from engine.monitor.output import Output
@@ -31,16 +32,21 @@ from engine.monitor.troubles import Troubles
 from engine.node import thread_watch
 from engine.node.agreement import Agreement
 from engine.node.request import NodeRequest
+from engine.poc_protocol.frames import Verdict
 from engine.poc_worker.connection import Patience
 from engine.poc_worker.options import ValidatorsOptions
+from engine.pool import worker_main
 from engine.pool.codec import encode, write_frame
 from engine.pool.launcher import Connected, Unreachable
+from engine.pool.limits import Limits
 from engine.pool.pool import Pool
+from engine.pool.processes import LocalProcesses
 from engine.pool.ray.launcher import Farm
 from engine.protection.policy import Thresholds
 from engine.protection.sensors import Protection
 from engine.runtime.program_files import ProgramFiles
 from engine.txmgr import manager
+from kernels.devices import open_device
 from node_client.devnet import DevnetServer, Lie
 from node_client.evidence import Evidence
 from node_client.keys import PrivateKey
@@ -48,7 +54,7 @@ from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.rpc import NodeClient
 from node_client.transaction import BASE_GAS, Transaction, TxType
 from tests.engine.logs import Log
-from tests.engine.poc_worker.conftest import Validator
+from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic
 from tests.processes import PATIENCE_SECONDS, wait_until
 
 KEY = PrivateKey(bytes(31) + b"\x2d")
@@ -68,6 +74,9 @@ class Engine:
         answer = requests.get(f"{self.url}/healthz", timeout=PATIENCE_SECONDS)
         assert (answer.status_code == 200) == (answer.json()["reasons"] == [])
         return answer.json()["reasons"]
+
+    def health(self):
+        return requests.get(f"{self.url}/healthz", timeout=PATIENCE_SECONDS).json()
 
     def status(self):
         answer = requests.get(f"{self.url}/status", timeout=PATIENCE_SECONDS)
@@ -114,7 +123,8 @@ def running(tmp_path_factory):
         patch.setitem(NETWORKS, "devnet", replace(NETWORKS["devnet"], block_time=BELIEVED))
         patch.setattr(psutil, "sensors_temperatures", lambda: temperatures, raising=False)
         patch.setattr(
-            "engine.poc_worker.worker.Patience", partial(Patience, first=0.05, most=0.1, away=0.4)
+            "engine.poc_worker.worker.Patience",
+            partial(Patience, first=0.05, most=0.1, away=0.4, rest=0.3),
         )
         patch.setattr("engine.node.meter.LEAST_SECONDS", 0.5)
         program = directory / "program"
@@ -320,6 +330,41 @@ def no_validator(scene):
     scene.validator.close()
     yield
     scene.validator = Validator(port)
+
+
+@case("validator_rests")
+def a_validator_that_calls_right_results_wrong(scene):
+    connection, _hello = scene.validator.accept()
+    for number in range(6):
+        send(connection, job(f"wrong-{number}", synthetic(seed=bytes([*range(31), number]))))
+        assert receive(connection)["type"] == "job_result"
+        send(connection, Verdict(job_id=f"wrong-{number}", accepted=False, reason="no"))
+    yield
+
+
+@case("device_out")
+def a_device_whose_children_end(scene):
+    """Two more devices, of which one starts no child as long as a file is there."""
+    broken = scene.directory / "broken"
+    broken.touch()
+    limits = Limits(start=60.0, restarts=0, cooldown=0.5)
+    launch = partial(LocalProcesses, entry=partial(child_beside, str(broken)))
+    with Pool(["spare", "broken"], scene.monitor, limits=limits, launch=launch):
+        yield
+        out = scene.engine.wait("device_out")
+        assert (out.subject, out.stops) == ("broken", False)
+        assert "1 failures within 5 min 0 s, and 0 is the most" in out.message
+        assert MEANING["device_out"] in scene.engine.health()["warnings"]
+        broken.unlink()
+        scene.engine.wait_well()
+    for name in ("spare", "broken"):
+        scene.monitor(DeviceLeft(name, "the test is over"))
+
+
+def child_beside(broken, name, setup, tasks, reports):
+    if name == "broken" and Path(broken).exists():
+        raise SystemExit(1)
+    worker_main.serve(lambda _progress: open_device("reference"), setup, tasks, reports)
 
 
 @case("database_busy")

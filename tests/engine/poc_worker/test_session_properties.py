@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from engine.jobs.blobs import BlobCache
 from engine.jobs.registry import load_kinds
+from engine.monitor.troubles import Troubles
 from engine.poc_protocol import frames
 from engine.poc_protocol.decoder import Refusal
 from engine.poc_worker.context import WorkerContext
 from engine.poc_worker.job_ledger import open_job_ledger
 from engine.poc_worker.session import Session
+from engine.poc_worker.standing import Standing
 from node_client.keys import PrivateKey
 from tests.engine.poc_worker.conftest import LIMITS, InProcess, synthetic
 
@@ -95,7 +97,8 @@ async def live_through(came):
             tasks.append(asyncio.create_task(coroutine))
             return tasks[-1]
 
-        session = Session("ws://localhost/worker", context, spawn)
+        standing = Standing("ws://localhost/worker", Troubles(context.report))
+        session = Session("ws://localhost/worker", context, spawn, standing)
         witness = Witness(session)
         session.connected(witness.hear)
         for event in came:

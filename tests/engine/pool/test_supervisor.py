@@ -216,7 +216,10 @@ def test_restart_intensity_takes_a_device_out_and_the_cool_down_brings_it_back()
         ready(supervisor, generation=generation, now=float(fall))
         actions = supervisor.exited("a", generation, 1, float(fall))
         supervisor.tick(float(fall))
-    assert only(actions, OutOfService)
+    assert only(actions, OutOfService).reason == (
+        "its process ended (exit code 1); 4 failures within 1 min 40 s, and 3 is the most"
+        " (--device-failures); it is tried again after 50 s"
+    )
     assert supervisor.all_out
     assert only(supervisor.tick(53.0), Spawn)
 
@@ -274,7 +277,9 @@ def test_a_child_that_never_gets_ready_takes_its_device_out_though_it_falls_rare
         found += [a for a in supervisor.tick(float(second)) if isinstance(a, OutOfService)]
         if found:
             break
-    assert found[0].reason == "not ready after 180 s"
+    assert found[0].reason.startswith(
+        "not ready after 180 s; 3 starts in a row failed, and 2 is the"
+    )
     assert second < 3 * 190
 
 

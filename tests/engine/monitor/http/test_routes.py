@@ -163,7 +163,8 @@ def test_healthz_answers_503_where_something_is_wrong(board):
         board(TroubleBegan("node_away", "connection refused by 10.0.0.7", "", True))
         answer = requests.get(f"{url}/healthz", timeout=PATIENCE_SECONDS)
         assert answer.status_code == 503
-        assert answer.json() == {"healthy": False, "reasons": ["the node does not answer"]}
+        reasons = ["the node does not answer"]
+        assert answer.json() == {"healthy": False, "reasons": reasons, "warnings": []}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/status", "/metrics", "/", "/page.js", "/nothing"])
