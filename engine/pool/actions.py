@@ -60,6 +60,15 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class Foresee:
+    """These leaves, and those that the proof opens, will be checked when the child has opened them."""
+
+    job: Job
+    computed: Computed
+    leaves: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Check what the child answered, then call `checked`."""
 
@@ -99,4 +108,4 @@ class OutOfService:
     reason: str
 
 
-Action = Spawn | Kill | Ended | Tell | Check | Accepted | GivenUp | OutOfService
+Action = Spawn | Kill | Ended | Tell | Foresee | Check | Accepted | GivenUp | OutOfService

@@ -1,5 +1,6 @@
 """The checks that the pool's thread has yet to do: those of urgent work first, then in their order.
 
+    checks.foresee(foresee)     # of a task whose leaves are known before the child has opened them
     checks.put(check)
     for check, wrong in checks.work(ready, now): ...    # None: the answer is right
 
@@ -10,11 +11,13 @@ computed by `checkers.py`; where none is ready, or there are few, here.
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-from engine.pool.actions import Check
-from engine.pool.checked_leaves import ToCheck, parse, why_wrong
+from engine.pool.actions import Check, Foresee
+from engine.pool.checked_leaves import ToCheck, leaves_ahead, parse, why_wrong
 from engine.pool.checkers import Checkers
-from engine.pool.job_queue import URGENT
+from engine.pool.job_queue import URGENT, Job
 from engine.runtime.right_of_way import RightOfWay
 from engine.runtime.trace import span
 from kernels.errors import KernelError
@@ -23,14 +26,38 @@ WORK_SECONDS = 0.02
 """So long, and no longer, the thread is at checks before it looks what else has come."""
 
 
+@dataclass(slots=True, eq=False)
+class Asked:
+    """What a checker was asked for. The digests may come before the check that they are for."""
+
+    leaves: list[int]
+    found: ToCheck | None = None
+    answered: bool = False
+    digests: Mapping[int, bytes] | None = None
+    """None, too, where the answer is that they have to be computed here."""
+
+
 class CheckQueue:
     """For the pool's thread."""
 
-    def __init__(self, checkers: Checkers[ToCheck], way: RightOfWay) -> None:
+    def __init__(self, checkers: Checkers[Asked], way: RightOfWay) -> None:
         self._checkers = checkers
+        self._ahead: dict[int, Asked] = {}  # by the job's ticket
         self._way = way
         self._urgent: deque[Check] = deque()
         self._others: deque[Check] = deque()
+
+    def foresee(self, ahead: Foresee) -> None:
+        """Have the leaves' digests computed while the child opens them, if it is worth it."""
+        with suppress(KernelError):  # which the check meets again
+            task, leaves = leaves_ahead(ahead)
+            asked = Asked(leaves)
+            if self._checkers.submit(asked, task, leaves, time.monotonic()):
+                self._ahead[ahead.job.ticket] = asked
+
+    def forget(self, job: Job) -> None:
+        """The job has ended, or was given up."""
+        self._ahead.pop(job.ticket, None)
 
     def put(self, check: Check) -> None:
         """Behind all of its kind."""
@@ -44,8 +71,10 @@ class CheckQueue:
 
     def work(self, ready: Sequence[object], now: float) -> Iterator[tuple[Check, str | None]]:
         """Give what was checked, and one sentence where it is wrong: for a few milliseconds."""
-        for computed, digests in self._checkers.read(ready, now):
-            yield computed.check, _compare(computed, digests)
+        for asked, digests in self._checkers.read(ready, now):
+            asked.answered, asked.digests = True, digests
+            if asked.found is not None:
+                yield asked.found.check, _compare(asked.found, digests)
         until = time.monotonic() + WORK_SECONDS
         while check := self._next():
             try:
@@ -55,10 +84,20 @@ class CheckQueue:
                 continue
             if found is None:
                 yield check, why_wrong(check)
-            elif not self._checkers.submit(found, found.task, found.leaves, time.monotonic()):
-                yield check, _compare(found, None)
+            elif (asked := self._ask(found)).answered:
+                yield check, _compare(found, asked.digests)
             if time.monotonic() >= until:
                 return
+
+    def _ask(self, found: ToCheck) -> Asked:
+        """What a checker was asked for already, or is now."""
+        asked = self._ahead.pop(found.check.job.ticket, None)
+        if asked is None or asked.leaves != found.leaves:
+            asked = Asked(found.leaves)
+            taken = self._checkers.submit(asked, found.task, found.leaves, time.monotonic())
+            asked.answered = not taken
+        asked.found = found
+        return asked
 
     def _next(self) -> Check | None:
         if self._urgent:

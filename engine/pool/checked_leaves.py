@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.pool.actions import Check, Opening
+from engine.pool.actions import Check, Foresee, Opening
 from engine.pool.messages import Computed
 from kernels import proof as kernels_proof
 from kernels.check import compare, opened_digests, opened_leaves, parse_result
@@ -49,6 +49,16 @@ class ToCheck:
         except Exception as error:  # noqa: BLE001 - no memory, for one: it is not shown right
             return _sentence(error)
         return None
+
+
+def leaves_ahead(ahead: Foresee) -> tuple[Task, list[int]]:
+    """The task, and the leaves that its check will open, in order. Raises InvalidProof."""
+    job, computed = ahead.job, ahead.computed
+    assert isinstance(job.work, Task)
+    proof = kernels_proof.parse_proof(
+        job.work, computed.root, computed.proof, least_openings=job.openings
+    )
+    return job.work, sorted({*ahead.leaves, *proof.leaves})
 
 
 def parse(check: Check) -> ToCheck | None:

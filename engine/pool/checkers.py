@@ -10,9 +10,11 @@ replaced; what it was at comes back without digests. Call the methods from the p
 processes die with.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
+from itertools import chain
 
 from engine.pool.checker_main import (
     CannotCheck,
@@ -28,7 +30,7 @@ from engine.pool.job_queue import new_ticket
 from engine.pool.processes import ChildProcess
 from engine.runtime.errors import reason_of
 from kernels.devices import usable_cores
-from kernels.task import Task
+from kernels.task import LEAF_BYTES, Task
 
 WORTH_A_PROCESS = 2**22
 """Multiply-adds of a check from which on it is worth sending: numpy takes about 2 ms for so many."""
@@ -57,13 +59,48 @@ def usual_count() -> int:
     return max(1, min(4, usable_cores() // 4))
 
 
+PART_ENTRIES = 2**21
+"""Entries of B from which on a part of a check is worth a checker of its own: a millisecond."""
+
+
+def shares(task: Task, leaves: Sequence[int], count: int) -> list[tuple[int, ...]]:
+    """Divide the leaves among so many checkers at most, those of the same columns together.
+
+    What they share is a window of B, which costs most. Further iterations need all of it for each.
+    """
+    windows: defaultdict[int, list[int]] = defaultdict(list)
+    for leaf, (_row, first, _last) in task.leaf_places(leaves).items():
+        windows[first].append(leaf)
+    worth = len(windows) * LEAF_BYTES * task.n // PART_ENTRIES
+    count = min(count, worth, len(windows)) if task.iterations == 1 else 1
+    columns = list(windows.values())
+    return [tuple(chain(*columns[at :: max(1, count)])) for at in range(max(1, count))]
+
+
 type Found[C] = tuple[C, dict[int, bytes] | None]
 """What was submitted, and the digests by leaf: None where the caller has to compute them."""
 
 
 @dataclass(slots=True)
-class _Order[C]:
+class _Asked[C]:
+    """A check, the digests that came, and how many of its parts are still at checkers."""
+
     check: C
+    parts: int
+    digests: dict[int, bytes] = field(default_factory=dict)
+    failed: bool = False
+
+    def answer(self, digests: dict[int, bytes] | None) -> "list[Found[C]]":
+        """Take a part's; what was found, with the last of them."""
+        self.parts -= 1
+        self.failed |= digests is None
+        self.digests |= digests or {}
+        return [] if self.parts else [(self.check, None if self.failed else self.digests)]
+
+
+@dataclass(slots=True)
+class _Order[C]:
+    asked: _Asked[C]
     leaves: tuple[int, ...]
     deadline: float
 
@@ -101,12 +138,17 @@ class Checkers[C]:
         self._closing: list[ChildProcess[FromChecker]] = []
         self.lost: list[str] = []
         self.done = 0
-        """Checks whose digests a checker computed."""
+        """Orders that checkers did: the parts of checks."""
 
     @property
     def ready(self) -> bool:
         """Whether there is one that takes checks."""
         return any(place.ready for place in self._places)
+
+    @property
+    def free(self) -> int:
+        """How many are ready and have nothing to do."""
+        return sum(place.ready and not place.orders for place in self._places)
 
     def want(self, now: float) -> None:
         """Start what is not started: a check that is worth a process will come."""
@@ -122,15 +164,23 @@ class Checkers[C]:
         ready = [place for place in self._places if place.ready]
         if not ready:
             return False
-        place = min(ready, key=lambda one: len(one.orders))
-        assert place.process is not None
-        ticket, wanted = new_ticket(), tuple(leaves)
-        begins = max((order.deadline for order in place.orders.values()), default=now)
-        deadline = begins + self._patience + _cost(task, len(wanted)) / SLOWEST_RATE
-        place.orders[ticket] = _Order(check, wanted, deadline)
-        place.process.frames.owed[ticket] = _DIGEST_ROOM
-        place.process.tasks.put(Digest(ticket, task, wanted))
+        ready.sort(key=lambda one: len(one.orders))
+        parts = shares(task, leaves, self.free)
+        asked = _Asked(check, len(parts))
+        for place, part in zip(ready, parts, strict=False):
+            self._order(place, asked, task, part, now)
         return True
+
+    def _order(
+        self, place: _Checker[C], asked: _Asked[C], task: Task, leaves: tuple[int, ...], now: float
+    ) -> None:
+        assert place.process is not None
+        ticket = new_ticket()
+        begins = max((order.deadline for order in place.orders.values()), default=now)
+        deadline = begins + self._patience + _cost(task, len(leaves)) / SLOWEST_RATE
+        place.orders[ticket] = _Order(asked, leaves, deadline)
+        place.process.frames.owed[ticket] = _DIGEST_ROOM
+        place.process.tasks.put(Digest(ticket, task, leaves))
 
     def sources(self) -> list[int]:
         """Where one is readable, `read` has something to say."""
@@ -179,10 +229,10 @@ class Checkers[C]:
                     place.ready, place.pause = True, _FIRST_PAUSE
                 case Digests(ticket, digests) if order := place.orders.pop(ticket, None):
                     self.done += 1
-                    found.append((order.check, by_leaf(order.leaves, digests)))
+                    found += order.asked.answer(by_leaf(order.leaves, digests))
                 case CannotCheck(ticket, reason) if ticket is not None:
                     if order := place.orders.pop(ticket, None):
-                        found.append((order.check, None))
+                        found += order.asked.answer(None)
                 case CannotCheck(_ticket, reason):
                     self.lost.append(reason)
         overdue = min((order.deadline for order in place.orders.values()), default=float("inf"))
@@ -192,7 +242,8 @@ class Checkers[C]:
             process.kill()
         if process.exitcode is not None or process.frames.error or now >= overdue:
             reason = process.frames.error or _("it ended, or hung")
-            found += [(order.check, None) for order in place.orders.values()]
+            for order in place.orders.values():
+                found += order.asked.answer(None)
             self._lose(place, reason, now)
         return found
 

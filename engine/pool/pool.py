@@ -30,8 +30,8 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
-from engine.pool.check_queue import CheckQueue
-from engine.pool.checked_leaves import SPOT_LEAVES, ToCheck, draw_leaves
+from engine.pool.check_queue import Asked, CheckQueue
+from engine.pool.checked_leaves import SPOT_LEAVES, draw_leaves
 from engine.pool.checkers import Checkers, worth_a_process
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
@@ -74,11 +74,11 @@ class Pool(Executor):
         limits: Limits | None = None,
         launch: Launch = LocalProcesses,
         failed: Callable[[Exception], None] | None = None,
-        checkers: Checkers[ToCheck] | None = None,
+        checkers: Checkers[Asked] | None = None,
     ) -> None:
         super().__init__()
         self.way = RightOfWay()
-        self._checkers: Checkers[ToCheck] = checkers or Checkers()
+        self._checkers: Checkers[Asked] = checkers or Checkers()
         self._checks = CheckQueue(self._checkers, self.way)
         self._warm = setup.warm if setup else None
         self.ready = threading.Event()
@@ -270,6 +270,8 @@ class Pool(Executor):
         match action:
             case actions.Tell(device, generation, message):
                 self._told_orders.setdefault((device, generation), []).append(message)
+            case actions.Foresee():
+                self._checks.foresee(action)
             case actions.Check():
                 self._checks.put(action)
             case actions.Accepted(job, result, device):
@@ -298,6 +300,7 @@ class Pool(Executor):
     def _end(self, job: Job, result: Result | JobGivenUp) -> None:
         """The job has ended; its future is told when the status has it."""
         self._unsettled.discard(job)
+        self._checks.forget(job)
         self._endings.append((job.future, result))
 
     def _settle(self) -> None:

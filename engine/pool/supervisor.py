@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from gettext import gettext as _
 
 from engine.pool import messages
-from engine.pool.actions import Accepted, Action, Check, GivenUp, Kill, Opening, Tell
+from engine.pool.actions import Accepted, Action, Check, Foresee, GivenUp, Kill, Opening, Tell
 from engine.pool.device_life import DeviceLife
 from engine.pool.job_queue import URGENT, Backlog, Job
 from engine.pool.limits import Limits
@@ -259,7 +259,8 @@ class Supervisor(DeviceLife):
         worker.orders.rotate(-1)  # the child opens it after the jobs that it was given meanwhile
         self._begin_next(worker, now)
         tell = Tell(worker.device, worker.generation, messages.Open(computed.ticket, head.leaves))
-        return [tell, *self._end_unwanted(worker, now)]
+        foresee = Foresee(head.job, computed, head.leaves)
+        return [tell, foresee, *self._end_unwanted(worker, now)]
 
     def _check(
         self, worker: Worker, head: Assignment, answer: Opening | messages.Done, now: float
