@@ -6,8 +6,10 @@ One thread, one inbox. The head watcher puts tips into it, the pool's futures pu
 The loop never waits for the network or a device, so that it always sees the clock.
 """
 
+import math
 import queue
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,7 +20,7 @@ from typing import assert_never
 from engine.mining.config import MiningChange, MiningConfig, Summary
 from engine.mining.head_watcher import NewTip
 from engine.mining.run_record import RunRecord
-from engine.monitor.events.mining import BlockSeen
+from engine.monitor.events.mining import BlockSeen, TaskComputed
 from engine.monitor.reporter import Reporter
 from engine.pool.job_queue import BLOCK_PRIORITY
 from engine.pool.messages import Computed, Done
@@ -35,6 +37,8 @@ OWNER = "blocks"
 TICK_SECONDS = 1.0
 GRACE_SECONDS = 0.4
 """When the end was asked for, a task at work has so long to end: all of it within a second."""
+UNTOLD_SECONDS = 0.02
+"""A result that is written down is reported when it was sent, or so much later."""
 _SHARE_OF_A_BLOCK = 0.5
 """Of a block's time, for computing; the rest is for checking, signing and sending."""
 
@@ -82,6 +86,8 @@ class MiningLoop:
         self._on_turn = on_turn
         self._record = RunRecord(ledger, report)
         self._at_work: set[BlockTask] = set()
+        self._untold: deque[TaskComputed] = deque()
+        self._untold_at = math.inf
         self._turn_at = 0.0
         self._stopping = False
 
@@ -101,6 +107,7 @@ class MiningLoop:
         self._handle(self._waiting())  # was computed already, and is not skipped
         for task in self._at_work:
             self._record.skip(task, reason)
+        self._tell()
         return self._record.summary()
 
     def stop(self) -> None:
@@ -114,9 +121,12 @@ class MiningLoop:
         return self._record.seen
 
     def _turn(self, most: float = TICK_SECONDS) -> None:
+        until_told = self._untold_at - time.monotonic()
         with suppress(queue.Empty):
-            first = self._inbox.get(timeout=min(max(most, 0.0), TICK_SECONDS))
+            first = self._inbox.get(timeout=max(0.0, min(most, TICK_SECONDS, until_told)))
             self._handle([first, *self._waiting()])
+        if time.monotonic() >= self._untold_at:
+            self._tell()
         if time.monotonic() >= self._turn_at:
             self._turn_at = time.monotonic() + TICK_SECONDS
             self._on_turn()
@@ -214,11 +224,26 @@ class MiningLoop:
                 continue
             assert isinstance(computed, Computed)
             results.append((ended.task, computed, ended.seen_at))
-        if results and self._record.complete(results):
-            self._sender.results_came(self._pool.way.give)
+        if results:
+            new = self._record.complete(results)
+            self._untold += self._record.told(results)
+            self._untold_at = time.monotonic() + UNTOLD_SECONDS
+            if new:
+                self._sender.results_came(self._sent)
         if tasks and not self._at_work:
             self._sender.poke()
-        self._record.tell(results)
+
+    def _sent(self) -> None:
+        """In the sender's thread: nothing waits for this interpreter any more."""
+        self._pool.way.give()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report what was written down. From either thread: each of them once."""
+        self._untold_at = math.inf
+        with suppress(IndexError):
+            while True:
+                self._report(self._untold.popleft())
 
     def _finished(self) -> bool:
         limit = self._options.blocks

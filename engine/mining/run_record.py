@@ -72,21 +72,24 @@ class RunRecord:
             new = [self._ledger.record_computed(*result) for result in results]
         return any(new)
 
-    def tell(self, results: Sequence[tuple[BlockTask, Computed, float]]) -> None:
-        """Report what was recorded."""
-        for task, computed, seen_at in results:
-            self._report(
-                events.TaskComputed(
-                    height=task.height,
-                    index=task.index,
-                    task_id=task.task_id,
-                    result_hash=computed.root.hex(),
-                    device=computed.device,
-                    seconds=computed.seconds,
-                    multiply_adds=task.task.multiply_adds,
-                    latency=time.time() - seen_at,
-                )
+    def told(
+        self, results: Sequence[tuple[BlockTask, Computed, float]]
+    ) -> list[events.TaskComputed]:
+        """Return what is to be reported of results that were recorded just now."""
+        now = time.time()
+        return [
+            events.TaskComputed(
+                height=task.height,
+                index=task.index,
+                task_id=task.task_id,
+                result_hash=computed.root.hex(),
+                device=computed.device,
+                seconds=computed.seconds,
+                multiply_adds=task.task.multiply_adds,
+                latency=now - seen_at,
             )
+            for task, computed, seen_at in results
+        ]
 
     def summary(self) -> Summary:
         """Return what the run did so far."""

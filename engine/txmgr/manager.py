@@ -122,7 +122,10 @@ class Sender(threading.Thread):
         self.poke(min(_MOST_BEFORE_STEP * block_time, 1.0) if results else 0.0)
 
     def results_came(self, sent: Callable[[], None]) -> None:
-        """There are results to be signed and sent at once; call `sent` when that was tried."""
+        """There are results to be signed and sent at once; call `sent` when that was tried.
+
+        It is called from this thread, before what was signed is reported.
+        """
         self._sent = sent
         self._results.set()
         self._woken.set()
@@ -147,7 +150,6 @@ class Sender(threading.Thread):
             self._results.clear()
             if not self.send_fresh():
                 self.poke()
-            self._sent()
         with self._due_lock:
             is_due = time.monotonic() >= self._due_at
             if is_due:
@@ -161,6 +163,7 @@ class Sender(threading.Thread):
         """Sign and send results by what the last step saw; False where a step has to come first."""
         view, tip = self._view, self._tip
         if view is None or tip is None or view.tip.last_hash not in tip[1:]:
+            self._sent()
             return False
         view = replace(view, sent_at=max(view.sent_at, tip[0]))
         try:
@@ -169,7 +172,7 @@ class Sender(threading.Thread):
         except errors.NodeClientError:
             return False  # the step meets it again, and tells of it
         finally:
-            self._outbox.tell_signed()
+            self._tell_signed()
         self._tell_refusal(refused)
         return True
 
@@ -219,7 +222,7 @@ class Sender(threading.Thread):
             refused = self._outbox.sign_waiting(view)
             refused = self._outbox.delivery.send_due(view) or refused
         finally:
-            self._outbox.tell_signed()
+            self._tell_signed()
         self._outbox.nonces.prove()
         if not behind:
             with suppress(errors.NodeError):  # it is asked again when there is something to sign
@@ -272,6 +275,11 @@ class Sender(threading.Thread):
         self._report(events.ResultGivenUp(task_id, reason))
 
     # What is told
+
+    def _tell_signed(self) -> None:
+        """After sending; whoever brought results tells of them first."""
+        self._sent()
+        self._outbox.tell_signed()
 
     def _tell_refusal(self, refused: errors.NodeClientError | None) -> None:
         """Once for each kind, until a node takes something, or nothing waits any more."""
