@@ -95,12 +95,21 @@ def test_a_quick_child_is_given_its_next_jobs_before_it_is_done(seconds, given):
     assert [at.job.ticket for at in orders] == given
 
 
+def opens(actions):
+    """What the child is told of a task that it computed; its leaves are foreseen to be checked."""
+    told, foreseen = actions
+    message = told.message
+    answer = foreseen.job.ticket, foreseen.computed.ticket, foreseen.leaves
+    assert answer == (message.ticket, message.ticket, message.leaves)
+    return told
+
+
 def test_a_job_goes_from_work_to_accepted():
     supervisor = make()
     assert supervisor.start(0.0) == [Spawn("a", 1)]
     assert supervisor.submit(Job(7, TASK, 4), 0.5) == []  # waits until the child is ready
     assert ready(supervisor) == [Tell("a", 1, Work(7, TASK, 4))]
-    assert supervisor.heard("a", 1, computed(7), 2.0) == [Tell("a", 1, Open(7, LEAVES))]
+    assert opens(supervisor.heard("a", 1, computed(7), 2.0)) == Tell("a", 1, Open(7, LEAVES))
     check = only(supervisor.heard("a", 1, Opened(7, b""), 2.1), Check)
     assert not supervisor.idle
     accepted = only(supervisor.checked(check, None, 2.2), Accepted)
@@ -439,10 +448,10 @@ def tickets(actions):
 def test_several_jobs_wait_at_a_child_and_are_answered_in_turn():
     supervisor, actions = working(3, [1, 2, 3, 4])
     assert actions == [Tell("a", 1, Work(ticket, TASK, 0)) for ticket in (1, 2, 3)]
-    assert supervisor.heard("a", 1, computed(1), 2.0) == [Tell("a", 1, Open(1, LEAVES))]
+    assert opens(supervisor.heard("a", 1, computed(1), 2.0)) == Tell("a", 1, Open(1, LEAVES))
     assert supervisor.workers["a"].state is State.BUSY  # with the second, which was there before
-    assert supervisor.heard("a", 1, computed(2), 3.0) == [Tell("a", 1, Open(2, LEAVES))]
-    assert supervisor.heard("a", 1, computed(3), 4.0) == [Tell("a", 1, Open(3, LEAVES))]
+    assert opens(supervisor.heard("a", 1, computed(2), 3.0)) == Tell("a", 1, Open(2, LEAVES))
+    assert opens(supervisor.heard("a", 1, computed(3), 4.0)) == Tell("a", 1, Open(3, LEAVES))
     assert supervisor.workers["a"].state is State.OPENING
     check, told = supervisor.heard("a", 1, Opened(1, b""), 4.1)
     assert check.answer.computed == computed(1)
@@ -486,7 +495,7 @@ def test_an_urgent_job_overtakes_what_waits_at_the_child_and_has_its_own_time():
     assert supervisor.heard("a", 1, Began(5), 8.0) == []
     assert [at.job.ticket for at in supervisor.workers["a"].orders] == [5, 2, 3, 1]
     assert supervisor.tick(17.0) == []
-    assert supervisor.heard("a", 1, computed(5), 17.0) == [Tell("a", 1, Open(5, LEAVES))]
+    assert opens(supervisor.heard("a", 1, computed(5), 17.0)) == Tell("a", 1, Open(5, LEAVES))
     supervisor.heard("a", 1, Began(5), 17.0)  # its leaves, before the second
     assert only(supervisor.heard("a", 1, Opened(5, b""), 17.0), Check).job.ticket == 5
     assert supervisor.tick(26.0) == []
