@@ -73,14 +73,19 @@ class Market:
         samples: npt.NDArray[np.integer] | Path | str,
         *,
         layers: bool = False,
+        after: "Task | None" = None,
         reward: str = "1",
         within: float = 3600.0,
     ) -> "Task":
         """Post samples for a model file, or for "digits"; see `inference.build_payload`.
 
-        `reward` in CPC; `within`: seconds until the deadline. Raises BadInput, MarketError.
+        `after`: a task of the same model and `layers` with the samples before, for a model that keeps
+        a state. `reward` in CPC; `within`: seconds until the deadline. Raises BadInput, MarketError.
         """
-        payload = inference.build_payload(model, samples, layers=layers, blobs=self._blobs)
+        state = None if after is None else inference.state_after(model, after.data(), layers=layers)
+        payload = inference.build_payload(
+            model, samples, layers=layers, state=state, blobs=self._blobs
+        )
         return self.post(payload, reward=reward, within=within)
 
     def multiply(self, a: Path, b: Path, *, reward: str = "1", within: float = 3600.0) -> "Task":

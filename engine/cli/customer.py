@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.config.groups import with_options
-from engine.cli.options import Json, command_group, say, say_json
+from engine.cli.options import Json, command_group, read_file, say, say_json
 from engine.cli.table import say_table
 from engine.cli.task_result import fetch_receipt, show_task
 from engine.runtime.settings import setting
@@ -128,17 +128,21 @@ def inference(
             help=_("Whether the result commits to every layer, to be checked one by one."),
         ),
     ] = False,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            "--after",
+            help=_("The result of the samples before, for a model that keeps a state."),
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Post the inference of a network in integers: the same bits on every device."""
-    from engine.jobs.inference import build_payload
+    from engine.jobs.inference import build_payload, state_after
 
-    _post(
-        "inference",
-        partial(build_payload, model, image, return_data=data, layers=layers),
-        options,
-        json,
-    )
+    state = None if after is None else state_after(model, read_file(after), layers=layers)
+    build = partial(build_payload, model, image, return_data=data, layers=layers, state=state)
+    _post("inference", build, options, json)
 
 
 @post.command("json")

@@ -179,3 +179,14 @@ def say_foreign_json(value: Any) -> None:
     except RecursionError:  # json bears less nesting when it indents than when it reads
         text = json.dumps(value, default=asdict)
     say(text)
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes. Raise BadInput."""
+    from engine.runtime.errors import BadInput
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = _("{file} cannot be read: {error}")
+        raise BadInput(message.format(file=path, error=error.strerror)) from None

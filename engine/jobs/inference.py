@@ -16,10 +16,12 @@ from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
 from kernels.errors import InvalidNetwork, InvalidTask
 from kernels.network.graph.graph import Graph
+from kernels.network.graph.layers import layer_columns
+from kernels.network.graph.stream import states_of
 from kernels.network.model import Network, decode_network
 from kernels.work.inference import InferenceWork
 
-FIELDS = ("model", "input", "batch", "layers", "return_data")
+FIELDS = ("model", "input", "state", "batch", "layers", "return_data")
 MAX_BATCH = 65_536
 SHOWN = 20
 """Samples that are explained one by one."""
@@ -34,16 +36,18 @@ class Inference:
         """Return model and input, if they are named."""
         check_known(payload, FIELDS)
         _batch(payload)
-        return named_blobs(payload, ("model", "input"), limits)
+        return named_blobs(payload, ("model", "input", *_state(payload)), limits)
 
     def parse(self, payload: Payload, limits: JobLimits, blobs: Blobs) -> JobWork:
         """Return the work, after reading and checking the model and estimating the cost."""
         check_known(payload, FIELDS)
         batch, returns_data = _batch(payload), flag(payload, "return_data", default=True)
         layers = flag(payload, "layers", default=False)
-        model, samples = (data_of(payload, name, limits, blobs) for name in ("model", "input"))
+        model, samples, *state = (
+            data_of(payload, name, limits, blobs) for name in ("model", "input", *_state(payload))
+        )
         try:
-            work = InferenceWork.of(model, samples, batch, returns_data, layers)
+            work = InferenceWork.of(model, samples, batch, returns_data, layers, *state)
         except (InvalidNetwork, InvalidTask) as error:
             raise InvalidPayload(str(error)) from error
         limits.check_data(_("the output"), work.form.data_bytes)
@@ -72,12 +76,14 @@ def build_payload(
     *,
     return_data: bool = True,
     layers: bool = False,
+    state: bytes | None = None,
     blobs: BlobCache | None = None,
 ) -> dict[str, Any]:
     """Return a payload from a model file and a .npy file of images, stored in `blobs` if given.
 
     `model` may be "digits", the built-in one, and `image` "digits:N", its N-th test image, or an array.
-    A .npy file holds int8, the network's input, or the model's own pixels, unsigned. Raise BadInput.
+    A .npy file holds int8, the network's input, or the model's own pixels, unsigned. `state`: what
+    `state_after` gives of an earlier result, whose stream goes on. Raise BadInput.
     """
     content = model_bytes(model)
     try:
@@ -87,17 +93,32 @@ def build_payload(
             _("{model} is not a valid network: {error}").format(model=model, error=error)
         ) from error
     samples = load_samples(network, image)
-    model_field, input_field = (
-        carry(part) if blobs is None else blobs.put(part).to_json()
-        for part in (content, samples.tobytes())
-    )
+    data = {"model": content, "input": samples.tobytes()}
+    data |= {} if state is None else {"state": state}
     return {
         "challenge_type": Inference.name,
-        "model": model_field,
-        "input": input_field,
+        **{
+            name: carry(part) if blobs is None else blobs.put(part).to_json()
+            for name, part in data.items()
+        },
         "batch": len(samples),
         "return_data": return_data,
     } | ({"layers": True} if layers else {})
+
+
+def state_after(model: Path | str, output: bytes, *, layers: bool = False) -> bytes:
+    """Return the states after the last sample of a result, of a task with or without `layers`.
+
+    Raise BadInput.
+    """
+    network = decode_network(model_bytes(model))
+    if not isinstance(network, Graph) or not network.states:
+        raise BadInput(_("{model} keeps no state between samples").format(model=model))
+    columns = network.columns + (layer_columns(network) if layers else 0)
+    form = MatrixForm(1, columns, 4 if layers else network.entry_bytes)
+    if len(output) == 0 or len(output) % form.data_bytes:
+        raise BadInput(_("the state is not from a result of this model"))
+    return states_of(network, form.entries(output[-form.data_bytes :])).tobytes()
 
 
 def model_of(payload: Payload, blobs: Blobs) -> bytes:
@@ -116,13 +137,16 @@ def decode(
 ) -> npt.NDArray[np.int32]:
     """Return the outputs, one row per sample, from a result's data.
 
-    With a `batch`, each of its rows goes on with the sums of the layers, all int32, which are left out.
+    The states after a sample are left out. With a `batch`, each of its rows goes on with the sums of
+    the layers, all int32, which are left out, too.
     """
+    columns = network.columns - (network.state_entries if isinstance(network, Graph) else 0)
     if batch is not None:
         whole = np.frombuffer(data, "<i4").reshape(batch, -1)
-        return whole[:, : network.columns].astype(np.int32)
+        return whole[:, :columns].astype(np.int32)
     rows = len(data) // (network.columns * network.entry_bytes)
-    return MatrixForm(rows, network.columns, network.entry_bytes).entries(data).astype(np.int32)
+    form = MatrixForm(rows, network.columns, network.entry_bytes)
+    return form.entries(data)[:, :columns].astype(np.int32)
 
 
 def classify(network: Network | Graph, outputs: npt.NDArray[np.int32]) -> list[str]:
@@ -213,6 +237,10 @@ def model_bytes(model: Path | str) -> bytes:
 def _rows_with_layers(payload: Payload) -> int | None:
     """Return the number of rows where they hold the layers' sums, too."""
     return _batch(payload) if flag(payload, "layers", default=False) else None
+
+
+def _state(payload: Payload) -> tuple[str, ...]:
+    return ("state",) if "state" in payload else ()
 
 
 def _batch(payload: Payload) -> int:

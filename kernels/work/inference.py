@@ -25,11 +25,17 @@ from kernels.network.graph.layers import (
     layer_roots,
     run_layers,
 )
+from kernels.network.graph.run import run_graph
+from kernels.network.graph.stream import run_stream, samples_with_states, start_of
 from kernels.network.model import Network, decode_network
 from kernels.seeded import SeededBytes, draw
 from kernels.work import Checked, Outcome
 from kernels.work.matrix import MatrixResult
 
+STREAM_COST = 1 << 26
+"""Multiply-adds of a stream's samples that are computed again, some tenths of a second in numpy."""
+STREAM_BYTES = 4 << 20
+"""Activations of a stream's samples that are computed again together."""
 MOST_MODELS = 4
 """Models that stay in memory from one job to the next."""
 SPOT_SAMPLES = 4
@@ -54,6 +60,8 @@ class InferenceWork(MatrixResult):
     returns_data: bool = False
     layers: bool = False
     """Whether a row also has the sums of each product layer, int32 all of it: docs/jobs.md."""
+    state: Data | None = None
+    """The states that the first sample meets, where it does not begin the stream."""
 
     @classmethod
     def of(
@@ -63,9 +71,17 @@ class InferenceWork(MatrixResult):
         batch: int,
         returns_data: bool = False,
         layers: bool = False,
+        state: Data | None = None,
     ) -> Self:
         """Return the work. Raises InvalidNetwork, or InvalidTask for samples that do not fit it."""
         network = _network(model)
+        held = network.state_entries if isinstance(network, Graph) else 0
+        if state is not None and (held == 0 or state.size != held):
+            raise InvalidTask(
+                _("the state has {size} bytes, and the model's is {held}").format(
+                    size=state.size, held=held
+                )
+            )
         if layers and not isinstance(network, Graph):
             raise InvalidTask(_("only a model of version 2 commits to its layers"))
         if samples.size != batch * network.sample_entries:
@@ -86,7 +102,8 @@ class InferenceWork(MatrixResult):
         group = min(batch, group_size(network))
         needed = 2 * model.size + 2 * samples.size + group * network.sample_bytes
         needed += 2 * form.data_bytes + form.tree_bytes
-        return cls(model, samples, batch, network.sample_cost, needed, form, returns_data, layers)
+        cost = network.sample_cost
+        return cls(model, samples, batch, cost, needed, form, returns_data, layers, state)
 
     @property
     def cost(self) -> int:
@@ -106,13 +123,22 @@ class InferenceWork(MatrixResult):
     def matrix(self, device: Device) -> Integers:
         """Compute the outputs, by the device's products."""
         network, batch = self._read()
-        if self.layers and isinstance(network, Graph):
-            return forward_layers(network, batch, device)
-        return forward(network, batch, device)
+        layers = self.layers
+
+        def run(batch: Activations) -> Integers:
+            if layers and isinstance(network, Graph):
+                return forward_layers(network, batch, device)
+            return forward(network, batch, device)
+
+        if isinstance(network, Graph) and network.states:
+            return run_stream(network, batch, self._start(network), run)
+        return run(batch)
 
     def whole(self, jobs: WholeJobs) -> Made | None:
-        """Outputs and tree; the model is known by its hash."""
+        """Outputs and tree; the model is known by its hash. Streams are not computed like this."""
         network, batch = self._read()
+        if isinstance(network, Graph) and network.states:
+            return None
         return jobs.infer(self.model.sha256, network, batch, layers=self.layers)
 
     @property
@@ -126,7 +152,9 @@ class InferenceWork(MatrixResult):
 
         The bits are those that each has by itself. Raises what `run` raises of any of them.
         """
-        if device.whole_jobs() is not None:  # which hashes on the card, too
+        network = _network(works[0].model)
+        streams = isinstance(network, Graph) and bool(network.states)
+        if streams or device.whole_jobs() is not None:  # which hashes on the card, too
             return [work.run(device) for work in works]
         require_bytes(_("a batch of jobs"), sum(work.bytes_needed for work in works))
         whole = Data.of_bytes(b"".join(work.input.read() for work in works))
@@ -141,23 +169,36 @@ class InferenceWork(MatrixResult):
 
         Of a network whose sample takes more than 2^28 multiply-adds none is. Where the layers were
         committed to, samples are checked layer by layer instead, which is cheap for any network: as
-        many as LAYERS_COST allows, and at least one.
+        many as LAYERS_COST allows, and at least one. Of a stream, STREAM_COST allows.
         """
-        if self.layers:
-            return self._check_layers(matrix, seed)
+        network, _batch = self._read()
+        if isinstance(network, Graph) and (self.layers or network.states):
+            return self._check_graph(network, matrix, seed)
         count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
         drawn = draw(seed, self.batch, count)
         if drawn and not np.array_equal(self._again(drawn), matrix[drawn]):
             raise WrongResult(_("a sample, computed again, has another output"))
         return Checked("samples" if drawn else "hash", tuple(drawn))
 
-    def _check_layers(self, matrix: Integers, seed: bytes) -> Checked:
-        network, batch = self._read()
-        assert isinstance(network, Graph)
-        count = min(self.batch, max(1, LAYERS_COST // check_cost(network)))
+    def _check_graph(self, network: Graph, matrix: Integers, seed: bytes) -> Checked:
+        """Check drawn rows of layers, or of a stream: there one wrong row changes all that follow."""
+        _network, batch = self._read()
+        cost, allowed = network.sample_cost, STREAM_COST
+        if self.layers:
+            cost, allowed = check_cost(network), LAYERS_COST
+        count = min(self.batch, max(self.layers, allowed // cost))
         drawn = draw(seed, self.batch, count)
-        check_layers(network, batch[drawn], matrix[drawn], SeededBytes(seed))
-        return Checked("layers", tuple(drawn))
+        if network.states:
+            batch = samples_with_states(network, batch, self._start(network), matrix)
+        if self.layers:
+            check_layers(network, batch[drawn], matrix[drawn], SeededBytes(seed))
+            return Checked("layers", tuple(drawn))
+        group = max(1, STREAM_BYTES // network.sample_bytes)
+        if drawn and not np.array_equal(
+            run_graph(network, batch[drawn], REFERENCE, group), matrix[drawn]
+        ):
+            raise WrongResult(_("a sample, computed again, has another output"))
+        return Checked("samples" if drawn else "hash", tuple(drawn))
 
     def layer_roots(self, data: bytes) -> list[tuple[int, int, int, bytes]]:
         """Return node, first column, columns and root of each layer that the result commits to."""
@@ -180,9 +221,27 @@ class InferenceWork(MatrixResult):
     def _again(self, samples: Sequence[int]) -> Integers:
         """Outputs of these samples, by the reference; one at a time, since it computes in doubles."""
         network, batch = self._read()
-        if self.layers and isinstance(network, Graph):
-            return run_layers(network, batch[list(samples)], REFERENCE, group=1)
+        if isinstance(network, Graph) and (self.layers or network.states):
+            return self._graph_again(network, batch, samples)
         return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])
+
+    def _graph_again(self, network: Graph, batch: Activations, samples: Sequence[int]) -> Integers:
+        """Return rows of layers, or of a stream, which is computed from its beginning on."""
+
+        def run(some: Activations) -> Integers:
+            if self.layers:
+                return run_layers(network, some, REFERENCE, group=1)
+            return run_graph(network, some, REFERENCE, group=1)
+
+        if not network.states:
+            return run(batch[list(samples)])
+        whole = run_stream(network, batch[: max(samples) + 1], self._start(network), run)
+        return whole[list(samples)]
+
+    def _start(self, network: Graph) -> Activations:
+        if self.state is None:
+            return start_of(network)
+        return np.frombuffer(self.state.read(), np.int8)
 
     def _read(self) -> tuple[Network | Graph, Activations]:
         network = _network(self.model)

@@ -14,6 +14,7 @@ from engine.runtime.errors import BadInput
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.run import run_values
+from kernels.network.graph.stream import first_states
 
 PACKAGE = "ai-edge-litert"
 SEED = 1
@@ -47,6 +48,7 @@ class Oracle:
                 model_content=content,
                 num_threads=1,
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                experimental_preserve_all_tensors=bool(graph.states),
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -65,6 +67,15 @@ class Oracle:
         do.invoke()
         return [do.get_tensor(detail["index"]) for detail in do.get_output_details()]
 
+    def differ(self, states: list[npt.NDArray[Any]]) -> bool:
+        """Return whether LiteRT's last sample left other states than these."""
+        said = self._graph.about.get("states", [])
+        return any(
+            not np.array_equal(ours, self._interpreter.get_tensor(one["tensor"])[np.newaxis])
+            for ours, one in zip(states, said, strict=True)
+            if one["tensor"] >= 0
+        )
+
 
 def from_integers(
     value: npt.NDArray[Any], dtype: type[Any], said: dict[str, Any]
@@ -79,28 +90,35 @@ def from_integers(
 
 
 def random_sample(graph: Graph, random: np.random.Generator) -> list[npt.NDArray[Any]]:
-    """Return an input of each form."""
+    """Return an input of each form that is no state."""
     return [
         random.integers(-128, 128, (1, *form.shape)).astype(np.int8)
         if form.entry_bytes == 1
         else random.integers(0, MOST_ID, (1, *form.shape)).astype(np.int32)
-        for form in graph.inputs
+        for form in graph.inputs[: len(graph.inputs) - len(graph.states)]
     ]
 
 
 def compare(path: Path, samples: int) -> Verdict:
-    """Return in how many of these random samples import and LiteRT differ. Raise BadInput."""
+    """Return in how many of these random samples import and LiteRT differ. Raise BadInput.
+
+    Of a model with states they are one stream.
+    """
     graph = import_file(path)
     oracle = Oracle(path.read_bytes(), graph)
     random = np.random.default_rng(SEED)
-    different = 0
+    different, shown = 0, len(graph.outputs) - len(graph.states)
+    states = first_states(graph)
     for _sample in range(samples):
         sample = random_sample(graph, random)
-        ours = run_values(graph, sample, lambda _place, node, x: node.operator.run(REFERENCE, *x))
+        made = run_values(
+            graph, [*sample, *states], lambda _place, node, x: node.operator.run(REFERENCE, *x)
+        )
+        ours, states = made[:shown], made[shown:]
         theirs = oracle.run(sample)
         same = all(
             np.array_equal(from_integers(a[0], b.dtype.type, said), b)
             for a, b, said in zip(ours, theirs, graph.about["outputs"], strict=True)
         )
-        different += not same
+        different += not same or oracle.differ(states)
     return Verdict(samples, different, version(PACKAGE))

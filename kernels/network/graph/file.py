@@ -61,7 +61,7 @@ OPERATORS: dict[str, type[Operator]] = {
 
 def graph_of(described: dict[str, Any], tensors: dict[str, Tensor]) -> Graph:
     """Return the graph of a file's JSON and tensors. Raise InvalidNetwork."""
-    if set(described) != {"version", "inputs", "nodes", "outputs", "about"}:
+    if set(described) - {"states"} != {"version", "inputs", "nodes", "outputs", "about"}:
         raise InvalidNetwork(
             _("a network of version 2 has version, inputs, nodes, outputs and about")
         )
@@ -76,14 +76,15 @@ def graph_of(described: dict[str, Any], tensors: dict[str, Tensor]) -> Graph:
     if not isinstance(described["about"], dict):
         raise InvalidNetwork(_("about must be an object"))
     outputs = tuple(_list(described, "outputs", MAX_ENDS))
-    return Graph(inputs, nodes, outputs, described["about"])
+    states = tuple(_list(described, "states", MAX_ENDS)) if "states" in described else ()
+    return Graph(inputs, nodes, outputs, described["about"], states)
 
 
 def describe_graph(graph: Graph) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return JSON and tensors; the same graph gives the same."""
     tensors: dict[str, Tensor] = {}
     names = {size: name for name, size in TYPES.items()}
-    return {
+    described = {
         "version": VERSION,
         "inputs": [
             {"type": names[form.entry_bytes], "shape": list(form.shape)} for form in graph.inputs
@@ -91,7 +92,8 @@ def describe_graph(graph: Graph) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "nodes": [_describe(node, number, tensors) for number, node in enumerate(graph.nodes)],
         "outputs": list(graph.outputs),
         "about": dict(graph.about),
-    }, tensors
+    }
+    return described | ({"states": list(graph.states)} if graph.states else {}), tensors
 
 
 def _node(entry: object, place: int, unused: dict[str, Tensor]) -> Node:

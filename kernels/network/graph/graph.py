@@ -32,6 +32,9 @@ class Graph:
     outputs: tuple[int, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
     """For people: `name`, `labels`, and for each end its name and scale. It decides no bit."""
+    states: tuple[int, ...] = ()
+    """Entries of each state before the first sample. As many of the last inputs are states, and as many
+    of the last outputs what they are for the next sample (stream.py)."""
     forms: tuple[Form, ...] = field(init=False)
     """Of every value."""
     costs: tuple[int, ...] = field(init=False)
@@ -74,10 +77,28 @@ class Graph:
             if type(i) is not int or not 0 <= i < len(forms):
                 raise InvalidNetwork(_("an output is not the value of any node"))
             last_use[i] = len(self.nodes)
+        self._check_states(forms)
         object.__setattr__(self, "forms", tuple(forms))
         object.__setattr__(self, "costs", tuple(costs))
         object.__setattr__(self, "last_use", tuple(last_use))
         object.__setattr__(self, "sample_bytes", self._most_bytes(scratch))
+
+    def _check_states(self, forms: list[Form]) -> None:
+        count = len(self.states)
+        if count == 0:
+            return
+        before, after = self.inputs[-count:], [forms[i] for i in self.outputs[-count:]]
+        if (
+            count >= min(len(self.inputs), len(self.outputs))
+            or list(before) != after
+            or any(form.entry_bytes != 1 for form in before)
+            or any(type(start) is not int or not -128 <= start <= 127 for start in self.states)
+        ):
+            raise InvalidNetwork(
+                _(
+                    "states are the last inputs and outputs, int8 of the same shapes, and start as int8"
+                )
+            )
 
     def _most_bytes(self, scratch: list[int]) -> int:
         alive = most = sum(form.size for form in self.inputs)
@@ -88,24 +109,29 @@ class Graph:
             alive += self.forms[len(self.inputs) + place].size
             most = max(most, alive + between)
             alive -= gone.get(place, 0)
-        return most + self.sample_entries + self.columns * self.entry_bytes
+        return most + sum(form.size for form in self.inputs) + self.columns * self.entry_bytes
 
     @property
     def sample_entries(self) -> int:
-        """Bytes of one sample's input: those of each input, in order."""
-        return sum(form.size for form in self.inputs)
+        """Bytes of one sample: those of each input that is no state, in order."""
+        return sum(form.size for form in self.inputs) - self.state_entries
+
+    @property
+    def state_entries(self) -> int:
+        """Bytes of all states, which are the last of `columns`, too."""
+        return sum(form.size for form in self.inputs[len(self.inputs) - len(self.states) :])
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """An int8 input's shape without a leading 1; several inputs are one row of bytes."""
-        if len(self.inputs) > 1 or self.inputs[0].entry_bytes > 1:
+        if len(self.inputs) - len(self.states) > 1 or self.inputs[0].entry_bytes > 1:
             return (self.sample_entries,)
         shape = self.inputs[0].shape
         return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
 
     @property
     def columns(self) -> int:
-        """Entries of one sample's outputs, one after the other."""
+        """Entries of one sample's outputs, one after the other, states the last."""
         return sum(self.forms[i].entries for i in self.outputs)
 
     @property

@@ -31,6 +31,13 @@ class Context:
     """Tensors that are known: of the file, or computed from others."""
     borders: dict[int, Scale] = field(default_factory=dict)
     """Float inputs that are quantised first: the scale."""
+    handles: dict[int, str] = field(default_factory=dict)
+    """Tensors that stand for a variable: its name."""
+    states: dict[str, int] = field(default_factory=dict)
+    """Variables in order: the value that each has now."""
+    starts: tuple[int, ...] = ()
+    assigned: dict[str, int] = field(default_factory=dict)
+    """The tensor of the file that each variable was last given."""
     name: str = ""
 
     def tensor(self, i: int) -> Tensor:

@@ -9,7 +9,8 @@ from kernels.network.graph.graph import Graph
 from kernels.network.graph.operator import Form
 from kernels.network.malformed import why_not
 from kernels.network.tflite.context import QUANTISED, Context
-from kernels.network.tflite.convert import CONVERTERS
+from kernels.network.tflite.convert import CONVERTERS, variables
+from kernels.network.tflite.convert.variables import states_now, take_states
 from kernels.network.tflite.reader import Operation, Tensor, read_model
 
 CONSTANTS_USED = 8
@@ -38,6 +39,8 @@ def import_tflite(content: bytes, name: str = "") -> Graph:
         if tensor.data is not None:
             context.constants[i] = tensor.data
     obstacles = [one for i in model.inputs if (one := _take_input(context, i)) is not None]
+    if not obstacles and (reason := why_not(lambda: take_states(context))) is not None:
+        obstacles.append(Obstacle(-1, "CALL_ONCE", "", reason))
     unknown: set[int] = set()
     budget = CONSTANTS_USED * (len(content) + (1 << 20))
     for number, operation in enumerate(model.operations):
@@ -62,9 +65,9 @@ def import_tflite(content: bytes, name: str = "") -> Graph:
         raise InvalidNetwork(_("the file's graph has no input, or an output that nothing computes"))
     if not context.nodes:
         raise InvalidNetwork(_("the file's graph computes nothing"))
-    outputs = tuple(context.values[i] for i in model.outputs)
-    inputs = tuple(context.forms[: len(model.inputs)])
-    return Graph(inputs, tuple(context.nodes), outputs, _about(context, name))
+    outputs = (*(context.values[i] for i in model.outputs), *states_now(context))
+    inputs = tuple(context.forms[: len(model.inputs) + len(context.states)])
+    return Graph(inputs, tuple(context.nodes), outputs, _about(context, name), context.starts)
 
 
 def _take_input(context: Context, i: int) -> Obstacle | None:
@@ -87,24 +90,31 @@ def _convert(context: Context, operation: Operation) -> str | None:
     converter = CONVERTERS.get(operation.kind)
     if converter is None:
         return _("there is no such operator here")
-    if not operation.outputs or not operation.inputs or min(operation.outputs) < 0:
+    stateful = operation.kind in variables.CONVERTERS
+    ends = (operation.inputs, operation.outputs)
+    if (not all(ends) and not stateful) or min(operation.outputs, default=0) < 0:
         return _("it has no input or no output")
     tensors = [context.model.tensors[i] for i in (*operation.inputs, *operation.outputs) if i >= 0]
     if operation.kind not in FLOAT_BORDERS and any(one.dtype == "FLOAT32" for one in tensors):
         return _("it computes in {dtype}, not in int8").format(dtype="FLOAT32")
-    context.name = context.model.tensors[operation.outputs[0]].name[:60]
+    context.name = "".join(context.model.tensors[i].name[:60] for i in operation.outputs[:1])
     return why_not(lambda: converter(context, operation))
 
 
 def _about(context: Context, name: str) -> dict[str, Any]:
     """Return the ends' names and scales, for people and for `models verify`."""
     model = context.model
-    return {
+    about = {
         "name": name,
         "source": "TFLite",
         "inputs": [_end(context, i) for i in model.inputs],
         "outputs": [_end(context, i) for i in model.outputs],
     }
+    if context.states:
+        about["states"] = [
+            {"name": one[:60], "tensor": context.assigned.get(one, -1)} for one in context.states
+        ]
+    return about
 
 
 def _end(context: Context, i: int) -> dict[str, Any]:

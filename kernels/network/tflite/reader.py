@@ -5,7 +5,7 @@ Python's or numpy's, or other bytes of the same file; nothing is allocated that 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 from typing import Any
 
@@ -22,6 +22,7 @@ MAX_TENSORS = 8192
 MAX_OPERATORS = 4096
 MAX_INPUTS = 256
 MAX_SUBGRAPHS = 64
+MAX_CALLED = 4
 MAX_SCALES = 1 << 16
 _DTYPES = {
     "FLOAT32": "<f4",
@@ -68,13 +69,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """The first subgraph of a file."""
+    """The first subgraph of a file, or one that it calls."""
 
     tensors: tuple[Tensor, ...]
     operations: tuple[Operation, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    description: str
+    description: str = ""
+    called_once: tuple["Model", ...] = ()
+    """Subgraphs that CALL_ONCE runs before the first sample."""
 
 
 def read_model(content: bytes) -> Model:
@@ -107,11 +110,26 @@ def _read(tflite: Any, content: bytes) -> Model:
     _count(model.SubgraphsLength(), MAX_SUBGRAPHS, "subgraphs")
     if model.SubgraphsLength() < 1:
         raise InvalidNetwork(_("the TFLite file has no graph"))
-    graph = model.Subgraphs(0)
-    kinds = _kinds(tflite, model)
-    types = _names(tflite.TensorType)
-    count = _count(graph.TensorsLength(), MAX_TENSORS, "tensors")
+    kinds, types = _kinds(tflite, model), _names(tflite.TensorType)
     budget = [len(content) + (1 << 20)]  # what the tensors' data may take together
+    main = _subgraph(model, 0, kinds, types, budget)
+    calls = [one for one in main.operations if one.kind == "CALL_ONCE"]
+    _count(len(calls), MAX_CALLED, "CALL_ONCE")
+    called = []
+    for one in calls:
+        number = one.options(tflite.CallOnceOptions).InitSubgraphIndex()
+        called.append(
+            _subgraph(model, _index(number, model.SubgraphsLength()), kinds, types, budget)
+        )
+    description = (model.Description() or b"").decode("utf-8", "replace")[:200]
+    return replace(main, description=description, called_once=tuple(called))
+
+
+def _subgraph(
+    model: Any, number: int, kinds: list[str], types: dict[int, str], budget: list[int]
+) -> Model:
+    graph = model.Subgraphs(number)
+    count = _count(graph.TensorsLength(), MAX_TENSORS, "tensors")
     tensors = tuple(_tensor(model, graph.Tensors(i), types, budget) for i in range(count))
     operations = []
     for i in range(_count(graph.OperatorsLength(), MAX_OPERATORS, "operators")):
@@ -124,9 +142,8 @@ def _read(tflite: Any, content: bytes) -> Model:
                 one.BuiltinOptions(),
             )
         )
-    description = (model.Description() or b"").decode("utf-8", "replace")[:200]
     ends = (_indices(graph, "Inputs", count), _indices(graph, "Outputs", count))
-    return Model(tensors, tuple(operations), *ends, description)
+    return Model(tensors, tuple(operations), *ends)
 
 
 def _kinds(tflite: Any, model: Any) -> list[str]:

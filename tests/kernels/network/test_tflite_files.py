@@ -15,6 +15,7 @@ from kernels.errors import NotImportable
 from kernels.network.tflite.importer import import_tflite
 from tests.kernels.network.damage import damaged
 from tests.kernels.network.test_litert import recorded
+from tests.kernels.network.test_real_models import WAKE_WORDS
 
 LONG_FUZZ = int(os.environ.get("CPC_FUZZ_FILES", "50000"))
 MOST_SECONDS = 10.0
@@ -37,6 +38,7 @@ def fuzz(count: int, seed: int) -> int:
     """Import so many damaged files; return how many were refused. Nothing else may come out."""
     random = np.random.default_rng(seed)
     files, refused = [content for _kind, content, *_ in recorded()], 0
+    files += [file.read_bytes() for file in WAKE_WORDS.values()]  # where they are installed
     for _ in range(count):
         content = broken(files[random.integers(0, len(files))], random)
         started = time.monotonic()
