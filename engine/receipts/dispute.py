@@ -1,37 +1,29 @@
 """A dispute: one entry of a result that is not what follows from the rest, for anybody to check.
 
-    dispute = find_dispute(receipt, model, samples, output, right)   # None: the result is right
-    check_dispute(read_dispute(content), model, samples)             # or WrongClaim
+    dispute = find_dispute(receipt, files, output, compute)   # None: the result is right
+    check_dispute(read_dispute(content), files)               # or WrongClaim
+
+`files` are the payload's: {"model", "input"}, or {"a", "b"} of a product.
 
 A file: {"receipt", "node", "row", "column", "leaves", "siblings"}, in canonical form. `leaves` are
 those of the result's tree, base64, that the entry and what it follows from lie in, in ascending order.
 """
 
 import base64
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta, MsgspecError, Struct, convert, json
 
 from engine.poc_protocol.strict_json import canonical
-from engine.receipts.document import Number, Receipt, faults_of, read_document, receipt_of
+from engine.receipts.disputed import Disputed, Rows, disputed
+from engine.receipts.document import Number, Receipt, read_document, receipt_of
 from engine.runtime.errors import BadInput, WrongClaim
 from kernels.commit.rows import MatrixForm, MatrixTree
-from kernels.device import Device
-from kernels.errors import InvalidNetwork, InvalidProof, WrongResult
-from kernels.network import reference
-from kernels.network.fast import forward, forward_layers
-from kernels.network.graph.graph import Graph
-from kernels.network.graph.layers import columns_of_layers, layer_columns
-from kernels.network.graph.single_entry import entry_of, first_difference, needs_of
-from kernels.network.model import Network, decode_network
-
-Rows = npt.NDArray[np.signedinteger]
+from kernels.errors import InvalidProof, WrongResult
 
 
 class _Claim(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,103 +72,18 @@ def read_dispute(content: bytes) -> Dispute:
     return Dispute(receipt, claim.node, claim.row, claim.column, leaves, siblings)
 
 
-@dataclass(frozen=True, slots=True)
-class Disputed:
-    """What a receipt of an inference is about: the network, its samples, and the result's form."""
-
-    network: Network | Graph
-    samples: npt.NDArray[np.int8]
-    form: MatrixForm
-    layers: bool
-
-    @classmethod
-    def of(cls, receipt: Receipt, model: bytes, samples: bytes) -> "Disputed":
-        """Return it. Raises WrongClaim where the receipt is not valid, BadInput for other files."""
-        if faults := faults_of(receipt):
-            raise WrongClaim(_("the receipt is not valid: {fault}").format(fault=faults[0]))
-        body = receipt.body
-        if body.kind != "inference":
-            raise BadInput(_("only a result of the kind inference can be disputed like this"))
-        for name, content in (("model", model), ("input", samples)):
-            named = body.bytes_of(name)
-            if named is None or named.sha256 != hashlib.sha256(content).hexdigest():
-                raise BadInput(_("{name}: the receipt is about another one").format(name=name))
-        try:
-            network = decode_network(model)
-        except InvalidNetwork as error:
-            raise BadInput(_("the model is not valid: {error}").format(error=error)) from error
-        layers, batch = body.payload.get("layers") is True, body.payload.get("batch", 1)
-        if type(batch) is not int or batch < 1 or len(samples) != batch * network.sample_entries:
-            raise BadInput(_("the receipt's batch does not fit the input"))
-        form = MatrixForm(batch, network.columns, network.entry_bytes)
-        if layers and isinstance(network, Graph):
-            form = MatrixForm(batch, network.columns + layer_columns(network), 4)
-        rows = np.frombuffer(samples, np.int8).reshape(-1, network.sample_entries)
-        return cls(network, rows, form, layers)
-
-    def compute(self, device: Device) -> Rows:
-        """Return the right rows, computed on this device."""
-        shaped = self.samples.reshape(len(self.samples), *self.network.input_shape)
-        if self.layers and isinstance(self.network, Graph):
-            return forward_layers(self.network, shaped, device)
-        return forward(self.network, shaped, device)
-
-    def first_difference(self, rows: Rows, right: Rows) -> tuple[int | None, int, int] | None:
-        """Return node, row and column of the first entry that is not right."""
-        if self.layers and isinstance(self.network, Graph):
-            return first_difference(self.network, rows, right)
-        found = np.argwhere(rows != right)
-        return (None, *found[0].tolist()) if len(found) else None
-
-    def leaves(self, node: int | None, row: int, column: int) -> list[int]:
-        """Return the leaves that a dispute opens. Raises WrongClaim where there is no such entry."""
-        spans = [(column, 1)]
-        columns = range(self.form.columns)
-        if self.layers and isinstance(self.network, Graph):
-            parts = {one.node: (one.first, one.count) for one in columns_of_layers(self.network)}
-            whole = (0, self.network.columns) if node is None else parts.get(node, (0, 0))
-            columns = range(whole[0], whole[0] + whole[1])
-            if len(columns):
-                spans += [parts[one] for one in needs_of(self.network, node).feeders]
-        elif node is not None:
-            columns = range(0)
-        if column not in columns or row >= self.form.rows:
-            raise WrongClaim(_("the result has no such entry"))
-        width = 4096 // self.form.entry_bytes
-        parts_of_row = {
-            part
-            for first, count in spans
-            for part in range(first // width, (first + count - 1) // width + 1)
-        }
-        return sorted(row * self.form.leaves_per_row + part for part in parts_of_row)
-
-    def right_entry(
-        self, node: int | None, row: int, column: int, entries: Callable[[int, int], Rows]
-    ) -> int:
-        """Return what the entry must be; `entries(first, count)` gives opened columns of its row."""
-        sample = self.samples[row : row + 1]
-        if not (self.layers and isinstance(self.network, Graph)):
-            shaped = sample.reshape(1, *self.network.input_shape)
-            return int(reference.forward(self.network, shaped)[0, column])
-        needs = needs_of(self.network, node)
-        parts = {one.node: one for one in columns_of_layers(self.network)}
-        sums = {one: entries(parts[one].first, parts[one].count) for one in needs.feeders}
-        first = 0 if node is None else parts[node].first
-        return entry_of(self.network, needs, sample, sums, column - first)
-
-
 def find_dispute(
     receipt: Receipt,
-    model: bytes,
-    samples: bytes,
+    files: Mapping[str, bytes],
     output: bytes,
     compute: Callable[[Disputed], Rows],
 ) -> Dispute | None:
-    """Return a dispute of the first layer that is wrong; None where the result is right.
+    """Return a dispute of the first entry that is wrong; None where the result is right.
 
-    `compute` gives the right rows. Raises BadInput for files that the receipt is not about, WrongClaim.
+    `files`: those of the payload, by its fields. `compute` gives the right rows. Raises BadInput for
+    files that the receipt is not about, WrongClaim.
     """
-    about = Disputed.of(receipt, model, samples)
+    about = disputed(receipt, files)
     if len(output) != about.form.data_bytes:
         raise BadInput(_("output: it has another size than the receipt's result"))
     rows = about.form.entries(output)
@@ -191,12 +98,12 @@ def find_dispute(
     return Dispute(receipt, *place, opened, tree.siblings(leaves))
 
 
-def check_dispute(dispute: Dispute, model: bytes, samples: bytes) -> tuple[int, int]:
+def check_dispute(dispute: Dispute, files: Mapping[str, bytes]) -> tuple[int, int]:
     """Return the entry that the result commits to, and what it must be, which is another one.
 
     Raises WrongClaim where the dispute does not hold, BadInput for other files than the receipt's.
     """
-    about = Disputed.of(dispute.receipt, model, samples)
+    about = disputed(dispute.receipt, files)
     place = (dispute.node, dispute.row, dispute.column)
     leaves, at, opened = about.leaves(*place), 0, {}
     for leaf in leaves:
@@ -216,12 +123,12 @@ def check_dispute(dispute: Dispute, model: bytes, samples: bytes) -> tuple[int, 
     except (InvalidProof, WrongResult) as error:
         message = _("the opened entries are not the result's: {error}")
         raise WrongClaim(message.format(error=error)) from None
-    row = np.zeros(about.form.columns, about.form.dtype)
+    rows: dict[int, Rows] = {}
     for leaf, entries in opened.items():
-        _row, first, last = about.form.leaf_place(leaf)
-        row[first:last] = entries
-    right = about.right_entry(*place, lambda first, count: row[first : first + count])
-    committed = int(row[dispute.column])
+        row, first, last = about.form.leaf_place(leaf)
+        rows.setdefault(row, np.zeros(about.form.columns, about.form.dtype))[first:last] = entries
+    right = about.right_entry(*place, lambda row, first, count: rows[row][first : first + count])
+    committed = int(rows[dispute.row][dispute.column])
     if committed == right:
         raise WrongClaim(_("the entry is right: there is nothing to dispute"))
     return committed, right

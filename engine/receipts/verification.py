@@ -1,7 +1,8 @@
 """A receipt compared with the files that it is about: what differs, in sentences."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from gettext import gettext as _
 
 from engine.poc_protocol.digests import is_signed_by, result_digest_of_hashes
@@ -16,8 +17,8 @@ class Files:
     """What the customer has: the result's bytes, and what it sent. None: not compared."""
 
     output: bytes | None = None
-    model: bytes | None = None
-    input: bytes | None = None
+    posted: Mapping[str, bytes] = field(default_factory=dict)
+    """By the payload's fields: model and input, or a and b."""
 
 
 def differences(receipt: Receipt, files: Files, validator: str | None = None) -> list[str]:
@@ -31,11 +32,10 @@ def differences(receipt: Receipt, files: Files, validator: str | None = None) ->
         for worker in body.workers
         if worker.signature is not None and not _has_signed(body, worker)
     ]
-    for name, content in (("model", files.model), ("input", files.input)):
-        if content is not None:
-            named = body.bytes_of(name)
-            if named is None or named.sha256 != hashlib.sha256(content).hexdigest():
-                found.append(_("{name}: the receipt is about another one").format(name=name))
+    for name, content in files.posted.items():
+        named = body.bytes_of(name)
+        if named is None or named.sha256 != hashlib.sha256(content).hexdigest():
+            found.append(_("{name}: the receipt is about another one").format(name=name))
     if files.output is not None:
         found += _output_differences(body, files.output)
     return found

@@ -82,6 +82,7 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("receipt", "verify-dispute"): (
         "cpc-engine receipt verify-dispute d.json --model MODEL --input x.npy",
+        "cpc-engine receipt verify-dispute d.json --a a.npy --b b.npy",
     ),
     ("receipt", "verify"): (
         "cpc-engine receipt verify receipt.json --output output.bin --model digits",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.cli.app import run
 from engine.poc_protocol.strict_json import canonical, parse
-from engine.receipts.dispute import Disputed, check_dispute, find_dispute, read_dispute
+from engine.receipts.dispute import check_dispute, find_dispute, read_dispute
+from engine.receipts.disputed import disputed
 from engine.receipts.document import read_receipt, sign_receipt
 from engine.runtime.errors import BadInput, WrongClaim
 from kernels.commit.rows import MatrixForm, MatrixTree
@@ -22,7 +23,7 @@ from tests.engine.receipts.market import MODEL, NETWORK, SAMPLES, Computer, infe
 from tests.engine.validator.arena import RECEIPT_KEY
 from tests.kernels.network.test_graph_files import file_of, small
 
-INPUT = SAMPLES.tobytes()
+FILES = {"model": MODEL, "input": SAMPLES.tobytes()}
 RIGHT = run_layers(NETWORK, SAMPLES, REFERENCE, group=1)
 FORM = MatrixForm(*RIGHT.shape, 4)
 
@@ -83,9 +84,9 @@ def receipt(layered):
 def proven(receipt, rows):
     """Find the dispute, through its file, and have it checked."""
     lie, output = signed(receipt, rows)
-    dispute = find_dispute(lie, MODEL, INPUT, output, compute)
+    dispute = find_dispute(lie, FILES, output, compute)
     again = read_dispute(dispute.encode())
-    committed, right = check_dispute(again, MODEL, INPUT)
+    committed, right = check_dispute(again, FILES)
     assert committed == rows[again.row, again.column] != right == RIGHT[again.row, again.column]
     return again
 
@@ -105,9 +106,9 @@ def test_one_wrong_entry_anywhere_is_proven(receipt):
 
 
 def test_an_honest_result_cannot_be_disputed(layered, receipt):
-    assert find_dispute(receipt, MODEL, INPUT, layered[1], compute) is None
+    assert find_dispute(receipt, FILES, layered[1], compute) is None
     tree = MatrixTree(FORM, RIGHT.astype("<i4"))
-    about = Disputed.of(receipt, MODEL, INPUT)
+    about = disputed(receipt, FILES)
     lie = proven(receipt, wrong_entry(0))
     nodes = [None, *(layer.node for layer in receipt.body.layers)]
     for column in range(RIGHT.shape[1]):
@@ -124,7 +125,7 @@ def test_an_honest_result_cannot_be_disputed(layered, receipt):
                 siblings=tree.siblings(leaves),
             )  # fmt: skip
             with pytest.raises(WrongClaim, match="right"):
-                check_dispute(opened, MODEL, INPUT)
+                check_dispute(opened, FILES)
 
 
 @given(data=st.data())
@@ -146,7 +147,7 @@ def test_a_dispute_that_was_changed_is_refused(layered, receipt, data):
     before = read_dispute(proven(receipt, wrong_entry(0)).encode())
     try:
         dispute = read_dispute(canonical(value).encode())
-        committed, right = check_dispute(dispute, MODEL, INPUT)
+        committed, right = check_dispute(dispute, FILES)
     except (WrongClaim, BadInput):
         return
     assert committed != right  # it is as it was
@@ -161,26 +162,26 @@ def test_without_layers_a_whole_sample_is_the_proof(arena):
     ((_work, outcome),) = worker.jobs.values()
     receipt = read_receipt(one.store.receipts.find(task))
     right = reference.forward(NETWORK, SAMPLES)
-    assert find_dispute(receipt, MODEL, INPUT, outcome.data, lambda _about: right) is None
+    assert find_dispute(receipt, FILES, outcome.data, lambda _about: right) is None
     rows = right.copy()
     rows[2, 3] += 1
     tree = MatrixTree(MatrixForm(*rows.shape, 4), rows)
     lie = sign_receipt(
         msgspec.structs.replace(receipt.body, result_hash=tree.result_hash.hex()), RECEIPT_KEY
     )
-    dispute = find_dispute(lie, MODEL, INPUT, rows.astype("<i4").tobytes(), lambda _about: right)
-    assert check_dispute(dispute, MODEL, INPUT) == (rows[2, 3], right[2, 3])
+    dispute = find_dispute(lie, FILES, rows.astype("<i4").tobytes(), lambda _about: right)
+    assert check_dispute(dispute, FILES) == (rows[2, 3], right[2, 3])
 
 
 def test_other_files_are_bad_input(layered, receipt):
     for model, samples, output in (
-        (MODEL + b" ", INPUT, layered[1]),
-        (MODEL, INPUT[:-1], layered[1]),
-        (MODEL, INPUT, layered[1][:-4]),
-        (MODEL, INPUT, bytes(len(layered[1]))),
+        (MODEL + b" ", FILES["input"], layered[1]),
+        (MODEL, FILES["input"][:-1], layered[1]),
+        (MODEL, FILES["input"], layered[1][:-4]),
+        (MODEL, FILES["input"], bytes(len(layered[1]))),
     ):
         with pytest.raises(BadInput):
-            find_dispute(receipt, model, samples, output, compute)
+            find_dispute(receipt, {"model": model, "input": samples}, output, compute)
 
 
 def test_the_commands(receipt, tmp_path, monkeypatch, capsys):

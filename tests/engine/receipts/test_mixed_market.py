@@ -116,7 +116,7 @@ def test_each_task_ends_once_right_with_a_receipt(tmp_path, monkeypatch):
             shaped = samples.reshape(len(samples), *network.input_shape)
             assert np.array_equal(task.result(), reference.forward(network, shaped))
             receipt = task.receipt()
-            assert differences(receipt, Files(task.data(), None, samples.tobytes())) == []
+            assert differences(receipt, Files(task.data(), {"input": samples.tobytes()})) == []
             signers.add(receipt.body.validator.address)
         assert len(signers) == 1
     finally:

@@ -158,12 +158,12 @@ def test_foreign_signatures(layered, by_script, tmp_path):
 def test_other_files_are_told(layered, by_script, tmp_path):
     content, output = layered
     receipt = read_receipt(content)
-    assert differences(receipt, Files(output, MODEL, SAMPLES.tobytes())) == []
+    assert differences(receipt, Files(output, {"model": MODEL, "input": SAMPLES.tobytes()})) == []
     for files, word in (
         (Files(output[:-1] + bytes([output[-1] ^ 1])), "output"),
         (Files(output[:-4]), "output"),
-        (Files(model=MODEL + b" "), "model"),
-        (Files(input=bytes(SAMPLES.nbytes)), "input"),
+        (Files(posted={"model": MODEL + b" "}), "model"),
+        (Files(posted={"input": bytes(SAMPLES.nbytes)}), "input"),
     ):
         (difference,) = differences(receipt, files)
         assert difference.startswith(word)
