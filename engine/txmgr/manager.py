@@ -92,6 +92,7 @@ class Sender(threading.Thread):
         self._scan = ChainScan(client, ledger, key.address, settings.network, clock)
         self._outbox = Outbox(client, ledger, key, settings, report, troubles, self.stopping)
         self._watch = Watch(troubles, settings.network.block_time, monotonic)
+        self._patience = min(_MOST_BEFORE_STEP * settings.network.block_time, 1.0)
         self._refused: str | None = None
         self._balance: int | None = None
         self._position: tuple[int, str] | None = None
@@ -118,8 +119,7 @@ class Sender(threading.Thread):
     def block_came(self, height: int, block_hash: str, parent: str, *, results: bool) -> None:
         """There is a new tip; `results`: whether some of it will come, and are to go out first."""
         self._tip = height, block_hash, parent
-        block_time = self._settings.network.block_time
-        self.poke(min(_MOST_BEFORE_STEP * block_time, 1.0) if results else 0.0)
+        self.poke(self._patience if results else 0.0)
 
     def results_came(self, sent: Callable[[], None]) -> None:
         """There are results to be signed and sent at once; call `sent` when that was tried.
@@ -151,7 +151,9 @@ class Sender(threading.Thread):
             if not self.send_fresh():
                 self.poke()
         with self._due_lock:
-            is_due = time.monotonic() >= self._due_at
+            late = time.monotonic() - self._due_at
+            # More results came meanwhile: they go first, unless there is no end of them.
+            is_due = late >= (self._patience if self._results.is_set() else 0.0)
             if is_due:
                 self._due_at = time.monotonic() + self._settings.network.block_time
         if is_due:

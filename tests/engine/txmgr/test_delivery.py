@@ -47,6 +47,43 @@ def test_results_of_a_block_are_sent_before_it_is_read(rig):
     assert rig.held() == tasks
 
 
+def test_results_that_come_while_others_are_sent_go_before_a_step_that_is_due(rig):
+    """Reading a block with sixteen results takes longer than sending them."""
+    new_block(rig, tasks=[0])
+    asked = []
+
+    def come(question):
+        asked.append(question)
+        if question == "send" and asked.count("send") < TASKS:
+            rig.answer_tip(asked.count("send"))
+            rig.sender.results_came(lambda: None)
+            rig.sender.poke()
+
+    rig.client.before = come
+    rig.sender.results_came(lambda: None)
+    rig.sender.start()
+    wait_until(lambda: "status" in asked, "the step")
+    rig.sender.stop()
+    rig.sender.join()
+    assert asked.index("status") == TASKS
+
+
+def test_results_without_end_do_not_keep_a_step_off(rig):
+    new_block(rig, tasks=[0])
+    asked = []
+
+    def come(question):
+        asked.append(question)
+        rig.sender.results_came(lambda: None)
+
+    rig.client.before = come
+    rig.sender.results_came(lambda: come(""))
+    rig.sender.start()
+    wait_until(lambda: "status" in asked, "the step")
+    rig.sender.stop()
+    rig.sender.join()
+
+
 def test_a_block_that_does_not_follow_is_read_first(rig):
     rig.chain.produce()
     new_block(rig)
