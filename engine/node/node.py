@@ -29,6 +29,7 @@ from engine.node.account import Account, look_at_node, open_account
 from engine.node.devices import devices_of
 from engine.node.meter import Meter
 from engine.node.preflight import check_cache
+from engine.node.program_watch import ProgramWatch
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
 from engine.node.thread_watch import ThreadWatch
 from engine.node.waiting import await_node
@@ -42,14 +43,11 @@ from engine.protection.controller import Controller
 from engine.protection.sensors import Sensors
 from engine.runtime.database import lock_beside_key
 from engine.runtime.errors import Crashed
-from engine.runtime.program_files import ProgramFiles, updated_words
 from engine.runtime.signals import stop_on_signals
 from engine.runtime.systemd import Manager
 from node_client.keys import PrivateKey
 
 PULSE_SECONDS = 1.0
-LOOK_SECONDS = 10.0
-"""Between two looks at the program's files."""
 Attend = Callable[["Node"], AbstractContextManager[object]]
 """Makes what is open while the node runs."""
 
@@ -95,7 +93,7 @@ class Node:
         self._stopping = False
         self._manager = Manager.from_environment()
         self._threads = ThreadWatch(self._troubles)
-        self._program, self._look_at = ProgramFiles(), 0.0
+        self._program = ProgramWatch(self._troubles)
         self._pulse_at = 0.0
         self._told_ready = False
         self._account: Account | None = None
@@ -249,6 +247,7 @@ class Node:
         options, account = self._request.validators, self._account
         if options is None:
             return None
+        chain_id = None if account is None else account.chain.chain_id
         stack.enter_context(lock_beside_key(self._request.keys, f"jobs-{self._key.address}"))
         context = stack.enter_context(
             open_context(
@@ -258,7 +257,8 @@ class Node:
                 way=self.pool.way,
                 devices=self._devices,
                 report=self._report,
-                chain_id=None if account is None else account.chain.chain_id,
+                cards=self.controller.cards,
+                chain_id=chain_id,
                 path=self._request.job_ledger,
             )
         )
@@ -292,17 +292,8 @@ class Node:
         if now - self._pulse_at >= PULSE_SECONDS:
             self._pulse_at = now
             self._report(Pulse())
-            self._look_at_program(now)
+            self._program.look(now)
         self.controller.check_silence()
-
-    def _look_at_program(self, now: float) -> None:
-        if now < self._look_at:
-            return
-        self._look_at = now + LOOK_SECONDS
-        if self._program.updated():
-            self._troubles.begin("program_updated", *updated_words(), stops=False)
-        else:
-            self._troubles.end("program_updated")
 
     def _turned_at(self) -> dict[str, float]:
         """Return when each thread beside this one last began a step."""

@@ -6,6 +6,7 @@ Read them in this order:
     connection.py    dials, and dials again
     session.py       what is answered to which frame (replies.py, openings.py, jobs.py)
     standing.py      which validator failed too often
+    forecast.py      what a job will take: declined before it is accepted
     context.py       what all sessions share: key, devices, limits, ledger, blobs
     config.py        what the operator asked for, checked
     job_ledger.py    which job was answered with what; survives a crash

@@ -1,6 +1,6 @@
 """What the operator asked for, checked, and what work for validators needs: limits, ledger, blobs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from gettext import gettext as _
 from pathlib import Path
@@ -68,6 +68,7 @@ def open_context(
     way: RightOfWay,
     devices: tuple[str, ...],
     report: Reporter,
+    cards: Mapping[str, int],
     chain_id: str | None = None,
     path: Path | None = None,
 ) -> Iterator[WorkerContext]:
@@ -86,6 +87,7 @@ def open_context(
             jobs=options.jobs or JOBS_PER_DEVICE * max(1, len(devices)),
             failures=options.validator_failures,
             chain_id=chain_id,
+            cards=cards,
             way=way,
         )
 

@@ -73,6 +73,8 @@ class WorkerContext:
     jobs: int = 2
     failures: int = MOST_FAILURES
     chain_id: str | None = None
+    cards: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of memory that each card has, as far as its sensors say."""
     tally: Tally = field(default_factory=Tally)
     completions: Completions = field(default_factory=Completions)
     """Of jobs that the executor was given."""

@@ -19,7 +19,7 @@ from gettext import gettext as _
 
 from engine.jobs.blob_fetcher import BlobFetcher
 from engine.jobs.blobs import BlobError, BlobRef
-from engine.jobs.kind import JobRefused, JobWork, Unsupported
+from engine.jobs.kind import JobRefused, Unsupported
 from engine.jobs.registry import needed_blobs, parse_job
 from engine.monitor.events import poc as events
 from engine.poc_protocol import frames
@@ -28,6 +28,7 @@ from engine.poc_protocol.decoder import Refusal
 from engine.poc_protocol.digests import payload_digest
 from engine.poc_protocol.frames import one_line
 from engine.poc_worker.context import JobSlots, WorkerContext
+from engine.poc_worker.forecast import refuse_what_cannot_end, refuse_what_does_not_fit
 from engine.poc_worker.job_ledger import Known, Offer, Result
 from engine.poc_worker.jobs import Assignment, Spawn, wire_code
 from engine.poc_worker.openings import Openings
@@ -166,7 +167,9 @@ class Session:
                 await self._fetcher.fetch(assignment.offer.job_id, ref)
             job = parse_job(context.kinds, payload, context.limits, context.blobs)
             assignment.job = job
-            self._refuse_what_cannot_end(job, assignment.frame.deadline)
+            status = context.executor.status
+            refuse_what_does_not_fit(job, status, context.cards)
+            refuse_what_cannot_end(job, status, assignment.frame.deadline)
             if isinstance(model := getattr(job, "model", None), Data):
                 context.hold(model.sha256.hex())
             taken = self._changes.add(partial(context.ledger.record_taken, assignment.offer))
@@ -193,18 +196,6 @@ class Session:
         self.earned += FRAMES_OF_A_JOB
         context.tally.computed(done.device, job.cost, done.seconds)
         return result
-
-    def _refuse_what_cannot_end(self, job: JobWork, deadline: float | None) -> None:
-        """Raise JobGivenUp where no device is seen to be fast enough: before any takes it."""
-        if deadline is None:
-            return
-        left, seconds = deadline - time.time(), self._context.executor.status.least_seconds(job)
-        if seconds is None or seconds <= left:
-            return
-        message = _(
-            "it takes {seconds:.1f} s on the fastest device here, and {left:.1f} s are left"
-        )
-        raise JobGivenUp("expired", message.format(seconds=seconds, left=max(0.0, left)))
 
     def _store(self, data: bytes) -> BlobRef:
         try:

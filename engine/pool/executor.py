@@ -127,7 +127,8 @@ class DeviceStatus:
     """One device. `state`: starting, idle, busy, opening, checking, backoff or out.
 
     `reason`: of its child's last end, "" for none. `paused`: why it gets no work, "" where it does.
-    `pace`: seconds a multiply-add by kind of job, as far as they are known.
+    `pace`: seconds a multiply-add by kind of job, as far as they are known. `held`: bytes that its
+    child has taken since it was ready; `allowed`: how many it may, None for any number.
     """
 
     state: str
@@ -135,13 +136,20 @@ class DeviceStatus:
     paused: str
     pid: int | None
     pace: Mapping[str, float]
+    held: int = 0
+    allowed: int | None = None
 
     @classmethod
-    def of(cls, worker: Worker, pid: int | None) -> Self:
-        """Return the status of a device whose last child has this process id."""
-        alive = pid if worker.state in ALIVE else None
-        pace = worker.pace.copy()
-        return cls(worker.state.name.lower(), worker.reason, worker.paused, alive, pace)
+    def of(cls, worker: Worker, pid: int | None, most_memory: int = 0) -> Self:
+        """Return the status of a device whose last child has this process id.
+
+        `most_memory`: at which the child is replaced; 0 for never.
+        """
+        alive, base = pid if worker.state in ALIVE else None, worker.base_memory
+        held = 0 if base is None else max(0, worker.memory - base)
+        allowed = None if base is None or not most_memory else max(0, most_memory - base)
+        pace, state = worker.pace.copy(), worker.state.name.lower()
+        return cls(state, worker.reason, worker.paused, alive, pace, held, allowed)
 
 
 @dataclass(frozen=True, slots=True)

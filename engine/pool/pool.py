@@ -40,7 +40,7 @@ from engine.pool.limits import Limits
 from engine.pool.messages import Compiling, Computed, Opened, Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
-from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, may_gather
+from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, Worker, may_gather
 from engine.runtime.errors import JobGivenUp, NoDevice
 from engine.runtime.right_of_way import RightOfWay
 
@@ -315,10 +315,13 @@ class Pool(Executor):
 
     def _publish(self) -> None:
         workers = self._supervisor.workers.items()
-        devices = {name: DeviceStatus.of(one, self._pids.get(name)) for name, one in workers}
+        devices = {name: self._status_of(name, one) for name, one in workers}
         out = all(one.state == "out" for one in devices.values())
         all_out = out and not self._launcher.may_find_more
         self._status = PoolStatus(devices, not self._unsettled, all_out)
+
+    def _status_of(self, name: str, worker: Worker) -> DeviceStatus:
+        return DeviceStatus.of(worker, self._pids.get(name), self._limits.memory)
 
     def _tell_states(self) -> None:
         """Report each device whose state has changed."""

@@ -241,8 +241,8 @@ class Supervisor(DeviceLife):
         worker.deadline = now + patience
 
     def _on_beat(self, worker: Worker, beat: messages.Beat, now: float) -> list[Action]:
-        most = self._limits.memory
-        if not most or beat.memory <= most:
+        worker.beats(beat.memory)
+        if not (most := self._limits.memory) or beat.memory <= most:
             return []
         reason = _("its memory grew to {size} MiB, over its limit of {most} MiB").format(
             size=beat.memory >> 20, most=most >> 20

@@ -70,6 +70,10 @@ class Worker:
     pace: dict[str, float] = field(default_factory=dict)
     start_seconds: float | None = None
     reason: str = ""
+    memory: int = 0
+    """Resident bytes of its child, as it said last."""
+    base_memory: int | None = None
+    """The same when it became ready."""
 
     def take_jobs(self, *, wrong: bool = False) -> list[Job]:
         """Empty the child's queue: return the jobs that somebody waits for, in order.
@@ -81,6 +85,12 @@ class Worker:
         self.jobs.clear()
         self.orders.clear()
         return jobs
+
+    def beats(self, memory: int) -> None:
+        """Take note of its child's resident bytes."""
+        self.memory = memory
+        if self.base_memory is None and self.state in TAKES_WORK:
+            self.base_memory = memory
 
     @property
     def unchecked(self) -> int:

@@ -41,6 +41,8 @@ class Controller:
         self._troubles = troubles
         self._applied: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
         self._policy = PausePolicy(tuple(self._applied), thresholds)
+        self.cards: dict[str, int] = {}
+        """Bytes of memory that each card has, as its sensors say."""
         self._lock = threading.Lock()
         self._looked_at = time.monotonic()
         self._silence = 0.0
@@ -58,6 +60,8 @@ class Controller:
             self._silence = 0.0
             for device, reading in observation.readings.items():
                 self._report(events.DeviceReading(device, reading))
+                if device.startswith("cuda") and reading.memory_total is not None:
+                    self.cards[device] = reading.memory_total
             for fault in observation.faults:
                 if fault.fatal:
                     self._pool.withdraw(fault.device, fault.message)

@@ -34,6 +34,16 @@ class SyntheticWork(CommittedWork):
         return 3 * self.task.n**2 + 2 * 32 * self.task.leaf_count
 
     @property
+    def host_bytes(self) -> int:
+        """Of these the host's memory at least, where it computes: B and the tree."""
+        return self.task.n**2 + 2 * DIGEST_BYTES * self.task.leaf_count
+
+    @property
+    def card_bytes(self) -> int:
+        """The card's memory at least, where one computes: B, R twice, the tree."""
+        return self.bytes_needed
+
+    @property
     def outcome_bytes(self) -> int:
         """Characters of the proof, and the digests of leaves that are few."""
         few = DIGEST_BYTES * self.leaf_count if self.leaf_count <= FEW_LEAVES else 0

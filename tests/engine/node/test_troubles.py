@@ -130,8 +130,8 @@ def running(tmp_path_factory):
         program = directory / "program"
         (program / "engine").mkdir(parents=True)
         (program / "engine" / "one.py").write_text("VERSION = 1\n")
-        patch.setattr("engine.node.node.ProgramFiles", partial(ProgramFiles, program))
-        patch.setattr("engine.node.node.LOOK_SECONDS", 0.1)
+        patch.setattr("engine.node.program_watch.ProgramFiles", partial(ProgramFiles, program))
+        patch.setattr("engine.node.program_watch.LOOK_SECONDS", 0.1)
         funds = {KEY.address: UNITS_PER_CPC}
         devnet = stack.enter_context(DevnetServer(block_time=MADE, balances=funds))
         validator = Validator()
