@@ -128,6 +128,19 @@ class Database(Closing):
                 self._undo()
                 raise
 
+    def savepoint(self) -> None:
+        """Begin a change within a transaction, which may be undone alone."""
+        self._db.execute("SAVEPOINT change")
+
+    def release(self) -> None:
+        """End it: it is part of the transaction now."""
+        self._db.execute("RELEASE change")
+
+    def roll_back(self) -> None:
+        """End it, and undo it."""
+        self._db.execute("ROLLBACK TO change")
+        self._db.execute("RELEASE change")
+
     def _wait[T](self, ask: Callable[[], T]) -> T:
         """Do it as soon as no other program keeps the file locked. Raises sqlite3.Error, `error`."""
         try:

@@ -22,10 +22,19 @@ LONGEST_PAUSE = 0.02
 
 
 class Transactions(Protocol):
-    """What `Database` is: transactions that may be nested."""
+    """What `Database` is: transactions that may be nested, with changes that are undone alone."""
 
     def write(self) -> AbstractContextManager[Transaction]:
         """Run one transaction: all of it is on the disk when the block ends, or nothing."""
+
+    def savepoint(self) -> None:
+        """Begin a change within the transaction."""
+
+    def release(self) -> None:
+        """End it: it is part of the transaction now."""
+
+    def roll_back(self) -> None:
+        """End it, and undo it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +81,8 @@ class GroupCommit:
         try:
             if self.error is not None:
                 raise self.error  # what was decided since rests on what was lost
-            with self._database.write() as db:
-                made = [_make(db, change.make) for change in changes]
+            with self._database.write():
+                made = [self._make(change.make) for change in changes]
                 after = self._last()
             after()
         except Exception as error:  # noqa: BLE001 - each of them hears of it
@@ -88,14 +97,13 @@ class GroupCommit:
             else:
                 change.future.set_result(result)
 
-
-def _make(db: Transaction, make: Callable[[], Any]) -> Any:
-    """What the change returns, or the exception that it raised, and then nothing is changed."""
-    db.execute("SAVEPOINT change")
-    try:
-        made = make()
-    except Exception as error:  # noqa: BLE001 - of this change alone
-        db.execute("ROLLBACK TO change")
-        made = error
-    db.execute("RELEASE change")
-    return made
+    def _make(self, make: Callable[[], Any]) -> Any:
+        """What the change returns, or the exception that it raised, and then nothing is changed."""
+        self._database.savepoint()
+        try:
+            made = make()
+        except Exception as error:  # noqa: BLE001 - of this change alone
+            self._database.roll_back()
+            return error
+        self._database.release()
+        return made

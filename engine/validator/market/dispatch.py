@@ -1,11 +1,13 @@
 """Which task goes to which worker, when, and what is sent: `matching.py` with store and connections."""
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.poc_protocol.frames import Capabilities, JobRequest
+from engine.poc_protocol.strict_json import canonical
 from engine.validator.market.actions import Action, Send
 from engine.validator.market.connections import Connection, Connections
 from engine.validator.market.matching import FEW_JOBS, Candidate, Need, choose
@@ -13,6 +15,7 @@ from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.requirements import Kinds, Requirements
 from engine.validator.store.tasks import TaskRow
+from engine.validator.store.workers import WorkerRow
 
 LOOK_AHEAD = 256
 """Pending tasks considered at once when a worker is idle. The next look takes the first page and what
@@ -80,13 +83,9 @@ class Dispatch:
         while candidates and len(left_over) < self._look_ahead(candidates):
             pending = self._store.tasks.pending(PAGE + len(left_over), behind)
             page = [task for task in pending if task.task_id not in left_over]
-            tried = self._store.jobs.tried([task.task_id for task in page]) if page else {}
-            for task in page:
-                if len(left_over) >= self._look_ahead(candidates):
-                    break
-                if not (sent := self._offer(task, candidates, tried[task.task_id])):
-                    left_over[task.task_id] = task
-                actions += sent
+            sent, left = self._offer(page, candidates, len(left_over))
+            actions += sent
+            left_over |= {task.task_id: task for task in left}
             if len(page) < PAGE:
                 break
             if behind < self._passed_over:
@@ -103,22 +102,41 @@ class Dispatch:
             return 0
         return LOOK_AHEAD if any(one.busy < FEW_JOBS for one in candidates) else LOOK_AHEAD_BUSY
 
-    def _offer(self, task: TaskRow, candidates: list[Candidate], tried: Tried) -> list[Action]:
-        """Give a task to one of these workers, which is then busier. Nothing if none takes it."""
-        if task.attempts >= self._timeouts.attempts:
-            return []
-        chosen = self._choose(task, candidates, tried)
-        if chosen is None:
-            return []
+    def _offer(
+        self, page: list[TaskRow], candidates: list[Candidate], passed_over: int
+    ) -> tuple[list[Action], list[TaskRow]]:
+        """Give tasks to these workers, which are then busier. Return also the tasks that none takes.
+
+        `passed_over`: so many were before.
+        """
+        tried = self._store.jobs.tried([task.task_id for task in page]) if page else {}
+        chosen: list[tuple[TaskRow, Candidate]] = []
+        left: list[TaskRow] = []
+        for task in page:
+            if passed_over + len(left) >= self._look_ahead(candidates):
+                break
+            worker = None
+            if task.attempts < self._timeouts.attempts:
+                worker = self._choose(task, candidates, tried[task.task_id])
+            if worker is None:
+                left.append(task)
+                continue
+            chosen.append((task, worker))
+            candidates.remove(worker)
+            if worker.busy + 1 < _most_jobs(worker.capabilities):
+                candidates.append(replace(worker, busy=worker.busy + 1))
+        if not chosen:
+            return [], left
+        actions: list[Action] = []
         with self._store.database.write() as db:
-            posted = self._store.tasks.claim(db, task.task_id)
-            if posted is None:
-                return []  # another validator was first
-            sent = self._send(task, posted, self._connection(chosen), "first")
-        candidates.remove(chosen)
-        if chosen.busy + 1 < _most_jobs(chosen.capabilities):
-            candidates.append(replace(chosen, busy=chosen.busy + 1))
-        return sent
+            texts = self._store.tasks.claim(db, [task for task, _worker in chosen])
+            for task, worker in chosen:
+                if (text := texts.get(task.task_id)) is not None:
+                    actions += self._send(task, text, self._connection(worker), "first")
+        lost = [task for task, _worker in chosen if task.task_id not in texts]
+        if lost:  # another validator was first: its worker has room for the next
+            candidates[:] = self._candidates()
+        return actions, left + lost
 
     def to_second(self, task: TaskRow, other_than: str) -> list[Action] | None:
         """Give a task to a second worker, drawn by lot so that the first one cannot choose it."""
@@ -131,8 +149,8 @@ class Dispatch:
         chosen = self._choose(task, candidates, tried)
         if chosen is None:
             return None
-        posted = self._store.tasks.payload(task.task_id)
-        return self._send(task, posted, self._connection(chosen), "second")
+        text = self._store.tasks.text(task.task_id)
+        return self._send(task, text, self._connection(chosen), "second")
 
     def send_again(self, job: JobRow, connection: Connection) -> list[Action]:
         """Send the job again: its worker is back, on this connection."""
@@ -157,36 +175,37 @@ class Dispatch:
         return choose(need, rested, self._chance)
 
     def _candidates(self) -> list[Candidate]:
-        found = (self._candidate(connection) for connection in self._connections)
+        """Return the workers that may get another job now."""
+        now = self._store.clock()
+        free = [one for one in self._connections if _has_room(one, now)]
+        addresses = {one.address for one in free if one.address is not None}
+        workers = self._store.workers.find_all(addresses)
+        found = (self._candidate(one, workers.get(one.address or "")) for one in free)
         return [candidate for candidate in found if candidate is not None]
 
-    def _candidate(self, connection: Connection) -> Candidate | None:
-        """Return the worker at this connection, if it may get another job now."""
-        able = connection.capabilities
-        if able is None or connection.rests_until > self._store.clock():
-            return None
-        if len(connection.jobs) >= _most_jobs(able):
-            return None
+    def _candidate(self, connection: Connection, worker: WorkerRow | None) -> Candidate | None:
+        """Return the worker at this connection, unless it gets no jobs."""
+        able, busy = connection.capabilities, len(connection.jobs)
+        assert able is not None
         if connection.address is None:
-            return Candidate(connection.id, able, len(connection.jobs), score=0.0, rate=None)
-        worker = self._store.workers.find(connection.address)
+            return Candidate(connection.id, able, busy, score=0.0, rate=None)
         if worker is None or worker.banned_at is not None:
             return None
         score = self._store.workers.score(worker)
         if score < self._store.policy.least_score:
             return None
         models = frozenset(connection.models)
-        return Candidate(connection.id, able, len(connection.jobs), score, worker.rate, models)
+        return Candidate(connection.id, able, busy, score, worker.rate, models)
 
-    def _send(
-        self, task: TaskRow, posted: dict[str, Any], connection: Connection, role: str
-    ) -> list[Action]:
-        job_id = self._job_id()
+    def _send(self, task: TaskRow, text: str, connection: Connection, role: str) -> list[Action]:
+        job_id, posted = self._job_id(), json.loads(text)
         payload = self._kinds.for_worker(posted, job_id)
+        own = payload is not posted
         job = self._store.jobs.send(
             job_id,
             task.task_id,
-            own_payload=None if payload is posted else payload,
+            text=canonical(payload) if own else text,
+            own=own,
             role=role,
             worker=connection.address,
             nonce=connection.nonce,
@@ -202,6 +221,13 @@ class Dispatch:
         connection = self._connections.find(candidate.connection)
         assert connection is not None
         return connection
+
+
+def _has_room(connection: Connection, now: float) -> bool:
+    able = connection.capabilities
+    if able is None or connection.rests_until > now:
+        return False
+    return len(connection.jobs) < _most_jobs(able)
 
 
 def _most_jobs(able: Capabilities) -> int:

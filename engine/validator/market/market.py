@@ -88,7 +88,8 @@ class Market:
         self.connections.clear()
         self._orphans.clear()
         self._verdicts.clear()
-        self._store.jobs.forget_texts()
+        self._store.jobs.forget()
+        self._store.tasks.forget()
         return self.restore()
 
     def _take_over(self, why: str) -> list[Action]:
@@ -286,7 +287,8 @@ class Market:
         """Fail the task, and give its reward back."""
         actions: list[Action] = []
         with self._store.database.write() as db:
-            if not self._store.tasks.close(db, task.task_id, "failed", job_id=None, reason=reason):
+            closed = self._store.tasks.close(db, task.task_id, "failed", job_id=None, reason=reason)
+            if closed is None:
                 return []
             self._store.customers.refund(
                 db, task.customer, task.reward, "the task failed", task.task_id

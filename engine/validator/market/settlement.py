@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from engine.monitor.events.validator import MarketJobAccepted, MarketJobDropped, MarketJobRefused
 from engine.poc_protocol.frames import Verdict, one_line
-from engine.runtime.sql import Transaction
 from engine.validator.market.actions import Action, Finding, HangUp, Passed, Send
 from engine.validator.market.connections import Connections
 from engine.validator.market.receipts import Evidence, ReceiptMaker
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
+from engine.validator.store.tasks import TaskRow
 
 
 class Settlement:
@@ -47,13 +47,14 @@ class Settlement:
                 store.jobs.end(db, job.job_id, "accepted", "")
             if finding is not None and finding.data is not None:
                 store.jobs.set_data(db, first.job_id, *finding.data)
-            if store.tasks.close(db, task.task_id, "completed", job_id=first.job_id, reason=""):
+            closed_at = store.tasks.close(
+                db, task.task_id, "completed", job_id=first.job_id, reason=""
+            )
+            if closed_at is not None:
                 shares = _shares(task.reward, len(jobs))
                 for job, units in zip(jobs, shares, strict=True):
-                    store.rewards.book(
-                        db, job.job_id, job.worker_address or "", task.customer, units
-                    )
-                self._write_receipt(db, jobs, shares, finding)
+                    store.rewards.book(job.job_id, job.worker_address or "", task.customer, units)
+                self._write_receipt(replace(task, closed_at=closed_at), jobs, shares, finding)
             for job in jobs:
                 if not job.guest and job.worker_address and job.committed_at is not None:
                     pace = self._pace(job, task.requirements.cost)
@@ -66,7 +67,7 @@ class Settlement:
         return actions
 
     def _write_receipt(
-        self, db: Transaction, jobs: list[JobRow], shares: list[int], finding: Finding | None
+        self, task: TaskRow, jobs: list[JobRow], shares: list[int], finding: Finding | None
     ) -> None:
         """Write the receipt of a completed task, within its transaction."""
         if self._receipts is None:
@@ -77,9 +78,8 @@ class Settlement:
         found = jobs
         if finding is not None and finding.data is not None:  # which the job has now
             found = [self._store.jobs.find(job.job_id) or job for job in jobs]
-        task = self._store.tasks.existing(jobs[0].task_id)
         receipt = self._receipts.make(task, found, shares, evidence)
-        self._store.receipts.keep(db, task.task_id, receipt)
+        self._store.receipts.keep(task.task_id, receipt)
 
     def _pace(self, job: JobRow, cost: int) -> float:
         """Return its worker's seconds a multiply-add; of this job alone where it is gone."""

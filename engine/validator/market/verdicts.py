@@ -101,7 +101,7 @@ class Verdicts:
 
     def opening(self, job: JobRow, frame: OpenedLeaves) -> list[Action]:
         """Take the opening of the leaves that a worker was asked for."""
-        if self._at_stage(job.job_id, "opening") is None:
+        if not self._is_at(job.job_id, "opening"):
             return []
         if set(frame.leaves) != set(job.leaves):
             return self.escalate(job, "it opened other leaves than those asked for")
@@ -342,10 +342,10 @@ class Verdicts:
 
     def _at_stage(self, job_id: str, stage: str) -> JobRow | None:
         """Return the job, if it is at this stage."""
-        review = self._reviews.get(job_id)
-        if review is None or review.stage != stage:
-            return None
-        return self._store.jobs.find(job_id)
+        return self._store.jobs.find(job_id) if self._is_at(job_id, stage) else None
+
+    def _is_at(self, job_id: str, stage: str) -> bool:
+        return (review := self._reviews.get(job_id)) is not None and review.stage == stage
 
     def _forget(self, job_id: str) -> None:
         self._reviews.pop(job_id, None)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.poc_protocol.frames import JobResult
-from engine.poc_protocol.strict_json import canonical
-from engine.runtime.sql import Row, Transaction, from_row, insert, quoted, update
+from engine.runtime.sql import Row, Transaction, from_row, quoted, update
 from engine.validator.store.backend import Backend
 from engine.validator.store.table import Table
+from engine.validator.store.unit import Rows, padded
 from engine.validator.store.validators import Validators
 
 
@@ -45,27 +45,67 @@ class JobRow:
         return self.state in ("out", "committed")
 
 
-SHORT_TEXT, MOST_TEXTS = 4096, 1024
-"""Payloads that are kept in memory: characters of each, and how many."""
+@dataclass(slots=True)
+class _InHand:
+    """A job as it is in the database, with its payload's text."""
+
+    row: JobRow
+    text: str
+    nonce: str
+    signature: str | None = None
+
+
+SHORT, MOST_IN_HAND = 16_384, 1024
+"""Jobs that are kept in memory: characters of payload and proof of each, and how many."""
 _COLUMNS = quoted(JobRow.__dataclass_fields__)
+_SENT = Rows(
+    1,
+    "jobs",
+    (
+        *("job_id", "task_id", "role", "worker_address", "guest", "payload"),
+        *("state", "sent_at", "lease_until", "nonce", "validator"),
+    ),
+)
+_COMMITTED = Rows(
+    2,
+    "jobs",
+    (
+        *("state", "worker_address", "result_hash", "proof", "committed_at", "full"),
+        *("data", "data_size", "leaves", "signature"),
+    ),
+    keys=("job_id",),
+    where="state = 'out'",
+)
+_ENDED = Rows(
+    3,
+    "jobs",
+    ("state", "reason", "ended_at"),
+    keys=("job_id",),
+    where="state IN ('out', 'committed')",
+)
 
 
 class Jobs(Table):
-    """Jobs; `Market` and `Verdicts` write what belongs together in one transaction."""
+    """Jobs; `Market` and `Verdicts` write what belongs together in one transaction.
+
+    Those that were sent here are kept in memory: no other validator changes them.
+    """
 
     def __init__(
         self, database: Backend, validators: Validators, clock: Callable[[], float]
     ) -> None:
         super().__init__(database, clock)
         self._validators = validators
-        self._texts: dict[str, str] = {}
+        self._in_hand: dict[str, _InHand] = {}
+        database.when_undone(self._in_hand.clear)
 
     def send(
         self,
         job_id: str,
         task_id: str,
         *,
-        own_payload: dict[str, Any] | None,
+        text: str,
+        own: bool,
         role: str,
         worker: str | None,
         nonce: str,
@@ -73,30 +113,23 @@ class Jobs(Table):
     ) -> JobRow:
         """Add a job that goes out to a worker (None: a guest), with a lease in seconds.
 
-        `own_payload`: the job's, where it is not the task's. The task is in progress: see `claim`.
+        `text`: its payload's, which is the task's or its `own`. The task is in progress: see `claim`.
         """
-        now, payload = self._clock(), None if own_payload is None else canonical(own_payload)
+        now = self._clock()
         job = JobRow(job_id, task_id, role, worker, worker is None, "out", now, now + lease)
-        with self._database.write() as db:
-            insert(
-                db,
-                "jobs",
-                job_id=job_id,
-                task_id=task_id,
-                role=role,
-                worker_address=worker,
-                guest=int(job.guest),
-                payload=payload,
-                state=job.state,
-                sent_at=job.sent_at,
-                lease_until=job.lease_until,
-                nonce=nonce,
-                validator=self._validators.id,
+        with self._database.write():
+            self._database.later(
+                _SENT,
+                *(job_id, task_id, role, worker, int(job.guest), text if own else None),
+                *(job.state, job.sent_at, job.lease_until, nonce, self._validators.id),
             )
+            self._keep(_InHand(job, text, nonce))
         return job
 
     def find(self, job_id: str) -> JobRow | None:
         """Return the job with this id."""
+        if (known := self._in_hand.get(job_id)) is not None:
+            return known.row
         found = self._find("WHERE job_id = ?", job_id)
         return found[0] if found else None
 
@@ -107,20 +140,8 @@ class Jobs(Table):
 
     def text(self, job_id: str) -> str:
         """Return the canonical text of that payload, which stays as it is while the job is there."""
-        if (kept := self._texts.get(job_id)) is not None:
-            return kept
-        text = self._read_text(job_id)
-        if len(text) <= SHORT_TEXT:  # each step of a job asks for it
-            self._texts[job_id] = text
-            if len(self._texts) > MOST_TEXTS:
-                del self._texts[next(iter(self._texts))]
-        return text
-
-    def forget_texts(self) -> None:
-        """Read them again from now on."""
-        self._texts.clear()
-
-    def _read_text(self, job_id: str) -> str:
+        if (known := self._in_hand.get(job_id)) is not None:
+            return known.text
         rows = self._database.read(
             "SELECT coalesce(j.payload, t.payload) AS payload FROM jobs j JOIN tasks t"
             " ON t.task_id = j.task_id WHERE j.job_id = ?",
@@ -128,8 +149,14 @@ class Jobs(Table):
         )
         return str(rows[0]["payload"])
 
+    def forget(self) -> None:
+        """Read all of them anew from now on."""
+        self._in_hand.clear()
+
     def signature(self, job_id: str) -> tuple[str | None, str | None]:
         """Return the nonce of the job's connection, and what its worker signed; None for a guest."""
+        if (known := self._in_hand.get(job_id)) is not None:
+            return known.nonce, known.signature
         row = self._database.read("SELECT nonce, signature FROM jobs WHERE job_id = ?", job_id)[0]
         return row["nonce"], row["signature"]
 
@@ -145,11 +172,11 @@ class Jobs(Table):
     def tried(self, task_ids: Sequence[str]) -> dict[str, dict[str | None, float | None]]:
         """Return which workers had a job of each of these tasks, and when their last one ended."""
         found: dict[str, dict[str | None, float | None]] = {task_id: {} for task_id in task_ids}
-        marks = ", ".join("?" * len(task_ids))
+        marks, ids = padded(task_ids)
         for row in self._database.read(
             f"SELECT task_id, worker_address, ended_at FROM jobs WHERE task_id IN ({marks})"  # noqa: S608
             " ORDER BY sent_at",
-            *task_ids,
+            *ids,
         ):
             found[row["task_id"]][row["worker_address"]] = row["ended_at"]
         return found
@@ -179,19 +206,27 @@ class Jobs(Table):
             "data": data and data.sha256,
             "data_size": data and data.size,
         }
+        drawn, row = json.dumps(leaves), replace(job, leaves=tuple(leaves), **new)
         with self._database.write() as db:
-            drawn = {"signature": result.signature, "leaves": json.dumps(leaves)}
-            is_out = "job_id = ? AND state = 'out'"
-            if update(db, "jobs", is_out, job.job_id, **new, **drawn) == 0:
+            if (known := self._in_hand.get(job.job_id)) is not None and known.row.state == "out":
+                later = (*new.values(), drawn, result.signature)
+                self._database.later(_COMMITTED, *later, job.job_id)
+                known.row, known.signature = row, result.signature
+                self._keep(known)
+                return row
+            is_out, more = "job_id = ? AND state = 'out'", {"signature": result.signature}
+            if update(db, "jobs", is_out, job.job_id, **new, **more, leaves=drawn) == 0:
                 return self._existing(job.job_id)
-        return replace(job, leaves=tuple(leaves), **new)
+        return row
 
     def set_data(self, db: Transaction, job_id: str, sha256: str, size: int) -> None:
         """Record the result's bytes as computed here, within a transaction."""
+        self._in_hand.pop(job_id, None)
         update(db, "jobs", "job_id = ?", job_id, data=sha256, data_size=size)
 
     def send_again(self, job_id: str, nonce: str, lease: float) -> None:
         """Record a new nonce and lease: the worker is back on another connection."""
+        self._in_hand.pop(job_id, None)
         with self._database.write() as db:
             until = self._clock() + lease
             update(
@@ -200,11 +235,23 @@ class Jobs(Table):
 
     def end(self, db: Transaction, job_id: str, state: str, reason: str) -> bool:
         """End the job, within a transaction. Return False if it has ended before."""
-        is_open, now = "job_id = ? AND state IN ('out', 'committed')", self._clock()
-        ended = update(
-            db, "jobs", is_open, job_id, state=state, reason=reason or None, ended_at=now
-        )
-        return ended == 1
+        end: dict[str, Any] = {"state": state, "reason": reason or None, "ended_at": self._clock()}
+        if (known := self._in_hand.get(job_id)) is not None:
+            if not known.row.is_open:
+                return False
+            self._database.later(_ENDED, *end.values(), job_id)
+            known.row = replace(known.row, **end)
+            return True
+        is_open = "job_id = ? AND state IN ('out', 'committed')"
+        return update(db, "jobs", is_open, job_id, **end) == 1
+
+    def _keep(self, job: _InHand) -> None:
+        if len(job.text) + len(job.row.proof or "") > SHORT:
+            self._in_hand.pop(job.row.job_id, None)
+            return
+        self._in_hand[job.row.job_id] = job
+        while len(self._in_hand) > MOST_IN_HAND:
+            del self._in_hand[next(iter(self._in_hand))]
 
     def _existing(self, job_id: str) -> JobRow:
         found = self.find(job_id)

@@ -13,7 +13,7 @@ committed once another process has removed the row, and with it taken over what 
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from gettext import gettext as _
 from typing import Any, ClassVar, Self
@@ -21,8 +21,10 @@ from typing import Any, ClassVar, Self
 from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput, DatabaseError
 from engine.runtime.packages import install_line
-from engine.validator.store.backend import AnotherLeads, DatabaseLost
+from engine.validator.store.backend import AnotherLeads, DatabaseLost, changed_by_another
+from engine.validator.store.json_rows import sql_of, to_json, without_nul
 from engine.validator.store.schema import RECEIPTS, SCHEMA, SCHEMA_VERSION
+from engine.validator.store.unit import Rows, Unit, Units, Values
 
 try:
     import psycopg
@@ -51,7 +53,7 @@ _LEADING = 0x637063_02
 """Advisory locks, of this database."""
 
 
-class PostgresBackend(Closing):
+class PostgresBackend(Units, Closing):
     """See the module, and `Backend`."""
 
     row_lock: ClassVar[str] = " FOR NO KEY UPDATE"
@@ -60,14 +62,16 @@ class PostgresBackend(Closing):
 
     def __init__(self, url: str) -> None:
         """Connect. Raises BadInput where the URL is not valid, or holds a password; DatabaseLost."""
+        super().__init__()
         self._url = url
         self.name = _name_of(url)
         self.fence: str | None = None
         self._mutex = threading.RLock()
-        self._open: _Transaction | None = None
+        self._lost_in_unit: DatabaseLost | None = None
         self._leads = False
         self._gone: DatabaseLost | None = None
         self._db = self._connect()
+        self._cursor = self._db.cursor()
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -85,30 +89,33 @@ class PostgresBackend(Closing):
     def read(self, sql: str, *values: object) -> Sequence[Any]:
         """See `Backend`."""
         with self._mutex:
-            if self._open is not None:
-                return self._open.execute(sql, values).fetchall()
-            rows: list[Any] = self._anew(lambda: _execute(self._db, sql, values).fetchall())
+            if self._unit is not None:
+                return self._unit.read(sql, values)
+            rows: list[Any] = self._anew(lambda: _execute(self._cursor, sql, values).fetchall())
             return rows
 
     @contextmanager
-    def write(self) -> Iterator["_Transaction"]:
+    def write(self) -> Iterator[Unit]:
         """See `Backend`."""
         with self._mutex:
-            if self._open is not None:  # the outer one commits
-                yield self._open
+            if self._unit is not None:  # the outer one commits
+                yield self._unit
                 return
             self._anew(self._begin)
-            self._open = _Transaction(self)
+            self._lost_in_unit = None
             try:
-                yield self._open
-                if self._open.lost is not None:  # and somebody caught it
-                    raise self._open.lost
-                self._ask(lambda: self._db.execute("COMMIT"))
+                unit = self._begin_unit(self)
+                yield unit
+                unit.finish()
+                if self._lost_in_unit is not None:  # and somebody caught it
+                    raise self._lost_in_unit
+                self._ask(lambda: self._cursor.execute("COMMIT"))
             except BaseException:
                 self._undo()
+                self._forget()
                 raise
             finally:
-                self._open = None
+                self._unit = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -125,6 +132,7 @@ class PostgresBackend(Closing):
         with self._mutex:
             self._db.close()
             self._db, self._gone = new, None
+            self._cursor = new.cursor()
 
     @contextmanager
     def leading(self) -> Iterator[None]:
@@ -150,14 +158,37 @@ class PostgresBackend(Closing):
             with suppress(DatabaseError):
                 self.read("SELECT pg_advisory_unlock(?)", _LEADING)
 
-    def ask(self, sql: str, values: Sequence[Any]) -> "psycopg.Cursor[Any]":
+    def ask(self, sql: str, values: Values) -> "psycopg.Cursor[Any]":
         """Execute a statement of the unit of work that is open. Raises DatabaseError."""
-        done: psycopg.Cursor[Any] = self._ask(lambda: _execute(self._db, sql, values))
+        done: psycopg.Cursor[Any] = self._ask_in_unit(lambda: _execute(self._cursor, sql, values))
         return done
 
-    def ask_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def ask_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Execute it for each row of values. Raises DatabaseError."""
-        self._ask(lambda: self._db.cursor().executemany(_translated(sql), list(rows)))
+        self._ask_in_unit(lambda: self._cursor.executemany(_translated(sql), list(rows)))
+
+    def write_rows(self, batches: Sequence[tuple[Rows, list[Values]]]) -> None:
+        """Write rows, a statement a kind. Raises DatabaseError; DatabaseLost where one is another's."""
+        counts = self._ask_in_unit(lambda: self._write_rows(batches))
+        for (rows, values), count in zip(batches, counts, strict=True):
+            if rows.keys and count != len(values):
+                raise changed_by_another()
+
+    def _write_rows(self, batches: Sequence[tuple[Rows, list[Values]]]) -> list[int]:
+        with self._db.pipeline() if len(batches) > 1 else nullcontext():
+            done = [
+                self._db.execute(sql_of(rows), (to_json(rows, all_),)) for rows, all_ in batches
+            ]
+        return [one.rowcount for one in done]
+
+    def _ask_in_unit(self, step: Callable[[], Any]) -> Any:
+        if self._lost_in_unit is not None:  # a savepoint would revive what a deadlock ended
+            raise self._lost_in_unit
+        try:
+            return self._ask(step)
+        except DatabaseLost as error:
+            self._lost_in_unit = error
+            raise
 
     def _connect(self) -> "psycopg.Connection[Any]":
         try:
@@ -177,9 +208,7 @@ class PostgresBackend(Closing):
         cursor.nextset()
         if cursor.rowcount == 0:
             self._undo()
-            raise DatabaseLost(
-                _("another validator took over what this one had, as it was silent for too long")
-            )
+            raise changed_by_another()
 
     def _anew(self, step: Callable[[], Any]) -> Any:
         """Do what begins something; once more, on a new connection, where the old one is gone."""
@@ -216,44 +245,22 @@ class PostgresBackend(Closing):
         )
 
 
-class _Transaction:
-    """A unit of work, as `engine.runtime.sql.Transaction`."""
-
-    def __init__(self, backend: PostgresBackend) -> None:
-        self._backend = backend
-        self.lost: DatabaseLost | None = None
-
-    def execute(self, sql: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
-        if self.lost is not None:  # a savepoint would revive what a deadlock ended
-            raise self.lost
-        try:
-            return self._backend.ask(sql, values)
-        except DatabaseLost as error:
-            self.lost = error
-            raise
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> None:
-        self._backend.ask_many(sql, rows)
-
-
 @lru_cache(maxsize=1024)
 def _translated(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-def _execute(
-    db: "psycopg.Connection[Any]", sql: str, values: Sequence[Any]
-) -> "psycopg.Cursor[Any]":
+def _execute(db: "psycopg.Cursor[Any]", sql: str, values: Sequence[Any]) -> "psycopg.Cursor[Any]":
     try:
         return db.execute(_translated(sql), values)
     except psycopg.DataError:
-        kept = [one.replace("\0", "\ufffd") if isinstance(one, str) else one for one in values]
+        kept = [without_nul(one) for one in values]
         if kept == list(values):
             raise
-        return db.execute(_translated(sql), kept)  # as no text here has a NUL; it was not sent yet
+        return db.execute(_translated(sql), kept)  # it was not sent yet
 
 
-def _set_up(db: _Transaction, name: str) -> None:
+def _set_up(db: Unit, name: str) -> None:
     if not db.execute("SELECT 1 WHERE to_regclass('meta') IS NOT NULL").fetchone():
         for statement in _dialect(SCHEMA).split(";\n"):
             if statement.strip():

@@ -10,11 +10,14 @@ owner has shown to have its key.
 import time
 from collections.abc import Callable, Sequence
 
-from engine.runtime.sql import Row, Transaction, insert
+from engine.runtime.sql import Row, Transaction
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import Backend
 from engine.validator.store.customers import Customers
 from engine.validator.store.table import Table
+from engine.validator.store.unit import Rows
+
+_BOOKED = Rows(5, "rewards", ("job_id", "worker_address", "customer", "units", "booked_at"))
 
 
 class Rewards(Table):
@@ -31,10 +34,9 @@ class Rewards(Table):
         self._policy = policy
         self._customers = customers
 
-    def book(self, db: Transaction, job_id: str, worker: str, customer: str, units: int) -> None:
+    def book(self, job_id: str, worker: str, customer: str, units: int) -> None:
         """Book what an accepted job has earned, within a transaction."""
-        reward = {"customer": customer, "units": str(units), "booked_at": self._clock()}
-        insert(db, "rewards", job_id=job_id, worker_address=worker, **reward)
+        self._database.later(_BOOKED, job_id, worker, customer, str(units), self._clock())
 
     def withheld(self, worker: str) -> int:
         """Return the units that the worker would lose now."""

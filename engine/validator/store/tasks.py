@@ -5,8 +5,8 @@ A payload may have megabytes, so it is read only where it is needed.
 
 import json
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.poc_protocol.strict_json import canonical
@@ -14,6 +14,7 @@ from engine.runtime.sql import Row, Transaction, from_row, insert, update
 from engine.validator.store.backend import Backend
 from engine.validator.store.requirements import Requirements
 from engine.validator.store.table import Table
+from engine.validator.store.unit import Rows, padded
 from engine.validator.store.validators import Validators
 
 
@@ -64,10 +65,20 @@ class TaskPage:
 
 _OPEN_HERE = "(status = 'pending' OR (status = 'in_progress' AND validator = ?))"
 _COLUMNS = ", ".join(TaskRow.__dataclass_fields__).replace("requirements", "facts AS requirements")
+_CLOSED = Rows(
+    4,
+    "tasks",
+    ("status", "job_id", "reason", "closed_at"),
+    keys=("task_id", "validator"),
+    where="status = 'in_progress'",
+)
+MOST_IN_HAND = 4096
 
 
 class Tasks(Table):
     """Tasks; `Market` and `Verdicts` write what belongs together in one transaction.
+
+    Those in progress here are kept in memory: no other validator changes them.
 
     `home`: name of the directory with this validator's blobs, empty where all have the same.
     """
@@ -78,6 +89,8 @@ class Tasks(Table):
         super().__init__(database, clock)
         self._validators = validators
         self.home = ""
+        self._in_hand: dict[str, TaskRow] = {}
+        database.when_undone(self._in_hand.clear)
 
     def add(self, task_id: str, draft: TaskDraft) -> TaskRow:
         """Add a task, pending."""
@@ -106,8 +119,14 @@ class Tasks(Table):
 
     def task(self, task_id: str) -> TaskRow | None:
         """Return the task with this id."""
+        if (known := self._in_hand.get(task_id)) is not None:
+            return known
         found = self._find("WHERE task_id = ?", task_id)
         return found[0] if found else None
+
+    def forget(self) -> None:
+        """Read all of them anew from now on."""
+        self._in_hand.clear()
 
     def payload(self, task_id: str) -> dict[str, Any]:
         """Return the task's payload, as its customer posted it."""
@@ -149,20 +168,27 @@ class Tasks(Table):
             f"{waiting} ORDER BY deadline, rowid LIMIT ? OFFSET ?", self.home, most, behind
         )
 
-    def claim(self, db: Transaction, task_id: str) -> dict[str, Any] | None:
-        """Have a pending task in progress here, within a transaction; None if another was first.
+    def claim(self, db: Transaction, tasks: Sequence[TaskRow]) -> dict[str, str]:
+        """Have pending tasks in progress here, within a transaction, but those that others claim.
 
-        Return its payload. What another validator claims at the same time is locked, and skipped.
+        Return the canonical texts of their payloads. What another validator claims at the same time
+        is locked, and skipped.
         """
-        free = "SELECT task_id FROM tasks WHERE task_id = ? AND status = 'pending'"
+        marks, ids = padded([task.task_id for task in tasks])
+        free = f"SELECT task_id FROM tasks WHERE task_id IN ({marks}) AND status = 'pending'"  # noqa: S608
         free += self._database.skip_locked
         claimed = "UPDATE tasks SET status = 'in_progress', validator = ?"
         rows = db.execute(
-            f"{claimed} WHERE task_id IN ({free}) RETURNING payload",
-            (self._validators.id, task_id),
+            f"{claimed} WHERE task_id IN ({free}) RETURNING task_id, payload",
+            (self._validators.id, *ids),
         ).fetchall()
-        payload: dict[str, Any] | None = json.loads(rows[0]["payload"]) if rows else None
-        return payload
+        texts = {row["task_id"]: str(row["payload"]) for row in rows}
+        for task in tasks:
+            if task.task_id in texts:
+                self._in_hand[task.task_id] = replace(task, status="in_progress")
+        while len(self._in_hand) > MOST_IN_HAND:
+            del self._in_hand[next(iter(self._in_hand))]
+        return texts
 
     def open(self) -> list[TaskRow]:
         """Return tasks that have not ended."""
@@ -193,15 +219,21 @@ class Tasks(Table):
 
     def close(
         self, db: Transaction, task_id: str, status: str, *, job_id: str | None, reason: str
-    ) -> bool:
-        """End the task, within a transaction. Return False if it has ended, or is another's now."""
-        end = {"status": status, "job_id": job_id, "reason": reason or None}
-        mine = (task_id, self._validators.id)
+    ) -> float | None:
+        """End the task, within a transaction. Return when; None if it has ended, or is another's."""
+        now = self._clock()
+        if self._in_hand.pop(task_id, None) is not None:
+            end = (status, job_id, reason or None, now)
+            self._database.later(_CLOSED, *end, task_id, self._validators.id)
+            return now
         is_open = f"task_id = ? AND {_OPEN_HERE}"
-        return update(db, "tasks", is_open, *mine, closed_at=self._clock(), **end) == 1
+        values = {"status": status, "job_id": job_id, "reason": reason or None, "closed_at": now}
+        ended = update(db, "tasks", is_open, task_id, self._validators.id, **values)
+        return now if ended else None
 
     def reopen(self, db: Transaction, task_id: str, *, failed_attempt: bool) -> None:
         """Make it pending again, within a transaction, unless another job of it is open."""
+        self._in_hand.pop(task_id, None)
         db.execute(
             "UPDATE tasks SET attempts = attempts + ?, status = CASE WHEN EXISTS (SELECT 1 FROM"
             " jobs j WHERE j.task_id = tasks.task_id AND j.state IN ('out', 'committed'))"

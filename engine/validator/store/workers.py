@@ -4,9 +4,9 @@ A worker is its address. `proven`: it once signed a hello, so the address is kno
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 
 from engine.runtime.errors import BadInput
@@ -15,6 +15,7 @@ from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import Backend
 from engine.validator.store.reputation import Reputation
 from engine.validator.store.table import Table
+from engine.validator.store.unit import AtEnd, Rows, Values, padded
 
 PACE_WEIGHT = 0.2
 """Weight of the newest job in a worker's measured speed."""
@@ -36,8 +37,17 @@ class WorkerRow:
     ban_reason: str | None
 
 
+_STANDING = Rows(
+    7, "workers", ("good", "bad", "standing_at", "rate", "last_seen"), keys=("address",)
+)
+
+
 class Workers(Table):
-    """Workers in the validator's database."""
+    """Workers in the validator's database, which other validators change, too.
+
+    Within a unit of work each is read once. What it is credited with and blamed for is written when
+    the unit ends: in the order of addresses, as two validators may have the same workers.
+    """
 
     def __init__(
         self, database: Backend, policy: Policy, clock: Callable[[], float] = time.time
@@ -45,10 +55,28 @@ class Workers(Table):
         super().__init__(database, clock)
         self._policy = policy
         self._blamed: dict[str, float] | None = None
+        self._outcomes = AtEnd(self._write_outcomes)
+        self._read: dict[str, WorkerRow] = {}
+        self._read_in: int | None = None
+        database.when_undone(self._read.clear)
 
     def find(self, address: str) -> WorkerRow | None:
         """Return the worker, if it was ever seen."""
-        return self._find(address)
+        return self.find_all([address]).get(address)
+
+    def find_all(self, addresses: Iterable[str]) -> dict[str, WorkerRow]:
+        """Return those of them that were ever seen."""
+        unit = self._database.unit
+        if unit is None:
+            return self._select(self._database.read, addresses)
+        if unit != self._read_in:
+            self._read.clear()
+            self._read_in = unit
+        wanted = list(addresses)
+        missing = [one for one in wanted if one not in self._read]
+        if missing:
+            self._read |= self._select(self._database.look, missing)
+        return {one: self._read[one] for one in wanted if one in self._read}
 
     def all(self) -> list[WorkerRow]:
         """Return every worker, the last seen first."""
@@ -71,17 +99,13 @@ class Workers(Table):
                 (address, int(proven), now, now, now),
             )
             row = db.execute("SELECT * FROM workers WHERE address = ?", (address,)).fetchone()
+            self._read.pop(address, None)
         return _worker(row)
 
     def credit(self, address: str, *, pace: float) -> None:
         """Record that a job of it was accepted, done in `pace` seconds a multiply-add."""
         with self._database.write():
-            known = self._find(address, self._database.row_lock)
-            if known is None:
-                return
-            before = 1 / known.rate if known.rate else pace
-            now = max(FASTEST_PACE, before + PACE_WEIGHT * (pace - before))
-            self._set_reputation(known, good=1.0, rate=1 / now, last_seen=self._clock())
+            self._database.later(self._outcomes, address, 1.0, 0.0, pace)
 
     @contextmanager
     def one_outage(self) -> Iterator[None]:
@@ -105,15 +129,14 @@ class Workers(Table):
         if weight <= 0:
             return
         with self._database.write():
-            known = self._find(address, self._database.row_lock)
-            if known is not None:
-                self._set_reputation(known, bad=weight)
+            self._database.later(self._outcomes, address, 0.0, weight, None)
 
     def ban(self, address: str, reason: str) -> None:
         """Ban it for cheating: no more jobs until it is pardoned."""
         with self._database.write() as db:
             new, now = "address = ? AND out_at IS NULL", self._clock()
             update(db, "workers", new, address, out_at=now, out_reason=reason)
+            self._read.pop(address, None)
 
     def pardon(self, address: str) -> None:
         """Lift the ban; what it forfeited stays forfeited. Raises BadInput."""
@@ -123,19 +146,43 @@ class Workers(Table):
         if pardoned == 0:
             raise BadInput(_("no worker {address!r} is banned").format(address=address[:80]))
 
-    def _find(self, address: str, lock: str = "") -> WorkerRow | None:
-        rows = self._database.read("SELECT * FROM workers WHERE address = ?" + lock, address)  # noqa: S608
-        return _worker(rows[0]) if rows else None
-
-    def _set_reputation(
-        self, known: WorkerRow, *, good: float = 0.0, bad: float = 0.0, **more: float
-    ) -> None:
-        new = known.reputation.after(
-            now=self._clock(), half_life=self._policy.half_life, good=good, bad=bad
+    def _select(
+        self, read: Callable[..., Sequence[Row]], addresses: Iterable[str], lock: str = ""
+    ) -> dict[str, WorkerRow]:
+        if not (wanted := sorted(addresses)):
+            return {}
+        marks, values = padded(wanted)
+        rows = read(
+            f"SELECT * FROM workers WHERE address IN ({marks}) ORDER BY address{lock}",  # noqa: S608
+            *values,
         )
-        values = {"good": new.good, "bad": new.bad, "standing_at": new.at}
-        with self._database.write() as db:
-            update(db, "workers", "address = ?", known.address, **values, **more)
+        return {row["address"]: _worker(row) for row in rows}
+
+    def _write_outcomes(self, outcomes: Sequence[Values]) -> None:
+        """Add the good and bad outcomes of a unit of work to what is known of their workers."""
+        database, now = self._database, self._clock()
+        addresses = {address for address, *_outcome in outcomes}
+        known = self._select(database.look, addresses, database.row_lock)
+        for address, good, bad, pace in outcomes:
+            if (worker := known.get(address)) is None:
+                continue
+            after = worker.reputation.after(
+                now=now, half_life=self._policy.half_life, good=good, bad=bad
+            )
+            known[address] = worker = replace(worker, reputation=after)
+            if pace is not None:
+                rate = 1 / _next_pace(worker.rate, pace)
+                known[address] = replace(worker, rate=rate, last_seen=now)
+        for worker in known.values():
+            standing = worker.reputation
+            values = (standing.good, standing.bad, standing.at, worker.rate, worker.last_seen)
+            database.later(_STANDING, *values, worker.address)
+
+
+def _next_pace(rate: float | None, pace: float) -> float:
+    """Return a worker's measured seconds a multiply-add after one more job."""
+    before = 1 / rate if rate else pace
+    return max(FASTEST_PACE, before + PACE_WEIGHT * (pace - before))
 
 
 def _worker(row: Row) -> WorkerRow:

@@ -465,6 +465,7 @@ def misread(one, changed):
                 f"UPDATE {table} SET payload = rtrim(payload, '}}') || ? WHERE task_id = ?",
                 (f",{changed}}}", task_id),
             )
+    one.store.jobs.forget()  # as a validator does that takes them over
     return task_id
 
 
