@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -164,11 +165,18 @@ def _devices(asked: Sequence[str]) -> "list[Check]":
     from engine.doctor.device_test import check_device
     from engine.doctor.gpus import check_cards
     from engine.node.preflight import Check
+    from engine.node.skipped_gpus import skipped_gpus
     from kernels.devices import available_devices, check_device_name
     from kernels.errors import KernelError
 
     wants_gpu = any(name.startswith("cuda") for name in asked)
     checks = check_cards(wanted=wants_gpu)
+    told = {check.name for check in checks if check.state == "fail"}
+    checks += [
+        Check(one.device, "skip", _("{model} is not used: {reason}").format(**asdict(one)), one.fix)
+        for one in skipped_gpus(asked)
+        if one.device not in told
+    ]
     names = [name for name in asked if name != "auto"]
     if "auto" in asked:
         found = [name for name in available_devices() if name.startswith("cuda:")] or ["cpu"]

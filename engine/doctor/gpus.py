@@ -4,31 +4,23 @@ Nothing here makes a CUDA context: a check must not take memory or time from a c
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from gettext import gettext as _
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from engine.monitor.formatting import gibibytes
 from engine.node.preflight import Check
+from engine.node.skipped_gpus import LEAST_CAPABILITY, PCI, cards_on_the_bus, started, text
 from engine.runtime.packages import install_line
 
-LEAST_CAPABILITY = (5, 0)
-_PCI = Path("/sys/bus/pci/devices")
-_NVIDIA, _DISPLAY = "0x10de", "0x03"
 
-
-def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> list[Check]:
+def check_cards(nvml: Any = None, *, pci: Path = PCI, wanted: bool = False) -> list[Check]:
     """Check driver, packages and each card. `wanted`: a GPU was named, so it must exist."""
-    present = _cards_on_the_bus(pci)
+    present = cards_on_the_bus(pci)
     try:
-        library = import_module("pynvml") if nvml is None else nvml
-        with _started(library):
+        with started(nvml) as library:
             return _look(library)
-    except ImportError as error:
-        reason = str(error)
     except Exception as error:  # noqa: BLE001 - pynvml makes its classes of errors at run time
         reason = str(error)
     if not present and not wanted:
@@ -46,28 +38,8 @@ def check_cards(nvml: Any = None, *, pci: Path = _PCI, wanted: bool = False) -> 
     return [Check("driver", "fail" if wanted else "warn", found, fix)]
 
 
-def _cards_on_the_bus(pci: Path) -> int:
-    try:
-        return sum(
-            (device / "vendor").read_text().strip() == _NVIDIA
-            and (device / "class").read_text().startswith(_DISPLAY)
-            for device in pci.iterdir()
-        )
-    except OSError:
-        return 0
-
-
-@contextmanager
-def _started(nvml: Any) -> Iterator[None]:
-    nvml.nvmlInit()
-    try:
-        yield
-    finally:
-        nvml.nvmlShutdown()
-
-
 def _look(nvml: Any) -> list[Check]:
-    driver, cuda = _text(nvml.nvmlSystemGetDriverVersion()), nvml.nvmlSystemGetCudaDriverVersion()
+    driver, cuda = text(nvml.nvmlSystemGetDriverVersion()), nvml.nvmlSystemGetCudaDriverVersion()
     count = nvml.nvmlDeviceGetCount()
     major, minor = cuda // 1000, cuda % 1000 // 10
     if count == 0:
@@ -121,7 +93,7 @@ def _check_card(nvml: Any, index: int) -> Check:
         capability = tuple(nvml.nvmlDeviceGetCudaComputeCapability(card))
         memory = nvml.nvmlDeviceGetMemoryInfo(card)
         heat = nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU)
-        model = _text(nvml.nvmlDeviceGetName(card))
+        model = text(nvml.nvmlDeviceGetName(card))
     except Exception as error:  # noqa: BLE001 - as above
         found = _("does not answer: {reason}")
         fix = _("Look for Xid messages in dmesg; restart the machine; check power and cables.")
@@ -173,7 +145,3 @@ def _uncorrected_errors(nvml: Any, card: Any) -> int:
         )
     except Exception:  # noqa: BLE001 - most cards have no ECC
         return 0
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -272,7 +272,7 @@ class Projection:
                 self._on_trouble(began, now)
             case pool.DeviceReady(device=name):
                 self._troubles.pop(("device_out", name), None)
-            case pool.DeviceJoined() | pool.CheckerEnded():
+            case pool.DeviceJoined() | pool.CheckerEnded() | pool.GpuSkipped():
                 pass
             case _:
                 assert_never(event)

@@ -99,7 +99,7 @@ class Node:
         self._account: Account | None = None
         if (cache := check_cache()).state == "warn":
             report(Warned(cache.name, cache.found, cache.fix))
-        self._devices, usual = devices_of(request)
+        self._devices, usual = devices_of(request, report)
         self.pool = Pool(
             self._devices,
             self._tell,

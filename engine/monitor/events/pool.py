@@ -2,7 +2,7 @@
 
 from gettext import gettext as _
 
-from engine.monitor.events.base import Event
+from engine.monitor.events.base import Event, Level
 
 
 class _OfDevice(Event):
@@ -51,6 +51,19 @@ class OutOfService(_WithReason):
     event, template = "out_of_service", _("{device}: out of service: {reason}")
 
 
+class GpuSkipped(_WithReason):
+    """A GPU of this machine that computes nothing. `by_choice`: the operator left it out."""
+
+    event, template = "gpu_skipped", _("{device} ({model}) is not used: {reason}. {fix}")
+    model: str
+    fix: str
+    by_choice: bool
+
+    def severity(self) -> Level:
+        """Return warning, unless it was left out on purpose."""
+        return "info" if self.by_choice else "warning"
+
+
 class CheckerEnded(Event):
     level = "warning"
     event = "checker_ended"
@@ -86,6 +99,7 @@ PoolEvent = (
     | ChildKilled
     | ChildEnded
     | OutOfService
+    | GpuSkipped
     | DeviceJoined
     | DeviceLeft
     | CheckerEnded

@@ -47,6 +47,7 @@ _EVENT_STYLES = {
     "child_killed": "red",
     "child_ended": "red",
     "out_of_service": "bold red",
+    "gpu_skipped": "yellow",
     "trouble": "bold red",
     "trouble_over": "green",
     "warning": "yellow",
