@@ -9,7 +9,7 @@ llvm/include/llvm/IR/IntrinsicsX86.td.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -163,11 +163,37 @@ def choose(
     return phis
 
 
-@inline
-def copy_bytes(builder: Builder, target: Value, source: Value, count: Value) -> None:
+def switch(builder: Builder, number: Value, works: Mapping[int, Callable[[], None]]) -> None:
+    """Do the work that has this number; nothing where none has."""
+    after = builder.append_basic_block("after")
+    chosen = builder.switch(number, after)
+    for value, work in works.items():
+        block = builder.append_basic_block("case")
+        chosen.add_case(I64(value), block)
+        builder.position_at_end(block)
+        work()
+        builder.branch(after)
+    builder.position_at_end(after)
+
+
+def when(builder: Builder, condition: Value, work: Callable[[], None]) -> None:
+    """Do it where the condition holds."""
+
+    def done() -> list[Value]:
+        work()
+        return []
+
+    choose(builder, condition, done, list)
+
+
+def copy(builder: Builder, target: Value, source: Value, count: Value) -> None:
     """Memcpy."""
     places = pointer(builder, target), pointer(builder, source)
     call(builder, "llvm.memcpy.p0.p0.i64", VOID, *places, count, I1(0))
+
+
+copy_bytes = inline(copy)
+"""For kernels."""
 
 
 @inline

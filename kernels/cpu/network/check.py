@@ -27,12 +27,12 @@ DIGITS = 8
 VECTORS = 2
 
 
-def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
+def build(jit: Jit, dots: Dots, finish_rows: Any) -> Any:
     """Return checked(step, first, last, constants, secrets, arena, sums, scratch) -> all right."""
     lanes = dots.lanes
     vectors = VECTORS * DIGITS // lanes
     rows, width = dots.tiles[vectors], VECTORS * DIGITS
-    tile = tiles.build_tile(dots, vectors, rows)
+    tile = tiles.build_sums(dots, vectors, rows)
 
     dots_of_row = _build_dots()
 
@@ -91,8 +91,7 @@ def build(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
                 claimed, source = sums[at : at + n], scratch[r * pitch : r * pitch + n]
                 for c in range(n):
                     source[c] = claimed[c] + int32(absorbed[c])
-            nothing = sums[:0]
-            finish_tile(step, place, some, 0, n, pitch, constants, arena, nothing, scratch)
+            finish_rows(step, place, some, pitch, constants, arena, scratch)
         return True
 
     return checked

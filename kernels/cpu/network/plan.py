@@ -7,18 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.cpu.network.add import side_parameters
+from kernels.cpu.network.depthwise import ROWS, Runs
 from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.layout import Constants, Image, NoProgram, place_all
 from kernels.cpu.network.lines import line_of
 from kernels.cpu.network.requantise import parameters
-from kernels.cpu.network.steps import FIELDS, Field, Op, Program
-from kernels.cpu.network.weights import (
-    pack_weights,
-    rows_of_weights,
-    scaling_of,
-    scaling_once,
-    window_of,
-)
+from kernels.cpu.network.scaling import scaling_of, scaling_once
+from kernels.cpu.network.steps import FIELDS, Field, Op, Program, Scaling
+from kernels.cpu.network.weights import pack_taps, pack_weights, rows_of_weights, window_of
 from kernels.network import Window
 from kernels.network.graph import convolutions, elementwise, moves, products, softmax, windows
 from kernels.network.graph.graph import Graph
@@ -196,28 +192,39 @@ class _Plan:
         )  # fmt: skip
 
     def depthwise(self, place: int, op: convolutions.DepthwiseConv2D, x: Image, out: Image) -> None:
-        """Four entries of the window at a time, some channels at once."""
+        """Runs of bytes; one by one where its scaling is."""
         window, n, lanes = window_of(op), out.channels, self.dots.lanes
         if n != x.channels:
             raise NoProgram
-        taps = x.taps(window)
-        groups, vectors = -(-len(taps) // 4), -(-n // lanes)
-        flat = np.zeros((4 * groups, vectors * lanes), np.int8)
-        flat[: len(taps), :n] = op.weights.reshape(-1, n)
-        by_lane = flat.reshape(groups, 4, vectors, 1, lanes).transpose(2, 0, 3, 4, 1)
-        padded = np.zeros(vectors * lanes, np.int32)
-        padded[:n] = op.absorbed - 128 * flat[:, :n].sum(axis=0, dtype=np.int32)
-        distances = np.append(taps, [taps[-1]] * (4 * groups - len(taps))).astype(np.int32)
         keep, kept = self.constants.keep, self.constants.places
-        self.scratch = max(self.scratch, 8 * len(padded))
-        places = x.places(window)
+        runs = Runs.of(n, window.stride[1], lanes)
+        order = runs.line_order(n, lanes)
+        scaling = scaling_of(op, lanes, self.constants, order)
+        fields = {
+            "SOURCE": x.origin, "OUT": out.origin, "N": n, "LOW": op.low + 128,
+            "HIGH": op.high + 128, "ZERO": op.output_zero + 128, **scaling,
+        }  # fmt: skip
+        places, out_places, taps = x.places(window), out.places(POINTS), x.taps(window)
+        starts = op.absorbed - 128 * op.weights.sum(axis=(0, 1), dtype=np.int32)
+        if scaling["SCALING"] > Scaling.SIGNED:
+            chunk = max(1, CHUNK_BYTES // (n * len(taps)))
+            self.step(
+                Op.DEPTHWISE_ENTRIES, place, len(places), CHUNK=chunk, PLACES=kept(places),
+                OUT_PLACES=kept(out_places), SEGMENTS=keep(taps), SEGMENT_COUNT=len(taps),
+                WEIGHTS=keep(op.weights), STARTS=keep(op.absorbed), **fields,
+            )  # fmt: skip
+            return
+        run = n
+        if runs.by_row:
+            run = out.row
+            places, out_places = (x.reshape(out.height, -1)[:, 0] for x in (places, out_places))
+        taps = np.append(taps, [taps[-1]] * (-len(taps) % 4)).astype(np.int32)
+        rows = ROWS[lanes]
         self.step(
-            Op.DEPTHWISE, place, len(places), CHUNK=max(1, CHUNK_BYTES // (PLACES * n)) * PLACES,
-            SOURCE=x.origin, OUT=out.origin, PLACES=kept(places),
-            OUT_PLACES=kept(out.places(POINTS)), SEGMENTS=keep(distances), QUADS=groups,
-            WEIGHTS=keep(self.dots.pack(np.ascontiguousarray(by_lane))), STARTS=keep(padded), N=n,
-            LOW=op.low + 128, HIGH=op.high + 128, ZERO=op.output_zero + 128,
-            **scaling_of(op, lanes, self.constants),
+            Op.DEPTHWISE, place, len(places), CHUNK=max(1, CHUNK_BYTES // (rows * run)) * rows,
+            WIDTH=run, PERIOD=runs.period, PLACES=kept(places), OUT_PLACES=kept(out_places),
+            SEGMENTS=keep(taps), QUADS=len(taps) // 4, WEIGHTS=keep(pack_taps(op, order, self.dots)),
+            STARTS=keep(starts[order]), **fields,
         )  # fmt: skip
 
     def add(self, place: int, op: elementwise.Add, a: Image, b: Image, out: Image) -> None:
@@ -234,14 +241,13 @@ class _Plan:
             left = side_parameters(op.left_multiplier, -op.left_exponent, lanes)
             right = side_parameters(op.right_multiplier, -op.right_exponent, lanes)
             m, e = np.full(lanes, op.multiplier), np.full(lanes, -op.exponent)
-            to = parameters(m, e, op.output_zero + 128, lanes)
+            to = parameters(m, e, op.output_zero + 128, lanes, signed=True)
             if left is None or right is None or to is None:
                 raise NoProgram
             fields |= {
                 "PARAMETERS": self.constants.keep(np.concatenate([left[0], right[0], to])),
                 "A_ZERO": op.left_zero + 128, "B_ZERO": op.right_zero + 128,
-                "A_LEFT": left[1], "B_LEFT": right[1], "A_SIGN": left[2], "B_SIGN": right[2],
-                "MINUS": min(op.sign, 0),
+                "A_SIGN": left[1], "B_SIGN": right[1], "MINUS": min(op.sign, 0),
             }  # fmt: skip
         self.step(
             Op.ADD_EXACT if line is None else Op.ADD_LINE, place, out.height, CHUNK=rows_of(out.row),

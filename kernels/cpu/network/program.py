@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import uint8
+from numba import int64, uint8
 
 from kernels.cpu.ir import copy_bytes, fill_bytes
 from kernels.cpu.jit import Jit, finish
@@ -18,8 +18,8 @@ from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.scalar import Scalar
 from kernels.cpu.network.steps import Field, Op, Scaling
 
-PLACES = 8
-"""Rows of the widest tile."""
+ALONE = 2
+"""So many places that are left over go one by one, and not with copies of the last in a whole tile."""
 FLIP = 128
 
 
@@ -39,11 +39,11 @@ def kernels_of(dots: Dots) -> Kernels:
     """Return them, loaded or compiled."""
     jit = Jit(f"network-{dots.name}")
     scalar = Scalar(jit)
-    finish_tile = _build_finish(jit, dots, scalar)
-    product = _build_product(jit, dots, finish_tile)
-    checked = check.build(jit, dots, finish_tile)
+    finish_sums, finish_rows = _build_finish(jit, dots, scalar)
+    product = _build_product(jit, dots, finish_sums)
+    checked = check.build(jit, dots, finish_rows)
     digits = check.build_digits(jit, dots)
-    seen = _build_depthwise(jit, dots, finish_tile)
+    runs, entries = _build_depthwise(jit, dots), scalar.depthwise
     others = _build_others(jit, dots, scalar)
 
     @jit.helper
@@ -67,7 +67,9 @@ def kernels_of(dots: Dots) -> Kernels:
                 return checked(step, first, last, constants, secrets, arena, sums, scratch)
             product(step, first, last, constants, arena, sums, scratch)
         elif op == Op.DEPTHWISE:
-            seen(step, first, last, constants, arena, sums, scratch)
+            runs(step, first, last, constants, arena, scratch)
+        elif op == Op.DEPTHWISE_ENTRIES:
+            entries(step, first, last, constants, arena)
         else:
             others(step, first, last, constants, arena, sample, out, scratch)
         return True
@@ -115,31 +117,26 @@ def kernels_of(dots: Dots) -> Kernels:
     return Kernels(dots, run, digits)
 
 
-def _build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
-    above, signed, symmetric = (requantise.build_rows(dots.lanes, bit) for bit in (None, 31, 0))
-    step_bytes = 4 * requantise.VECTORS
+def _build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> tuple[Any, Any]:
+    plain, signed = (requantise.build_rows(dots.lanes, kind) for kind in (False, True))
     twice, once = scalar.twice, scalar.once
 
     @jit.helper
-    def commit(
+    def finish_sums(
         step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
-        constants: Any, sums: Any, scratch: Any,
+        constants: Any, arena: Any, sums: Any, scratch: Any,
     ) -> None:  # fmt: skip
-        """What a layered result has of these sums: those of x * w alone."""
-        begin = step[Field.ABSORBED] // 4 + channel
-        more = constants.view(np.int32)[begin : begin + n]
-        for r in range(rows):
-            first = step[Field.COLUMN] + (place + r) * step[Field.N] + channel
-            target, source = sums[first : first + n], scratch[r * pitch : r * pitch + n]
-            for c in range(n):
-                target[c] = source[c] - more[c]
-
-    @jit.helper
-    def one_by_one(
-        step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
-        constants: Any, arena: Any, scratch: Any,
-    ) -> None:  # fmt: skip
-        """With any multiplier and shift."""
+        """Of `rows` places' sums in scratch, n of them from `channel` on: commit, scale one by one."""
+        if len(sums) and step[Field.COLUMN] >= 0:
+            begin = step[Field.ABSORBED] // 4 + channel
+            more = constants.view(np.int32)[begin : begin + n]
+            for r in range(rows):
+                first = step[Field.COLUMN] + (place + r) * step[Field.N] + channel
+                target, source = sums[first : first + n], scratch[r * pitch : r * pitch + n]
+                for c in range(n):
+                    target[c] = source[c] - more[c]
+        if step[Field.SCALING] <= Scaling.SIGNED:
+            return
         wide = constants.view(np.int64)
         table = step[Field.OUT_PLACES] // 4 + place
         m, e = step[Field.MULTIPLIERS] // 8 + channel, step[Field.SHIFTS] // 8 + channel
@@ -155,39 +152,29 @@ def _build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
                 arena[to + c] = uint8(min(max(y, step[Field.LOW]), step[Field.HIGH]))
 
     @jit.helper
-    def finish_tile(
-        step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
-        constants: Any, arena: Any, sums: Any, scratch: Any,
-    ) -> None:  # fmt: skip
-        """From `rows` places' sums in scratch, n of them from `channel` on, to bytes; committed to."""
-        if len(sums) and step[Field.COLUMN] >= 0:
-            commit(step, place, rows, channel, n, pitch, constants, sums, scratch)
-        scaling, low, high = step[Field.SCALING], step[Field.LOW], step[Field.HIGH]
+    def finish_rows(
+        step: Any, place: int, rows: int, pitch: int, constants: Any, arena: Any, scratch: Any
+    ) -> None:
+        """All of `rows` places' sums in scratch to bytes."""
+        n, low, high = step[Field.N], step[Field.LOW], step[Field.HIGH]
         base, source = constants.ctypes.data, scratch.ctypes.data
-        at = base + step[Field.PARAMETERS] + channel * step_bytes
-        places = base + step[Field.OUT_PLACES] + 4 * place
-        to = arena.ctypes.data + step[Field.OUT] + channel
-        if scaling == Scaling.ABOVE_ZERO:
-            above(source, 4 * pitch, rows, at, n, to, places, low, high)
-        elif scaling == Scaling.SIGNED:
-            signed(source, 4 * pitch, rows, at, n, to, places, low, high)
-        elif scaling == Scaling.SYMMETRIC:
-            symmetric(source, 4 * pitch, rows, at, n, to, places, low, high)
+        at, places = base + step[Field.PARAMETERS], base + step[Field.OUT_PLACES] + 4 * place
+        to, free = arena.ctypes.data + step[Field.OUT], source + 4 * rows * pitch
+        if step[Field.SCALING] == Scaling.PLAIN:
+            plain(source, 4 * pitch, rows, at, n, to, places, low, high, free)
+        elif step[Field.SCALING] == Scaling.SIGNED:
+            signed(source, 4 * pitch, rows, at, n, to, places, low, high, free)
         else:
-            one_by_one(step, place, rows, channel, n, pitch, constants, arena, scratch)
+            first = np.int64(0)  # not a literal: one function for all calls
+            finish_sums(step, place, rows, first, n, pitch, constants, arena, scratch[:0], scratch)
 
-    return finish_tile
+    return finish_sums, finish_rows
 
 
-def _build_product(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
+def _build_product(jit: Jit, dots: Dots, finish_sums: Any) -> Any:
     lanes, quad_bytes = dots.lanes, 4 * dots.lanes * dots.parts
-    many = {v: (tiles.build_tile(dots, v, rows), rows) for v, rows in dots.tiles.items()}
-    one = {v: tiles.build_tile(dots, v, 1) for v in dots.tiles}
-    # Without 4 vectors (few registers) that branch is never taken.
-    tile4, rows4 = many.get(4, many[2])
-    (tile2, rows2), (tile1, rows1) = many[2], many[1]
-    one4, one2, one1 = one.get(4, one[2]), one[2], one[1]
-    has4 = 4 in many
+    tile, step_bytes = tiles.build_tiles(dots), 4 * requantise.VECTORS
+    has4, rows4, rows2, rows1 = 4 in dots.tiles, dots.tiles.get(4, 1), dots.tiles[2], dots.tiles[1]
 
     @jit.helper
     def product(
@@ -195,68 +182,59 @@ def _build_product(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
     ) -> None:
         """Some places of a convolution, all its outputs."""
         n, count, quads = step[Field.N], step[Field.SEGMENT_COUNT], step[Field.QUADS]
-        base = constants.ctypes.data
-        image, segments = arena.ctypes.data + step[Field.SOURCE], base + step[Field.SEGMENTS]
-        places, w = base + step[Field.PLACES], base + step[Field.WEIGHTS]
-        starts, into = base + step[Field.STARTS], scratch.ctypes.data
-        single = step[Field.COUNT] == 1
+        low, high, scaling = step[Field.LOW], step[Field.HIGH], step[Field.SCALING]
+        keep = int64(scaling > Scaling.SIGNED or (len(sums) > 0 and step[Field.COLUMN] >= 0))
+        base, image = constants.ctypes.data, arena.ctypes.data + step[Field.SOURCE]
+        out, into = arena.ctypes.data + step[Field.OUT], scratch.ctypes.data
+        weights, starts = base + step[Field.WEIGHTS], base + step[Field.STARTS]
+        segments, parameters = base + step[Field.SEGMENTS], base + step[Field.PARAMETERS]
         channel = 0
         while channel < n:
             left = n - channel
             vectors = 4 if has4 and left > 3 * lanes else (2 if left > lanes else 1)
-            rows = 1 if single else (rows4 if vectors == 4 else (rows2 if vectors == 2 else rows1))
+            most = rows4 if vectors == 4 else (rows2 if vectors == 2 else rows1)
             width = vectors * lanes
-            start = starts + 4 * channel
-            for place in range(first, last, rows):
-                at = places + 4 * place
-                if single:
-                    if vectors == 4:
-                        one4(image, at, segments, count, quads, w, start, into, 4 * width)
-                    elif vectors == 2:
-                        one2(image, at, segments, count, quads, w, start, into, 4 * width)
-                    else:
-                        one1(image, at, segments, count, quads, w, start, into, 4 * width)
-                elif vectors == 4:
-                    tile4(image, at, segments, count, quads, w, start, into, 4 * width)
-                elif vectors == 2:
-                    tile2(image, at, segments, count, quads, w, start, into, 4 * width)
-                else:
-                    tile1(image, at, segments, count, quads, w, start, into, 4 * width)
-                some = min(rows, last - place)
-                finish_tile(
-                    step, place, some, channel, min(width, left), width,
-                    constants, arena, sums, scratch,
+            place = first
+            while place < last:
+                rows = most if last - place > ALONE else 1
+                tile(
+                    vectors, rows, image, base + step[Field.PLACES] + 4 * place, segments, count,
+                    quads, weights, starts, into, keep, scaling, parameters, left, out,
+                    base + step[Field.OUT_PLACES] + 4 * place, low, high,
                 )  # fmt: skip
+                if keep:
+                    finish_sums(
+                        step, place, min(rows, last - place), channel, min(width, left), width,
+                        constants, arena, sums, scratch,
+                    )  # fmt: skip
+                place += rows
             channel += width
-            w += count * quads * quad_bytes * vectors
+            weights += count * quads * quad_bytes * vectors
+            starts += 4 * width
+            parameters += width * step_bytes
+            out += width
 
     return product
 
 
-def _build_depthwise(jit: Jit, dots: Dots, finish_tile: Any) -> Any:
-    lanes, tap_bytes = dots.lanes, 4 * dots.lanes * dots.parts
-    kernel, rows = depthwise.build_depthwise(dots), depthwise.ROWS
+def _build_depthwise(jit: Jit, dots: Dots) -> Any:
+    kernel, rows = depthwise.build_depthwise(dots), depthwise.ROWS[dots.lanes]
 
     @jit.helper
-    def seen(
-        step: Any, first: int, last: int, constants: Any, arena: Any, sums: Any, scratch: Any
-    ) -> None:
-        """Some places of a depthwise convolution, all its channels."""
-        base, n, groups = constants.ctypes.data, step[Field.N], step[Field.QUADS]
-        image, taps = arena.ctypes.data + step[Field.SOURCE], base + step[Field.SEGMENTS]
-        vectors = (n + lanes - 1) // lanes
-        pitch = vectors * lanes
+    def runs(step: Any, first: int, last: int, constants: Any, arena: Any, scratch: Any) -> None:
+        """Some runs of a depthwise convolution."""
+        base, image = constants.ctypes.data, arena.ctypes.data
         for place in range(first, last, rows):
-            at, w = base + step[Field.PLACES] + 4 * place, base + step[Field.WEIGHTS]
-            for vector in range(vectors):
-                away = vector * lanes
-                start, into = base + step[Field.STARTS] + 4 * away, scratch.ctypes.data + 4 * away
-                kernel(image + away, at, taps, groups, w, start, into, 4 * pitch)
-                w += groups * tap_bytes
-            some = min(rows, last - place)
-            finish_tile(step, place, some, 0, n, pitch, constants, arena, sums, scratch)
+            kernel(
+                image + step[Field.SOURCE], base + step[Field.PLACES] + 4 * place,
+                base + step[Field.SEGMENTS], step[Field.QUADS], base + step[Field.WEIGHTS],
+                base + step[Field.STARTS], step[Field.PERIOD], step[Field.SCALING],
+                base + step[Field.PARAMETERS], step[Field.WIDTH], image + step[Field.OUT],
+                base + step[Field.OUT_PLACES] + 4 * place, step[Field.LOW], step[Field.HIGH],
+                scratch.ctypes.data,
+            )  # fmt: skip
 
-    return seen
+    return runs
 
 
 def _build_others(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
@@ -335,13 +313,14 @@ def _build_others(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
                     line(
                         base + source, second, width, base + to,
                         step[Field.MULTIPLIERS], step[Field.SHIFTS], step[Field.ZERO], low, high,
+                        scratch.ctypes.data,
                     )  # fmt: skip
                 else:
                     exact(
                         base + source, second, width, base + to,
                         constants.ctypes.data + step[Field.PARAMETERS],
-                        step[Field.A_ZERO], step[Field.B_ZERO], step[Field.A_LEFT], step[Field.B_LEFT],
-                        step[Field.A_SIGN], step[Field.B_SIGN], step[Field.MINUS], low, high,
+                        step[Field.A_ZERO], step[Field.B_ZERO], step[Field.A_SIGN], step[Field.B_SIGN],
+                        step[Field.MINUS], low, high, scratch.ctypes.data,
                     )  # fmt: skip
 
     return others

@@ -7,11 +7,16 @@ Floors of floors are one floor: with C = 2^30 + 2^(30+e) + zero 2^(31+e)
 
     y = floor((s m + C - (s < 0) 2^31) / 2^(31+e))
 
-in 64 bits, for every int32 s. (Where s < 0 and h = 0, both give 0.) Without the term for s < 0 only
-values below `zero` differ, so a layer that clamps at its zero point (a ReLU) goes without. The upper
-halves of even and odd products are put together again, and shifted by e - 1.
+in 64 bits, for every int32 s. (Where s < 0 and h = 0, both give 0.) Products are of 32 bits, those of
+even lanes and those of odd ones; their upper halves are put together again. That is a shift by 32, so
+there are two ways:
 
-    parameters of `lanes` channels:  m of even ones, m of odd ones, C of both, int64; e - 1, int32
+    plain    without the term for s < 0: the upper half of s m + C, shifted by e - 1
+    signed   with it: the upper half of 2 s m + 2 C, from which (s < 0) is taken, shifted by e
+
+Without the term only values below `zero` differ: a layer that clamps there (a ReLU) takes `plain`.
+
+    parameters of `lanes` channels:  m of even ones, m of odd ones, C of both, int64; shifts, int32
 """
 
 from collections.abc import Sequence
@@ -21,109 +26,90 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.cpu import ir
-from kernels.cpu.ir import I8, I32, I64, Builder, Value
+from kernels.cpu.ir import I32, I64, Builder, Value
+from kernels.cpu.network import pack
 
-MOST_SHIFT = 23
-"""Largest e: s m + C stays in 64 bits."""
+MOST_SHIFT = 22
+"""Largest e: 2 s m + 2 C stays in 64 bits for |s| < 2^30."""
+MOST_SUM = 1 << 30
+"""Sums are smaller where they are doubled."""
 FIRST = 1 << 30
 """What SaturatingRoundingDoublingHighMul adds."""
-SIGN = 1 << 31
-"""What is taken off a negative product."""
 VECTORS = 5
 """Vectors of parameters for one vector of channels."""
+Numbers = npt.NDArray[np.integer]
 
 
 def parameters(
-    multiplier: npt.NDArray[np.integer],
-    shift: npt.NDArray[np.integer],
-    zero: int | npt.NDArray[np.int64],
-    lanes: int,
-    first: int = FIRST,
+    multiplier: Numbers, shift: Numbers, zero: int | Numbers, lanes: int, signed: bool
 ) -> npt.NDArray[np.uint8] | None:
     """Return the parameters of these channels, e = shift; None where some e is out of range.
 
-    `zero` is one number, or each channel's. `first` is what the first rounding adds, and 0 where
-    there is only one.
+    `zero` is one number, or each channel's.
     """
-    m, e = multiplier.astype(np.int64), shift.astype(np.int64)
-    if e.min() < 1 or e.max() > MOST_SHIFT or m.max() >= 1 << 31:
+    e = shift.astype(np.int64)
+    if e.min() < 1 or e.max() > MOST_SHIFT:
         return None
-    constant = first + (np.int64(1) << (30 + e)) + (np.asarray(zero, np.int64) << (31 + e))
-    vectors = -(-len(m) // lanes)
-    blocks = []
-    for x in (m, constant, e - 1):
-        padded = np.zeros(vectors * lanes, np.int64)
-        padded[: len(x)] = x
-        blocks.append(padded.reshape(vectors, lanes))
-    m, constant, e = blocks
+    constant = FIRST + (np.int64(1) << (30 + e)) + (np.asarray(zero, np.int64) << (31 + e))
+    return blocks(multiplier, constant << signed, e - 1 + signed, lanes)
+
+
+def blocks(
+    multiplier: Numbers, constant: Numbers, shift: Numbers, lanes: int
+) -> npt.NDArray[np.uint8]:
+    """Return parameters as they lie, a row for each `lanes` channels."""
+    vectors = -(-len(multiplier) // lanes)
+    padded = np.zeros((3, vectors * lanes), np.int64)
+    for row, given in zip(padded, (multiplier, constant, shift), strict=True):
+        row[: len(given)] = given
+    m, constant, e = padded.reshape(3, vectors, lanes)
     parts = [m[:, ::2], m[:, 1::2], constant[:, ::2], constant[:, 1::2], e.astype(np.int32)]
     return np.concatenate([np.ascontiguousarray(x).view(np.uint8) for x in parts], axis=1)
 
 
-def scaled(builder: Builder, sums: Value, at: Value, sign: Value | None, bit: int = 31) -> Value:
-    """Return y, not clamped, of `lanes` sums with the parameters at this address.
-
-    `sign` is the int64, 2^bit or 0, that is taken off where a sum is negative; None: nothing.
-    """
-    kind = sums.type
-    lanes, size = kind.count, 4 * kind.count
-    wide = ir.vector(I64, lanes // 2)
-    half = ir.splat(wide, 32)
-
-    def low(x: Value) -> Value:
-        return builder.ashr(builder.shl(x, half), half)
-
-    # Parameters are loaded where they are used: LLVM sees only so that VPMULDQ is meant.
+def load_parameters(builder: Builder, at: Value, lanes: int) -> list[Value]:
+    """Return `lanes` channels' parameters; in the block that uses them, or VPMULDQ is not seen."""
+    wide, size = ir.vector(I64, lanes // 2), 4 * lanes
     parts = [ir.load(builder, wide, ir.offset(builder, at, size * i), size) for i in range(4)]
-    shift = ir.load(builder, kind, ir.offset(builder, at, 4 * size), size)
-    s = builder.bitcast(sums, wide)
-    halves = []
-    for x, m, constant in zip((low(s), builder.ashr(s, half)), parts[:2], parts[2:], strict=True):
-        product = builder.mul(x, low(m))
-        if sign is not None:
-            taken = ir.broadcast(builder, sign, lanes // 2)
-            negative = builder.lshr(product, ir.splat(wide, 63 - bit))
-            product = builder.sub(product, builder.and_(negative, taken))
-        halves.append(builder.bitcast(builder.add(product, constant), kind))
-    places = [1 + i - i % 2 + lanes * (i % 2) for i in range(lanes)]
-    upper = builder.shuffle_vector(*halves, ir.lanes_from(ir.vector(I32, lanes), places))
-    return builder.ashr(upper, shift)
+    shift = ir.load(builder, ir.vector(I32, lanes), ir.offset(builder, at, 4 * size), size)
+    return [*(_low(builder, m) for m in parts[:2]), *parts[2:], shift]
 
 
-def clamped(builder: Builder, y: Value, low: Value, high: Value) -> Value:
-    """Return bytes of int32, each brought between two of them."""
-    lanes = y.type.count
-    low, high = (ir.broadcast(builder, x, lanes) for x in (low, high))
-    y = builder.select(builder.icmp_signed("<", y, low), low, y)
-    y = builder.select(builder.icmp_signed(">", y, high), high, y)
-    return builder.trunc(y, ir.vector(I8, lanes))
+def scaled(builder: Builder, sums: Value, given: Sequence[Value], signed: bool) -> Value:
+    """Return y, not clamped, of `lanes` sums with these parameters."""
+    if not signed:
+        return builder.ashr(upper_halves(builder, sums, given), given[-1])
+    y = upper_halves(builder, builder.add(sums, sums), given)
+    negative = builder.ashr(sums, ir.splat(sums.type, 31))
+    return builder.ashr(builder.add(y, negative), given[-1])
 
 
-def store_some(builder: Builder, value: Value, address: Value, count: Value) -> None:
-    """Store the first `count` bytes, or all where there are as many."""
-    kind = value.type
+def upper_halves(builder: Builder, s: Value, given: Sequence[Value]) -> Value:
+    """Return the upper half of s m + C in each lane."""
+    kind = s.type
     lanes = kind.count
-
-    def whole() -> list[Value]:
-        ir.store(builder, value, address, 1)
-        return []
-
-    def some() -> list[Value]:
-        numbers = ir.lanes_from(ir.vector(I32, lanes), range(lanes))
-        left = ir.broadcast(builder, builder.trunc(count, I32), lanes)
-        mask = builder.icmp_signed("<", numbers, left)
-        place = ir.pointer(builder, address, kind)
-        ir.call(builder, f"llvm.masked.store.v{lanes}i8.p0", ir.VOID, value, place, I32(1), mask)
-        return []
-
-    ir.choose(builder, builder.icmp_signed(">=", count, I64(lanes)), whole, some)
+    even, odd, *constants, _shift = given
+    wide = builder.bitcast(s, even.type)
+    sides = _low(builder, wide), builder.ashr(wide, ir.splat(wide.type, 32))
+    halves = [
+        builder.bitcast(builder.add(builder.mul(x, m), constant), kind)
+        for x, m, constant in zip(sides, (even, odd), constants, strict=True)
+    ]
+    places = [1 + i - i % 2 + lanes * (i % 2) for i in range(lanes)]
+    return builder.shuffle_vector(*halves, ir.lanes_from(ir.vector(I32, lanes), places))
 
 
-def build_rows(lanes: int, bit: int | None) -> Any:
-    """Return rows(sums, pitch, count, parameters, n, out, places, low, high).
+def _low(builder: Builder, x: Value) -> Value:
+    """Return the lower halves of int64, with their signs."""
+    half = ir.splat(x.type, 32)
+    return builder.ashr(builder.shl(x, half), half)
+
+
+def build_rows(lanes: int, signed: bool) -> Any:
+    """Return rows(sums, pitch, count, parameters, n, out, places, low, high, free).
 
     Of `count` places, n sums each, rows of them `pitch` bytes apart, to n bytes at `out` and the
-    place's distance, int32. 2^bit is taken off where a sum is negative.
+    place's distance, int32; `free`: pack.store_first.
     """
 
     @ir.inline
@@ -138,10 +124,9 @@ def build_rows(lanes: int, bit: int | None) -> Any:
         places: Value,
         low: Value,
         high: Value,
+        free: Value,
     ) -> None:
         """Vector by vector; `sums` is padded to whole ones, `out` need not be."""
-        low, high = builder.trunc(low, I32), builder.trunc(high, I32)
-        sign = None if bit is None else I64(1 << bit)
         vectors = builder.udiv(builder.add(n, I64(lanes - 1)), I64(lanes))
 
         def row(_turn: Value, carried: Sequence[Value]) -> list[Value]:
@@ -151,8 +136,11 @@ def build_rows(lanes: int, bit: int | None) -> Any:
             def vector(turn: Value, carried: Sequence[Value]) -> list[Value]:
                 sums, at, out = carried
                 s = ir.load(builder, ir.vector(I32, lanes), sums, 4)
-                y = clamped(builder, scaled(builder, s, at, sign, bit or 0), low, high)
-                store_some(builder, y, out, builder.sub(n, builder.mul(turn, I64(lanes))))
+                y = scaled(builder, s, load_parameters(builder, at, lanes), signed)
+                octets = pack.limited(builder, pack.packed(builder, [y] * pack.TOGETHER), low, high)
+                some = pack.part(builder, pack.in_order(builder, octets), 0, lanes)
+                left = builder.sub(n, builder.mul(turn, I64(lanes)))
+                pack.store_first(builder, [some], [out], left, free, lanes)
                 steps = (4 * lanes, 4 * lanes * VECTORS, lanes)
                 return [ir.offset(builder, x, step) for x, step in zip(carried, steps, strict=True)]
 

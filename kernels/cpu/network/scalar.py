@@ -41,6 +41,25 @@ class Scalar:
             return -y if x < 0 else y
 
         @helper
+        def depthwise(step: Any, first: int, last: int, constants: Any, arena: Any) -> None:
+            """Some places of a depthwise convolution, with any exponent."""
+            n, taps = step[Field.N], step[Field.SEGMENT_COUNT]
+            words, wide = constants.view(np.int32), constants.view(np.int64)
+            weights = constants[step[Field.WEIGHTS] : step[Field.WEIGHTS] + n * taps].view(np.int8)
+            starts, away = step[Field.STARTS] // 4, step[Field.SEGMENTS] // 4
+            m, e = step[Field.MULTIPLIERS] // 8, step[Field.SHIFTS] // 8
+            for place in range(first, last):
+                at = step[Field.SOURCE] + words[step[Field.PLACES] // 4 + place]
+                to = step[Field.OUT] + words[step[Field.OUT_PLACES] // 4 + place]
+                for c in range(n):
+                    total = int64(words[starts + c])
+                    for tap in range(taps):
+                        x = int64(arena[at + words[away + tap] + c]) - int64(128)
+                        total += x * int64(weights[tap * n + c])
+                    y = twice(total, wide[m + c], wide[e + c]) + step[Field.ZERO]
+                    arena[to + c] = uint8(min(max(y, step[Field.LOW]), step[Field.HIGH]))
+
+        @helper
         def one_over_one_plus(a: int) -> int:
             """one_over_one_plus_x_for_x_in_0_1, as rounding.py has it."""
             half = (a + int64(2**31)) >> int64(1)
@@ -94,4 +113,4 @@ class Scalar:
             return (bottom - top) * (right - left)
 
         self.divide, self.twice, self.once = divide, twice, once
-        self.softmax, self.pool = softmax, pool
+        self.softmax, self.pool, self.depthwise = softmax, pool, depthwise

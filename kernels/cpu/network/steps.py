@@ -29,6 +29,9 @@ class Op(IntEnum):
     PRODUCT = auto()
     """A convolution or a fully connected layer (tiles.py)."""
     DEPTHWISE = auto()
+    """By depthwise.py: COUNT runs of WIDTH bytes."""
+    DEPTHWISE_ENTRIES = auto()
+    """Entry by entry, with any exponent."""
     ADD_LINE = auto()
     ADD_EXACT = auto()
     MAX_POOL = auto()
@@ -40,14 +43,13 @@ class Op(IntEnum):
 class Scaling(IntEnum):
     """How sums become bytes."""
 
-    ABOVE_ZERO = 0
-    """By requantise.py, clamped at the zero point or above."""
+    PLAIN = 0
+    """By requantise.py, without a term for negative sums."""
     SIGNED = 1
-    SYMMETRIC = 2
-    """The same for a layer that rounds once, halves away from zero."""
-    TWICE = 3
+    """With it."""
+    TWICE = 2
     """One by one: any exponent."""
-    ONCE = 4
+    ONCE = 3
     """One by one, rounded once."""
 
 
@@ -73,6 +75,8 @@ class Field(IntEnum):
     SCALING, PARAMETERS = auto(), auto()
     MULTIPLIERS, SHIFTS = auto(), auto()
     """int64, for what is scaled one by one."""
+    PERIOD = auto()
+    """Vectors after which a run's channels come again."""
     ABSORBED = auto()
     """int32: what sums have more than x * w."""
     COLUMN = auto()
@@ -83,7 +87,7 @@ class Field(IntEnum):
     WINDOW_HEIGHT, WINDOW_WIDTH, STRIDE_DOWN, STRIDE_ACROSS = auto(), auto(), auto(), auto()
     OUT_WIDTH = auto()
     """Places in a row of the output."""
-    A_ZERO, B_ZERO, A_LEFT, B_LEFT, A_SIGN, B_SIGN, MINUS = (auto() for _ in range(7))
+    A_ZERO, B_ZERO, A_SIGN, B_SIGN, MINUS = (auto() for _ in range(5))
     """Of an addition."""
 
 

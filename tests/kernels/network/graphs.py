@@ -104,7 +104,7 @@ class Graphs:
         return DepthwiseConv2D(**numbers, **window)
 
     def depthwise_conv2d(self) -> Graph:
-        form = self.image()
+        form = self.image(self.number(71, 300) if self.random.random() < 0.3 else None)
         return self.one(self.depthwise(form), form)
 
     def fully_connected(self) -> Graph:
