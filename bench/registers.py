@@ -23,7 +23,7 @@ from kernels.cuda import check, expand, gather, pack, plain
 from kernels.cuda.commit import leaves, tree
 from kernels.cuda.commit import rows as row_leaves
 from kernels.cuda.compiler import MLIR, cuda, types
-from kernels.cuda.network import entries, moves, rows, windows  # noqa: F401 - they declare kernels
+from kernels.cuda.network import entries, moves, rows, verdicts, windows  # noqa: F401 - they declare kernels
 from kernels.cuda.network.kernel import KERNELS
 from kernels.cuda.product.tiers import TIERS
 
@@ -53,6 +53,7 @@ WORDS = {
     "check: u": (check.project_kernel, 5),
     "check: A u": (check.subtract_kernel, 5),
     "check: verdict": (check.verdict_kernel, 4),
+    "check: verdict on a network's product": (verdicts.zero_sums_kernel, 3),
     "openings": (gather.gather_kernel, 4),
     "pack": (pack.pack_kernel, 6),
     "unpack": (plain.unpack_kernel, 5),

@@ -2,7 +2,7 @@
 
     data = Data.of_bytes(content)
     data = Data.of_file(path, sha256, size)
-    data.read()  # checked against the hash, each time
+    data.read()  # checked against the hash: a file each time, bytes once in a process
 
 Small input travels with the work. Large input stays in a file and only its name travels: a parent's
 write into a pipe must never wait for a child that hangs.
@@ -25,11 +25,18 @@ class Data:
     size: int
     content: bytes | None = field(default=None, repr=False)
     path: str | None = None
+    _is_checked: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether this process saw that `content` has this hash: bytes do not change."""
 
     @classmethod
     def of_bytes(cls, content: bytes) -> Self:
         """These bytes, carried along."""
-        return cls(hashlib.sha256(content).digest(), len(content), content)
+        made = cls(hashlib.sha256(content).digest(), len(content), content)
+        object.__setattr__(made, "_is_checked", True)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.sha256, self.size, self.content, self.path)
 
     @classmethod
     def of_file(cls, path: Path, sha256: bytes, size: int) -> Self:
@@ -39,6 +46,8 @@ class Data:
     def read(self) -> bytes:
         """The bytes. Raises InvalidTask where the file is gone or is another one."""
         content = self.content
+        if content is not None and self._is_checked:
+            return content
         if content is None:
             assert self.path is not None
             try:
@@ -54,6 +63,7 @@ class Data:
             raise InvalidTask(
                 _("the input {hex} is not what its hash says").format(hex=self.sha256.hex())
             )
+        object.__setattr__(self, "_is_checked", True)
         return content
 
     def carried(self) -> Self:

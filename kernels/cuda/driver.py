@@ -145,6 +145,20 @@ class Stream:
         """Set 32-bit words to zero, or to another value."""
         check(cu.cuMemsetD32Async(address, value, words, self._handle))
 
+    def copy(self, to: int, source: int, size: int) -> None:
+        """Copy bytes from one address of the device to another."""
+        check(cu.cuMemcpyDtoDAsync(to, source, size, self._handle))
+
+    def rows_to_host(self, to: int, source: int, shape: tuple[int, ...], pitch: int) -> None:
+        """Copy rows x bytes that begin `pitch` bytes apart, one below the other, to pinned memory."""
+        copy = cu.CUDA_MEMCPY2D()
+        copy.srcMemoryType = cu.CUmemorytype.CU_MEMORYTYPE_DEVICE
+        copy.dstMemoryType = cu.CUmemorytype.CU_MEMORYTYPE_HOST
+        copy.srcDevice, copy.srcPitch = source, pitch
+        copy.dstHost, copy.dstPitch = to, shape[1]
+        copy.WidthInBytes, copy.Height = shape[1], shape[0]
+        check(cu.cuMemcpy2DAsync(copy, self._handle))
+
     def wait(self) -> None:
         """Wait until everything on it is done. Raises DeviceFault for what went wrong there."""
         check(cu.cuStreamSynchronize(self._handle))
@@ -161,10 +175,16 @@ class Stream:
         return Event(self)
 
     @contextmanager
-    def capture(self) -> Iterator["Graph"]:
-        """Collect what the body puts on this stream (and on followers) into a graph."""
+    def capture(self, *, may_allocate: bool = False) -> Iterator["Graph"]:
+        """Collect what the body puts on this stream (and on followers) into a graph.
+
+        `may_allocate`: the body takes memory, which is not part of the graph.
+        """
         graph = Graph()
-        mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        modes = cu.CUstreamCaptureMode
+        mode = modes.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        if may_allocate:
+            mode = modes.CU_STREAM_CAPTURE_MODE_RELAXED
         check(cu.cuStreamBeginCapture(self._handle, mode))
         try:
             yield graph
@@ -184,6 +204,10 @@ class Event:
     def __init__(self, stream: Stream) -> None:
         self._event = check(cu.cuEventCreate(0))
         check(cu.cuEventRecord(self._event, stream._handle))
+
+    def wait(self) -> None:
+        """Wait until the stream has passed it. Raises DeviceFault for what went wrong before."""
+        check(cu.cuEventSynchronize(self._event))
 
     def seconds_since(self, earlier: "Event") -> float:
         """Time on the device between two marks that were both passed."""

@@ -4,6 +4,10 @@ import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from gettext import gettext as _
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from kernels.commit.rows import MatrixForm, MatrixTree, check_matrix
 from kernels.device import Device, Integers, Made, ResultTree, WholeJobs
@@ -69,7 +73,7 @@ class MatrixResult(CommittedWork):
         return self._outcome(matrix, MatrixTree(self.form, matrix))
 
     def _outcome(self, matrix: Integers, tree: ResultTree) -> tuple[Outcome, ResultTree]:
-        data = self.form.as_rows(matrix).tobytes()
+        data = bytes_of(self.form.as_rows(matrix))
         return Outcome(tree.result_hash, data=data), tree
 
     def check(self, outcome: Outcome) -> None:
@@ -95,6 +99,16 @@ class MatrixResult(CommittedWork):
         _check_digest(result_hash)
         self.form.check_openings(leaves, siblings)
         self.form.check_entries(result_hash, self.leaf_entries(leaves), siblings)
+
+
+def bytes_of(array: npt.NDArray[Any]) -> bytes:
+    """Return an array's bytes: those that all of it is a view of, or else a copy."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray) and owner.base is not None:
+        owner = owner.base
+    if isinstance(owner, bytes) and len(owner) == array.nbytes and array.flags.c_contiguous:
+        return owner
+    return array.tobytes()
 
 
 def _check_digest(result_hash: bytes) -> None:

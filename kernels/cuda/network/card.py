@@ -1,10 +1,11 @@
 """The driver's machine: memory of the card, launches on one stream, the product of the card's tier.
 
-Not run on a card yet: `trial.py` decides on each card whether it may be used.
+`trial.py` decides on each card whether it may be used.
 """
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from gettext import gettext as _
 from typing import Any
 
@@ -15,11 +16,21 @@ from kernels.cuda import check as freivalds
 from kernels.cuda import pack
 from kernels.cuda.card import Card
 from kernels.cuda.compiled_kernel import CompiledKernel
-from kernels.cuda.driver import DeviceBuffer, Stream, free_memory
+from kernels.cuda.driver import DeviceBuffer, Graph, Stream, free_memory
+from kernels.cuda.fetch import WORTH, Fetcher
 from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.layout import TILE, padded
-from kernels.cuda.network.kernel import NUMBER, NetworkKernel
-from kernels.cuda.network.machine import Array, Block, CardSums, Machine, Right
+from kernels.cuda.network import verdicts
+from kernels.cuda.network.kernel import NUMBER, WORDS, NetworkKernel
+from kernels.cuda.network.machine import (
+    Array,
+    Block,
+    CannotRecord,
+    CardSums,
+    Machine,
+    Recording,
+    Right,
+)
 from kernels.cuda.philox import words_of
 from kernels.cuda.product.tiers import TileConfig
 from kernels.errors import DeviceFault, TaskTooLarge
@@ -28,17 +39,42 @@ THREADS = 256
 BLOCKS_A_PROCESSOR = 16
 MOST_TILES_DOWN = 65_535
 """Blocks of a grid along y (CUDA C++ Programming Guide, "Technical Specifications")."""
-_TICKET = 1
+MOST_ENTRIES = (1 << 31) - 1
+"""That a kernel takes at a time: it divides their numbers as 32-bit words."""
 _VERDICTS = 1024
 _RESERVE = 512 * 2**20
 _ITEM_BYTES = {"i1[]": 1, "i4[]": 4, "i8[]": 8}
 
 
+class Pool:
+    """Buffers that nobody holds, by size; those of a recording go to the machine's when it ends."""
+
+    def __init__(self) -> None:
+        self.free: dict[int, list[DeviceBuffer]] = {}
+        self._into: Pool | None = None
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        """Keep a buffer for the next one who needs one: what uses it comes later on the stream."""
+        if self._into is not None:
+            self._into.give_back(buffer)
+        else:
+            self.free.setdefault(buffer.size, []).append(buffer)
+
+    def end(self, into: "Pool") -> None:
+        """Give all to another one, and what comes later, too."""
+        for buffers in self.free.values():
+            for buffer in buffers:
+                into.give_back(buffer)
+        self.free.clear()
+        self._into = into
+
+
 class CardMemory(Block):
     """A buffer that is used again when nobody holds it any more."""
 
-    def __init__(self, machine: "CardMachine", buffer: DeviceBuffer) -> None:
-        self._machine, self.buffer, self.size = machine, buffer, buffer.size
+    def __init__(self, machine: "CardMachine", pool: Pool, buffer: DeviceBuffer) -> None:
+        self._machine, self._pool = machine, pool
+        self.buffer, self.size = buffer, buffer.size
 
     @property
     def address(self) -> int:
@@ -46,7 +82,22 @@ class CardMemory(Block):
         return self.buffer.address
 
     def __del__(self) -> None:
-        self._machine.give_back(self.buffer)
+        if not self._machine.closed:
+            self._pool.give_back(self.buffer)
+
+
+class CardRecording(Recording):
+    """A graph of launches, the memory that they use, and of each product how many sums it checks."""
+
+    def __init__(self, machine: "CardMachine", pool: Pool, graph: Graph, sums: list[int]) -> None:
+        self._machine, self._pool, self._graph, self._sums = machine, pool, graph, sums
+
+    def replay(self) -> None:
+        """Launch the graph. Raises DeviceFault."""
+        self._machine.launch_graph(self._graph, self._sums)
+
+    def __del__(self) -> None:
+        self._machine.forget(self._graph, self._pool)
 
 
 class CardRight(Right):
@@ -69,17 +120,19 @@ class CardMachine(Machine):
         """`config`: the product's tile configuration for a padded size."""
         self._kernels, self._card, self._config = kernels, card, config
         self._stream = Stream()
-        self._free: dict[int, list[DeviceBuffer]] = {}
+        self._common = self._pool = Pool()
+        self._configs: dict[int, TileConfig] = {}
+        self._fetcher: Fetcher | None = None
         self._all: set[DeviceBuffer] = set()
-        self._ticket = self.memory(16)
-        self._ticket.buffer.from_host(np.array([_TICKET], np.uint32))
         self._verdicts = self.memory(4 * _VERDICTS)
-        self._checked = 0
+        self._expected: list[
+            int
+        ] = []  # of each product since the last wait, its sums that must be zero
 
     @property
     def free_bytes(self) -> int:
         """What the driver has, and what lies ready here, but for a reserve."""
-        ready = sum(size * len(buffers) for size, buffers in self._free.items())
+        ready = sum(size * len(buffers) for size, buffers in self._common.free.items())
         return max(0, free_memory() + ready - _RESERVE)
 
     def empty(self, size: int) -> Block:
@@ -90,30 +143,60 @@ class CardMachine(Machine):
         """The same, of this machine's own type: eight sizes for each power of two."""
         step = max(256, 1 << max(0, size.bit_length() - 4))
         rounded = max(1, -(-size // step)) * step
-        ready = self._free.get(rounded)
-        if ready:
-            return CardMemory(self, ready.pop())
+        for pool in (self._pool, self._common):
+            if ready := pool.free.get(rounded):
+                return CardMemory(self, self._pool, ready.pop())
         if rounded > free_memory() - _RESERVE:
             self.trim()
         if rounded > free_memory() - _RESERVE:
             raise TaskTooLarge(_("the card has too little free memory for this task"))
         buffer = DeviceBuffer(rounded)
         self._all.add(buffer)
-        return CardMemory(self, buffer)
-
-    def give_back(self, buffer: DeviceBuffer) -> None:
-        """Keep a buffer for the next one who needs one: what uses it comes later on the stream."""
-        if not self.closed:
-            self._free.setdefault(buffer.size, []).append(buffer)
+        return CardMemory(self, self._pool, buffer)
 
     def trim(self) -> None:
         """Give memory back that nobody holds."""
         self._stream.wait()
-        for buffers in self._free.values():
+        for buffers in self._common.free.values():
             for buffer in buffers:
                 buffer.close()
                 self._all.discard(buffer)
-        self._free.clear()
+        self._common.free.clear()
+
+    def record(self, work: Callable[[], None]) -> Recording:
+        """Capture what `work` launches. Raises CannotRecord, TaskTooLarge."""
+        self.wait()
+        pool = self._pool = Pool()
+        try:
+            with self._stream.capture(may_allocate=True) as graph:
+                work()
+            return CardRecording(self, pool, graph, self._expected)
+        except BaseException:
+            pool.end(self._common)
+            raise
+        finally:
+            self._pool, self._expected = self._common, []
+
+    def launch_graph(self, graph: Graph, sums: list[int]) -> None:
+        """Replay a graph whose products have so many sums each."""
+        if self._expected:
+            self.wait()
+        self._stream.launch(graph)
+        self._expected = list(sums)
+
+    def forget(self, graph: Graph, pool: Pool) -> None:
+        """Release a graph; its memory is anybody's."""
+        if not self.closed:
+            with suppress(DeviceFault):  # whoever waits for the work itself is told
+                self._stream.wait()
+            pool.end(self._common)
+        graph.close()
+
+    def copy(self, block: Block, size: int) -> Block:
+        """Return a copy, made on the stream."""
+        made = self.memory(size)
+        self._stream.copy(made.address, self._buffer(block).address, size)
+        return made
 
     def close(self) -> None:
         """Give all memory back, held or not. May be called twice."""
@@ -123,26 +206,37 @@ class CardMachine(Machine):
         for buffer in self._all:
             buffer.close()
         self._all.clear()
-        self._free.clear()
+        self._common.free.clear()
+        if self._fetcher is not None:
+            self._fetcher.close()
         self._stream.close()
 
     def write(self, block: Block, array: npt.NDArray[Any]) -> None:
         """Copy an array's bytes into the block, when nothing on the stream reads it any more."""
+        self._refuse_to_record()
         self._stream.wait()
         self._buffer(block).from_host(array)
 
     def read(self, block: Block, rows: int, row_bytes: int, pitch: int) -> npt.NDArray[np.uint8]:
         """Return rows, `pitch` bytes apart, one below the other. Raises DeviceFault."""
         self.wait()
+        buffer = self._buffer(block)
+        if rows * row_bytes >= WORTH:
+            if self._fetcher is None:
+                self._fetcher = Fetcher(self._stream)
+            content = self._fetcher.rows(buffer.address, rows, row_bytes, pitch)
+            return np.frombuffer(content, np.uint8).reshape(rows, row_bytes)
         out = np.empty((rows, row_bytes), np.uint8)
         if rows == 1:
-            out[0] = np.frombuffer(self._buffer(block).read(0, row_bytes), np.uint8)
+            out[0] = np.frombuffer(buffer.read(0, row_bytes), np.uint8)
         else:
-            self._buffer(block).rows_to_host(out, pitch)
+            buffer.rows_to_host(out, pitch)
         return out
 
     def launch(self, kernel: NetworkKernel, count: int, *arguments: Block | int) -> None:
         """Run a kernel over `count` entries."""
+        if count > MOST_ENTRIES:
+            raise TaskTooLarge(_("the card has too little free memory for this task"))
         compiled = self._kernels.network(kernel)
         most = self._card.multiprocessors * BLOCKS_A_PROCESSOR
         grid = (max(1, min(-(-count // THREADS), most)),)
@@ -151,8 +245,11 @@ class CardMachine(Machine):
             if kind == NUMBER:
                 longs.append(int(value))  # type: ignore[arg-type]
                 continue
-            # numba's array of one dimension: two owners, entries, their size, address, shape, strides.
             assert isinstance(value, Block)
+            if kind == WORDS:
+                longs.append(self._buffer(value).address)
+                continue
+            # numba's array of one dimension: two owners, entries, their size, address, shape, strides.
             size = _ITEM_BYTES[kind]
             entries = value.size // size
             longs += [0, 0, entries, size, self._buffer(value).address, entries, size]
@@ -184,40 +281,50 @@ class CardMachine(Machine):
         m, M = A.shape[0], padded(A.shape[0])
         if M // TILE > MOST_TILES_DOWN:
             raise TaskTooLarge(_("the card has too little free memory for this task"))
-        if self._checked == _VERDICTS:
+        if len(self._expected) == _VERDICTS:
             self.wait()
         a, c, sums = self.memory(M * B.K), self.memory(4 * M * B.N), self.memory(4 * M)
-        verdict = self._verdicts.address + 4 * self._checked
+        verdict = self._verdicts.address + 4 * len(self._expected)
         stream, processors = self._stream, self._card.multiprocessors
+        if not self._expected:
+            stream.clear(self._verdicts.address, _VERDICTS)
         self._pack(A, a, M, B.K, as_b=False)
         stream.clear(sums.address, M)
-        stream.clear(verdict, 1)
-        config = self._config(padded(max(m, B.n)))
+        size = padded(max(m, B.n))
+        config = self._configs.get(size)
+        if config is None:
+            config = self._configs[size] = self._config(size)
         spec, product = self._kernels.int32_product(config, M, B.N, B.K, processors)
         product(
             stream, spec.grid(M, B.N, processors), spec.threads,
             a.address, B.tiles.address, c.address, B.weights.address, sums.address, M, B.N, B.K,
         )  # fmt: skip
         self._check(self._kernels.subtract, B.K, M, a.address, B.u.address, sums.address)
-        threads, ticket = freivalds.VERDICT_THREADS, self._ticket.address
-        self._kernels.verdict(stream, (1,), threads, sums.address, M, verdict, ticket)
-        self._checked += 1
+        kernel = self._kernels.commit(verdicts.zero_sums_kernel, 3)
+        blocks = min(-(-M // (verdicts.THREADS * verdicts.EACH)), processors)
+        kernel(stream, (blocks,), verdicts.THREADS, sums.address, verdict, M)
+        self._expected.append(M)
         return CardSums(c, m, B.n, B.N)
 
     def wait(self) -> None:
         """Wait for everything. Raises DeviceFault where a product failed its check."""
+        self._refuse_to_record()
         self._stream.wait()
-        count, self._checked = self._checked, 0
-        if count == 0:
+        expected, self._expected = self._expected, []
+        if not expected:
             return
-        said = self._verdicts.buffer.to_host(np.uint32)[:count]
-        if (said != _TICKET).any():
+        said = self._verdicts.buffer.to_host(np.uint32)[: len(expected)]
+        if (said != expected).any():
             raise DeviceFault(
                 _("a customer's product failed Freivalds' check on the card: it is wrong"),
                 advice=_(
                     "Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC)."
                 ),
             )
+
+    def _refuse_to_record(self) -> None:
+        if self._pool is not self._common:
+            raise CannotRecord
 
     def _check(self, kernel: CompiledKernel, K: int, rows: int, *buffers: int) -> None:
         tiles = K // TILE

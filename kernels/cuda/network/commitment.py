@@ -3,10 +3,12 @@
     tree = commit(rows)      # rows: CardRows
     tree.result_hash, tree.siblings(leaves)
 
-The same tree as `kernels.commit.rows.MatrixTree`'s; only the root and what is opened come to the host.
+`launch_tree` is what can be recorded of it. The same tree as
+`kernels.commit.rows.MatrixTree`'s; only the root and what is opened come to the host.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -52,22 +54,55 @@ class CardTree:
         return machine.read(out, 1, size, size).tobytes()
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A tree that was launched: all levels, and 32 bytes of the root."""
+
+    machine: Machine
+    form: MatrixForm
+    tree: Block
+    root: Block
+
+    def fetch(self, *, copied: bool = False) -> CardTree:
+        """Wait for it; `copied` where this tree's memory will be used again. Raises DeviceFault."""
+        tree = self.tree
+        if copied:
+            tree = self.machine.copy(tree, _tree_bytes(self.form.leaf_count))
+        content = self.machine.read(self.root, 1, DIGEST_BYTES, DIGEST_BYTES).tobytes()
+        return CardTree(self.machine, self.form, tree, content)
+
+
 def commit(rows: CardRows) -> CardTree:
     """Return the commitment to these rows. Raises TaskTooLarge, DeviceFault."""
+    tables(rows.machine)
+    return launch_tree(rows).fetch()
+
+
+def tables(machine: Machine) -> Block:
+    """Return SHA-256's constants there."""
+    if machine.tables is None:
+        machine.tables = machine.upload(TABLES).block
+    return machine.tables
+
+
+def launch_tree(rows: CardRows) -> Hashed:
+    """Hash these rows; nothing is waited for. Raises TaskTooLarge."""
     machine = rows.machine
     form = MatrixForm(rows.rows, rows.columns, rows.entry_bytes)
     leaves = form.leaf_count
-    tree = machine.empty(level_offsets(leaves)[-1] + DIGEST_BYTES)
-    tables, root = machine.upload(TABLES).block, machine.empty(DIGEST_BYTES)
+    hashed = Hashed(machine, form, machine.empty(_tree_bytes(leaves)), machine.empty(DIGEST_BYTES))
+    buffers = {"tree": hashed.tree, "root": hashed.root, "tables": tables(machine)}
     threads = machine.tree_threads
     row_bytes = rows.columns * rows.entry_bytes
     machine.launch_grid(
         row_leaves_kernel, (-(-leaves // threads),), threads,
-        rows.block, tree, row_bytes, rows.pitch, leaves, tables, 1,
+        rows.block, hashed.tree, row_bytes, rows.pitch, leaves, buffers["tables"], 1,
     )  # fmt: skip
-    buffers = {"tree": tree, "root": root, "tables": tables}
     for launch in plan_tree(leaves, threads=threads, lanes=machine.tree_lanes):
         bound = launch.bind(buffers)
         machine.launch_grid(launch.kernel, launch.grid, launch.threads, *bound)
-    content = machine.read(root, 1, DIGEST_BYTES, DIGEST_BYTES).tobytes()
-    return CardTree(machine, form, tree, content)
+    return hashed
+
+
+def _tree_bytes(leaves: int) -> int:
+    return level_offsets(leaves)[-1] + DIGEST_BYTES

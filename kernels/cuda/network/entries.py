@@ -6,9 +6,11 @@
 
 from typing import Any
 
-from kernels.cuda.compiler import int8, int64
+from kernels.cuda.compiler import int8, int64, uint32
+from kernels.cuda.intrinsics import load4, store
 from kernels.cuda.network.fixed import clamp, scale, scale_once
 from kernels.cuda.network.kernel import NetworkKernel, device, first, network_kernel, step
+from kernels.cuda.network.words import divided, four_scaled
 
 
 def pairwise(name: str, formula: Any) -> NetworkKernel:
@@ -64,8 +66,8 @@ def per_channel(name: str, formula: Any) -> NetworkKernel:
         columns: Any, pitch: Any, count: Any,
     ) -> None:  # fmt: skip
         for i in range(first(), count, step()):
-            c = i % columns
-            whole = int64(sums[i // columns * pitch + c]) + int64(bias[c])
+            row, c = divided(i, columns)
+            whole = int64(sums[int64(row) * pitch + c]) + int64(bias[c])
             scaled = formula(whole, multiplier[c], int64(shift[c]))
             out[i] = int8(clamp(scaled + numbers[0], numbers[1], numbers[2]))
 
@@ -76,8 +78,22 @@ REQUANTISE = per_channel("requantise", scale)
 REQUANTISE_ONCE = per_channel("requantise once", scale_once)
 
 
+@network_kernel("w", "w", "w", "n", "n", "n", "n", "n", "n", name="requantise fours")
+def requantise_fours_kernel(
+    sums: Any, scaling: Any, out: Any,
+    zero: Any, low: Any, high: Any, columns: Any, pitch: Any, count: Any,
+) -> None:  # fmt: skip
+    """The same as REQUANTISE, four columns a thread. `scaling`: bias, multiplier, exponent of each."""
+    zero, low, high = uint32(zero), uint32(low), uint32(high)
+    for i in range(first(), count, step()):
+        row, four = divided(i, columns >> 2)
+        four_sums = load4(sums, int64((int64(row) * pitch + int64(four) * 4) * 4))
+        store(out, int64(i) * 4, four_scaled(four_sums, scaling, four, columns, zero, low, high))
+
+
 @network_kernel("i1[]", "i1[]", "i1[]", "n", "n", name="table")
 def table_kernel(x: Any, table: Any, out: Any, channels: Any, count: Any) -> None:
     """out[i] = table[c, x[i] + 128], a row for each of the channels, or one for all."""
     for i in range(first(), count, step()):
-        out[i] = table[i % channels * 256 + int64(x[i]) + 128]
+        _, channel = divided(i, channels)
+        out[i] = table[channel * 256 + int64(x[i]) + 128]

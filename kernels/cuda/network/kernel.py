@@ -5,7 +5,8 @@
         for i in range(first(), count, step()):
             out[i] = -x[i]
 
-Plain numba.cuda, no assembly: "i1[]" is a flat array of int8 (also i4, i8), "n" a number (int64). Every
+Plain numba.cuda, but for what `words.py` has: "i1[]" is a flat array of int8 (also i4, i8), "w" memory
+for `intrinsics.load4` and its like (an address, or words in the simulator), "n" a number (int64). Every
 kernel goes over its entries with `range(first(), count, step())`, so that any grid does, one thread of
 the simulator's, too.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 from kernels.cuda.compiler import SIMULATED, cuda, int64, types
 
-NUMBER = "n"
+NUMBER, WORDS = "n", "w"
 _ENTRIES = {"i1[]": types.int8, "i4[]": types.int32, "i8[]": types.int64}
 
 
@@ -32,7 +33,7 @@ class NetworkKernel:
     def signature(self) -> tuple[Any, ...]:
         """Numba's types of the arguments."""
         return tuple(
-            types.int64 if kind == NUMBER else types.Array(_ENTRIES[kind], 1, "C")
+            types.Array(_ENTRIES[kind], 1, "C") if kind in _ENTRIES else types.int64
             for kind in self.kinds
         )
 

@@ -49,7 +49,7 @@ class Sizes:
         return 2 * self.outputs
 
 
-CARD_SIZES = Sizes(side=21, channels=20, outputs=300, product=(300, 700, 520))
+CARD_SIZES = Sizes(side=21, channels=21, outputs=301, product=(300, 700, 520))
 SIMULATED_SIZES = Sizes(side=4, channels=2, outputs=3, product=(3, 5, 4))
 
 
@@ -85,9 +85,10 @@ def graph_of_all(sizes: Sizes) -> Graph:
     """Return the graph."""
     make = _Maker(sizes)
     table, images = _images(make)
+    fours = _fours(make)
     resized, moved = _moves(make, table)
     dense, rows = _rows(make, resized)
-    ends = (*images, *moved, *rows, *_heads(make, dense))
+    ends = (*images, *fours, *moved, *rows, *_heads(make, dense))
     inputs = Form((1, sizes.side, sizes.side, sizes.channels)), Form((1, 4), 4)
     return Graph(inputs, tuple(make.nodes), ends)
 
@@ -125,7 +126,26 @@ def _images(make: _Maker) -> tuple[int, tuple[int, ...]]:
     larger = put(elementwise.Larger(sign=-1), multiplied, conv)
     table = put(elementwise.Table(table=ints(256)), larger)
     tables = put(elementwise.ChannelTable(table=ints(outputs, 256)), table)
-    return table, (narrow, deep, added, multiplied, tables)
+    return table, (narrow, added, tables)
+
+
+def _fours(make: _Maker) -> tuple[int, ...]:
+    """Convolutions of channels that come in fours: return the ends."""
+    put, ints, scaling, sizes = make.put, make.ints, make.scaling, make.sizes
+    fours = 4 * (sizes.outputs // 4 + 1)
+    slides: dict[str, Any] = {"stride": (2, 1), "dilation": (1, 1), "padding": (1, 1, 1, 1)}
+    point: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "padding": (0, 0, 0, 0)}
+    weights = ints(fours, 1, 1, sizes.channels)
+    wide = put(
+        convolutions.Conv2D(weights=weights, **point, **scaling(fours, sizes.channels)), IMAGE
+    )
+    deep = put(
+        convolutions.DepthwiseConv2D(weights=ints(3, 3, fours), **slides, **scaling(fours, 9)), wide
+    )
+    seen = put(
+        convolutions.Conv2D(weights=ints(5, 3, 3, fours), **slides, **scaling(5, 9 * fours)), deep
+    )
+    return deep, seen
 
 
 def _moves(make: _Maker, table: int) -> tuple[int, tuple[int, ...]]:

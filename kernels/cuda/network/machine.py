@@ -6,6 +6,7 @@ above this interface runs without a card, too.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +63,25 @@ class Right(ABC):
     k: int
 
 
+class CannotRecord(Exception):
+    """What was to be recorded copies from or to the host."""
+
+
+class Recording(ABC):
+    """Launches that a machine does again, on the memory that they had. It holds that memory."""
+
+    @abstractmethod
+    def replay(self) -> None:
+        """Put all of them on the stream."""
+
+
 class Machine(ABC):
     """One card, or what stands for it. Everything is done in order; `wait` waits for all of it."""
 
     closed = False
     """Whether its memory is gone."""
+    tables: Block | None = None
+    """Constants of SHA-256, for the commitment."""
     tree_threads = 128
     """Threads of a block that hashes leaves, or two levels of a tree."""
     tree_lanes = 64
@@ -93,6 +108,14 @@ class Machine(ABC):
         self, kernel: Any, grid: tuple[int, ...], threads: int, *arguments: Block | int
     ) -> None:
         """Run one of the commitment's kernels, which want a certain grid and take words."""
+
+    @abstractmethod
+    def record(self, work: Callable[[], None]) -> Recording:
+        """Note what `work` launches, without doing it. Raises CannotRecord, TaskTooLarge."""
+
+    @abstractmethod
+    def copy(self, block: Block, size: int) -> Block:
+        """Return a copy of a block's first bytes. Raises TaskTooLarge."""
 
     @abstractmethod
     def right(self, rows: Array) -> Right:

@@ -28,10 +28,20 @@ class Model:
             self._kept[key] = make()
         return self._kept[key]
 
-    def weights(self, owner: object, what: str, array: npt.NDArray[Any], dtype: str) -> Array:
-        """Return an operator's tensor on the card, as entries of this type."""
-        entries = np.ascontiguousarray(array, dtype)
-        made: Array = self.once(owner, what, lambda: self.machine.upload(entries))
+    def weights(
+        self,
+        owner: object,
+        what: str,
+        array: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]],
+        dtype: str,
+    ) -> Array:
+        """Return an operator's tensor, or what makes it, on the card as entries of this type."""
+
+        def upload() -> Array:
+            content = array() if callable(array) else array
+            return self.machine.upload(np.ascontiguousarray(content, dtype))
+
+        made: Array = self.once(owner, what, upload)
         return made
 
     def numbers(self, *numbers: int, dtype: str = "<i8") -> Block:

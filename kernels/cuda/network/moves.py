@@ -12,8 +12,9 @@
 
 from typing import Any
 
-from kernels.cuda.compiler import int64
+from kernels.cuda.compiler import int32, int64
 from kernels.cuda.network.kernel import NetworkKernel, first, network_kernel, step
+from kernels.cuda.network.words import divided
 
 PLANNED = 7
 """Numbers of the plan for each dimension."""
@@ -28,16 +29,16 @@ def _mover(source_kind: str, target_kind: str) -> NetworkKernel:
         source: Any, plan: Any, target: Any, dimensions: Any, value: Any, start: Any, count: Any
     ) -> None:
         for i in range(first(), count, step()):
-            rest, at, to = i, int64(0), start
+            rest, at, to = int32(i), int64(0), start
             inside = True
             for d in range(dimensions):
                 p = d * PLANNED
-                c = rest % plan[p]
-                rest = rest // plan[p]
-                place = c * plan[p + 1] + plan[p + 2]
-                inside = inside and place >= 0 and place % plan[p + 3] == 0
-                place = place // plan[p + 3]
-                inside = inside and place < plan[p + 4]
+                rest, c = divided(rest, plan[p])
+                place, apart = int32(c * plan[p + 1] + plan[p + 2]), plan[p + 3]
+                if apart > 1 and place > 0:
+                    place, between = divided(place, apart)
+                    inside = inside and between == 0
+                inside = inside and place >= 0 and place < plan[p + 4]
                 at += place * plan[p + 5]
                 to += c * plan[p + 6]
             if inside:
@@ -55,9 +56,10 @@ def _taker(kind: str) -> NetworkKernel:
     ) -> None:
         """Outer x chosen x inner entries out of outer x side x inner."""
         for i in range(first(), count, step()):
-            row = i // inner
-            place = row // chosen * side + int64(places[row % chosen])
-            out[i] = source[place * inner + i % inner]
+            row, column = divided(i, inner)
+            outer, one = divided(row, chosen)
+            place = int64(outer) * side + int64(places[one])
+            out[i] = source[place * inner + column]
 
     return kernel
 
@@ -74,5 +76,6 @@ TAKE = {size: _taker(f"i{size}[]") for size in (1, 4)}
 def embed_kernel(numbers: Any, rows: Any, out: Any, length: Any, width: Any, count: Any) -> None:
     """Row numbers[i] of `length` rows of `width` entries; outside of them, the nearest one."""
     for i in range(first(), count, step()):
-        row = min(max(int64(numbers[i // width]), 0), length - 1)
-        out[i] = rows[row * width + i % width]
+        place, column = divided(i, width)
+        row = min(max(int64(numbers[place]), 0), length - 1)
+        out[i] = rows[row * width + column]

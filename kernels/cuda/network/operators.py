@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels.cuda.network.entries import ADD, LARGER, MULTIPLY, table_kernel
 from kernels.cuda.network.kernel import NetworkKernel
@@ -15,7 +16,14 @@ from kernels.cuda.network.machine import Array, Block
 from kernels.cuda.network.model import Axis, Model, strides
 from kernels.cuda.network.moves import TAKE, embed_kernel
 from kernels.cuda.network.products import RUN_PRODUCTS, requantised, row_sums
-from kernels.cuda.network.rows import argmax_kernel, layer_norm_kernel, softmax_kernel
+from kernels.cuda.network.rows import (
+    SOFTMAX_PART,
+    argmax_kernel,
+    layer_norm_kernel,
+    softmax_kernel,
+    softmax_most_kernel,
+    softmax_totals_kernel,
+)
 from kernels.cuda.network.window import window_numbers
 from kernels.cuda.network.windows import pool_kernel, resize_kernel
 from kernels.network.graph import elementwise, moves, normal, softmax, windows
@@ -132,9 +140,12 @@ def pairwise(
 
 def add(model: Model, op: elementwise.Add, a: Array, b: Array) -> Array:
     """Each side by a table of its 256 scaled values."""
-    left = scale((SIGNED - op.left_zero) << 20, op.left_multiplier, op.left_exponent)
-    right = scale((SIGNED - op.right_zero) << 20, op.right_multiplier, op.right_exponent)
-    both = np.concatenate([left, op.sign * right])
+
+    def both() -> npt.NDArray[np.int64]:
+        left = scale((SIGNED - op.left_zero) << 20, op.left_multiplier, op.left_exponent)
+        right = scale((SIGNED - op.right_zero) << 20, op.right_multiplier, op.right_exponent)
+        return np.concatenate([left, op.sign * right])
+
     tables = model.weights(op, "tables", both, "<i4").block
     return pairwise(model, ADD, a, b, tables, model.numbers(*_scaled(op)))
 
@@ -208,11 +219,18 @@ def argmax(model: Model, _op: windows.ArgMax, x: Array) -> Array:
 
 
 def softmaxes(model: Model, op: softmax.Softmax, x: Array) -> Array:
-    """Of each row."""
-    out = model.machine.array(*x.shape)
+    """Of each row, in three steps."""
+    machine, length = model.machine, x.shape[-1]
     exps = model.weights(op, "exps", op.exps, "<i4").block
-    rows = x.count // x.shape[-1]
-    model.machine.launch(softmax_kernel, rows, x.block, exps, out.block, x.shape[-1], rows)
+    parts = -(-length // SOFTMAX_PART)
+    count = x.count // length * parts
+    most, totals = (machine.array(count, entry_bytes=4).block for _ in range(2))
+    sizes = (length, parts)
+    machine.launch(softmax_most_kernel, count, x.block, most, *sizes, count)
+    machine.launch(softmax_totals_kernel, count, x.block, exps, most, totals, *sizes, count)
+    out = machine.array(*x.shape)
+    blocks = (x.block, exps, most, totals, out.block)
+    machine.launch(softmax_kernel, out.count, *blocks, *sizes, out.count)
     return out
 
 

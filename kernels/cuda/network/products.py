@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kernels.cuda.network.entries import REQUANTISE, REQUANTISE_ONCE
+from kernels.cuda.network.entries import REQUANTISE, REQUANTISE_ONCE, requantise_fours_kernel
 from kernels.cuda.network.kernel import NetworkKernel
-from kernels.cuda.network.machine import Array, CardSums
+from kernels.cuda.network.machine import Array, Block, CardSums
 from kernels.cuda.network.model import Model
 from kernels.cuda.network.rows import pair_sums_kernel, pair_zeros_kernel, row_sums_kernel
 from kernels.cuda.network.window import window_numbers
-from kernels.cuda.network.windows import depthwise_kernel, patches_kernel
+from kernels.cuda.network.windows import PATCHES, depthwise_fours_kernel, depthwise_kernel
 from kernels.network import Window
 from kernels.network.graph.convolutions import Conv2D, Convolution, DepthwiseConv2D, window_of
 from kernels.network.graph.fields import Tensor
@@ -26,16 +26,29 @@ def scaled(
 ) -> Array:
     """Return int8, rows x columns, from the sums: bias, multiplier and shift of each column."""
     out = model.machine.array(sums.rows, sums.columns)
+    ends = (op.output_zero, op.low, op.high)
+    if kernel is REQUANTISE and sums.columns % 4 == 0 and sums.pitch % 4 == 0:
+        count = out.count // 4
+        blocks = (sums.block, _fours(model, op, scaling), out.block)
+        model.machine.launch(
+            requantise_fours_kernel, count, *blocks, *ends, sums.columns, sums.pitch, count
+        )
+        return out
     kept = [
         model.weights(op, what, tensor, dtype).block
         for what, dtype, tensor in zip(
             ("bias", "multiplier", "shift"), ("<i4", "<i8", "<i1"), scaling, strict=True
         )
     ]
-    numbers = model.numbers(op.output_zero, op.low, op.high)
     sizes = (sums.columns, sums.pitch, out.count)
+    numbers = model.numbers(*ends)
     model.machine.launch(kernel, out.count, sums.block, *kept, numbers, out.block, *sizes)
     return out
+
+
+def _fours(model: Model, op: Any, scaling: tuple[Tensor, ...]) -> Block:
+    """Bias, multiplier and exponent of all channels, as `words.four_scaled` takes them."""
+    return model.weights(op, "fours", lambda: np.stack(scaling), "<i4").block
 
 
 def requantised(model: Model, op: Any, sums: Array) -> Array:
@@ -56,26 +69,57 @@ def conv2d_sums(model: Model, op: Conv2D, x: Array) -> CardSums:
     if window == Window(1, 1):
         seen = x.reshaped(x.count // channels, channels)
     else:
-        numbers = model.numbers(*window_numbers(window, x.shape), op.input_zero)
+        numbers = model.numbers(*window_numbers(window, x.shape))
         down, across = window.positions(*x.shape[2:4])
         places = x.shape[0] * x.shape[1] * down * across
         seen = model.machine.array(places, rows * columns * channels)
-        model.machine.launch(patches_kernel, seen.count, x.block, numbers, seen.block, seen.count)
+        wide = 4 if channels % 4 == 0 else 1
+        count, outside = seen.count // wide, repeated(op.input_zero, wide)
+        sizes = (channels // wide, outside, count)
+        model.machine.launch(PATCHES[wide], count, x.block, numbers, seen.block, *sizes)
     return _product(model, op, seen, op.weights.reshape(outputs, -1))
 
 
+def repeated(entry: int, count: int) -> int:
+    """Return an int8, `count` times side by side in a word."""
+    return int.from_bytes(bytes([entry & 0xFF] * count), "little", signed=True)
+
+
+def depthwise(model: Model, op: DepthwiseConv2D, x: Array) -> Array:
+    """Each channel by itself: four at a time, and brought to int8 at once, where they come in fours."""
+    outputs, channels = op.weights.shape[2], x.shape[-1]
+    if outputs != channels or channels % 4:
+        return run_product(model, op, x)
+    window, _ = _depthwise_window(op, x)
+    numbers = model.numbers(*window_numbers(window, x.shape))
+    out = model.machine.array(len(x), *op.output(Form(x.shape[1:])).shape)
+    weights = model.weights(op, "weights", op.weights, "<i1").block
+    scaling = _fours(model, op, (op.absorbed, *op.scaling()))
+    count, outside = out.count // 4, repeated(op.input_zero, 4)
+    ends = (outside, op.output_zero, op.low, op.high)
+    blocks = (x.block, weights, numbers, scaling, out.block)
+    model.machine.launch(depthwise_fours_kernel, count, *blocks, *ends, count)
+    return out
+
+
+def _depthwise_window(op: DepthwiseConv2D, x: Array) -> tuple[Window, int]:
+    """Return the window, and how many places it has in all samples."""
+    window = window_of(op.weights.shape[:2], op.stride, op.dilation, op.padding)
+    down, across = window.positions(*x.shape[2:4])
+    return window, x.shape[0] * x.shape[1] * down * across
+
+
 def depthwise_sums(model: Model, op: DepthwiseConv2D, x: Array) -> CardSums:
-    """Each channel by itself."""
-    rows, columns, outputs = op.weights.shape
-    window = window_of((rows, columns), op.stride, op.dilation, op.padding)
+    """Each channel by itself; outside of the image lies the zero point."""
+    outputs = op.weights.shape[2]
+    window, places = _depthwise_window(op, x)
     multiple = outputs // x.shape[-1]
     numbers = model.numbers(*window_numbers(window, x.shape), op.input_zero, multiple)
-    down, across = window.positions(*x.shape[2:4])
-    sums = model.machine.array(x.shape[0] * x.shape[1] * down * across, outputs, entry_bytes=4)
+    sums = model.machine.array(places, outputs, entry_bytes=4)
     weights = model.weights(op, "weights", op.weights, "<i1").block
     blocks = (x.block, weights, numbers, sums.block)
     model.machine.launch(depthwise_kernel, sums.count, *blocks, sums.count)
-    return CardSums(sums.block, sums.count // outputs, outputs, outputs)
+    return CardSums(sums.block, places, outputs, outputs)
 
 
 def fully_connected_sums(model: Model, op: FullyConnected, x: Array) -> CardSums:
@@ -92,25 +136,25 @@ def _product(model: Model, op: Any, rows: Array, weights: Tensor) -> CardSums:
 def convolution_finish(
     model: Model, op: Convolution, inputs: tuple[Array, ...], sums: CardSums
 ) -> Array:
-    """The zero point is in the bias, or, depthwise, was taken off before."""
-    bias = op.bias if isinstance(op, DepthwiseConv2D) else op.absorbed
-    return _finished(model, op, REQUANTISE, inputs, sums, bias)
+    """Rounded twice, as gemmlowp does."""
+    return _finished(model, op, REQUANTISE, inputs, sums)
 
 
 def fully_connected_finish(
     model: Model, op: FullyConnected, inputs: tuple[Array, ...], sums: CardSums
 ) -> Array:
     """Rounded once."""
-    return _finished(model, op, REQUANTISE_ONCE, inputs, sums, op.absorbed)
+    return _finished(model, op, REQUANTISE_ONCE, inputs, sums)
 
 
 def _finished(
-    model: Model, op: Any, kernel: NetworkKernel, inputs: tuple[Array, ...], sums: CardSums,
-    bias: Tensor,
-) -> Array:  # fmt: skip
+    model: Model, op: Any, kernel: NetworkKernel, inputs: tuple[Array, ...], sums: CardSums
+) -> Array:
+    """The zero point is in the bias."""
     (x,) = inputs
     shape = op.output(Form(x.shape[1:])).shape
-    return scaled(model, op, kernel, sums, (bias, *op.scaling())).reshaped(len(x), *shape)
+    scaling = (op.absorbed, *op.scaling())
+    return scaled(model, op, kernel, sums, scaling).reshaped(len(x), *shape)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -191,4 +235,5 @@ def run_product(model: Model, op: Operator, *inputs: Array) -> Array:
     return made
 
 
-RUN_PRODUCTS = dict.fromkeys(SUMS, run_product)
+RUN_PRODUCTS: dict[type[Operator], Any] = dict.fromkeys(SUMS, run_product)
+RUN_PRODUCTS[DepthwiseConv2D] = depthwise

@@ -5,6 +5,7 @@ from typing import Any
 from kernels.cuda.compiler import int8, int32, int64
 from kernels.cuda.network.fixed import clamp, divide, high_mul, one_over_one_plus
 from kernels.cuda.network.kernel import device, first, network_kernel, step
+from kernels.cuda.network.words import divided
 from kernels.network.graph.normal import FRACTION, SHIFT
 
 
@@ -56,24 +57,59 @@ def argmax_kernel(x: Any, out: Any, length: Any, count: Any) -> None:
         out[i] = int32(best)
 
 
-@network_kernel("i1[]", "i4[]", "i1[]", "n", "n", name="softmax")
-def softmax_kernel(x: Any, exps: Any, out: Any, length: Any, count: Any) -> None:
-    """`exps` has exp of minus each difference from the row's largest entry, in Q0.31."""
+SOFTMAX_PART = 64
+"""Entries of a row that one thread looks at: rows are cut into `parts`, the last one shorter."""
+
+
+@network_kernel("i1[]", "i4[]", "n", "n", "n", name="softmax most")
+def softmax_most_kernel(x: Any, most: Any, length: Any, parts: Any, count: Any) -> None:
+    """The largest entry of each part of each row."""
     for i in range(first(), count, step()):
-        start = i * length
-        most, total = int64(-128), int64(0)
-        for j in range(length):
-            most = max(most, int64(x[start + j]))
-        for j in range(length):
-            total += divide(int64(exps[most - int64(x[start + j])]), int64(12))
-        headroom = int64(32)
+        row, part = divided(i, parts)
+        found, start = int32(-128), int64(part) * SOFTMAX_PART
+        for j in range(start, min(start + SOFTMAX_PART, length)):
+            found = max(found, int32(x[int64(row) * length + j]))
+        most[i] = found
+
+
+@device
+def largest(most: Any, row: Any, parts: Any) -> Any:
+    """Of a row."""
+    found = int64(-128)
+    for part in range(parts):
+        found = max(found, int64(most[int64(row) * parts + part]))
+    return found
+
+
+@network_kernel("i1[]", "i4[]", "i4[]", "i4[]", "n", "n", "n", name="softmax totals")
+def softmax_totals_kernel(
+    x: Any, exps: Any, most: Any, totals: Any, length: Any, parts: Any, count: Any
+) -> None:
+    """Of each part. `exps`: exp of minus each difference from the row's largest entry, in Q0.31."""
+    for i in range(first(), count, step()):
+        row, part = divided(i, parts)
+        top, total, start = largest(most, row, parts), int64(0), int64(part) * SOFTMAX_PART
+        for j in range(start, min(start + SOFTMAX_PART, length)):
+            total += divide(int64(exps[top - int64(x[int64(row) * length + j])]), int64(12))
+        totals[i] = int32(total)
+
+
+@network_kernel("i1[]", "i4[]", "i4[]", "i4[]", "i1[]", "n", "n", "n", name="softmax")
+def softmax_kernel(
+    x: Any, exps: Any, most: Any, totals: Any, out: Any, length: Any, parts: Any, count: Any
+) -> None:
+    """Each entry, out of what the two kernels above found."""
+    for i in range(first(), count, step()):
+        row, _ = divided(i, length)
+        total, headroom = int64(0), int64(32)
+        for part in range(parts):
+            total += int64(totals[int64(row) * parts + part])
         while total >> (32 - headroom) > 0:
             headroom -= 1
         reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
-        for j in range(length):
-            power = int64(exps[most - int64(x[start + j])])
-            scaled = divide(high_mul(reciprocal, power), int64(35) - headroom)
-            out[start + j] = int8(clamp(scaled - 128, -128, 127))
+        power = int64(exps[largest(most, row, parts) - int64(x[i])])
+        scaled = divide(high_mul(reciprocal, power), int64(35) - headroom)
+        out[i] = int8(clamp(scaled - 128, -128, 127))
 
 
 @device

@@ -3,6 +3,8 @@
     rows = run(model, graph, samples, layers=False, group=64)   # CardRows
     rows.to_host()
 
+`Inputs` and `launch` are its two halves: what comes from the host, and what can be recorded.
+
 What a row holds is `kernels.network.graph.run.run_graph`'s, or with `layers` that of
 `kernels.network.graph.layers.run_layers`.
 """
@@ -55,21 +57,38 @@ def supports(graph: Graph) -> bool:
     return all(type(node.operator) in RUN for node in graph.nodes)
 
 
-def run(
-    model: Model, graph: Graph, samples: npt.NDArray[np.int8], *, layers: bool, group: int
-) -> CardRows:
-    """Return the outputs, and with `layers` the sums of each product layer, of all samples.
+class Inputs:
+    """Samples on the card, in groups, each as the graph's inputs are. Raises TaskTooLarge."""
 
-    The same model with the same graph finds its weights on the card. Raises TaskTooLarge, DeviceFault.
-    """
-    flat = samples.reshape(len(samples), -1)
+    def __init__(self, machine: Machine, graph: Graph, count: int, group: int) -> None:
+        self._machine, self._graph, self.count = machine, graph, count
+        self.groups = [
+            [
+                machine.array(min(group, count - start), *form.shape, entry_bytes=form.entry_bytes)
+                for form in graph.inputs
+            ]
+            for start in range(0, count, group)
+        ]
+
+    def write(self, samples: npt.NDArray[np.int8]) -> None:
+        """Copy samples there, as many as there is room for."""
+        flat, start = samples.reshape(len(samples), -1), 0
+        for group in self.groups:
+            some = flat[start : start + len(group[0])]
+            for array, content in zip(group, inputs_of(self._graph, some), strict=True):
+                self._machine.write(array.block, content)
+            start += len(some)
+
+
+def launch(model: Model, graph: Graph, inputs: Inputs, *, layers: bool) -> CardRows:
+    """Return the rows of what lies in `inputs`; nothing is waited for. Raises TaskTooLarge."""
     columns, entry_bytes = graph.columns, graph.entry_bytes
     if layers:
         columns, entry_bytes = columns + layer_columns(graph), 4
-    rows = CardRows.empty(model.machine, len(flat), columns, entry_bytes)
+    rows = CardRows.empty(model.machine, inputs.count, columns, entry_bytes)
     kept_layers = set(product_layers(graph)) if layers else set()
-    for start in range(0, len(flat), group):
-        some = flat[start : start + group]
+    start = 0
+    for group in inputs.groups:
         kept: list[CardSums] = []
 
         def step(
@@ -82,11 +101,24 @@ def run(
             made: Array = FINISH[type(operator)](model, operator, x, kept[-1])
             return made
 
-        inputs = [model.machine.upload(x) for x in inputs_of(graph, some)]
-        outputs = run_values(graph, inputs, step)
+        outputs = run_values(graph, group, step)
         parts = [*map(_as_sums, outputs), *kept]
         sizes = [x.entry_bytes for x in outputs] + [4] * len(kept)
-        _write(model, rows, start, len(some), list(zip(parts, sizes, strict=True)))
+        _write(model, rows, start, len(group[0]), list(zip(parts, sizes, strict=True)))
+        start += len(group[0])
+    return rows
+
+
+def run(
+    model: Model, graph: Graph, samples: npt.NDArray[np.int8], *, layers: bool, group: int
+) -> CardRows:
+    """Return the outputs, and with `layers` the sums of each product layer, of all samples.
+
+    The same model with the same graph finds its weights on the card. Raises TaskTooLarge, DeviceFault.
+    """
+    inputs = Inputs(model.machine, graph, len(samples), group)
+    inputs.write(samples)
+    rows = launch(model, graph, inputs, layers=layers)
     model.machine.wait()
     return rows
 

@@ -5,9 +5,11 @@
 
 from typing import Any
 
-from kernels.cuda.compiler import int8, int32, int64
+from kernels.cuda.compiler import int8, int32, int64, uint32
+from kernels.cuda.intrinsics import load, store
 from kernels.cuda.network.fixed import clamp
-from kernels.cuda.network.kernel import device, first, network_kernel, step
+from kernels.cuda.network.kernel import NetworkKernel, device, first, network_kernel, step
+from kernels.cuda.network.words import add_products, divided, four_scaled
 
 FIELDS = (
     "height", "width", "channels", "down", "across", "rows", "columns",
@@ -22,51 +24,97 @@ REST = len(FIELDS)
 
 
 @device
-def entry_at(place: Any, row: Any, column: Any, numbers: Any) -> Any:
-    """Number of the image's pixel that this entry of the window lies on, -1 outside of the image.
+def corner(place: Any, numbers: Any) -> Any:
+    """First row of the image of a place's window, counted down all images, its y, and its x.
 
     Places are counted across, then down, then image after image.
     """
-    across, down = numbers[ACROSS], numbers[DOWN]
-    y = place // across % down * numbers[STRIDE_DOWN] - numbers[TOP] + row * numbers[APART_DOWN]
-    x = place % across * numbers[STRIDE_ACROSS] - numbers[LEFT] + column * numbers[APART_ACROSS]
-    if y < 0 or y >= numbers[HEIGHT] or x < 0 or x >= numbers[WIDTH]:
-        return int64(-1)
-    image = place // (across * down)
-    return (image * numbers[HEIGHT] + y) * numbers[WIDTH] + x
+    line, column = divided(place, numbers[ACROSS])
+    image, line = divided(line, numbers[DOWN])
+    y = line * int32(numbers[STRIDE_DOWN]) - int32(numbers[TOP])
+    x = column * int32(numbers[STRIDE_ACROSS]) - int32(numbers[LEFT])
+    return int32(image * int32(numbers[HEIGHT])), int32(y), int32(x)
 
 
-@network_kernel("i1[]", "i8[]", "i1[]", "n", name="patches")
-def patches_kernel(x: Any, numbers: Any, out: Any, count: Any) -> None:
-    """A row for each place: what its window sees. After the window: the zero point."""
-    channels, columns = numbers[CHANNELS], numbers[COLUMNS]
-    seen = numbers[ROWS] * columns
-    for i in range(first(), count, step()):
-        entry = i // channels
-        within = entry % seen
-        at = entry_at(entry // seen, within // columns, within % columns, numbers)
-        if at >= 0:
-            out[i] = x[at * channels + i % channels]
-        else:
-            out[i] = int8(numbers[REST])
+@device
+def entry_at(at: Any, row: Any, column: Any, numbers: Any) -> Any:
+    """Number of the image's pixel that this entry of a window at a corner lies on, -1 outside of it."""
+    y = int32(at[1] + row * int32(numbers[APART_DOWN]))
+    x = int32(at[2] + column * int32(numbers[APART_ACROSS]))
+    height, width = int32(numbers[HEIGHT]), int32(numbers[WIDTH])
+    if y < 0 or y >= height or x < 0 or x >= width:
+        return int32(-1)
+    return int32(int32(at[0] + y) * width + x)
+
+
+def _patches(kind: str) -> NetworkKernel:
+    """Return the kernel for entries of 1 byte, or for four channels at a time as entries of 4."""
+
+    @network_kernel(kind, "i8[]", kind, "n", "n", "n", name=f"patches {kind[:2]}")
+    def kernel(x: Any, numbers: Any, out: Any, channels: Any, outside: Any, count: Any) -> None:
+        """A row for each place: what its window sees."""
+        columns = int32(numbers[COLUMNS])
+        seen = int32(columns * int32(numbers[ROWS]))
+        for i in range(first(), count, step()):
+            entry, channel = divided(i, channels)
+            place, within = divided(entry, seen)
+            row, column = divided(within, columns)
+            at = entry_at(corner(place, numbers), row, column, numbers)
+            if at >= 0:
+                out[i] = x[int64(at) * channels + channel]
+            else:
+                out[i] = int32(outside)
+
+    return kernel
+
+
+PATCHES = {size: _patches(f"i{size}[]") for size in (1, 4)}
+"""By bytes of an entry."""
 
 
 @network_kernel("i1[]", "i1[]", "i8[]", "i4[]", "n", name="depthwise")
 def depthwise_kernel(x: Any, weights: Any, numbers: Any, sums: Any, count: Any) -> None:
-    """Sums of (x - zero) * w. After the window: the zero point, and outputs of a channel."""
-    channels, zero, multiple = numbers[CHANNELS], numbers[REST], numbers[REST + 1]
+    """Sums of x * w. After the window: what x is outside of the image, and outputs of a channel."""
+    channels, zero, multiple = numbers[CHANNELS], int32(numbers[REST]), numbers[REST + 1]
     outputs = channels * multiple
     for i in range(first(), count, step()):
-        output = i % outputs
-        total = int64(0)
+        place, output = divided(i, outputs)
+        channel, _ = divided(output, multiple)
+        at, total = corner(place, numbers), int32(0)
         for row in range(numbers[ROWS]):
             for column in range(numbers[COLUMNS]):
-                at = entry_at(i // outputs, row, column, numbers)
-                if at >= 0:
-                    weight = weights[(row * numbers[COLUMNS] + column) * outputs + output]
-                    seen = int64(x[at * channels + output // multiple])
-                    total += (seen - zero) * int64(weight)
-        sums[i] = int32(total)
+                entry = entry_at(at, row, column, numbers)
+                seen = zero
+                if entry >= 0:
+                    seen = int32(x[int64(entry) * channels + channel])
+                weight = weights[(row * numbers[COLUMNS] + column) * outputs + output]
+                total = int32(total + seen * int32(weight))
+        sums[i] = total
+
+
+@network_kernel("w", "w", "i8[]", "w", "w", "n", "n", "n", "n", "n", name="depthwise fours")
+def depthwise_fours_kernel(
+    x: Any, weights: Any, numbers: Any, scaling: Any, out: Any,
+    outside: Any, zero: Any, low: Any, high: Any, count: Any,
+) -> None:  # fmt: skip
+    """Four channels a thread, one output each, as int8. `outside`: four entries of what is there."""
+    channels = numbers[CHANNELS]
+    rows, columns = int32(numbers[ROWS]), int32(numbers[COLUMNS])
+    none, zero = uint32(outside), uint32(zero)
+    low, high = uint32(low), uint32(high)
+    for i in range(first(), count, step()):
+        place, four = divided(i, channels >> 2)
+        at, weight_at = corner(place, numbers), int64(four) * 4
+        sums = (uint32(0), uint32(0), uint32(0), uint32(0))
+        for row in range(rows):
+            for column in range(columns):
+                entry = entry_at(at, row, column, numbers)
+                seen = none
+                if entry >= 0:
+                    seen = load(x, int64(int64(entry) * channels + int64(four) * 4))
+                sums = add_products(sums, seen, load(weights, weight_at))
+                weight_at = int64(weight_at + channels)
+        store(out, int64(i) * 4, four_scaled(sums, scaling, four, channels, zero, low, high))
 
 
 @network_kernel("i1[]", "i8[]", "i1[]", "n", name="pool")
@@ -74,20 +122,22 @@ def pool_kernel(x: Any, numbers: Any, out: Any, count: Any) -> None:
     """The largest entry, or the mean. After the window: 1 for the mean, low, high."""
     channels = numbers[CHANNELS]
     for i in range(first(), count, step()):
-        total, most, seen = int64(0), int64(-128), int64(0)
+        place, channel = divided(i, channels)
+        at = corner(place, numbers)
+        total, most, seen = int32(0), int32(-128), int32(0)
         for row in range(numbers[ROWS]):
             for column in range(numbers[COLUMNS]):
-                at = entry_at(i // channels, row, column, numbers)
-                if at >= 0:
-                    entry = int64(x[at * channels + i % channels])
-                    total += entry
-                    most = max(most, entry)
-                    seen += 1
+                entry = entry_at(at, row, column, numbers)
+                if entry >= 0:
+                    value = int32(x[int64(entry) * channels + channel])
+                    total = int32(total + value)
+                    most = max(most, value)
+                    seen = int32(seen + 1)
         if numbers[REST] > 0:
-            most = (abs(total) + seen // 2) // seen
+            most, _ = divided(abs(total) + (seen >> 1), seen)
             if total < 0:
-                most = -most
-        out[i] = int8(clamp(most, numbers[REST + 1], numbers[REST + 2]))
+                most = int32(-most)
+        out[i] = int8(clamp(int64(most), numbers[REST + 1], numbers[REST + 2]))
 
 
 @network_kernel("i1[]", "i8[]", "i1[]", "n", "n", "n", "n", "n", "n", name="resize")

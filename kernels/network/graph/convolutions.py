@@ -15,7 +15,7 @@ from kernels.network import Window
 from kernels.network.graph.backend import Backend
 from kernels.network.graph.fields import Tensor, array, numbers
 from kernels.network.graph.kernels import Requantise, Sums
-from kernels.network.graph.operator import Form, Values, require, require_image, text
+from kernels.network.graph.operator import Form, Values, require_image, text
 from kernels.network.graph.products import (
     INT32,
     LEAST_EXPONENT,
@@ -123,10 +123,10 @@ class DepthwiseConv2D(Convolution):
         """Places of the window, and the outputs."""
         batch, height, width, channels = require_image(inputs[0], self.op)
         window = window_of(self.weights.shape[:2], self.stride, self.dilation, self.padding)
-        require(
-            self.weights.shape[2] % channels == 0,
-            _("a depthwise convolution's outputs must be a multiple of its channels"),
-        )
+        if self.weights.shape[2] % channels:
+            raise InvalidNetwork(
+                _("a depthwise convolution's outputs must be a multiple of its channels")
+            )
         return Form((batch, *places(window, height, width), self.weights.shape[2]))
 
     def cost(self, *inputs: Form) -> int:
@@ -159,12 +159,12 @@ def window_of(
 ) -> Window:
     """Return a window. Raise InvalidNetwork where it could lie in the padding altogether."""
     height, width = sides
-    require(
-        max(sides) <= MAX_WINDOW,
-        _("a window of {height} x {width} is too large: {MAX_WINDOW} at most").format(
-            height=height, width=width, MAX_WINDOW=MAX_WINDOW
-        ),
-    )
+    if max(sides) > MAX_WINDOW:
+        raise InvalidNetwork(
+            _("a window of {height} x {width} is too large: {MAX_WINDOW} at most").format(
+                height=height, width=width, MAX_WINDOW=MAX_WINDOW
+            )
+        )
     top, left, bottom, right = padding
     window = Window(
         height,
@@ -174,10 +174,8 @@ def window_of(
         (dilation[0], dilation[1]),
     )
     down, across = window.extent
-    require(
-        max(top, bottom) < down and max(left, right) < across,
-        _("a window must not lie in the padding altogether"),
-    )
+    if max(top, bottom) >= down or max(left, right) >= across:
+        raise InvalidNetwork(_("a window must not lie in the padding altogether"))
     return window
 
 

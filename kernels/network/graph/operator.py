@@ -105,7 +105,8 @@ def require(condition: bool, message: str) -> None:
 
 def require_bytes(form: Form, what: str) -> None:
     """Raise InvalidNetwork unless the entries are int8."""
-    require(form.entry_bytes == 1, _("{what} takes int8").format(what=what))
+    if form.entry_bytes != 1:
+        raise InvalidNetwork(_("{what} takes int8").format(what=what))
 
 
 def require_image(form: Form, what: str) -> tuple[int, int, int, int]:

@@ -15,7 +15,7 @@ import numba.cuda
 import numpy as np
 import pytest
 
-from kernels.cuda.network.kernel import NUMBER
+from kernels.cuda.network.kernel import NUMBER, WORDS
 
 SUCCESS = SimpleNamespace(name="CUDA_SUCCESS")
 MEMORY = 1 << 26
@@ -28,10 +28,14 @@ class HostDriver(ModuleType):
     CUmemorytype = SimpleNamespace(CU_MEMORYTYPE_DEVICE=2, CU_MEMORYTYPE_HOST=1)
     CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
     CUstream = int
+    CU_MEMHOSTALLOC_DEVICEMAP = 2
+    CUstreamCaptureMode = SimpleNamespace(
+        CU_STREAM_CAPTURE_MODE_THREAD_LOCAL=1, CU_STREAM_CAPTURE_MODE_RELAXED=2
+    )
 
     def __init__(self):
         super().__init__("cuda.bindings.driver")
-        self.blocks = {}
+        self.blocks, self.pinned, self.captured, self.graphs = {}, {}, None, 0
         self.CUDA_MEMCPY2D = SimpleNamespace
 
     def words(self, address, count=None, dtype=np.uint8):
@@ -42,6 +46,36 @@ class HostDriver(ModuleType):
                 assert count is None or count <= found.size, "beyond the end of an allocation"
                 return found[:count]
         raise AssertionError(f"an address of nothing: {address}")
+
+    def do(self, step):
+        """At once, or where a stream is captured whenever the graph is launched."""
+        if self.captured is None:
+            step()
+        else:
+            self.captured.append(step)
+
+    def cuStreamBeginCapture(self, _stream, _mode):
+        self.captured = []
+        return (SUCCESS,)
+
+    def cuStreamEndCapture(self, _stream):
+        graph, self.captured = self.captured, None
+        return SUCCESS, graph
+
+    def cuGraphInstantiate(self, graph, _flags):
+        self.graphs += 1
+        return SUCCESS, graph
+
+    def cuGraphLaunch(self, graph, _stream):
+        for step in graph:
+            step()
+        return (SUCCESS,)
+
+    def cuGraphExecDestroy(self, _graph):
+        self.graphs -= 1
+
+    def cuGraphDestroy(self, _graph):
+        pass
 
     def cuMemGetInfo(self):
         return SUCCESS, MEMORY - sum(array.size for array in self.blocks.values()), MEMORY
@@ -54,7 +88,12 @@ class HostDriver(ModuleType):
     def cuMemFree(self, address):
         del self.blocks[address]
 
+    def cuMemcpyDtoDAsync(self, to, source, size, _stream):
+        self.do(lambda: ctypes.memmove(self.words(to, size).ctypes.data, source, size))
+        return (SUCCESS,)
+
     def cuMemcpyDtoH(self, host, address, size):
+        assert self.captured is None
         ctypes.memmove(host, self.words(address, size).ctypes.data, size)
         return (SUCCESS,)
 
@@ -68,8 +107,33 @@ class HostDriver(ModuleType):
             self.cuMemcpyDtoH(to, source, copy.WidthInBytes)
         return (SUCCESS,)
 
+    def cuMemcpy2DAsync(self, copy, _stream):
+        assert copy.dstPitch * copy.Height <= len(self.pinned[copy.dstHost])
+        return self.cuMemcpy2D(copy)
+
+    def cuMemHostAlloc(self, size, _flags):
+        array = np.full(size, 0xA5, np.uint8)
+        self.pinned[array.ctypes.data] = array
+        return SUCCESS, array.ctypes.data
+
+    def cuMemFreeHost(self, address):
+        del self.pinned[address]
+
+    def cuEventCreate(self, _flags):
+        return SUCCESS, 9
+
+    def cuEventRecord(self, _event, _stream):
+        return (SUCCESS,)
+
+    def cuEventSynchronize(self, _event):
+        return (SUCCESS,)
+
+    def cuEventDestroy(self, _event):
+        pass
+
     def cuMemsetD32Async(self, address, value, count, _stream):
-        self.words(address, 4 * count).view(np.uint32)[:] = value
+        words = self.words(address, 4 * count).view(np.uint32)
+        self.do(lambda: words.fill(value))
         return (SUCCESS,)
 
     def cuCtxGetStreamPriorityRange(self):
@@ -79,6 +143,7 @@ class HostDriver(ModuleType):
         return SUCCESS, 7
 
     def cuStreamSynchronize(self, _stream):
+        assert self.captured is None
         return (SUCCESS,)
 
     def cuStreamDestroy(self, _stream):
@@ -100,13 +165,16 @@ class HostKernels:
                 if kind == NUMBER:
                     given.append(np.int64(left.pop(0)))
                     continue
+                if kind == WORDS:
+                    given.append(self.driver.words(left.pop(0), dtype=np.uint32))
+                    continue
                 owner, parent, entries, size, address, side, stride = (
                     left.pop(0) for _ in range(7)
                 )
                 assert (owner, parent, side, stride) == (0, 0, entries, size)
                 given.append(self.driver.words(address, entries * size).view(f"<{kind[:2]}"))
             assert not left
-            kernel.kernel[1, 1](*given)
+            self.driver.do(lambda: kernel.kernel[1, 1](*given))
 
         return launch
 
@@ -116,7 +184,7 @@ class HostKernels:
             given = [
                 self.driver.words(x, dtype=np.uint32) if x > MEMORY else np.int64(x) for x in longs
             ]
-            kernel[grid, threads](*given)
+            self.driver.do(lambda: kernel[grid, threads](*given))
 
         return launch
 
@@ -126,7 +194,7 @@ class HostKernels:
         assert grid[1] * 128 >= rows
         self.driver.words(to, grid[0] * grid[1] * 128 * 128)
         matrix = self.driver.words(source, rows * columns, np.int8).reshape(rows, columns)
-        self.packed[to] = matrix.copy(), as_b
+        self.driver.do(lambda: self.packed.__setitem__(to, (matrix.copy(), as_b)))
 
     def weights(self, _stream, _grid, _threads, weights, *rest):
         self.driver.words(weights, 4 * rest[-1])
@@ -139,22 +207,21 @@ class HostKernels:
     def subtract(self, _stream, _grid, _threads, a, u, sums, tiles, count):
         self.project(None, None, None, a, sums, u, tiles, count)
 
-    def verdict(self, _stream, _grid, _threads, sums, count, verdict, ticket):
-        right = not self.driver.words(sums, 4 * count).any()
-        ticket_word = self.driver.words(ticket, 4) if right else 0
-        self.driver.words(verdict, 4)[:] = ticket_word
-
     def int32_product(self, _config, M, N, K, _processors):
         def launch(_stream, grid, threads, a, b, c, weights, sums, *sizes):
             assert (grid, threads, sizes) == ((9,), 128, (M, N, K))
             self.driver.words(weights, 4 * N)
-            (A, left), (B, right) = self.packed[a], self.packed[b]
-            assert (left, right) == (0, 1)
             C = self.driver.words(c, 4 * M * N).view(np.int32).reshape(M, N)
-            C[: len(A), : len(B)] = A.astype(np.int32) @ B.T.astype(np.int32)
-            if self.wrong_products:
-                self.wrong_products -= 1
-                self.driver.words(sums, 4)[0] = 1
+
+            def multiply():
+                (A, left), (B, right) = self.packed[a], self.packed[b]
+                assert (left, right) == (0, 1)
+                C[: len(A), : len(B)] = A.astype(np.int32) @ B.T.astype(np.int32)
+                if self.wrong_products:
+                    self.wrong_products -= 1
+                    self.driver.words(sums, 4)[0] = 1
+
+            self.driver.do(multiply)
 
         return SimpleNamespace(grid=lambda *_sizes: (9,), threads=128), launch
 

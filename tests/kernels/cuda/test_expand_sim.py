@@ -43,7 +43,8 @@ def test_some_tiles_of_both_operands(n):
 
 
 @pytest.mark.parametrize(
-    ("shape", "as_b"), [((3, 5), False), ((130, 77), True), ((200, 129), False)]
+    ("shape", "as_b"),
+    [((3, 5), False), ((130, 77), True), ((200, 129), False), ((9, 20), False), ((5, 144), True)],
 )
 def test_packing(shape, as_b):
     rows, columns = shape
