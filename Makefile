@@ -18,7 +18,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 # twice is wrong; a run that broke off, and so names no failed test, fails here too (pytest's exit code 5).
 ONCE_MORE := --last-failed --last-failed-no-failures none
 
-.PHONY: mine test test-all soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
+.PHONY: mine test test-all test-long soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -32,9 +32,13 @@ test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in min
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
 	$(BIN)/python packaging/try_wheel.py
 
-test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run the tests that `make test` leaves out: longer soaks, farm, larger simulations
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m slow
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow || $(BIN)/python -m pytest -n 0 -m slow $(ONCE_MORE)
+test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run most of what `make test` leaves out: more variants, farm, larger simulations
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "slow and not long"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "slow and not long" || $(BIN)/python -m pytest -n 0 -m "slow and not long" $(ONCE_MORE)
+
+test-long: $(DEV_STAMP) $(CATALOGUES)  ## Run what `make test-all` leaves out, for an hour: soaks, thousands of random cases
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m long
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long || $(BIN)/python -m pytest -n 0 -m long $(ONCE_MORE)
 
 soak: $(DEV_STAMP)  ## Inject faults into a miner for ten minutes, and check that nothing is lost or wrong
 	$(BIN)/python -m tests.engine.node.soak
@@ -45,7 +49,7 @@ lying-soak: $(DEV_STAMP)  ## Mine for half an hour with a first node that lies i
 setup: $(STAMP) $(CUDA_STAMP)  ## Make the environment in .venv; CUDA=13 or CUDA=12 for a GPU
 
 registers: $(REGISTERS)/.complete  ## Compile every CUDA kernel for every card and list registers; spills fail
-	$(REGISTERS)/bin/python -m bench.registers
+	$(REGISTERS)/bin/python -m bench.registers $(CARDS:%=--card %)
 
 gpu-test: $(DEV_STAMP) $(CUDA_STAMP)  ## Run the tests that need a GPU (after make setup CUDA=13)
 	$(BIN)/python -m pytest tests/kernels/cuda/test_gpu.py tests/kernels/cuda/test_network_gpu.py

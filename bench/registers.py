@@ -1,6 +1,7 @@
 """Compile every kernel for every kind of card with ptxas, and list registers, spills and shared memory.
 
     make registers                       # in an environment of its own; CI does it
+    make registers CARDS="sm_75 sm_90a"  # only for these
     python -m bench.registers            # needs numba-cuda and ptxas (CUDA toolkit), but no GPU
     CPC_CUDA_COMPILER=mlir python -m bench.registers     # by numba-cuda-mlir instead
 
@@ -9,13 +10,14 @@ more registers than KNOWN_SPILLS says.
 """
 
 import argparse
+import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,43 +164,59 @@ def find_ptxas():
     return shutil.which("ptxas") or shutil.which("ptxas", path=places)
 
 
+def report(ptxas, card, share, of):
+    """What every `of`-th kernel of this card takes, from number `share` on.
+
+    Returns tuples (card, number, name, shared bytes, registers, spilled bytes, what is wrong or None);
+    one that does not compile or assemble has no registers.
+    """
+    found = []
+    for number, (name, kernel, signature, dynamic) in enumerate(kernels_for(card)):
+        if number % of != share:
+            continue
+        title = f"{name}, {CARDS[card]}"
+        try:
+            registers, spilled, static = assembled(ptxas, compiled(kernel, signature, card), card)
+        except Exception as error:  # noqa: BLE001 - a compiler's failure is a finding
+            found.append((card, number, name, dynamic, None, 0, f"{title}: {error}"))
+            continue
+        wrong = None
+        if spilled > allowed(name):
+            wrong = f"{title}: {spilled} bytes spilled, {allowed(name)} allowed"
+        found.append((card, number, name, dynamic + static, registers, spilled, wrong))
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--card", choices=CARDS.values(), help="only this one")
+    parser.add_argument(
+        "--card", choices=CARDS.values(), action="append", help="only this one; may be repeated"
+    )
     arguments = parser.parse_args()
     ptxas = find_ptxas()
     if ptxas is None:
         sys.exit("ptxas is not here: install the CUDA toolkit, or nvidia-cuda-nvcc, onto the PATH")
     said = subprocess.run([ptxas, "--version"], capture_output=True, text=True).stdout
     print(said.split("\n")[3])
-    cards = [card for card, arch in CARDS.items() if arguments.card in (None, arch)]
-    table, wrong, found = {}, [], []
-    # ptxas works beside the next kernel's compilation.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for card in cards:
-            for name, kernel, signature, dynamic in kernels_for(card):
-                try:
-                    ptx = compiled(kernel, signature, card)
-                except Exception as error:  # noqa: BLE001 - a compiler's failure is a finding
-                    wrong.append(f"{name}, {CARDS[card]}: does not compile: {error}")
-                    continue
-                found.append((card, name, dynamic, pool.submit(assembled, ptxas, ptx, card)))
-    for card, name, dynamic, answer in found:
-        try:
-            registers, spilled, static = answer.result()
-        except RuntimeError as error:
-            wrong.append(f"{name}, {CARDS[card]}: {error}")
+    cards = [card for card, arch in CARDS.items() if arch in (arguments.card or CARDS.values())]
+    # Two shares a process and card, so that none waits long for the others at the end.
+    processes = os.cpu_count() or 1
+    shares = [(card, share) for card in cards for share in range(2 * processes)]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        work = [pool.submit(report, ptxas, *share, 2 * processes) for share in shares]
+        found = sorted((row for done in work for row in done.result()), key=lambda row: row[:2])
+    table = {}
+    for card, _, name, shared, registers, spilled, _ in found:
+        if registers is None:
             continue
-        if spilled > allowed(name):
-            wrong.append(f"{name}, {CARDS[card]}: {spilled} bytes spilled, {allowed(name)} allowed")
         cell = f"{registers}" + f" ({spilled} B spilled)" * bool(spilled)
-        table.setdefault((name, dynamic + static), {})[card] = cell
+        table.setdefault((name, shared), {})[card] = cell
     print("| kernel | shared memory, bytes |", " | ".join(CARDS[card] for card in cards), "|")
     print("| --- | --- |" + " --- |" * len(cards))
     for (name, shared), row in table.items():
         print(f"| {name} | {shared} |", " | ".join(row.get(card, "") for card in cards), "|")
-    if wrong:
-        sys.exit("\n".join(wrong))
+    if sentences := [wrong for *_, wrong in found if wrong]:
+        sys.exit("\n".join(sentences))
 
 
 if __name__ == "__main__":

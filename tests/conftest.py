@@ -2,12 +2,16 @@
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+# Before numpy is imported: tests run side by side, and BLAS's threads wait for each other by spinning.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kernels.private_path import exposure
 from tests.processes import adopt_orphans, end_leftovers, own_children
@@ -50,9 +54,12 @@ def reference() -> "Iterator[Device]":
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is compiled for this CPU: tests with a HOME of their own would compile it again.
+    """Let this process, pytest's workers and every child keep and find what is costly to make.
 
-    Files that tests write stand for what the program and its users make: for this user alone.
+    Machine code for this CPU: tests with a HOME of their own would compile it again. Bytecode, also
+    where PYTHONDONTWRITEBYTECODE keeps it out of the source tree: tests are collected in less than half
+    of the time then. Files that tests write stand for what the program and its users make: for this
+    user alone.
     """
     os.umask(0o077)
     kept = config.cache.mkdir("cpc-engine")
@@ -60,6 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
         kept = Path(tempfile.gettempdir()) / f"cpc-engine-tests-{os.getuid()}"
         kept.mkdir(mode=0o700, exist_ok=True)
     os.environ["CPC_CACHE"] = str(kept)
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(kept / "bytecode")
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +85,10 @@ def _no_process_is_left() -> Iterator[None]:
     assert left == [], "processes left over"
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes begins first, beside everything else."""
+    """What is long is slow, too; what takes minutes begins first, beside everything else."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("first") is None)

@@ -194,7 +194,7 @@ def test_environments_that_once_ended_with_a_bug(tmp_path, number):
     every([number], tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_more_random_environments(tmp_path):
     """CPC_TEST_STARTS=2000 for all that were seen: some three seconds each on two busy cores."""
     every(range(8, int(os.environ.get("CPC_TEST_STARTS", "40"))), tmp_path)

@@ -28,7 +28,7 @@ def test_everything_that_can_fail_loses_nothing_and_signs_nothing_wrong(tmp_path
     assert judge.broken == [], json.dumps(judge.figures, indent=2)[-2000:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.first
 @pytest.mark.timeout(900)
 def test_two_minutes_of_everything_that_can_fail_lose_nothing_and_sign_nothing_wrong(tmp_path):
@@ -36,7 +36,7 @@ def test_two_minutes_of_everything_that_can_fail_lose_nothing_and_sign_nothing_w
     assert judge.broken == [], json.dumps(judge.figures, indent=2)[-2000:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.first
 @pytest.mark.timeout(900)
 def test_a_first_node_that_lies_in_every_way_costs_nothing_and_stops_nothing(tmp_path):

@@ -239,7 +239,7 @@ def test_whatever_a_node_says():
     run_state_machine_as_test(Lies, settings=profile)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whatever_a_node_says_in_ten_thousand_steps():
     profile = settings(max_examples=200, stateful_step_count=50, **USUAL)
     run_state_machine_as_test(Lies, settings=profile)

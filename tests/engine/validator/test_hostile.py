@@ -240,7 +240,7 @@ def test_idle_strangers_make_way_for_a_worker(validator, tmp_path):
             one.socket.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_under_all_kinds_of_attacks_at_once_workers_and_customers_are_served():
     """200 hostile connections, one honest worker, one customer, and less than 1 GiB."""
     attacked = main(seconds=20.0)["attack"]

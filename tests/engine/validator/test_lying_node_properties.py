@@ -356,7 +356,7 @@ class LongLies(Lies):
     """The same, for as long as it takes."""
 
 
-TestLongLies = pytest.mark.slow(LongLies.TestCase)
+TestLongLies = pytest.mark.long(LongLies.TestCase)
 TestLongLies.settings = settings(
     max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=CHECKS
 )

@@ -22,6 +22,7 @@ from tests.conftest import VECTORS
 from tests.kernels.cuda.operator_cases import Cases
 from tests.kernels.cuda.simulated import SimulatedMachine
 from tests.kernels.network.test_graph_files import file_of, small
+from tests.variants import seeds
 
 SMALL = ("anomaly_detection", "tflite_micro_magic_wand", "tflite_micro_speech", "image_example1")
 
@@ -49,11 +50,11 @@ def test_random_cases(op):
         check(op, seed)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("seeds", seeds(6))
 @pytest.mark.parametrize("op", [kind.op for kind in RUN])
-def test_a_thousand_random_cases(op):
-    for seed in range(6, 1000):
+def test_many_random_cases(op, seeds):
+    for seed in seeds:
         check(op, seed)
 
 

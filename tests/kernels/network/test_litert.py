@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kernels.network import fast, reference
 from kernels.network.model import decode_network, encode_network
 from tests.conftest import VECTORS
+from tests.variants import seeds
 
 tflite = pytest.importorskip("tflite", reason="package tflite (extra: models)")
 
@@ -61,9 +62,9 @@ def test_random_operators_against_litert(cpu, data):
     compare(data.draw(st.sampled_from(kinds())), data.draw(st.integers(0, 2**32 - 1)), cpu)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("seeds", seeds())
 @pytest.mark.parametrize("kind", kinds())
-def test_a_thousand_of_each_operator_against_litert(cpu, kind):
-    for seed in range(1000):
+def test_many_of_each_operator_against_litert(cpu, kind, seeds):
+    for seed in seeds:
         compare(kind, seed, cpu)

@@ -19,6 +19,7 @@ from kernels.network.model import decode_network, encode_network  # noqa: E402
 from kernels.network.onnx.importer import Imported, import_onnx  # noqa: E402
 from tests.kernels.network.onnx_cases import KINDS, Cases  # noqa: E402
 from tests.kernels.network.onnx_files import Writer  # noqa: E402
+from tests.variants import seeds  # noqa: E402
 
 INEXACT = {"layer_norm", "softmax"}
 STEPS = {"image_add": 2, "image_moves": 2}
@@ -73,11 +74,11 @@ def test_random_operators(cpu, kind, seed):
     compare(kind, seed, cpu)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seeds", seeds())
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_thousand_of_each_operator(cpu, kind):
-    for seed in range(1000):
+def test_many_of_each_operator(cpu, kind, seeds):
+    for seed in seeds:
         compare(kind, seed, cpu)
 
 

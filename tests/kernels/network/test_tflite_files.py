@@ -60,7 +60,7 @@ def test_damaged_files():
         tracemalloc.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_many_damaged_files():
     assert fuzz(LONG_FUZZ, seed=8) > LONG_FUZZ // 6
