@@ -116,7 +116,10 @@ def inference(
         str, typer.Argument(help=_("A model file, or digits: the model that is included."))
     ],
     image: Annotated[
-        str, typer.Argument(help=_("A .npy file of one image or many, or digits:N, a test image."))
+        str,
+        typer.Argument(
+            help=_("A .npy file of one image or many, a picture, or digits:N, a test image.")
+        ),
     ],
     data: Annotated[
         bool, typer.Option("--data/--no-data", help=_("Whether to return the outputs themselves."))

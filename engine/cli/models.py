@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 app = command_group(_("Models for inference: import, quantise, show and verify them."))
 
 ENDING = ".safetensors"
-SourceFile = Annotated[Path, typer.Argument(help=_("A .tflite or .onnx file, int8 throughout."))]
+SourceFile = Annotated[
+    Path,
+    typer.Argument(help=_("A .tflite or .onnx file, int8 throughout; or a .zip with a .tflite.")),
+]
 ModelFile = Annotated[
     Path, typer.Argument(help=_("A model file of this program, or a .tflite or .onnx file."))
 ]
@@ -36,14 +39,24 @@ def import_(
         Path | None,
         typer.Option("--output", "-o", help=_("Where to write the model. [FILE.safetensors]")),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help=_("A name for each output, to say what a sample is.")),
+    ] = None,
+    pixels: Annotated[
+        bool,
+        typer.Option(
+            "--pixels", help=_("The input is pixels, 0 to 255: 128 is taken from each, to be int8.")
+        ),
+    ] = False,
     dim: Sizes = [],  # noqa: B006 - typer copies it
     json: Json = False,
 ) -> None:
     """Import an int8 model: TFLite (bit for bit as LiteRT), or ONNX with QDQ or QLinear operators."""
-    from engine.jobs.models.files import import_file, write_model
+    from engine.jobs.models.files import import_file, with_words, write_model
 
     target = output or file.with_suffix(ENDING)
-    graph = import_file(file, sizes_of(dim))
+    graph = with_words(import_file(file, sizes_of(dim)), labels, pixels)
     size, sha256 = write_model(graph, target)
     if json:
         say_json({"file": str(target), "bytes": size, "sha256": sha256, "layers": len(graph.nodes)})

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.jobs import pictures
 from engine.jobs.arrays import check_array, load_array
 from engine.jobs.blobs import BlobCache, BlobRef, Blobs, MissingBlob
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blobs, whole_number
@@ -82,7 +83,8 @@ def build_payload(
     """Return a payload from a model file and a .npy file of images, stored in `blobs` if given.
 
     `model` may be "digits", the built-in one, and `image` "digits:N", its N-th test image, or an array.
-    A .npy file holds int8, the network's input, or the model's own pixels, unsigned. `state`: what
+    A .npy file holds int8, the network's input, or the model's own pixels, unsigned. A picture is cut
+    to its middle, and made as large as the model takes it. `state`: what
     `state_after` gives of an earlier result, whose stream goes on. Raise BadInput.
     """
     content = model_bytes(model)
@@ -160,7 +162,7 @@ def classify(network: Network | Graph, outputs: npt.NDArray[np.int32]) -> list[s
 def load_samples(
     network: Network | Graph, image: npt.NDArray[np.integer] | Path | str
 ) -> npt.NDArray[np.int8]:
-    """Return the samples in a .npy file or array, as they are posted, or of "digits:N".
+    """Return the samples in a .npy file or array, as they are posted, of a picture, or of "digits:N".
 
     Raise BadInput.
     """
@@ -172,6 +174,8 @@ def load_samples(
         pixels = _shaped(network, check_array(image, _("the input")))
     elif name == digits.NAME and number:
         pixels = digits.test_image(number)[np.newaxis]
+    elif Path(image).suffix.lower() in pictures.ENDINGS:
+        pixels = pictures.load_picture(Path(image), network.input_shape)
     else:
         pixels = _shaped(network, load_array(Path(image)))
     if pixels.shape[1:] != network.input_shape:

@@ -1,8 +1,10 @@
 """Model files on the user's disk: TFLite and ONNX files imported, graphs written and shown."""
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from kernels.network.onnx.importer import Imported, import_onnx
 from kernels.network.tflite.importer import import_tflite
 from kernels.network.tflite.reader import MAX_FILE_BYTES
 
-TFLITE, ONNX = ".tflite", ".onnx"
+TFLITE, ONNX, ARCHIVE = ".tflite", ".onnx", ".zip"
+DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def _imported[Made](path: Path, read: Callable[[bytes, str], Made]) -> Made:
 
 def load_graph(path: Path) -> Graph:
     """Return the graph in a model file, or in a TFLite or ONNX file. Raise BadInput."""
-    if path.suffix in (TFLITE, ONNX):
+    if path.suffix in (TFLITE, ONNX, ARCHIVE):
         return import_file(path)
     try:
         network = decode_network(read_file(path))
@@ -73,6 +76,26 @@ def load_graph(path: Path) -> Graph:
             _("{model} is a chain of layers, version 1; only graphs are shown").format(model=path)
         )
     return network
+
+
+def with_words(graph: Graph, labels: str | None, pixels: bool) -> Graph:
+    """Return the graph with a name for each output, and 128 to be taken from each pixel, 0 to 255.
+
+    Raise BadInput where the names are not as many as the outputs.
+    """
+    about = dict(graph.about)
+    if labels is not None:
+        names = [name.strip() for name in labels.split(",")]
+        if len(names) != graph.columns - graph.state_entries or not all(names):
+            raise BadInput(
+                _("the model has {count} outputs: give as many labels, with commas between").format(
+                    count=graph.columns - graph.state_entries
+                )
+            )
+        about["labels"] = names
+    if pixels:
+        about["pixels"] = {"most": 255, "times": 1, "plus": -128}
+    return replace(graph, about=about)
 
 
 def write_model(graph: Graph, path: Path) -> tuple[int, str]:
@@ -113,12 +136,23 @@ def layers_of(graph: Graph) -> list[Layer]:
 
 
 def read_file(path: Path) -> bytes:
-    """Return a model file's bytes, one more than are possible at most. Raise BadInput."""
+    """Return a model file's bytes, one more than are possible at most. Raise BadInput.
+
+    Of a .zip archive it is the only .tflite file in it.
+    """
     try:
+        if path.suffix == ARCHIVE:
+            with zipfile.ZipFile(path) as archive:
+                (name,) = (one for one in archive.namelist() if one.endswith(TFLITE))
+                with archive.open(name) as member:
+                    return member.read(MAX_FILE_BYTES + 1)
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise BadInput(
             _("the model {path} cannot be read: {error}").format(path=path, error=error.strerror)
         ) from error
-    return content
+    except DAMAGED as error:
+        raise BadInput(
+            _("{path} is not an archive with one .tflite file in it").format(path=path)
+        ) from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.jobs.models.files import import_file
+from engine.jobs.models.files import import_file, read_file
 from engine.runtime.errors import BadInput
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph
@@ -105,7 +105,7 @@ def compare(path: Path, samples: int) -> Verdict:
     Of a model with states they are one stream.
     """
     graph = import_file(path)
-    oracle = Oracle(path.read_bytes(), graph)
+    oracle = Oracle(read_file(path), graph)
     random = np.random.default_rng(SEED)
     different, shown = 0, len(graph.outputs) - len(graph.states)
     states = first_states(graph)
