@@ -60,6 +60,11 @@ class BlockTransaction:
         return self._text("from_address")
 
     @property
+    def to_address(self) -> str:
+        """The receiver, "" where there is none or it is no text."""
+        return self._text("to_address")
+
+    @property
     def nonce(self) -> int | None:
         """The transaction's nonce, None unless it is an integer of 0 to 2^63 - 1."""
         nonce = self._fields.get("nonce")

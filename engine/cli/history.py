@@ -38,14 +38,19 @@ def history(
     csv_: Annotated[bool, typer.Option("--csv", help=_("Print CSV, with a header."))] = False,
     json: Json = False,
 ) -> None:
-    """Show results, fees, jobs and what was missed, by day, from the ledgers in CPC_STATE."""
+    """Show results, fees, what others paid, jobs and what was missed, by day, from the ledgers."""
     from engine.runtime.paths import state_directory
     from engine.txmgr.history import read_days
 
     days = read_days(state_directory(), since=_first_moment(since))
     if json:
         say_json(
-            [asdict(day) | {"fees": str(day.fees), "balance": _text(day.balance)} for day in days]
+            [
+                asdict(day)
+                | {"fees": str(day.fees), "received": str(day.received)}
+                | {"balance": _text(day.balance)}
+                for day in days
+            ]
         )
     elif csv_:
         say(_as_csv(days))
@@ -70,7 +75,7 @@ def _text(units: int | None) -> str | None:
 
 def _as_csv(days: "list[Day]") -> str:
     text = io.StringIO()
-    names = ["day", *(name for name, _word in _NUMBERS), "fees", "balance"]
+    names = ["day", *(name for name, _word in _NUMBERS), "fees", "received", "balance"]
     table = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(day) for day in days)
@@ -86,9 +91,14 @@ def _say_table(days: "list[Day]") -> None:
         say(_("nothing was done in that time"))
         return
     shown = [pair for pair in _NUMBERS if any(getattr(day, pair[0]) for day in days)]
-    heads = [_("day"), *(word for _name, word in shown), _("fees, CPC")]
+    heads = [_("day"), *(word for _name, word in shown), _("fees, CPC"), _("received, CPC")]
     rows = [
-        [day.day, *(f"{getattr(day, name):.0f}" for name, _word in shown), format_cpc(day.fees)]
+        [
+            day.day,
+            *(f"{getattr(day, name):.0f}" for name, _word in shown),
+            format_cpc(day.fees),
+            format_cpc(day.received),
+        ]
         for day in days
     ]
     say_table(heads, rows, right=range(1, len(heads)))

@@ -40,8 +40,10 @@ def mining_lines(summary: "Summary", balance: str | None) -> Iterator[str]:
         open=summary.unfinished,
         given_up=given_up,
     )
-    yield _("Fees: {fees}; balance: {balance}").format(
-        fees=wording.money(format_cpc(summary.fees)), balance=wording.money(balance)
+    yield _("Received from others: {received}; fees: {fees}; balance: {balance}").format(
+        received=wording.money(format_cpc(summary.received)),
+        fees=wording.money(format_cpc(summary.fees)),
+        balance=wording.money(balance),
     )
     reasons = Counter(one.reason or "" for one in summary.results if one.state == "given_up")
     for reason, count in reasons.most_common(SHOWN):
@@ -53,8 +55,10 @@ def mining_lines(summary: "Summary", balance: str | None) -> Iterator[str]:
         yield "  " + more.format(count=summary.unfinished - SHOWN)
 
 
-def job_lines(summary: "JobSummary") -> Iterator[str]:
-    """Give the lines of work for validators."""
+def job_lines(summary: "JobSummary", *, mined: bool = False) -> Iterator[str]:
+    """Give the lines of work for validators. `mined`: those of mining have the money."""
+    from node_client.networks import format_cpc
+
     yield _(
         "Jobs computed so far: {computed}, {accepted} accepted, {rejected} rejected by their"
         " validators; in {time}"
@@ -64,6 +68,14 @@ def job_lines(summary: "JobSummary") -> Iterator[str]:
         rejected=summary.rejected,
         time=wording.duration(summary.seconds),
     )
+    if summary.received is None:
+        yield _(
+            "What validators paid is on the chain, of which no node was asked: cpc-engine query"
+            " balance ADDRESS"
+        )
+    elif not mined:
+        received = wording.money(format_cpc(summary.received))
+        yield _("Received from others: {received}").format(received=received)
 
 
 def _unfinished(result: "Progress") -> str:

@@ -41,7 +41,7 @@ class Summary:
     """What a run did.
 
     `results`: the newest of the blocks that this run saw; `counts`: of all of them, by state; `fees`:
-    what the final ones have cost, in units.
+    what the final ones have cost, in units; `received`: what others sent to the account meanwhile.
     """
 
     blocks_seen: int
@@ -51,6 +51,7 @@ class Summary:
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
     fees: int = 0
+    received: int = 0
 
     @property
     def confirmed(self) -> int:

@@ -25,7 +25,7 @@ class RunRecord:
         """Blocks that a crash of an earlier run left without an answer are skipped."""
         self._ledger = ledger
         self._report = report
-        self._started = time.monotonic()
+        self._started, self._started_at = time.monotonic(), time.time()
         self._first_height: int | None = None
         self._last_height = ledger.last_block_height()
         self._lately_skipped: deque[str] = deque(maxlen=64)
@@ -96,13 +96,15 @@ class RunRecord:
         first, ledger = self._first_height, self._ledger
         seconds = time.monotonic() - self._started
         blocks = (self.seen, self._missed, self._skipped)
+        received = ledger.received(self._started_at)
         if first is None:
-            return Summary(*blocks, [], seconds)
+            return Summary(*blocks, [], seconds, received=received)
         newest = (
             "height >= ? AND task_id IN (SELECT task_id FROM results ORDER BY rowid DESC LIMIT ?)"
         )
         results = ledger.progress(newest, first, MOST_RESULTS)
-        return Summary(*blocks, results, seconds, ledger.counts(first), ledger.fees_paid(first))
+        counts, fees = ledger.counts(first), ledger.fees_paid(first)
+        return Summary(*blocks, results, seconds, counts, fees, received)
 
     def _miss(self, first: int, last: int) -> None:
         away = self._first_height is None

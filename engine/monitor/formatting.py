@@ -114,6 +114,24 @@ def money(cpc: str | None, most: int = _DECIMALS) -> str:
     return f"{short}… CPC" if len(decimals) > most else f"{short} CPC"
 
 
+def fees(seen: Snapshot) -> str:
+    """Return what results have cost, and what others paid in this run, if they did."""
+    if seen.run.received == "0":
+        return money(seen.fees)
+    both = _("{fees}; received: {received}")
+    return both.format(fees=money(seen.fees), received=money(seen.run.received, 6))
+
+
+def accepted(seen: Snapshot) -> str:
+    """Return how many jobs' results were accepted, and what others paid in this run, if they did."""
+    count = str(seen.jobs.accepted)
+    if seen.run.received == "0":
+        return count
+    return _("{count}; received: {received}").format(
+        count=count, received=money(seen.run.received, 6)
+    )
+
+
 def balance(seen: Snapshot) -> str:
     """Return what the account has, and for how long that lasts, where it is less than a month."""
     if seen.balance_lasts is None or seen.balance_lasts > 30 * 86400:

@@ -63,7 +63,7 @@ class Projection:
         self._run = dict.fromkeys(
             ("computed", "confirmed", "given_up", "unreadable", *self._blocks), 0
         )
-        self._run_fees = 0
+        self._run_fees = self._run_received = 0
         self._jobs = views.JobsView()
         self._pulse_at: float | None = None
         self._pause_asked = False
@@ -125,7 +125,11 @@ class Projection:
             results=views.ResultsView(
                 **self._results, trouble=self._trouble("not_sent", "balance_low")
             ),
-            run=views.RunView(**self._run, fees=format_cpc(self._run_fees)),
+            run=views.RunView(
+                **self._run,
+                fees=format_cpc(self._run_fees),
+                received=format_cpc(self._run_received),
+            ),
             jobs=self._jobs,
             pulse_at=self._pulse_at,
             troubles=list(self._troubles.values()),
@@ -200,6 +204,8 @@ class Projection:
                 self._fees += fee
                 self._run_fees += fee
                 self._history.confirm(now)
+            case sending.PaymentReceived(amount=amount):
+                self._run_received += amount
             case sending.ResultGivenUp():
                 self._end("given_up")
             case sending.BlockUnreadable():

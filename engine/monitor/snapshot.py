@@ -96,6 +96,7 @@ class RunView(_Value):
     missed: int = Field(0, description="blocks")
     unreadable: int = Field(0, description="blocks followed by their headers only")
     fees: str = Field("0", description="CPC that results confirmed in this run have cost")
+    received: str = Field("0", description="CPC that others sent to the account: validators pay so")
 
 
 class JobsView(_Value):

@@ -124,7 +124,7 @@ class Node:
         Raises NoDevice where every device is out of service, LedgerError where nothing can be
         written down any more, what a thread of this node ended of, and the wings' errors.
         """
-        started = time.monotonic()
+        started, started_at = time.monotonic(), time.time()
         self._report(Opened(self._key.address, next(iter(self._request.urls), "")))
         with ExitStack() as stack:
             self._sensors.start()
@@ -141,8 +141,10 @@ class Node:
             self._report(Stopping())
             if context is None:
                 return NodeSummary(mined)
-            jobs = JobSummary(**context.ledger.counts(), seconds=time.monotonic() - started)
-            return NodeSummary(mined, jobs)
+            account = self._account
+            received = None if account is None else account.ledger.received(started_at)
+            counts, seconds = context.ledger.counts(), time.monotonic() - started
+            return NodeSummary(mined, JobSummary(**counts, seconds=seconds, received=received))
 
     def stop(self) -> None:
         """Ask for the end, which begins at once: also for a signal handler."""

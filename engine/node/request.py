@@ -93,13 +93,17 @@ class LiveChange:
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """What the job ledger has of this worker's jobs, of this run and all before."""
+    """What the job ledger has of this worker's jobs, of this run and all before.
+
+    `received`: units that others sent to the account in this run; None where no node was asked.
+    """
 
     taken: int
     computed: int
     accepted: int
     rejected: int
     seconds: float
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,15 @@ class ChainRecord(LedgerReader):
             _include(db, tx, task_id, seen["height"], seen["block_hash"])
             return True
 
+    def record_received(self, tx: Transaction, height: int) -> bool:
+        """A block holds this transfer to the account. False where that was known."""
+        with self._write() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO received VALUES (?, ?, ?, ?, ?)",
+                (tx.hash(), height, tx.from_address, str(tx.amount), time.time()),
+            )
+            return bool(done.rowcount)
+
     def record_final(self, up_to_height: int) -> list[str]:
         """Everything included at this height or below is final. Gives the task ids.
 
@@ -157,7 +166,7 @@ class ChainRecord(LedgerReader):
     def roll_back(self, above: int) -> None:
         """Blocks above this height are gone: what they included waits again."""
         with self._write() as db:
-            for table in ("scanned", "spends", "sent_elsewhere", "confirmed"):
+            for table in ("scanned", "spends", "sent_elsewhere", "confirmed", "received"):
                 db.execute(f"DELETE FROM {table} WHERE height > ?", (above,))  # noqa: S608
             db.execute(
                 "UPDATE results SET open = 1 WHERE given_up IS NULL AND task_id IN (SELECT task_id"

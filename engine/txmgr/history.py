@@ -21,7 +21,9 @@ _DAY = "date({}, 'unixepoch', 'localtime')"
 
 @dataclass
 class Day:
-    """One day of all ledgers of this user. `fees` in units, of final results; `reasons` with counts.
+    """One day of all ledgers of this user. `reasons` with counts.
+
+    In units: `fees` of final results, and what others sent to the accounts (`received`).
 
     `joules`: of the cards whose sensors say it. `balance`: the last of the day in units, of all
     accounts together; None where it was not noted.
@@ -35,6 +37,7 @@ class Day:
     final: int = 0
     given_up: int = 0
     fees: int = 0
+    received: int = 0
     joules: float = 0.0
     balance: int | None = None
     jobs: int = 0
@@ -53,6 +56,8 @@ def read_days(directory: Path, *, since: float) -> list[Day]:
                 _add_ledger(days, database, since)
                 if "days" in tables:
                     _add_notes(days, database, since)
+                if "received" in tables:
+                    _add_received(days, database, since)
             elif "jobs" in tables:
                 _add_jobs(days, database, since)
     return [days[name] for name in sorted(days)]
@@ -118,6 +123,14 @@ def _add_notes(days: dict[str, Day], database: sqlite3.Connection, since: float)
         day.joules += joules
         if balance is not None:
             day.balance = (day.balance or 0) + int(balance)
+
+
+def _add_received(days: dict[str, Day], database: sqlite3.Connection, since: float) -> None:
+    for name, amount in database.execute(
+        f"SELECT {_DAY.format('noted_at')}, amount FROM received WHERE noted_at >= ?",  # noqa: S608
+        (since,),
+    ):
+        days.setdefault(name, Day(name)).received += int(amount)
 
 
 def _add_jobs(days: dict[str, Day], database: sqlite3.Connection, since: float) -> None:

@@ -9,11 +9,13 @@ in it is a transaction that our key has signed, under numbers with which the cha
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 
+from engine.monitor.events.sending import PaymentReceived
+from engine.monitor.reporter import Reporter
 from engine.runtime.errors import LedgerError
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
 from engine.txmgr.ledger import UNKNOWN_GENESIS, Ledger
@@ -22,7 +24,7 @@ from node_client.errors import NodeError, NotFound
 from node_client.networks import Network
 from node_client.nonce_proof import own_transactions
 from node_client.rpc import NodeClient, NodeStatus
-from node_client.transaction import Transaction
+from node_client.transaction import Transaction, TxType
 
 BLOCKS_A_TURN = 64
 """Read at most so many before something else gets its turn: a block takes some 20 ms."""
@@ -53,8 +55,10 @@ class ChainScan:
         address: str,
         network: Network,
         clock: Callable[[], float] = time.time,
+        report: Reporter = lambda _event: None,
     ) -> None:
         """`clock`: Unix time, in seconds, which tells a fresh tip from an old one."""
+        self._report = report
         self._client = client
         self._ledger = ledger
         self._address = address
@@ -128,10 +132,14 @@ class ChainScan:
             self._again[block.height] = (block.height + 1, 1)
             while len(self._again) > AGAIN_KEPT:
                 del self._again[min(self._again)]
-        ours = self._ours(block)  # signatures are looked at before anybody waits for the ledger
+        # Signatures are looked at before anybody waits for the ledger.
+        ours, received = self._ours(block), list(self._received(block))
         with self._ledger.together():
             self._record(ours, block, block_hash)
+            new = [tx for tx in received if self._ledger.record_received(tx, block.height)]
             self._ledger.record_scanned(block.height, block_hash)
+        for tx in new:
+            self._report(PaymentReceived(block.height, tx.hash(), tx.from_address, tx.amount))
 
     def _look_again(self, tip_height: int) -> None:
         """Look into a block with a fault once more: later, or on another node, it may have none.
@@ -147,6 +155,8 @@ class ChainScan:
                 if block.hash() != self._ledger.scanned_hash(height):
                     break  # rolled back
                 self._record(self._ours(block), block, block.hash())
+                for tx in self._received(block):
+                    self._ledger.record_received(tx, block.height)
                 fault = bool(block.fault)
             if fault and wait < AGAIN_MOST_BLOCKS:
                 self._again[height] = (tip_height + 2 * wait, 2 * wait)
@@ -155,6 +165,15 @@ class ChainScan:
         """But for another reading of our digits, which the chain does not take."""
         least = self._network.min_gas_price
         return [tx for tx in own_transactions(block, self._address) if tx.gas_price >= least]
+
+    def _received(self, block: Block) -> Iterator[Transaction]:
+        """Give the transfers of others to this account, each signed by its sender."""
+        for served in block.txs:
+            if served.tx_type != TxType.TRANSFER or served.to_address != self._address:
+                continue
+            tx = served.own(served.from_address)
+            if tx is not None and tx.from_address != self._address:
+                yield tx
 
     def _record(self, ours: list[Transaction], block: Block, block_hash: str) -> None:
         for tx in ours:

@@ -237,6 +237,11 @@ class LedgerReader:
         fee = "SELECT json_extract(body, '$.fee') AS fee FROM transactions WHERE tx_hash = ?"
         return int(self._read(fee, tx_hash)[0]["fee"])
 
+    def received(self, since: float) -> int:
+        """Return what others have sent to the account, in units, in blocks read since (Unix time)."""
+        rows = self._read("SELECT amount FROM received WHERE noted_at >= ?", since)
+        return sum(int(row["amount"]) for row in rows)
+
     def fees_paid(self, first: int = 0) -> int:
         """What every final result of blocks from this height on has cost, in units.
 

@@ -89,7 +89,7 @@ class Sender(threading.Thread):
         self._failed = failed
         self._settings = settings
         self._address = key.address
-        self._scan = ChainScan(client, ledger, key.address, settings.network, clock)
+        self._scan = ChainScan(client, ledger, key.address, settings.network, clock, report)
         self._outbox = Outbox(client, ledger, key, settings, report, troubles, self.stopping)
         self._watch = Watch(troubles, settings.network.block_time, monotonic)
         self._patience = min(_MOST_BEFORE_STEP * settings.network.block_time, 1.0)

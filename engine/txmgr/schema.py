@@ -63,6 +63,10 @@ CREATE TABLE IF NOT EXISTS scanned (height INTEGER PRIMARY KEY, hash TEXT NOT NU
 CREATE TABLE IF NOT EXISTS days (  -- local ones; the last balance of each, in units
     day TEXT PRIMARY KEY, joules REAL NOT NULL, balance TEXT) STRICT;
 
+CREATE TABLE IF NOT EXISTS received (  -- transfers of others to the account; units
+    tx_hash TEXT PRIMARY KEY, height INTEGER NOT NULL, sender TEXT NOT NULL,
+    amount TEXT NOT NULL, noted_at REAL NOT NULL) STRICT;
+
 CREATE VIEW IF NOT EXISTS progress AS
     SELECT r.*, t.tx_hash, t.nonce, t.answer, t.signed_at, t.sent_at, t.included_height,
            t.included_hash, t.included_at,

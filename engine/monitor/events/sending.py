@@ -1,8 +1,10 @@
 """Events of the sender: what becomes of results on the chain."""
 
 from gettext import gettext as _
+from typing import Any
 
 from engine.monitor.events.base import Event
+from node_client.networks import format_cpc
 
 
 class ResultSigned(Event):
@@ -44,6 +46,26 @@ class ResultGivenUp(Event):
     reason: str
 
 
+class PaymentReceived(Event):
+    """A block holds a transfer of somebody else to the account. `amount` in units."""
+
+    event = "received"
+    template = _("received {cpc} CPC from {sender}, in block {height}")
+    height: int
+    tx_hash: str
+    sender: str
+    amount: int
+
+    @property
+    def cpc(self) -> str:
+        """The amount, in CPC."""
+        return format_cpc(self.amount)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields, and the amount as people read it."""
+        return super().fields() | {"cpc": self.cpc}
+
+
 class ChainRolledBack(Event):
     level = "warning"
     event, template = "rolled_back", _("the chain rolled back blocks {first} to {last}")
@@ -78,6 +100,7 @@ SendingEvent = (
     | ResultRepriced
     | ResultConfirmed
     | ResultGivenUp
+    | PaymentReceived
     | ChainRolledBack
     | BlockUnreadable
     | BalanceChanged

@@ -124,6 +124,9 @@ def _run(seen: Snapshot) -> Iterable[Metric]:
     fees = _counter("fees_cpc", "Fees of the results confirmed in this run, in CPC.")
     fees.add_metric([], float(run.fees))
     yield fees
+    received = _counter("received_cpc", "CPC that others sent to the account in this run.")
+    received.add_metric([], float(run.received))
+    yield received
 
 
 def _ledger(seen: Snapshot) -> Iterable[Metric]:

@@ -149,6 +149,7 @@ def _texts_of_the_script(_: Speak) -> dict[str, Any]:
         "next_block": _("next block in"),
         "balance": _("Balance"),
         "fees": _("fees"),
+        "received": _("received"),
         "temperature": _("Temperature"),
         "power": _("Power"),
         "per_joule": _("Tasks a joule"),

@@ -253,7 +253,7 @@ def _jobs(snapshot: Snapshot) -> RenderableType:
     return _pairs(
         (_("Taken"), str(jobs.taken)),
         (_("Computed"), str(jobs.computed)),
-        (_("Accepted"), Text(str(jobs.accepted), style="bold green")),
+        (_("Accepted"), Text(wording.accepted(snapshot), style="bold green")),
         (_("Rejected"), Text(str(jobs.rejected), style="bold red" if jobs.rejected else "")),
         (_("Declined"), Text(str(jobs.declined), style="yellow" if jobs.declined else "")),
     )
@@ -265,7 +265,7 @@ def _account(snapshot: Snapshot) -> RenderableType:
         (_("Confirmed"), Text(str(results.confirmed), style="bold green")),
         (_("Pending"), str(results.pending)),
         (_("Given up"), Text(str(results.given_up), style="yellow" if results.given_up else "")),
-        (_("Fees"), wording.money(snapshot.fees)),
+        (_("Fees"), wording.fees(snapshot)),
         (_("Balance"), wording.balance(snapshot)),
     )
 

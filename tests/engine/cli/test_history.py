@@ -32,6 +32,18 @@ def test_days_are_what_the_ledger_holds(cli, mined):
     assert read_days(mined, since=2e10) == []
 
 
+def test_what_others_paid_is_in_summary_status_and_history(cli, mined, keys):
+    assert cli(f"tx send {keys['worker'].address} 2.5 --from faucet --wait 30").code == 0
+    run = cli("mine --blocks 2 --size 16 --device reference --depth 1 --plain")
+    assert run.code == 0
+    assert f" CPC from {keys['faucet'].address}" in run.out
+    assert "Received from others: 2.5 CPC; fees: " in run.out
+    (day,) = cli("history --json").json()
+    assert day["received"] == "2500000000000000000"
+    head, row = cli("history").out.splitlines()[:2]
+    assert (head.split()[-2:], row.split()[-1]) == (["received,", "CPC"], "2.5")
+
+
 def test_a_wrong_span_a_broken_ledger_and_an_empty_state(cli, home):
     assert cli("history --since all").out == "nothing was done in that time\n"
     assert cli("history --since yesterday").code == 2

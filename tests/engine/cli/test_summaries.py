@@ -25,10 +25,10 @@ def test_totals_money_and_what_is_not_finished():
         result(6, "included"),
         result(7, "sent"),
     ]
-    assert lines(results, fees=240 * 10**15) == [
+    assert lines(results, fees=240 * 10**15, received=15 * 10**17) == [
         "Blocks seen: 9, not answered in full: 2, missed: 1; in 1 min 15 s",
         "1 result confirmed, 2 not finished, 1 given up",
-        "Fees: 0.24 CPC; balance: 12.5 CPC",
+        "Received from others: 1.5 CPC; fees: 0.24 CPC; balance: 12.5 CPC",
         "  given up: 1, its block was rolled back",
         "  block 6 task 0: in block 7, not final yet",
         "  block 7 task 0: sent",

@@ -128,7 +128,7 @@ function figures(seen) {
     card(TEXTS.confirmed, results.confirmed, "", TEXTS.pending.replace("{n}", results.pending)),
     card(TEXTS.given_up, results.given_up, "", skipped),
     card(TEXTS.height, chain.height ?? NOTHING, "", next, bar),
-    card(TEXTS.balance, seen.balance === null ? NOTHING : copyable(money(seen.balance, 6), seen.balance), "CPC", `${TEXTS.fees} ${money(seen.fees)}`),
+    card(TEXTS.balance, seen.balance === null ? NOTHING : copyable(money(seen.balance, 6), seen.balance), "CPC", `${TEXTS.fees} ${money(seen.fees)}, ${TEXTS.received} ${money(seen.run.received)}`),
   );
 }
 
