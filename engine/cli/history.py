@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import time
-from dataclasses import asdict
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +45,7 @@ def history(
     if json:
         say_json(
             [
-                asdict(day)
+                vars(day)  # not asdict, which breaks a Counter
                 | {"fees": str(day.fees), "received": str(day.received)}
                 | {"balance": _text(day.balance)}
                 for day in days
@@ -78,7 +77,7 @@ def _as_csv(days: "list[Day]") -> str:
     names = ["day", *(name for name, _word in _NUMBERS), "fees", "received", "balance"]
     table = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
-    table.writerows(asdict(day) for day in days)
+    table.writerows(vars(day) for day in days)
     return text.getvalue().rstrip("\n")
 
 

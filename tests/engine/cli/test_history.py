@@ -38,7 +38,9 @@ def test_what_others_paid_is_in_summary_status_and_history(cli, mined, keys):
     assert run.code == 0
     assert f" CPC from {keys['faucet'].address}" in run.out
     assert "Received from others: 2.5 CPC; fees: " in run.out
-    (day,) = cli("history --json").json()
+    told = cli("history --json")
+    assert told.code == 0, told.err
+    (day,) = told.json()
     assert day["received"] == "2500000000000000000"
     head, row = cli("history").out.splitlines()[:2]
     assert (head.split()[-2:], row.split()[-1]) == (["received,", "CPC"], "2.5")
