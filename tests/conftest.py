@@ -14,7 +14,7 @@ import pytest
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kernels.private_path import exposure
-from tests.processes import adopt_orphans, end_leftovers, own_children
+from tests.processes import adopt_orphans, end_leftovers, own_children, ticks
 
 if TYPE_CHECKING:
     from kernels.device import Device
@@ -79,9 +79,9 @@ def _no_process_is_left() -> Iterator[None]:
     Shared fixtures of a wider scope are set up before this one, so what they started may stay.
     """
     adopt_orphans()
-    before = own_children()
+    since, before = ticks(), own_children()
     yield
-    left = end_leftovers(before, grace=GRACE_SECONDS)
+    left = end_leftovers(before, since, grace=GRACE_SECONDS)
     assert left == [], "processes left over"
 
 

@@ -120,9 +120,26 @@ def own_children():
     return {int(pid) for text in listed for pid in text.split()}
 
 
-def _running(before):
-    """Children that came after `before`, but for this process's own resource tracker, which stays."""
+def ticks():
+    """Now, as Linux counts it for the start of a process."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def _started_at(pid):
+    """When it started, in ticks; 0 where it is gone."""
+    try:  # the name, in parentheses, may hold anything
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0
+
+
+def _running(before, since):
+    """Children that came after `before`, but for this process's own resource tracker, which stays.
+
+    The kernel's list may lack some while others end: what runs longer than `since` was there before.
+    """
     running = [pid for pid in own_children() - before if not is_gone(pid)]
+    running = [pid for pid in running if _started_at(pid) >= since]
     trackers = [pid for pid in running if _is_tracker(pid)]
     if trackers and not any(_is_tracker(pid) for pid in before):
         running.remove(min(trackers))
@@ -136,18 +153,22 @@ def _is_tracker(pid):
         return False
 
 
-def end_leftovers(before, *, grace):
+def end_leftovers(before, since, *, grace):
     """Give command lines of children that came after `before` and still run; end and reap them.
 
-    `grace`: seconds for those that are about to end, as after a signal.
+    `since`: ticks at that time. `grace`: seconds for those that are about to end, as after a signal.
     """
     deadline = time.monotonic() + grace
-    while running := _running(before):
+    while running := _running(before, since):
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
-    told = [f"{pid}: {command_line(psutil.Process(pid))[-200:]}" for pid in running]
-    end(*(psutil.Process(pid) for pid in running))
+    left = []
+    for pid in running:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.append(psutil.Process(pid))
+    told = [f"{process.pid}: {command_line(process)[-200:]}" for process in left]
+    end(*left)
     for pid in own_children() - before:
         if not is_gone(pid):
             continue

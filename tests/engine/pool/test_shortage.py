@@ -1,6 +1,7 @@
 """Processes, threads or descriptors are short for a while: the pool waits, and then works."""
 
 import contextlib
+import gc
 import os
 import resource
 import subprocess
@@ -31,8 +32,12 @@ def test_a_shortage_takes_no_device_out_of_service():
 def test_descriptors_that_are_short_for_a_while_are_waited_for():
     told = []
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with open(os.devnull) as next_one, contextlib.ExitStack() as held:  # noqa: PTH123
-        least = next_one.fileno() + 6  # the pool's own inbox, and not the pipes of a child
+    gc.collect()  # what earlier tests left would make room later
+    with contextlib.ExitStack() as held:
+        last, highest = 0, max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208
+        while last < highest:
+            last = held.enter_context(open(os.devnull)).fileno()  # noqa: PTH123 - no gap is left
+        least = last + 6  # the pool's own inbox, and not the pipes of a child
         held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, usual)
         pool = Pool(["reference"], told.append, setup=Setup(threads=1))
         resource.setrlimit(resource.RLIMIT_NOFILE, (least, usual[1]))
@@ -60,14 +65,19 @@ def test_threads_that_are_short_for_a_while_are_waited_for():
 
 SHORT = """
 import pathlib, threading
+import psutil
 from engine.pool.messages import Setup
 from engine.pool.pool import Pool
 from kernels.task import Task
+from tests.processes import wait_until
 
 groups = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
 path = next(line.split(":", 2)[2] for line in groups if ":pids:" in line)
 limit = pathlib.Path(f"/sys/fs/cgroup/pids{path}/pids.max")
 told = threading.Event()
+
+def current():
+    return int(limit.with_name("pids.current").read_text())
 
 def report(event):
     line = event.line()
@@ -76,11 +86,13 @@ def report(event):
         told.set()
 
 if __name__ == "__main__":
+    alone = current()
     with Pool([], report, setup=Setup(threads=1)):
         pass
+    # Threads that were joined end a moment later, and would leave room for a child.
+    wait_until(lambda: current() <= alone + len(psutil.Process().children()))
     pool = Pool(["reference"], report, setup=Setup(threads=1))
-    limit.write_text(limit.with_name("pids.current").read_text().strip())
-    limit.write_text(str(int(limit.read_text()) + 1))  # the pool's own thread
+    limit.write_text(str(current() + 1))  # the pool's own thread
     with pool:
         assert told.wait(60)
         limit.write_text("max")
