@@ -72,6 +72,7 @@ class Screen:
                 )
             )
             stack.enter_context(self._notices.notifying(self.report))
+            stack.enter_context(self._notices.asking_for_updates(self.report))
             attending: list[Attend] = [
                 servers, self._output.attend, reread_on_hangup(context, self.report, live_of)
             ]  # fmt: skip

@@ -8,6 +8,7 @@ Read them in this order:
     projection.py  folds the events into the state (snapshot.py, history.py, histogram.py)
     device_record.py  the same of one device
     state.py       the state, safe to read from any thread
+    update_check.py  asks for a newer version, where the operator wants that
     control.py     what an operator may do: pause, resume, stop
     formatting.py  words and numbers
     terminal/      the live view

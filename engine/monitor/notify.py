@@ -3,8 +3,8 @@
     with Notifier([Command("notify-send cpc"), Webhook.read(path, "slack")], report) as notifier:
         notifier(event)            # a reporter: returns at once
 
-Told are warnings and errors, and the end of a trouble; of each kind of event, one in `PERIOD_SECONDS`
-at most, with the number of those left out. One thread does it, so a slow receiver delays nothing but
+Told are warnings and errors, the end of a trouble, and a newer version; of each kind of event, one in
+`PERIOD_SECONDS` at most, with the number of those left out. One thread does it, so a slow receiver delays nothing but
 the next notice; what waits is bounded, and what fails is tried again `TRIES` times and then told to the
 operator's log.
 """
@@ -18,7 +18,7 @@ from gettext import gettext as _
 from typing import Any, Protocol
 
 from engine.monitor.events import AnyEvent
-from engine.monitor.events.run import Warned
+from engine.monitor.events.run import UpdateAvailable, Warned
 from engine.monitor.events.trouble import TroubleEnded
 from engine.runtime.closing import Closing
 
@@ -56,7 +56,7 @@ class Notifier(Closing):
         """Take an event from any thread; never blocks, never raises."""
         if threading.current_thread() is self._thread:  # what it says itself
             return
-        if event.severity() == "info" and not isinstance(event, TroubleEnded):
+        if event.severity() == "info" and not isinstance(event, TroubleEnded | UpdateAvailable):
             return
         now, name = time.monotonic(), _kind_of(event)
         if now - self._last.get(name, -PERIOD_SECONDS) < PERIOD_SECONDS:

@@ -138,6 +138,26 @@ class NoticeOptions:
         metavar="PATH",
     )
 
+    update_url: str | None = setting(
+        None,
+        _(
+            "Ask this URL once a day for a newer version, and tell of it: PyPI's JSON, a simple"
+            ' index, or {"version": "1.2.3"}. [off]'
+        ),
+        metavar="URL",
+    )
+
+    @contextmanager
+    def asking_for_updates(self, monitor: "Monitor") -> "Iterator[None]":
+        """Tell `monitor` of a newer version, where that is wanted. Raises BadInput."""
+        if self.update_url is None:
+            yield
+            return
+        from engine.monitor.update_check import UpdateCheck
+
+        with UpdateCheck(self.update_url, monitor):
+            yield
+
     @contextmanager
     def notifying(self, monitor: "Monitor") -> "Iterator[None]":
         """Pass on what `monitor` is told. Raises BadInput."""

@@ -6,6 +6,7 @@ EXAMPLES: dict[tuple[str, ...], tuple[str, ...]] = {
         "cpc-engine mine --devnet --blocks 3",
         "cpc-engine mine --node http://NODE:8000 --device cuda:0 --device cuda:1",
         "cpc-engine mine --http 127.0.0.1:9180 --quiet-hours 22:00-07:00",
+        "cpc-engine mine --update-url https://HOST/simple/cpc-engine/",
     ),
     ("work",): (
         "cpc-engine work --validator wss://HOST/worker --job-kind matmul",

@@ -52,6 +52,20 @@ class Warned(Event):
         return super().fields() | {"mend": self.fix}
 
 
+class UpdateAvailable(Event):
+    """The operator asked to be told of it: --update-url."""
+
+    event = "update_available"
+    template = _("cpc-engine {version} is out, this is {running}: see its changelog")
+    version: str
+    running: str
+
+
+class UpdateUnknown(Event):
+    event, template = "update_unknown", ""
+    reason: str
+
+
 class DevnetStarted(Event):
     event, template = "devnet", _("embedded devnet at {url}, a block every {block_time} s")
     url: str
@@ -109,6 +123,8 @@ RunEvent = (
     | MiningStarted
     | WorkStarted
     | Warned
+    | UpdateAvailable
+    | UpdateUnknown
     | DevnetStarted
     | AccountFunded
     | HttpListening
