@@ -4,9 +4,9 @@
         notifier(event)            # a reporter: returns at once
 
 Told are warnings and errors, the end of a trouble, and a newer version; of each kind of event, one in
-`PERIOD_SECONDS` at most, with the number of those left out. One thread does it, so a slow receiver delays nothing but
-the next notice; what waits is bounded, and what fails is tried again `TRIES` times and then told to the
-operator's log.
+`PERIOD_SECONDS` at most, with the number of those left out. One thread does it, so a slow receiver
+delays nothing but the next notice; what waits is bounded, and what fails is tried again `TRIES` times
+and then told to the operator's log.
 """
 
 import queue
