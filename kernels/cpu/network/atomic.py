@@ -18,3 +18,9 @@ def read(builder: Builder, counter: Value, to: Value) -> None:
     ir.call(builder, "llvm.x86.sse2.pause", ir.VOID)
     place = ir.pointer(builder, counter, I64)
     ir.store(builder, builder.load_atomic(place, "seq_cst", 8), to, 8)
+
+
+@ir.inline
+def give_way(builder: Builder) -> None:
+    """Let another thread have this core (sched_yield)."""
+    ir.call(builder, "sched_yield", ir.I32)

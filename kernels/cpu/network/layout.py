@@ -75,6 +75,15 @@ class Image:
         self.fill = fill
         self.halo = [max(pair) for pair in zip(self.halo, window.padding, strict=True)]
 
+    def sees(self, window: Window, fill: int) -> bool:
+        """Whether all that the window sees outside is this byte; asks for room where none was asked."""
+        if not any(window.padding):
+            return True
+        if self.whole:
+            self.surround(window, fill)
+        covered = all(x >= y for x, y in zip(self.halo, window.padding, strict=True))
+        return covered and self.fill == fill
+
     def places(self, window: Window) -> npt.NDArray[np.int32]:
         """Return the distance of each place of the window from its first pixel in the image."""
         down, across = window.positions(self.height, self.width)

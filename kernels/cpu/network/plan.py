@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.cpu.network.add import side_parameters
+from kernels.cpu.network.assembly import CHUNK_BYTES, Assembly, rows_of
 from kernels.cpu.network.depthwise import ROWS, Runs
 from kernels.cpu.network.dots import Dots
-from kernels.cpu.network.layout import Constants, Image, NoProgram, place_all
+from kernels.cpu.network.layout import Image, NoProgram, place_all
 from kernels.cpu.network.lines import line_of
 from kernels.cpu.network.requantise import parameters
 from kernels.cpu.network.scaling import scaling_of, scaling_once
-from kernels.cpu.network.steps import FIELDS, Field, Op, Program, Scaling
+from kernels.cpu.network.steps import Op, Program, Scaling
 from kernels.cpu.network.weights import pack_taps, pack_weights, rows_of_weights, window_of
 from kernels.network import Window
 from kernels.network.graph import convolutions, elementwise, moves, products, softmax, windows
@@ -22,7 +23,6 @@ from kernels.network.graph.layers import product_layers
 
 CHUNK_COST = 1 << 19
 """Multiply-adds of a chunk, about: some microseconds."""
-CHUNK_BYTES = 1 << 14
 PLACES = 24
 """A chunk has a multiple of so many places: whole tiles."""
 
@@ -41,16 +41,15 @@ def plan(graph: Graph, dots: Dots) -> Program:
     return _Plan(graph, dots).program()
 
 
-class _Plan:
+class _Plan(Assembly):
     def __init__(self, graph: Graph, dots: Dots) -> None:
+        super().__init__()
         self.graph, self.dots = graph, dots
-        self.constants = Constants()
         self.images = [Image.of(form) for form in graph.forms]
-        self.steps: list[dict[Field, int]] = []
-        self.nodes: list[int] = []
-        self.scratch = 1024
         self.layers = product_layers(graph)
         self.column = self.lines = 0
+        self.by_runs: set[int] = set()
+        """Max pools for which what is outside of their images is 0."""
         self.makers: dict[type[Any], Callable[..., None]] = {
             convolutions.Conv2D: self.convolution,
             convolutions.DepthwiseConv2D: self.depthwise,
@@ -77,20 +76,24 @@ class _Plan:
             if isinstance(node.operator, convolutions.Convolution):
                 fill = node.operator.input_zero + 128
                 self.images[node.inputs[0]].surround(window_of(node.operator), fill)
+        for place, node in enumerate(graph.nodes):
+            op = node.operator
+            if isinstance(op, windows.MaxPool) and self.images[node.inputs[0]].sees(op.window, 0):
+                self.by_runs.add(place)
         size = place_all(self.images, graph.last_use, first)
         if size > MOST_ARENA + 2 * graph.sample_bytes:  # nearly all of it padding
             raise NoProgram
         at = 0
         for image in self.images[:first]:
-            self.move(Op.LOAD, -1, image.height * image.row, at, image)
             self.border(-1, image)
+            self.move(Op.LOAD, -1, image.height * image.row, at, image)
             at += image.height * image.row
         for place, node in enumerate(graph.nodes):
             image = self.images[first + place]
+            self.border(place, image)
             self.makers[type(node.operator)](
                 place, node.operator, *(self.images[i] for i in node.inputs), image
             )
-            self.border(place, image)
         at = 0
         for i in graph.outputs:
             image = self.images[i]
@@ -99,38 +102,7 @@ class _Plan:
                 SOURCE_PITCH=image.pitch, OUT=at, OUT_PITCH=image.row, WIDTH=image.row,
             )  # fmt: skip
             at += image.height * image.row
-        steps = np.full((len(self.steps), FIELDS), -1, np.int64)
-        for row, step in zip(steps, self.steps, strict=True):
-            for name, value in step.items():
-                row[name] = value
-        nodes, constants = tuple(self.nodes), self.constants.bytes()
-        return Program(steps, constants, size, self.scratch, nodes, graph.columns)
-
-    def step(self, op: Op, place: int, count: int, **fields: int) -> None:
-        """Append a step of this node, with fields by their names."""
-        named = {Field[name]: int(value) for name, value in fields.items()}
-        self.steps.append({Field.OP: int(op), Field.COUNT: count, Field.CHUNK: count, **named})
-        self.nodes.append(place)
-
-    def border(self, place: int, image: Image) -> None:
-        """Fill what is around an image."""
-        if not image.whole:
-            top, left, bottom, right = image.halo
-            height = image.height + top + bottom
-            self.step(
-                Op.BORDER, place, height, OUT=image.offset, OUT_PITCH=image.pitch, HEIGHT=height,
-                WIDTH=image.pitch, ZERO=image.fill, TOP=top, BOTTOM=bottom,
-                LEFT=left * image.channels, RIGHT=right * image.channels,
-            )  # fmt: skip
-
-    def move(self, op: Op, place: int, size: int, source: int, out: Image) -> None:
-        """Bytes that lie in one piece into an image."""
-        assert size == out.height * out.row
-        height, row = (1, size) if out.whole else (out.height, out.row)
-        self.step(
-            op, place, height, CHUNK=rows_of(row), SOURCE=source, SOURCE_PITCH=row,
-            OUT=out.origin, OUT_PITCH=out.pitch, WIDTH=row,
-        )  # fmt: skip
+        return self.finished(size, graph.columns)
 
     def convolution(self, place: int, op: convolutions.Conv2D, x: Image, out: Image) -> None:
         """One place of the window a row; its stretches are rows of the window."""
@@ -266,8 +238,22 @@ class _Plan:
 
     def pool(self, place: int, op: windows.Pool, x: Image, out: Image) -> None:
         """Place by place."""
-        kind = Op.MAX_POOL if isinstance(op, windows.MaxPool) else Op.AVERAGE_POOL
-        self.windowed(place, kind, op.window, x, out, LOW=op.low + 128, HIGH=op.high + 128)
+        ends = {"LOW": op.low + 128, "HIGH": op.high + 128}
+        if place not in self.by_runs:
+            kind = Op.MAX_POOL if isinstance(op, windows.MaxPool) else Op.AVERAGE_POOL
+            self.windowed(place, kind, op.window, x, out, **ends)
+            return
+        places, out_places, run = x.places(op.window), out.places(POINTS), out.channels
+        if op.window.stride[1] == 1:
+            run = out.row
+            places, out_places = (x.reshape(out.height, -1)[:, 0] for x in (places, out_places))
+        taps = x.taps(op.window)
+        self.step(
+            Op.MAX_RUN, place, len(places), CHUNK=max(1, CHUNK_BYTES // run), WIDTH=run,
+            SOURCE=x.origin, OUT=out.origin, PLACES=self.constants.places(places),
+            OUT_PLACES=self.constants.places(out_places), SEGMENTS=self.constants.keep(taps),
+            SEGMENT_COUNT=len(taps), **ends,
+        )  # fmt: skip
 
     def sum(self, place: int, op: windows.Sum, x: Image, out: Image) -> None:
         """A window as large as the image."""
@@ -334,8 +320,3 @@ class _Plan:
             WIDTH=out.row, ZERO=op.value + 128, TOP=top, BOTTOM=bottom,
             LEFT=left * out.channels, RIGHT=right * out.channels,
         )  # fmt: skip
-
-
-def rows_of(row: int) -> int:
-    """Return how many rows of so many bytes a thread takes together."""
-    return max(1, CHUNK_BYTES // row)

@@ -13,14 +13,17 @@ from numba import int64, uint8
 
 from kernels.cpu.ir import copy_bytes, fill_bytes
 from kernels.cpu.jit import Jit, finish
-from kernels.cpu.network import add, atomic, check, depthwise, requantise, tiles
+from kernels.cpu.network import add, atomic, check, depthwise, pool, requantise, tiles
 from kernels.cpu.network.dots import Dots
+from kernels.cpu.network.finish import build_finish
 from kernels.cpu.network.scalar import Scalar
 from kernels.cpu.network.steps import Field, Op, Scaling
 
 ALONE = 2
 """So many places that are left over go one by one, and not with copies of the last in a whole tile."""
 FLIP = 128
+SPINS = 1000
+"""Some 20 microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def kernels_of(dots: Dots) -> Kernels:
     """Return them, loaded or compiled."""
     jit = Jit(f"network-{dots.name}")
     scalar = Scalar(jit)
-    finish_sums, finish_rows = _build_finish(jit, dots, scalar)
+    finish_sums, finish_rows = build_finish(jit, dots, scalar)
     product = _build_product(jit, dots, finish_sums)
     checked = check.build(jit, dots, finish_rows)
     digits = check.build_digits(jit, dots)
@@ -74,6 +77,23 @@ def kernels_of(dots: Dots) -> Kernels:
             others(step, first, last, constants, arena, sample, out, scratch)
         return True
 
+    @jit.helper
+    def chunks(step: Any) -> int:
+        """How many a step has."""
+        return (step[Field.COUNT] + step[Field.CHUNK] - 1) // step[Field.CHUNK]
+
+    @jit.helper
+    def wait(step: Any, done: int, held: Any) -> None:
+        """Return when all chunks of a step are done, as the counter at this address says."""
+        turns = 0
+        while True:
+            atomic.read(done, held.ctypes.data)
+            if held[0] >= chunks(step):
+                return
+            turns += 1
+            if turns > SPINS:  # the thread that is waited for may have no core
+                atomic.give_way()
+
     @jit.kernel(
         "int64(int64[:,::1], uint8[::1], uint8[::1], uint8[::1], int8[::1], int8[::1], int32[::1],"
         " int32[::1], int64[::1], boolean)"
@@ -91,10 +111,10 @@ def kernels_of(dots: Dots) -> Kernels:
         shared: bool,
     ) -> int:
         """Return the step whose committed sums are wrong, or -1."""
-        held = np.zeros(1, np.int64)
+        held, waited = np.zeros(1, np.int64), 0
         for s in range(len(steps)):
             step = steps[s]
-            count = (step[Field.COUNT] + step[Field.CHUNK] - 1) // step[Field.CHUNK]
+            count = chunks(step)
             taken, number = counters.ctypes.data + 16 * s, 0
             while True:
                 if shared:
@@ -107,68 +127,13 @@ def kernels_of(dots: Dots) -> Kernels:
                 if shared:
                     atomic.take(taken + 8, held.ctypes.data)
                 number += 1
-            while shared:
-                atomic.read(taken + 8, held.ctypes.data)
-                if held[0] >= count:
-                    break
+            while shared and waited <= s and step[Field.BESIDE] < 1:
+                wait(steps[waited], counters.ctypes.data + 16 * waited + 8, held)
+                waited += 1
         return -1
 
     finish([jit])
     return Kernels(dots, run, digits)
-
-
-def _build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> tuple[Any, Any]:
-    plain, signed = (requantise.build_rows(dots.lanes, kind) for kind in (False, True))
-    twice, once = scalar.twice, scalar.once
-
-    @jit.helper
-    def finish_sums(
-        step: Any, place: int, rows: int, channel: int, n: int, pitch: int,
-        constants: Any, arena: Any, sums: Any, scratch: Any,
-    ) -> None:  # fmt: skip
-        """Of `rows` places' sums in scratch, n of them from `channel` on: commit, scale one by one."""
-        if len(sums) and step[Field.COLUMN] >= 0:
-            begin = step[Field.ABSORBED] // 4 + channel
-            more = constants.view(np.int32)[begin : begin + n]
-            for r in range(rows):
-                first = step[Field.COLUMN] + (place + r) * step[Field.N] + channel
-                target, source = sums[first : first + n], scratch[r * pitch : r * pitch + n]
-                for c in range(n):
-                    target[c] = source[c] - more[c]
-        if step[Field.SCALING] <= Scaling.SIGNED:
-            return
-        wide = constants.view(np.int64)
-        table = step[Field.OUT_PLACES] // 4 + place
-        m, e = step[Field.MULTIPLIERS] // 8 + channel, step[Field.SHIFTS] // 8 + channel
-        for r in range(rows):
-            to = step[Field.OUT] + constants.view(np.int32)[table + r] + channel
-            for c in range(n):
-                x = np.int64(scratch[r * pitch + c])
-                if step[Field.SCALING] == Scaling.TWICE:
-                    y = twice(x, wide[m + c], wide[e + c])
-                else:
-                    y = once(x, wide[m + c], wide[e + c])
-                y += step[Field.ZERO]
-                arena[to + c] = uint8(min(max(y, step[Field.LOW]), step[Field.HIGH]))
-
-    @jit.helper
-    def finish_rows(
-        step: Any, place: int, rows: int, pitch: int, constants: Any, arena: Any, scratch: Any
-    ) -> None:
-        """All of `rows` places' sums in scratch to bytes."""
-        n, low, high = step[Field.N], step[Field.LOW], step[Field.HIGH]
-        base, source = constants.ctypes.data, scratch.ctypes.data
-        at, places = base + step[Field.PARAMETERS], base + step[Field.OUT_PLACES] + 4 * place
-        to, free = arena.ctypes.data + step[Field.OUT], source + 4 * rows * pitch
-        if step[Field.SCALING] == Scaling.PLAIN:
-            plain(source, 4 * pitch, rows, at, n, to, places, low, high, free)
-        elif step[Field.SCALING] == Scaling.SIGNED:
-            signed(source, 4 * pitch, rows, at, n, to, places, low, high, free)
-        else:
-            first = np.int64(0)  # not a literal: one function for all calls
-            finish_sums(step, place, rows, first, n, pitch, constants, arena, scratch[:0], scratch)
-
-    return finish_sums, finish_rows
 
 
 def _build_product(jit: Jit, dots: Dots, finish_sums: Any) -> Any:
@@ -239,13 +204,14 @@ def _build_depthwise(jit: Jit, dots: Dots) -> Any:
 
 def _build_others(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
     line, exact = add.build_line(dots.lanes), add.build_exact(dots.lanes)
-    pool, twice, softmax = scalar.pool, scalar.twice, scalar.softmax
+    pool_of, twice, softmax = scalar.pool, scalar.twice, scalar.softmax
+    largest = pool.build_largest(dots.lanes)
 
     @jit.helper
     def pooled(step: Any, place: int, constants: Any, arena: Any, scratch: Any) -> None:
         """One place of a pool, or of a sum over an image."""
         op, channels = step[Field.OP], step[Field.CHANNELS]
-        count = np.int64(pool(step, arena, scratch, place, op == Op.MAX_POOL))
+        count = np.int64(pool_of(step, arena, scratch, place, op == Op.MAX_POOL))
         at = step[Field.OUT] + constants.view(np.int32)[step[Field.OUT_PLACES] // 4 + place]
         low, high = step[Field.LOW], step[Field.HIGH]
         wide = constants.view(np.int64)
@@ -275,6 +241,16 @@ def _build_others(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
         if op == Op.MAX_POOL or op == Op.AVERAGE_POOL or op == Op.SUM:
             for place in range(first, last):
                 pooled(step, place, constants, arena, scratch)
+            return
+        if op == Op.MAX_RUN:
+            words, base = constants.view(np.int32), arena.ctypes.data
+            for place in range(first, last):
+                largest(
+                    base + step[Field.SOURCE] + words[step[Field.PLACES] // 4 + place],
+                    constants.ctypes.data + step[Field.SEGMENTS], step[Field.SEGMENT_COUNT], width,
+                    base + step[Field.OUT] + words[step[Field.OUT_PLACES] // 4 + place],
+                    step[Field.LOW], step[Field.HIGH], scratch.ctypes.data,
+                )  # fmt: skip
             return
         for row in range(first, last):
             source = step[Field.SOURCE] + row * step[Field.SOURCE_PITCH]

@@ -34,7 +34,10 @@ class Op(IntEnum):
     """Entry by entry, with any exponent."""
     ADD_LINE = auto()
     ADD_EXACT = auto()
+    MAX_RUN = auto()
+    """A max pool by pool.py: COUNT runs of WIDTH bytes."""
     MAX_POOL = auto()
+    """Place by place, within an image that has other bytes around it."""
     AVERAGE_POOL = auto()
     SUM = auto()
     SOFTMAX = auto()
@@ -59,6 +62,8 @@ class Field(IntEnum):
     OP = 0
     CHUNK, COUNT = auto(), auto()
     """Places (or rows) that one thread takes, and how many there are."""
+    BESIDE = auto()
+    """1: threads do not wait for the end of this step before they begin the next."""
     SOURCE, OUT, SECOND = auto(), auto(), auto()
     """Values in the arena: the first input, the output, the second input."""
     SOURCE_PITCH, OUT_PITCH, SECOND_PITCH = auto(), auto(), auto()
