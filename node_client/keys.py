@@ -27,7 +27,7 @@ _NOT_A_KEY = _("a private key is 64 hex digits, not zero and below the order of 
 class PrivateKey:
     """A secp256k1 private key that signs and keeps its secret to itself."""
 
-    __slots__ = ("_secret", "address", "public_key", "validator_address")
+    __slots__ = ("_secret", "_sign", "address", "public_key", "validator_address")
 
     def __init__(self, secret: bytes) -> None:
         """`secret`: 32 bytes, big-endian. Raises InvalidKey."""
@@ -35,6 +35,7 @@ class PrivateKey:
             del secret  # a traceback with locals must not show what may be a key with a slip
             raise InvalidKey(_NOT_A_KEY)
         self._secret = Secret(secret)
+        self._sign = Secret(signatures.signer(secret))
         public = signatures.derive_public_key(secret)
         self.public_key: str = public.hex()
         self.address: str = address_from_public_key(public)
@@ -71,7 +72,7 @@ class PrivateKey:
         """Return the signature of a 32-byte digest: r || s as 128 hex digits, s in the lower half."""
         if len(digest) != 32:
             raise ValueError("a digest is 32 bytes")
-        return signatures.sign(self._secret.reveal(), digest).hex()
+        return self._sign.reveal()(digest).hex()
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.address})"

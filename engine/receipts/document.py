@@ -143,20 +143,32 @@ class Receipt:
 
     def encode(self) -> bytes:
         """Return the file's bytes."""
-        return (
-            canonical({"body": to_builtins(self.body), "signature": self.signature}).encode()
-            + b"\n"
-        )
+        return _file_of(canonical(to_builtins(self.body)), self.signature)
 
 
 def digest_of(body: Body) -> bytes:
     """Return what is signed, 32 bytes."""
-    return tagged_hash(RECEIPT_TAG, canonical(to_builtins(body)).encode())
+    return _digest_of_text(canonical(to_builtins(body)))
 
 
 def sign_receipt(body: Body, key: PrivateKey) -> Receipt:
     """Return the receipt; `body.validator` must be the key's."""
     return Receipt(body, key.sign_digest(digest_of(body)))
+
+
+def signed_file(body: Body, key: PrivateKey) -> bytes:
+    """Return the file of the receipt that `sign_receipt` gives."""
+    text = canonical(to_builtins(body))
+    return _file_of(text, key.sign_digest(_digest_of_text(text)))
+
+
+def _digest_of_text(text: str) -> bytes:
+    return tagged_hash(RECEIPT_TAG, text.encode())
+
+
+def _file_of(text: str, signature: str) -> bytes:
+    """Return the canonical JSON of both, and a new line. `text`: the body's."""
+    return f'{{"body":{text},"signature":{canonical(signature)}}}\n'.encode()
 
 
 def read_receipt(content: bytes) -> Receipt:

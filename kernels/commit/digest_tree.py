@@ -6,6 +6,7 @@ True
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from gettext import gettext as _
 
 from kernels.commit.tree import check_leaf_positions, sibling_places
@@ -50,6 +51,9 @@ class DigestTree:
         return self.digests(sibling_places(self.leaf_count, leaves))
 
 
+@lru_cache(
+    maxsize=256
+)  # a result's is looked at twice: before it is believed, and when it is opened
 def tree_of(leaves: bytes, leaf_count: int, root: bytes) -> DigestTree:
     """Return the tree. Raises InvalidProof where the leaves are not those of the root, or as many."""
     tree = DigestTree(leaves)

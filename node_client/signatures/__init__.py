@@ -10,9 +10,9 @@ Malformed signatures and public keys are False or nothing, never an exception: a
 purpose. Whether `s` is low is not asked of a signature to be checked, since the chain takes both.
 """
 
-from node_client.signatures.native import derive_public_key, recover, sign, verify
+from node_client.signatures.native import derive_public_key, recover, sign, signer, verify
 
 ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 """Order of the group: SEC 2 v2, section 2.4.1."""
 
-__all__ = ["ORDER", "derive_public_key", "recover", "sign", "verify"]
+__all__ = ["ORDER", "derive_public_key", "recover", "sign", "signer", "verify"]

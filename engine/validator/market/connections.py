@@ -57,10 +57,14 @@ class Connection:
 
 
 class Connections:
-    """The open connections."""
+    """The open connections.
+
+    `changed`: since tasks were offered last, a worker may have come to take one, or a task to wait.
+    """
 
     def __init__(self) -> None:
         self._connections: dict[int, Connection] = {}
+        self.changed = True
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(list(self._connections.values()))
@@ -70,6 +74,7 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         """Add a new one."""
+        self.changed = True
         self._connections[connection.id] = connection
 
     def remove(self, connection_id: int) -> Connection | None:
@@ -95,5 +100,6 @@ class Connections:
 
     def take_job(self, job_id: str) -> None:
         """Remove an ended job from its connection."""
+        self.changed = True
         for connection in self:
             connection.jobs.discard(job_id)

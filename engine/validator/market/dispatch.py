@@ -77,12 +77,14 @@ class Dispatch:
     def offer(self) -> tuple[list[Action], list[TaskRow]]:
         """Give pending tasks to free workers. Return also the tasks with too many attempts."""
         actions: list[Action] = []
+        if not self._connections.changed:
+            return [], []
         candidates = self._candidates()
         left_over: dict[str, TaskRow] = {}
         behind = first = 0
         while candidates and len(left_over) < self._look_ahead(candidates):
             pending = self._store.tasks.pending(PAGE + len(left_over), behind)
-            page = [task for task in pending if task.task_id not in left_over]
+            page = [one for one in pending if one[0].task_id not in left_over]
             sent, left = self._offer(page, candidates, len(left_over))
             actions += sent
             left_over |= {task.task_id: task for task in left}
@@ -92,6 +94,7 @@ class Dispatch:
                 behind, first = self._passed_over, len(left_over)
         seen = behind + len(left_over) - first
         self._passed_over = seen if len(left_over) >= LOOK_AHEAD else 0
+        self._connections.changed = self._passed_over > 0  # the next look goes on behind these
         exhausted = [one for one in left_over.values() if one.attempts >= self._timeouts.attempts]
         return actions, exhausted
 
@@ -103,21 +106,22 @@ class Dispatch:
         return LOOK_AHEAD if any(one.busy < FEW_JOBS for one in candidates) else LOOK_AHEAD_BUSY
 
     def _offer(
-        self, page: list[TaskRow], candidates: list[Candidate], passed_over: int
+        self, page: list[tuple[TaskRow, bool]], candidates: list[Candidate], passed_over: int
     ) -> tuple[list[Action], list[TaskRow]]:
         """Give tasks to these workers, which are then busier. Return also the tasks that none takes.
 
-        `passed_over`: so many were before.
+        `page`: tasks, and whether each was tried. `passed_over`: so many were before.
         """
-        tried = self._store.jobs.tried([task.task_id for task in page]) if page else {}
+        again = [task.task_id for task, tried in page if tried]
+        tried = self._store.jobs.tried(again) if again else {}
         chosen: list[tuple[TaskRow, Candidate]] = []
         left: list[TaskRow] = []
-        for task in page:
+        for task, _tried in page:
             if passed_over + len(left) >= self._look_ahead(candidates):
                 break
             worker = None
             if task.attempts < self._timeouts.attempts:
-                worker = self._choose(task, candidates, tried[task.task_id])
+                worker = self._choose(task, candidates, tried.get(task.task_id, {}))
             if worker is None:
                 left.append(task)
                 continue
@@ -128,8 +132,8 @@ class Dispatch:
         if not chosen:
             return [], left
         actions: list[Action] = []
-        with self._store.database.write() as db:
-            texts = self._store.tasks.claim(db, [task for task, _worker in chosen])
+        with self._store.database.write():
+            texts = self._store.tasks.claim([task for task, _worker in chosen])
             for task, worker in chosen:
                 if (text := texts.get(task.task_id)) is not None:
                     actions += self._send(task, text, self._connection(worker), "first")

@@ -33,6 +33,7 @@ from engine.validator.market.connections import GUEST_CAPABILITIES, Connection, 
 from engine.validator.market.dispatch import Dispatch, Timeouts
 from engine.validator.market.receipts import ReceiptMaker
 from engine.validator.market.verdicts import SILENT, Verdicts
+from engine.validator.policy.chance import SystemChance
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.requirements import Kinds
@@ -69,7 +70,7 @@ class Market:
         self._address = address
         self._timeouts = timeouts or Timeouts()
         self._guests = guests
-        chance = chance or random.SystemRandom()
+        chance = chance or SystemChance()
         self._nonce = nonce
         self.connections = Connections()
         self._dispatch = Dispatch(
@@ -124,7 +125,7 @@ class Market:
 
     def post(self, draft: TaskDraft) -> TaskRow:
         """Add a task, its reward taken from the credit. Raises NoCredit."""
-        task_id = new_task_id()
+        task_id, self.connections.changed = new_task_id(), True
         with self._store.database.write() as db:
             self._store.customers.pay_escrow(db, draft.customer, draft.reward, task_id)
             return self._store.tasks.add(task_id, draft)
@@ -206,6 +207,7 @@ class Market:
             return self._tick()
 
     def _tick(self) -> list[Action]:
+        self.connections.changed = True  # by time, or by another validator
         now, actions = self._store.clock(), self._verdicts.tick()
         if self._store.validators.beat():
             actions += self._take_over("its validator is gone")
@@ -233,6 +235,7 @@ class Market:
         worker = self._store.workers.record_seen(hello.worker_address, proven=True)
         if worker.banned_at is not None:
             return [HangUp(connection.id, f"this worker is banned: {worker.ban_reason}")]
+        self.connections.changed = True
         connection.address, connection.public_key = hello.worker_address, hello.pub_key
         connection.guest, connection.capabilities = False, hello.capabilities
         connection.models |= set(hello.capabilities.models)
@@ -299,7 +302,7 @@ class Market:
         return [*actions, MarketTaskFailed(task.task_id, reason)]
 
     def offer(self) -> list[Action]:
-        """Give pending tasks to free workers. Call it whenever something has changed."""
+        """Give pending tasks to free workers, where anything has changed. Call it after all else."""
         actions, exhausted = self._dispatch.offer()
         for task in exhausted:
             reason = _("no worker did it in {n} attempts").format(n=task.attempts)

@@ -24,7 +24,7 @@ from engine.receipts.document import (
     Validator,
     Worker,
     listed_rows,
-    sign_receipt,
+    signed_file,
     text_sha256,
 )
 from engine.validator.market.actions import Finding, LayerRoot, Passed
@@ -62,6 +62,7 @@ class ReceiptMaker:
         self._store = store
         self._key = key
         self._chain_id = chain_id
+        self._policy = {name: str(value) for name, value in asdict(store.policy).items()}
         self._public_keys: dict[str, str] = {}
         """Of workers, by address: to find one takes four recoveries."""
 
@@ -94,7 +95,7 @@ class ReceiptMaker:
             matrix=None if evidence.form is None else _matrix(evidence.form),
             layers=[Layer(*layer) for layer in evidence.layers],
             checks=checks,
-            policy={name: str(value) for name, value in asdict(self._store.policy).items()},
+            policy=self._policy,
             reward=format_cpc(task.reward),
             workers=[self._worker(job, units) for job, units in zip(jobs, shares, strict=True)],
             times=Times(
@@ -104,7 +105,7 @@ class ReceiptMaker:
                 _milliseconds(task.closed_at),
             ),
         )
-        return sign_receipt(body, key).encode()
+        return signed_file(body, key)
 
     @staticmethod
     def _check(by: str, passed: Passed, evidence: Evidence) -> Check:
@@ -125,9 +126,8 @@ class ReceiptMaker:
         return found
 
     def _worker(self, job: JobRow, units: int) -> Worker:
-        nonce, signature = self._store.jobs.signature(job.job_id)
-        public_key = None
-        if nonce is not None and signature is not None:
+        nonce, signature, public_key = self._store.jobs.signature(job.job_id)
+        if public_key is None and nonce is not None and signature is not None:
             digest = result_digest(
                 nonce,
                 job_id=job.job_id,

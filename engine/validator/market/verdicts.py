@@ -26,7 +26,6 @@ from engine.validator.market.settlement import Settlement, names_of
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.tasks import TaskRow
-from engine.validator.store.workers import WorkerRow
 from node_client.address import is_address
 from node_client.keys import verify_digest
 
@@ -82,16 +81,13 @@ class Verdicts:
         if fault is not None:
             own = self._own_fault(job)
             return self.drop(job, fault, blame=SILENT) if own is None else own
-        worker = connection.address or frame.worker_address
-        if connection.address is None:
-            known: WorkerRow | None = self._store.workers.record_seen(worker, proven=False)
-        else:
-            known = self._store.workers.find(worker)
+        workers, by, stated = self._store.workers, connection.address, frame.worker_address
+        known = workers.find(by) if by else workers.record_seen(stated, proven=False)
         if known is not None and known.banned_at is not None:
             return [*self.drop(job, "its worker is banned"), HangUp(connection.id, "banned")]
         task = self._store.tasks.existing(job.task_id)
         connection.took(task.requirements, job.sent_at, self._store.clock())
-        job = self._draw(job, task, worker, frame)
+        job = self._draw(job, task, connection, frame)
         self._reviews[job.job_id] = _Review("claim")
         if job.data is not None:
             return self._fetch(connection, job)
@@ -190,9 +186,9 @@ class Verdicts:
             return "its signature does not fit"
         return None
 
-    def _draw(self, job: JobRow, task: TaskRow, worker: str, frame: JobResult) -> JobRow:
-        policy = self._store.policy
-        requirements = task.requirements
+    def _draw(self, job: JobRow, task: TaskRow, connection: Connection, frame: JobResult) -> JobRow:
+        policy, requirements = self._store.policy, task.requirements
+        worker = connection.address or frame.worker_address
         openable = requirements.leaves > 0 and not job.guest
         # A second worker's result is compared with the first's, or computed again.
         count = policy.openings_of(requirements.leaves) if openable and job.role == "first" else 0
@@ -213,6 +209,7 @@ class Verdicts:
             leaves=sorted(self._chance.sample(range(requirements.leaves), count)),
             full=full,
             with_data=requirements.returns_data,
+            public_key=connection.public_key or None,
         )
 
     def _again(self, connection: Connection, job: JobRow, frame: JobResult) -> list[Action]:

@@ -64,8 +64,8 @@ class Backend(Protocol):
     def unit(self) -> int | None:
         """Number of the unit of work that is open, None where none is."""
 
-    def look(self, sql: str, *values: object) -> Sequence[Row]:
-        """Return the same as `read`, within a unit, of a table of which no row waits."""
+    def apart(self, sql: str, *values: object, writes: bool = False) -> Sequence[Row]:
+        """Return a statement's rows, within a unit; no row that waits has to do with it."""
 
     def later(self, kind: Rows | AtEnd, *values: object) -> None:
         """Write a row with others of its kind: before anything is read, or at the unit's end."""

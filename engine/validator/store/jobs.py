@@ -53,6 +53,7 @@ class _InHand:
     text: str
     nonce: str
     signature: str | None = None
+    public_key: str | None = None
 
 
 SHORT, MOST_IN_HAND = 16_384, 1024
@@ -153,12 +154,16 @@ class Jobs(Table):
         """Read all of them anew from now on."""
         self._in_hand.clear()
 
-    def signature(self, job_id: str) -> tuple[str | None, str | None]:
-        """Return the nonce of the job's connection, and what its worker signed; None for a guest."""
+    def signature(self, job_id: str) -> tuple[str | None, str | None, str | None]:
+        """Return the nonce of the job's connection, and what its worker signed; None for a guest.
+
+        The third is the public key by which the signature was found to fit, None where it was not
+        looked at in this process.
+        """
         if (known := self._in_hand.get(job_id)) is not None:
-            return known.nonce, known.signature
+            return known.nonce, known.signature, known.public_key
         row = self._database.read("SELECT nonce, signature FROM jobs WHERE job_id = ?", job_id)[0]
-        return row["nonce"], row["signature"]
+        return row["nonce"], row["signature"], None
 
     def late(self) -> list[JobRow]:
         """Return jobs of this validator's that are out and whose lease has ended."""
@@ -170,10 +175,13 @@ class Jobs(Table):
         return self._find("WHERE task_id = ? ORDER BY rowid", task_id)
 
     def tried(self, task_ids: Sequence[str]) -> dict[str, dict[str | None, float | None]]:
-        """Return which workers had a job of each of these tasks, and when their last one ended."""
+        """Return which workers had a job of each of these tasks, and when their last one ended.
+
+        What ended in a unit of work that is still open may be missing, unless its task is pending.
+        """
         found: dict[str, dict[str | None, float | None]] = {task_id: {} for task_id in task_ids}
         marks, ids = padded(task_ids)
-        for row in self._database.read(
+        for row in self._read_apart(
             f"SELECT task_id, worker_address, ended_at FROM jobs WHERE task_id IN ({marks})"  # noqa: S608
             " ORDER BY sent_at",
             *ids,
@@ -190,9 +198,11 @@ class Jobs(Table):
         leaves: Sequence[int],
         full: str,
         with_data: bool,
+        public_key: str | None = None,
     ) -> JobRow:
         """Record the worker's commitment, together with what was drawn to check it.
 
+        `public_key`: the one by which its signature fits.
         Return the job as it is then.
         """
         data = result.data if with_data else None
@@ -212,6 +222,7 @@ class Jobs(Table):
                 later = (*new.values(), drawn, result.signature)
                 self._database.later(_COMMITTED, *later, job.job_id)
                 known.row, known.signature = row, result.signature
+                known.public_key = public_key
                 self._keep(known)
                 return row
             is_out, more = "job_id = ? AND state = 'out'", {"signature": result.signature}

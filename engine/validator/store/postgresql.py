@@ -67,6 +67,7 @@ class PostgresBackend(Units, Closing):
         self.name = _name_of(url)
         self.fence: str | None = None
         self._mutex = threading.RLock()
+        self._begun = False
         self._lost_in_unit: DatabaseLost | None = None
         self._leads = False
         self._gone: DatabaseLost | None = None
@@ -101,17 +102,18 @@ class PostgresBackend(Units, Closing):
             if self._unit is not None:  # the outer one commits
                 yield self._unit
                 return
-            self._anew(self._begin)
-            self._lost_in_unit = None
+            self._begun, self._lost_in_unit = False, None
             try:
                 unit = self._begin_unit(self)
                 yield unit
                 unit.finish()
                 if self._lost_in_unit is not None:  # and somebody caught it
                     raise self._lost_in_unit
-                self._ask(lambda: self._cursor.execute("COMMIT"))
+                if self._begun:
+                    self._ask(lambda: self._cursor.execute("COMMIT"))
             except BaseException:
-                self._undo()
+                if self._begun:
+                    self._undo()
                 self._forget()
                 raise
             finally:
@@ -185,6 +187,9 @@ class PostgresBackend(Units, Closing):
         if self._lost_in_unit is not None:  # a savepoint would revive what a deadlock ended
             raise self._lost_in_unit
         try:
+            if not self._begun:  # a unit that comes to nothing asks nothing
+                self._anew(self._begin)
+                self._begun = True
             return self._ask(step)
         except DatabaseLost as error:
             self._lost_in_unit = error

@@ -65,6 +65,7 @@ class TaskPage:
 
 _OPEN_HERE = "(status = 'pending' OR (status = 'in_progress' AND validator = ?))"
 _COLUMNS = ", ".join(TaskRow.__dataclass_fields__).replace("requirements", "facts AS requirements")
+_TRIED = "EXISTS (SELECT 1 FROM jobs j WHERE j.task_id = tasks.task_id) AS tried"
 _CLOSED = Rows(
     4,
     "tasks",
@@ -161,14 +162,20 @@ class Tasks(Table):
         )
         return TaskPage(found, total)
 
-    def pending(self, most: int, behind: int) -> list[TaskRow]:
-        """Return tasks that wait for a worker of this validator, `behind` the earliest deadlines."""
-        waiting = "WHERE status = 'pending' AND (home IS NULL OR home = ?)"
-        return self._find(
-            f"{waiting} ORDER BY deadline, rowid LIMIT ? OFFSET ?", self.home, most, behind
-        )
+    def pending(self, most: int, behind: int) -> list[tuple[TaskRow, bool]]:
+        """Return tasks that wait for a worker of this validator, `behind` the earliest deadlines.
 
-    def claim(self, db: Transaction, tasks: Sequence[TaskRow]) -> dict[str, str]:
+        `tried`: a worker had it already.
+        """
+        waiting = "WHERE status = 'pending' AND (home IS NULL OR home = ?)"
+        rows = self._read_apart(
+            f"SELECT {_COLUMNS}, {_TRIED} FROM tasks {waiting}"  # noqa: S608
+            " ORDER BY deadline, rowid LIMIT ? OFFSET ?",
+            *(self.home, most, behind),
+        )
+        return [(_task(row), bool(row["tried"])) for row in rows]
+
+    def claim(self, tasks: Sequence[TaskRow]) -> dict[str, str]:
         """Have pending tasks in progress here, within a transaction, but those that others claim.
 
         Return the canonical texts of their payloads. What another validator claims at the same time
@@ -178,10 +185,11 @@ class Tasks(Table):
         free = f"SELECT task_id FROM tasks WHERE task_id IN ({marks}) AND status = 'pending'"  # noqa: S608
         free += self._database.skip_locked
         claimed = "UPDATE tasks SET status = 'in_progress', validator = ?"
-        rows = db.execute(
+        rows = self._database.apart(
             f"{claimed} WHERE task_id IN ({free}) RETURNING task_id, payload",
-            (self._validators.id, *ids),
-        ).fetchall()
+            *(self._validators.id, *ids),
+            writes=True,
+        )
         texts = {row["task_id"]: str(row["payload"]) for row in rows}
         for task in tasks:
             if task.task_id in texts:

@@ -84,8 +84,10 @@ class Unit:
         self._flush(writes=False)
         return self._statements.ask(sql, values).fetchall()
 
-    def look(self, sql: str, values: Values) -> list[Any]:
-        """Return the same, of a table of which nothing waits to be written."""
+    def apart(self, sql: str, values: Values, *, writes: bool = False) -> list[Any]:
+        """Return the rows of a statement that no row which waits has to do with."""
+        if writes and self._fresh is not None:
+            self._flush(writes=True)  # it may be undone
         return self._statements.ask(sql, values).fetchall()
 
     def later(self, kind: Rows | AtEnd, values: Values) -> None:
@@ -118,10 +120,9 @@ class Unit:
 
     def finish(self) -> None:
         """Write all that waits: the unit ends."""
-        self._flush(writes=False)
         for kind, rows in self._at_end.items():
             kind.write(rows)
-        self._flush(writes=False)
+        self._write_waiting()
 
     def _put(self, kind: Rows | AtEnd, values: Values) -> None:
         if isinstance(kind, AtEnd):
@@ -171,9 +172,9 @@ class Units:
         """Have this called whenever changes are undone that may be known in memory."""
         self._undone.append(forget)
 
-    def look(self, sql: str, *values: object) -> Sequence[Any]:
-        """Read within the unit, in a table of which no row waits to be written."""
-        return self._opened().look(sql, values)
+    def apart(self, sql: str, *values: object, writes: bool = False) -> Sequence[Any]:
+        """Return the rows of a statement that no row which waits has to do with."""
+        return self._opened().apart(sql, values, writes=writes)
 
     def later(self, kind: Rows | AtEnd, *values: object) -> None:
         """Write a row with others, at the end of the unit at the latest."""

@@ -75,7 +75,7 @@ class Workers(Table):
         wanted = list(addresses)
         missing = [one for one in wanted if one not in self._read]
         if missing:
-            self._read |= self._select(self._database.look, missing)
+            self._read |= self._select(self._database.apart, missing)
         return {one: self._read[one] for one in wanted if one in self._read}
 
     def all(self) -> list[WorkerRow]:
@@ -162,7 +162,7 @@ class Workers(Table):
         """Add the good and bad outcomes of a unit of work to what is known of their workers."""
         database, now = self._database, self._clock()
         addresses = {address for address, *_outcome in outcomes}
-        known = self._select(database.look, addresses, database.row_lock)
+        known = self._select(database.apart, addresses, database.row_lock)
         for address, good, bad, pace in outcomes:
             if (worker := known.get(address)) is None:
                 continue

@@ -62,12 +62,12 @@ def test_a_task_that_another_is_claiming_is_passed_over_at_once(arena, stores):
     one = arena(policy=NO_CHANCE)
     task = one.task(one.post())
     first, second = stores(NO_CHANCE), stores(NO_CHANCE)
-    with first.database.write() as db:
-        assert first.tasks.claim(db, [task])
-        with second.database.write() as other:  # would wait for ever for a lock that is held here
-            assert not second.tasks.claim(other, [task])
-    with second.database.write() as other:
-        assert not second.tasks.claim(other, [task])
+    with first.database.write():
+        assert first.tasks.claim([task])
+        with second.database.write():  # would wait for ever for a lock that is held here
+            assert not second.tasks.claim([task])
+    with second.database.write():
+        assert not second.tasks.claim([task])
 
 
 def test_workers_of_two_validators_do_the_tasks_of_both(arena, tmp_path, place):
