@@ -90,8 +90,9 @@ def _tell(checks: "list[Check]") -> None:
             say(f"     {'':<{wide}}  -> {line}")
     states = [check.state for check in checks]
     say()
-    said = _("{ok} right, {warn} to look at, {fail} to fix")
-    say(said.format(ok=states.count("ok"), warn=states.count("warn"), fail=states.count("fail")))
+    said = _("{ok} right, {warn} to look at, {fail} to fix, {skip} not checked or not used")
+    counts = {state: states.count(state) for state in ("ok", "warn", "fail", "skip")}
+    say(said.format(**counts))
 
 
 def _write_bundle(file: Path, checks: "list[Check]", mining: dict[str, Any], json: bool) -> None:
@@ -124,7 +125,7 @@ def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
         check_port,
         check_python,
     )
-    from engine.node.preflight import check_cache, check_disk
+    from engine.node.preflight import check_cache, check_disk, check_switches
     from engine.runtime.paths import state_directory
 
     ledger = mining["ledger"]
@@ -136,6 +137,7 @@ def _machine(context: typer.Context, mining: dict[str, Any]) -> "list[Check]":
         check_disk(Path(ledger).parent if ledger else state_directory()),
         check_cache(),
         check_confinement(),
+        *check_switches(),
     ]
     if address := mining.get("http"):
         checks.append(check_port(address))

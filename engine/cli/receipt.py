@@ -72,15 +72,17 @@ def verify(
 ) -> None:
     """Check a receipt. Exit code 0: valid; 1: not valid, with what differs; 2: not a receipt."""
     from engine.receipts.document import read_receipt
-    from engine.receipts.verification import Files, differences
+    from engine.receipts.verification import Files, differences, not_compared
 
     receipt = read_receipt(read_file(file))
     given = posted.read(receipt.body.payload)
     files = Files(None if output is None else read_file(output), given)
     found, body = differences(receipt, files, validator), receipt.body
+    left = not_compared(body, files, validator)
     if json:
         about = {"valid": not found, "differences": found, "validator": body.validator.address}
-        say_json(about | {"task_id": body.task_id, "result_hash": body.result_hash})
+        about |= {"task_id": body.task_id, "result_hash": body.result_hash}
+        say_json(about | {"not_compared": left})
     elif found:
         for difference in found:
             say(_("NOT VALID: {difference}").format(difference=difference))
@@ -90,6 +92,10 @@ def verify(
         say(said.format(**{name: getattr(body, name) for name in body.__struct_fields__}))
         for check in body.checks:
             say(_("checked by {by}: {what}").format(by=check.by, what=check.what))
+        if left:
+            said = _("NOT COMPARED, for want of its option: {names}")
+            names = ("after" if name == "state" else name for name in left)
+            say(said.format(names=", ".join(f"--{name}" for name in names)))
     if found:
         raise typer.Exit(EXIT_WRONG)
 

@@ -87,7 +87,7 @@ def verify(
                 device=opened,
                 operations=operations,
             )
-            _tell_block(claim.height, verdict, json)
+            _tell_block(claim.height, verdict, json, _weakness(claim))
             return
         if result_hash is None:
             raise BadInput(
@@ -108,16 +108,24 @@ def verify(
             )
         except WrongClaim as error:
             reason = str(error)
-        _tell_result(result_hash, reason, json)
+        _tell_result(result_hash, reason, json, _weakness(claim))
 
 
-def _tell_block(height: int, verdict: "BlockVerdict", json: bool) -> None:
+def _weakness(claim: ClaimOptions) -> str:
+    """Return why what is right here may be wrong all the same; "" where as much as usual was asked."""
+    if claim.full or claim.sample >= DEFAULT_OPENINGS:
+        return ""
+    said = _("WEAK: a proof had to open {count} of the leaves only, {usual} are usual (--sample)")
+    return said.format(count=claim.sample, usual=DEFAULT_OPENINGS)
+
+
+def _tell_block(height: int, verdict: "BlockVerdict", json: bool, weak: str) -> None:
     from node_client.refusals import shorten
 
     results = verdict.results
     wrong = sum(not result.right for result in results)
     if json:
-        more = {"fault": verdict.fault, "past_faults": verdict.past_faults}
+        more = {"fault": verdict.fault, "past_faults": verdict.past_faults, "weak": weak}
         say_foreign_json({"height": height, "results": results, "wrong": wrong} | more)
     else:
         for result in results:
@@ -132,6 +140,8 @@ def _tell_block(height: int, verdict: "BlockVerdict", json: bool) -> None:
                 len(results),
             ).format(height=height, count=len(results), wrong=wrong)
         )
+        if weak:
+            say(weak)
         if verdict.fault:
             message = _("NOT PROVEN, the chain may hold something else than this: {fault}")
             say(message.format(fault=verdict.fault))
@@ -142,11 +152,14 @@ def _tell_block(height: int, verdict: "BlockVerdict", json: bool) -> None:
         raise typer.Exit(EXIT_WRONG)
 
 
-def _tell_result(result_hash: str, reason: str, json: bool) -> None:
+def _tell_result(result_hash: str, reason: str, json: bool, weak: str) -> None:
     if json:
-        say_json({"result_hash": result_hash, "right": not reason, "reason": reason})
+        about = {"result_hash": result_hash, "right": not reason, "reason": reason}
+        say_json(about | {"weak": weak})
     else:
         state = _("WRONG: {reason}").format(reason=reason) if reason else _("right")
         say(f"{result_hash} {state}")
+        if weak and not reason:
+            say(weak)
     if reason:
         raise typer.Exit(EXIT_WRONG)

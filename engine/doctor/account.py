@@ -82,12 +82,12 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
     try:
         every = NodeClient(urls, retries=Retries(rounds=1), evidence=Evidence())
     except InvalidData:  # it stands among the checks: a URL, or the way to it
-        return checks + _not_looked_at(address)
+        return checks + _not_looked_at()
     transport = check_transport(every)
     if transport.state != "ok":
         checks.append(transport)
     if good is None or chain is None:
-        return checks + _not_looked_at(address)
+        return checks + _not_looked_at()
     for at, check in enumerate(checks):
         if check.state == "fail":  # another node answers and is used instead
             checks[at] = Check("node", "warn", check.found, check.fix)
@@ -98,7 +98,9 @@ def check_chain(urls: Sequence[str], address: str | None, gas_price: int | None)
             good, chain = every, agreed
     price = chain.network.min_gas_price if gas_price is None else gas_price
     checks += [check_network(chain), check_clock(chain), check_gas_price(chain.network, price)]
-    if address is not None:
+    if address is None:
+        checks.append(Check("balance", "skip", _("not checked: there is no key")))
+    else:
         try:
             checks.append(check_balance(good, address, chain.network, price))
         except NodeClientError as error:
@@ -138,6 +140,6 @@ def _compare(client: NodeClient, address: str | None) -> tuple[Check, Chain | No
     return Check("agreement", "ok", _("the nodes that answer agree")), chain
 
 
-def _not_looked_at(address: str | None) -> list[Check]:
-    names = ["network", "clock", "gas price", *(["balance"] if address else [])]
+def _not_looked_at() -> list[Check]:
+    names = ("network", "clock", "gas price", "balance")
     return [Check(name, "skip", _("not checked: no node answers")) for name in names]

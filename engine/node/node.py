@@ -28,7 +28,7 @@ from engine.monitor.troubles import Troubles
 from engine.node.account import Account, look_at_node, open_account
 from engine.node.devices import devices_of
 from engine.node.meter import Meter
-from engine.node.preflight import check_cache
+from engine.node.preflight import check_cache, check_switches
 from engine.node.program_watch import ProgramWatch
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
 from engine.node.thread_watch import ThreadWatch
@@ -97,8 +97,9 @@ class Node:
         self._pulse_at = 0.0
         self._told_ready = False
         self._account: Account | None = None
-        if (cache := check_cache()).state == "warn":
-            report(Warned(cache.name, cache.found, cache.fix))
+        for check in (check_cache(), *check_switches()):
+            if check.state == "warn":
+                report(Warned(check.name, check.found, check.fix))
         self._devices, usual = devices_of(request, report)
         self.pool = Pool(
             self._devices,

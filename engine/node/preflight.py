@@ -221,6 +221,14 @@ def check_cache() -> Check:
     return Check("cache", "ok", str(cache_directory()))
 
 
+def check_switches() -> list[Check]:
+    """Find tests that the environment switches off."""
+    if os.environ.get("CPC_CARD_JOBS") != "1":
+        return []
+    found = _("CPC_CARD_JOBS=1: a card does whole jobs though no test has shown that it can")
+    return [Check("card jobs", "warn", found, _("Unset it: the test is made at the first start."))]
+
+
 def demand(check: Check) -> Check:
     """Give a check back, or raise SetupError where it failed."""
     if check.state == "fail":

@@ -41,6 +41,15 @@ def differences(receipt: Receipt, files: Files, validator: str | None = None) ->
     return found
 
 
+def not_compared(body: Body, files: Files, validator: str | None = None) -> list[str]:
+    """Return what a receipt names that was not given to compare it with: a valid one may still lie."""
+    named = [name for name in body.payload if body.bytes_of(name) is not None]
+    left = [name for name in named if name not in files.posted]
+    if body.matrix is not None and files.output is None:
+        left.append("output")
+    return left if validator is not None else [*left, "validator"]
+
+
 def _has_signed(body: Body, worker: Worker) -> bool:
     if worker.nonce is None or worker.public_key is None:
         return False

@@ -13,7 +13,7 @@ from engine.doctor import machine
 from engine.doctor.account import check_chain, check_key
 from engine.doctor.device_test import check_device, main
 from engine.doctor.gpus import check_cards
-from engine.node.preflight import check_disk
+from engine.node.preflight import check_disk, check_switches
 from node_client.devnet import DevnetServer
 from node_client.keystore import Keystore
 from tests.engine.doctor.nvml import ADA, HOPPER, KEPLER, Nvml, bus
@@ -218,3 +218,15 @@ def test_plain_http_to_another_machine_is_warned_about():
     not_loopback = "http://0.0.0.0:9"
     assert states(check_chain([not_loopback], None, None))["transport"] == "warn"
     assert "transport" not in states(check_chain(["http://localhost:9"], None, None))
+
+
+def test_a_test_that_is_switched_off_and_what_was_not_checked_do_not_look_right(monkeypatch):
+    monkeypatch.delenv("CPC_CARD_JOBS", raising=False)
+    assert check_switches() == []
+    monkeypatch.setenv("CPC_CARD_JOBS", "1")
+    (off,) = check_switches()
+    assert (off.state, "no test has shown" in off.found) == ("warn", True)
+    assert states(check_chain(["http://127.0.0.1:9"], None)) == {
+        "node": "fail",
+        **dict.fromkeys(("network", "clock", "gas price", "balance"), "skip"),
+    }

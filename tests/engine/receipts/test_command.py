@@ -27,9 +27,15 @@ ALL = ["--output", "output.bin", "--model", "model.safetensors", "--input", "x.n
 def test_verify(files, capsys):
     verify = ["receipt", "verify", "receipt.json"]
     assert run([*verify, *ALL, "--validator", RECEIPT_KEY.address]) == 0
-    assert "valid: signed by" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "valid: signed by" in shown
+    assert "NOT COMPARED" not in shown
     assert run([*verify, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["valid"] is True
+    about = json.loads(capsys.readouterr().out)
+    assert about["valid"] is True
+    assert about["not_compared"] == ["model", "input", "output", "validator"]
+    assert run([*verify, *ALL[2:]]) == 0
+    assert "for want of its option: --output, --validator" in capsys.readouterr().out
     assert run([*verify, "--validator", "cpc1somebody"]) == 1
     assert "cpc1somebody" in capsys.readouterr().out
     (files / "output.bin").write_bytes(b"\0" * 4)
