@@ -4,7 +4,6 @@ from gettext import gettext as _
 from typing import Any
 
 from engine.monitor.events.base import Event
-from node_client.networks import format_cpc
 
 
 class ResultSigned(Event):
@@ -59,6 +58,8 @@ class PaymentReceived(Event):
     @property
     def cpc(self) -> str:
         """The amount, in CPC."""
+        from node_client.networks import format_cpc  # --help loads the events, and no node's client
+
         return format_cpc(self.amount)
 
     def fields(self) -> dict[str, Any]:

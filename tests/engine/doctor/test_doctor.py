@@ -226,7 +226,7 @@ def test_a_test_that_is_switched_off_and_what_was_not_checked_do_not_look_right(
     monkeypatch.setenv("CPC_CARD_JOBS", "1")
     (off,) = check_switches()
     assert (off.state, "no test has shown" in off.found) == ("warn", True)
-    assert states(check_chain(["http://127.0.0.1:9"], None)) == {
+    assert states(check_chain(["http://127.0.0.1:9"], None, None)) == {
         "node": "fail",
         **dict.fromkeys(("network", "clock", "gas price", "balance"), "skip"),
     }

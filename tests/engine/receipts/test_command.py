@@ -33,7 +33,7 @@ def test_verify(files, capsys):
     assert run([*verify, "--json"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert about["valid"] is True
-    assert about["not_compared"] == ["model", "input", "output", "validator"]
+    assert about["not_compared"] == ["input", "model", "output", "validator"]
     assert run([*verify, *ALL[2:]]) == 0
     assert "for want of its option: --output, --validator" in capsys.readouterr().out
     assert run([*verify, "--validator", "cpc1somebody"]) == 1
