@@ -25,7 +25,7 @@ It imports neither `kernels` nor numba. Read in this order:
     secret, keyfile, keystore, passphrase    private keys on disk
     deadline, condense, transport, responses, refusals    one HTTP exchange, bounded and read strictly
     queries, panel, failover             one question, to all nodes at once, to the one that is followed
-    evidence, comparison, nodes, rpc     which node is believed; the client
+    evidence, comparison, nodes, sending, rpc     which node is believed, or sent to; the client
     nonce_proof                          which nonces are spent, proven and not merely said
     v3                                   another network, of CometBFT nodes: balances and transfers
     wire                                 the seam between the two networks

@@ -28,16 +28,7 @@ from node_client.address import check_address
 from node_client.block import Block
 from node_client.block_body import MAX_BLOCK_BODY
 from node_client.comparison import Comparison
-from node_client.errors import (
-    AlreadyInPool,
-    BadResponse,
-    InvalidData,
-    NodeClientError,
-    NodeError,
-    NodeUnreachable,
-    NotFound,
-    Refused,
-)
+from node_client.errors import BadResponse, InvalidData, NodeError, NotFound, Refused
 from node_client.evidence import Evidence
 from node_client.failover import Retries
 from node_client.nodes import Nodes, parent_of_first
@@ -54,6 +45,7 @@ from node_client.queries import (
 )
 from node_client.recent_blocks import RecentBlocks
 from node_client.responses import Account, NodeStatus, Receipt
+from node_client.sending import broadcast, hand_in_to_one
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
 
@@ -280,7 +272,9 @@ class NodeClient:
         NodeUnreachable whose `nothing_sent` is False, and a BadResponse, leave it open whether the
         transaction arrived; the same bytes can be sent again.
         """
-        said, failure = self._to_one(lambda node: ([post_transaction(node, tx)], None))
+        said, failure = hand_in_to_one(
+            self._nodes, lambda node: ([post_transaction(node, tx)], None)
+        )
         if failure is not None:
             raise failure
         return said[0]
@@ -291,63 +285,18 @@ class NodeClient:
         That is a hash or a refusal, as far as there are answers, and the failure why there are no more.
         As with `send`, it is open then which of the others arrived.
         """
-        return self._to_one(lambda node: post_transactions(node, txs))
+        return hand_in_to_one(self._nodes, lambda node: post_transactions(node, txs))
 
     def broadcast(self, tx: Transaction) -> str:
         """Send a transaction that was sent before to every node; return its hash if one accepts it.
 
         Else raises what says most: AlreadyInPool, then the first refusal, then a NodeError.
         """
-        failures: list[NodeClientError] = []
-        for node in self._nodes:
-            try:
-                self._nodes.check(node)
-                post_transaction(node, tx)
-            except (Refused, NodeError) as error:
-                failures.append(error)
-        if len(failures) < len(list(self._nodes)):
-            return tx.hash()
-        raise min(failures, key=_rank)
-
-    def _to_one[T](
-        self, hand_in: Callable[[HttpNode], tuple[list[T], NodeError | None]]
-    ) -> tuple[list[T], NodeError | None]:
-        """Hand in what may arrive: to the next node only where nothing was sent to the one before."""
-        said, failure = list[T](), None
-        for _turn in self._nodes:
-            node = self._nodes.current
-            try:
-                self._nodes.check(node)
-                said, failure = hand_in(node)
-            except NodeError as error:
-                said, failure = [], error
-            if failure is None:
-                break
-            self._nodes.leave(node)  # where the same bytes are sent again, the next is asked
-            if said or _may_have_arrived(failure):
-                failure.advice = _(
-                    "The transaction may have arrived: look for it in the next blocks, or send"
-                    " the same bytes again, which is safe."
-                )
-                break
-        return said, failure
+        return broadcast(self._nodes, tx)
 
     def _status_and_block(self) -> tuple[NodeStatus, Block]:
         status = self.status()
         return status, self.block(status.height, expected_hash=status.last_hash)
-
-
-def _may_have_arrived(error: NodeError) -> bool:
-    if isinstance(error, NodeUnreachable):
-        return not error.nothing_sent
-    return isinstance(error, BadResponse)
-
-
-def _rank(failure: NodeClientError) -> int:
-    """Return the rank of one node's failure by how much it says about the transaction, 0 the most."""
-    if isinstance(failure, AlreadyInPool):
-        return 0
-    return 1 if isinstance(failure, Refused) else 2
 
 
 def _check_height(height: int) -> None:

@@ -9,6 +9,7 @@ Read them in this order:
     account.py       nodes, ledger and sender of the account
     meter.py         energy, fees, and how long the balance lasts
     agreement.py     whether several nodes say the same
+    upkeep.py        what is looked after beside the loop; the service manager
     thread_watch.py  whether every thread makes progress
     sandbox.py       a devnet with a funded key, for a first try
     options.py       settings of the start, and of the sandbox

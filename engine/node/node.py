@@ -15,23 +15,21 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from gettext import gettext as _
 
 from engine.mining.config import Summary
 from engine.mining.head_watcher import HeadWatcher
 from engine.mining.loop import TICK_SECONDS, Inbox, MiningLoop, Woken
 from engine.monitor.events import AnyEvent
 from engine.monitor.events.pool import DeviceJoined, DeviceLeft
-from engine.monitor.events.run import Opened, Pulse, Stopping, Warned, WorkStarted
+from engine.monitor.events.run import Opened, Warned, WorkStarted
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node.account import Account, look_at_node, open_account
 from engine.node.devices import devices_of
 from engine.node.meter import Meter
 from engine.node.preflight import check_cache, check_switches
-from engine.node.program_watch import ProgramWatch
 from engine.node.request import JobSummary, LiveChange, NodeRequest, NodeSummary
-from engine.node.thread_watch import ThreadWatch
+from engine.node.upkeep import Upkeep
 from engine.node.waiting import await_node
 from engine.poc_worker.config import open_context
 from engine.poc_worker.context import WorkerContext
@@ -47,7 +45,6 @@ from engine.runtime.signals import stop_on_signals
 from engine.runtime.systemd import Manager
 from node_client.keys import PrivateKey
 
-PULSE_SECONDS = 1.0
 Attend = Callable[["Node"], AbstractContextManager[object]]
 """Makes what is open while the node runs."""
 
@@ -85,17 +82,13 @@ class Node:
         launch: Launch | None = None,
     ) -> None:
         """Put the parts together; none of them runs yet, and no L1 node is asked."""
+        manager = Manager.from_environment()  # first: nothing that is started inherits its socket
         self._request = request
         self._key = key
         self._troubles = Troubles(report)
         self._report = self._meter = Meter(report, self._troubles)
         self._inbox: Inbox = queue.SimpleQueue()
         self._stopping = False
-        self._manager = Manager.from_environment()
-        self._threads = ThreadWatch(self._troubles)
-        self._program = ProgramWatch(self._troubles)
-        self._pulse_at = 0.0
-        self._told_ready = False
         self._account: Account | None = None
         for check in (check_cache(), *check_switches()):
             if check.state == "warn":
@@ -112,6 +105,7 @@ class Node:
         self.controller = Controller(
             self._devices, self.pool, report, self._troubles, request.protection.thresholds
         )
+        self._upkeep = Upkeep(manager, self._report, self._troubles, self.pool, self.controller)
         self._sensors = Sensors(
             self._devices, request.protection, self.controller.see, self._failed
         )
@@ -131,15 +125,13 @@ class Node:
             self._sensors.start()
             stack.callback(self._sensors.stop)
             if self._request.uses_chain and not self._open_account(stack):
-                self._manager.stopping()
-                self._report(Stopping())
+                self._upkeep.stopping()
                 return NodeSummary.of_nothing(self._request, time.monotonic() - started)
             self._tell_start()
             stack.enter_context(self.pool)
             context = self._open_jobs(stack)
             mined = self._run_sources(stack)
-            self._manager.stopping()
-            self._report(Stopping())
+            self._upkeep.stopping()
             if context is None:
                 return NodeSummary(mined)
             account = self._account
@@ -198,10 +190,7 @@ class Node:
 
     def _on_waiting(self) -> bool:
         """Look after what runs while a node is waited for; return whether to go on."""
-        self._pulse(time.monotonic())
-        if self._troubles.lasts("node_away") and not self._told_ready:
-            self._told_ready = self._manager.ready()
-        self._manager.alive("; ".join(self._troubles.lines()))
+        self._upkeep.while_waiting()
         return not self._stopping
 
     def _run_sources(self, stack: ExitStack) -> Summary | None:
@@ -284,34 +273,14 @@ class Node:
 
     def _on_turn(self) -> None:
         """Look after everything beside the loop, once a second or more often."""
-        now = time.monotonic()
-        self._pulse(now)
-        if self.pool.ready.is_set() and not self._told_ready:
-            self._told_ready = self._manager.ready()
-        if self._threads.look(self._turned_at(), now):
-            self._manager.alive(self._status())
-
-    def _pulse(self, now: float) -> None:
-        if now - self._pulse_at >= PULSE_SECONDS:
-            self._pulse_at = now
-            self._report(Pulse())
-            self._program.look(now)
-        self.controller.check_silence()
+        seen = None if self._loop is None else self._loop.seen
+        self._upkeep.turn(self._turned_at(), seen)
 
     def _turned_at(self) -> dict[str, float]:
         """Return when each thread beside this one last began a step."""
         sender = None if self._account is None else self._account.sender
         threads = {"pool": self.pool, "sender": sender, "watcher": self._watcher, "poc": self._jobs}
         return {name: thread.turned_at for name, thread in threads.items() if thread is not None}
-
-    def _status(self) -> str:
-        """Return one line for the service manager: what is wrong first."""
-        parts = self._troubles.lines()
-        if self._loop is not None:
-            parts.append(_("{seen} blocks seen").format(seen=self._loop.seen))
-        states = self.pool.status.devices.items()
-        parts.append(", ".join(f"{name} {device.state}" for name, device in states))
-        return "; ".join(parts)
 
     def _tell(self, event: AnyEvent) -> None:
         """Report what the pool reports; protection follows devices that come and go."""
@@ -321,14 +290,7 @@ class Node:
 
     def _waits(self, locked: bool) -> bool:
         """Tell of a program that keeps the ledger locked; wait for it, unless the end is asked."""
-        if locked:
-            message = _("another program keeps the ledger locked")
-            advice = _("Close it there, as in a database browser; the engine goes on by itself.")
-            self._troubles.begin("database_busy", message, advice)
-            if threading.current_thread() is threading.main_thread():  # its turns feed the watchdog
-                self._manager.alive(message)
-        else:
-            self._troubles.end("database_busy")
+        self._upkeep.ledger_locked(locked)
         return not self._stopping
 
     def _failed(self, error: Exception) -> None:

@@ -270,10 +270,10 @@ class Supervisor(DeviceLife):
         self._begin_next(worker, now)
         job = head.job
         actions: list[Action] = [Check(worker.device, worker.generation, job, answer)]
-        if isinstance(answer, messages.Done):
-            quick = worker.is_quick(job, self._limits)
-            if worker.answers.holds(job, answer, now, quick=quick):
-                actions = []
+        if isinstance(answer, messages.Done) and worker.answers.holds(
+            job, answer, now, quick=worker.is_quick(job, self._limits)
+        ):
+            actions = []
         actions += self._end_unwanted(worker, now) + self._hand_out(now)
         return actions + self._check_last(worker)
 

@@ -11,7 +11,7 @@ Read them in this order:
     signer.py         makes and signs a transaction
     outbox.py         signs what waits
     delivery.py       sends what is due, and what a refusal means
-    watch.py          tells what lasts
+    watch.py          tells what lasts; alarms.py, all that the sender tells of
     manager.py        the thread: one sender per account, in nonce order
     funding.py        where coins for an account come from
     one_off.py        what a person asked for once, in one transaction or in parts, by the same rules

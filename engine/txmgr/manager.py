@@ -36,12 +36,12 @@ from engine.monitor.troubles import Troubles
 from engine.runtime.errors import LedgerError
 from engine.runtime.trace import span
 from engine.tasks.defaults import TASK_LIFETIME_BLOCKS
+from engine.txmgr.alarms import Alarms
 from engine.txmgr.delivery import View
 from engine.txmgr.inclusion import ChainScan
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.outbox import Outbox
 from engine.txmgr.signer import SenderSettings
-from engine.txmgr.watch import PATIENCE_BLOCKS, Watch
 from node_client import errors
 from node_client.keys import PrivateKey
 from node_client.rpc import Account, NodeClient, NodeStatus
@@ -85,19 +85,14 @@ class Sender(threading.Thread):
         self._client = client
         self._ledger = ledger
         self._report = report
-        self._troubles = troubles
         self._failed = failed
         self._settings = settings
         self._address = key.address
         self._scan = ChainScan(client, ledger, key.address, settings.network, clock, report)
         self._outbox = Outbox(client, ledger, key, settings, report, troubles, self.stopping)
-        self._watch = Watch(troubles, settings.network.block_time, monotonic)
+        self._alarms = Alarms(ledger, self._outbox, settings, report, troubles, monotonic)
         self._patience = min(_MOST_BEFORE_STEP * settings.network.block_time, 1.0)
-        self._refused: str | None = None
         self._balance: int | None = None
-        self._position: tuple[int, str] | None = None
-        self._next_hash: str | None = None
-        self._unreadable_at: int | None = None
         self.turned_at = time.monotonic()
         """When the thread last began a round."""
         self.behind = False
@@ -175,7 +170,7 @@ class Sender(threading.Thread):
             return False  # the step meets it again, and tells of it
         finally:
             self._tell_signed()
-        self._tell_refusal(refused)
+        self._alarms.refused(refused)
         return True
 
     def round(self) -> None:
@@ -191,8 +186,8 @@ class Sender(threading.Thread):
             failure = error
         except errors.NodeClientError as error:
             refused = error
-        self._tell_refusal(refused)
-        self._tell_what_lasts(failure)
+        self._alarms.refused(refused)
+        self._alarms.what_lasts(failure, behind=self.behind)
 
     def step(self) -> errors.NodeClientError | None:
         """Bring the ledger up to the chain, and the chain up to the ledger.
@@ -210,11 +205,12 @@ class Sender(threading.Thread):
             self._report(self._ledger.totals())
         behind = self._scan.blocks_behind(tip)
         self.behind = bool(behind)
-        self._tell_node_behind(behind is None)
+        self._alarms.node_behind(behind is None)
         if behind is None or self.stopping.is_set():
             return None
-        self._tell_key_shared(tip)
-        self._tell_unreadable(tip)
+        self._alarms.key_shared(self._scan.elsewhere_at, tip)
+        faults, self._scan.unreadable = self._scan.unreadable, []
+        self._alarms.unreadable(faults, tip)
         self._outbox.delivery.all_read = not behind
         if not behind:
             self._settle(tip)
@@ -236,9 +232,9 @@ class Sender(threading.Thread):
         try:
             account = self._client.balance(self._address)
         except errors.NodeError as error:
-            self._tell_balance_unknown(error)
+            self._alarms.balance_unknown(error)
             raise
-        self._tell_balance_unknown(None)
+        self._alarms.balance_unknown(None)
         if account.balance != self._balance:
             self._balance = account.balance
             self._report(events.BalanceChanged(account.balance))
@@ -276,93 +272,7 @@ class Sender(threading.Thread):
         self._ledger.give_up(task_id, code, reason)
         self._report(events.ResultGivenUp(task_id, reason))
 
-    # What is told
-
     def _tell_signed(self) -> None:
         """After sending; whoever brought results tells of them first."""
         self._sent()
         self._outbox.tell_signed()
-
-    def _tell_refusal(self, refused: errors.NodeClientError | None) -> None:
-        """Once for each kind, until a node takes something, or nothing waits any more."""
-        kind = None if refused is None else type(refused).__name__
-        passed = self._outbox.delivery.moved or not self._outbox.waits()
-        if kind not in (None, self._refused) or (kind is None and passed):
-            self._refused = kind
-            self._troubles.end("not_sent")
-        if refused is not None:
-            self._troubles.begin("not_sent", str(refused), refused.advice)
-
-    def _tell_what_lasts(self, failure: errors.NodeClientError | None) -> None:
-        position = self._ledger.scan_position()
-        stands = position == self._position and (failure is not None or self.behind)
-        self._position = position
-        why = "" if failure is None else str(failure)
-        self._watch.see(
-            "scan_stuck",
-            stands,
-            _("no further block could be read: {why}").format(why=why),
-            _("Results are sent again when it goes on; see whether another --node helps."),
-        )
-        before, self._next_hash = self._next_hash, self._outbox.next_hash()
-        lies = self._next_hash is not None and self._next_hash == before and not self.behind
-        self._watch.see(
-            "sending_stuck",
-            lies or (self._outbox.waits() and not self._outbox.delivery.moved),
-            _("results wait, and no node or no block has taken one for long"),
-            _("See what else is wrong, and whether another --node takes them."),
-            blocks=PATIENCE_BLOCKS + self._settings.depth,
-        )
-
-    def _tell_node_behind(self, is_behind: bool) -> None:
-        self._watch.see(
-            "node_behind",
-            is_behind,
-            _("the node has fewer blocks than were read before"),
-            _("Nothing is sent until it has caught up. Name another node with --node."),
-        )
-
-    def _tell_balance_unknown(self, error: errors.NodeError | None) -> None:
-        self._watch.see(
-            "balance_unknown",
-            error is not None,
-            _("the node does not say the account's balance: {error}").format(error=error),
-            _("Nothing is sent meanwhile. Name another node with --node."),
-        )
-
-    def _tell_unreadable(self, tip: NodeStatus) -> None:
-        """Count every block with a fault, and tell of the first; over when there was none for long."""
-        faults, self._scan.unreadable = self._scan.unreadable, []
-        for height, fault in faults:
-            self._unreadable_at = height
-            self._report(events.BlockUnreadable(height, fault))
-            self._troubles.begin(
-                "unreadable_blocks",
-                fault,
-                _(
-                    "Mostly others' transactions do that, and nothing is to be done: blocks are"
-                    " followed by their headers, and what we signed is still found where it can be"
-                    " read. Another --node may show them in full."
-                ),
-                stops=False,
-            )
-        at = self._unreadable_at
-        if at is None or tip.height - at >= TASK_LIFETIME_BLOCKS:
-            self._troubles.end("unreadable_blocks")
-
-    def _tell_key_shared(self, tip: NodeStatus) -> None:
-        at = self._scan.elsewhere_at
-        if at is None or tip.height - at >= TASK_LIFETIME_BLOCKS:
-            self._troubles.end("key_shared")
-            return
-        self._troubles.begin(
-            "key_shared",
-            _("another program signs with this key: block {height} has its transaction").format(
-                height=at
-            ),
-            _(
-                "Give each engine a key of its own: two with one key compute the same results and"
-                " take each other's nonces. After a single command there is nothing to do."
-            ),
-            stops=False,
-        )

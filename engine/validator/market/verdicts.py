@@ -16,18 +16,16 @@ from dataclasses import dataclass
 
 from engine.monitor.events.validator import MarketJobEscalated, MarketJobUnchecked
 from engine.poc_protocol.constants import OPEN_SECONDS
-from engine.poc_protocol.digests import result_digest, text_digest
 from engine.poc_protocol.frames import JobResult, Open, OpenedLeaves
 from engine.poc_protocol.strict_json import is_canonical
 from engine.validator.market.actions import Action, CheckResult, FetchData, Finding, HangUp, Send
+from engine.validator.market.commitment import draw, fault_of
 from engine.validator.market.connections import Connection, Connections
 from engine.validator.market.receipts import ReceiptMaker
 from engine.validator.market.settlement import Settlement, names_of
 from engine.validator.store.database import Store
 from engine.validator.store.jobs import JobRow
 from engine.validator.store.tasks import TaskRow
-from node_client.address import is_address
-from node_client.keys import verify_digest
 
 SILENT = 1.0
 """Weight of a failure to deliver in a worker's reputation."""
@@ -77,7 +75,7 @@ class Verdicts:
         """Take a worker's result: its commitment."""
         if job.state == "committed":
             return self._again(connection, job, frame)
-        fault = self._fault_of(connection, job, frame)
+        fault = fault_of(self._store, connection, job, frame)
         if fault is not None:
             own = self._own_fault(job)
             return self.drop(job, fault, blame=SILENT) if own is None else own
@@ -87,7 +85,7 @@ class Verdicts:
             return [*self.drop(job, "its worker is banned"), HangUp(connection.id, "banned")]
         task = self._store.tasks.existing(job.task_id)
         connection.took(task.requirements, job.sent_at, self._store.clock())
-        job = self._draw(job, task, connection, frame)
+        job = draw(self._store, self._chance, job, task, connection, frame)
         self._reviews[job.job_id] = _Review("claim")
         if job.data is not None:
             return self._fetch(connection, job)
@@ -167,50 +165,6 @@ class Verdicts:
     def resume(self, job: JobRow) -> list[Action]:
         """Compute a job committed before a restart: its worker may be gone."""
         return self._compute(job)
-
-    def _fault_of(self, connection: Connection, job: JobRow, frame: JobResult) -> str | None:
-        if connection.address is None:
-            return None if is_address(frame.worker_address) else "its address is not valid"
-        if frame.worker_address != connection.address:
-            return "its address is not that of its hello"
-        digest = result_digest(
-            connection.nonce,
-            job_id=job.job_id,
-            task_id=job.task_id,
-            payload=text_digest(self._store.jobs.text(job.job_id)),
-            worker_address=frame.worker_address,
-            result_hash=frame.result_hash,
-            proof=frame.proof,
-        )
-        if not verify_digest(connection.public_key, digest, frame.signature or ""):
-            return "its signature does not fit"
-        return None
-
-    def _draw(self, job: JobRow, task: TaskRow, connection: Connection, frame: JobResult) -> JobRow:
-        policy, requirements = self._store.policy, task.requirements
-        worker = connection.address or frame.worker_address
-        openable = requirements.leaves > 0 and not job.guest
-        # A second worker's result is compared with the first's, or computed again.
-        count = policy.openings_of(requirements.leaves) if openable and job.role == "first" else 0
-        withheld = 0 if openable else self._store.rewards.withheld(worker)
-        q = policy.full_probability(task.reward, withheld, openable=openable)
-        full = "none"
-        if job.guest:
-            full = "self"
-        elif job.role == "first" and self._chance.random() < q:
-            share = (
-                0.0 if requirements.own_seed else policy.second_probability(q, openable=openable)
-            )
-            full = "second" if self._chance.random() < share else "self"
-        return self._store.jobs.commit(
-            job,
-            worker,
-            frame,
-            leaves=sorted(self._chance.sample(range(requirements.leaves), count)),
-            full=full,
-            with_data=requirements.returns_data,
-            public_key=connection.public_key or None,
-        )
 
     def _again(self, connection: Connection, job: JobRow, frame: JobResult) -> list[Action]:
         """Take a result once more from a worker that was disconnected, or another one."""
