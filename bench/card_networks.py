@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from kernels.cuda.device import CudaDevice
 from kernels.data import Data
 from kernels.devices import open_device
 from kernels.network.graph.convolutions import Conv2D, DepthwiseConv2D
@@ -53,8 +52,8 @@ def onnx_model(graph: Graph) -> Any:
         tensors.append(numpy_helper.from_array(np.asarray(value, dtype), f"t{len(tensors)}"))
         return tensors[-1].name
 
-    def ends(zero: int) -> list[str]:
-        return [tensor(1.0, np.float32), tensor(zero, np.int8)]
+    def ends(zero: int, scale: float = 1.0) -> list[str]:
+        return [tensor(scale, np.float32), tensor(zero, np.int8)]
 
     def put(kind: str, inputs: Sequence[str], output: str, domain: str = "", **fields: Any) -> None:
         nodes.append(helper.make_node(kind, inputs, [output], domain=domain, **fields))
@@ -67,7 +66,7 @@ def onnx_model(graph: Graph) -> Any:
                 order = (2, 0, 1) if depthwise else (0, 3, 1, 2)
                 weights = np.transpose(op.weights, order)
                 weights = weights[:, np.newaxis] if depthwise else weights
-                scales = op.multiplier * 2.0 ** (op.exponent.astype(float) - 31)
+                scales = np.maximum(op.multiplier, 1) * 2.0 ** (op.exponent.astype(float) - 31)
                 count = len(weights)
                 put(
                     "QLinearConv",
@@ -95,7 +94,8 @@ def onnx_model(graph: Graph) -> Any:
                 )  # fmt: skip
                 zero = op.output_zero
             case Softmax():
-                put("DequantizeLinear", [x, *ends(zero)], f"{y}f")
+                scale = -float(np.log(op.exps[1] / 2.0**31))
+                put("DequantizeLinear", [x, *ends(zero, scale)], f"{y}f")
                 put("Softmax", [f"{y}f"], y, axis=-1)
             case _:
                 return None
@@ -128,6 +128,8 @@ def onnx_runtime(graph: Any, samples: np.ndarray) -> float | None:
 
 
 def main() -> None:
+    from kernels.cuda.device import CudaDevice
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 64, 512])

@@ -149,6 +149,10 @@ class Stream:
         """Copy bytes from one address of the device to another."""
         check(cu.cuMemcpyDtoDAsync(to, source, size, self._handle))
 
+    def to_device(self, to: int, source: int, size: int) -> None:
+        """Copy bytes from pinned memory."""
+        check(cu.cuMemcpyHtoDAsync(to, source, size, self._handle))
+
     def rows_to_host(self, to: int, source: int, shape: tuple[int, ...], pitch: int) -> None:
         """Copy rows x bytes that begin `pitch` bytes apart, one below the other, to pinned memory."""
         copy = cu.CUDA_MEMCPY2D()

@@ -17,7 +17,6 @@ from kernels.cuda import pack
 from kernels.cuda.card import Card
 from kernels.cuda.compiled_kernel import CompiledKernel
 from kernels.cuda.driver import DeviceBuffer, Graph, Stream, free_memory
-from kernels.cuda.fetch import WORTH, Fetcher
 from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.layout import TILE, padded
 from kernels.cuda.network import verdicts
@@ -32,6 +31,7 @@ from kernels.cuda.network.machine import (
     Right,
 )
 from kernels.cuda.philox import words_of
+from kernels.cuda.pinned import WORTH, WORTH_SENDING, PinnedRing
 from kernels.cuda.product.tiers import TileConfig
 from kernels.errors import DeviceFault, TaskTooLarge
 
@@ -122,7 +122,7 @@ class CardMachine(Machine):
         self._stream = Stream()
         self._common = self._pool = Pool()
         self._configs: dict[int, TileConfig] = {}
-        self._fetcher: Fetcher | None = None
+        self._ring: PinnedRing | None = None
         self._all: set[DeviceBuffer] = set()
         self._verdicts = self.memory(4 * _VERDICTS)
         self._expected: list[
@@ -207,24 +207,28 @@ class CardMachine(Machine):
             buffer.close()
         self._all.clear()
         self._common.free.clear()
-        if self._fetcher is not None:
-            self._fetcher.close()
+        if self._ring is not None:
+            with suppress(DeviceFault):  # the card may be lost
+                self._stream.wait()
+            self._ring.close()
         self._stream.close()
 
     def write(self, block: Block, array: npt.NDArray[Any]) -> None:
         """Copy an array's bytes into the block, when nothing on the stream reads it any more."""
         self._refuse_to_record()
+        buffer = self._buffer(block)
+        if array.nbytes >= WORTH_SENDING:
+            self._pinned().send(buffer.address, array)
+            return
         self._stream.wait()
-        self._buffer(block).from_host(array)
+        buffer.from_host(array)
 
     def read(self, block: Block, rows: int, row_bytes: int, pitch: int) -> npt.NDArray[np.uint8]:
         """Return rows, `pitch` bytes apart, one below the other. Raises DeviceFault."""
         self.wait()
         buffer = self._buffer(block)
         if rows * row_bytes >= WORTH:
-            if self._fetcher is None:
-                self._fetcher = Fetcher(self._stream)
-            content = self._fetcher.rows(buffer.address, rows, row_bytes, pitch)
+            content = self._pinned().rows(buffer.address, rows, row_bytes, pitch)
             return np.frombuffer(content, np.uint8).reshape(rows, row_bytes)
         out = np.empty((rows, row_bytes), np.uint8)
         if rows == 1:
@@ -321,6 +325,11 @@ class CardMachine(Machine):
                     "Check the card: overclocking, heat, memory errors (nvidia-smi -q -d ECC)."
                 ),
             )
+
+    def _pinned(self) -> PinnedRing:
+        if self._ring is None:
+            self._ring = PinnedRing(self._stream)
+        return self._ring
 
     def _refuse_to_record(self) -> None:
         if self._pool is not self._common:

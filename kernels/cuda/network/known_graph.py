@@ -130,9 +130,9 @@ def _images(make: _Maker) -> tuple[int, tuple[int, ...]]:
 
 
 def _fours(make: _Maker) -> tuple[int, ...]:
-    """Convolutions of channels that come in fours: return the ends."""
+    """Convolutions of channels that come in fours, and in sixteens: return the ends."""
     put, ints, scaling, sizes = make.put, make.ints, make.scaling, make.sizes
-    fours = 4 * (sizes.outputs // 4 + 1)
+    fours = 8 * (sizes.outputs // 16) + 4
     slides: dict[str, Any] = {"stride": (2, 1), "dilation": (1, 1), "padding": (1, 1, 1, 1)}
     point: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "padding": (0, 0, 0, 0)}
     weights = ints(fours, 1, 1, sizes.channels)
@@ -143,9 +143,12 @@ def _fours(make: _Maker) -> tuple[int, ...]:
         convolutions.DepthwiseConv2D(weights=ints(3, 3, fours), **slides, **scaling(fours, 9)), wide
     )
     seen = put(
-        convolutions.Conv2D(weights=ints(5, 3, 3, fours), **slides, **scaling(5, 9 * fours)), deep
+        convolutions.Conv2D(weights=ints(16, 3, 3, fours), **slides, **scaling(16, 9 * fours)), deep
     )
-    return deep, seen
+    last = put(
+        convolutions.DepthwiseConv2D(weights=ints(2, 3, 16), **slides, **scaling(16, 6)), seen
+    )
+    return deep, last
 
 
 def _moves(make: _Maker, table: int) -> tuple[int, tuple[int, ...]]:

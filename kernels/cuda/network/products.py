@@ -13,7 +13,12 @@ from kernels.cuda.network.machine import Array, Block, CardSums
 from kernels.cuda.network.model import Model
 from kernels.cuda.network.rows import pair_sums_kernel, pair_zeros_kernel, row_sums_kernel
 from kernels.cuda.network.window import window_numbers
-from kernels.cuda.network.windows import PATCHES, depthwise_fours_kernel, depthwise_kernel
+from kernels.cuda.network.windows import (
+    PATCHES,
+    depthwise_fours_kernel,
+    depthwise_kernel,
+    depthwise_sixteens_kernel,
+)
 from kernels.network import Window
 from kernels.network.graph.convolutions import Conv2D, Convolution, DepthwiseConv2D, window_of
 from kernels.network.graph.fields import Tensor
@@ -86,7 +91,7 @@ def repeated(entry: int, count: int) -> int:
 
 
 def depthwise(model: Model, op: DepthwiseConv2D, x: Array) -> Array:
-    """Each channel by itself: four at a time, and brought to int8 at once, where they come in fours."""
+    """Each channel by itself: 16 or 4 at a time, and brought to int8 at once, where they come so."""
     outputs, channels = op.weights.shape[2], x.shape[-1]
     if outputs != channels or channels % 4:
         return run_product(model, op, x)
@@ -95,10 +100,12 @@ def depthwise(model: Model, op: DepthwiseConv2D, x: Array) -> Array:
     out = model.machine.array(len(x), *op.output(Form(x.shape[1:])).shape)
     weights = model.weights(op, "weights", op.weights, "<i1").block
     scaling = _fours(model, op, (op.absorbed, *op.scaling()))
-    count, outside = out.count // 4, repeated(op.input_zero, 4)
-    ends = (outside, op.output_zero, op.low, op.high)
+    kernel, wide = depthwise_fours_kernel, 4
+    if channels % 16 == 0:
+        kernel, wide = depthwise_sixteens_kernel, 16
+    ends = (repeated(op.input_zero, 4), op.output_zero, op.low, op.high)
     blocks = (x.block, weights, numbers, scaling, out.block)
-    model.machine.launch(depthwise_fours_kernel, count, *blocks, *ends, count)
+    model.machine.launch(kernel, out.count // wide, *blocks, *ends, out.count // wide)
     return out
 
 

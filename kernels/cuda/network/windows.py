@@ -6,7 +6,7 @@
 from typing import Any
 
 from kernels.cuda.compiler import int8, int32, int64, uint32
-from kernels.cuda.intrinsics import load, store
+from kernels.cuda.intrinsics import load, load4, store, store4
 from kernels.cuda.network.fixed import clamp
 from kernels.cuda.network.kernel import NetworkKernel, device, first, network_kernel, step
 from kernels.cuda.network.words import add_products, divided, four_scaled
@@ -115,6 +115,40 @@ def depthwise_fours_kernel(
                 sums = add_products(sums, seen, load(weights, weight_at))
                 weight_at = int64(weight_at + channels)
         store(out, int64(i) * 4, four_scaled(sums, scaling, four, channels, zero, low, high))
+
+
+@network_kernel("w", "w", "i8[]", "w", "w", "n", "n", "n", "n", "n", name="depthwise sixteens")
+def depthwise_sixteens_kernel(
+    x: Any, weights: Any, numbers: Any, scaling: Any, out: Any,
+    outside: Any, zero: Any, low: Any, high: Any, count: Any,
+) -> None:  # fmt: skip
+    """The same for sixteen channels a thread: where an entry lies is found once for all of them."""
+    channels = numbers[CHANNELS]
+    rows, columns = int32(numbers[ROWS]), int32(numbers[COLUMNS])
+    none, zero = uint32(outside), uint32(zero)
+    low, high, nothing = uint32(low), uint32(high), uint32(0)
+    for i in range(first(), count, step()):
+        place, chunk = divided(i, channels >> 4)
+        at, weight_at = corner(place, numbers), int64(chunk) * 16
+        a = b = c = d = (nothing, nothing, nothing, nothing)
+        for row in range(rows):
+            for column in range(columns):
+                entry = entry_at(at, row, column, numbers)
+                seen = (none, none, none, none)
+                if entry >= 0:
+                    seen = load4(x, int64(int64(entry) * channels + int64(chunk) * 16))
+                by = load4(weights, weight_at)
+                a, b = add_products(a, seen[0], by[0]), add_products(b, seen[1], by[1])
+                c, d = add_products(c, seen[2], by[2]), add_products(d, seen[3], by[3])
+                weight_at = int64(weight_at + channels)
+        four = int32(chunk * 4)
+        store4(
+            out, int64(i) * 16,
+            four_scaled(a, scaling, four, channels, zero, low, high),
+            four_scaled(b, scaling, int32(four + 1), channels, zero, low, high),
+            four_scaled(c, scaling, int32(four + 2), channels, zero, low, high),
+            four_scaled(d, scaling, int32(four + 3), channels, zero, low, high),
+        )  # fmt: skip
 
 
 @network_kernel("i1[]", "i8[]", "i1[]", "n", name="pool")

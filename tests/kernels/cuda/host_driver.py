@@ -111,6 +111,10 @@ class HostDriver(ModuleType):
         assert copy.dstPitch * copy.Height <= len(self.pinned[copy.dstHost])
         return self.cuMemcpy2D(copy)
 
+    def cuMemcpyHtoDAsync(self, address, host, size, _stream):
+        assert size <= len(self.pinned[host])
+        return self.cuMemcpyHtoD(address, host, size)
+
     def cuMemHostAlloc(self, size, _flags):
         array = np.full(size, 0xA5, np.uint8)
         self.pinned[array.ctypes.data] = array

@@ -93,7 +93,10 @@ class Cases:
 
     def depthwise_conv2d(self):
         image, sides = self.image(), self.numbers(1, 3, 2)
-        outputs = image[3] * self.number(1, 3)
+        multiple = self.number(1, 3)
+        if self.number(0, 1):  # the kernels of 4 and of 16 channels at a time
+            image, multiple = (*image[:3], (4, 12, 16, 32)[image[3] - 1]), 1
+        outputs = image[3] * multiple
         fields = self.weighted((*sides, outputs), 2) | self.slide(sides)
         return [(image,)], fields | self.each(outputs, -10, -2)
 

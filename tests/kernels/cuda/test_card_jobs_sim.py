@@ -51,7 +51,7 @@ class Liar(SimulatedMachine):
             written = {"row sums": 1, "pair sums": 2, "pair zero points": 3, "argmax": 1}
             places = {"move": 2, "take": 2, "patches": 2, "depthwise": 3, "pool": 2, "resize": 2,
                       "table": 2, "embed": 2, "softmax": 4, "layer": 7, "requantise": 5}  # fmt: skip
-            written |= {"depthwise fours": 4, "requantise fours": 2}
+            written |= {"depthwise fours": 4, "depthwise sixteens": 4, "requantise fours": 2}
             written |= {"softmax most": 1, "softmax totals": 3}
             at = written.get(kernel.name, places.get(kernel.name.split()[0], 4))
             arguments[at].bytes += np.uint8(0x35)

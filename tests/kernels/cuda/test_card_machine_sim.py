@@ -122,13 +122,15 @@ def test_a_recording(machine, kernels, driver):
 @pytest.mark.parametrize(
     ("rows", "row_bytes", "pitch"), [(1, 100, 128), (7, 64, 64), (9, 50, 64), (3, 130, 192)]
 )
-def test_large_results_come_in_pieces(machine, driver, monkeypatch, rows, row_bytes, pitch):
-    """Of 40 bytes: whole rows, parts of a row, with gaps between the rows and without."""
-    from kernels.cuda import fetch
+def test_large_copies_go_in_pieces(machine, driver, monkeypatch, rows, row_bytes, pitch):
+    """Whole rows, parts of a row, with gaps between the rows and without; more than buffers."""
+    from kernels.cuda import pinned
     from kernels.cuda.network import card
 
-    monkeypatch.setattr(fetch, "PIECE", 40)
+    monkeypatch.setattr(pinned, "PIECE", 40)
+    monkeypatch.setattr(pinned, "SENT", 20)
     monkeypatch.setattr(card, "WORTH", 1)
+    monkeypatch.setattr(card, "WORTH_SENDING", 1)
     content = RANDOM.integers(0, 256, (rows, pitch)).astype(np.uint8)
     block = machine.empty(content.size)
     machine.write(block, content)

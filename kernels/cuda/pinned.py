@@ -1,11 +1,12 @@
-"""Large results from the device into ordinary memory, by way of pinned memory, by several threads.
+"""Large copies between the device and ordinary memory, by way of pinned memory, by several threads.
 
-    with Fetcher(stream) as fetcher:
-        content = fetcher.rows(address, rows, row_bytes, pitch)     # bytes
+    with PinnedRing(stream) as ring:
+        ring.send(address, array)
+        content = ring.rows(address, rows, row_bytes, pitch)     # bytes
 
-The driver's own copy into pageable memory is one thread's, and so is the first touch of each page.
-Here pieces come into a ring of pinned buffers, and threads copy them on. The pages are asked for as
-huge ones, as numpy does for its own arrays.
+The driver's own copy of pageable memory is one thread's, and so is the first touch of each page. Here
+pieces go through a ring of pinned buffers, and threads copy them from there or to there. New pages are
+asked for as huge ones, as numpy does for its own arrays.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,23 +25,27 @@ PIECE = 4 << 20
 """Bytes that are copied at a time."""
 BUFFERS = 12
 WORTH = 4 * PIECE
-"""Bytes from which on it is quicker than one copy of the driver's."""
-THREADS = min(8, os.cpu_count() or 1)
+"""Bytes from which on fetching so is quicker than one copy of the driver's."""
+SENT = PIECE // 4
+"""The same to the device: inputs are smaller, and the first piece waits for nobody."""
+WORTH_SENDING = 4 * SENT
+THREADS = min(8, len(os.sched_getaffinity(0)))
 _HUGE = 14
 """MADV_HUGEPAGE of madvise(2)."""
 
 Content = npt.NDArray[np.uint8]
 
 
-class Fetcher:
+class PinnedRing:
     """Buffers and threads. Close it, or use it as a context manager."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._buffers = [PinnedBuffer(PIECE) for _ in range(BUFFERS)]
-        self._pool = ThreadPoolExecutor(THREADS, "fetch")
+        self._passed: list[Event | None] = [None] * BUFFERS  # the device has read what was sent
+        self._pool = ThreadPoolExecutor(THREADS, "pinned")
 
-    def __enter__(self) -> "Fetcher":
+    def __enter__(self) -> "PinnedRing":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,6 +56,28 @@ class Fetcher:
         self._pool.shutdown()
         for buffer in self._buffers:
             buffer.close()
+
+    def send(self, address: int, array: npt.NDArray[Any]) -> None:
+        """Copy an array's bytes to the device; read when this returns, there in the stream's order."""
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        coming: list[tuple[int, int, Content, Future[None]]] = []
+
+        def launch(place: int, start: int, pinned: Content, copied: Future[None]) -> None:
+            copied.result()
+            self._stream.to_device(address + start, self._buffers[place].address, pinned.size)
+            self._passed[place] = self._stream.record()
+
+        for number, start in enumerate(range(0, content.size, SENT)):
+            place = number % BUFFERS
+            if (event := self._passed[place]) is not None:
+                event.wait()
+            part = content[start : start + SENT]
+            pinned = self._buffers[place].array[: part.size]
+            coming.append((place, start, pinned, self._pool.submit(np.copyto, pinned, part)))
+            if len(coming) == BUFFERS:
+                launch(*coming.pop(0))
+        for one in coming:
+            launch(*one)
 
     def rows(self, address: int, rows: int, row_bytes: int, pitch: int) -> bytes:
         """Return rows that begin `pitch` bytes apart, one below the other. Raises DeviceFault."""
