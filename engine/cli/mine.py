@@ -97,7 +97,7 @@ def mine(
     assert summary.mining is not None
     lines = [*mining_lines(summary.mining, screen.report.snapshot().balance)]
     if summary.jobs is not None:
-        lines += job_lines(summary.jobs, mined=True)
+        lines += job_lines(summary.jobs, screen.report.snapshot().address, mined=True)
     screen.end("summary", summary.mining.to_json(), lines)
 
 

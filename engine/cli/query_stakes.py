@@ -11,6 +11,7 @@ from engine.cli.config.completion import completer
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, KeysDirectory, NodeOptions, say, say_foreign_json
 from engine.cli.query import account_address, app
+from engine.cli.table import say_table
 
 if TYPE_CHECKING:
     from node_client.rpc import NodeClient
@@ -47,10 +48,21 @@ def validators(context: typer.Context, nodes: NodeOptions, json: Json = False) -
         listed = [_plain(one.model_dump()) for one in ordered]
         say_foreign_json({"epoch": found.epoch, "validators": listed})
         return
-    for one in ordered:
-        words = [f"{one.address:<49}", f"{format_cpc(one.power)} CPC", state_of(one)]
-        words += [percent(one.commission_rate), one.name or ""]
-        say("  ".join(words).rstrip())
+    heads = [_("validator"), _("stake, CPC"), _("state"), _("commission"), _("name")]
+    say_table(
+        heads,
+        [
+            [
+                one.address,
+                format_cpc(one.power),
+                state_of(one),
+                percent(one.commission_rate),
+                one.name or "",
+            ]
+            for one in ordered
+        ],
+        right={1, 3},
+    )
     count = len(ordered)
     say(
         ngettext(
@@ -97,10 +109,19 @@ def delegations(
     if json:
         say_foreign_json(_plain(found.model_dump()))
         return
-    for one in found.delegations:
-        words = [f"{one.validator:<49}", f"{format_cpc(one.amount)} CPC"]
-        words += [percent(one.validator_commission), one.validator_name or ""]
-        say("  ".join(words).rstrip())
+    say_table(
+        [_("validator"), _("delegated, CPC"), _("commission"), _("name")],
+        [
+            [
+                one.validator,
+                format_cpc(one.amount),
+                percent(one.validator_commission),
+                one.validator_name or "",
+            ]
+            for one in found.delegations
+        ],
+        right={1, 2},
+    )
     say(_("{amount} CPC delegated").format(amount=format_cpc(found.total_delegated)))
 
 
@@ -118,9 +139,8 @@ def rewards(
     if json:
         say_foreign_json(_plain(found.model_dump()))
         return
-    for one in found.rewards_by_epoch:
-        line = _("epoch {epoch}: {amount} CPC")
-        say(line.format(epoch=one.epoch, amount=format_cpc(one.amount)))
+    rows = [[str(one.epoch), format_cpc(one.amount)] for one in found.rewards_by_epoch]
+    say_table([_("epoch"), _("earned, CPC")], rows, right={0, 1})
     line = _("{amount} CPC earned, now epoch {epoch}")
     say(line.format(amount=format_cpc(found.total_rewards), epoch=found.current_epoch))
 
@@ -139,16 +159,19 @@ def unbonding(
     if json:
         say_foreign_json(_plain(found.model_dump()))
         return
-    for one in found.unbonding_delegations:
-        line = _("{validator}  {amount} CPC, paid out at height {height}, in {blocks} blocks")
-        say(
-            line.format(
-                validator=one.validator,
-                amount=format_cpc(one.amount),
-                height=one.completion_height,
-                blocks=one.blocks_remaining,
-            )
-        )
+    say_table(
+        [_("validator"), _("amount, CPC"), _("paid out at height"), _("in blocks")],
+        [
+            [
+                one.validator,
+                format_cpc(one.amount),
+                str(one.completion_height),
+                str(one.blocks_remaining),
+            ]
+            for one in found.unbonding_delegations
+        ],
+        right={1, 2, 3},
+    )
     say(_("{amount} CPC on the way back").format(amount=format_cpc(found.total_unbonding)))
 
 

@@ -55,8 +55,8 @@ def mining_lines(summary: "Summary", balance: str | None) -> Iterator[str]:
         yield "  " + more.format(count=summary.unfinished - SHOWN)
 
 
-def job_lines(summary: "JobSummary", *, mined: bool = False) -> Iterator[str]:
-    """Give the lines of work for validators. `mined`: those of mining have the money."""
+def job_lines(summary: "JobSummary", address: str, *, mined: bool = False) -> Iterator[str]:
+    """Give the lines of this account's work for validators. `mined`: those of mining have the money."""
     from node_client.networks import format_cpc
 
     yield _(
@@ -69,10 +69,8 @@ def job_lines(summary: "JobSummary", *, mined: bool = False) -> Iterator[str]:
         time=wording.duration(summary.seconds),
     )
     if summary.received is None:
-        yield _(
-            "What validators paid is on the chain, of which no node was asked: cpc-engine query"
-            " balance ADDRESS"
-        )
+        asked = _("What validators paid, a node knows, and none was asked: {command}")
+        yield asked.format(command=f"cpc-engine query balance {address}")
     elif not mined:
         received = wording.money(format_cpc(summary.received))
         yield _("Received from others: {received}").format(received=received)

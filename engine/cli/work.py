@@ -69,7 +69,7 @@ def work(
     with screen.open(context, _live, charts) as attending:
         summary = run_node(request, secret, screen.report, *attending).jobs
     assert summary is not None
-    screen.end("work_summary", asdict(summary), job_lines(summary))
+    screen.end("work_summary", asdict(summary), job_lines(summary, secret.address))
 
 
 def _live(groups: Groups) -> "LiveChange":

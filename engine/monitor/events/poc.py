@@ -69,7 +69,7 @@ class LinesDropped(_OfValidator):
 class JobTaken(_OfJob):
     """`cost` in multiply-adds."""
 
-    event, template = "job_taken", _("{url}: job {job_id}: {kind}, {cost:.3g} multiply-adds")
+    event, template = "job_taken", _("{url}: job {job_id}: {kind}, {cost:,} multiply-adds")
     kind: str
     cost: int
 

@@ -13,7 +13,7 @@ from gettext import gettext as _
 from typing import NamedTuple
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -53,6 +53,8 @@ _EVENT_STYLES = {
     "warning": "yellow",
 }
 _FRAME = "dim"
+_WRAPPING = Console(width=80, color_system=None)
+"""For where lines break, by the columns that their characters take."""
 _LOW = 16
 """Fewer rows than this have no room for frames."""
 _MOST_TROUBLES = 4
@@ -77,7 +79,7 @@ def hint() -> str:
 def draw(snapshot: Snapshot, size: Size, keys: str = "") -> RenderableType:
     """Draw the whole view in at most `size.height` rows; `keys` is shown in the last frame."""
     framed = size.height >= _LOW
-    head = [_title(snapshot), *_troubles(snapshot, max(2, size.height // _MOST_TROUBLES))]
+    head = [_title(snapshot), *_troubles(snapshot, size)]
     free = size.height - len(head) - (2 if framed else 0)  # the frame of the devices
     facts = _FACTS + (2 if framed else 0)
     keep = facts + (4 if framed else 0)  # facts, and two events in their frame
@@ -109,9 +111,12 @@ def _title(snapshot: Snapshot) -> RenderableType:
     return title
 
 
-def _troubles(snapshot: Snapshot, most: int) -> list[RenderableType]:
-    """Return what the operator has to know first, a row each; what stops the engine comes first."""
-    lines = []
+def _troubles(snapshot: Snapshot, size: Size) -> list[RenderableType]:
+    """Return what the operator has to know first; what stops the engine comes first.
+
+    A row each, and of the rows that are left as many as a sentence needs: its end says what to do.
+    """
+    most, lines = max(2, size.height // _MOST_TROUBLES), []
     if snapshot.paused:
         lines.append((_("Paused: {reason}").format(reason=snapshot.paused), "bold yellow"))
     for trouble in sorted(snapshot.troubles, key=lambda trouble: not trouble.stops):
@@ -119,7 +124,16 @@ def _troubles(snapshot: Snapshot, most: int) -> list[RenderableType]:
     if hidden := lines[most:]:
         more = _("and {count} more: cpc-engine status --json").format(count=len(hidden) + 1)
         lines[most - 1 :] = [(more, "bold red")]
-    return [_one_row(f" {line}", style) for line, style in lines]
+    spare = most - len(lines)
+    rows: list[RenderableType] = []
+    for line, style in lines:
+        parts = Text(" ".join(line.split())).wrap(_WRAPPING, max(20, size.width - 2))
+        kept = min(len(parts), 1 + spare)
+        spare -= kept - 1
+        texts = [part.plain.strip() for part in parts]
+        texts[kept - 1 :] = [" ".join(texts[kept - 1 :])]
+        rows += [_one_row(f" {text}", style) for text in texts]
+    return rows
 
 
 def _devices(snapshot: Snapshot, shown: int, width: int, *, framed: bool) -> RenderableType:

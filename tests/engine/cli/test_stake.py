@@ -90,8 +90,10 @@ def test_a_validators_life(cli, rich, keys):
     tx = mined(cli, f"tx update-validator --from worker {texts}")
     assert tx["payload"].keys() == {"pub_key", "name", "website", "commission_rate"}
     assert cli(f"query validator {me} --json").json()["name"] == "My Pool"
-    (line,) = (one for one in cli("query validators").out.splitlines() if me in one)
-    assert "150 CPC" in line
+    head, *lines = cli("query validators").out.splitlines()
+    assert head.split() == ["validator", "stake,", "CPC", "state", "commission", "name"]
+    (line,) = (one for one in lines if me in one)
+    assert line.split()[1] == "150"
     assert line.endswith("5 %  My Pool")
     assert cli("tx unjail --from worker").code == 2
     rich.faults.jail(me)

@@ -109,6 +109,19 @@ def test_troubles_stand_on_top():
     assert lines[2].startswith(f" since {since}: it refuses connections. start it")
 
 
+def test_a_long_sentence_has_the_rows_that_are_left_and_its_end_says_what_to_do():
+    projection = story.tell(Projection(NOW), [story.start(("cpu",))])
+    why = "cpu: out of service: " + "its process ended; " * 6 + "it is tried again after 10 min"
+    out = TroubleBegan("device_out", why, "cpc-engine doctor tests it.", False, "cpu")
+    story.tell(projection, [out, TroubleBegan("gas_price", "high", "Wait.", True)])
+    lines = frame(projection.snapshot(NOW), 80, 24)
+    assert lines[1].endswith("high. Wait.")
+    assert "".join(lines[2:5]).endswith("10 min. cpc-engine doctor tests it.")
+    assert all(cell_len(line) <= 80 for line in lines)
+    low = frame(projection.snapshot(NOW), 40, 8)
+    assert [line.rstrip()[-1] for line in low[1:3]] == [".", "…"]
+
+
 def test_what_stops_the_engine_stands_above_what_does_not_and_no_row_is_lost():
     projection = story.tell(Projection(NOW), [story.start(("cpu",))])
     kinds = get_args(TroubleKind)
