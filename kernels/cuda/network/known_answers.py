@@ -17,6 +17,7 @@ from kernels.cuda.network.jobs import product
 from kernels.cuda.network.known_graph import Sizes, graph_of_all
 from kernels.cuda.network.machine import Machine
 from kernels.cuda.network.model import Model
+from kernels.cuda.network.replay import Replay
 from kernels.cuda.network.run import run
 from kernels.device import Integers, ResultTree
 from kernels.network.graph.backend import REFERENCE
@@ -50,6 +51,9 @@ def problem_of(machine: Machine, sizes: Sizes) -> str:
     for matrix, found in ((right, commit(layered)), (C, tree)):
         if not _same_tree(matrix, found):
             return _("the known-answer test of networks failed: a commitment differs")
+    again, tree = Replay(model, graph, SAMPLES, SAMPLES, layers=True).run(samples[::-1])
+    if not (np.array_equal(again, right[::-1]) and _same_tree(right[::-1], tree)):
+        return _("the known-answer test of networks failed: a recorded batch differs")
     return ""
 
 
