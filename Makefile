@@ -29,7 +29,7 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 
 test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
 	$(BIN)/python packaging/try_wheel.py
 
 test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run most of what `make test` leaves out: more variants, farm, larger simulations

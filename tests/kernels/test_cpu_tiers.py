@@ -49,10 +49,11 @@ def products(operations, A, B):
     return out[:m, :n], C
 
 
-def test_300_random_shapes(tier):
+@pytest.mark.parametrize("count", quick_and_slow([50], [250]))
+def test_random_shapes(tier, count):
     """Also the largest products at places where a wrong sum shows: rows of -128 on both sides."""
-    rng = np.random.default_rng(300)
-    for _ in range(300):
+    rng = np.random.default_rng(count)
+    for _ in range(count):
         m, n, k = (int(x) for x in rng.integers(1, [100, 140, 700]))
         entries = rng.integers(-128, 128, (m + n, k), np.int8)
         A, B = entries[:m].copy(), entries[m:].copy()

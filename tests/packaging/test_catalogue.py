@@ -119,8 +119,9 @@ def test_the_language_is_the_locale_s_or_the_one_that_was_asked_for(tmp_path):
     assert russian in say("--lang", "ru", *line)
     assert russian in say(*line, "--lang=ru")
     assert english in say(*line, "--lang", "en", LC_ALL="ru_RU.UTF-8")
-    assert "Параметры:" in say("--lang", "ru", "mine", "--help")
-    assert "Использование: cpc-engine mine" in say("--lang", "ru", "mine", "--help")
+    help_text = say("--lang", "ru", "mine", "--help")
+    assert "Параметры:" in help_text
+    assert "Использование: cpc-engine mine" in help_text
 
 
 def test_without_a_catalogue_it_speaks_english(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from node_client.keystore import Keystore
 from tests.processes import PATIENCE_SECONDS
+from tests.variants import quick_and_slow
 
 ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
 
@@ -26,7 +27,7 @@ def ask(shell, words, tmp_path):
     return done.stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", quick_and_slow(["bash"], ["zsh", "fish"]))
 def test_commands_are_completed(shell, tmp_path):
     offered = ask(shell, ["cpc-engine", "do"], tmp_path)
     assert "doctor" in offered
@@ -37,7 +38,7 @@ def test_options_are_completed(tmp_path):
     assert "--tasks-per-block" in ask("bash", ["cpc-engine", "mine", "--task"], tmp_path)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", quick_and_slow(["bash"], ["zsh", "fish"]))
 def test_the_script_for_a_shell_is_shown(shell, tmp_path):
     done = subprocess.run(
         [*ENGINE, "--show-completion", shell],
@@ -52,14 +53,15 @@ def test_the_script_for_a_shell_is_shown(shell, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [
-        (["mine", "--device", "re"], "reference"),
-        (["mine", "--from", "wor"], "worker7"),
-        (["keys", "show", "wor"], "worker7"),
-        (["query", "balance", "wor"], "worker7"),
-        (["work", "--job-kind", "mat"], "matmul"),
-        (["bench", "--tier", "avx5"], "avx512vnni"),
-    ],
+    quick_and_slow(
+        [(["mine", "--from", "wor"], "worker7"), (["bench", "--tier", "avx5"], "avx512vnni")],
+        [
+            (["mine", "--device", "re"], "reference"),
+            (["keys", "show", "wor"], "worker7"),
+            (["query", "balance", "wor"], "worker7"),
+            (["work", "--job-kind", "mat"], "matmul"),
+        ],
+    ),
 )
 def test_values_are_completed(words, offered, tmp_path, monkeypatch):
     monkeypatch.setenv("CPC_KEYS", str(tmp_path / "keys"))

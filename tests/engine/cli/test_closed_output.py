@@ -35,7 +35,9 @@ def test_lines_come_again_when_the_disk_has_room(tmp_path):
     assert (tmp_path / "log").read_text() == "here\n"
 
 
-@pytest.mark.parametrize("line", ["--help", "--version", "keys list", "config show mine"])
+@pytest.mark.parametrize(
+    "line", quick_and_slow(["--help", "keys list"], ["--version", "config show mine"])
+)
 def test_a_command_whose_output_cannot_be_written_says_so(home, line):
     done = run(line, shell="> /dev/full; exit $?")
     assert done.returncode == 2

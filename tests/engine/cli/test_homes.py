@@ -10,6 +10,7 @@ from engine.runtime.paths import state_directory
 from kernels.cache import cache_directory
 from tests.processes import ENGINE, started, wait_until
 from tests.situations import run, tells_no_bug
+from tests.variants import quick_and_slow
 
 SEED = "ab" * 31 + "cd"
 
@@ -80,7 +81,7 @@ def test_a_tilde_in_the_file_and_after_an_equals_sign_is_the_home_directory(home
     assert not (tmp_path / "~").exists()
 
 
-@pytest.mark.parametrize("elsewhere", ["ledger", "state"])
+@pytest.mark.parametrize("elsewhere", quick_and_slow(["state"], ["ledger"]))
 def test_two_engines_with_one_key_never_run_at_once(home, devnet, elsewhere):
     mine = "mine --plain --device reference --size 64"
     with started(

@@ -270,12 +270,11 @@ def test_a_result_larger_than_its_job_can_give_costs_the_child(open_pool):
 @pytest.mark.parametrize(
     ("work", "said"),
     [
-        (Poison(b""), "ILLEGAL_ADDRESS"),
-        (Bug(b""), "IndexError"),
-        (Lie(b"x"), "another length"),
-        (Bomb(b""), "ZeroDivisionError"),
+        pytest.param(Poison(b""), "ILLEGAL_ADDRESS", id="poison"),
+        pytest.param(Bug(b""), "IndexError", id="bug", marks=pytest.mark.slow),
+        pytest.param(Lie(b"x"), "another length", id="lie"),
+        pytest.param(Bomb(b""), "ZeroDivisionError", id="bomb", marks=pytest.mark.slow),
     ],
-    ids=["poison", "bug", "lie", "bomb"],
 )
 def test_work_that_takes_children_down_is_quarantined(open_pool, work, said):
     pool, _ = open_pool(limits=LASTING)

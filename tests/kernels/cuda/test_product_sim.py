@@ -13,6 +13,7 @@ if not config.ENABLE_CUDASIM:
 
 from kernels.cuda import launch, layout
 from kernels.cuda.product import dp4a, epilogue, simt
+from tests.variants import quick_and_slow
 
 UNTOUCHED = 0x5A5A5A5A
 WORST = -128
@@ -82,9 +83,15 @@ def test_small_matrices(monkeypatch, n):
     check(monkeypatch, simt, n, "int32", True, [(0, 1)])
 
 
-@pytest.mark.parametrize("output", ["fold", pytest.param("int32", marks=pytest.mark.slow)])
-def test_a_size_that_is_no_multiple_of_anything(monkeypatch, output):
-    check(monkeypatch, simt, 130, output, output == "fold", [(0, 2), (2, 0), (2, 2), (3, 1)])
+@pytest.mark.parametrize(
+    ("output", "tiles"),
+    quick_and_slow(
+        [("fold", [(2, 2)])],
+        [("fold", [(0, 2), (2, 0), (3, 1)]), ("int32", [(0, 2), (2, 0), (2, 2), (3, 1)])],
+    ),
+)
+def test_a_size_that_is_no_multiple_of_anything(monkeypatch, output, tiles):
+    check(monkeypatch, simt, 130, output, output == "fold", tiles)
 
 
 @pytest.mark.slow
