@@ -5,11 +5,12 @@
     for check, wrong in checks.work(ready, now): ...    # None: the answer is right
 
 While the way is a block's (`engine/runtime/right_of_way.py`), those of other work wait. Leaves are
-computed by `checkers.py`; where none is ready, or there are few, here.
+computed by `checkers.py`; where none is ready, or there are few, here: those of small tasks that wait
+together, as numpy takes most of its time for a call and little for the numbers.
 """
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from engine.pool.checkers import Checkers
 from engine.pool.job_queue import URGENT, Job
 from engine.runtime.right_of_way import RightOfWay
 from engine.runtime.trace import span
+from kernels.check_together import MOST_TOGETHER, digests_together, may_go_together
 from kernels.errors import KernelError
 
 WORK_SECONDS = 0.02
@@ -76,6 +78,7 @@ class CheckQueue:
             if asked.found is not None:
                 yield asked.found.check, _compare(asked.found, digests)
         until = time.monotonic() + WORK_SECONDS
+        small: list[ToCheck] = []
         while check := self._next():
             try:
                 found = parse(check)
@@ -84,10 +87,17 @@ class CheckQueue:
                 continue
             if found is None:
                 yield check, why_wrong(check)
+            elif self._may_wait(check) and may_go_together(found.task):
+                small.append(found)
             elif (asked := self._ask(found)).answered:
                 yield check, _compare(found, asked.digests)
-            if time.monotonic() >= until:
-                return
+            if len(small) == MOST_TOGETHER or time.monotonic() >= until:
+                break
+        yield from _compare_together(small)
+
+    def _may_wait(self, check: Check) -> bool:
+        """Whether it may be done a few checks later, with these, and nobody computes for it yet."""
+        return check.job.priority < URGENT and check.job.ticket not in self._ahead
 
     def _ask(self, found: ToCheck) -> Asked:
         """What a checker was asked for already, or is now."""
@@ -105,9 +115,23 @@ class CheckQueue:
         return self._others.popleft() if self._others and not self._way.left else None
 
 
+def _compare_together(small: Sequence[ToCheck]) -> Iterator[tuple[Check, str | None]]:
+    """Compare small tasks, those of one form together."""
+    alike: defaultdict[tuple[int, int], list[ToCheck]] = defaultdict(list)
+    for found in small:
+        alike[found.task.n, found.task.iterations].append(found)
+    for together in alike.values():
+        digests: Sequence[Mapping[int, bytes] | None] = [None] * len(together)
+        if len(together) > 1:
+            with span("digests", tickets=len(together)), suppress(MemoryError):
+                digests = digests_together([(one.task, one.leaves) for one in together])
+        for found, its in zip(together, digests, strict=True):
+            yield found.check, _compare(found, its)
+
+
 def _compare(found: ToCheck, digests: Mapping[int, bytes] | None) -> str | None:
     with span("compare" if digests else "check", ticket=found.check.job.ticket):
         wrong = found.why_wrong(digests)
     if wrong is not None and digests is not None:
-        wrong = found.why_wrong()  # the checker may be what is wrong
+        wrong = found.why_wrong()  # whoever computed them may be what is wrong
     return wrong

@@ -1,5 +1,7 @@
 """Philox4x32-10 (Salmon et al., SC'11) in numpy, to be read beside the specification."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,9 +14,13 @@ HALF = np.uint64(32)
 ROUNDS = 10
 
 Words = npt.NDArray[np.uint64]
+Stack = npt.NDArray[np.int8]
+"""A matrix for each of several operands: k x m x n."""
 
 
-def philox(counter: tuple[Words, Words, Words, Words], key0: int, key1: int) -> tuple[Words, ...]:
+def philox(
+    counter: tuple[Words, Words, Words, Words], key0: int | Words, key1: int | Words
+) -> tuple[Words, ...]:
     """Four words for each counter; 32-bit words in 64-bit arrays, shapes that broadcast."""
     c0, c1, c2, c3 = counter
     for turn in range(ROUNDS):
@@ -44,3 +50,15 @@ def expand_rows(operand: Operand, rows: Rows, out: Matrix) -> None:
 def expand_b(operand: Operand, first: int, B: Matrix) -> None:
     """Fill B, p x n, with the operand's rows from `first` on."""
     expand_rows(operand, np.arange(first, first + len(B)), B)
+
+
+def expand_together(operands: Sequence[Operand], rows: Words, n: int) -> Stack:
+    """Return rows of k operands, k x m x n. `rows`: the m of each operand, k x m; or of all, 1 x m."""
+    q, m = -(-n // 16), rows.shape[1]
+    key0, key1, counter2, counter3 = np.array(operands, np.uint64).T[:, :, np.newaxis, np.newaxis]
+    place = np.arange(q, dtype=np.uint64)
+    counter = (place, rows[:, :, np.newaxis], counter2, counter3)
+    words = np.empty((len(operands), m, q, 4), "<u4")
+    for at, word in enumerate(philox(counter, key0, key1)):
+        words[:, :, :, at] = word
+    return words.view(np.int8).reshape(len(operands), m, 16 * q)[:, :, :n]

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from engine.pool.actions import Check, Foresee, Opening
 from engine.pool.check_queue import CheckQueue
 from engine.pool.checkers import Checkers, shares
-from engine.pool.job_queue import Job
-from engine.pool.messages import Computed
+from engine.pool.job_queue import Job, new_ticket
+from engine.pool.messages import Computed, Done
 from engine.runtime.right_of_way import RightOfWay
 from kernels.check import opened_digests
 from kernels.task import Task
+from kernels.work.synthetic import SyntheticWork
 from tests.processes import spawned_children, wait_until
 
 TASK = Task(bytes(range(32)), 2048)
@@ -76,6 +77,20 @@ def test_a_part_that_is_lost_leaves_the_check_to_the_caller(open_checkers):
     one.kill()
     wait_until(lambda: found.extend(heard(checkers)) or found, "the answer")
     assert found == [("check", None)]
+
+
+def test_small_checks_that_wait_together_are_judged_each_by_itself(cpu):
+    checks, wrong = CheckQueue(Checkers(0), RightOfWay()), {3, 5}
+    for number in range(7):  # of two forms
+        task = Task(bytes([number]) + bytes(range(31)), 64 + number % 2)
+        outcome = SyntheticWork(task, 16).run(cpu)
+        if number in wrong:  # which its own leaves lead to, and not the task's
+            outcome = SyntheticWork(Task(bytes(range(1, 33)), task.n), 16).run(cpu)
+        job = Job(new_ticket(), SyntheticWork(task, 16))
+        checks.put(Check("cpu", 1, job, Done(job.ticket, outcome, "cpu", 0.1)))
+    found = list(checks.work([], time.monotonic()))
+    assert sorted(one.job.work.task.seed[0] for one, _reason in found) == list(range(7))
+    assert {one.job.work.task.seed[0] for one, reason in found if reason} == wrong
 
 
 @pytest.fixture
