@@ -20,7 +20,7 @@ from typing import assert_never
 from engine.mining.config import MiningChange, MiningConfig, Summary
 from engine.mining.head_watcher import NewTip
 from engine.mining.run_record import RunRecord
-from engine.monitor.events.mining import BlockSeen, TaskComputed
+from engine.monitor.events.mining import BlockSeen, ResultsAwaited, TaskComputed
 from engine.monitor.reporter import Reporter
 from engine.pool.job_queue import BLOCK_PRIORITY
 from engine.pool.messages import Computed, Done
@@ -160,6 +160,8 @@ class MiningLoop:
         ends = self._stopping or (limit is not None and self._record.seen >= limit)
         if ends or not self._record.is_new(tip):
             self._sender.block_came(tip.height, tip.block_hash, tip.parent, results=False)
+            if ends and not self._stopping:
+                self._report(ResultsAwaited(tip.height, len(self._ledger.open_results())))
             return
         paused = self._why_paused()
         self._pool.way.take()

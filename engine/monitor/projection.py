@@ -166,6 +166,8 @@ class Projection:
             case mining.BlockSeen(height=height, block_time=block_time):
                 self._count(self._blocks, "seen")
                 self._chain |= {"height": height, "block_time": block_time, "last_block_at": now}
+            case mining.ResultsAwaited():
+                pass
             case mining.BlocksMissed(first=first, last=last):
                 self._count(self._blocks, "missed", last - first + 1)
             case mining.BlockSkipped(height=height):

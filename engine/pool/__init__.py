@@ -10,6 +10,7 @@ Read them in this order:
     worker_state.py    what is known of one device; restart_policy.py, how often its child may fail
     job_queue.py       what waits for a device
     launcher.py        the seam to whatever a child is; processes.py: processes of this machine
+    compiling.py       tells how far a child's kernels are compiled
     worker_main.py     the child itself
     checked_leaves.py  what is looked at before a child is believed
     checkers.py        processes that compute what is checked (checker_main.py)

@@ -33,11 +33,12 @@ from engine.pool.actions import Action
 from engine.pool.check_queue import Asked, CheckQueue
 from engine.pool.checked_leaves import SPOT_LEAVES, draw_leaves
 from engine.pool.checkers import Checkers, worth_a_process
+from engine.pool.compiling import CompileProgress
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
 from engine.pool.limits import Limits
-from engine.pool.messages import Compiling, Computed, Opened, Order, Ready, Setup
+from engine.pool.messages import Computed, Opened, Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, Worker, may_gather
@@ -101,6 +102,7 @@ class Pool(Executor):
         self._endings: list[tuple[Future[Result] | None, Result | JobGivenUp]] = []
         self._last_out: actions.OutOfService | None = None
         self._to_do: deque[Action] = deque()
+        self._compiling = CompileProgress(report)
         self._told_orders: dict[tuple[str, int], list[Order]] = {}
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
@@ -228,8 +230,7 @@ class Pool(Executor):
                 if isinstance(message, Computed | Opened):  # of a block's task
                     self.way.take()
                 decided = self._supervisor.heard(device, generation, message, now)
-                if isinstance(message, Compiling):
-                    self._report(events.DeviceCompiling(device, message.done, message.total))
+                self._compiling.heard(device, message, now)
                 if isinstance(message, Ready) and self._takes_work(device, generation):
                     self._report(events.DeviceReady(device, message.seconds))
                     self._publish()

@@ -28,6 +28,14 @@ class BlockSeen(Event):
         return template.format(height=self.height, hash=show(self.hash), tasks=self.tasks)
 
 
+class ResultsAwaited(Event):
+    """A new tip, after as many blocks were answered as the run is to answer."""
+
+    event, template = "awaited", _("block {height}: results that are not final yet: {open}")
+    height: int
+    open: int
+
+
 class BlocksMissed(Event):
     level = "warning"
     event, template = "gap", _("skipped blocks {first} to {last}: {reason}")
@@ -78,4 +86,4 @@ class LedgerTotals(Event):
     given_up: int = 0
 
 
-MiningEvent = BlockSeen | BlocksMissed | BlockSkipped | TaskComputed | LedgerTotals
+MiningEvent = BlockSeen | ResultsAwaited | BlocksMissed | BlockSkipped | TaskComputed | LedgerTotals

@@ -38,6 +38,7 @@ def test_what_others_paid_is_in_summary_status_and_history(cli, mined, keys):
     assert run.code == 0
     assert f" CPC from {keys['faucet'].address}" in run.out
     assert "Received from others: 2.5 CPC; fees: " in run.out
+    assert "results that are not final yet: " in run.out
     told = cli("history --json")
     assert told.code == 0, told.err
     (day,) = told.json()

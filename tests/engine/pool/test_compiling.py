@@ -18,7 +18,8 @@ def shown(snapshot, width):
     return captured.get()
 
 
-def test_how_far_it_is_until_the_device_takes_work(tmp_path):
+def test_how_far_it_is_until_the_device_takes_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.pool.compiling.SAY_AGAIN_SECONDS", 0.1)
     monitor = Monitor()
 
     def launch(setup):
@@ -34,6 +35,11 @@ def test_how_far_it_is_until_the_device_takes_work(tmp_path):
         assert "compiling 25 %" in shown(seen, 80)
         assert "compiling ■■□□□□□□□□ 25 %" in shown(seen, 120)
         assert seen.events[-1].line.endswith("1 of 4")
+        again = "reference: compiling kernels for this CPU, once: 1 of 4"
+        wait_until(
+            lambda: sum(event.line == again for event in monitor.snapshot().events) >= 2,
+            "it to be said again, as that kernel takes long",
+        )
         (tmp_path / "compiled").touch()
         pool.ready.wait()
         after = wait_until(lambda: (s := monitor.snapshot()).state != "compiling" and s, "its end")
