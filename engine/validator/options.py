@@ -104,6 +104,12 @@ class PolicyOptions:
     second_worker: float = setting(
         _USUAL.second_worker, _("Share of those left to a second worker."), least=0, most=1
     )
+    layer_share: float = setting(
+        _USUAL.layer_share,
+        _("Share of a drawn sample's layers that are checked, above 0."),
+        least=0,
+        most=1,
+    )
     hold_hours: float = setting(
         _USUAL.hold_seconds / 3600, _("Hours for which rewards are withheld."), least=0.001
     )
@@ -115,5 +121,6 @@ class PolicyOptions:
             least_full=self.least_full,
             margin=self.margin,
             second_worker=self.second_worker,
+            layer_share=self.layer_share,
             hold_seconds=self.hold_hours * 3600,
         )

@@ -23,6 +23,7 @@ from engine.validator.checker_thread import CheckerDied, CheckerThread
 from engine.validator.job_kinds import SEEDED, InstalledKinds
 from engine.validator.market.actions import CheckKind, Finding, Passed
 from engine.validator.store.jobs import JobRow
+from kernels.work.inference import InferenceWork
 
 PATIENCE_SECONDS = 60.0
 SLOWEST_RATE = 2e8
@@ -37,10 +38,17 @@ COST_TOGETHER = 2**27
 class ResultChecker:
     """Performs `actions.CheckResult`. Close it when nothing is checked any more."""
 
-    def __init__(self, kinds: InstalledKinds, blobs: BlobCache, executor: Executor) -> None:
+    def __init__(
+        self,
+        kinds: InstalledKinds,
+        blobs: BlobCache,
+        executor: Executor,
+        layer_share: float = 1.0,
+    ) -> None:
         self._kinds = kinds
         self._blobs = blobs
         self._executor = executor
+        self._layer_share = layer_share
         self._checks = CheckerThread()
         self._waiting: list[tuple[Claim, asyncio.Future[Finding]]] = []
         self._batches: set[asyncio.Task[None]] = set()
@@ -80,6 +88,8 @@ class ResultChecker:
         data = None
         if kind == "claim" and row.data is not None and row.data_size is not None:
             data = self._blobs.data(BlobRef(row.data, row.data_size))
+        if isinstance(job, InferenceWork):
+            job = replace(job, layer_share=self._layer_share)
         root = bytes.fromhex(row.result_hash)
         claim = Claim(job, kind, root, row.proof, data, row.leaves, siblings)
         future: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()

@@ -12,6 +12,7 @@ from kernels.errors import WrongResult
 from kernels.network import Activations
 from kernels.network.graph import layers
 from kernels.network.graph.graph import Graph
+from kernels.network.graph.parts import Units
 from kernels.network.graph.run import Rows
 
 if TYPE_CHECKING:
@@ -26,14 +27,19 @@ def check_layers(
     samples: Activations,
     rows: Rows,
     random_bytes: Callable[[int], bytes] = os.urandom,
+    share: float = 1.0,
 ) -> None:
-    """Raise WrongResult where a row is not what `run_layers` gives for its sample."""
-    compiled = _checker(graph, layers.check_cost(graph) * len(samples))
+    """Raise WrongResult where a row is not what `run_layers` gives for its sample.
+
+    `share`: of the layers of each sample, drawn (graph/parts.py), as many are looked at.
+    """
+    parts = _units(graph).drawn(len(samples), share, random_bytes)
+    compiled = _checker(graph, len(samples))
     if compiled is None:
-        layers.check_layers(graph, samples, rows, random_bytes)
+        layers.check_layers(graph, samples, rows, random_bytes, parts if share < 1 else None)
         return
     flat = samples.reshape(len(samples), -1)
-    place = compiled.wrong(flat, rows.astype("i4", copy=False), random_bytes)
+    place = compiled.wrong(flat, rows.astype("i4", copy=False), random_bytes, parts)
     if place == -1:
         raise WrongResult(_("the outputs are not what follows from the layers"))
     if place is not None:
@@ -42,11 +48,18 @@ def check_layers(
         raise WrongResult(f"{place} ({node.name or node.operator.op}): {reason}")
 
 
-def _checker(graph: Graph, cost: int) -> "Checker | None":
+def _units(graph: Graph) -> Units:
+    with _LOCK:
+        if graph not in _UNITS:
+            _UNITS[graph] = Units(graph)
+        return _UNITS[graph]
+
+
+def _checker(graph: Graph, samples: int) -> "Checker | None":
     with _LOCK:
         if graph in _KEPT:
             return _KEPT[graph]
-        if cost < WORTH and "numba" not in sys.modules:
+        if "numba" not in sys.modules and layers.check_cost(graph) * samples < WORTH:
             return None
         from kernels.cpu.network.checker import checker
 
@@ -55,3 +68,4 @@ def _checker(graph: Graph, cost: int) -> "Checker | None":
 
 _LOCK = threading.Lock()
 _KEPT: "WeakKeyDictionary[Graph, Checker | None]" = WeakKeyDictionary()
+_UNITS: "WeakKeyDictionary[Graph, Units]" = WeakKeyDictionary()

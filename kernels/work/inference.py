@@ -62,6 +62,8 @@ class InferenceWork(MatrixResult):
     """Whether a row also has the sums of each product layer, int32 all of it: docs/jobs.md."""
     state: Data | None = None
     """The states that the first sample meets, where it does not begin the stream."""
+    layer_share: float = 1.0
+    """Of the layers of a checked sample, as many are looked at, drawn: the checker chooses."""
 
     @classmethod
     def of(
@@ -191,7 +193,7 @@ class InferenceWork(MatrixResult):
         if network.states:
             batch = samples_with_states(network, batch, self._start(network), matrix)
         if self.layers:
-            check_layers(network, batch[drawn], matrix[drawn], SeededBytes(seed))
+            check_layers(network, batch[drawn], matrix[drawn], SeededBytes(seed), self.layer_share)
             return Checked("layers", tuple(drawn))
         group = max(1, STREAM_BYTES // network.sample_bytes)
         if drawn and not np.array_equal(

@@ -58,6 +58,11 @@ class Policy:
 
     Two workers may belong to one person, so this leaves 1 - second_worker of the margin.
     """
+    layer_share: float = 1.0
+    """Of the layers that a result commits to, as many are checked in each sample that is drawn.
+
+    The arithmetic above does not use it, as it rests on openings. 1 finds any wrong entry.
+    """
     hold_seconds: float = 86_400.0
     """How long a reward is withheld after its job was accepted."""
     half_life: float = 7 * 86_400.0
@@ -81,6 +86,9 @@ class Policy:
                 " {margin} at most {most:.3f} keeps two who collude from gaining"
             ).format(second_worker=self.second_worker, margin=self.margin, most=1 - 1 / self.margin)
             raise BadInput(message)
+        if not 0 < self.layer_share <= 1:
+            message = _("a share of layers is above 0, and 1 at most, not {layer_share}")
+            raise BadInput(message.format(layer_share=self.layer_share))
         if self.hold_seconds <= 0 or self.half_life <= 0:
             raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
 

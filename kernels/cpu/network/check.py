@@ -47,7 +47,7 @@ def build(jit: Jit, dots: Dots, finish_rows: Any) -> Any:
         sums: Any,
         scratch: Any,
     ) -> bool:
-        """Check some places, and go on from their sums."""
+        """Check some places, and go on from their sums; without r only the latter."""
         n, base = step[Field.N], constants.ctypes.data
         image, into = arena.ctypes.data + step[Field.SOURCE], scratch.ctypes.data
         hidden = secrets.ctypes.data
@@ -61,13 +61,15 @@ def build(jit: Jit, dots: Dots, finish_rows: Any) -> Any:
         totals = np.zeros(VECTORS, np.int64)
         pitch = (n + lanes - 1) // lanes * lanes
         for place in range(first, last, rows):
-            tile(
-                image, base + step[Field.PLACES] + 4 * place, base + step[Field.SEGMENTS],
-                step[Field.SEGMENT_COUNT], step[Field.QUADS], hidden + step[Field.DIGITS],
-                starts + 8 * VECTORS, into, 4 * width,
-            )  # fmt: skip
             some = min(rows, last - place)
-            for r in range(some):
+            tested = some if step[Field.RANDOM] >= 0 else 0
+            if tested:
+                tile(
+                    image, base + step[Field.PLACES] + 4 * place, base + step[Field.SEGMENTS],
+                    step[Field.SEGMENT_COUNT], step[Field.QUADS], hidden + step[Field.DIGITS],
+                    starts + 8 * VECTORS, into, 4 * width,
+                )  # fmt: skip
+            for r in range(tested):
                 at = step[Field.COLUMN] + (place + r) * n
                 whole = n // LANES * LANES
                 totals[0] = totals[1] = int64(0)

@@ -1,7 +1,7 @@
 """Checks committed layers by a compiled program (check.py): some samples, with one draw of weights."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,14 @@ from kernels.cpu.network.dots import usable_dots
 from kernels.cpu.network.layout import NoProgram
 from kernels.cpu.network.plan import plan
 from kernels.cpu.network.program import Kernels, kernels_of
-from kernels.cpu.network.steps import Field, Program
+from kernels.cpu.network.steps import Field, Op, Program
 from kernels.cpu.network.weights import rows_of_weights
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.layers import product_layers
+from kernels.network.graph.parts import Part, Units
 
+MOST_KEPT = 256
+"""Parts of which the steps are kept."""
 STARTS = 256
 """Bytes after the two sums of W r: zeros, which a tile starts from."""
 
@@ -37,6 +40,7 @@ def checker(graph: Graph) -> "Checker | None":
 class _Layer:
     """A product's weights, n x k, and where its part of the secrets lies: r, W r in digits, its sum."""
 
+    node: int
     weights: npt.NDArray[np.int8]
     length: int
     random: int
@@ -57,34 +61,58 @@ class Checker:
         self._arena[:] = 0
         self._scratch = aligned((program.scratch,), np.int32)
         self._lock = threading.Lock()
+        self._whole = Units(graph).whole
+        self._kept: dict[Part, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
 
     def wrong(
         self,
         samples: npt.NDArray[np.int8],
         rows: npt.NDArray[np.int32],
         random_bytes: Callable[[int], bytes],
+        parts: Sequence[Part] | None = None,
     ) -> int | None:
-        """Return the first node whose sums are wrong, -1 where outputs are; None: all is right."""
+        """Return the first node whose sums are wrong, -1 where outputs are; None: all is right.
+
+        `parts`: what is looked at of each sample; None: all of it.
+        """
         program = self._program
+        parts = parts or [self._whole] * len(samples)
         out, counters = np.empty(program.columns, np.int8), np.zeros(1, np.int64)
         with self._lock:
-            self._draw(random_bytes)
-            for one, its_row in zip(samples, rows, strict=True):
+            self._draw(random_bytes, {node for part in parts for node in part.tested})
+            for one, its_row, part in zip(samples, rows, parts, strict=True):
                 sample, row = (np.require(x, requirements=["C", "W"]) for x in (one, its_row))
+                steps, places = self._steps_of(part)
                 step = self._kernels.run(
-                    self._steps, program.constants, self._secrets, self._arena, sample, out,
+                    steps, program.constants, self._secrets, self._arena, sample, out,
                     row[program.columns :], self._scratch, counters, False,
                 )  # fmt: skip
                 if step >= 0:
-                    return program.nodes[step]
-                if not np.array_equal(out, row[: program.columns]):
+                    return program.nodes[places[step]]
+                if part.outputs and not np.array_equal(out, row[: program.columns]):
                     return -1
         return None
 
-    def _draw(self, random_bytes: Callable[[int], bytes]) -> None:
-        """Draw r for each layer, and compute W r."""
+    def _steps_of(self, part: Part) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the steps of a part, and their places; sums that are not tested are taken."""
+        if part in self._kept:
+            return self._kept[part]
+        nodes, ops = np.array(self._program.nodes), self._steps[:, Field.OP]
+        wanted = np.isin(nodes, list(part.computed))
+        wanted |= (nodes < 0) & np.where(ops == Op.STORE, part.outputs, part.inputs)
+        places = np.flatnonzero(wanted)
+        steps = self._steps[places]
+        steps[~np.isin(nodes[places], list(part.tested)), Field.RANDOM] = -1
+        if len(self._kept) < MOST_KEPT:
+            self._kept[part] = steps, places
+        return steps, places
+
+    def _draw(self, random_bytes: Callable[[int], bytes], nodes: set[int]) -> None:
+        """Draw r for each of these layers, and compute W r."""
         secrets, words = self._secrets, self._secrets.view(np.int64)
         for layer in self._layers:
+            if layer.node not in nodes:
+                continue
             n, k = layer.weights.shape
             drawn = np.frombuffer(random_bytes(8 * n * VECTORS), "<i8").reshape(n, VECTORS)
             first = layer.random // 8
@@ -118,5 +146,5 @@ def _places(
         )
         step[Field.RANDOM], step[Field.DIGITS], step[Field.WEIGHTS_SUM] = random, digits, moved
         whole = np.require(weights.reshape(n, -1), requirements=["C", "W"])
-        found.append(_Layer(whole, length, random, digits, digit_bytes, moved))
+        found.append(_Layer(place, whole, length, random, digits, digit_bytes, moved))
     return steps, found, size + LINE

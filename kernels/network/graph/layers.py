@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from kernels.network.graph.kernels import Sums
 from kernels.network.graph.operator import Values
 from kernels.network.graph.products import CALL_COST, BatchMatMul, FullyConnected
 from kernels.network.graph.run import Rows, inputs_of, outputs_row, run_values
+
+if TYPE_CHECKING:
+    from kernels.network.graph.parts import Part
 
 PRODUCTS = (Conv2D, FullyConnected, BatchMatMul)
 GROUP_BYTES = 16 << 20
@@ -126,40 +130,62 @@ def check_layers(
     samples: Activations,
     rows: Rows,
     random_bytes: Callable[[int], bytes] = os.urandom,
+    parts: "Sequence[Part] | None" = None,
 ) -> None:
-    """Raise WrongResult where a row is not what `run_layers` gives for its sample."""
+    """Raise WrongResult where a row is not what `run_layers` gives for its sample.
+
+    `parts`: what is looked at of each sample; None: all of it.
+    """
     flat = samples.reshape(len(samples), -1)
-    group = max(1, GROUP_BYTES // graph.sample_bytes)
+    group = 1 if parts else max(1, GROUP_BYTES // graph.sample_bytes)
     for first in range(0, len(flat), group):
         some = slice(first, first + group)
-        _check(graph, flat[some], np.ascontiguousarray(rows[some], np.int32), random_bytes)
+        claimed = np.ascontiguousarray(rows[some], np.int32)
+        _check(graph, flat[some], claimed, random_bytes, parts[first] if parts else None)
 
 
 def _check(
-    graph: Graph, samples: Activations, rows: Rows, random_bytes: Callable[[int], bytes]
+    graph: Graph,
+    samples: Activations,
+    rows: Rows,
+    random_bytes: Callable[[int], bytes],
+    part: "Part | None",
 ) -> None:
     layers = set(product_layers(graph))
     at = graph.columns
 
     def step(place: int, node: Node, x: tuple[Values, ...]) -> Values:
         nonlocal at
-        operator = node.operator
+        operator, form = node.operator, graph.forms[len(graph.inputs) + place]
+        claimed = rows[:, at : at + form.entries]
+        at += form.entries if place in layers else 0
+        if part is not None and place not in part.computed:
+            return np.broadcast_to(np.int8(0), (len(samples), *form.shape))  # its shape may matter
         if place not in layers or not isinstance(operator, PRODUCTS):
             return operator.run(REFERENCE, *x)
-        count = graph.forms[len(graph.inputs) + place].entries
-        claimed = rows[:, at : at + count]
-        at += count
-        operands = operator.operands(REFERENCE, *x)
-        sums = claimed.reshape(-1, operands[0][1].shape[0])
-        step_rows = len(sums) // len(operands)
-        for i, (A, B) in enumerate(operands):
+        if part is None or place in part.tested:
             try:
-                check_product(A, B.T, sums[i * step_rows : (i + 1) * step_rows], random_bytes)
+                _check_sums(operator.operands(REFERENCE, *x), claimed, random_bytes)
             except WrongResult as error:
                 raise WrongResult(f"{place} ({node.name or operator.op}): {error}") from error
-        return operator.finish(REFERENCE, x, np.ascontiguousarray(sums))
+        sums = np.ascontiguousarray(claimed.reshape(-1, form.shape[-1]))
+        return operator.finish(REFERENCE, x, sums)
 
     values = run_values(graph, inputs_of(graph, samples), step)
+    if part is not None and not part.outputs:
+        return
     outputs = outputs_row(graph, values, len(samples))
     if not np.array_equal(outputs, rows[:, : graph.columns]):
         raise WrongResult(_("the outputs are not what follows from the layers"))
+
+
+def _check_sums(
+    operands: Sequence[tuple[Activations, Activations]],
+    claimed: Sums,
+    random_bytes: Callable[[int], bytes],
+) -> None:
+    """Raise WrongResult unless these sums are the products, one after the other."""
+    sums = claimed.reshape(-1, operands[0][1].shape[0])
+    step = len(sums) // len(operands)
+    for i, (A, B) in enumerate(operands):
+        check_product(A, B.T, sums[i * step : (i + 1) * step], random_bytes)
