@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.jobs import inference, matmul
-from engine.jobs.blobs import CHUNK_BYTES, BlobCache, BlobRef
+from engine.jobs.blobs import BlobCache, BlobRef
 from engine.receipts.document import Receipt, faults_of, read_receipt
 from engine.receipts.verification import Files, differences
 from engine.runtime.errors import BadInput, EngineError, WrongClaim, reason_of
@@ -212,9 +212,8 @@ def upload(client: MarketClient, payload: dict[str, Any], blobs: BlobCache) -> N
         if isinstance(field, dict) and set(field) == {"sha256", "size"}:
             ref = BlobRef(field["sha256"], field["size"])
             if blobs.has(ref):
-                parts = range(0, ref.size, CHUNK_BYTES)
-                content = b"".join(blobs.read(ref, offset, CHUNK_BYTES) for offset in parts)
-                client.put_blob(ref.sha256, content)
+                with blobs.open(ref) as file:
+                    client.put_blob(ref.sha256, file)
 
 
 def when_closed(client: MarketClient, task_id: str, wait: float) -> dict[str, Any]:

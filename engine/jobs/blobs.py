@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from engine.runtime.errors import BadInput, EngineError
 from kernels.data import Data
@@ -149,6 +149,15 @@ class BlobCache:
             with self._path(ref).open("rb") as file:
                 file.seek(max(0, offset))
                 return file.read(min(max(0, length), CHUNK_BYTES))
+        except OSError:
+            raise MissingBlob(ref) from None
+
+    def open(self, ref: BlobRef) -> BinaryIO:
+        """Return the blob as a file, to be closed by the caller. Raise MissingBlob."""
+        if not self.has(ref):
+            raise MissingBlob(ref)
+        try:
+            return self._path(ref).open("rb")
         except OSError:
             raise MissingBlob(ref) from None
 

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from gettext import gettext as _
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import requests
@@ -94,8 +94,8 @@ class MarketClient:
         path = f"/tasks/{quote(task_id, safe='')}/receipt"
         return self._exchange("GET", path, most=ANSWER_BYTES, retried=True)
 
-    def put_blob(self, sha256: str, content: bytes) -> None:
-        """Upload bytes that a payload names."""
+    def put_blob(self, sha256: str, content: bytes | BinaryIO) -> None:
+        """Upload bytes that a payload names; a file's are read as they are sent."""
         self._json("PUT", f"/blobs/{sha256}", body=content, kind="application/octet-stream")
 
     def account(self) -> dict[str, Any]:
@@ -103,7 +103,11 @@ class MarketClient:
         return self._json("GET", "/account")
 
     def _json(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes | BinaryIO | None = None,
+        kind: str = "application/json",
     ) -> dict[str, Any]:
         content = self._exchange(
             method, path, body=body, kind=kind, most=ANSWER_BYTES, retried=method == "GET"
@@ -123,12 +127,14 @@ class MarketClient:
         *,
         most: int,
         retried: bool,
-        body: bytes | None = None,
+        body: bytes | BinaryIO | None = None,
         kind: str = "",
     ) -> bytes:
         headers = {} if body is None else {"content-type": kind}
         waited, failed = 0.0, False
         while True:
+            if body is not None and not isinstance(body, bytes):
+                body.seek(0)  # it may be sent again
             try:
                 with self._session.request(
                     method,

@@ -1,11 +1,16 @@
 """A customer's client: the way to the market, and a market that gets too many requests."""
 
+import hashlib
 import http.server
 import json
+import random
 import threading
+import tracemalloc
 
 import pytest
 
+from engine.client import upload
+from engine.jobs.blobs import BlobCache
 from engine.runtime.errors import BadInput
 from engine.validator.http.client import LONGEST_WAIT, MarketClient, MarketError, MarketRefused
 from node_client.errors import InvalidData
@@ -18,6 +23,15 @@ class Market(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def do_PUT(self):
+        left, digest = int(self.headers["Content-Length"]), hashlib.sha256()
+        while left:
+            piece = self.rfile.read(min(left, 2**16))
+            digest.update(piece)
+            left -= len(piece)
+        self.server.uploads.append(digest.hexdigest())
         self.do_GET()
 
     def do_GET(self):
@@ -39,7 +53,7 @@ class Market(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def market():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Market) as server:
-        server.answers, server.requests = [(200, {})], []
+        server.answers, server.requests, server.uploads = [(200, {})], [], []
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server
@@ -56,6 +70,21 @@ def test_it_waits_as_told_and_sends_again_once(market):
     sleeps = []
     assert client(market, sleeps).post("synthetic", {}, reward="1", deadline=1.0) == {}
     assert (sleeps, market.requests) == ([3.0, 4.0], ["POST"] * 3)
+
+
+def test_a_blob_is_sent_from_its_file_and_all_of_it_again(market, tmp_path):
+    market.answers = [(429, {"Retry-After": "1"}), (200, {})]
+    blobs = BlobCache(tmp_path / "blobs", max_bytes=2**25)
+    ref = blobs.put(random.Random(1).randbytes(2**24))
+    tracemalloc.start()
+    try:
+        field = {"sha256": ref.sha256, "size": ref.size}
+        upload(client(market, []), {"a": field, "n": 4}, blobs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert market.uploads == [ref.sha256] * 2
+    assert peak < ref.size / 4
 
 
 def test_it_does_not_wait_for_ever(market):
