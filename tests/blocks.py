@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from node_client.block import Block
 from node_client.block_transaction import BlockTransaction
-from node_client.transaction import Transaction
+from node_client.keys import PrivateKey
+from node_client.transaction import Transaction, TxType
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -22,6 +23,38 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,
 )
+
+
+def header(height: int) -> dict[str, Any]:
+    """The header of an empty block that nobody signed."""
+    return {
+        "height": height,
+        "prev_hash": "0" * 64,
+        "timestamp": 0,
+        "chain_id": "cpc-devnet-1",
+        "proposer_address": "",
+        "round": 0,
+        "tx_root": "0" * 64,
+        "state_root": "",
+        "compute_root": "",
+        "gas_used": 0,
+        "gas_limit": 1,
+    }
+
+
+def to_oneself(key: PrivateKey, nonce: int) -> Transaction:
+    """A signed transfer of one unit: it spends the nonce."""
+    draft = Transaction(
+        tx_type=TxType.TRANSFER,
+        from_address=key.address,
+        to_address=key.address,
+        amount=1,
+        fee=21_000_000,
+        nonce=nonce,
+        gas_price=1000,
+        gas_limit=21_000,
+    )
+    return draft.signed_by(key)
 
 
 def strange_transactions() -> list[Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ENGINE, PATIENCE_SECONDS, started, wait_until
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, started, wait_until
 
 QUICK_MINE = "mine --devnet --block-time 0.2 --device reference --size 64"
 """Needs no node and no key."""
@@ -71,6 +71,24 @@ def in_terminal(line, *, stdin_is_terminal=True):
     finally:
         with contextlib.suppress(OSError):
             os.close(ours)
+
+
+@contextlib.contextmanager
+def mining(*options):
+    """A running `mine` with these options, its output read up to the first signed result."""
+    with started(
+        [*ENGINE, "mine", *options],
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            if ": signed with nonce" in line:
+                break
+        yield process
+        end(process)
+        process.communicate()
 
 
 def alone_in_a_process_namespace():

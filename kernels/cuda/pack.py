@@ -31,11 +31,11 @@ def whole_word(source: Any, at: Any, left: Any) -> Any:
     return uint32(0)
 
 
-@cuda.jit
-def pack_kernel(source: Any, to: Any, rows: Any, columns: Any, tiles: Any, as_b: Any) -> None:
-    """`rows` x `columns` bytes at `source` into tiles at `to`: A's layout, or B's where `as_b` is 1.
+@cuda.jit(device=True)
+def chunk_in_tiles(tiles: Any, as_b: Any) -> Any:
+    """This thread's 16-byte chunk of a tile: its place in the tiles, and its row and column.
 
-    `tiles` = padded columns / 128. Grid (tiles, padded rows / 128, 4), 256 threads.
+    A's layout, or B's where `as_b` is 1. Grid (tiles, padded rows / 128, 4), 256 threads.
     """
     x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
     chunk = int32(cuda.blockIdx.z) * int32(THREADS) + int32(cuda.threadIdx.x)
@@ -48,7 +48,16 @@ def pack_kernel(source: Any, to: Any, rows: Any, columns: Any, tiles: Any, as_b:
         row = int32((position & 64) + (((p >> 1) & 3) << 4) + ((p >> 3) << 1) + (p & 1))
         # A tile of B has 256 rows: two of these blocks.
         offset = (int64(y >> 1) * int32(tiles) + x) * 32768 + (y & 1) * 16384 + chunk * 16
-    row = int32(row + y * 128)
+    return offset, int32(row + y * 128), column
+
+
+@cuda.jit
+def pack_kernel(source: Any, to: Any, rows: Any, columns: Any, tiles: Any, as_b: Any) -> None:
+    """`rows` x `columns` bytes at `source` into tiles at `to`: A's layout, or B's where `as_b` is 1.
+
+    `tiles` = padded columns / 128. Grid (tiles, padded rows / 128, 4), 256 threads.
+    """
+    offset, row, column = chunk_in_tiles(tiles, as_b)
     left = int64(0)
     if row < rows:
         left = int64(columns) - column

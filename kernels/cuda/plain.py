@@ -8,6 +8,7 @@ from typing import Any
 
 from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import atomic_add, load4, store, store4
+from kernels.cuda.pack import chunk_in_tiles
 from kernels.cuda.product.epilogue import fold4
 
 THREADS = 256
@@ -23,17 +24,7 @@ def unpack_kernel(source: Any, to: Any, n: Any, tiles: Any, as_b: Any) -> None:
 
     16 divides n; `tiles` = padded n / 128. Grid (tiles, tiles, 4), 256 threads: one 16-byte chunk each.
     """
-    x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
-    chunk = int32(cuda.blockIdx.z) * int32(THREADS) + int32(cuda.threadIdx.x)
-    position = int32(chunk >> 3)
-    column = int32(x * 128 + ((chunk & 7) ^ (position & 7)) * 16)
-    row = position
-    offset = (int64(y) * int32(tiles) + x) * 16384 + chunk * 16
-    if as_b != 0:
-        p = position & 63
-        row = int32((position & 64) + (((p >> 1) & 3) << 4) + ((p >> 3) << 1) + (p & 1))
-        offset = (int64(y >> 1) * int32(tiles) + x) * 32768 + (y & 1) * 16384 + chunk * 16
-    row = int32(row + y * 128)
+    offset, row, column = chunk_in_tiles(tiles, as_b)
     if row < n and column < n:
         four = load4(source, int64(offset))
         store4(to, int64(int64(row) * n + column), four[0], four[1], four[2], four[3])

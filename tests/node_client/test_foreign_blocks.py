@@ -14,7 +14,7 @@ from node_client.block_transaction import BlockTransaction
 from node_client.errors import InvalidTransaction
 from node_client.keys import PrivateKey
 from node_client.transaction import Transaction
-from tests.blocks import ANY_JSON
+from tests.blocks import ANY_JSON, header
 
 
 def test_every_recorded_one_is_read_with_its_hash_and_without_a_fault(vectors: Any) -> None:
@@ -131,20 +131,8 @@ def test_any_value_in_any_field_is_read(field: str, value: Any, tx_type: str) ->
 @settings(max_examples=100, deadline=None)
 @given(ANY_JSON, st.sampled_from(["txs", "pq_signature", "pq_sig_scheme_id", "more"]))
 def test_any_value_beside_the_header_leaves_the_block_in_its_place(value: Any, name: str) -> None:
-    header = {
-        "height": 5,
-        "prev_hash": "0" * 64,
-        "timestamp": 0,
-        "chain_id": "cpc-devnet-1",
-        "proposer_address": "",
-        "round": 0,
-        "tx_root": "0" * 64,
-        "state_root": "",
-        "compute_root": "",
-        "gas_used": 0,
-        "gas_limit": 1,
-    }
-    served = {"header": header, "txs": [], "pq_signature": ""} | {name: value}
+    empty = header(5)
+    served = {"header": empty, "txs": [], "pq_signature": ""} | {name: value}
     block = read_block(json.dumps(served).encode())
-    assert block.hash() == Block.read({"header": header, "txs": []}).hash()
+    assert block.hash() == Block.read({"header": empty, "txs": []}).hash()
     assert bool(block.fault) == (name == "txs" and value != [])

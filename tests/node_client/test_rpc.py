@@ -30,6 +30,7 @@ from node_client.queries import get
 from node_client.rpc import NodeClient, Retries
 from node_client.transaction import Transaction
 from node_client.transport import HttpNode
+from tests.blocks import header
 
 ONCE = Retries(rounds=1)
 STATUS = {
@@ -236,22 +237,10 @@ class TestBlocks:
         assert client_of(villain.url, honest.url).block(36).fault
 
     def test_an_unsigned_genesis_passes(self, villain: Any, as_http: Http) -> None:
-        header = {
-            "height": 0,
-            "prev_hash": "0" * 64,
-            "timestamp": 0,
-            "chain_id": "cpc-devnet-1",
-            "proposer_address": "",
-            "round": 0,
-            "tx_root": "0" * 64,
-            "state_root": "",
-            "compute_root": "",
-            "gas_used": 0,
-            "gas_limit": 1,
-        }
-        villain.answer = as_http({"header": header, "txs": [], "pq_signature": ""})
+        empty = header(0)
+        villain.answer = as_http({"header": empty, "txs": [], "pq_signature": ""})
         assert client_of(villain.url).block(0).height == 0
-        villain.answer = as_http({"header": header, "txs": [], "pq_signature": "00"})
+        villain.answer = as_http({"header": empty, "txs": [], "pq_signature": "00"})
         with pytest.raises(BadResponse, match="signature"):
             client_of(villain.url).block(0)
 

@@ -1,10 +1,8 @@
 """`status`, `pause` and `resume` of an engine that runs, and what `--http` refuses."""
 
-import os
 import signal
 import socket
 import stat
-import subprocess
 
 import pytest
 import requests
@@ -14,27 +12,18 @@ from engine.monitor.http import control_client
 from engine.monitor.http.server import sockets_directory
 from engine.monitor.state import Monitor
 from tests.engine.monitor.http.served import served
-from tests.processes import ENGINE, PATIENCE_SECONDS, end, free_port, stop, wait_until
+from tests.processes import PATIENCE_SECONDS, free_port, stop, wait_until
+from tests.situations import mining
 
 
 @pytest.fixture
 def mine(home, devnet):
     """A running `mine` with a port of its own, seen up to its first result."""
     port = free_port()
-    process = subprocess.Popen(
-        [*ENGINE, "mine", "--device", "reference", "--size", "32", "--http", f"127.0.0.1:{port}"],
-        env=dict(os.environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stdout:
-        if ": signed with nonce" in line:
-            break
-    process.url = f"http://127.0.0.1:{port}"
-    yield process
-    end(process)
-    process.communicate()
+    small = ("--device", "reference", "--size", "32")
+    with mining(*small, "--http", f"127.0.0.1:{port}") as process:
+        process.url = f"http://127.0.0.1:{port}"
+        yield process
 
 
 def status_with_a_skipped_block(cli, pid):
@@ -59,6 +48,7 @@ def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
     assert requests.get(f"{mine.url}/healthz", timeout=PATIENCE_SECONDS).json() == {
         "healthy": True,
         "reasons": [],
+        "warnings": [],
     }
     (row,) = cli("pause --json").json()
     assert row == {"pid": mine.pid, "state": "paused", "paused": "asked for"}

@@ -12,32 +12,21 @@ import pytest
 from tests.processes import (
     ENGINE,
     PATIENCE_SECONDS,
-    end,
     is_gone,
     spawned_children,
     stop,
     wait_until,
 )
+from tests.situations import mining
 
 
 @pytest.fixture
 def mine(devnet):
     """A running `mine`, and its lines up to the first result."""
     started = time.monotonic()
-    process = subprocess.Popen(
-        [*ENGINE, "mine", "--device", "cpu", "--threads", "1"],
-        env=dict(os.environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stdout:
-        if ": signed with nonce" in line:
-            break
-    process.seconds_to_start = time.monotonic() - started
-    yield process
-    end(process)
-    process.communicate()
+    with mining("--device", "cpu", "--threads", "1") as process:
+        process.seconds_to_start = time.monotonic() - started
+        yield process
 
 
 def ending_of(process):

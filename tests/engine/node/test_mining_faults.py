@@ -19,6 +19,7 @@ from node_client.networks import UNITS_PER_CPC
 from node_client.rpc import NodeClient
 from node_client.transaction import BASE_GAS, Transaction, TxType
 from tests.blocks import strange_transactions
+from tests.engine.logs import Log
 from tests.processes import PATIENCE_SECONDS, wait_until
 from tests.variants import quick_and_slow
 
@@ -32,37 +33,10 @@ def devnet():
         yield server
 
 
-class Log:
-    """A reporter that remembers."""
-
-    def __init__(self, box=None):
-        self.events = []
-        self.box = {} if box is None else box
-
-    def __call__(self, event):
-        self.events.append((event.event, event.fields()))
-
-    def all(self, name, **wanted):
-        """The fields of the events of that name that have these among them."""
-        return [
-            fields
-            for event, fields in self.events
-            if event == name and fields.items() >= wanted.items()
-        ]
-
-    def wait(self, name, count=1, **wanted):
-        def came():
-            assert "error" not in self.box, self.box
-            return len(self.all(name, **wanted)) >= count
-
-        wait_until(came, lambda: f"{count} x {name} {wanted} after {str(self.events[-8:])[-1500:]}")
-
-
 @contextlib.contextmanager
 def mining(devnet, tmp_path, **request):
     """Mine in a thread while the body makes trouble; afterwards everything must have ended well."""
-    box = {}
-    log = Log(box)
+    log = Log()
     request = {"depth": 3, "devices": ("cpu",), "threads": 1} | request
     ask = NodeRequest(
         urls=[devnet.url],
@@ -73,23 +47,23 @@ def mining(devnet, tmp_path, **request):
 
     def run():
         try:
-            box["summary"] = run_node(ask, KEY, log).mining
+            log.summary = run_node(ask, KEY, log).mining
         except EngineError as error:
-            box["error"] = error
+            log.error = error
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield log, box
+        yield log
     finally:
         thread.join(timeout=2 * PATIENCE_SECONDS)
         assert not thread.is_alive(), log.events[-8:]
 
 
-def judge(devnet, box):
+def judge(devnet, log):
     """Every result final or given up, each on the chain once, in nonce order, and right."""
-    assert "error" not in box, box["error"]
-    results = box["summary"].results
+    assert log.error is None, log.error
+    results = log.summary.results
     assert {result.state for result in results} <= {"final", "given_up"}
     client = NodeClient([devnet.url])
     held = {}
@@ -106,21 +80,21 @@ def judge(devnet, box):
 
 
 def test_a_forgotten_transaction_is_sent_again(devnet, tmp_path):
-    with mining(devnet, tmp_path, blocks=6) as (log, box):
+    with mining(devnet, tmp_path, blocks=6) as log:
         for count in (1, 3):
             log.wait("signed", count)
             devnet.faults.forget(None)
-    results = judge(devnet, box)
+    results = judge(devnet, log)
     skipped = len(log.all("skipped"))  # a busy machine may need more than a block for a task
     assert [result.state for result in results] == ["final"] * (6 - skipped)
 
 
 def test_roll_backs_are_survived(devnet, tmp_path):
-    with mining(devnet, tmp_path, blocks=14, depth=6) as (log, box):
+    with mining(devnet, tmp_path, blocks=14, depth=6) as log:
         for blocks, put_back in ((1, True), (3, False), (2, False)):
             log.wait("signed", len(log.all("signed")) + 2)
             devnet.faults.roll_back(blocks, put_back=put_back)
-    results = judge(devnet, box)
+    results = judge(devnet, log)
     assert log.all("rolled_back")
     for result in results:
         if result.state == "given_up":
@@ -129,7 +103,7 @@ def test_roll_backs_are_survived(devnet, tmp_path):
 
 
 def test_a_node_that_is_away_for_a_while(devnet, tmp_path):
-    with mining(devnet, tmp_path, blocks=8) as (log, box):
+    with mining(devnet, tmp_path, blocks=8) as log:
         log.wait("signed", 2)
         devnet.faults.unavailable(1.5)
         log.wait("trouble", kind="node_away")
@@ -141,18 +115,18 @@ def test_a_node_that_is_away_for_a_while(devnet, tmp_path):
         devnet.faults.syncing(1.5)
         log.wait("trouble", 3, kind="node_away")
         log.wait("trouble_over", 3, kind="node_away")
-    assert {result.state for result in judge(devnet, box)} == {"final"}
+    assert {result.state for result in judge(devnet, log)} == {"final"}
 
 
 def test_a_clock_that_jumps_costs_no_block(devnet, tmp_path, monkeypatch):
     """Set a day ahead by NTP, then two back, while blocks come."""
     right, ahead = time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: right() + ahead[0])
-    with mining(devnet, tmp_path, blocks=8) as (log, box):
+    with mining(devnet, tmp_path, blocks=8) as log:
         for count, jump in ((2, 86_400.0), (4, -86_400.0)):
             log.wait("signed", count)
             ahead[0] = jump
-    results = judge(devnet, box)
+    results = judge(devnet, log)
     assert [result.state for result in results] == ["final"] * (8 - len(log.all("skipped")))
     assert not log.all("child_killed")
 
@@ -165,19 +139,19 @@ MORE_LIES = [Lie.BLOCK_HASH, Lie.GARBAGE, Lie.HALF_BODY, Lie.HEIGHT]
     quick_and_slow([Lie.ALTERED_RESULT], [Lie.CHAIN_ID, *MORE_LIES]),
 )
 def test_a_lying_node_is_not_believed(devnet, tmp_path, lie):
-    with mining(devnet, tmp_path, blocks=5) as (log, box):
+    with mining(devnet, tmp_path, blocks=5) as log:
         log.wait("signed", 1)
         devnet.faults.lie(lie, times=4)
         height = devnet.chain.height
         wait_until(lambda: devnet.chain.height >= height + 4, "four blocks")
         devnet.faults.clear()
-    assert {result.state for result in judge(devnet, box)} == {"final"}
+    assert {result.state for result in judge(devnet, log)} == {"final"}
 
 
 def test_a_foreign_transaction_of_the_same_key_takes_the_nonce(devnet, tmp_path):
     """The operator sends coins with cpc-cli while the engine mines with the same key."""
     client = NodeClient([devnet.url])
-    with mining(devnet, tmp_path, blocks=8) as (log, box):
+    with mining(devnet, tmp_path, blocks=8) as log:
         sent = 0
         while sent < 3:
             log.wait("signed", len(log.all("signed")) + 1)
@@ -194,17 +168,17 @@ def test_a_foreign_transaction_of_the_same_key_takes_the_nonce(devnet, tmp_path)
             )
             tx = sign_safely(draft, KEY, first_unspent=nonce, min_gas_price=1000)
             sent += devnet.chain.send(tx) is None
-    assert {result.state for result in judge(devnet, box)} == {"final"}
+    assert {result.state for result in judge(devnet, log)} == {"final"}
 
 
 def test_a_restart_sends_the_same_bytes_again(devnet, tmp_path):
-    with mining(devnet, tmp_path, blocks=2) as (_, box):
+    with mining(devnet, tmp_path, blocks=2) as log:
         pass
-    first = {result.task_id: result.tx_hash for result in judge(devnet, box)}
-    with mining(devnet, tmp_path, blocks=2) as (log, box):
+    first = {result.task_id: result.tx_hash for result in judge(devnet, log)}
+    with mining(devnet, tmp_path, blocks=2) as log:
         pass
-    judge(devnet, box)
-    assert log.all("gap") or box["summary"].blocks_seen == 2
+    judge(devnet, log)
+    assert log.all("gap") or log.summary.blocks_seen == 2
     on_chain = [tx.hash() for block in devnet.chain.blocks() for tx in block.txs]
     for tx_hash in first.values():
         assert on_chain.count(tx_hash) == 1
@@ -219,9 +193,9 @@ def test_an_account_without_coins_is_told_what_to_do(devnet, tmp_path):
 
 
 def test_no_device_in_service_ends_the_run(devnet, tmp_path):
-    with mining(devnet, tmp_path, blocks=2, devices=("cuda:7",)) as (_, box):
+    with mining(devnet, tmp_path, blocks=2, devices=("cuda:7",)) as log:
         pass
-    assert isinstance(box["error"], NoDevice)
+    assert isinstance(log.error, NoDevice)
 
 
 def test_no_node_at_the_start(tmp_path):
@@ -237,7 +211,7 @@ def test_no_node_at_the_start(tmp_path):
 
 def test_mining_goes_on_through_strangers_transactions_of_every_kind(devnet, tmp_path):
     strange = strange_transactions()
-    with mining(devnet, tmp_path, blocks=4) as (log, box):
+    with mining(devnet, tmp_path, blocks=4) as log:
         log.wait("signed")
         for raw in strange:
             devnet.faults.include(raw)
@@ -245,7 +219,7 @@ def test_mining_goes_on_through_strangers_transactions_of_every_kind(devnet, tmp
         wait_until(lambda: devnet.chain.height > held, "the block that holds them")
         for raw in strange[:8]:  # those whose roots fit
             devnet.faults.include(raw)
-    results = judge(devnet, box)
+    results = judge(devnet, log)
     assert [result.state for result in results] == ["final"] * len(results)
     assert len(results) >= 3
     assert log.all("unreadable")

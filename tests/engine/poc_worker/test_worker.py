@@ -130,13 +130,19 @@ def test_a_job_is_computed_once_however_often_it_comes(start, validator, executo
     assert len(executor.ran) == 1
 
 
-def test_a_result_that_came_while_cut_off_waits_for_its_job(start, validator, executor):
+def cut_off_at_work(start, validator, executor, **more):
+    """A worker that lost its connection with a job at a device, which is held up."""
     executor.gate.clear()
     running = start(validator.url)
     connection, _ = validator.accept(challenge=NONCE)
-    send(connection, job())
+    send(connection, job(**more))
     wait_until(lambda: running.events("job_taken"))
     connection.socket.close()
+    return running
+
+
+def test_a_result_that_came_while_cut_off_waits_for_its_job(start, validator, executor):
+    running = cut_off_at_work(start, validator, executor)
     connection, _ = validator.accept(challenge=NONCE)
     executor.gate.set()
     wait_until(lambda: running.events("job_done"))
@@ -148,23 +154,13 @@ def test_a_result_that_came_while_cut_off_waits_for_its_job(start, validator, ex
 
 
 def test_a_job_that_fails_while_cut_off_is_told_of_here(start, validator, executor):
-    executor.gate.clear()
-    running = start(validator.url)
-    connection, _ = validator.accept(challenge=NONCE)
-    send(connection, job(deadline=time.time() + 0.5))
-    wait_until(lambda: running.events("job_taken"))
-    connection.socket.close()
+    running = cut_off_at_work(start, validator, executor, deadline=time.time() + 0.5)
     (told,) = wait_until(lambda: running.events("job_declined"))
     assert (told["job_id"], told["code"]) == ("job-1", "deadline")
 
 
 def test_a_job_that_comes_again_while_at_work_is_answered_where_it_came(start, validator, executor):
-    executor.gate.clear()
-    running = start(validator.url)
-    connection, _ = validator.accept(challenge=NONCE)
-    send(connection, job())
-    wait_until(lambda: running.events("job_taken"))
-    connection.socket.close()
+    cut_off_at_work(start, validator, executor)
     connection, _ = validator.accept(challenge=NONCE)
     send(connection, job())
     send(connection, frames.Challenge(protocol=1, chain_id="chain", nonce="77" * 32))

@@ -17,6 +17,7 @@ from engine.tasks.derivation import BlockTask
 from engine.txmgr.ledger import Ledger
 from engine.txmgr.one_off import nonce_in_ledger
 from node_client import ComputeResult, PrivateKey, Transaction, TxType
+from tests.blocks import to_oneself
 
 KEY = PrivateKey(bytes(31) + b"\x07")
 OLD_TABLES = Path(__file__).parents[2] / "vectors" / "ledger_0_1.sql"
@@ -60,20 +61,6 @@ def sign(ledger, made, nonce):
     ).signed_by(KEY)
     ledger.record_signed(made.task_id, tx)
     return tx
-
-
-def transfer(nonce):
-    draft = Transaction(
-        tx_type=TxType.TRANSFER,
-        from_address=KEY.address,
-        to_address=KEY.address,
-        amount=1,
-        fee=21_000_000,
-        nonce=nonce,
-        gas_price=1000,
-        gas_limit=21_000,
-    )
-    return draft.signed_by(KEY)
 
 
 def state(ledger, made):
@@ -137,7 +124,7 @@ def test_a_given_up_result_frees_its_nonce_but_is_known_when_a_block_holds_it(le
 def test_a_foreign_transaction_frees_the_result_for_another_nonce(ledger):
     made = compute(ledger, 5)
     sign(ledger, made, 4)
-    assert not ledger.record_elsewhere(transfer(4), 6, "b" * 64)
+    assert not ledger.record_elsewhere(to_oneself(KEY, 4), 6, "b" * 64)
     assert [result.task_id for result in ledger.to_sign()] == [made.task_id]
     sign(ledger, made, 5)
     assert state(ledger, made) == "signed"
@@ -200,7 +187,9 @@ def test_of_our_own_transactions_only_those_without_a_gap_prove_what_is_below(le
     assert ledger.proven() == 2
     ledger.record_final(6)
     assert ledger.proven() == 2
-    ledger.record_elsewhere(transfer(39), 8, "c" * 64)  # another program's: all below is spent
+    ledger.record_elsewhere(
+        to_oneself(KEY, 39), 8, "c" * 64
+    )  # another program's: all below is spent
     assert ledger.proven() == 41
     ledger.roll_back(above=5)
     assert ledger.proven() == 1

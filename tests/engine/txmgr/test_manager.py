@@ -34,7 +34,7 @@ from node_client.errors import BadResponse, WrongChain
 from node_client.keys import PrivateKey
 from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.transaction import BASE_GAS, Transaction, TxType
-from tests.blocks import transactions
+from tests.blocks import to_oneself, transactions
 from tests.engine.chain_client import ChainClient
 from tests.processes import PATIENCE_SECONDS
 
@@ -132,17 +132,7 @@ class Rig:
 
     def foreign(self, nonce):
         """The operator spends a nonce by another program."""
-        draft = Transaction(
-            tx_type=TxType.TRANSFER,
-            from_address=KEY.address,
-            to_address=KEY.address,
-            amount=1,
-            fee=21_000_000,
-            nonce=nonce,
-            gas_price=1000,
-            gas_limit=21_000,
-        )
-        return self.chain.send(draft.signed_by(KEY))
+        return self.chain.send(to_oneself(KEY, nonce))
 
 
 @pytest.fixture

@@ -1,8 +1,15 @@
-"""Damage to a file of a stranger: bytes changed, cut out, doubled or moved."""
+"""Damage to a file of a stranger, bytes changed, cut out, doubled or moved, and what it may lead to."""
 
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from kernels.errors import InvalidNetwork
+
+LONG_FUZZ = int(os.environ.get("CPC_FUZZ_FILES", "50000"))
+MOST_SECONDS = 10.0
 
 
 def damaged(
@@ -29,3 +36,28 @@ def damaged(
         if len(bad) < 16:
             break
     return bad
+
+
+def refused(
+    take: Callable[[bytes], object],
+    files: Sequence[bytes],
+    count: int,
+    seed: int,
+    *makers: Callable[[bytes, np.random.Generator], bytes],
+) -> int:
+    """Import so many files, damaged by the makers in turn; return how many were refused.
+
+    Nothing else may come out, and none may take long.
+    """
+    random, found = np.random.default_rng(seed), 0
+    for number in range(count):
+        make = makers[number % len(makers)]
+        content = make(files[random.integers(0, len(files))], random)
+        started = time.monotonic()
+        try:
+            take(content)
+        except InvalidNetwork as error:
+            found += 1
+            assert str(error)  # noqa: PT017
+        assert time.monotonic() - started < MOST_SECONDS
+    return found
