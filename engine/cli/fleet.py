@@ -108,7 +108,8 @@ def _row(rig: "Rig") -> dict[str, Any]:
 def _table(rigs: "list[Rig]") -> "Group":
     """A row a rig, and below it a line for each with something wrong."""
     from rich import box
-    from rich.console import Group
+    from rich.cells import cell_len
+    from rich.console import Console, Group
     from rich.table import Table
     from rich.text import Text
 
@@ -118,12 +119,9 @@ def _table(rigs: "list[Rig]") -> "Group":
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = (_("devices"), _("rate"), _("W"), _("confirmed"), _("pending"))
-    table.add_column(_("rig"), no_wrap=True)
-    table.add_column(_("state"), no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right")
+    rows = []
     for rig in rigs:
-        cells, row = [rig.url, rig.state], RigView.of(rig)
+        cells, row = [rig.url.removeprefix("http://"), rig.state], RigView.of(rig)
         if row.devices is None:
             cells += [wording.NOTHING] * len(numbers)
         else:
@@ -134,6 +132,15 @@ def _table(rigs: "list[Rig]") -> "Group":
                 str(row.confirmed),
                 str(row.pending),
             ]
+        rows.append(cells)
+    heads = (_("rig"), _("state"), *numbers)
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    # Where the terminal is narrow, a rig's URL is cut, and nothing else.
+    left = Console().width - sum(widths[1:]) - 3 * len(heads)
+    widths[0] = max(8, min(widths[0], left))
+    for at, (name, width) in enumerate(zip(heads, widths, strict=True)):
+        table.add_column(name, no_wrap=True, width=width, justify="right" if at >= 2 else "left")
+    for rig, cells in zip(rigs, rows, strict=True):
         style = "yellow" if rig.trouble else ""
         table.add_row(*(Text(printable(one)) for one in cells), style=style)
     wrong = [Text(printable(f"{rig.url}: {rig.trouble}")) for rig in rigs if rig.trouble]
