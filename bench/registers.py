@@ -22,7 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from kernels.cuda import check, expand, gather, pack, plain
-from kernels.cuda.commit import leaves, tree
+from kernels.cuda.commit import leaf_tree, leaves, tree
 from kernels.cuda.commit import rows as row_leaves
 from kernels.cuda.compiler import MLIR, cuda, types
 from kernels.cuda.network import entries, moves, rows, verdicts, windows  # noqa: F401 - they declare kernels
@@ -50,10 +50,12 @@ WORDS = {
     "expand": (expand.expand_kernel, 12),
     "leaves": (leaves.leaves_kernel, 7),
     "leaves of 4,096 bytes": (row_leaves.row_leaves_kernel, 7),
+    "leaves and six levels": (leaf_tree.leaf_tree_kernel, 8),
     "two levels of the tree": (tree.two_levels_kernel, 5),
     "seven or nine levels": (tree.reduce_kernel, 7),
     "check: u": (check.project_kernel, 5),
     "check: A u": (check.subtract_kernel, 5),
+    "check: u by bytes": (check.planes_kernel, 3),
     "check: verdict": (check.verdict_kernel, 4),
     "check: verdict on a network's product": (verdicts.zero_sums_kernel, 3),
     "openings": (gather.gather_kernel, 4),
@@ -80,10 +82,13 @@ def kernels_for(capability):
             variants = [("fold", False, {}), ("fold", True, {}), ("int32", True, {})]
             if config.hashes_leaves:
                 variants += [("fold", True, {"leaves": True})]
+            if config.sums_ahead:
+                variants += [("fold", True, {"followed": True})]
             for output, checked, options in variants:
                 spec = tier.build(output, checked, config, **options)
                 name = f"{tier.name} {config.name} {output}"
                 name += " checked" * checked + " with leaves" * spec.leaves
+                name += " and the next" * ("followed" in options)
                 yield name, spec.kernel, (types.int64,) * spec.arguments, spec.shared_bytes
     for name, (kernel, arguments) in OTHERS.items():
         yield name, kernel, arguments, 0

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from engine.benchmark import report
-from engine.benchmark.energy import Draw
 from engine.benchmark.product_table import Cell, Table
 from engine.runtime.errors import BadInput
+from kernels.energy import Draw
 
 
 def tables(path):

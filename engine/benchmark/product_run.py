@@ -18,7 +18,6 @@ from statistics import median
 
 from engine.benchmark import product_check, products
 from engine.benchmark.cublaslt import CublasLt, NotAvailable
-from engine.benchmark.energy import UNKNOWN, Draw, Meter
 from engine.benchmark.product_table import CHECKED, INT32, OURS, OUTPUTS, Cell, Table, line
 from engine.benchmark.products import Contender, Operands, Replay
 from engine.runtime.child_entry import ChildEntry
@@ -29,6 +28,7 @@ from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.layout import padded
 from kernels.cuda.product.tiers import choose
 from kernels.devices import usable_cores
+from kernels.energy import UNKNOWN, Draw, Meter
 
 SIZES = (1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384)
 STEADY_SIZES = (4096, 8192)

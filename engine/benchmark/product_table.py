@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from gettext import gettext as _
 from typing import Any
 
-from engine.benchmark.energy import UNKNOWN, Draw
+from kernels.energy import UNKNOWN, Draw
 
 OURS, CUBLASLT = "cpc-engine", "cuBLASLt"
 INT32, FOLD, CHECKED = "int32", "fold", "fold, checked"

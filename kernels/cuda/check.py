@@ -25,6 +25,7 @@ from kernels.cuda.intrinsics import (
     atomic_add,
     exchange,
     high_word,
+    let_next_kernel_start,
     load,
     load4,
     low_word,
@@ -32,6 +33,7 @@ from kernels.cuda.intrinsics import (
     store,
     store4,
     unsigned_divide,
+    wait_for_kernel_before,
 )
 from kernels.cuda.launch import jit
 from kernels.cuda.philox import philox
@@ -42,6 +44,8 @@ GROUPS = 4
 """Of 256 threads, in a block of `project_kernel` and `subtract_kernel`."""
 COLUMNS_ARRAY = 128 * GROUPS
 VERDICT_THREADS = 1024
+TICKET_BYTES = 16
+"""Of the vectors, behind the sums; then come u's planes, if any."""
 
 
 def grid_for(count: int, multiprocessors: int) -> tuple[int]:
@@ -59,6 +63,23 @@ def _signed_byte(x: Any, position: Any) -> Any:
 
 
 signed_byte = instruction("bfe.s32 $0, $1, $2, 8;", U32, [U32, U32], meaning=_signed_byte)
+
+
+def _permutation(selector: int) -> Any:
+    """An instruction: four bytes of two words, named by the selector's digits, lowest first."""
+
+    def meaning(x: Any, y: Any) -> Any:
+        both = int(x) | int(y) << 32
+        names = [selector >> 4 * i & 7 for i in range(4)]
+        return word(sum((both >> 8 * name & 0xFF) << 8 * i for i, name in enumerate(names)))
+
+    text = f"prmt.b32 $0, $1, $2, {selector:#06x};"
+    return instruction(text, U32, [U32, U32], meaning=meaning)
+
+
+bytes_0_1, bytes_2_3 = _permutation(0x5140), _permutation(0x7362)
+halves_0, halves_1 = _permutation(0x5410), _permutation(0x7632)
+"""A transposition of 4 x 4 bytes: first of pairs of words, then of pairs of pairs."""
 
 
 @cuda.jit(device=True)
@@ -159,6 +180,8 @@ def project_kernel(b: Any, weights: Any, u: Any, tiles: Any, count: Any) -> None
     tile = int32(cuda.blockIdx.x) * int32(GROUPS) + group
     step = int32(cuda.gridDim.x) * int32(GROUPS)
     rounds = unsigned_divide(int32(count + step - 1), step)
+    let_next_kernel_start()
+    wait_for_kernel_before()
     for _ in range(rounds):
         if t < 128:
             columns[group * 128 + t] = uint32(0)
@@ -215,6 +238,8 @@ def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any, count: Any) -> None:
     totals = cuda.local.array(8, uint32)
     pair = int32(cuda.blockIdx.x) * int32(GROUPS) + (int32(cuda.threadIdx.x) >> 8)
     step = int32(cuda.gridDim.x) * int32(GROUPS)
+    let_next_kernel_start()
+    wait_for_kernel_before()
     while pair < count:
         y = unsigned_divide(pair, int32(tiles))
         x = int32(pair - y * int32(tiles))
@@ -240,12 +265,33 @@ def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any, count: Any) -> None:
 
 
 @cuda.jit
+def planes_kernel(u: Any, planes: Any, count: Any) -> None:
+    """Write u by bytes: word 4i + b of the planes holds byte b of u[4i], ..., u[4i + 3].
+
+    Grid count / 1024 rounded up, 256 threads: four words each.
+    """
+    i = int32(cuda.blockIdx.x) * int32(THREADS) + int32(cuda.threadIdx.x)
+    let_next_kernel_start()
+    wait_for_kernel_before()
+    if i * 4 < int32(count):
+        a, b, c, d = load4(u, int64(i) * 16)
+        left_low, left_high = bytes_0_1(a, b), bytes_2_3(a, b)
+        right_low, right_high = bytes_0_1(c, d), bytes_2_3(c, d)
+        store4(
+            planes, int64(i) * 16, halves_0(left_low, right_low), halves_1(left_low, right_low),
+            halves_0(left_high, right_high), halves_1(left_high, right_high),
+        )  # fmt: skip
+
+
+@cuda.jit
 def verdict_kernel(sums: Any, count: Any, verdict: Any, ticket: Any) -> None:
     """Write the word at `ticket` to `verdict` if all `count` sums are zero, 0 otherwise.
 
     One block of 1,024 threads.
     """
     t = int32(cuda.threadIdx.x)
+    let_next_kernel_start()
+    wait_for_kernel_before()
     wrong = int32(0)
     i = t
     while i < int32(count):

@@ -14,6 +14,8 @@ from kernels.cuda.cubin_cache import Cubin, CubinCache
 from kernels.cuda.driver import Stream, check
 from kernels.errors import DeviceFault
 
+EARLY_CAPABILITY = (9, 0)
+"""Cards on which a kernel may begin before the one before it has ended."""
 ARRAY_LONGS = 7
 """Owner, owner's owner, entries, bytes of one, address, shape, stride (numba.cuda.dispatcher)."""
 
@@ -51,13 +53,21 @@ class CompiledKernel:
         # Kernels that split a multiprocessor's memory in different ways do not run on it together:
         # so all take as much of it as shared memory as the product needs.
         self._set(which.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)
+        attributes, names = [], cu.CUlaunchAttributeID
         if cluster > 1:
             attribute = cu.CUlaunchAttribute()
-            attribute.id = cu.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+            attribute.id = names.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
             attribute.value.clusterDim.x = cluster
             attribute.value.clusterDim.y = attribute.value.clusterDim.z = 1
-            self._config.attrs = [attribute]
-            self._config.numAttrs = 1
+            attributes.append(attribute)
+        self._usual = len(attributes)
+        if capability() >= EARLY_CAPABILITY:
+            attribute = cu.CUlaunchAttribute()
+            attribute.id = names.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+            attribute.value.programmaticStreamSerializationAllowed = 1
+            attributes.append(attribute)
+        self._all = len(attributes)
+        self._config.attrs = attributes
 
     def _set(self, attribute: Any, value: int) -> None:
         device = check(cu.cuCtxGetDevice())
@@ -71,10 +81,19 @@ class CompiledKernel:
         return int(check(cu.cuKernelGetAttribute(attribute, self._code, device)))
 
     def __call__(
-        self, stream: Stream, grid: tuple[int, ...], threads: int, *arguments: int
+        self,
+        stream: Stream,
+        grid: tuple[int, ...],
+        threads: int,
+        *arguments: int,
+        early: bool = False,
     ) -> None:
-        """Launch it."""
+        """Launch it. `early`: it may begin before the stream's last kernel has ended.
+
+        Its code then waits by itself (`wait_for_kernel_before`). Cards before Hopper take no notice.
+        """
         config = self._config
+        config.numAttrs = self._all if early else self._usual
         config.gridDimX, config.gridDimY, config.gridDimZ = (*grid, 1, 1)[:3]
         config.blockDimX = threads
         config.hStream = stream._handle

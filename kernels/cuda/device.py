@@ -35,6 +35,7 @@ from kernels.cuda.product import tiers
 from kernels.cuda.stages import bytes_needed
 from kernels.cuda.task_graph import TaskGraph
 from kernels.device import Commitment, Device
+from kernels.energy import Meter
 from kernels.errors import DeviceFault, TaskTooLarge
 from kernels.product import Matrix, Sums, check_operands
 from kernels.task import Task
@@ -97,7 +98,7 @@ class CudaDevice(Device):
         size = layout.padded(task.n)
         configs = self.tier.configs(size, self.card.capability)
         if size >= tuning.LEAST_SIZE and tuning.wanted() and not self._tuned.find(size, configs):
-            self._tuned.keep(size, self._fastest(task, configs))
+            self._tuned.keep(size, self._best(task, configs))
             self._close_graphs()
         self._graph_for(task)
         with suppress(TaskTooLarge):
@@ -189,24 +190,41 @@ class CudaDevice(Device):
         tuned = self._tuned.find(size, configs) if tuning.wanted() else None
         return tuned or configs[0]
 
-    def _fastest(self, task: Task, configs: Sequence[tiers.TileConfig]) -> tiers.TileConfig:
+    def _best(self, task: Task, configs: Sequence[tiers.TileConfig]) -> tiers.TileConfig:
         """By whole tasks, one iteration long: one that hashes leaves saves a kernel elsewhere."""
         once = Task(task.seed, task.n)
         opened: list[TaskGraph] = []
 
-        def measure(config: tiers.TileConfig) -> Any:
+        def prepare(config: tiers.TileConfig) -> GraphTrial:
             self._close_graphs()
             graph = self.graph(once, config)
             opened.append(graph)
-            return lambda: graph.device_seconds(once.seed)
+            return GraphTrial(graph, once.seed)
 
         try:
-            return tuning.fastest(configs, measure)
+            return tuning.best(configs, prepare, Meter(self.card.uuid))
         except TaskTooLarge:  # no room for several at a time: the size is tuned by what is known
             return configs[0]
         finally:
             for graph in opened:
                 graph.close()
+
+
+class GraphTrial:
+    """Runs of a task's graph, to measure its configuration."""
+
+    def __init__(self, graph: TaskGraph, seed: bytes) -> None:
+        self._graph, self._seed = graph, seed
+
+    def once(self) -> float:
+        """Run the task: seconds on the device."""
+        return self._graph.device_seconds(self._seed)
+
+    def many(self, count: int) -> None:
+        """Run it so many times without a pause."""
+        for _number in range(count):
+            self._graph.begin(self._seed)
+        self._graph.finish()
 
 
 class CudaCommitment(Commitment):

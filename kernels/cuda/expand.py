@@ -8,7 +8,13 @@ from typing import Any
 
 from kernels.cuda.check import begin_vectors
 from kernels.cuda.compiler import cuda, int32, int64, uint32
-from kernels.cuda.intrinsics import high_word, low_word, store4
+from kernels.cuda.intrinsics import (
+    high_word,
+    let_next_kernel_start,
+    low_word,
+    store4,
+    wait_for_kernel_before,
+)
 from kernels.cuda.philox import philox
 
 THREADS = 256
@@ -78,6 +84,8 @@ def expand_kernel(
     is left out where nothing is checked. A thread's four chunks lie 32 rows apart, which the swizzle
     does not see; B's permutation makes 8 and 64 of them.
     """
+    let_next_kernel_start()
+    wait_for_kernel_before()
     x, y = int32(cuda.blockIdx.x), int32(cuda.blockIdx.y)
     tiles, n = int32(tiles), int32(n)
     t = int32(cuda.threadIdx.x)

@@ -166,6 +166,23 @@ unsigned_divide = operation(
 """Quotient of two numbers that are not negative: numba's // would be a call."""
 
 
+def _between_kernels(text: str) -> Any:
+    def emit(code: Code) -> None:
+        if code.capability >= (9, 0):
+            code.asm(text, 0, [], memory=True)
+
+    return operation(None, [], emit, meaning=lambda: None)
+
+
+wait_for_kernel_before = _between_kernels("griddepcontrol.wait;")
+"""Wait until the kernel before has ended and its writes are seen. Before it a kernel launched `early`
+(`CompiledKernel`) may touch constants only (PTX ISA, griddepcontrol); elsewhere it does nothing. Every
+kernel of a chain needs it: when one ends, all before it have.
+"""
+let_next_kernel_start = _between_kernels("griddepcontrol.launch_dependents;")
+"""Let a kernel that is launched `early` begin as soon as every block here has said so or ended."""
+
+
 def zeros(count: int) -> Any:
     """Return an operation `zeros(count)()`: a tuple of `count` zeros that stay in registers."""
     return operation(tuple_of(count), [], lambda code: [code.const(0)] * count)
@@ -194,6 +211,7 @@ __all__ = [
     "choose",
     "exchange",
     "high_word",
+    "let_next_kernel_start",
     "load",
     "load4",
     "load_byte",
@@ -209,6 +227,7 @@ __all__ = [
     "subtract32",
     "swap_bytes",
     "unsigned_divide",
+    "wait_for_kernel_before",
     "xor3",
     "zeros",
 ]

@@ -34,12 +34,19 @@ class KernelCache:
         self.tables.from_host(TABLES)
 
     def product(
-        self, output: str, checked: bool, config: TileConfig, *, leaves: bool = False
+        self,
+        output: str,
+        checked: bool,
+        config: TileConfig,
+        *,
+        leaves: bool = False,
+        followed: bool = False,
     ) -> Product:
         """The product kernel of the card's tier with this tile configuration."""
-        key = (output, checked, config, leaves)
+        key = (output, checked, config, leaves, followed)
         if key not in self._products:
-            options = {"leaves": True} if leaves else {}
+            asked = {"leaves": leaves, "followed": followed}
+            options = {name: True for name, wanted in asked.items() if wanted}
             spec = self._tier.build(output, checked, config, **options)
             self._products[key] = (
                 spec,
@@ -69,6 +76,11 @@ class KernelCache:
     def weights(self) -> CompiledKernel:
         """For the customers' matrices only: a task's weights are made beside its operands."""
         return self._other("weights", freivalds.weights_kernel, 4)
+
+    @property
+    def planes(self) -> CompiledKernel:
+        """For tasks of several iterations whose products check the next one's operand."""
+        return self._other("planes", freivalds.planes_kernel, 3)
 
     @property
     def pack(self) -> CompiledKernel:

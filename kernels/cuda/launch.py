@@ -29,6 +29,8 @@ class KernelSpec:
     cluster: int = 1
     """Blocks a cluster (Hopper); the grid is a multiple of it."""
     leaves: bool = False
+    early: bool = False
+    """It can be launched before the kernel before it has ended (`CompiledKernel`)."""
 
     @property
     def arguments(self) -> int:

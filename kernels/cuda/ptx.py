@@ -27,6 +27,7 @@ if MLIR:
     from kernels.cuda.ptx_mlir import generator, intrinsic
 elif not SIMULATED:
     from llvmlite import ir
+    from numba.cuda import dispatcher
     from numba.cuda.extending import intrinsic
 
 I32, U32, I64 = types.int32, types.uint32, types.int64
@@ -46,6 +47,11 @@ class Code:
         self._context = context
         self._builder = builder
         self._signature = signature
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """Of the card that is compiled for."""
+        return tuple(dispatcher.get_current_device().compute_capability[:2])
 
     def asm(
         self,

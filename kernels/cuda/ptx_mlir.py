@@ -18,6 +18,9 @@ __all__ = ["MlirCode", "generator", "intrinsic", "types"]
 class MlirCode:
     """`ptx.Code`, in the place in MLIR where the compiler is."""
 
+    capability = (0, 0)
+    """Not known here: what needs a newer card is left out."""
+
     def asm(
         self,
         text: str,

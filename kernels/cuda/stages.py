@@ -22,11 +22,9 @@ SEED_WORDS = 7
 
 
 def bytes_needed(task: Task) -> int:
-    """Device memory that a task's buffers take: both operands, one more R, the tree and small
-    things.
-    """
+    """Device memory of a task's buffers: both operands, one more R, the tree and small things."""
     P = layout.padded(task.n)
-    return 3 * P * P + tree_bytes(task.n) + 12 * P + 2**20
+    return 3 * P * P + tree_bytes(task.n) + 16 * P + 5 * 2**20
 
 
 class Stages:
@@ -48,18 +46,21 @@ class Stages:
         P = self._P = layout.padded(task.n)
         self._tiles = P // layout.TILE
         self._verdict_at = output + 32
-        self._r = (DeviceBuffer(P * P), DeviceBuffer(P * P))
+        # Products that begin the next one's check leave A as it is: its own check comes last. They
+        # are those of sizes up to 2,048: bytes_needed counts 4 MiB for it.
+        self.sums_ahead = checked and config.sums_ahead and task.iterations > 1
+        self._r = [DeviceBuffer(P * P) for _ in range(3 if self.sums_ahead else 2)]
         self._b = DeviceBuffer(P * P)
-        # The check's weights, then u, then the rows' sums, then the ticket.
-        self._vectors = DeviceBuffer(3 * 4 * P + 16)
+        # The check's weights, then u, then the rows' sums, then the ticket, then u's planes.
+        self._vectors = DeviceBuffer(4 * 4 * P + freivalds.TICKET_BYTES)
         self.tree = DeviceBuffer(tree_bytes(task.n))
-        self._product = kernels.product("fold", checked, config)
-        self._last_product = self._product
-        if config.hashes_leaves:
-            self._last_product = kernels.product("fold", checked, config, leaves=True)
+        self._last_product = kernels.product("fold", checked, config, leaves=config.hashes_leaves)
+        self._product = self._last_product
+        if task.iterations > 1:
+            self._product = kernels.product("fold", checked, config, followed=self.sums_ahead)
         launches = plan_tree(task.leaf_count) if config.hashes_leaves else plan(task.n)
         addresses = {
-            "r": self._r[task.iterations % 2].address,
+            "r": self._result(task.iterations),
             "tree": self.tree.address,
             "root": output,
             "tables": kernels.tables.address,
@@ -84,8 +85,11 @@ class Stages:
         r, b, vectors = self._r[0].address, self._b.address, self._vectors.address
         return (r, b, vectors, self.n, self._tiles, *words)
 
-    def product(self, stream: Stream, t: int) -> None:
-        """Iteration t = 0, 1, ...; the last one hashes the leaves, too, where its kernel can."""
+    def product(self, stream: Stream, t: int, *, early: bool = False) -> None:
+        """Iteration t = 0, 1, ...; the last one hashes the leaves, too, where its kernel can.
+
+        `early`: it may begin before the stream's last kernel has ended.
+        """
         spec, kernel = self._product if t < self.iterations - 1 else self._last_product
         P = self._P
         leaves = (self.tree.address, self.n, self._kernels.tables.address, 1)
@@ -93,15 +97,16 @@ class Stages:
             stream,
             spec.grid(P, P, self._card.multiprocessors),
             spec.threads,
-            self._r[t % 2].address,
+            self._result(t),
             self._b.address,
-            self._r[(t + 1) % 2].address,
+            self._result(t + 1),
             self._weights,
             self._sums,
             P,
             P,
             P,
             *(leaves if spec.leaves else ()),
+            early=early and spec.early,
         )
 
     def commit(self, stream: Stream) -> None:
@@ -122,20 +127,37 @@ class Stages:
             for kernel, launch, arguments in self._commit
         ]
 
-    def project(self, stream: Stream) -> None:
+    def project(self, stream: Stream, *, early: bool = False) -> None:
         """The check: u, the weights times B."""
         b, w, u = self._b.address, self._weights, self._u
-        self._check(stream, self._kernels.project, b, w, u)
+        self._check(stream, self._kernels.project, b, w, u, early=early)
 
-    def subtract(self, stream: Stream, t: int) -> None:
+    def subtract(self, stream: Stream, t: int, *, early: bool = False) -> None:
         """The check of iteration t: what R times u must be, off the sums of its product."""
-        self._check(stream, self._kernels.subtract, self._r[t % 2].address, self._u, self._sums)
+        r, u, sums = self._result(t), self._u, self._sums
+        self._check(stream, self._kernels.subtract, r, u, sums, early=early)
 
-    def _check(self, stream: Stream, kernel: CompiledKernel, *buffers: int) -> None:
+    def _check(
+        self, stream: Stream, kernel: CompiledKernel, *buffers: int, early: bool = False
+    ) -> None:
         count = self._tiles * self._tiles // 2
         grid = freivalds.grid_for(count, self._card.multiprocessors)
         threads = freivalds.THREADS * freivalds.GROUPS
-        kernel(stream, grid, threads, *buffers, self._tiles, count)
+        kernel(stream, grid, threads, *buffers, self._tiles, count, early=early)
+
+    def begin_sums_ahead(self, stream: Stream) -> None:
+        """The check: u, the weights times B, and u's planes, which the products take."""
+        self.project(stream, early=True)
+        grid = (-(-self._P // (4 * freivalds.THREADS)),)
+        planes = self._ticket + freivalds.TICKET_BYTES
+        kernel = self._kernels.planes
+        kernel(stream, grid, freivalds.THREADS, self._u, planes, self._P, early=True)
+
+    def _result(self, t: int) -> int:
+        """Where the operand of iteration t is, the result of the one before."""
+        if t == 0:
+            return self._r[0].address
+        return self._r[2 - t % 2 if self.sums_ahead else t % 2].address
 
     def verdict(self, stream: Stream) -> None:
         """The check's end: the ticket to the host if every sum is zero."""
@@ -147,6 +169,7 @@ class Stages:
             self._P,
             self._verdict_at,
             self._ticket,
+            early=True,
         )
 
     @property

@@ -33,8 +33,15 @@ from kernels.task import MAX_OPENINGS, Task
 
 _VERDICT, _OUTPUT_BYTES = 32, 48
 _MOST_GATHERED = 16 * MAX_OPENINGS
-_LONG_TREE = 3
-"""Launches of the leaves and the tree, from n = 8192 on."""
+
+
+def check_beside(launches: int) -> int:
+    """Beside which launch of the commitment the last product's check begins.
+
+    The last one is a single block's. Where operands outgrow the L2 cache the check takes longer, and
+    begins beside the launch before it; such results take three launches or more.
+    """
+    return launches - (1 if launches < 3 else 2)
 
 
 class Borrower(Protocol):
@@ -146,10 +153,10 @@ class TaskGraph:
         stages.expand(stream, self._fresh(seed))
         mark("expand")
         if self._checked:
-            stages.project(stream)
+            stages.begin_sums_ahead(stream) if stages.sums_ahead else stages.project(stream)
             mark("check")
         for t in range(self.iterations):
-            if self._checked:
+            if self._checked and (t == 0 or not stages.sums_ahead):
                 stages.subtract(stream, t)
                 mark("check")
             stages.product(stream, t)
@@ -181,32 +188,39 @@ class TaskGraph:
         stream, branch, stages = self._stream, self._branch, self._stages
         stages.expand(stream)
         last = self.iterations - 1
-        for t in range(last):
-            if self._checked:
-                branch.follow(stream)  # R of the iteration before is there
-                if t == 0:
-                    stages.project(branch)
-                stages.subtract(branch, t)
-            stages.product(stream, t)
-            if self._checked:
-                stream.follow(branch)  # what the next product overwrites was read
-        stages.product(stream, last)
-        if not self._checked:
-            stages.commit(stream)
-            return
+        if self._checked and last > 0 and not stages.sums_ahead:
+            self._put_products_and_check()
+        else:
+            if stages.sums_ahead:
+                stages.begin_sums_ahead(stream)
+            for t in range(last):
+                stages.product(stream, t, early=True)
+            stages.product(stream, last, early=True)
         launches = stages.commit_launches()
-        # Beside the last block's levels; where operands outgrow the L2 cache the check takes longer
-        # than these, and begins beside the levels before them.
-        alone = len(launches) - (1 if len(launches) < _LONG_TREE else 2)
         for number, launch in enumerate(launches):
-            if number == alone:
+            if self._checked and number == check_beside(len(launches)):
                 branch.follow(stream)
             launch(stream)
+        if not self._checked:
+            return
         if last == 0:
             stages.project(branch)
-        stages.subtract(branch, last)
+        # Of the products before the last one, the others have been.
+        stages.subtract(branch, 0 if stages.sums_ahead else last, early=last == 0)
         stages.verdict(branch)
         stream.follow(branch)
+
+    def _put_products_and_check(self) -> None:
+        """The products, and beside each the check of the one before."""
+        stream, branch, stages = self._stream, self._branch, self._stages
+        for t in range(self.iterations - 1):
+            branch.follow(stream)  # R of the iteration before is there
+            if t == 0:
+                stages.project(branch)
+            stages.subtract(branch, t)
+            stages.product(stream, t)
+            stream.follow(branch)  # what the next product overwrites was read
+        stages.product(stream, self.iterations - 1)
 
     def _fresh(self, seed: bytes) -> tuple[int, ...]:
         """What a task begins with: its seed, a seed for the check's weights, a new ticket."""

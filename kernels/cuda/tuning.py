@@ -1,7 +1,7 @@
 """The product's tile configuration for a card and a size: measured at first use, kept in a file.
 
     configs = TunedConfigs.of(card, tier)
-    config = configs.find(4096) or configs.keep(4096, tune(...))
+    config = configs.find(4096) or configs.keep(4096, best(...))
 
 The file is `tuned.json` in CPC_CACHE, or in `cpc-engine` below XDG_CACHE_HOME (~/.cache). Its
 entries say for which card, driver and packages they were measured; others are not looked at. A file
@@ -13,17 +13,24 @@ measured with.
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from kernels.cache import cache_directory, keep, read_kept
 from kernels.cuda.product.tiers import Tier, TileConfig
+from kernels.energy import Draw, Meter
 
-VERSION = 2
+VERSION = 3
 """Of the file, and of the kernels: raised when old measurements say nothing about new kernels."""
 ROUNDS = 7
+STEADY_ROUNDS, STEADY_SECONDS = 3, 0.4
+_BATCH_SECONDS = 0.004
+AT_LIMIT = 0.95
+"""Of its power limit: from there on a card is taken to be at it."""
 LEAST_SIZE = 1024
 """Smaller tasks are launches and waiting: no configuration makes a difference."""
 _PACKAGES = ("numba", "numba-cuda", "llvmlite", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink")
@@ -77,23 +84,80 @@ class TunedConfigs:
         return configs if isinstance(configs, dict) else {}
 
 
-def fastest(
-    configs: Sequence[TileConfig], measure: Callable[[TileConfig], Callable[[], float]]
-) -> TileConfig:
-    """The configuration whose median of ROUNDS runs is least; they take turns. One is not measured.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a configuration took: seconds of a task alone; joules and watts when many follow at once."""
 
-    `measure(config)` makes it ready and gives what runs it once and says the seconds.
+    seconds: float
+    joules: float | None = None
+    watts: float | None = None
+
+
+def choose(measured: Mapping[TileConfig, Measured], limit: float | None) -> TileConfig:
+    """Return the configuration to work with, on a card that may draw `limit` watts.
+
+    At its limit a card lowers its clock until it keeps to it: a task then takes its joules divided by
+    the limit, whatever it takes alone. So if most configurations bring it there, that with the fewest
+    joules wins, and otherwise the one whose task alone is done first.
     """
+    draws = [one.watts for one in measured.values() if one.watts and one.joules]
+    if limit and len(draws) == len(measured) and median(draws) >= AT_LIMIT * limit:
+        return min(measured, key=lambda config: measured[config].joules or 0.0)
+    return min(measured, key=lambda config: measured[config].seconds)
+
+
+class Trial(Protocol):
+    """A configuration made ready."""
+
+    def once(self) -> float:
+        """Run one task: its seconds on the device."""
+
+    def many(self, count: int) -> None:
+        """Run so many, one after the other without a pause."""
+
+
+def best(
+    configs: Sequence[TileConfig], prepare: Callable[[TileConfig], Trial], meter: Meter
+) -> TileConfig:
+    """Measure configurations in turns, and return what `choose` does. A single one is not measured."""
     if len(configs) == 1:
         return configs[0]
-    runs = {config: measure(config) for config in configs}
+    trials = {config: prepare(config) for config in configs}
     seconds: dict[TileConfig, list[float]] = {config: [] for config in configs}
-    for run in runs.values():
-        run()
+    for trial in trials.values():
+        trial.once()
     for _ in range(ROUNDS):
-        for config, run in runs.items():
-            seconds[config].append(run())
-    return min(configs, key=lambda config: median(seconds[config]))
+        for config, trial in trials.items():
+            seconds[config].append(trial.once())
+    drawn: dict[TileConfig, list[Draw]] = {config: [] for config in configs}
+    _draw_of(trials[configs[0]], meter)  # warms the card up
+    for _ in range(STEADY_ROUNDS):
+        for config, trial in trials.items():
+            drawn[config].append(_draw_of(trial, meter))
+    return choose(
+        {config: _summary(median(seconds[config]), drawn[config]) for config in configs},
+        meter.limit(),
+    )
+
+
+def _draw_of(trial: Trial, meter: Meter) -> Draw:
+    """What the card draws during STEADY_SECONDS of tasks."""
+    count = max(int(_BATCH_SECONDS / trial.once()), 1)
+    done, end = 0, time.perf_counter() + STEADY_SECONDS
+    meter.begin()
+    while time.perf_counter() < end:
+        trial.many(count)
+        done += count
+        meter.sample(done)
+    return meter.end()
+
+
+def _summary(seconds: float, drawn: Sequence[Draw]) -> Measured:
+    joules = [one.joules for one in drawn if one.joules is not None]
+    watts = [one.watts for one in drawn if one.watts is not None]
+    if not joules or not watts:
+        return Measured(seconds)
+    return Measured(seconds, median(joules), median(watts))
 
 
 def _version(package: str) -> str:

@@ -14,7 +14,11 @@ from kernels.cuda.commit.sha256 import (
 )
 from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.expand import keep_bytes
-from kernels.cuda.intrinsics import load4, swap_bytes
+from kernels.cuda.intrinsics import (
+    load4,
+    swap_bytes,
+)
+from kernels.cuda.launch import jit
 from kernels.cuda.layout import TILE_BYTES
 
 
@@ -102,7 +106,7 @@ def hash_leaf(
     return state
 
 
-@cuda.jit
+@jit(128)
 def leaves_kernel(r: Any, tree: Any, n: Any, rows: Any, tiles: Any, tables: Any, one: Any) -> None:
     """Level 0 of `tree` from `rows` rows of R in tiles (`layout.py`); `tiles` = P / 128, `one` = 1.
 

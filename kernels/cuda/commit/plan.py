@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernels.commit.tree import level_sizes
+from kernels.cuda.commit.leaf_tree import leaf_tree_kernel
 from kernels.cuda.commit.leaves import leaves_kernel
 from kernels.cuda.commit.sha256 import TABLES, digest_bytes
 from kernels.cuda.commit.tree import MOST_LANES, reduce_kernel, two_levels_kernel
@@ -64,9 +65,17 @@ def tree_bytes(n: int) -> int:
 
 def plan(n: int, *, threads: int = THREADS, lanes: int = MOST_LANES) -> list[Launch]:
     """What hashes an n x n result, in order. The two sizes are smaller in the simulator only."""
+    leaves = leaf_count(n)
+    if leaves <= 2 * lanes * lanes:
+        tiles, grid = padded(n) // TILE, -(-leaves // lanes)
+        arguments = ("r", "tree", n, leaves, tiles, "root", "tables", 1)
+        small = Launch(leaf_tree_kernel, (grid,), 2 * lanes, arguments)
+        level = lanes.bit_length() - 1
+        above = plan_tree(leaves, level=level, threads=threads, lanes=lanes) if grid > 1 else []
+        return [small, *above]
     return [
         plan_leaves(n, threads=threads),
-        *plan_tree(leaf_count(n), threads=threads, lanes=lanes),
+        *plan_tree(leaves, threads=threads, lanes=lanes),
     ]
 
 
@@ -77,12 +86,13 @@ def plan_leaves(n: int, *, threads: int = THREADS) -> Launch:
     return Launch(leaves_kernel, grid, threads, arguments)
 
 
-def plan_tree(leaves: int, *, threads: int = THREADS, lanes: int = MOST_LANES) -> list[Launch]:
-    """The launches that make the tree from its leaves' digests."""
+def plan_tree(
+    leaves: int, *, level: int = 0, threads: int = THREADS, lanes: int = MOST_LANES
+) -> list[Launch]:
+    """The launches that make the tree above `level`, at first from its leaves' digests."""
     launches = []
     sizes, offsets = level_sizes(leaves), level_offsets(leaves)
     share = 2 * lanes  # nodes that a block of the reduction takes, without its two wider levels
-    level = 0
     while sizes[level] > 4 * share * share:
         grid = (-(-sizes[level + 2] // threads),)
         arguments = ("tree", offsets[level], sizes[level], "tables", 1)

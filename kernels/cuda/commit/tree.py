@@ -23,6 +23,7 @@ from kernels.cuda.commit.sha256 import (
     four_rounds,
     load_digest,
     next_four,
+    one_round,
     shared_load4,
     shared_store4,
     shared_words,
@@ -30,7 +31,11 @@ from kernels.cuda.commit.sha256 import (
     sum_of_states,
 )
 from kernels.cuda.compiler import cuda, int32, int64, uint32
-from kernels.cuda.intrinsics import subtract32, swap_bytes
+from kernels.cuda.intrinsics import (
+    subtract32,
+    swap_bytes,
+)
+from kernels.cuda.launch import jit
 
 MOST_LANES = 64
 """Hashing threads of a block of `reduce_kernel`; as many others make the schedules."""
@@ -74,7 +79,7 @@ def two_levels(tree: Any, level: Any, count: Any, i: Any, constants: Any, one: A
     return right
 
 
-@cuda.jit
+@jit(128)
 def two_levels_kernel(tree: Any, level: Any, count: Any, tables: Any, one: Any) -> None:
     """The two levels above the level of `count` nodes at `level` bytes; `one` = 1.
 
@@ -126,39 +131,63 @@ def placed_left_child(shared: Any, lane: Any, lanes: Any) -> Any:
 
 
 @cuda.jit(device=True)
-def store_with_constants(shared: Any, at: Any, k_at: Any, w: Any) -> None:
+def store_with_constants(shared: Any, at: Any, k: Any, w: Any) -> None:
     """Four words of a schedule for the thread that hashes."""
-    x = add_four(w, shared_load4(shared, k_at))
+    x = add_four(w, k)
     shared_store4(shared, at, x[0], x[1], x[2], x[3])
 
 
 @cuda.jit(device=True)
+def load_sixteen(shared: Any, at: Any) -> Any:
+    """Four times four words, side by side."""
+    return (
+        shared_load4(shared, at), shared_load4(shared, int32(at + 16)),
+        shared_load4(shared, int32(at + 32)), shared_load4(shared, int32(at + 48)),
+    )  # fmt: skip
+
+
+@cuda.jit(device=True)
+def extend_schedule(
+    shared: Any, lane: Any, lanes: Any, w0: Any, w1: Any, w2: Any, w3: Any, one: Any
+) -> None:
+    """Words 16 to 63 of a schedule, for the thread that hashes. A barrier after each 16 of them.
+
+    `w0` to `w3`: the message's block. The constants are read before they are needed: nothing else
+    overlaps with that in a warp that has its scheduler for itself.
+    """
+    u = uint32(one)
+    at, stride = int32(WORDS_AT + lane * 16), int32(lanes * 16)
+    k_at = int32(64)
+    for _ in range(3 * one):
+        at = int32(at + 4 * stride)
+        k0, k1, k2, k3 = load_sixteen(shared, k_at)
+        w0 = next_four(w0, w1, w2, w3, u)
+        store_with_constants(shared, at, k0, w0)
+        w1 = next_four(w1, w2, w3, w0, u)
+        store_with_constants(shared, int32(at + stride), k1, w1)
+        w2 = next_four(w2, w3, w0, w1, u)
+        store_with_constants(shared, int32(at + 2 * stride), k2, w2)
+        w3 = next_four(w3, w0, w1, w2, u)
+        store_with_constants(shared, int32(at + 3 * stride), k3, w3)
+        k_at = int32(k_at + 64)
+        cuda.syncthreads()
+
+
+@cuda.jit(device=True)
 def make_schedule(shared: Any, lane: Any, lanes: Any, one: Any) -> None:
-    """Words 16 to 63 of a schedule, for the thread that hashes. A barrier after each 16 of them."""
+    """The schedule of a hash whose message was placed, for the thread that hashes. Three barriers."""
     at, stride = int32(WORDS_AT + lane * 16), int32(lanes * 16)
     w0, w1 = placed(shared, at, int32(0)), placed(shared, int32(at + stride), int32(16))
     w2 = placed(shared, int32(at + 2 * stride), int32(32))
     w3 = placed(shared, int32(at + 3 * stride), int32(48))
-    k_at = int32(64)
-    for _ in range(3 * one):
-        at = int32(at + 4 * stride)
-        w0 = next_four(w0, w1, w2, w3)
-        store_with_constants(shared, at, k_at, w0)
-        w1 = next_four(w1, w2, w3, w0)
-        store_with_constants(shared, int32(at + stride), int32(k_at + 16), w1)
-        w2 = next_four(w2, w3, w0, w1)
-        store_with_constants(shared, int32(at + 2 * stride), int32(k_at + 32), w2)
-        w3 = next_four(w3, w0, w1, w2)
-        store_with_constants(shared, int32(at + 3 * stride), int32(k_at + 48), w3)
-        k_at = int32(k_at + 64)
-        cuda.syncthreads()
+    extend_schedule(shared, lane, lanes, w0, w1, w2, w3, one)
 
 
 @cuda.jit(device=True)
 def hash_scheduled(shared: Any, lane: Any, lanes: Any, one: Any) -> Any:
     """A node's digest, with a schedule that another thread makes meanwhile. Three barriers.
 
-    The first four words of the next sixteen rounds are read before the last four of these, so that
+    The first four words of the next sixteen rounds are read before the last two of these, so that
     nobody waits for them.
     """
     u = uint32(one)
@@ -174,20 +203,64 @@ def hash_scheduled(shared: Any, lane: Any, lanes: Any, one: Any) -> Any:
         state = four_rounds(state, ahead, u)
         state = four_rounds(state, w1, u)
         state = four_rounds(state, w2, u)
+        state = one_round(one_round(state, w3[0], u), w3[1], u)
         if sixteen < 3:
             cuda.syncthreads()
         at = int32(at + 4 * stride)
         if sixteen & 3 == 3:  # after the last sixteen, what is read here is not used
             at, stride = int32(SCHEDULE_AT), int32(16)
         ahead = shared_load4(shared, at)
-        state = four_rounds(state, w3, u)
+        state = one_round(one_round(state, w3[2], u), w3[3], u)
         sixteen = int32(sixteen + 1)
         if sixteen & 3 == 0:
             state = before = sum_of_states(state, before)
     return state
 
 
-@cuda.jit
+@cuda.jit(device=True)
+def reduce_placed(
+    tree: Any, shared: Any, at: Any, size: Any, first: Any, mine: Any, width: Any, t: Any,
+    lanes: Any, blocks: Any, root: Any, one: Any,
+) -> None:  # fmt: skip
+    """The levels above a block's `mine` nodes, which are placed, until one is left, after a barrier.
+
+    The level has `size` nodes and lies at `at`; the block's first one is `first`, and it has up to
+    `width`, if it is not the last of `blocks`. Where there is only one, its last node is the root.
+    `t`: the thread.
+    """
+    lane = t & (lanes - 1)
+    while width > 1:
+        pairs = mine >> 1
+        mine = int32((mine + 1) >> 1)
+        width = int32((width + 1) >> 1)
+        first = first >> 1
+        at += int64(size) * 32
+        size = int32((size + 1) >> 1)
+        if t >= lanes:
+            make_schedule(shared, lane, lanes, one)
+        else:
+            digest = hash_scheduled(shared, lane, lanes, one)
+            if lane < mine:
+                # This overwrites messages, which were all read before the first barrier, but for
+                # the odd last node. Its place is given to node 2 * lane, if there is one: for lane
+                # 0, and that is itself.
+                if lane >= pairs:
+                    digest = placed_left_child(shared, lane, lanes)
+                place_node(shared, lane, lanes, digest)
+                store_digest(tree, int64(at + int64(first + lane) * 32), digest)
+        cuda.syncthreads()
+    if blocks == 1 and t == 0:
+        x = placed_left_child(shared, int32(0), lanes)
+        store_digest(
+            root, int64(0),
+            (
+                swap_bytes(x[0]), swap_bytes(x[1]), swap_bytes(x[2]), swap_bytes(x[3]),
+                swap_bytes(x[4]), swap_bytes(x[5]), swap_bytes(x[6]), swap_bytes(x[7]),
+            ),
+        )  # fmt: skip
+
+
+@jit(2 * MOST_LANES)
 def reduce_kernel(
     tree: Any, level: Any, count: Any, quads: Any, root: Any, tables: Any, one: Any
 ) -> None:
@@ -202,7 +275,6 @@ def reduce_kernel(
     one = int32(one)
     t = int32(cuda.threadIdx.x)
     lanes = int32(cuda.blockDim.x) >> 1
-    lane = t & (lanes - 1)
     at, size = int64(level), int32(count)  # the level as a whole: where it lies, its nodes
     first = (
         int32(cuda.blockIdx.x) * 2 * lanes
@@ -228,32 +300,5 @@ def reduce_kernel(
     if t < mine:
         place_node(shared, t, lanes, digest)
     cuda.syncthreads()
-    while width > 1:
-        pairs = mine >> 1
-        mine = int32((mine + 1) >> 1)
-        width = int32((width + 1) >> 1)
-        first = first >> 1
-        at += int64(size) * 32
-        size = int32((size + 1) >> 1)
-        if t >= lanes:
-            make_schedule(shared, lane, lanes, one)
-        else:
-            digest = hash_scheduled(shared, lane, lanes, one)
-            if lane < mine:
-                # This overwrites messages, which were all read before the first barrier, but for
-                # the odd last node. Its place is given to node 2 * lane, if there is one: for lane
-                # 0, and that is itself.
-                if lane >= pairs:
-                    digest = placed_left_child(shared, lane, lanes)
-                place_node(shared, lane, lanes, digest)
-                store_digest(tree, int64(at + int64(first + lane) * 32), digest)
-        cuda.syncthreads()
-    if cuda.gridDim.x == 1 and t == 0:
-        x = placed_left_child(shared, int32(0), lanes)
-        store_digest(
-            root, int64(0),
-            (
-                swap_bytes(x[0]), swap_bytes(x[1]), swap_bytes(x[2]), swap_bytes(x[3]),
-                swap_bytes(x[4]), swap_bytes(x[5]), swap_bytes(x[6]), swap_bytes(x[7]),
-            ),
-        )  # fmt: skip
+    blocks = int32(cuda.gridDim.x)
+    reduce_placed(tree, shared, at, size, first, mine, width, t, lanes, blocks, root, one)

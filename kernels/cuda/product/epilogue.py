@@ -108,6 +108,56 @@ def fold_rows(blocks: int, groups: int, apart: int = 16) -> Any:
     return operation(None, [I64, I32, tuple_of(count)], emit)
 
 
+def fold_rows_and_next_sums(blocks: int, groups: int, apart: int = 16) -> Any:
+    """An operation (row, chunk, sums, planes, accumulators): `fold_rows`, and the next product's sums.
+
+    sums[i] -= sum over the warp's columns j of u[j] * R[i][j], modulo 2^32, for its rows i: what
+    `subtract_kernel` does, without reading R again. `sums`: int64 address of the word of row g;
+    `planes`: of the four words of column 16t of the first group. They hold u as `planes_kernel` makes
+    it, so that one dp4a multiplies four entries by one byte of each of their four words.
+    """
+    count = blocks * groups * GROUP_REGISTERS
+    # Kept in order: ptxas would bring all of them forward, and spill for it.
+    load = "ld.global.v4.b32 {$0, $1, $2, $3}, [$4+%d];"
+
+    def emit(code: Code, row: Any, chunk: Any, sums: Any, planes: Any, accumulators: Any) -> None:
+        registers = code.unpack(accumulators, count)
+        left = code.add(row, code.widen(chunk))
+        right = code.add(row, code.widen(code.xor(chunk, code.const(64))))
+        (t,) = code.asm("mov.u32 $0, %laneid; and.b32 $0, $0, 3;", 1, [])
+        for m, h in _halves(blocks):
+            totals = [code.const(0)] * 4
+            for q in range(groups):
+                words = []
+                for i in range(0, 16, 4):
+                    c = _sixteen(registers, groups, m, h, q)[i : i + 4]
+                    words.append(emit_fold4(code, *c))
+                    at = (q * GROUP_COLUMNS + i) * 4
+                    u = code.asm(load % at, 4, [planes], memory=True)
+                    for b in range(4):
+                        text = "dp4a.u32.s32 $0, $1, $2, $3;"
+                        totals[b] = code.asm(text, 1, [u[b], words[-1], totals[b]])[0]
+                offset = (apart * m + 8 * h) * TILE + q // 2 * TILE_BYTES
+                text = f"st.global.v4.b32 [$0+{offset}], {{$1, $2, $3, $4}};"
+                code.asm(text, 0, [(left, right)[q % 2], *words], memory=True)
+            total = code.const(0)
+            for b in range(4):
+                total = code.subtract(total, code.mul(totals[b], code.const(1 << 8 * b)))
+            _add_to_row(code, sums, total, t, (apart * m + 8 * h) * 4)
+
+    return operation(None, [I64, I32, BUFFER, BUFFER, tuple_of(count)], emit)
+
+
+def _add_to_row(code: Code, sums: Any, total: Any, t: Any, offset: int) -> None:
+    """Add the totals of a row's four lanes, which differ in t, to its word of `sums`."""
+    exchange = "shfl.sync.bfly.b32 $0, $1, %d, 0x1f, 0xffffffff;"
+    # Predicated, not branched around: the registers stay where they are.
+    add = "{ .reg .pred p; setp.eq.u32 p, $2, 0; @p red.global.add.u32 [$0+%d], $1; }"
+    for bit in (1, 2):
+        total = code.add(total, code.asm(exchange % bit, 1, [total], effect=True)[0])
+    code.asm(add % offset, 0, [sums, total, t], memory=True)
+
+
 @cuda.jit(device=True)
 def first_chunk(lane: Any, group: Any) -> Any:
     """`fold_rows`'s chunk: where columns 16t ... of group `group` of the product lie in rows g, g + 8.
@@ -181,9 +231,6 @@ def add_row_sums(blocks: int, groups: int, apart: int = 16) -> Any:
     """
     count = blocks * groups * GROUP_REGISTERS
     load = "ld.global.nc.v4.b32 {$0, $1, $2, $3}, [$4+%d];"
-    exchange = "shfl.sync.bfly.b32 $0, $1, %d, 0x1f, 0xffffffff;"
-    # Predicated, not branched around: the registers stay where they are.
-    add = "{ .reg .pred p; setp.eq.u32 p, $2, 0; @p red.global.add.u32 [$0+%d], $1; }"
 
     def emit(code: Code, sums: Any, weights: Any, lane: Any, accumulators: Any) -> Any:
         registers = code.unpack(accumulators, count)
@@ -198,9 +245,6 @@ def add_row_sums(blocks: int, groups: int, apart: int = 16) -> Any:
                         totals[position] = code.add(totals[position], code.mul(v[k], c[k]))
         (t,) = code.asm("and.b32 $0, $1, 3;", 1, [lane])
         for position, (m, h) in enumerate(halves):
-            total = totals[position]
-            for bit in (1, 2):
-                total = code.add(total, code.asm(exchange % bit, 1, [total], effect=True)[0])
-            code.asm(add % ((apart * m + 8 * h) * 4), 0, [sums, total, t], memory=True)
+            _add_to_row(code, sums, totals[position], t, (apart * m + 8 * h) * 4)
 
     return operation(None, [BUFFER, BUFFER, I32, tuple_of(count)], emit)

@@ -54,7 +54,7 @@ class MmaConfig:
         """What the file of tuned configurations and the tables of bench/ call it."""
         return f"{self.rows}x{COLUMNS}-{self.stages}"
 
-    hashes_leaves = False
+    hashes_leaves = sums_ahead = False
 
 
 SMALL, LARGE, FOR_TURING = MmaConfig(), MmaConfig(rows=256, stages=4), MmaConfig(stages=0)

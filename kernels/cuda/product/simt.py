@@ -56,7 +56,7 @@ class SimtConfig:
         """What the file of tuned configurations and the tables of bench/ call it."""
         return f"{QUAD * self.quads}x{QUAD * self.quads}"
 
-    hashes_leaves = False
+    hashes_leaves = sums_ahead = False
 
 
 THREADS = 256

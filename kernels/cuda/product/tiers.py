@@ -17,7 +17,9 @@ Capability = tuple[int, int]
 
 
 class TileConfig(Protocol):
-    """How a tier cuts C up: its own frozen dataclass. `hashes_leaves`: it can hash R's leaves, too."""
+    """How a tier cuts C up: its own frozen dataclass. `hashes_leaves`: it can hash R's leaves, too.
+    `sums_ahead`: it can begin the check of the product that follows.
+    """
 
     @property
     def name(self) -> str:
@@ -26,6 +28,10 @@ class TileConfig(Protocol):
     @property
     def hashes_leaves(self) -> bool:
         """Whether `build` takes `leaves=True`."""
+
+    @property
+    def sums_ahead(self) -> bool:
+        """Whether `build` takes `followed=True`."""
 
 
 @dataclass(frozen=True, slots=True)

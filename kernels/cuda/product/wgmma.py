@@ -30,7 +30,12 @@ from functools import cache
 from typing import Any
 
 from kernels.cuda.compiler import cuda, int8, int32, int64
-from kernels.cuda.intrinsics import shared_base, unsigned_divide
+from kernels.cuda.intrinsics import (
+    let_next_kernel_start,
+    shared_base,
+    unsigned_divide,
+    wait_for_kernel_before,
+)
 from kernels.cuda.launch import KernelSpec
 from kernels.cuda.product import leaf_warps
 from kernels.cuda.product.hopper import barrier_fence, cluster_rank, cluster_wait
@@ -52,7 +57,7 @@ def _hash_leaves(layout: BlockLayout) -> Any:
 
     @cuda.jit(device=True)
     def hash_leaves(
-        ring_of_leaves: Any, share: Any, warp: Any, lane: Any, r: Any, tree: Any, n: Any, one: Any
+        ring_of_leaves: Any, share: Any, warp: Any, lane: Any, r: Any, tree: Any, n: Any, one: Any,
     ) -> None:  # fmt: skip
         # The producer's warp takes the very last unit, so that four warps share the last tile.
         first, step, down, across, rank, tiles = share
@@ -70,14 +75,17 @@ def _hash_leaves(layout: BlockLayout) -> Any:
     return hash_leaves
 
 
-def _block(layout: BlockLayout, output: str, checked: bool, faulty: bool) -> Any:
+def _block(
+    layout: BlockLayout, output: str, checked: bool, followed: bool, faulty: bool
+) -> Any:  # fmt: skip
     """A device function: what each thread of a block does; `ring` is its shared memory."""
     rows, columns = layout.config.rows, layout.config.columns
     paired, pairs, leaves = layout.config.cluster == 2, layout.pairs, layout.leaves
     consumer_warps, leaves_at = layout.consumer_warps, layout.leaves_at
     barriers, make_barriers = barriers_in(layout), barrier_maker(layout)
     produce = producer(layout)
-    hash_leaves, consume = _hash_leaves(layout), consumer(layout, output, checked, faulty)
+    hash_leaves = _hash_leaves(layout)
+    consume = consumer(layout, output, checked, followed, faulty)
 
     @cuda.jit(device=True)
     def work(
@@ -98,6 +106,7 @@ def _block(layout: BlockLayout, output: str, checked: bool, faulty: bool) -> Any
             leaf_warps.set_up(ring_of_leaves, thread, int32(consumer_warps), tables)
         if thread == 0:
             barrier_fence()
+        wait_for_kernel_before()
         cuda.syncthreads()
         rank = int32(0)
         if paired:
@@ -109,6 +118,7 @@ def _block(layout: BlockLayout, output: str, checked: bool, faulty: bool) -> Any
         if warp >= consumer_warps:
             if warp == consumer_warps and lane == 0:
                 produce(ring, full, empty, share, depth, a, b)
+                let_next_kernel_start()
             if leaves:
                 hash_leaves(ring_of_leaves, share, warp, lane, out, tree, n, one)
         else:
@@ -128,26 +138,29 @@ def build(
     config: WgmmaConfig = LARGE,
     *,
     leaves: bool = False,
+    followed: bool = False,
     faulty: bool = False,
 ) -> KernelSpec:
     """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major); see `KernelSpec`.
 
-    `leaves`: hash R's leaves, too. `faulty`, for tests of the check: the four words behind the weights
-    name a tile, a thread, one of its accumulators, and bits to flip there when the tile is done.
+    `leaves`: hash R's leaves, too. `followed`: R is the next product's operand, whose side of the check
+    is taken off the sums here (`epilogue.fold_rows_and_next_sums`). `faulty`, for tests of the check:
+    the four words behind the weights name a tile, a thread, one of its accumulators, and bits to
+    flip there when the tile is done.
     """
     if output not in ("fold", "int32") or (
         leaves and not (config.hashes_leaves and output == "fold")
     ):
         raise ValueError(f"no such product: {output!r}, {config.name}" + ", leaves" * leaves)
     layout = BlockLayout(config, leaves)
-    work = _block(layout, output, checked, faulty)
+    work = _block(layout, output, checked, followed, faulty)
 
     def multiplies(
         a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any
     ) -> None:
         ring = shared_base(cuda.shared.array(0, int8))
-        nothing = int64(0)
-        work(ring, a, b, out, weights, sums, M, N, K, nothing, nothing, nothing, nothing)
+        no = int64(0)
+        work(ring, a, b, out, weights, sums, M, N, K, no, no, no, no)
 
     def multiplies_and_hashes(
         a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any,
@@ -168,4 +181,5 @@ def build(
         grid,
         config.cluster,
         leaves,
+        early=True,
     )

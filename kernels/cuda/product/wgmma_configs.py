@@ -38,6 +38,11 @@ class WgmmaConfig:
         """Whether a tile holds whole leaves, and 128 of them."""
         return self.rows == 128 and self.columns == 256
 
+    @property
+    def sums_ahead(self) -> bool:
+        """Whether it begins the check of the product that follows: where that was seen to gain time."""
+        return self.rows == 64
+
 
 LARGE = WgmmaConfig()
 LARGE_IN_PAIRS = WgmmaConfig(cluster=2)

@@ -5,10 +5,17 @@ Every thread of a warpgroup runs this; its accumulators, a tuple of int32, stay 
 
 from typing import Any
 
+from kernels.cuda.check import TICKET_BYTES
 from kernels.cuda.compiler import cuda, int32, int64
 from kernels.cuda.intrinsics import load, zeros
 from kernels.cuda.layout import TILE, TILE_BYTES
-from kernels.cuda.product.epilogue import add_row_sums, first_chunk, fold_rows, store_rows
+from kernels.cuda.product.epilogue import (
+    add_row_sums,
+    first_chunk,
+    fold_rows,
+    fold_rows_and_next_sums,
+    store_rows,
+)
 from kernels.cuda.product.hopper import (
     DESCRIPTOR,
     barrier_arrive,
@@ -110,7 +117,31 @@ def _inject(count: int) -> Any:
     return inject
 
 
-def consumer(layout: BlockLayout, output: str, checked: bool, faulty: bool) -> Any:
+def _write_and_sum_tile(layout: BlockLayout) -> Any:
+    """A device function: write a thread's part of a tile of R, and take the next product's sums off.
+
+    `vectors`: w, u, the sums and u's planes, N words each but for the ticket (`check.py`).
+    """
+    columns, held = layout.config.columns, _sums_held(layout)
+    store_and_sum = fold_rows_and_next_sums(*held)
+
+    @cuda.jit(device=True)
+    def write_and_sum_tile(
+        out: Any, N: Any, row: Any, x: Any, lane: Any, vectors: Any, sums: Any, accumulators: Any
+    ) -> None:  # fmt: skip
+        tile_of_r = int64(row >> 7) * (int32(N) >> 7) + x * (columns // 128)
+        at = out + tile_of_r * TILE_BYTES + (row & 127) * TILE
+        column = int64(x * columns + (lane & 3) * 16)
+        planes = int64(vectors + int64(N) * 12 + TICKET_BYTES + column * 4)
+        of_row = int64(sums + int64(row) * 4)
+        store_and_sum(at, first_chunk(lane, int32(0)), of_row, planes, accumulators)
+
+    return write_and_sum_tile
+
+
+def consumer(
+    layout: BlockLayout, output: str, checked: bool, followed: bool, faulty: bool
+) -> Any:  # fmt: skip
     """A device function: multiply the block's tiles, and write them (options: `wgmma.build`).
 
     `share` and `depth` as the producer takes them; `full`, `empty`, `turn`: the first barriers. With
@@ -123,6 +154,7 @@ def consumer(layout: BlockLayout, output: str, checked: bool, faulty: bool) -> A
     multiply_tile, finish = _multiply_tile(layout, count), wait_for(count)
     write_tile, add_sums, inject = _write_tile(layout, output), add_row_sums(*held), _inject(count)
     place, give_back = place_in(layout), give_back_in(layout)
+    write_and_sum_tile = _write_and_sum_tile(layout)
 
     @cuda.jit(device=True)
     def consume(
@@ -157,7 +189,10 @@ def consumer(layout: BlockLayout, output: str, checked: bool, faulty: bool) -> A
                 give_back(last_read)
             if faulty:
                 accumulators = inject(accumulators, weights, N, first + number * step, thread)
-            write_tile(out, N, row, x, lane, accumulators)
+            if followed:
+                write_and_sum_tile(out, N, row, x, lane, weights, sums, accumulators)
+            else:
+                write_tile(out, N, row, x, lane, accumulators)
             if leaves:
                 tile_is_stored(ring_of_leaves, number, lane)
             if checked:

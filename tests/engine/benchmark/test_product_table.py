@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from engine.benchmark import cublaslt
-from engine.benchmark.energy import Draw, Meter, draw
 from engine.benchmark.product_table import (
     CHECKED,
     CUBLASLT,
@@ -17,6 +16,7 @@ from engine.benchmark.product_table import (
     Table,
     line,
 )
+from kernels.energy import Draw, Meter, draw
 
 
 def table(*cells):

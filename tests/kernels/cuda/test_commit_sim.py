@@ -16,6 +16,7 @@ from kernels.commit.sha256 import state_after_prefix
 from kernels.commit.tree import level_sizes
 from kernels.cuda import layout
 from kernels.cuda.commit import plan as device
+from kernels.cuda.commit.leaf_tree import leaf_tree_kernel
 from kernels.cuda.commit.sha256 import TABLES, midstate
 from kernels.digest import tagged_hash
 
@@ -125,12 +126,13 @@ def test_tree_of_any_leaves(leaves, lanes):
 @pytest.mark.parametrize(
     ("n", "expected"),
     [
-        (1, [("leaves_kernel", (1, 1), 128), ("reduce_kernel", (1,), 128)]),
+        (1, [("leaf_tree_kernel", (1,), 128)]),
+        (1024, [("leaf_tree_kernel", (64,), 128), ("reduce_kernel", (1,), 128)]),
         (
-            1024,
+            2048,
             [
-                ("leaves_kernel", (8, 4), 128),
-                ("reduce_kernel", (32,), 128),
+                ("leaves_kernel", (16, 8), 128),
+                ("reduce_kernel", (128,), 128),
                 ("reduce_kernel", (1,), 128),
             ],
         ),
@@ -166,8 +168,12 @@ def test_launches_fit_each_other(n):
     leaves = device.leaf_count(n)
     sizes, offsets = level_sizes(leaves), device.level_offsets(leaves)
     assert device.tree_bytes(n) == offsets[-1] + 32
+    first, *launches = device.plan(n)
     level = 0
-    _, *launches = device.plan(n)
+    if first.kernel.__name__ == "leaf_tree_kernel":
+        assert first.arguments[3] == leaves
+        level = min((first.threads // 2).bit_length() - 1, len(sizes) - 1)
+        assert sizes[level] == first.grid[0]
     for item in launches:
         assert item.arguments[1:3] == (offsets[level], sizes[level])
         if item.kernel.__name__ == "two_levels_kernel":
@@ -179,3 +185,20 @@ def test_launches_fit_each_other(n):
             level = min(level + nodes.bit_length() - 1, len(sizes) - 1)
             assert sizes[level] == item.grid[0]
     assert sizes[level] == 1
+
+
+@pytest.mark.parametrize(
+    "n", [2, 3, 5, 55, 56, 120, 247, 248, *(pytest.param(n, marks=SLOW) for n in (256, 257, 300))]
+)
+def test_leaves_with_their_first_levels(n):
+    """Of a few rows of wide matrices, too, whose leaves end in every way."""
+    R = matrix(n)
+    rows, parts = min(3, n), -(-n // 256)
+    buffers = buffers_for(rows * parts) | {"r": tiles_of(R)}
+    lanes = 2
+    tiles = layout.padded(n) // layout.TILE
+    arguments = ("r", "tree", n, rows * parts, tiles, "root", "tables", 1)
+    small = device.Launch(leaf_tree_kernel, (-(-rows * parts // lanes),), 2 * lanes, arguments)
+    above = device.plan_tree(rows * parts, level=1, lanes=lanes) if small.grid[0] > 1 else []
+    launch([small, *above], buffers)
+    check_tree(buffers, leaf_digests(R[:rows]))

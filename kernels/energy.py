@@ -3,7 +3,7 @@
     meter = Meter(card.uuid)
     meter.begin()
     while busy():
-        meter.sample(products)      # how many are done so far
+        meter.sample(pieces)        # of work, a product or a task: how many are done so far
     meter.end()                     # Draw(watts=690.1, clock_mhz=1455.0, joules=0.0778)
 
 The card's energy counter advances in steps of some 20 to 100 ms. Joules are counted between the first
@@ -21,7 +21,7 @@ import pynvml
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Mean watts, median clock of the multiprocessors in MHz, joules a product; None: not known."""
+    """Mean watts, median clock of the multiprocessors in MHz, joules a piece; None: not known."""
 
     watts: float | None = None
     clock_mhz: float | None = None
@@ -32,7 +32,7 @@ UNKNOWN = Draw()
 
 
 def draw(samples: list[tuple[float, float, int]]) -> tuple[float, float] | None:
-    """Return watts and joules a product from samples (seconds, joules, products so far), or None."""
+    """Return watts and joules a piece from samples (seconds, joules, pieces so far), or None."""
     edges = [later for earlier, later in pairwise(samples) if later[1] > earlier[1]]
     if len(edges) < 2 or edges[-1][2] == edges[0][2]:
         return None
@@ -55,16 +55,21 @@ class Meter:
         self._samples: list[tuple[float, float, int]] = []
         self._clocks: list[float] = []
 
+    def limit(self) -> float | None:
+        """Return the watts that the card may draw, or None."""
+        milliwatts = self._ask("nvmlDeviceGetEnforcedPowerLimit")
+        return None if milliwatts is None else milliwatts / 1000
+
     def begin(self) -> None:
         """Forget earlier samples."""
         self._samples, self._clocks = [], []
 
-    def sample(self, products: int) -> None:
-        """Read energy and clock; `products` were done since `begin`."""
+    def sample(self, pieces: int) -> None:
+        """Read energy and clock; `pieces` of work were done since `begin`."""
         energy = self._ask("nvmlDeviceGetTotalEnergyConsumption")
         clock = self._ask("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM)
         if energy is not None:
-            self._samples.append((time.perf_counter(), energy / 1000, products))
+            self._samples.append((time.perf_counter(), energy / 1000, pieces))
         if clock is not None:
             self._clocks.append(float(clock))
 
