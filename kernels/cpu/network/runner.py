@@ -1,6 +1,7 @@
 """A program with its memory: samples through it, by one thread each, or one sample by several."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -49,23 +50,23 @@ class Runner:
 
         `sums`, N x (sums of all product layers), is filled with what a layered result commits to.
         """
-        program, team = self.program, self._team
-        given = np.require(samples, requirements=["C", "W"])
-        out = np.empty((len(given), program.columns), np.int8)
-        rows = [NO_SUMS] * len(given) if sums is None else list(sums)
-
-        def one(i: int) -> None:
-            arena, scratch = self._own()
-            self._step(given[i], out[i], rows[i], arena, scratch, None)
-
-        if team.threads > 1 and len(given) >= team.threads:
-            team.run((one, range(len(given))))
+        flags, team = samples.flags, self._team
+        # np.require takes as long as a small network's layer.
+        right = flags.c_contiguous and flags.writeable
+        given = samples if right else np.require(samples, requirements=["C", "W"])
+        count = len(given)
+        out = np.empty((count, self.program.columns), np.int8)
+        rows = [NO_SUMS] * count if sums is None else list(sums)
+        if team.threads > 1 and count >= team.threads:
+            work = partial(self._alone, given, out, rows)
+            team.run((work, range(count)))
             return out
-        for i in range(len(given)):
-            if team.threads > 1 and self._cost >= SHARED_COST:
+        together = team.threads > 1 and self._cost >= SHARED_COST
+        for i in range(count):
+            if together:
                 self._together(given[i], out[i], rows[i])
             else:
-                one(i)
+                self._alone(given, out, rows, i)
         return out
 
     def run_steps(self, steps: npt.NDArray[np.int64], sample: Bytes) -> None:
@@ -77,39 +78,37 @@ class Runner:
             _NO_COUNTERS, False,
         )  # fmt: skip
 
+    def _alone(self, given: Bytes, out: Bytes, rows: list[Sums], i: int) -> None:
+        """Sample i, by this thread."""
+        arena, scratch = self._own()
+        program = self.program
+        self._kernels.run(
+            program.steps, program.constants, NOTHING, arena, given[i], out[i], rows[i], scratch,
+            _NO_COUNTERS, False,
+        )  # fmt: skip
+
     def _together(self, sample: Bytes, out: Bytes, sums: Sums) -> None:
-        counters = np.zeros(2 * len(self.program.steps), np.int64)
+        program = self.program
+        counters = np.zeros(2 * len(program.steps), np.int64)
 
         def part(_number: int) -> None:
             _arena, scratch = self._own()
-            self._step(sample, out, sums, self._arena, scratch, counters)
+            self._kernels.run(
+                program.steps, program.constants, NOTHING, self._arena, sample, out, sums, scratch,
+                counters, True,
+            )  # fmt: skip
 
         self._team.run((part, range(self._team.threads)))
 
-    def _step(
-        self,
-        sample: Bytes,
-        out: Bytes,
-        sums: Sums,
-        arena: npt.NDArray[np.uint8],
-        scratch: Sums,
-        counters: npt.NDArray[np.int64] | None,
-    ) -> None:
-        program = self.program
-        shared = counters is not None
-        self._kernels.run(
-            program.steps, program.constants, NOTHING, arena, sample, out, sums, scratch,
-            counters if shared else _NO_COUNTERS, shared,
-        )  # fmt: skip
-
     def _own(self) -> tuple[npt.NDArray[np.uint8], Sums]:
         """Return this thread's arena and scratch."""
-        kept = self._thread
-        if not hasattr(kept, "arena"):
-            kept.arena = aligned((self.program.arena_bytes,), np.uint8)
-            kept.arena[:] = 0
-            kept.scratch = aligned((self.program.scratch,), np.int32)
-        return kept.arena, kept.scratch
+        kept = self._thread.__dict__
+        if "memory" not in kept:
+            arena = aligned((self.program.arena_bytes,), np.uint8)
+            arena[:] = 0
+            kept["memory"] = arena, aligned((self.program.scratch,), np.int32)
+        memory: tuple[npt.NDArray[np.uint8], Sums] = kept["memory"]
+        return memory
 
 
 _NO_COUNTERS = np.zeros(1, np.int64)
