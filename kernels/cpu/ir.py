@@ -14,6 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -51,12 +52,27 @@ def inline(body: Callable[..., None]) -> Any:
     Its arguments are integers, and it has no result.
     """
 
-    def declare(_context: Any, *kinds: Any) -> Any:
-        def generate(_context: Any, builder: Builder, _signature: Any, values: Any) -> Any:
-            body(builder, *values)
-            return ir.Constant(POINTER, None)  # Numba's None
+    def nothing(builder: Builder, *values: Value) -> Value:
+        body(builder, *values)
+        return ir.Constant(POINTER, None)  # Numba's None
 
-        return types.void(*(types.unliteral(kind) for kind in kinds)), generate
+    return _intrinsic(body, nothing, types.void)
+
+
+def valued(body: Callable[..., Value]) -> Any:
+    """Decorator: the same for a body that gives an int64."""
+    return _intrinsic(body, body, types.int64)
+
+
+def _intrinsic(body: Callable[..., Any], given: Callable[..., Value], result: Any) -> Any:
+    def declare(_context: Any, *kinds: Any) -> Any:
+        if any(isinstance(kind, types.Float) for kind in kinds):  # an int64 and a uint64 make one
+            raise TypingError(f"{body.__name__} takes integers, not {kinds}")
+
+        def generate(_context: Any, builder: Builder, _signature: Any, values: Any) -> Any:
+            return given(builder, *values)
+
+        return result(*(types.unliteral(kind) for kind in kinds)), generate
 
     # Numba asks for the names of parameters: the builder stands where it gives its own context.
     declare.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]

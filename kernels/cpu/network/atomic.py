@@ -4,20 +4,19 @@ from kernels.cpu import ir
 from kernels.cpu.ir import I64, Builder, Value
 
 
-@ir.inline
-def take(builder: Builder, counter: Value, to: Value) -> None:
-    """Add 1 to the int64 at `counter`; store what it was at `to`."""
+@ir.valued
+def take(builder: Builder, counter: Value) -> Value:
+    """Add 1 to the int64 at `counter`; give what it was."""
     place = ir.pointer(builder, counter, I64)
-    ir.store(builder, builder.atomic_rmw("add", place, I64(1), "seq_cst"), to, 8)
+    return builder.atomic_rmw("add", place, I64(1), "seq_cst")
 
 
-@ir.inline
-def read(builder: Builder, counter: Value, to: Value) -> None:
-    """Store at `to` what the int64 at `counter` is, as other threads left it, after a short pause."""
+@ir.valued
+def read(builder: Builder, counter: Value) -> Value:
+    """Give what the int64 at `counter` is, as other threads left it, after a short pause."""
     builder.fence("seq_cst")
     ir.call(builder, "llvm.x86.sse2.pause", ir.VOID)
-    place = ir.pointer(builder, counter, I64)
-    ir.store(builder, builder.load_atomic(place, "seq_cst", 8), to, 8)
+    return builder.load_atomic(ir.pointer(builder, counter, I64), "seq_cst", 8)
 
 
 @ir.inline

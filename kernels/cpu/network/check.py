@@ -12,23 +12,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import int32, int64
+from numba import int64
 
 from kernels.cpu import ir
 from kernels.cpu.ir import I32, I64, Builder, Value
 from kernels.cpu.jit import Jit
 from kernels.cpu.network import tiles
+from kernels.cpu.network.access import add_rows, field, int32_at, int64_at, put_int64
 from kernels.cpu.network.dots import Dots
-from kernels.cpu.network.steps import Field
+from kernels.cpu.network.steps import Field, Memory
 
 LANES = 8
 """Sums that are multiplied at once; a row's last ones go one by one."""
 DIGITS = 8
 VECTORS = 2
+STARTS = 256
+"""Bytes after the two sums of W r: zeros, which a tile starts from. Room for two sums follows."""
 
 
 def build(jit: Jit, dots: Dots, finish_rows: Any) -> Any:
-    """Return checked(step, first, last, constants, secrets, arena, sums, scratch) -> all right."""
+    """Return checked(step, first, last, memory) -> all right."""
     lanes = dots.lanes
     vectors = VECTORS * DIGITS // lanes
     rows, width = dots.tiles[vectors], VECTORS * DIGITS
@@ -37,63 +40,58 @@ def build(jit: Jit, dots: Dots, finish_rows: Any) -> Any:
     dots_of_row = _build_dots()
 
     @jit.helper
-    def checked(
-        step: Any,
-        first: int,
-        last: int,
-        constants: Any,
-        secrets: Any,
-        arena: Any,
-        sums: Any,
-        scratch: Any,
-    ) -> bool:
+    def follows(step: int, at: int, row: int, memory: int) -> bool:
+        """Whether a row of committed sums at `at` goes with the digits' sums in scratch at `row`."""
+        n, secrets = field(step, Field.N), field(memory, Memory.SECRETS)
+        random, moved = (
+            secrets + field(step, Field.RANDOM),
+            secrets + field(step, Field.WEIGHTS_SUM),
+        )
+        totals = moved + 8 * VECTORS + STARTS  # a place that is written in between
+        whole = n // LANES * LANES
+        for v in range(VECTORS):
+            put_int64(totals + 8 * v, int64(0))
+        if whole:
+            dots_of_row(at, random, 8 * n, whole // LANES, totals)
+        for v in range(VECTORS):
+            total = int64_at(totals + 8 * v)
+            for c in range(whole, n):
+                total += int32_at(at + 4 * c) * int64_at(random + 8 * (v * n + c))
+            word = int64(0)
+            for d in range(DIGITS):
+                word = (word << int64(8)) + int32_at(row + 4 * (v * DIGITS + DIGITS - 1 - d))
+            if total != word - int64_at(moved + 8 * v):
+                return False
+        return True
+
+    @jit.helper
+    def checked(step: int, first: int, last: int, memory: int) -> bool:
         """Check some places, and go on from their sums; without r only the latter."""
-        n, base = step[Field.N], constants.ctypes.data
-        image, into = arena.ctypes.data + step[Field.SOURCE], scratch.ctypes.data
-        hidden = secrets.ctypes.data
-        words = secrets.view(np.int64)
-        starts = hidden + step[Field.WEIGHTS_SUM]
-        begin = step[Field.RANDOM] // 8
-        absorbed = constants.view(np.int32)[
-            step[Field.ABSORBED] // 4 : step[Field.ABSORBED] // 4 + n
-        ]
-        zero = step[Field.WEIGHTS_SUM] // 8
-        totals = np.zeros(VECTORS, np.int64)
+        n, base = field(step, Field.N), field(memory, Memory.CONSTANTS)
+        image = field(memory, Memory.ARENA) + field(step, Field.SOURCE)
+        secrets, scratch = field(memory, Memory.SECRETS), field(memory, Memory.SCRATCH)
+        starts = secrets + field(step, Field.WEIGHTS_SUM) + 8 * VECTORS
+        absorbed = base + field(step, Field.ABSORBED)
+        committed = field(memory, Memory.SUMS) + 4 * field(step, Field.COLUMN)
         pitch = (n + lanes - 1) // lanes * lanes
         for place in range(first, last, rows):
             some = min(rows, last - place)
-            tested = some if step[Field.RANDOM] >= 0 else 0
+            tested = some if field(step, Field.RANDOM) >= 0 else 0
             if tested:
                 tile(
-                    image, base + step[Field.PLACES] + 4 * place, base + step[Field.SEGMENTS],
-                    step[Field.SEGMENT_COUNT], step[Field.QUADS], hidden + step[Field.DIGITS],
-                    starts + 8 * VECTORS, into, 4 * width,
+                    image, base + field(step, Field.PLACES) + 4 * place,
+                    base + field(step, Field.SEGMENTS), field(step, Field.SEGMENT_COUNT),
+                    field(step, Field.QUADS), secrets + field(step, Field.DIGITS), starts, scratch,
+                    4 * width,
                 )  # fmt: skip
             for r in range(tested):
-                at = step[Field.COLUMN] + (place + r) * n
-                whole = n // LANES * LANES
-                totals[0] = totals[1] = int64(0)
-                if whole:
-                    row = sums.ctypes.data + 4 * at
-                    dots_of_row(row, hidden + 8 * begin, 8 * n, whole // LANES, totals.ctypes.data)
-                for c in range(whole, n):
-                    entry = int64(sums[at + c])
-                    totals[0] += entry * words[begin + c]
-                    totals[1] += entry * words[begin + n + c]
-                for v in range(VECTORS):
-                    word = int64(0)
-                    for d in range(DIGITS):
-                        digit = scratch[r * width + v * DIGITS + DIGITS - 1 - d]
-                        word = (word << int64(8)) + int64(digit)
-                    word -= words[zero + v]
-                    if totals[v] != word:
-                        return False
+                at = committed + 4 * n * (place + r)
+                if not follows(step, at, scratch + 4 * r * width, memory):
+                    return False
             for r in range(some):
-                at = step[Field.COLUMN] + (place + r) * n
-                claimed, source = sums[at : at + n], scratch[r * pitch : r * pitch + n]
-                for c in range(n):
-                    source[c] = claimed[c] + int32(absorbed[c])
-            finish_rows(step, place, some, pitch, constants, arena, scratch)
+                at = committed + 4 * n * (place + r)
+                add_rows(scratch + 4 * r * pitch, at, absorbed, n)
+            finish_rows(step, place, some, pitch, memory)
         return True
 
     return checked

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.cpu.memory import LINE, aligned, round_up
-from kernels.cpu.network.check import DIGITS, VECTORS
+from kernels.cpu.network.check import DIGITS, STARTS, VECTORS
 from kernels.cpu.network.dots import usable_dots
 from kernels.cpu.network.layout import NoProgram
 from kernels.cpu.network.plan import plan
 from kernels.cpu.network.program import Kernels, kernels_of
-from kernels.cpu.network.steps import Field, Op, Program
+from kernels.cpu.network.runner import memory_of
+from kernels.cpu.network.steps import Field, Memory, Op, Program
 from kernels.cpu.network.weights import rows_of_weights
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.layers import product_layers
@@ -21,8 +22,6 @@ from kernels.network.graph.parts import Part, Units
 
 MOST_KEPT = 256
 """Parts of which the steps are kept."""
-STARTS = 256
-"""Bytes after the two sums of W r: zeros, which a tile starts from."""
 
 
 def checker(graph: Graph) -> "Checker | None":
@@ -60,6 +59,8 @@ class Checker:
         self._arena = aligned((program.arena_bytes,), np.uint8)
         self._arena[:] = 0
         self._scratch = aligned((program.scratch,), np.int32)
+        self._memory = memory_of(program, self._arena, self._scratch)
+        self._memory[Memory.SECRETS] = self._secrets.ctypes.data
         self._lock = threading.Lock()
         self._whole = Units(graph).whole
         self._kept: dict[Part, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
@@ -84,8 +85,7 @@ class Checker:
                 sample, row = (np.require(x, requirements=["C", "W"]) for x in (one, its_row))
                 steps, places = self._steps_of(part)
                 step = self._kernels.run(
-                    steps, program.constants, self._secrets, self._arena, sample, out,
-                    row[program.columns :], self._scratch, counters, False,
+                    steps, self._memory, sample, out, row[program.columns :], counters, False,
                 )  # fmt: skip
                 if step >= 0:
                     return program.nodes[places[step]]
@@ -142,7 +142,7 @@ def _places(
         n, segments, length = weights.shape
         digit_bytes = segments * -(-length // 4) * VECTORS * DIGITS * 4 * parts
         random, digits, moved = (
-            room(count) for count in (8 * VECTORS * n, digit_bytes, 8 * VECTORS + STARTS)
+            room(count) for count in (8 * VECTORS * n, digit_bytes, 2 * 8 * VECTORS + STARTS)
         )
         step[Field.RANDOM], step[Field.DIGITS], step[Field.WEIGHTS_SUM] = random, digits, moved
         whole = np.require(weights.reshape(n, -1), requirements=["C", "W"])

@@ -58,7 +58,7 @@ def _pairs(builder: Builder, sums: Value, quad: Value, weights: list[Value]) -> 
     return sums
 
 
-_WIDE, _NARROW = {4: 6, 2: 8, 1: 8}, {2: 4, 1: 6}
+_WIDE, _NARROW = {4: 6, 2: 8, 1: 12}, {2: 4, 1: 6}
 DOTS = {
     "avx512vnni": (FEATURES_512, Dots("avx512vnni", 16, 1, _vnni, _WIDE)),
     "avxvnni": (FEATURES_256, Dots("avxvnni", 8, 1, _vnni, _NARROW)),

@@ -11,8 +11,8 @@ from kernels.network.graph.operator import Form
 
 SLACK = 2 * LINE
 """Bytes after the last value: a vector that begins in it may end there."""
-EXTRA_PLACES = 7
-"""A tile may begin at the last place and have rows beyond it."""
+EXTRA_PLACES = 11
+"""A tile may begin at the last place and have rows beyond it: as many as dots.py says, less one."""
 
 
 class NoProgram(Exception):

@@ -154,7 +154,7 @@ class _Plan(Assembly):
         column = -1
         if place in self.layers:
             column, self.column = self.column, self.column + len(places) * n
-        self.scratch = max(self.scratch, 8 * len(padded))
+        self.scratch = max(self.scratch, max(self.dots.tiles.values()) * len(padded))
         self.step(
             Op.PRODUCT, place, len(places), CHUNK=chunk, SOURCE=x.origin, OUT=out.origin,
             PLACES=kept(places), OUT_PLACES=kept(out_places), SEGMENTS=keep(segments),
@@ -183,7 +183,7 @@ class _Plan(Assembly):
             self.step(
                 Op.DEPTHWISE_ENTRIES, place, len(places), CHUNK=chunk, PLACES=kept(places),
                 OUT_PLACES=kept(out_places), SEGMENTS=keep(taps), SEGMENT_COUNT=len(taps),
-                WEIGHTS=keep(op.weights), STARTS=keep(op.absorbed), **fields,
+                WEIGHTS=keep(op.weights.view(np.uint8) ^ 128), STARTS=keep(op.absorbed), **fields,
             )  # fmt: skip
             return
         run = n

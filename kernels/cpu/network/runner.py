@@ -11,13 +11,12 @@ from kernels.cpu.network.dots import usable_dots
 from kernels.cpu.network.layout import NoProgram
 from kernels.cpu.network.plan import plan
 from kernels.cpu.network.program import Kernels, kernels_of
-from kernels.cpu.network.steps import Program
+from kernels.cpu.network.steps import Memory, Program
 from kernels.network.graph.graph import Graph
 from kernels.team import Team
 
 SHARED_COST = 1 << 26
 """Multiply-adds from which on it is worth to work on one sample together."""
-NOTHING = np.zeros(0, np.uint8)
 NO_SUMS = np.zeros(0, np.int32)
 Bytes = npt.NDArray[np.int8]
 Sums = npt.NDArray[np.int32]
@@ -42,8 +41,7 @@ class Runner:
     def __init__(self, kernels: Kernels, program: Program, cost: int, team: Team) -> None:
         self._kernels, self.program, self._cost, self._team = kernels, program, cost, team
         self._thread = threading.local()
-        self._arena = aligned((program.arena_bytes,), np.uint8)
-        self._arena[:] = 0
+        self._arena = new_arena(program)
 
     def run(self, samples: Bytes, sums: Sums | None = None) -> Bytes:
         """Return the outputs, N x columns, of samples, N x sample_bytes.
@@ -71,44 +69,60 @@ class Runner:
 
     def run_steps(self, steps: npt.NDArray[np.int64], sample: Bytes) -> None:
         """Run some steps alone, after a whole run: for a profile."""
-        arena, scratch = self._own()
         out = np.empty(self.program.columns, np.int8)
-        self._kernels.run(
-            steps, self.program.constants, NOTHING, arena, sample, out, NO_SUMS, scratch,
-            _NO_COUNTERS, False,
-        )  # fmt: skip
+        memory = self._own().alone
+        self._kernels.run(steps, memory, sample, out, NO_SUMS, _NO_COUNTERS, False)
 
     def _alone(self, given: Bytes, out: Bytes, rows: list[Sums], i: int) -> None:
         """Sample i, by this thread."""
-        arena, scratch = self._own()
-        program = self.program
+        memory = self._own().alone
         self._kernels.run(
-            program.steps, program.constants, NOTHING, arena, given[i], out[i], rows[i], scratch,
-            _NO_COUNTERS, False,
-        )  # fmt: skip
+            self.program.steps, memory, given[i], out[i], rows[i], _NO_COUNTERS, False
+        )
 
     def _together(self, sample: Bytes, out: Bytes, sums: Sums) -> None:
-        program = self.program
-        counters = np.zeros(2 * len(program.steps), np.int64)
+        steps = self.program.steps
+        counters = np.zeros(2 * len(steps), np.int64)
 
         def part(_number: int) -> None:
-            _arena, scratch = self._own()
-            self._kernels.run(
-                program.steps, program.constants, NOTHING, self._arena, sample, out, sums, scratch,
-                counters, True,
-            )  # fmt: skip
+            memory = self._own().shared
+            self._kernels.run(steps, memory, sample, out, sums, counters, True)
 
         self._team.run((part, range(self._team.threads)))
 
-    def _own(self) -> tuple[npt.NDArray[np.uint8], Sums]:
-        """Return this thread's arena and scratch."""
+    def _own(self) -> "_Own":
+        """Return this thread's memory."""
         kept = self._thread.__dict__
-        if "memory" not in kept:
-            arena = aligned((self.program.arena_bytes,), np.uint8)
-            arena[:] = 0
-            kept["memory"] = arena, aligned((self.program.scratch,), np.int32)
-        memory: tuple[npt.NDArray[np.uint8], Sums] = kept["memory"]
-        return memory
+        if "own" not in kept:
+            kept["own"] = _Own(self.program, self._arena)
+        own: _Own = kept["own"]
+        return own
+
+
+class _Own:
+    """A thread's memory: where its values lie when it works alone, and when all share an arena."""
+
+    def __init__(self, program: Program, shared: npt.NDArray[np.uint8]) -> None:
+        self._arena, self._scratch = new_arena(program), aligned((program.scratch,), np.int32)
+        self.alone = memory_of(program, self._arena, self._scratch)
+        self.shared = memory_of(program, shared, self._scratch)
+
+
+def new_arena(program: Program) -> npt.NDArray[np.uint8]:
+    """Return memory for one sample's values."""
+    arena = aligned((program.arena_bytes,), np.uint8)
+    arena[:] = 0
+    return arena
+
+
+def memory_of(
+    program: Program, arena: npt.NDArray[np.uint8], scratch: Sums
+) -> npt.NDArray[np.int64]:
+    """Return a table of addresses; the caller keeps what they are of."""
+    memory = np.zeros(len(Memory), np.int64)
+    memory[Memory.CONSTANTS] = program.constants.ctypes.data
+    memory[Memory.ARENA], memory[Memory.SCRATCH] = arena.ctypes.data, scratch.ctypes.data
+    return memory
 
 
 _NO_COUNTERS = np.zeros(1, np.int64)

@@ -1,12 +1,19 @@
 """What is done one entry at a time, or a vector at a time as LLVM likes: roundings, pools, softmax."""
 
-from typing import Any
+from numba import int64
 
-import numpy as np
-from numba import int32, int64, uint8
-
+from kernels.cpu.ir import fill_bytes
 from kernels.cpu.jit import Jit
-from kernels.cpu.network.steps import Field
+from kernels.cpu.network.access import (
+    add_bytes,
+    byte_at,
+    field,
+    int32_at,
+    int64_at,
+    keep_larger,
+    put_byte,
+)
+from kernels.cpu.network.steps import Field, Memory, Op
 
 
 class Scalar:
@@ -41,23 +48,27 @@ class Scalar:
             return -y if x < 0 else y
 
         @helper
-        def depthwise(step: Any, first: int, last: int, constants: Any, arena: Any) -> None:
+        def depthwise(step: int, first: int, last: int, memory: int) -> None:
             """Some places of a depthwise convolution, with any exponent."""
-            n, taps = step[Field.N], step[Field.SEGMENT_COUNT]
-            words, wide = constants.view(np.int32), constants.view(np.int64)
-            weights = constants[step[Field.WEIGHTS] : step[Field.WEIGHTS] + n * taps].view(np.int8)
-            starts, away = step[Field.STARTS] // 4, step[Field.SEGMENTS] // 4
-            m, e = step[Field.MULTIPLIERS] // 8, step[Field.SHIFTS] // 8
+            base, arena = field(memory, Memory.CONSTANTS), field(memory, Memory.ARENA)
+            n, taps = field(step, Field.N), field(step, Field.SEGMENT_COUNT)
+            weights, starts = base + field(step, Field.WEIGHTS), base + field(step, Field.STARTS)
+            away, zero = base + field(step, Field.SEGMENTS), field(step, Field.ZERO)
+            m, e = base + field(step, Field.MULTIPLIERS), base + field(step, Field.SHIFTS)
+            low, high = field(step, Field.LOW), field(step, Field.HIGH)
             for place in range(first, last):
-                at = step[Field.SOURCE] + words[step[Field.PLACES] // 4 + place]
-                to = step[Field.OUT] + words[step[Field.OUT_PLACES] // 4 + place]
+                at = arena + field(step, Field.SOURCE)
+                at += int32_at(base + field(step, Field.PLACES) + 4 * place)
+                to = arena + field(step, Field.OUT)
+                to += int32_at(base + field(step, Field.OUT_PLACES) + 4 * place)
                 for c in range(n):
-                    total = int64(words[starts + c])
+                    total = int32_at(starts + 4 * c)
                     for tap in range(taps):
-                        x = int64(arena[at + words[away + tap] + c]) - int64(128)
-                        total += x * int64(weights[tap * n + c])
-                    y = twice(total, wide[m + c], wide[e + c]) + step[Field.ZERO]
-                    arena[to + c] = uint8(min(max(y, step[Field.LOW]), step[Field.HIGH]))
+                        x = byte_at(at + int32_at(away + 4 * tap) + c) - 128
+                        # Weights have 128 added, too: only unsigned bytes are read.
+                        total += x * (byte_at(weights + tap * n + c) - 128)
+                    y = twice(total, int64_at(m + 8 * c), int64_at(e + 8 * c)) + zero
+                    put_byte(to + c, min(max(y, low), high))
 
         @helper
         def one_over_one_plus(a: int) -> int:
@@ -70,46 +81,44 @@ class Scalar:
             return min(max(x << int64(1), int64(-(2**31))), int64(2**31 - 1))
 
         @helper
-        def softmax(step: Any, constants: Any, arena: Any, row: int) -> None:
+        def softmax(step: int, row: int, memory: int) -> None:
             """One row of WIDTH bytes; 256 exponentials at PARAMETERS, int32."""
-            exps = constants[step[Field.PARAMETERS] : step[Field.PARAMETERS] + 1024].view(np.int32)
-            n = step[Field.WIDTH]
-            x = arena[step[Field.SOURCE] + row * n : step[Field.SOURCE] + (row + 1) * n]
-            out = arena[step[Field.OUT] + row * n : step[Field.OUT] + (row + 1) * n]
+            exps = field(memory, Memory.CONSTANTS) + field(step, Field.PARAMETERS)
+            n = field(step, Field.WIDTH)
+            arena = field(memory, Memory.ARENA) + row * n
+            x, to = arena + field(step, Field.SOURCE), arena + field(step, Field.OUT)
             largest, total, headroom = int64(0), int64(0), int64(0)
             for c in range(n):
-                largest = max(largest, int64(x[c]))
+                largest = max(largest, byte_at(x + c))
             for c in range(n):
-                total += divide(int64(exps[largest - int64(x[c])]), int64(12))
+                total += divide(int32_at(exps + 4 * (largest - byte_at(x + c))), int64(12))
             while (total << headroom) < int64(2**31):
                 headroom += 1
             scale = one_over_one_plus((total << headroom) - int64(2**31))
             for c in range(n):
-                power = int64(exps[largest - int64(x[c])])
+                power = int32_at(exps + 4 * (largest - byte_at(x + c)))
                 y = divide(high_mul(scale, power), 35 - headroom)
-                out[c] = uint8(min(max(y, int64(0)), int64(255)))
+                put_byte(to + c, min(max(y, int64(0)), int64(255)))
 
         @helper
-        def pool(step: Any, arena: Any, sums: Any, place: int, largest: bool) -> int:
+        def pool(step: int, place: int, memory: int) -> int:
             """Sums (or the largest) of what lies in the window and in the image; how many there are."""
-            channels = step[Field.CHANNELS]
-            i, j = place // step[Field.OUT_WIDTH], place % step[Field.OUT_WIDTH]
-            top = i * step[Field.STRIDE_DOWN] - step[Field.TOP]
-            left = j * step[Field.STRIDE_ACROSS] - step[Field.LEFT]
-            bottom = min(top + step[Field.WINDOW_HEIGHT], step[Field.HEIGHT])
-            right = min(left + step[Field.WINDOW_WIDTH], step[Field.WIDTH])
+            channels, scratch = field(step, Field.CHANNELS), field(memory, Memory.SCRATCH)
+            width = field(step, Field.OUT_WIDTH)
+            top = place // width * field(step, Field.STRIDE_DOWN) - field(step, Field.TOP)
+            left = place % width * field(step, Field.STRIDE_ACROSS) - field(step, Field.LEFT)
+            bottom = min(top + field(step, Field.WINDOW_HEIGHT), field(step, Field.HEIGHT))
+            right = min(left + field(step, Field.WINDOW_WIDTH), field(step, Field.WIDTH))
             top, left = max(top, 0), max(left, 0)
-            sums[:channels] = int32(0)
+            fill_bytes(scratch, int64(0), 4 * channels)
+            image = field(memory, Memory.ARENA) + field(step, Field.SOURCE)
             for y in range(top, bottom):
                 for z in range(left, right):
-                    at = step[Field.SOURCE] + y * step[Field.SOURCE_PITCH] + z * channels
-                    seen = arena[at : at + channels]
-                    if largest:
-                        for c in range(channels):
-                            sums[c] = max(sums[c], int32(seen[c]))
+                    at = image + y * field(step, Field.SOURCE_PITCH) + z * channels
+                    if field(step, Field.OP) == Op.MAX_POOL:
+                        keep_larger(scratch, at, channels)
                     else:
-                        for c in range(channels):
-                            sums[c] += int32(seen[c])
+                        add_bytes(scratch, at, channels)
             return (bottom - top) * (right - left)
 
         self.divide, self.twice, self.once = divide, twice, once

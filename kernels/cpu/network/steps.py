@@ -99,6 +99,20 @@ class Field(IntEnum):
 FIELDS = 64
 
 
+class Memory(IntEnum):
+    """Which address is where in the table of a thread's memory, int64."""
+
+    CONSTANTS = 0
+    SECRETS = auto()
+    """0 where nothing is checked."""
+    ARENA = auto()
+    SCRATCH = auto()
+    SAMPLE, OUT = auto(), auto()
+    """int8."""
+    SUMS = auto()
+    """int32 that a result commits to; 0: none."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """What Kernels.run takes, but for the sample."""
