@@ -5,8 +5,9 @@
     python -m bench.sentences [SENTENCE SENTENCE]
 
 The model's file has int8 weights and computes in float; here activations are int8, too (W8A8). The
-scales come from the sentences in sentence_calibration.txt, none of which is in sentence_pairs.txt. Of
-those, 20 pairs are paraphrases, 15 have a subject in common, 15 nothing; two of very different length.
+scales come from the sentences in sentence_calibration.txt, none of which is in a file of pairs. Of 50
+pairs 20 are paraphrases, 15 have a subject in common, 15 nothing, or a very different length. The way
+of quantising was chosen with sentence_pairs.txt; sentence_pairs_held_out.txt was written afterwards.
 """
 
 import json
@@ -22,6 +23,7 @@ from kernels.network.fast import forward
 from kernels.network.onnx.quantise import quantise_onnx, rows_of
 
 HERE = Path(__file__).parent
+CHOSEN_WITH, HELD_OUT = "sentence_pairs.txt", "sentence_pairs_held_out.txt"
 LENGTH = 32
 """Tokens of a sentence; longer ones are cut."""
 
@@ -118,8 +120,17 @@ def similarities(pairs: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main(texts: list[str]) -> None:
-    """Print the similarities of two sentences, or how far those of the 50 pairs are apart."""
-    pairs = [texts] if len(texts) == 2 else the_pairs()
+    """Print the similarities of two sentences, or how far those of both files' pairs are apart."""
+    if len(texts) == 2:
+        show([texts])
+        return
+    for file in (CHOSEN_WITH, HELD_OUT):
+        print(file)
+        show(the_pairs(file))
+
+
+def show(pairs: list[list[str]]) -> None:
+    """Print the similarities of these pairs, and how far they are apart."""
     made, wanted = similarities(pairs)
     for ours, right, pair in zip(made, wanted, pairs, strict=True):
         print(f"{ours:7.4f} {right:7.4f} {ours - right:+.4f}  {pair[0]} | {pair[1]}")
@@ -138,9 +149,9 @@ def similarity_of(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def the_pairs() -> list[list[str]]:
-    """The 50 pairs of sentence_pairs.txt."""
-    lines = (HERE / "sentence_pairs.txt").read_text(encoding="utf-8").splitlines()
+def the_pairs(file: str = CHOSEN_WITH) -> list[list[str]]:
+    """The 50 pairs of a file."""
+    lines = (HERE / file).read_text(encoding="utf-8").splitlines()
     return [line.split("\t") for line in lines]
 
 
