@@ -51,6 +51,7 @@ class ResultChecker:
         self._layer_share = layer_share
         self._checks = CheckerThread()
         self._waiting: list[tuple[Claim, asyncio.Future[Finding]]] = []
+        self._at_work = False
         self._batches: set[asyncio.Task[None]] = set()
 
     def warm(self) -> None:
@@ -94,7 +95,8 @@ class ResultChecker:
         claim = Claim(job, kind, root, row.proof, data, row.leaves, siblings)
         future: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
         self._waiting.append((claim, future))
-        if not self._batches:
+        if not self._at_work:
+            self._at_work = True
             batch = asyncio.ensure_future(self._run_batches())
             self._batches.add(batch)
             batch.add_done_callback(self._batches.discard)
@@ -102,15 +104,20 @@ class ResultChecker:
 
     async def _run_batches(self) -> None:
         """Have what waits checked, many at a time, until nothing does."""
-        while batch := self._next_batch():
-            claims, futures = zip(*batch, strict=True)
-            try:
-                findings = await self._run(claims)
-            except Exception as error:  # noqa: BLE001 - no process could be started, for one
-                findings = [Finding(None, f"{type(error).__name__}: {error}")] * len(batch)
-            for future, finding in zip(futures, findings, strict=True):
-                if not future.cancelled():
-                    future.set_result(finding)
+        try:
+            while batch := self._next_batch():
+                claims, futures = zip(*batch, strict=True)
+                try:
+                    findings = await self._run(claims)
+                except Exception as error:  # noqa: BLE001 - no process could be started, for one
+                    findings = [Finding(None, f"{type(error).__name__}: {error}")] * len(batch)
+                for future, finding in zip(futures, findings, strict=True):
+                    if not future.cancelled():
+                        future.set_result(finding)
+        finally:
+            self._at_work = (
+                False  # at once: what comes before the task's callbacks would wait for ever
+            )
 
     def _next_batch(self) -> list[tuple[Claim, "asyncio.Future[Finding]"]]:
         count, cost = 0, 0

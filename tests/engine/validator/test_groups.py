@@ -114,6 +114,25 @@ def test_what_ends_the_checking_process_costs_the_others_in_its_batch_nothing(ar
     assert "died" in findings[3].reason
 
 
+@pytest.mark.slow  # it starts a process that imports Numba
+def test_a_check_that_comes_in_the_moment_in_which_the_last_batch_ends_is_not_forgotten(arena):
+    made = list(claims(arena))[:3]
+    checker = ResultChecker(Kinds([one.job for one in made]), None, None)
+
+    async def check_in_turn():
+        found = []
+        for number, claim in enumerate(made):
+            payload = {"challenge_type": "synthetic", "seed": "", "number": number}  # read at once
+            found.append(await checker.check(Row(claim), payload, "leaves", claim.siblings))
+        return found
+
+    try:
+        findings = asyncio.run(asyncio.wait_for(check_in_turn(), PATIENCE_SECONDS))
+    finally:
+        checker.close()
+    assert [one.right for one in findings] == [True] * 3
+
+
 def require_paid_once(validator, posted, address):
     """Each task was completed by one job, and the worker is owed each reward once."""
     with validator.store() as store:
