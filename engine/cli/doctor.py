@@ -82,10 +82,38 @@ def _at_work(text: str) -> "AbstractContextManager[object]":
     return Console(stderr=True).status(text)
 
 
+def _label(name: str) -> str:
+    """Return a check's name in the user's language; in JSON it is the same in every one."""
+    return {
+        "agreement": _("agreement"),
+        "balance": _("balance"),
+        "cache": _("cache"),
+        "card jobs": _("card jobs"),
+        "cards": _("cards"),
+        "clock": _("clock"),
+        "configuration": _("configuration"),
+        "confinement": _("confinement"),
+        "cuda packages": _("cuda packages"),
+        "device": _("device"),
+        "disk": _("disk"),
+        "driver": _("driver"),
+        "engine": _("engine"),
+        "gas price": _("gas price"),
+        "key": _("key"),
+        "memory": _("memory"),
+        "network": _("network"),
+        "node": _("node"),
+        "packages": _("packages"),
+        "passphrase": _("passphrase"),
+        "port": _("port"),
+        "transport": _("transport"),
+    }.get(name, name)
+
+
 def _tell(checks: "list[Check]") -> None:
-    wide = max(len(check.name) for check in checks)
+    wide = max(len(_label(check.name)) for check in checks)
     for check in checks:
-        say(f"{_MARKS[check.state]} {check.name:<{wide}}  {check.found}")
+        say(f"{_MARKS[check.state]} {_label(check.name):<{wide}}  {check.found}")
         for line in check.fix.splitlines():
             say(f"     {'':<{wide}}  -> {line}")
     states = [check.state for check in checks]

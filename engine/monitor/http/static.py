@@ -143,6 +143,7 @@ def _texts_of_the_script(_: Speak) -> dict[str, Any]:
         "declined": _("{n} declined"),
         "accepted": _("Accepted"),
         "rejected": _("{n} rejected"),
+        "restarts": _("restarts: {n}"),
         "validators": _("Validators"),
         "blocks": _("blocks: {skipped} skipped, {missed} missed"),
         "height": _("Height"),

@@ -206,6 +206,8 @@ def _fitting(columns: list[_Column], width: int) -> list[_Column]:
 
 def _device_state(device: DeviceView, width: int) -> Text:
     text = Text(wording.state_word(device.state), style=_STYLES[device.state])
+    if device.restarts:
+        text.append(f" ↻{device.restarts}", style="yellow")
     if device.compiled is not None:
         text.append(f" {wording.bar(device.compiled, 10 if width >= 100 else 0)}")
     if device.reason and width >= 100:

@@ -165,7 +165,9 @@ function labelled(colour, name) {
 function deviceRow(device, index, names) {
   const tone = TONES[device.state] ?? "warn";
   const name = make("td", "name", labelled(tone === "good" ? colour(index) : `var(--${tone})`, device.name));
-  const state = make("td", tone, make("span", "", TEXTS.states[device.state], sub(device.reason)));
+  const fell = device.restarts ? TEXTS.restarts.replace("{n}", device.restarts) : "";
+  const why = [device.reason, fell].filter(Boolean).join("; ");
+  const state = make("td", tone, make("span", "", TEXTS.states[device.state], sub(why)));
   if (device.compiled !== null) {
     const bar = document.createElement("progress");
     bar.value = device.compiled;

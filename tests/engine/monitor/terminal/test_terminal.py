@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from engine.monitor.events.pool import ChildEnded, ChildKilled
 from engine.monitor.events.protection import DevicesPaused
 from engine.monitor.events.trouble import TroubleBegan, TroubleKind
 from engine.monitor.formatting import clock_time, duration, money, rate
@@ -107,6 +108,13 @@ def test_troubles_stand_on_top():
     assert lines[1].startswith(" Paused: asked for")
     since = clock_time(NOW)
     assert lines[2].startswith(f" since {since}: it refuses connections. start it")
+
+
+def test_how_often_a_device_fell_is_shown():
+    projection = story.tell(Projection(NOW), [story.start(("cpu",)), story.device("cpu", "idle")])
+    assert "↻" not in "".join(frame(projection.snapshot(NOW), 80, 24))
+    story.tell(projection, [ChildKilled("cpu", "hung"), ChildEnded("cpu", "exit code 1")])
+    assert " ready ↻2 " in "".join(frame(projection.snapshot(NOW), 80, 24))
 
 
 def test_a_long_sentence_has_the_rows_that_are_left_and_its_end_says_what_to_do():
