@@ -18,19 +18,22 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 # twice is wrong; a run that broke off, and so names no failed test, fails here too (pytest's exit code 5).
 ONCE_MORE := --last-failed --last-failed-no-failures none
 
-.PHONY: mine test test-all test-long soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
+.PHONY: mine test simulated test-all test-long soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and print a summary
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
-test: $(DEV_STAMP) $(CATALOGUES) lint  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
+test: $(DEV_STAMP) $(CATALOGUES)  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
+	@$(MAKE) --no-print-directory -j3 -Otarget lint simulated wheel
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
-	$(BIN)/python packaging/try_wheel.py
+
+# Beside checks and the wheel, which are one process each.
+simulated: $(DEV_STAMP)
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
 
 test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run most of what `make test` leaves out: more variants, farm, larger simulations
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "slow and not long"

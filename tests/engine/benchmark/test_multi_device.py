@@ -11,6 +11,7 @@ from engine.runtime.errors import SetupError
 from kernels.task import Task
 
 
+@pytest.mark.slow
 def test_two_devices_together_and_alone(monkeypatch):
     monkeypatch.setattr(rig, "SECONDS", 0.1)
     report = rig.measure_rig(["cpu", "reference"], Task(bytes(range(32)), 40), threads=1, turns=1)
