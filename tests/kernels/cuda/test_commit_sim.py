@@ -70,6 +70,7 @@ def test_midstate(tag):
     assert midstate(tag) == tuple(state_after_prefix(tag).tolist())
 
 
+@pytest.mark.timeout(400)  # of 513, which simulates 1,539 leaves
 @pytest.mark.parametrize(
     "n", [1, 2, 17, *(pytest.param(n, marks=SLOW) for n in (100, 130, 257, 513))]
 )
