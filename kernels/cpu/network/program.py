@@ -21,8 +21,8 @@ from kernels.cpu.network.steps import FIELDS, Field, Memory, Op, Scaling
 
 LEFT_OVER = 2
 """So many places go one by one, and not with copies of the last in a whole tile."""
-SPINS = 1000
-"""Some 20 microseconds."""
+SPINS = 300
+"""Pauses before a thread that waits goes to sleep: some microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def kernels_of(dots: Dots) -> Kernels:
         while atomic.read(done) < count:
             turns += 1
             if turns > SPINS:  # the thread that is waited for may have no core
-                atomic.give_way()
+                atomic.rest()
 
     @jit.kernel(
         "int64(int64[:,::1], int64[::1], int8[::1], int8[::1], int32[::1], int64[::1], boolean)"
