@@ -40,10 +40,10 @@ def villain_state(tmp_path, monkeypatch):
 
 @pytest.fixture
 def open_pool():
-    """`open_pool(entry)` gives a pool that was entered, and its log."""
+    """`open_pool(entry)` gives a pool that was entered, and its log; the reference starts soonest."""
     with contextlib.ExitStack() as stack:
 
-        def enter(entry=child_main, devices=("cpu",), *, limits=LIMITS, setup=None, **more):
+        def enter(entry=child_main, devices=("reference",), *, limits=LIMITS, setup=None, **more):
             log = Log()
             launch = partial(LocalProcesses, entry=entry)
             setup = setup or Setup(threads=1)

@@ -62,10 +62,10 @@ def test_a_blocks_task_comes_before_all_jobs_but_the_one_at_work(open_pool, tmp_
     flood = [pool.submit(Note(os.fsencode(order), until=str(go))) for _number in range(30)]
     wait_until(lambda: order.stat().st_size == 2, "the first job to be at work")
     block = pool.submit(Task(bytes(range(32)), 64), openings=4, priority=BLOCK_PRIORITY)
-    pool.pause("cpu", "to see that what was submitted before was told")
-    wait_until(lambda: pool.status.devices["cpu"].paused, "that")
+    pool.pause("reference", "to see that what was submitted before was told")
+    wait_until(lambda: pool.status.devices["reference"].paused, "that")
     go.touch()
-    pool.resume("cpu")
+    pool.resume("reference")
     for future in [block, *flood]:
         future.result(PATIENCE_SECONDS)
     done = order.read_bytes()

@@ -108,7 +108,9 @@ def test_a_writer_that_waits_for_a_killed_child_is_freed(others, open_pool):
             "the child to stop",
         )
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda pid=pid: pool.child_pids()["cpu"] not in (None, pid), "another child")
+        wait_until(
+            lambda pid=pid: pool.child_pids()["reference"] not in (None, pid), "another child"
+        )
     assert stopped.exception(PATIENCE).code == "quarantined"
     assert int.from_bytes(large.result(PATIENCE).outcome.result_hash) == 2**22
     wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
@@ -138,7 +140,7 @@ from engine.pool.messages import Setup
 from engine.pool.pool import Pool
 
 if __name__ == "__main__":
-    with Pool(["cpu"], lambda event: None, setup=Setup(threads=1)) as pool:
+    with Pool(["reference"], lambda event: None, setup=Setup(threads=1)) as pool:
         pool.ready.wait(90)
         print("ready", flush=True)
         time.sleep(600)
