@@ -80,7 +80,8 @@ class Party:
 def worker(directory, name, url, device):
     """A worker with a key of its own."""
     party = Party(
-        directory, name, "work", "--validator", url, "--device", device, "--threads", "1", "--json"
+        *(directory, name, "work", "--validator", url, "--device", device, "--threads", "1"),
+        *("--validator-failures", "1000", "--json"),  # it is the proxy that cuts
     )
     party.address = Keystore(party.directory / "keys").create("worker").address
     return party
