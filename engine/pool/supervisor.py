@@ -324,9 +324,8 @@ class Supervisor(DeviceLife):
 
     def _end_unwanted(self, worker: Worker, now: float) -> list[Action]:
         """Replace a child that would be longer at a job nobody wants than another one is starting."""
-        if worker.state is not State.BUSY or not (job := worker.orders[0].job).unwanted:
-            return []
-        if not worker.outlasts_a_restart(job, now):
+        job = worker.orders[0].job if worker.state is State.BUSY else None
+        if job is None or not job.unwanted or not worker.outlasts_a_restart(job, now):
             return []
         reason = _("its job is no longer wanted: {reason}").format(reason=job.unwanted)
         actions: list[Action] = [Kill(worker.device, worker.generation, reason)]
