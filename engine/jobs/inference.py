@@ -64,10 +64,14 @@ class Inference:
             return _("{size} bytes of outputs; the model that explains them is not here").format(
                 size=len(data)
             )
-        classes = classify(network, decode(network, data, _rows_with_layers(payload)))
-        said = [_("this is a {label}").format(label=label) for label in classes[:SHOWN]]
-        if len(classes) > SHOWN:
-            said.append(_("... and {more} more").format(more=len(classes) - SHOWN))
+        outputs = decode(network, data, _rows_with_layers(payload))
+        if outputs.shape[1] == 1 and network.entry_bytes == 1:  # one score, and no classes
+            said = [_("the output is {value}").format(value=one) for one in outputs[:SHOWN, 0]]
+        else:
+            classes = classify(network, outputs[:SHOWN])
+            said = [_("this is a {label}").format(label=label) for label in classes]
+        if len(outputs) > SHOWN:
+            said.append(_("... and {more} more").format(more=len(outputs) - SHOWN))
         return "\n".join(said)
 
 
