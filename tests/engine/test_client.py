@@ -11,9 +11,12 @@ from engine.client import Market, NotDone
 from engine.jobs.models import digits
 from engine.runtime.errors import BadInput, WrongClaim
 from engine.validator.http.client import MarketRefused
+from kernels.network.layers import ArgMax, Dense, Flatten, Rescale
+from kernels.network.model import Network, encode_network
 from tests.engine.receipts.market import KINDS
 from tests.engine.validator.live import LiveValidator, LiveWorker
 
+Image = pytest.importorskip("PIL.Image", reason="package pillow (extra: models)")
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "README.ru.md", "docs/digits.md")
 
@@ -43,10 +46,25 @@ def lines_of(page):
     return text
 
 
+def put_example(directory):
+    """What README has fetched, in small: light is a person, and the astronaut is white."""
+    weights = np.int8([[1] * 48, [-1] * 48])
+    scaling = np.int32([0, 0]), np.int32([1 << 30, 1 << 30]), np.uint8([8, 8])
+    layers = Flatten(), Dense(weights, 0, Rescale(*scaling, 0, -128, 127)), ArgMax()
+    about = {"labels": ["person", "none"], "pixels": {"most": 255, "times": 1, "plus": -128}}
+    model = encode_network(Network((4, 4, 3), layers, about))
+    (directory / "person.safetensors").write_bytes(model)
+    file = directory / "example/skimage/data/astronaut.png"
+    file.parent.mkdir(parents=True)
+    Image.new("RGB", (9, 7), "white").save(file)
+
+
 def test_five_lines(market, tmp_path, capsys, monkeypatch):
+    put_example(tmp_path)
     for page in PAGES:
         exec(lines_of(page).replace("http://localhost:8080", market), {})
-        assert f"['{digits.test_set()[1][17]}']" in capsys.readouterr().out
+        label = digits.test_set()[1][17] if "digits" in page else "person"
+        assert f"['{label}']" in capsys.readouterr().out
     verify = ["receipt", "verify", "receipt.json", "--model", "digits", "--input", "digits:17"]
     assert run(verify) == 0
 
