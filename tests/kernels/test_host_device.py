@@ -80,7 +80,7 @@ def test_profile(name, request):
 def test_too_large_is_refused_before_allocation(cpu, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
     monkeypatch.setattr(np, "empty", lambda *_: pytest.fail("allocated"))
-    with pytest.raises(TaskTooLarge, match="GiB"):
+    with pytest.raises(TaskTooLarge, match="MiB"):
         cpu.compute(Task(SEED, 1024))
 
 

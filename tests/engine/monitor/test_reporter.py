@@ -26,6 +26,7 @@ QUIET = {
     "reading",
     "totals",
     "unreadable",
+    "update_unknown",
 }
 NUMBERS = {"int": 7, "float": 1.5, int: 7, float: 1.5}
 
