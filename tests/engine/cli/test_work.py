@@ -233,16 +233,16 @@ def test_a_job_that_cannot_end_before_its_deadline_is_declined_before_it_begins(
 def test_a_job_that_a_worker_process_has_no_room_for_is_declined_with_both_sizes(
     work, validator, keys
 ):
-    _, events = work(f"--validator {validator.url} --device reference --child-memory 250M --json")
+    _, events = work(f"--validator {validator.url} --device reference --child-memory 135M --json")
     wait_for(events, "ready")
     connection, _ = validator.accept(challenge=NONCE)
-    send(connection, job(job_id="large", payload=synthetic(size=16384)))
+    send(connection, job(job_id="large", payload=synthetic(size=8192)))
     told = wait_for(events, "job_declined")
     said = r"it takes (\d+) MiB of memory, and reference may take (\d+) MiB"
     found = re.search(said, told["message"])
-    assert found, told
+    assert found, told["message"]
     needed, room = map(int, found.groups())
-    assert needed == (16384**2 + 64 * 16384 * 32) / 2**20 > room > 0
+    assert needed == (8192**2 + 64 * 8192 * 32) / 2**20 > room > 0
     assert receive(connection, timeout=PATIENCE_SECONDS)["code"] == told["code"] == "too_large"
     send(connection, job(job_id="next", payload=synthetic(size=64)))
     assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(64)
