@@ -105,7 +105,7 @@ class Supervisor(DeviceLife):
             case messages.Compiling() if worker.state is State.STARTING:
                 return []
             case messages.Ready() if worker.state is State.STARTING:
-                worker.start_seconds = message.seconds
+                worker.start_seconds, worker.base_memory = message.seconds, worker.memory or None
                 worker.restarts.started()
                 self._begin_next(worker, now)
                 return self._hand_out(now)

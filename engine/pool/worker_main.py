@@ -73,8 +73,8 @@ def serve(
             known_answer_test(device)
             if setup.warm is not None:
                 device.prepare(setup.warm)
-            line.say(messages.Ready(device.name, time.monotonic() - started))
             line.say(messages.Beat(psutil.Process().memory_info().rss))  # what it takes at rest
+            line.say(messages.Ready(device.name, time.monotonic() - started))
             _work(device, tasks, line)
     except Exception as error:  # noqa: BLE001 - the parent reports it; a traceback helps no miner
         line.say(_failed(None, error))

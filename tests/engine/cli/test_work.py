@@ -233,7 +233,7 @@ def test_a_job_that_cannot_end_before_its_deadline_is_declined_before_it_begins(
 def test_a_job_that_a_worker_process_has_no_room_for_is_declined_with_both_sizes(
     work, validator, keys
 ):
-    _, events = work(f"--validator {validator.url} --device reference --child-memory 135M --json")
+    _, events = work(f"--validator {validator.url} --device reference --child-memory 100M --json")
     wait_for(events, "ready")
     connection, _ = validator.accept(challenge=NONCE)
     send(connection, job(job_id="large", payload=synthetic(size=8192)))
