@@ -163,7 +163,7 @@ def test_a_group_in_which_a_deadlock_was_is_not_written(place, stores):
 
     def crosswise():
         one.customers.deposit("alice", 1, "test")
-        threading.Thread(target=cross).start()
+        crossing.start()
         wait_until(lambda: waits_for_a_lock(watch, pid_other))
         one.customers.deposit("bob", 1, "test")
 
@@ -171,6 +171,8 @@ def test_a_group_in_which_a_deadlock_was_is_not_written(place, stores):
         with other.transaction():
             other.execute("UPDATE customers SET credit = '7' WHERE name = 'bob'")
             other.execute("UPDATE customers SET credit = '7' WHERE name = 'alice'")
+
+    crossing = threading.Thread(target=cross)
 
     async def run():
         groups = GroupCommit(one.database)
@@ -184,6 +186,7 @@ def test_a_group_in_which_a_deadlock_was_is_not_written(place, stores):
         pid_other = other.info.backend_pid
         assert pid != pid_other
         made, error = asyncio.run(run())
+        crossing.join()
     assert [type(each) for each in made] == [DatabaseLost, DatabaseLost]
     assert isinstance(error, DatabaseLost)
 
