@@ -4,9 +4,8 @@ import hashlib
 import hmac
 import json
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -18,6 +17,7 @@ from engine.monitor.notify import Notifier
 from engine.monitor.receivers import SIGNATURE, Command, Webhook
 from engine.runtime.errors import BadInput
 from tests.processes import wait_until
+from tests.serving import serving
 
 AWAY = TroubleBegan("node_away", "the node does not answer", "Start it.", stops=True)
 
@@ -38,14 +38,8 @@ def receiver(*statuses):
         def log_message(self, *_arguments):
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield url, taken
 
 
 def writer(path, *, then="0"):

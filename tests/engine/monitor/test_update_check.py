@@ -15,6 +15,7 @@ from engine.monitor.receivers import Command
 from engine.monitor.update_check import MOST_BYTES, UpdateCheck, newest_version, order
 from engine.runtime.errors import BadInput
 from tests.processes import wait_until
+from tests.serving import serving
 
 SIMPLE = b"""<!DOCTYPE html><a href="/f/cpc_engine-0.9.0-py3-none-any.whl#sha256=0">x</a>
 <a href="../cpc-engine-0.10.1.tar.gz">y</a><a href="cpc_engine-2.0rc1-py3-none-any.whl">z</a>
@@ -35,15 +36,11 @@ def site(*answers):
         def log_message(self, *_arguments):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Handler, ThreadingHTTPServer) as url:
         try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
+            yield url, asked
         finally:
             over.set()
-            server.shutdown()
-            thread.join()
 
 
 def body(content, status=200):

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import subprocess
-import threading
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.chromium import Chromium, find_chromium
 from tests.processes import ENGINE, end, started
+from tests.serving import serving
 
 RIGS = 50
 SICK = 7
@@ -48,13 +48,8 @@ def rigs():
     class Server(ThreadingHTTPServer):
         request_queue_size = 2 * RIGS
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        base = f"http://127.0.0.1:{server.server_port}"
+    with serving(Handler, Server) as base:
         yield [f"{base}/rig{n}" for n in range(RIGS - 1)] + ["http://127.0.0.1:9"]
-        server.shutdown()
-        thread.join()
 
 
 @contextlib.contextmanager
