@@ -59,8 +59,14 @@ class Task:
             raise InvalidTask(
                 _("the halves of the seed are equal, which would make A and B the same")
             )
-        _check_range(_("matrix size"), self.n, MAX_SIZE)
-        _check_range("iterations", self.iterations, MAX_ITERATIONS)
+        if not _is_in_range(self.n, MAX_SIZE):
+            raise _out_of_range(_("matrix size"), self.n, MAX_SIZE)
+        if not _is_in_range(self.iterations, MAX_ITERATIONS):
+            raise _out_of_range("iterations", self.iterations, MAX_ITERATIONS)
+
+    def __reduce__(self) -> tuple[type["Task"], tuple[bytes, int, int]]:
+        # Pickled for every job, and five times as fast as a dataclass does it.
+        return Task, (self.seed, self.n, self.iterations)
 
     @property
     def leaves_per_row(self) -> int:
@@ -94,10 +100,13 @@ class Task:
         }
 
 
-def _check_range(what: str, value: int, most: int) -> None:
-    if type(value) is not int or not 1 <= value <= most:
-        raise InvalidTask(
-            _("{what} {value!r} is out of range: it must be 1 to {most}").format(
-                what=what, value=value, most=most
-            )
+def _is_in_range(value: int, most: int) -> bool:
+    return type(value) is int and 1 <= value <= most
+
+
+def _out_of_range(what: str, value: int, most: int) -> InvalidTask:
+    return InvalidTask(
+        _("{what} {value!r} is out of range: it must be 1 to {most}").format(
+            what=what, value=value, most=most
         )
+    )

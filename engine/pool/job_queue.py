@@ -95,7 +95,11 @@ class Backlog:
 
     def first(self, device: str) -> Job | None:
         """Return the first that this device has not refused, and leave it there."""
-        return next((job for job in self if device not in job.refused_by), None)
+        for line in self._lines.values():
+            for job in line:
+                if device not in job.refused_by:
+                    return job
+        return None
 
     def remove(self, job: Job) -> None:
         """Take it out: it is one of the first."""

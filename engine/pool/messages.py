@@ -34,8 +34,7 @@ class Setup:
     warm: Task | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """Compute `task` and open `openings` leaves in the proof. `ticket` names the job."""
 
     ticket: int
@@ -43,8 +42,7 @@ class Work:
     openings: int
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Run `work` and give its outcome; before all that is not `urgent`."""
 
     ticket: int
@@ -52,8 +50,7 @@ class Run:
     urgent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """Open these leaves of the job just computed: drawn after the child committed to its root."""
 
     ticket: int

@@ -170,22 +170,25 @@ class Supervisor(DeviceLife):
         return [Check(worker.device, worker.generation, held.job, held.answer)]
 
     def _hand_out(self, now: float) -> list[Action]:
+        """Give jobs to the children that have room for them: each its first before any its second."""
         actions: list[Action] = []
-        depths = max(1, self._limits.queued, self._limits.queued_most)
-        for depth in range(depths):  # each device its first job before any its second
-            done = True
-            for worker in self.workers.values():
+        takers = list(self.workers.values()) if self._backlog else []
+        depth = 0 if len(takers) > 1 else self._limits.queued_most
+        while takers:
+            loads: dict[Worker, int] = {}
+            for worker in takers:
                 if (job := self._next_for(worker)) is None:
                     continue
-                before = worker.before(job)
-                if len(before) >= worker.room(before, self._limits):
+                load, last = worker.load(job)
+                if load >= worker.room(last, self._limits):
                     continue
-                done = False
-                if len(before) <= depth:
+                if load <= depth:
                     self._backlog.remove(job)
                     actions.append(self._give(worker, job, now))
-            if done:
-                break
+                    load += 1
+                loads[worker] = load
+            takers = list(loads)
+            depth = max(depth, min(loads.values(), default=0))
         return actions + self._give_up_what_fits_nowhere()
 
     def _next_for(self, worker: Worker) -> Job | None:
@@ -198,10 +201,10 @@ class Supervisor(DeviceLife):
             or worker.paused
             or (job := self._backlog.first(worker.device)) is None
             or (worker.unchecked >= MOST_UNCHECKED and job.priority < URGENT)
-            or any(at.job.failures for at in worker.orders)
+            or (worker.orders and (job.failures or worker.orders[0].job.failures))
         ):
             return None
-        return None if job.failures and worker.orders else job
+        return job
 
     def _give_up_what_fits_nowhere(self) -> list[Action]:
         if not self._some_refused:

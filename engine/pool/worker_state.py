@@ -1,7 +1,7 @@
 """What the supervisor knows of one device: its child, the jobs there, and how fast it was so far."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -104,17 +104,25 @@ class Worker:
             return True
         return self.began + pace * job.cost > now + self.start_seconds
 
-    def before(self, job: Job) -> list[Assignment]:
-        """Orders that the child does before it: what is urgent overtakes the rest."""
-        if job.priority < URGENT:
-            return list(self.orders)
-        return [at for at in self.orders if at.job.priority >= URGENT]
+    def load(self, job: Job) -> tuple[int, Job | None]:
+        """How many orders the child does before it, and the last of them.
 
-    def room(self, before: Sequence[Assignment], limits: Limits) -> int:
-        """How many orders its child may have: as many as are quickly done, told in one message."""
-        if not before or not self.is_quick(job := before[-1].job, limits):
+        What is urgent overtakes the rest.
+        """
+        orders = self.orders
+        if job.priority < URGENT:
+            return len(orders), orders[-1].job if orders else None
+        urgent = [at.job for at in orders if at.job.priority >= URGENT]
+        return len(urgent), urgent[-1] if urgent else None
+
+    def room(self, last: Job | None, limits: Limits) -> int:
+        """How many orders its child may have: as many as are quickly done, told in one message.
+
+        `last`: of those that it has.
+        """
+        if last is None or not self.is_quick(last, limits):
             return limits.queued
-        many = int(limits.queued_seconds / (self.pace[job.kind] * job.cost))
+        many = int(limits.queued_seconds / (self.pace[last.kind] * last.cost))
         return max(limits.queued, limits.queued_quick, min(limits.queued_most, many))
 
     def is_quick(self, job: Job, limits: Limits) -> bool:

@@ -23,6 +23,9 @@ class SyntheticWork(CommittedWork):
     task: Task
     openings: int
 
+    def __reduce__(self) -> tuple[type["SyntheticWork"], tuple[Task, int]]:
+        return SyntheticWork, (self.task, self.openings)
+
     @property
     def cost(self) -> int:
         """Multiply-adds."""

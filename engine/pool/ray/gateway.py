@@ -18,7 +18,7 @@ from pathlib import Path
 from engine.pool import launcher
 from engine.pool.actions import Batch, Kill, Spawn
 from engine.pool.codec import BrokenMessage, check_event, encode, write_frame
-from engine.pool.messages import Failed, Order, Setup
+from engine.pool.messages import Failed, Order, Run, Setup
 from engine.pool.processes import answer_bytes, tell_each
 from engine.pool.ray.cluster import Actor, Cluster, FarmError, Place, Wanted
 from engine.pool.worker_main import Pieces, next_order
@@ -48,6 +48,13 @@ def gateway_main(
         raise SystemExit(1) from None
     except (BrokenPipeError, EOFError):
         return
+
+
+def _carried(order: Order) -> Order:
+    """The order with the bytes of its data in it. Raises InvalidTask where a file is gone."""
+    if not isinstance(order, Run):
+        return order
+    return Run(order.ticket, carry_data(order.work), order.urgent)
 
 
 def _be_quiet() -> None:
@@ -141,7 +148,7 @@ class Gateway:
 
         def tell(orders: tuple[Order, ...]) -> None:
             owed = {order.ticket: answer_bytes(order) for order in orders}
-            running.actor.tell(batch.generation, tuple(carry_data(order) for order in orders))
+            running.actor.tell(batch.generation, tuple(map(_carried, orders)))
             running.owed |= owed
 
         for failed in tell_each(tell, batch.orders):
