@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,11 @@ def open_device(
     """
     if threads is not None and threads < 1:
         raise KernelError(
-            _("{threads} threads are out of range: it must be at least 1").format(threads=threads)
+            ngettext(
+                "{threads} thread is out of range: it must be at least 1",
+                "{threads} threads are out of range: it must be at least 1",
+                threads,
+            ).format(threads=threads)
         )
     check_device_name(name)
     if name == "auto":

@@ -16,6 +16,7 @@
 
 from collections.abc import Sequence
 from gettext import gettext as _
+from gettext import ngettext
 
 
 class KernelError(Exception):
@@ -55,7 +56,11 @@ class NotImportable(InvalidNetwork):
         if len(obstacles) > self.SHOWN:
             lines.append(_("... and {more} more").format(more=len(obstacles) - self.SHOWN))
         super().__init__(
-            _("{count} nodes cannot be imported:").format(count=len(obstacles))
+            ngettext(
+                "{count} node cannot be imported:",
+                "{count} nodes cannot be imported:",
+                len(obstacles),
+            ).format(count=len(obstacles))
             + "".join(f"\n  {line}" for line in lines),
             advice=_("Quantise the model to int8 throughout; docs/jobs.md lists the operators."),
         )

@@ -5,6 +5,7 @@ that no block divides, k in one block of a kernel and in two, and up to 5 iterat
 """
 
 from gettext import gettext as _
+from gettext import ngettext
 
 from kernels.check import opened_digests
 from kernels.commit.tree import root_from_leaves
@@ -48,9 +49,12 @@ def known_answer_test(device: Device) -> None:
     for task, root in ANSWERS.items():
         if device.compute(task).root != bytes.fromhex(root):
             raise WrongResult(
-                _(
-                    "device {name} fails the known-answer test at size {n} with {iterations}"
-                    " iterations"
+                ngettext(
+                    "device {name} fails the known-answer test at size {n} with "
+                    "{iterations} iteration",
+                    "device {name} fails the known-answer test at size {n} with "
+                    "{iterations} iterations",
+                    task.iterations,
                 ).format(name=device.name, n=task.n, iterations=task.iterations),
                 advice=_("Do not mine with it: check its driver, its clocks and its memory."),
             )

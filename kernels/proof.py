@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Sequence
 from gettext import gettext as _
+from gettext import ngettext
 from typing import NamedTuple
 
 from kernels.commit.tree import check_leaf_positions, check_siblings_length
@@ -43,7 +44,11 @@ def draw_openings(root: bytes, task: Task, k: int) -> tuple[int, ...]:
     most = min(leaf_count, MAX_OPENINGS)
     if not 0 <= k <= most:
         raise InvalidProof(
-            _("{k} openings are out of range: it must be 0 to {most}").format(k=k, most=most)
+            ngettext(
+                "{k} opening is out of range: it must be 0 to {most}",
+                "{k} openings are out of range: it must be 0 to {most}",
+                k,
+            ).format(k=k, most=most)
         )
     start = started(OPENING_TAG).copy()
     start.update(root + task.seed + struct.pack("<II", task.n, task.iterations))
@@ -104,16 +109,21 @@ def parse_proof(task: Task, root: bytes, proof: str, *, least_openings: int) -> 
         )
     if (n, iterations) != (task.n, task.iterations):
         raise InvalidProof(
-            _(
-                "the proof is for size {n} and {iterations} iterations, the task has {size}"
-                " and {times}"
+            ngettext(
+                "the proof is for size {n} and {iterations} iteration, the task has "
+                "{size} and {times}",
+                "the proof is for size {n} and {iterations} iterations, the task has "
+                "{size} and {times}",
+                iterations,
             ).format(n=n, iterations=iterations, size=task.n, times=task.iterations)
         )
     if k < min(least_openings, leaf_count):
         raise InvalidProof(
-            _("the proof opens {k} leaves, and at least {least_openings} are asked").format(
-                k=k, least_openings=least_openings
-            )
+            ngettext(
+                "the proof opens {k} leaf, and at least {least_openings} are asked",
+                "the proof opens {k} leaves, and at least {least_openings} are asked",
+                k,
+            ).format(k=k, least_openings=least_openings)
         )
     leaves, siblings = draw_openings(root, task, k), raw[HEADER.size :]
     check_siblings_length(leaf_count, leaves, siblings)

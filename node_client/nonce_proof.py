@@ -23,6 +23,7 @@ put into a forged block only what the account's key has signed once.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Literal
 
 from node_client.block import Block
@@ -235,7 +236,11 @@ def _walk_down(
     while walk.proof is None:
         if walk.exhausted:
             raise UnprovenNonce(
-                _("{n} blocks hold no transaction of {address}").format(n=most, address=address)
+                ngettext(
+                    "{n} block holds no transaction of {address}",
+                    "{n} blocks hold no transaction of {address}",
+                    most,
+                ).format(n=most, address=address)
             )
         try:
             block = client.block(walk.next_height)
@@ -246,5 +251,7 @@ def _walk_down(
         else:
             walk.step([block])
         if walk.searched % _PROGRESS_EVERY == 0:
-            tell(_("{n} blocks read").format(n=walk.searched))
+            tell(
+                ngettext("{n} block read", "{n} blocks read", walk.searched).format(n=walk.searched)
+            )
     return walk.proof

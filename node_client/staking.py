@@ -102,7 +102,7 @@ def _check_metadata(draft: Transaction) -> None:
             )
         if len(text) > longest:
             raise InvalidTransaction(
-                _("{field} has {length} characters, and the node takes {longest}").format(
+                _("{field} has more than {longest} characters: {length}").format(
                     field=field, length=len(text), longest=longest
                 )
             )

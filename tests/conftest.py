@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 # Before numpy is imported: tests run side by side, and BLAS's threads wait for each other by spinning.
@@ -18,6 +19,10 @@ from tests.processes import adopt_orphans, end_leftovers, own_children, ticks
 
 if TYPE_CHECKING:
     from kernels.device import Device
+
+# How long an example takes beside other tests says nothing.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 GRACE_SECONDS = 20.0
 """For processes that a test has ended and that are not gone yet."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,11 @@ def _notes(rows: list[Row], *, on_gpu: bool, iterations: int) -> list[str]:
         )
     if any(name.startswith("guide") for name in ran):
         once = (
-            _(", and multiplies once, not {iterations} times").format(iterations=iterations)
+            ngettext(
+                ", and multiplies once, not {iterations} time",
+                ", and multiplies once, not {iterations} times",
+                iterations,
+            ).format(iterations=iterations)
             if iterations > 1
             else ""
         )

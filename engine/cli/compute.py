@@ -1,7 +1,7 @@
 """`cpc-engine compute`: one task, offline, from a block's hash or from a seed."""
 
 import sys
-from gettext import gettext as _
+from gettext import ngettext
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, OneDevice, say, say_json
@@ -41,7 +41,12 @@ def compute(choice: TaskChoice, kind: TaskOptions, device: OneDevice, json: Json
     if sys.stdout.isatty():  # a program that reads this wants the whole
         proof = str(result["proof"])
         if len(proof) > LONGEST_SHOWN:
-            told = _("{start}... {count} bytes; --json shows them all")
-            result["proof"] = told.format(start=proof[:LONGEST_SHOWN], count=len(proof) // 2)
+            count = len(proof) // 2
+            told = ngettext(
+                "{start}... {count} byte; --json shows it all",
+                "{start}... {count} bytes; --json shows them all",
+                count,
+            )
+            result["proof"] = told.format(start=proof[:LONGEST_SHOWN], count=count)
     for name, value in result.items():
         say(f"{name + ':':<13} {value if value is not None else '-'}")

@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING
 
 from engine.cli.config.groups import with_options
@@ -78,7 +79,9 @@ def _tell(fault: "Fault") -> None:
     """Print one line per fault, with the time of day."""
     what = f"{fault.kind} {fault.lie or ''}".strip()
     if fault.blocks:
-        what += _(", up to {blocks} blocks").format(blocks=fault.blocks)
+        what += ngettext(", up to {blocks} block", ", up to {blocks} blocks", fault.blocks).format(
+            blocks=fault.blocks
+        )
     if fault.seconds:
         what += _(", for {seconds:.1f} s").format(seconds=fault.seconds)
     say(f"{time.strftime('%H:%M:%S')} {what}")

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,15 +109,19 @@ def verify(
         say_json(verdict)
     elif verdict.different:
         say(
-            _("{different} of {samples} samples have another output than LiteRT {version}").format(
-                different=verdict.different, samples=samples, version=verdict.version
-            )
+            ngettext(
+                "{different} of {samples} sample has another output than LiteRT {version}",
+                "{different} of {samples} samples have another output than LiteRT {version}",
+                samples,
+            ).format(different=verdict.different, samples=samples, version=verdict.version)
         )
     else:
         say(
-            _("{samples} random samples: every output equals LiteRT {version}, bit for bit").format(
-                samples=samples, version=verdict.version
-            )
+            ngettext(
+                "{samples} random sample: every output equals LiteRT {version}, bit for bit",
+                "{samples} random samples: every output equals LiteRT {version}, bit for bit",
+                samples,
+            ).format(samples=samples, version=verdict.version)
         )
     if verdict.different:
         raise typer.Exit(EXIT_WRONG)
@@ -156,7 +161,13 @@ def quantise(
         return
     say(_wrote(target, size, sha256))
     say(_totals(imported.graph))
-    say(_("error against the float model, {samples} samples:").format(samples=report.samples))
+    say(
+        ngettext(
+            "error against the float model, {samples} sample:",
+            "error against the float model, {samples} samples:",
+            report.samples,
+        ).format(samples=report.samples)
+    )
     line = _("  {name}: at most {most}, mean {mean}, cosine {cosine:.5f}; values to {largest}")
     for one in report.outputs:
         most, mean, largest = (f"{part:.4g}" for part in (one.most, one.mean, one.largest))
@@ -171,7 +182,11 @@ def quantise(
 
 
 def _wrote(file: Path, size: int, sha256: str) -> str:
-    text = _("wrote {file}: {size} bytes, SHA-256 {sha256}")
+    text = ngettext(
+        "wrote {file}: {size} byte, SHA-256 {sha256}",
+        "wrote {file}: {size} bytes, SHA-256 {sha256}",
+        size,
+    )
     return text.format(file=file, size=size, sha256=sha256)
 
 
@@ -185,9 +200,11 @@ def _verify_onnx(file: Path, samples: int, sizes: dict[str, int], json: bool) ->
         say_json(verdict)
     else:
         say(
-            _("{samples} random samples beside ONNX Runtime {version}").format(
-                samples=samples, version=verdict.version
-            )
+            ngettext(
+                "{samples} random sample beside ONNX Runtime {version}",
+                "{samples} random samples beside ONNX Runtime {version}",
+                samples,
+            ).format(samples=samples, version=verdict.version)
         )
         say(f"{_('operator'):<28} {_('entries'):>12} {_('different'):>10} {_('steps at most'):>14}")
         for one in (*verdict.operators, verdict.outputs):
@@ -211,8 +228,15 @@ def sizes_of(given: list[str]) -> dict[str, int]:
 
 
 def _totals(graph: "Graph") -> str:
-    return _("{layers} layers, {cost} multiply-adds and {memory} bytes of memory a sample").format(
-        layers=len(graph.nodes), cost=f"{graph.sample_cost:,}", memory=f"{graph.sample_bytes:,}"
+    layers, cost, memory = len(graph.nodes), graph.sample_cost, graph.sample_bytes
+    return ", ".join(
+        (
+            ngettext("{n} layer", "{n} layers", layers).format(n=layers),
+            ngettext("{n:,} multiply-add", "{n:,} multiply-adds", cost).format(n=cost),
+            ngettext(
+                "{n:,} byte of memory a sample", "{n:,} bytes of memory a sample", memory
+            ).format(n=memory),
+        )
     )
 
 

@@ -66,9 +66,11 @@ def balance(
         say_json({"address": address, "balance": str(account.balance), "nonce": account.nonce})
         return
     say(
-        _("{balance} CPC ({units} units), nonce {nonce}").format(
-            balance=format_cpc(account.balance), units=account.balance, nonce=account.nonce
-        )
+        ngettext(
+            "{balance} CPC ({units} unit), nonce {nonce}",
+            "{balance} CPC ({units} units), nonce {nonce}",
+            account.balance,
+        ).format(balance=format_cpc(account.balance), units=account.balance, nonce=account.nonce)
     )
 
 

@@ -6,6 +6,7 @@ is asked first: whether the validator is there, is jailed, and has what is to be
 
 from functools import partial
 from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -271,9 +272,11 @@ def _check_count(client: "NodeClient", account: str, to: str) -> None:
     chosen = {one.validator for one in found.delegations}
     if to not in chosen and len(chosen) >= MOST_VALIDATORS:
         raise BadInput(
-            _("the account delegates to {count} validators, and the node allows no more").format(
-                count=len(chosen)
-            )
+            ngettext(
+                "the account delegates to {count} validator, and the node allows no more",
+                "the account delegates to {count} validators, and the node allows no more",
+                len(chosen),
+            ).format(count=len(chosen))
         )
 
 

@@ -5,6 +5,7 @@ Nothing here makes a CUDA context: a check must not take memory or time from a c
 
 import os
 from gettext import gettext as _
+from gettext import ngettext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,11 @@ def _check_card(nvml: Any, index: int) -> Check:
     if capability < LEAST_CAPABILITY:
         return Check(name, "fail", found, _("Too old: 5.0 is the least. Use --device cpu."))
     if errors := _uncorrected_errors(nvml, card):
-        found = _("{found}; {count} memory errors that ECC could not correct").format(
-            found=found, count=errors
-        )
+        found = ngettext(
+            "{found}; {count} memory error that ECC could not correct",
+            "{found}; {count} memory errors that ECC could not correct",
+            errors,
+        ).format(found=found, count=errors)
         fix = _("nvidia-smi -q -d ECC shows them; a card whose number grows should be replaced.")
         return Check(name, "warn", found, fix)
     return Check(name, "ok", found, _power_hint(nvml, card, index))

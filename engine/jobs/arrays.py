@@ -36,7 +36,7 @@ def load_matrix(path: Path) -> npt.NDArray[np.int8]:
     """Return an int8 matrix from a file of any integer type. Raise BadInput."""
     array = load_array(path)
     if array.ndim != 2:
-        message = _("{path} holds {dimensions} dimensions: a matrix has 2")
+        message = _("{path} is not a matrix, of 2 dimensions: it has {dimensions}")
         raise BadInput(message.format(path=path, dimensions=array.ndim))
     if array.min() < -128 or array.max() > 127:
         raise BadInput(_("{path} must hold whole numbers from -128 to 127").format(path=path))

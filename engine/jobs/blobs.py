@@ -231,7 +231,7 @@ class BlobCache:
                 path.unlink(missing_ok=True)
                 used -= entry_size
         if used + size > self._max_bytes:
-            message = _("there is no room for {size} bytes of data: the cache takes {most}")
+            message = _("the cache takes {most} bytes, and has no room for {size}")
             raise CacheFull(message.format(size=size, most=self._max_bytes))
 
 

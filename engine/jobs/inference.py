@@ -1,6 +1,7 @@
 """`inference`: samples through an integer-only network (docs/jobs.md)."""
 
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,19 @@ class Inference:
     def explain(self, payload: Payload, data: bytes | None, blobs: Blobs) -> str:
         """Return the class of each sample, by name where the model has names: "this is a 7"."""
         if data is None:
-            return _("the outputs of {batch} samples").format(batch=payload.get("batch", 1))
+            return ngettext(
+                "the output of {batch} sample",
+                "the outputs of {batch} samples",
+                payload.get("batch", 1),
+            ).format(batch=payload.get("batch", 1))
         try:
             network = decode_network(model_of(payload, blobs))
         except MissingBlob:
-            return _("{size} bytes of outputs; the model that explains them is not here").format(
-                size=len(data)
-            )
+            return ngettext(
+                "{size} byte of outputs; the model that explains it is not here",
+                "{size} bytes of outputs; the model that explains them is not here",
+                len(data),
+            ).format(size=len(data))
         outputs = decode(network, data, _rows_with_layers(payload))
         if outputs.shape[1] == 1 and network.entry_bytes == 1:  # one score, and no classes
             said = [_("the output is {value}").format(value=one) for one in outputs[:SHOWN, 0]]

@@ -57,19 +57,19 @@ class JobLimits:
     def check_cost(self, multiply_adds: int) -> None:
         """Raise TooLarge for more multiply-adds than one job may take."""
         if multiply_adds > self.multiply_adds:
-            sentence = _("the job takes {size} multiply-adds, and {most} is the most here")
+            sentence = _("the job takes more than {most} multiply-adds: {size}")
             raise TooLarge(sentence.format(size=multiply_adds, most=self.multiply_adds))
 
     def check_data(self, what: str, size: int) -> None:
         """Raise TooLarge for more bytes than one input or result may have."""
         if size > self.data_bytes:
-            sentence = _("{what} has {size} bytes, and {most} is the most here")
+            sentence = _("{what} has more than {most} bytes: {size}")
             raise TooLarge(sentence.format(size=size, most=self.data_bytes, what=what))
 
     def check_memory(self, size: int) -> None:
         """Raise TooLarge for more memory than one job may take."""
         if size > self.memory_bytes:
-            sentence = _("the job takes {size} bytes of memory, and {most} is the most here")
+            sentence = _("the job takes more than {most} bytes of memory: {size}")
             raise TooLarge(sentence.format(size=size, most=self.memory_bytes))
 
 

@@ -9,6 +9,7 @@ health.hear_nothing(blocks=12.5, seconds=62.5)
 import time
 from collections.abc import Callable
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.monitor.troubles import Troubles
 from node_client.block import BlockHeader
@@ -68,9 +69,11 @@ class ChainHealth:
         self._is_old = True
         self._troubles.begin(
             "node_behind",
-            _("the node is {blocks:.0f} blocks behind: its newest block is {age:.0f} s old").format(
-                blocks=age / block_time, age=age
-            ),
+            ngettext(
+                "the node is {blocks:.0f} block behind: its newest block is {age:.0f} s old",
+                "the node is {blocks:.0f} blocks behind: its newest block is {age:.0f} s old",
+                round(age / block_time),
+            ).format(blocks=age / block_time, age=age),
             _("It may be reading old blocks still: wait, or name another node with --node."),
         )
 

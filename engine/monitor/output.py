@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING, TextIO
 
 from engine.monitor.control import Control
@@ -75,7 +76,11 @@ class Output:
             failed, self._failing = self._failing, False
             lost, self._lost = self._lost, 0
         if failed:
-            message = _("the log was not written; {count} lines are missing").format(count=lost)
+            message = ngettext(
+                "the log was not written; {count} line is missing",
+                "the log was not written; {count} lines are missing",
+                lost,
+            ).format(count=lost)
             self._tell(TroubleEnded(KIND, message))
 
     def look(self) -> None:

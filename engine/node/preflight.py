@@ -12,6 +12,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import Literal
 
@@ -168,9 +169,11 @@ def check_balance(client: NodeClient, address: str, network: Network, gas_price:
     account = client.balance(address)
     fee = BASE_GAS[TxType.SUBMIT_RESULT] * gas_price
     results = account.balance // fee
-    found = _("{balance} CPC, enough for {results} results").format(
-        balance=format_cpc(account.balance), results=f"{results:,}".replace(",", " ")
-    )
+    found = ngettext(
+        "{balance} CPC, enough for {results} result",
+        "{balance} CPC, enough for {results} results",
+        results,
+    ).format(balance=format_cpc(account.balance), results=f"{results:,}".replace(",", " "))
     fix = advice_to_fund(address, network.name, client.urls[0])
     if results == 0:
         fix += "\n" + _("Coins that were sent just now count from the next block on.")

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Mapping
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.monitor.events.run import Pulse, Stopping
 from engine.monitor.reporter import Reporter
@@ -85,7 +86,9 @@ class Upkeep:
         """Return one line for the service manager: what is wrong first."""
         parts = self._troubles.lines()
         if seen is not None:
-            parts.append(_("{seen} blocks seen").format(seen=seen))
+            parts.append(
+                ngettext("{seen} block seen", "{seen} blocks seen", seen).format(seen=seen)
+            )
         states = self._pool.status.devices.items()
         parts.append(", ".join(f"{name} {device.state}" for name, device in states))
         return "; ".join(parts)

@@ -53,7 +53,7 @@ def check_validators(options: ValidatorsOptions) -> ValidatorsOptions | None:
             _("a validator is named twice"), advice=_("Each gets one connection: name it once.")
         )
     if len(urls) > MOST_VALIDATORS:
-        message = _("{count} validators: it must be 1 to {most}")
+        message = _("too many validators: {count}, and {most} is the most")
         raise BadInput(message.format(count=len(urls), most=MOST_VALIDATORS))
     load_kinds(options.job_kind)
     return options

@@ -6,6 +6,7 @@ job again (`kernels/work/committed.py`).
 """
 
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.jobs.blob_fetcher import answer
 from engine.jobs.blobs import BlobError, BlobRef
@@ -84,7 +85,9 @@ class Openings:
                 context.kinds, assignment.frame.payload, context.limits, context.blobs
             )
             if max(leaves) >= job.leaf_count:
-                message = _("the result has {count} leaves").format(count=job.leaf_count)
+                message = ngettext(
+                    "the result has {count} leaf", "the result has {count} leaves", job.leaf_count
+                ).format(count=job.leaf_count)
                 self._replies.refuse(offer.job_id, "invalid_payload", message)
                 return
             future = context.executor.submit(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.monitor.formatting import duration
 from engine.monitor.troubles import Troubles
@@ -80,13 +81,16 @@ class Standing:
         breaker = self._breaker
         if not breaker.failed(time.monotonic()) or self._why:
             return
+        count, time_ = len(breaker.failures), duration(breaker.period)
         if breaker.on_probation:
             why = _("it failed again before it accepted a result; {last}")
         else:
-            why = _(
+            why = ngettext(
+                "{count} rejected result or cut connection within {time}, and {most} is the most"
+                " (--validator-failures); the last: {last}",
                 "{count} rejected results and cut connections within {time}, and {most} is the most"
-                " (--validator-failures); the last: {last}"
+                " (--validator-failures); the last: {last}",
+                count,
             )
-        count, time_ = len(breaker.failures), duration(breaker.period)
         self._why = why.format(count=count, time=time_, most=breaker.most, last=last)
         self.hang_up()

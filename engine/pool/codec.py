@@ -12,6 +12,7 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Annotated
 
 import msgspec
@@ -188,7 +189,11 @@ class Frames[T]:
 def _check_size(size: int, owed: Mapping[int, int]) -> None:
     if size > SMALL_FRAME and size > SMALL_FRAME + max(owed.values(), default=0):
         raise BrokenMessage(
-            _("a message of {size} bytes is more than its jobs can give").format(size=size)
+            ngettext(
+                "a message of {size} byte is more than its jobs can give",
+                "a message of {size} bytes is more than its jobs can give",
+                size,
+            ).format(size=size)
         )
 
 

@@ -13,6 +13,7 @@ pause that doubles, and too many within a period open the device's circuit break
 from collections import deque
 from dataclasses import dataclass, field
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.monitor.formatting import duration
 from engine.pool.limits import Limits
@@ -63,12 +64,25 @@ class RestartPolicy:
         if breaker.on_probation:
             return _("it failed again before it gave a right result")
         if len(self.wrong_results) > 1:
-            many = _("{count} wrong results within {time}, and 1 is the most")
-            return many.format(count=len(self.wrong_results), time=duration(limits.period))
+            wrong = len(self.wrong_results)
+            many = ngettext(
+                "{count} wrong result within {time}, and 1 is the most",
+                "{count} wrong results within {time}, and 1 is the most",
+                wrong,
+            )
+            return many.format(count=wrong, time=duration(limits.period))
         if self.failed_starts >= limits.starts:
-            many = _("{count} starts in a row failed, and {most} is the most")
+            many = ngettext(
+                "{count} start in a row failed, and {most} is the most",
+                "{count} starts in a row failed, and {most} is the most",
+                self.failed_starts,
+            )
             return many.format(count=self.failed_starts, most=limits.starts - 1)
-        many = _("{count} failures within {time}, and {most} is the most (--device-failures)")
+        many = ngettext(
+            "{count} failure within {time}, and {most} is the most (--device-failures)",
+            "{count} failures within {time}, and {most} is the most (--device-failures)",
+            count,
+        )
         said = many.format(count=count, time=duration(limits.period), most=limits.restarts)
         return said if too_many else ""
 

@@ -30,6 +30,6 @@ class TaskOptions(MatrixOptions):
         from kernels.task import MAX_OPENINGS, Task
 
         if not 0 <= self.openings <= MAX_OPENINGS:
-            message = _("{openings} openings: a proof opens 0 to {MAX_OPENINGS} leaves")
+            message = _("a proof opens 0 to {MAX_OPENINGS} leaves, not {openings}")
             raise BadInput(message.format(openings=self.openings, MAX_OPENINGS=MAX_OPENINGS))
         Task(bytes(31) + b"\1", self.size, self.iterations)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 from itertools import groupby
 
 from engine.monitor.events import sending as events
@@ -156,7 +157,11 @@ class Delivery:
                 live = self._at_price(live, price, view.account) or live
         if is_next and live.received >= DROPPED_AFTER:
             dropped = errors.UnknownRefusal(
-                _("taken {times} times, and in no block").format(times=live.received)
+                ngettext(
+                    "taken {times} time, and in no block",
+                    "taken {times} times, and in no block",
+                    live.received,
+                ).format(times=live.received)
             )
             self._set_aside(live, dropped.reason, view.tip)
             return dropped

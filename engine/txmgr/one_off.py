@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 
 from engine.runtime.database import Database
@@ -121,8 +122,10 @@ class HandSender:
                     raise error from None
         if len(parts) > MOST_PARTS:
             raise BadInput(
-                _(
-                    "{cpc} CPC would take {n} transactions, one a digit, and {most} is the most"
+                ngettext(
+                    "{cpc} CPC would take {n} transaction, one a digit, and {most} is the most",
+                    "{cpc} CPC would take {n} transactions, one a digit, and {most} is the most",
+                    len(parts),
                 ).format(cpc=format_cpc(whole.amount), n=len(parts), most=MOST_PARTS),
                 advice=_("Round it, such as to {cpc} CPC.").format(
                     cpc=format_cpc(sum(amounts[:MOST_PARTS]))
@@ -130,9 +133,12 @@ class HandSender:
             )
         self._require_funds(parts)
         self._tell(
-            _(
-                "{cpc} CPC is sent as {n} transactions, since its digits could be read otherwise in"
-                " one: {listed}. Their fees are {fees} CPC together."
+            ngettext(
+                "{cpc} CPC is sent as {n} transaction, since its digits could be read "
+                "otherwise in one: {listed}. Their fees are {fees} CPC together.",
+                "{cpc} CPC is sent as {n} transactions, since its digits could be read "
+                "otherwise in one: {listed}. Their fees are {fees} CPC together.",
+                len(parts),
             ).format(
                 cpc=format_cpc(whole.amount),
                 n=len(parts),

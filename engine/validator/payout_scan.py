@@ -11,6 +11,7 @@ this table), down from the tip to the last transaction below the least open nonc
 
 from collections.abc import Callable, Iterable
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.validator.store.payout_blocks import PayoutBlocks
 from node_client.block import Block
@@ -119,9 +120,11 @@ class PayoutScan:
                 )
             block = parent
         raise BadResponse(
-            _("{n} blocks hold no transaction of {address}").format(
-                n=MOST_BLOCKS, address=self._address
-            )
+            ngettext(
+                "{n} block holds no transaction of {address}",
+                "{n} blocks hold no transaction of {address}",
+                MOST_BLOCKS,
+            ).format(n=MOST_BLOCKS, address=self._address)
         )
 
     def _search(self, block: Block) -> str:

@@ -8,6 +8,7 @@ True
 from collections.abc import Sequence
 from functools import lru_cache
 from gettext import gettext as _
+from gettext import ngettext
 
 from kernels.commit.tree import check_leaf_positions, sibling_places
 from kernels.digest import DIGEST_BYTES, NODE_TAG, started
@@ -23,7 +24,13 @@ class DigestTree:
     def __init__(self, leaves: bytes) -> None:
         """Raises InvalidProof for no leaf, or a part of one."""
         if not leaves or len(leaves) % DIGEST_BYTES:
-            raise InvalidProof(_("{n} bytes are no digests of leaves").format(n=len(leaves)))
+            raise InvalidProof(
+                ngettext(
+                    "{n} byte is no digest of leaves",
+                    "{n} bytes are no digests of leaves",
+                    len(leaves),
+                ).format(n=len(leaves))
+            )
         self._levels = [leaves]
         while len(self._levels[-1]) > DIGEST_BYTES:
             self._levels.append(_parents(self._levels[-1]))

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 
 import numpy as np
 import numpy.typing as npt
@@ -135,9 +136,11 @@ def check_matrix(form: MatrixForm, result_hash: bytes, data: bytes) -> None:
     """Raise WrongResult unless these bytes are a matrix of this form with this hash."""
     if len(data) != form.data_bytes:
         raise WrongResult(
-            _("the result has {count} bytes, and {data_bytes} are expected").format(
-                count=len(data), data_bytes=form.data_bytes
-            )
+            ngettext(
+                "the result has {count} byte, and {data_bytes} are expected",
+                "the result has {count} bytes, and {data_bytes} are expected",
+                len(data),
+            ).format(count=len(data), data_bytes=form.data_bytes)
         )
     if MatrixTree(form, form.entries(data)).result_hash != result_hash:
         raise WrongResult(_("the result is not what its hash says"))

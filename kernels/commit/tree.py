@@ -11,6 +11,7 @@ unchanged (RFC 6962's form). A place is a (level, position).
 
 from collections.abc import Collection, Mapping, Sequence
 from gettext import gettext as _
+from gettext import ngettext
 
 from kernels.digest import DIGEST_BYTES, NODE_TAG, started
 from kernels.errors import InvalidProof
@@ -52,9 +53,11 @@ def check_siblings_length(leaf_count: int, leaves: Collection[int], siblings: by
     needed = DIGEST_BYTES * len(sibling_places(leaf_count, leaves))
     if len(siblings) != needed:
         raise InvalidProof(
-            _("there are {count} bytes of siblings where {needed} are needed").format(
-                count=len(siblings), needed=needed
-            )
+            ngettext(
+                "there is {count} byte of siblings where {needed} are needed",
+                "there are {count} bytes of siblings where {needed} are needed",
+                len(siblings),
+            ).format(count=len(siblings), needed=needed)
         )
 
 

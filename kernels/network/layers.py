@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Protocol
 
 import numpy as np
@@ -56,9 +57,11 @@ class Dense(Weighted):
         outputs, features = self.weights.shape
         if shape != (features,):
             raise InvalidNetwork(
-                _("a dense layer of {features} features gets {text}").format(
-                    features=features, text=_text(shape)
-                )
+                ngettext(
+                    "a dense layer of {features} feature gets {text}",
+                    "a dense layer of {features} features gets {text}",
+                    features,
+                ).format(features=features, text=_text(shape))
             )
         return (outputs,)
 
@@ -166,7 +169,7 @@ def _check_and_absorb_zero(
     length = weights[0].size
     if length > MAX_SUM_LENGTH:
         raise InvalidNetwork(
-            _("a sum of {length} products is too long: {MAX_SUM_LENGTH} at most").format(
+            _("a sum of more than {MAX_SUM_LENGTH} products is too long: {length}").format(
                 length=length, MAX_SUM_LENGTH=MAX_SUM_LENGTH
             )
         )

@@ -291,6 +291,6 @@ def _entries(shape: Shape) -> int:
     count = math.prod(shape)
     if count > MAX_ENTRIES:
         raise InvalidNetwork(
-            _("a sample between two layers has {count} entries: too many").format(count=count)
+            _("a sample between two layers has too many entries: {count}").format(count=count)
         )
     return count

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def decode(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InvalidNetwork(_("__metadata__ must map strings to strings"))
     if len(header) > MAX_TENSORS:
         raise InvalidNetwork(
-            _("there are {count} tensors: {MAX_TENSORS} at most").format(
+            _("there are more than {MAX_TENSORS} tensors: {count}").format(
                 count=len(header), MAX_TENSORS=MAX_TENSORS
             )
         )
@@ -56,9 +57,11 @@ def decode(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
         expected = end
     if expected != len(data):
         raise InvalidNetwork(
-            _("the tensors take {expected} bytes, and {count} follow the header").format(
-                expected=expected, count=len(data)
-            )
+            ngettext(
+                "the tensors take {expected} byte, and {count} follow the header",
+                "the tensors take {expected} bytes, and {count} follow the header",
+                expected,
+            ).format(expected=expected, count=len(data))
         )
     tensors = {
         name: np.frombuffer(data[begin:end], dtype).reshape(shape).copy()

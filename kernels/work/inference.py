@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Self
 
 import numpy as np
@@ -80,21 +81,24 @@ class InferenceWork(MatrixResult):
         held = network.state_entries if isinstance(network, Graph) else 0
         if state is not None and (held == 0 or state.size != held):
             raise InvalidTask(
-                _("the state has {size} bytes, and the model's is {held}").format(
-                    size=state.size, held=held
-                )
+                ngettext(
+                    "the state has {size} byte, and the model's is {held}",
+                    "the state has {size} bytes, and the model's is {held}",
+                    state.size,
+                ).format(size=state.size, held=held)
             )
         if layers and not isinstance(network, Graph):
             raise InvalidTask(_("only a model of version 2 commits to its layers"))
         if samples.size != batch * network.sample_entries:
             raise InvalidTask(
-                _(
-                    "the input has {size} bytes, and {batch} samples of {sample_entries} int8"
-                    " are {number}"
+                ngettext(
+                    "a batch of {batch} has {number} byte, {entries} a sample, and the input {size}",
+                    "a batch of {batch} has {number} bytes, {entries} a sample, and the input {size}",
+                    batch * network.sample_entries,
                 ).format(
                     size=samples.size,
                     batch=batch,
-                    sample_entries=network.sample_entries,
+                    entries=network.sample_entries,
                     number=batch * network.sample_entries,
                 )
             )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 
 import numpy as np
 
@@ -49,8 +50,10 @@ class MatrixWork(MatrixResult):
         ):
             if data.size != rows * columns:
                 raise InvalidTask(
-                    _(
-                        "matrix {what} has {size} bytes, and {rows} x {columns} int8 are {number}"
+                    ngettext(
+                        "matrix {what} has {size} byte, and {rows} x {columns} int8 are {number}",
+                        "matrix {what} has {size} bytes, and {rows} x {columns} int8 are {number}",
+                        data.size,
                     ).format(
                         what=what, size=data.size, rows=rows, columns=columns, number=rows * columns
                     )

@@ -3,6 +3,7 @@
 import gettext
 import io
 import os
+import re
 import string
 import subprocess
 import sys
@@ -144,3 +145,42 @@ def test_without_a_catalogue_it_speaks_english(tmp_path):
 
 def test_the_domain_is_the_file_s_name():
     assert {path.stem for path in CATALOGUES.values()} == {DOMAIN}
+
+
+COUNTED = (
+    "attempts|blocks|bytes|cards|characters|checks|connections|customers|devices|"
+    "digits|dimensions|engines|entries|errors|failures|features|files|inputs|"
+    "iterations|jobs|keys|layers|leaves|lines|multiply-adds|nodes|numbers|openings|"
+    "outputs|products|requests|restarts|results|rows|samples|starts|tasks|tensors|"
+    "threads|times|transactions|transfers|units|validators|values|workers"
+)
+BOUNDS = {"most", "least", "limit", "longest", "allowed"}
+"""Names of limits, which are more than one: only their code knows them, and no count is among them."""
+NO_COUNTS = {"rank", "dimensions", "lengths", "price", "gas_price", "text", "names"}
+"""Fixed numbers, lists of sizes, names, what the user typed, and gas prices of 1,000 and more."""
+COUNT = re.compile(rf"\{{(\w+)[^}}]*\}} (?:[a-z-]+ )?(?:{COUNTED})\b")
+
+
+def test_every_counted_noun_has_its_plurals():
+    """`1 failures` is said nowhere: such a message goes through ngettext, or names the count last."""
+    wrong = [
+        message.id
+        for message in TEMPLATE
+        if isinstance(message.id, str)
+        for name in COUNT.findall(message.id)
+        if name not in BOUNDS | NO_COUNTS and name != name.upper()
+    ]
+    assert wrong == []
+
+
+def test_plurals_are_told_apart_in_every_language():
+    """English has the count's two forms, Russian three, and each of them has the count in it."""
+    plurals = [message.id for message in TEMPLATE if isinstance(message.id, tuple)]
+    assert len(plurals) > 40
+    for one, many in plurals:
+        assert one != many
+        assert fields(one) == fields(many)
+    for language, path in CATALOGUES.items():
+        for message in messages.read(path):
+            if isinstance(message.id, tuple) and language == "ru":
+                assert len(texts(message.string)) == 3, message.id

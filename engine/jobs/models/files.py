@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 
 from engine.runtime.errors import BadInput
@@ -88,9 +89,11 @@ def with_words(graph: Graph, labels: str | None, pixels: bool) -> Graph:
         names = [name.strip() for name in labels.split(",")]
         if len(names) != graph.columns - graph.state_entries or not all(names):
             raise BadInput(
-                _("the model has {count} outputs: give as many labels, with commas between").format(
-                    count=graph.columns - graph.state_entries
-                )
+                ngettext(
+                    "the model has {count} output: give as many labels, with commas between",
+                    "the model has {count} outputs: give as many labels, with commas between",
+                    graph.columns - graph.state_entries,
+                ).format(count=graph.columns - graph.state_entries)
             )
         about["labels"] = names
     if pixels:

@@ -62,14 +62,14 @@ class LinesDropped(_OfValidator):
     """Events of this validator that were not told: it caused more than anybody reads."""
 
     level = "warning"
-    event, template = "lines_dropped", _("{url}: {count} lines were left out: it causes too many")
+    event, template = "lines_dropped", _("{url}: it causes too many lines; left out: {count}")
     count: int
 
 
 class JobTaken(_OfJob):
     """`cost` in multiply-adds."""
 
-    event, template = "job_taken", _("{url}: job {job_id}: {kind}, {cost:,} multiply-adds")
+    event, template = "job_taken", _("{url}: job {job_id}: {kind}, multiply-adds: {cost:,}")
     kind: str
     cost: int
 

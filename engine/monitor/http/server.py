@@ -68,8 +68,10 @@ def check_token(host: str, token: str | None) -> None:
             advice=_("Put one in a file, --http-token-file FILE: openssl rand -hex 24 > FILE"),
         )
     if token is not None and (len(token) < LEAST_TOKEN or not token.isascii()):
-        message = _("the token is too short: at least {n} characters")
-        raise BadInput(message.format(n=LEAST_TOKEN), advice=_("Make one: openssl rand -hex 24"))
+        message = _("the token is too short: at least {least} characters")
+        raise BadInput(
+            message.format(least=LEAST_TOKEN), advice=_("Make one: openssl rand -hex 24")
+        )
 
 
 def read_token(file: Path) -> str:

@@ -135,7 +135,7 @@ def _texts_of_the_script(_: Speak) -> dict[str, Any]:
         "paused": _("Paused"),
         "since": _("since {time}: {message}"),
         "rate": _("Rate"),
-        "tasks": _("{n} tasks in this run"),
+        "tasks": _("tasks in this run: {n}"),
         "confirmed": _("Confirmed"),
         "pending": _("{n} pending"),
         "given_up": _("Given up"),

@@ -22,6 +22,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 
 from engine.monitor.events.validator import HelloRefused, MarketTaskFailed, WorkerCame, WorkerGone
 from engine.poc_protocol import frames
@@ -305,7 +306,9 @@ class Market:
         """Give pending tasks to free workers, where anything has changed. Call it after all else."""
         actions, exhausted = self._dispatch.offer()
         for task in exhausted:
-            reason = _("no worker did it in {n} attempts").format(n=task.attempts)
+            reason = ngettext(
+                "no worker did it in {n} attempt", "no worker did it in {n} attempts", task.attempts
+            ).format(n=task.attempts)
             actions += self._give_up(task, reason)
         return actions
 

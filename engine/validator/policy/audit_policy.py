@@ -72,7 +72,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not 1 <= self.openings <= 1024:
-            message = _("{openings} openings are out of range: it must be 1 to 1024")
+            message = _("a proof opens 1 to 1024 leaves, not {openings}")
             raise BadInput(message.format(openings=self.openings))
         if not 0 <= self.least_full <= 1:
             message = _("a share of full checks is 0 to 1, not {least_full}")

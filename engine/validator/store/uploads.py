@@ -4,7 +4,7 @@ Uploading costs nothing, but a customer may store `BYTES_A_CPC` a day for each C
 """
 
 from collections.abc import Callable
-from gettext import gettext as _
+from gettext import ngettext
 
 from engine.validator.store.backend import Backend
 from engine.validator.store.customers import Customers, NoCredit
@@ -38,9 +38,12 @@ class Uploads(Table):
             allowed = min(MOST_BYTES, BYTES_A_CPC * credit // UNITS_PER_CPC)
             if stored + size > allowed:
                 raise NoCredit(
-                    _(
-                        "with its credit {customer} may store {allowed} bytes a day, and {stored}"
-                        " are stored"
+                    ngettext(
+                        "with its credit {customer} may store {allowed} byte a day, and "
+                        "{stored} are stored",
+                        "with its credit {customer} may store {allowed} bytes a day, and "
+                        "{stored} are stored",
+                        allowed,
                     ).format(customer=customer, allowed=allowed, stored=stored)
                 )
             db.execute(

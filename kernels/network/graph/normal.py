@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,7 +80,11 @@ class Norm(Operator):
             len(inputs) == len(self.zeros)
             and all(one.shape == shape for one in inputs)
             and shape[-1:] == self.factor.shape,
-            _("a layer_norm of {length} entries gets others").format(length=len(self.factor)),
+            ngettext(
+                "a layer_norm of {length} entry gets others",
+                "a layer_norm of {length} entries gets others",
+                len(self.factor),
+            ).format(length=len(self.factor)),
         )
         return inputs[0]
 

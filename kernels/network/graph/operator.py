@@ -37,7 +37,7 @@ class Form:
             )
         if self.entries > MAX_ENTRIES:
             raise InvalidNetwork(
-                _("a sample between two layers has {count} entries: too many").format(
+                _("a sample between two layers has too many entries: {count}").format(
                     count=self.entries
                 )
             )

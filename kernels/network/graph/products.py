@@ -12,6 +12,7 @@ int32.
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,7 +70,7 @@ class Weighted(Operator):
             )
         if rows.shape[1] > MAX_SUM_LENGTH:
             raise InvalidNetwork(
-                _("a sum of {length} products is too long: {MAX_SUM_LENGTH} at most").format(
+                _("a sum of more than {MAX_SUM_LENGTH} products is too long: {length}").format(
                     length=rows.shape[1], MAX_SUM_LENGTH=MAX_SUM_LENGTH
                 )
             )
@@ -150,9 +151,11 @@ class FullyConnected(Weighted):
         outputs, features = self.weights.shape
         if x.entries % features or (self.keep_dims and x.shape[-1:] != (features,)):
             raise InvalidNetwork(
-                _("a dense layer of {features} features gets {text}").format(
-                    features=features, text=text(x.shape)
-                )
+                ngettext(
+                    "a dense layer of {features} feature gets {text}",
+                    "a dense layer of {features} features gets {text}",
+                    features,
+                ).format(features=features, text=text(x.shape))
             )
         rows = x.shape[:-1] if self.keep_dims else (x.entries // features,)
         return Form((*rows, outputs))

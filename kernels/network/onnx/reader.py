@@ -81,7 +81,7 @@ def read_model(content: bytes) -> Model:
         ) from error
     if len(content) > MAX_FILE_BYTES:
         raise InvalidNetwork(
-            _("the file has {size} bytes: {most} at most").format(
+            _("the file has more than {most} bytes: {size}").format(
                 size=len(content), most=MAX_FILE_BYTES
             )
         )
@@ -191,7 +191,7 @@ def _end(one: Any) -> End:
 def _count(number: int, most: int, what: str) -> None:
     if number > most:
         raise InvalidNetwork(
-            _("the ONNX file has {number} {what}: {most} at most").format(
+            _("the ONNX file has more than {most} {what}: {number}").format(
                 number=number, what=what, most=most
             )
         )

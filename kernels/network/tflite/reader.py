@@ -91,7 +91,7 @@ def read_model(content: bytes) -> Model:
         ) from error
     if len(content) > MAX_FILE_BYTES:
         raise InvalidNetwork(
-            _("the file has {size} bytes: {most} at most").format(
+            _("the file has more than {most} bytes: {size}").format(
                 size=len(content), most=MAX_FILE_BYTES
             )
         )
@@ -216,7 +216,7 @@ def _index(number: int, count: int) -> int:
 def _count(number: int, most: int, what: str) -> int:
     if not 0 <= number <= most:
         raise InvalidNetwork(
-            _("the TFLite file has {number} {what}: {most} at most").format(
+            _("the TFLite file has more than {most} {what}: {number}").format(
                 number=number, what=what, most=most
             )
         )

@@ -41,10 +41,10 @@ def test_what_is_shown_is_what_a_command_takes(cli, file, monkeypatch):
     file.write_text("[mine]\nopenings = 2000\n")
     refused = cli("mine --devnet")
     assert refused.code == 2
-    assert "2000 openings" in refused.err
+    assert "leaves, not 2000" in refused.err
     monkeypatch.setenv("CPC_MINE_OPENINGS", "3000")
-    assert "3000 openings" in cli("mine --devnet").err
-    assert "4000 openings" in cli("mine --devnet --openings 4000").err
+    assert "leaves, not 3000" in cli("mine --devnet").err
+    assert "leaves, not 4000" in cli("mine --devnet --openings 4000").err
 
 
 def test_a_value_on_top_is_every_command_s_and_a_table_s_stands_over_it(cli, file):

@@ -49,7 +49,7 @@ def test_a_state_that_is_none(model):
     with pytest.raises(BadInput, match="keeps no state"):
         state_after("digits", b"1234567")
     other = build_payload("digits", "digits:1", state=b"x")
-    with pytest.raises(InvalidPayload, match="1 bytes, and the model's is 0"):
+    with pytest.raises(InvalidPayload, match="1 byte, and the model's is 0"):
         parse_job(load_kinds(), other, JobLimits(), NoBlobs())
 
 

@@ -353,7 +353,7 @@ def a_device_whose_children_end(scene):
         yield
         out = scene.engine.wait("device_out")
         assert (out.subject, out.stops) == ("broken", False)
-        assert "1 failures within 5 min 0 s, and 0 is the most" in out.message
+        assert "1 failure within 5 min 0 s, and 0 is the most" in out.message
         assert MEANING["device_out"] in scene.engine.health()["warnings"]
         broken.unlink()
         scene.engine.wait_well()
