@@ -24,6 +24,7 @@ from engine.jobs import inference, matmul
 from engine.jobs.blobs import BlobCache, BlobRef
 from engine.receipts.document import Receipt, faults_of, read_receipt
 from engine.receipts.verification import Files, differences
+from engine.runtime.bounded_file import SMALL_BYTES, read_bounded
 from engine.runtime.errors import BadInput, EngineError, WrongClaim, reason_of
 from engine.runtime.paths import state_directory
 from engine.validator.http.client import MarketClient
@@ -195,10 +196,13 @@ def fetch_data(client: MarketClient, task: dict[str, Any]) -> bytes:
 def read_token(file: Path) -> str:
     """Return the token in a file. Raises BadInput."""
     try:
-        return file.read_text(encoding="utf-8-sig").strip()
-    except (OSError, ValueError) as error:
+        return read_bounded(file, SMALL_BYTES).decode("utf-8-sig").strip()
+    except OSError as error:
+        message = _("{file} cannot be read: {error}")
+        raise BadInput(message.format(file=file, error=reason_of(error))) from error
+    except ValueError as error:
         message = _("{file} contains no token: {error}")
-        raise BadInput(message.format(file=file, error=reason_of(error))) from None
+        raise BadInput(message.format(file=file, error=error)) from None
 
 
 def own_blobs() -> BlobCache:

@@ -160,13 +160,13 @@ def from_json(
     """Post any kind of task, by its payload as JSON."""
     from json import loads
 
-    from engine.runtime.errors import BadInput, reason_of
+    from engine.runtime.errors import BadInput
 
     try:
-        payload = loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+        payload = loads(read_file(file))
+    except (ValueError, RecursionError) as error:
         raise BadInput(
-            _("{file} is not a payload: {error}").format(file=file, error=reason_of(error))
+            _("{file} is not a payload: {error}").format(file=file, error=error)
         ) from None
     if not isinstance(payload, dict) or not isinstance(payload.get("challenge_type"), str):
         raise BadInput(_("{file} is not a JSON object with a challenge_type").format(file=file))

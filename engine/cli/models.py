@@ -56,8 +56,8 @@ def import_(
     """Import an int8 model: TFLite (bit for bit as LiteRT), or ONNX with QDQ or QLinear operators."""
     from engine.jobs.models.files import import_file, with_words, write_model
 
-    target = output or file.with_suffix(ENDING)
     graph = with_words(import_file(file, sizes_of(dim)), labels, pixels)
+    target = output or file.with_suffix(ENDING)
     size, sha256 = write_model(graph, target)
     if json:
         say_json({"file": str(target), "bytes": size, "sha256": sha256, "layers": len(graph.nodes)})
@@ -153,8 +153,8 @@ def quantise(
     from engine.jobs.models.files import write_model
     from engine.jobs.models.quantising import quantise_file
 
-    target = output or file.with_suffix(ENDING)
     imported, report = quantise_file(file, calibrate, percentile)
+    target = output or file.with_suffix(ENDING)
     size, sha256 = write_model(imported.graph, target)
     if json:
         say_json({"file": str(target), "bytes": size, "sha256": sha256, "report": asdict(report)})

@@ -183,10 +183,11 @@ def say_foreign_json(value: Any) -> None:
 
 def read_file(path: Path) -> bytes:
     """Return a file's bytes. Raise BadInput."""
+    from engine.runtime.bounded_file import read_bounded
     from engine.runtime.errors import BadInput
 
     try:
-        return path.read_bytes()
+        return read_bounded(path)
     except OSError as error:
         message = _("{file} cannot be read: {error}")
         raise BadInput(message.format(file=path, error=error.strerror)) from None

@@ -14,6 +14,7 @@ from engine.jobs.blobs import BlobCache, BlobRef, Blobs, MissingBlob
 from engine.jobs.fields import carry, check_known, data_of, flag, named_blobs, whole_number
 from engine.jobs.kind import InvalidPayload, JobLimits, JobWork, Payload
 from engine.jobs.models import digits
+from engine.runtime.bounded_file import read_bounded
 from engine.runtime.errors import BadInput
 from kernels.commit.rows import MatrixForm
 from kernels.errors import InvalidNetwork, InvalidTask
@@ -239,7 +240,7 @@ def model_bytes(model: Path | str) -> bytes:
         return digits.model_bytes()
     path = Path(model)
     try:
-        return path.read_bytes()
+        return read_bounded(path)
     except OSError as error:
         raise BadInput(
             _("the model {path} cannot be read: {error}").format(path=path, error=error.strerror),

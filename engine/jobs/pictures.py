@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, reason_of
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MODES = {1: "L", 3: "RGB"}
@@ -34,7 +34,7 @@ def load_picture(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         raise BadInput(_("there is no file {path}").format(path=path)) from error
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
         raise BadInput(
-            _("{path} is not a picture: {error}").format(path=path, error=str(error)[:80])
+            _("{path} is not a picture: {error}").format(path=path, error=reason_of(error)[:80])
         ) from error
     scale = min(whole.width / width, whole.height / height)
     left, top = (whole.width - width * scale) / 2, (whole.height - height * scale) / 2

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from engine.monitor.notify import NotSent
+from engine.runtime.bounded_file import SMALL_BYTES, read_bounded
 from engine.runtime.errors import BadInput
 from node_client.errors import NodeClientError
 from node_client.transport import SMALL_BODY, HttpNode
@@ -80,7 +81,7 @@ class Webhook:
     def read(cls, file: Path) -> Self:
         """Return the webhook of a file. Raises BadInput."""
         try:
-            lines = file.read_text("utf-8-sig").split()
+            lines = read_bounded(file, SMALL_BYTES).decode("utf-8-sig").split()
             return cls(*lines[:2])
         except (OSError, UnicodeDecodeError, TypeError, NodeClientError):
             raise BadInput(

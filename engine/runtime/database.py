@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from engine.runtime.closing import Closing
-from engine.runtime.errors import BadInput, DatabaseError
+from engine.runtime.errors import BadInput, DatabaseError, reason_of
 from kernels.private_path import exposure, make_private
 
 BUSY_SECONDS = 10.0
@@ -83,7 +83,9 @@ class Database(Closing):
             if _is_busy(error):
                 raise cls.error(_locked(path), advice=_close_it()) from error
             raise cls.error(
-                _("the database {path} cannot be used: {error}").format(path=path, error=error),
+                _("the database {path} cannot be used: {error}").format(
+                    path=path, error=reason_of(error)
+                ),
                 advice=_("Free space on the disk, fix the permissions, or name another file."),
             ) from error
         return cls(path, connection)

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from engine.cli.config.help_layout import set_layout
+from engine.cli.config.usage_errors import name_of
 from engine.runtime.paths import expanded
 
 type Path = tuple[str, ...]
@@ -87,9 +88,26 @@ def build_tree(app: typer.Typer, global_app: typer.Typer) -> TyperGroup:
     return root
 
 
-def _expanded(_context: typer.Context, _parameter: Any, value: Any) -> Any:
-    """Return a path with the home directory for its `~`: no shell has seen a file's or a variable's."""
+def _expanded(_context: typer.Context, parameter: Any, value: Any) -> Any:
+    """Return a path with the home directory for its `~`: no shell has seen a file's or a variable's.
+
+    Raise BadInput for text of bytes that are not UTF-8, which only a file's name can have.
+    """
+    for one in value if isinstance(value, (list, tuple)) else (value,):
+        if isinstance(one, str) and not _is_text(one):
+            from engine.runtime.errors import BadInput
+
+            raise BadInput(_("{name} is not UTF-8 text").format(name=name_of(parameter)))
     return expanded(value) if isinstance(value, PathLike) else value
+
+
+def _is_text(value: str) -> bool:
+    """Return whether no byte of it was kept as a surrogate (PEP 383)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def walk(group: TyperGroup, path: Path = ()) -> Iterator[tuple[Path, TyperCommand]]:

@@ -11,6 +11,9 @@ from typing import Any, get_args, get_origin
 from typer.core import TyperArgument, TyperOption
 from typer.exceptions import TyperException
 
+_QUOTES = "'?"
+"""Around a name that Typer says."""
+
 
 def print_usage_error(error: TyperException) -> None:
     """Print the error to stderr, and how to get help; the help itself for a bare group."""
@@ -31,22 +34,27 @@ def explain(error: TyperException) -> str:
         case "NoSuchOption":
             said = _("there is no option {name}").format(name=fields.option_name)
             near = sorted(fields.possibilities or ())
-            return f"{said}; {_near(near)}" if near else said
+            return f"{said}. {_near(near)}" if near else said
         case "BadOptionUsage" if "not take" in error.message:
             return _("{name} takes no value").format(name=fields.option_name)
         case "BadOptionUsage":
             return _("{name} needs a value").format(name=fields.option_name)
         case "MissingParameter":
             return _("{name} is missing").format(name=name_of(fields.param))
+        case "BadParameter" if error.message.endswith(" is not readable."):
+            return _("{name}: this user may not read it").format(name=name_of(fields.param))
         case "BadParameter" if fields.param is not None:
             reason = wanted(fields.param) or error.message
             return f"{name_of(fields.param)}: {reason}"
         case _ if error.message.startswith("Got unexpected"):
             extra = error.message.partition("(s) (")[2].removesuffix(")")
             return _("unexpected argument: {extra}").format(extra=extra)
+        case _ if error.message.startswith("No such command "):
+            name, _dot, other = error.message[16:].partition(". Did you mean ")
+            said = _("there is no command {name}").format(name=name.removesuffix("."))
+            return f"{said}. {_near([other.strip(_QUOTES)])}" if other else said
         case _:
-            said, _dot, other = error.message.partition(". Did you mean ")
-            return f"{said}; {_near([other.rstrip('?')])}" if other else said
+            return error.message
 
 
 def _near(names: list[str]) -> str:
@@ -78,11 +86,14 @@ def wanted(parameter: TyperOption | TyperArgument) -> str:
     return ""
 
 
-def _range(kind: str, least: float | None, most: float | None) -> str:
+def _range(kind: str, smallest: float | None, largest: float | None) -> str:
+    least, most = (
+        f"{bound:g}" if isinstance(bound, float) else bound for bound in (smallest, largest)
+    )
     if least is not None and most is not None:
-        return _("{kind} from {least:g} to {most:g}").format(kind=kind, least=least, most=most)
+        return _("{kind} from {least} to {most}").format(kind=kind, least=least, most=most)
     if least is not None:
-        return _("{kind}, {least:g} or more").format(kind=kind, least=least)
+        return _("{kind}, {least} or more").format(kind=kind, least=least)
     if most is not None:
-        return _("{kind}, {most:g} at most").format(kind=kind, most=most)
+        return _("{kind}, {most} at most").format(kind=kind, most=most)
     return kind

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.jobs.models.files import read_file
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, reason_of
 from kernels.errors import InvalidNetwork
 from kernels.network.onnx.importer import Imported
 from kernels.network.onnx.quantise import Report, quantise_onnx, report, rows_of
@@ -48,10 +48,12 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}
+    except FileNotFoundError as error:
+        raise BadInput(_("there is no file {path}").format(path=path)) from error
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise BadInput(
             _("{path} is not a .npz file of arrays: {error}").format(
-                path=path, error=str(error)[:80]
+                path=path, error=reason_of(error)[:80]
             ),
             advice=_("Make it with numpy.savez(FILE, NAME=ARRAY), a NAME for each input."),
         ) from error

@@ -23,6 +23,7 @@ from engine.monitor.control import Control
 from engine.monitor.events.run import HttpListening, Warned
 from engine.monitor.reporter import Reporter
 from engine.monitor.state import Monitor
+from engine.runtime.bounded_file import SMALL_BYTES, read_bounded
 from engine.runtime.closing import Closing
 from engine.runtime.errors import BadInput, reason_of
 from engine.runtime.paths import state_directory
@@ -77,7 +78,7 @@ def check_token(host: str, token: str | None) -> None:
 def read_token(file: Path) -> str:
     """Return the token in a file, without the white space around it. Raises BadInput."""
     try:
-        return file.read_text("utf-8-sig").strip()
+        return read_bounded(file, SMALL_BYTES).decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         message = _("the token file {file} cannot be read: {error}").format(
             file=file, error=reason_of(error)
