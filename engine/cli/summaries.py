@@ -69,7 +69,7 @@ def job_lines(summary: "JobSummary", address: str, *, mined: bool = False) -> It
         time=wording.duration(summary.seconds),
     )
     if summary.received is None:
-        asked = _("What validators paid, a node knows, and none was asked: {command}")
+        asked = _("What validators paid, a node knows, and none answered: {command}")
         yield asked.format(command=f"cpc-engine query balance {address}")
     elif not mined:
         received = wording.money(format_cpc(summary.received))

@@ -206,7 +206,7 @@ class Projection:
                 self._fees += fee
                 self._run_fees += fee
                 self._history.confirm(now)
-            case sending.PaymentReceived(amount=amount):
+            case sending.PaymentReceived(amount=amount) | sending.BalanceRose(amount=amount):
                 self._run_received += amount
             case sending.ResultGivenUp():
                 self._end("given_up")

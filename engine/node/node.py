@@ -25,6 +25,7 @@ from engine.monitor.events.run import Opened, Warned, WorkStarted
 from engine.monitor.reporter import Reporter
 from engine.monitor.troubles import Troubles
 from engine.node.account import Account, look_at_node, open_account
+from engine.node.balance_watch import BalanceWatch
 from engine.node.devices import devices_of
 from engine.node.meter import Meter
 from engine.node.preflight import check_cache, check_switches
@@ -90,6 +91,7 @@ class Node:
         self._inbox: Inbox = queue.SimpleQueue()
         self._stopping = False
         self._account: Account | None = None
+        self._balance: BalanceWatch | None = None
         for check in (check_cache(), *check_switches()):
             if check.state == "warn":
                 report(Warned(check.name, check.found, check.fix))
@@ -134,9 +136,8 @@ class Node:
             self._upkeep.stopping()
             if context is None:
                 return NodeSummary(mined)
-            account = self._account
-            received = None if account is None else account.ledger.received(started_at)
             counts, seconds = context.ledger.counts(), time.monotonic() - started
+            received = self._received(started_at)
             return NodeSummary(mined, JobSummary(**counts, seconds=seconds, received=received))
 
     def stop(self) -> None:
@@ -234,6 +235,12 @@ class Node:
                 if isinstance(event, Crashed):
                     raise event.error
 
+    def _received(self, since: float) -> int | None:
+        """Return the units that others sent since then (Unix time); None where no node was asked."""
+        if self._account is not None:
+            return self._account.ledger.received(since)
+        return None if self._balance is None else self._balance.received
+
     def _open_jobs(self, stack: ExitStack) -> WorkerContext | None:
         """Connect to the validators, where some are asked for."""
         options, account = self._request.validators, self._account
@@ -269,6 +276,11 @@ class Node:
         )
         self._jobs.start()
         stack.callback(self._jobs.stop)
+        if account is None:
+            urls = list(self._request.urls)
+            self._balance = BalanceWatch(urls, self._key.address, self._report, self._failed)
+            self._balance.start()
+            stack.callback(self._balance.stop)
         return context
 
     def _on_turn(self) -> None:

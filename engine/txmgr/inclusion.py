@@ -139,7 +139,7 @@ class ChainScan:
             new = [tx for tx in received if self._ledger.record_received(tx, block.height)]
             self._ledger.record_scanned(block.height, block_hash)
         for tx in new:
-            self._report(PaymentReceived(block.height, tx.hash(), tx.from_address, tx.amount))
+            self._report(PaymentReceived(tx.amount, block.height, tx.hash(), tx.from_address))
 
     def _look_again(self, tip_height: int) -> None:
         """Look into a block with a fault once more: later, or on another node, it may have none.

@@ -45,14 +45,9 @@ class ResultGivenUp(Event):
     reason: str
 
 
-class PaymentReceived(Event):
-    """A block holds a transfer of somebody else to the account. `amount` in units."""
+class _Amount(Event):
+    """`amount` in units."""
 
-    event = "received"
-    template = _("received {cpc} CPC from {sender}, in block {height}")
-    height: int
-    tx_hash: str
-    sender: str
     amount: int
 
     @property
@@ -65,6 +60,22 @@ class PaymentReceived(Event):
     def fields(self) -> dict[str, Any]:
         """Return the fields, and the amount as people read it."""
         return super().fields() | {"cpc": self.cpc}
+
+
+class PaymentReceived(_Amount):
+    """A block holds a transfer of somebody else to the account."""
+
+    event = "received"
+    template = _("received {cpc} CPC from {sender}, in block {height}")
+    height: int
+    tx_hash: str
+    sender: str
+
+
+class BalanceRose(_Amount):
+    """The account has more than a while ago, and no block was read that says whose it was."""
+
+    event, template = "balance_rose", _("received {cpc} CPC")
 
 
 class ChainRolledBack(Event):
@@ -102,6 +113,7 @@ SendingEvent = (
     | ResultConfirmed
     | ResultGivenUp
     | PaymentReceived
+    | BalanceRose
     | ChainRolledBack
     | BlockUnreadable
     | BalanceChanged

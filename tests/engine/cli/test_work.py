@@ -246,3 +246,20 @@ def test_a_job_that_a_worker_process_has_no_room_for_is_declined_with_both_sizes
     assert receive(connection, timeout=PATIENCE_SECONDS)["code"] == told["code"] == "too_large"
     send(connection, job(job_id="next", payload=synthetic(size=64)))
     assert receive(connection, timeout=PATIENCE_SECONDS)["result_hash"] == root_of(64)
+
+
+@pytest.mark.slow
+def test_what_is_paid_is_seen_though_nothing_is_sent_to_the_chain(
+    work, validator, devnet, keys, cli
+):
+    """Asked of the node: at the start, then now and then."""
+    process, events = work(f"--validator {validator.url} --device reference --json")
+    wait_for(events, "ready")
+    wait_until(lambda: cli("status --json").json()[0]["balance"] == "1000", "the balance")
+    assert cli(f"tx send {keys['worker'].address} 2.5 --from faucet --wait 30").code == 0
+    assert wait_for(events, "balance_rose")["cpc"] == "2.5"
+    (status,) = cli("status --json").json()
+    assert status["run"]["received"] == "2.5"
+    assert status["balance"] == "1002.5"
+    process.terminate()
+    assert wait_for(events, "work_summary")["received"] == 25 * 10**17
