@@ -21,7 +21,8 @@ class Assembly:
     def step(self, op: Op, place: int, count: int, **fields: int) -> None:
         """Append a step of this node, with fields by their names."""
         named = {Field[name]: int(value) for name, value in fields.items()}
-        self.steps.append({Field.OP: int(op), Field.COUNT: count, Field.CHUNK: count, **named})
+        whole = {Field.COUNT: count, Field.CHUNK: count, Field.UNIT: 1}
+        self.steps.append({Field.OP: int(op), **whole, **named})
         self.nodes.append(place)
 
     def border(self, place: int, image: Image) -> None:

@@ -5,16 +5,15 @@ from kernels.cpu.ir import I64, Builder, Value
 
 
 @ir.valued
-def take(builder: Builder, counter: Value) -> Value:
-    """Add 1 to the int64 at `counter`; give what it was."""
+def add(builder: Builder, counter: Value, number: Value) -> Value:
+    """Add to the int64 at `counter`; give what it was."""
     place = ir.pointer(builder, counter, I64)
-    return builder.atomic_rmw("add", place, I64(1), "seq_cst")
+    return builder.atomic_rmw("add", place, number, "seq_cst")
 
 
 @ir.valued
 def read(builder: Builder, counter: Value) -> Value:
     """Give what the int64 at `counter` is, as other threads left it, after a short pause."""
-    builder.fence("seq_cst")
     ir.call(builder, "llvm.x86.sse2.pause", ir.VOID)
     return builder.load_atomic(ir.pointer(builder, counter, I64), "seq_cst", 8)
 

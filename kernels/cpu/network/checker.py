@@ -85,7 +85,7 @@ class Checker:
                 sample, row = (np.require(x, requirements=["C", "W"]) for x in (one, its_row))
                 steps, places = self._steps_of(part)
                 step = self._kernels.run(
-                    steps, self._memory, sample, out, row[program.columns :], counters, False,
+                    steps, self._memory, sample, out, row[program.columns :], counters, 0, 1,
                 )  # fmt: skip
                 if step >= 0:
                     return program.nodes[places[step]]

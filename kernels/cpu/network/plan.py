@@ -23,8 +23,14 @@ from kernels.network.graph.layers import product_layers
 
 CHUNK_COST = 1 << 19
 """Multiply-adds of a chunk, about: some microseconds."""
+MOST_COST = 1 << 24
+"""Of a chunk of few places, which should go through its weights once."""
 PLACES = 24
 """A chunk has a multiple of so many places: whole tiles."""
+FEW = 48
+"""Places a thread, below which threads share a layer by its outputs."""
+BLOCK = 64
+"""Outputs of a unit then: whole tiles."""
 
 
 POINTS = Window(1, 1)
@@ -36,15 +42,15 @@ MOST_LINES = 64
 """Additions for which numbers are looked for: some milliseconds each."""
 
 
-def plan(graph: Graph, dots: Dots) -> Program:
-    """Return its program. Raise NoProgram where some operator has no step here."""
-    return _Plan(graph, dots).program()
+def plan(graph: Graph, dots: Dots, threads: int = 1) -> Program:
+    """Return its program, for so many threads. Raise NoProgram where some operator has no step here."""
+    return _Plan(graph, dots, threads).program()
 
 
 class _Plan(Assembly):
-    def __init__(self, graph: Graph, dots: Dots) -> None:
+    def __init__(self, graph: Graph, dots: Dots, threads: int) -> None:
         super().__init__()
-        self.graph, self.dots = graph, dots
+        self.graph, self.dots, self.threads = graph, dots, threads
         self.images = [Image.of(form) for form in graph.forms]
         self.layers = product_layers(graph)
         self.column = self.lines = 0
@@ -149,19 +155,31 @@ class _Plan(Assembly):
         packed, quads = pack_weights(weights, self.dots)
         padded = np.zeros(-(-n // 16) * 16 + 64, np.int32)
         padded[:n] = op.absorbed - 128 * weights.reshape(n, -1).sum(axis=1, dtype=np.int32)
-        cost = weights[0].size * n
-        chunk = max(1, CHUNK_COST // (cost * PLACES)) * PLACES
+        chunk, unit, outputs = self.shares(len(places), n, weights[0].size)
         column = -1
         if place in self.layers:
             column, self.column = self.column, self.column + len(places) * n
         self.scratch = max(self.scratch, max(self.dots.tiles.values()) * len(padded))
         self.step(
-            Op.PRODUCT, place, len(places), CHUNK=chunk, SOURCE=x.origin, OUT=out.origin,
-            PLACES=kept(places), OUT_PLACES=kept(out_places), SEGMENTS=keep(segments),
+            Op.PRODUCT, place, len(places), CHUNK=chunk, UNIT=unit, OUTPUTS=outputs, SOURCE=x.origin,
+            OUT=out.origin, PLACES=kept(places), OUT_PLACES=kept(out_places), SEGMENTS=keep(segments),
             SEGMENT_COUNT=len(segments), QUADS=quads, WEIGHTS=keep(packed), STARTS=keep(padded), N=n,
             LOW=op.low + 128, HIGH=op.high + 128, ZERO=op.output_zero + 128,
             ABSORBED=keep(op.absorbed), COLUMN=column, **scaling,
         )  # fmt: skip
+
+    def shares(self, places: int, n: int, k: int) -> tuple[int, int, int]:
+        """Return the places that a thread takes at once, and a unit: places by outputs.
+
+        Threads get neighbouring places, most of which they made themselves: each core has its cache.
+        Few places do not make equal shares, and have more weights: then each has its own outputs.
+        """
+        if self.threads > 1 and places < self.threads * FEW and n > BLOCK:
+            chunk = min(places, max(1, MOST_COST // (k * BLOCK * PLACES)) * PLACES)
+            return chunk, chunk, BLOCK
+        vectors, rows = next(iter(self.dots.tiles.items()))
+        chunk = max(1, CHUNK_COST // (k * n * PLACES)) * PLACES
+        return chunk, PLACES if n % (vectors * self.dots.lanes) else rows, n
 
     def depthwise(self, place: int, op: convolutions.DepthwiseConv2D, x: Image, out: Image) -> None:
         """Runs of bytes; one by one where its scaling is."""
@@ -194,7 +212,7 @@ class _Plan(Assembly):
         rows = ROWS[lanes]
         self.step(
             Op.DEPTHWISE, place, len(places), CHUNK=max(1, CHUNK_BYTES // (rows * run)) * rows,
-            WIDTH=run, PERIOD=runs.period, PLACES=kept(places), OUT_PLACES=kept(out_places),
+            UNIT=rows, WIDTH=run, PERIOD=runs.period, PLACES=kept(places), OUT_PLACES=kept(out_places),
             SEGMENTS=keep(taps), QUADS=len(taps) // 4, WEIGHTS=keep(pack_taps(op, order, self.dots)),
             STARTS=keep(starts[order]), **fields,
         )  # fmt: skip

@@ -1,7 +1,9 @@
 """Runs the steps of a program (steps.py) on one sample, alone or with other threads.
 
-Threads that work on the same sample take the chunks of a step one by one from a counter, and go on to
-the next step when all are done: one that comes late, or not at all, holds up nobody.
+Each thread that works on the same sample has its share of a step, much the same places in every step:
+what it reads it wrote itself, and lies in its core's cache. It takes its share bit by bit, from a
+counter of its own, then what others have left, and goes on to the next step when all is done: one that
+comes late, or not at all, holds up nobody.
 """
 
 from dataclasses import dataclass
@@ -21,8 +23,10 @@ from kernels.cpu.network.steps import FIELDS, Field, Memory, Op, Scaling
 
 LEFT_OVER = 2
 """So many places go one by one, and not with copies of the last in a whole tile."""
-SPINS = 300
+SPINS = 1000
 """Pauses before a thread that waits goes to sleep: some microseconds."""
+COUNTER_BYTES = 64
+"""From counter to counter: a cache line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,39 @@ def kernels_of(dots: Dots) -> Kernels:
     runs, entries = _build_depthwise(jit, dots), scalar.depthwise
     others = build_others(jit, dots, scalar)
 
+    run = _build_run(jit, *_build_work(jit, product, checked, runs, entries, others))
+    finish([jit])
+    return Kernels(dots, run, digits)
+
+
+def _build_work(
+    jit: Jit, product: Any, checked: Any, runs: Any, entries: Any, others: Any
+) -> tuple[Any, Any]:
+    """Return units_of, how many units a step has, and work, which does some of them."""
+
     @jit.helper
-    def chunk(step: int, number: int, memory: int) -> bool:
-        """Do a chunk of a step; false: its committed sums are wrong."""
-        first = number * field(step, Field.CHUNK)
-        last = min(first + field(step, Field.CHUNK), field(step, Field.COUNT))
-        op = field(step, Field.OP)
+    def parts_of(step: int) -> int:
+        """How many units the places of a step make."""
+        unit = field(step, Field.UNIT)
+        return (field(step, Field.COUNT) + unit - 1) // unit
+
+    @jit.helper
+    def units_of(step: int) -> int:
+        """How many units a step has: those of its places, for each block of outputs."""
+        outputs = field(step, Field.OUTPUTS)
+        blocks = 1 if outputs < 0 else (field(step, Field.N) + outputs - 1) // outputs
+        return parts_of(step) * blocks
+
+    @jit.helper
+    def work(step: int, number: int, units: int, memory: int) -> bool:
+        """Do some units of a step, of one block; false: its committed sums are wrong."""
+        op, parts, unit = field(step, Field.OP), parts_of(step), field(step, Field.UNIT)
+        first = number % parts * unit
+        last = min(first + units * unit, field(step, Field.COUNT))
         if op == Op.PRODUCT:
             if field(memory, Memory.SECRETS) and field(step, Field.DIGITS) >= 0:
                 return checked(step, first, last, memory)
-            product(step, first, last, memory)
+            product(step, first, last, number // parts * field(step, Field.OUTPUTS), memory)
         elif op == Op.DEPTHWISE:
             runs(step, first, last, memory)
         elif op == Op.DEPTHWISE_ENTRIES:
@@ -66,27 +93,26 @@ def kernels_of(dots: Dots) -> Kernels:
             others(step, first, last, memory)
         return True
 
-    @jit.helper
-    def chunks(step: int) -> int:
-        """How many a step has."""
-        size = field(step, Field.CHUNK)
-        return (field(step, Field.COUNT) + size - 1) // size
+    return units_of, work
 
+
+def _build_run(jit: Jit, units_of: Any, work: Any) -> Any:
     @jit.helper
-    def wait(step: int, done: int) -> None:
-        """Return when all chunks of a step are done, as the counter at this address says."""
-        count, turns = chunks(step), 0
+    def wait(count: int, done: int) -> None:
+        """Return when so many units are done, as the counter at this address says."""
+        turns = 0
         while atomic.read(done) < count:
             turns += 1
             if turns > SPINS:  # the thread that is waited for may have no core
                 atomic.rest()
 
     @jit.kernel(
-        "int64(int64[:,::1], int64[::1], int8[::1], int8[::1], int32[::1], int64[::1], boolean)"
+        "int64(int64[:,::1], int64[::1], int8[::1], int8[::1], int32[::1], int64[::1], int64, int64)"
     )
     def run(
-        steps: Any, memory: Any, sample: Any, out: Any, sums: Any, counters: Any, shared: bool
-    ) -> int:
+        steps: Any, memory: Any, sample: Any, out: Any, sums: Any, counters: Any, thread: int,
+        threads: int,
+    ) -> int:  # fmt: skip
         """Return the step whose committed sums are wrong, or -1."""
         at = memory.ctypes.data
         put_int64(at + 8 * Memory.SAMPLE, sample.ctypes.data)
@@ -95,26 +121,33 @@ def kernels_of(dots: Dots) -> Kernels:
         if len(sums):
             put_int64(at + 8 * Memory.SUMS, sums.ctypes.data)
         first, counter, waited = steps.ctypes.data, counters.ctypes.data, 0
+        away = COUNTER_BYTES * (threads + 1)
         for s in range(len(steps)):
-            step, taken, number = first + 8 * FIELDS * s, counter + 16 * s, int64(0)
-            count = chunks(step)
-            while True:
-                if shared:
-                    number = atomic.take(taken)
-                if number >= count:
-                    break
-                if not chunk(step, number, at):
-                    return s
-                if shared:
-                    atomic.take(taken + 8)
-                number += 1
-            while shared and waited <= s and field(step, Field.BESIDE) < 1:
-                wait(first + 8 * FIELDS * waited, counter + 16 * waited + 8)
-                waited += 1
+            step, done, mine = first + 8 * FIELDS * s, counter + away * s, int64(0)
+            count, size = units_of(step), field(step, Field.CHUNK) // field(step, Field.UNIT)
+            for turn in range(threads):
+                owner = (thread + turn) % threads
+                number = begin = (owner * count + threads - 1) // threads
+                end = ((owner + 1) * count + threads - 1) // threads
+                while number < end:
+                    if threads > 1:
+                        number = begin + atomic.add(done + COUNTER_BYTES * (1 + owner), size)
+                        if number >= end:
+                            break
+                    some = min(size, end - number)
+                    if not work(step, number, some, at):
+                        return s
+                    mine += some
+                    number += some
+            if threads > 1:
+                if mine:
+                    atomic.add(done, mine)
+                while waited <= s and field(step, Field.BESIDE) < 1:
+                    wait(units_of(first + 8 * FIELDS * waited), counter + away * waited)
+                    waited += 1
         return -1
 
-    finish([jit])
-    return Kernels(dots, run, digits)
+    return run
 
 
 def _build_product(jit: Jit, dots: Dots, finish_sums: Any) -> Any:
@@ -123,13 +156,12 @@ def _build_product(jit: Jit, dots: Dots, finish_sums: Any) -> Any:
     has4, rows4, rows2, rows1 = 4 in dots.tiles, dots.tiles.get(4, 1), dots.tiles[2], dots.tiles[1]
 
     @jit.helper
-    def product(step: int, first: int, last: int, memory: int) -> None:
-        """Some places of a convolution, all its outputs."""
+    def product(step: int, first: int, last: int, channel: int, memory: int) -> None:
+        """Some places of a convolution, OUTPUTS of its outputs."""
         base, arena = field(memory, Memory.CONSTANTS), field(memory, Memory.ARENA)
         scratch = field(memory, Memory.SCRATCH)
-        n, count, quads = (
-            field(step, Field.N), field(step, Field.SEGMENT_COUNT), field(step, Field.QUADS),
-        )  # fmt: skip
+        count, quads = field(step, Field.SEGMENT_COUNT), field(step, Field.QUADS)
+        n = min(channel + field(step, Field.OUTPUTS), field(step, Field.N))
         low, high = field(step, Field.LOW), field(step, Field.HIGH)
         scaling, committed = field(step, Field.SCALING), field(step, Field.COLUMN) >= 0
         keep = int64(scaling > Scaling.SIGNED or (committed and field(memory, Memory.SUMS) != 0))
@@ -140,7 +172,10 @@ def _build_product(jit: Jit, dots: Dots, finish_sums: Any) -> Any:
         places, out_places = (
             base + field(step, Field.PLACES), base + field(step, Field.OUT_PLACES),
         )  # fmt: skip
-        channel = 0
+        weights += channel // lanes * count * quads * quad_bytes
+        starts += 4 * channel
+        parameters += channel * step_bytes
+        out += channel
         while channel < n:
             left = n - channel
             vectors = 4 if has4 and left > 3 * lanes else (2 if left > lanes else 1)

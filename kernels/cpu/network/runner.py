@@ -10,7 +10,7 @@ from kernels.cpu.memory import aligned
 from kernels.cpu.network.dots import usable_dots
 from kernels.cpu.network.layout import NoProgram
 from kernels.cpu.network.plan import plan
-from kernels.cpu.network.program import Kernels, kernels_of
+from kernels.cpu.network.program import COUNTER_BYTES, Kernels, kernels_of
 from kernels.cpu.network.steps import Memory, Program
 from kernels.network.graph.graph import Graph
 from kernels.team import Team
@@ -29,7 +29,7 @@ def prepare(graph: Graph, tier: str | None, team: Team) -> "Runner | None":
     if dots is None:
         return None
     try:
-        program = plan(graph, dots)
+        program = plan(graph, dots, team.threads)
     except NoProgram:
         return None
     return Runner(kernels_of(dots), program, graph.sample_cost, team)
@@ -71,24 +71,23 @@ class Runner:
         """Run some steps alone, after a whole run: for a profile."""
         out = np.empty(self.program.columns, np.int8)
         memory = self._own().alone
-        self._kernels.run(steps, memory, sample, out, NO_SUMS, _NO_COUNTERS, False)
+        self._kernels.run(steps, memory, sample, out, NO_SUMS, _NO_COUNTERS, 0, 1)
 
     def _alone(self, given: Bytes, out: Bytes, rows: list[Sums], i: int) -> None:
         """Sample i, by this thread."""
         memory = self._own().alone
-        self._kernels.run(
-            self.program.steps, memory, given[i], out[i], rows[i], _NO_COUNTERS, False
-        )
+        self._kernels.run(self.program.steps, memory, given[i], out[i], rows[i], _NO_COUNTERS, 0, 1)
 
     def _together(self, sample: Bytes, out: Bytes, sums: Sums) -> None:
         steps = self.program.steps
-        counters = np.zeros(2 * len(steps), np.int64)
+        threads = self._team.threads
+        counters = np.zeros(len(steps) * (threads + 1) * COUNTER_BYTES // 8, np.int64)
 
-        def part(_number: int) -> None:
+        def part(number: int) -> None:
             memory = self._own().shared
-            self._kernels.run(steps, memory, sample, out, sums, counters, True)
+            self._kernels.run(steps, memory, sample, out, sums, counters, number, threads)
 
-        self._team.run((part, range(self._team.threads)))
+        self._team.run((part, range(threads)))
 
     def _own(self) -> "_Own":
         """Return this thread's memory."""

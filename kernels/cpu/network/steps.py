@@ -61,7 +61,9 @@ class Field(IntEnum):
 
     OP = 0
     CHUNK, COUNT = auto(), auto()
-    """Places (or rows) that one thread takes, and how many there are."""
+    """Places (or rows) that one thread takes at once, and how many there are."""
+    UNIT, OUTPUTS = auto(), auto()
+    """Threads share a step in units: so many places by so many outputs."""
     BESIDE = auto()
     """1: threads do not wait for the end of this step before they begin the next."""
     SOURCE, OUT, SECOND = auto(), auto(), auto()

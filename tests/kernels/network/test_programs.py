@@ -9,6 +9,7 @@ from kernels.errors import InvalidNetwork, WrongResult
 from kernels.network import fast, reference
 from kernels.network.checking import check_layers
 from kernels.network.graph.backend import REFERENCE
+from kernels.network.graph.convolutions import Conv2D
 from kernels.network.graph.layers import run_layers
 from tests.kernels.network.graphs import KINDS, Graphs
 
@@ -102,6 +103,37 @@ def test_threads_share_one_sample_or_take_one_each(monkeypatch):
             for count in (1, 2, 7):
                 assert np.array_equal(runner.run(samples[:count]), right[:count])
         assert made_ready > 10
+
+
+@pytest.mark.skipif(not USABLE, reason="a CPU with AVX2")
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_layers_of_few_places_by_outputs(monkeypatch, threads):
+    from kernels.cpu.network import runner as module
+    from kernels.network.graph.graph import Graph, Node
+    from kernels.network.graph.operator import Form
+
+    monkeypatch.setattr(module, "SHARED_COST", 0)
+    with Team(threads) as team:
+        for seed in range(6):
+            makes, form = Graphs(seed), Form((1, 5 + 9 * (seed % 2), 5, 30))
+            nodes, channels = [], 30
+            for outputs, size in ((200, 1), (70, 3), (129, 1)):
+                numbers = makes.weighted(
+                    (outputs, size, size, channels), outputs, size**2 * channels
+                )
+                around = (size // 2,) * 4
+                conv = Conv2D(**numbers, stride=(1, 1), dilation=(1, 1), padding=around)
+                nodes.append(Node(conv, (len(nodes),)))
+                channels = outputs
+            graph = Graph((form,), tuple(nodes), (3,))
+            runner = prepare(graph, USABLE[0], team)
+            assert runner is not None
+            samples = samples_of(graph, np.random.default_rng(seed), 1)
+            rows = run_layers(graph, samples, REFERENCE, group=1)
+            sums = np.empty((1, rows.shape[1] - graph.columns), np.int32)
+            for _ in range(5):  # threads meet otherwise each time
+                assert np.array_equal(runner.run(samples, sums), rows[:, : graph.columns])
+                assert np.array_equal(sums, rows[:, graph.columns :])
 
 
 def test_a_graph_without_a_program_goes_operator_by_operator(cpu):
