@@ -8,7 +8,8 @@
 another. Seen is when the engine had fetched the block (its event `block`); taken is when the devnet's
 mempool had admitted the result's transaction. Both clocks are this machine's. Figures are of the last
 result of each block, medians over blocks and rounds; the first two blocks of a run are warm-up. The
-last run of each line is traced (`mine --trace`), and the medians of its spans are printed.
+last run of each line is traced (`mine --trace`), and the medians of its spans are printed: how long
+they last, and the CPU time of their thread, which other programs disturb less.
 
 With `--before` the devnet is this checkout's in both runs of a pair, so that the engine alone differs.
 """
@@ -129,13 +130,17 @@ def samples(log: str, taken: dict[str, float], tasks: int) -> list[Sample]:
     return found
 
 
-def spans(trace: Path) -> dict[str, tuple[float, int]]:
-    """The median milliseconds of each kind of span, and how many there were."""
-    lengths = defaultdict(list)
+def spans(trace: Path) -> list[str]:
+    """A line for each kind of span: medians in milliseconds, and how many there were."""
+    found: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for line in trace.read_text().splitlines()[1:]:
         event = json.loads(line.rstrip(","))
-        lengths[event["name"]].append(event["dur"] / 1e3)
-    return {name: (median(all_), len(all_)) for name, all_ in lengths.items()}
+        found[event["name"]].append((event["dur"] / 1e3, event["tdur"] / 1e3))
+    lines = []
+    for name, each in sorted(found.items()):
+        wall, cpu = (median(column) for column in zip(*each, strict=True))
+        lines.append(f"    {name:16} {wall:7.2f} ms, CPU {cpu:6.2f} ms, {len(each)} times")
+    return lines
 
 
 def line(name: str, found: list[Sample], wanted: int) -> str:
@@ -174,8 +179,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as directory:
                 trace = Path(directory) / "trace.json"
                 mine(ROOT, arguments, size, tasks, trace)
-                for name, (length, count) in sorted(spans(trace).items()):
-                    print(f"    {name:16} {length:7.2f} ms, {count} times", flush=True)
+                print("\n".join(spans(trace)), flush=True)
 
 
 if __name__ == "__main__":

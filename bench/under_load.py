@@ -60,8 +60,7 @@ def main() -> None:
         )
         if arguments.trace is not None:
             run(arguments, size, jobs=True, trace=arguments.trace)
-            for name, (length, count) in sorted(spans(arguments.trace).items()):
-                print(f"    {name:16} {length:7.2f} ms, {count} times", flush=True)
+            print("\n".join(spans(arguments.trace)), flush=True)
 
 
 if __name__ == "__main__":

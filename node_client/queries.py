@@ -9,7 +9,6 @@ and must be for what was asked. Everything raised is a NodeError, or Refused. Wh
 how often, is `rpc.py`'s to say.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from gettext import gettext as _
 from typing import Any
@@ -153,7 +152,7 @@ def post_transactions(
 
 
 def _sent(tx: Transaction) -> bytes:
-    return json.dumps(tx.to_json(), separators=(",", ":")).encode()
+    return tx.model_dump_json().encode()
 
 
 def _accepted(response: HttpResponse, node: HttpNode, tx: Transaction) -> str:

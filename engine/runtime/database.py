@@ -99,6 +99,11 @@ class Database(Closing):
         """Return every row of a query. Raises DatabaseError."""
         with self._mutex:
             try:
+                try:
+                    return self._db.execute(sql, values).fetchall()
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error):
+                        raise
                 return self._wait(lambda: self._db.execute(sql, values).fetchall())
             except sqlite3.Error as error:
                 raise self.error(

@@ -83,11 +83,13 @@ class ChainRecord(LedgerReader):
             seen = db.execute(
                 "SELECT * FROM sent_elsewhere WHERE task_id = ?", (task_id,)
             ).fetchone()
+            if seen is None:
+                return False
             open_ = db.execute(
                 "SELECT 1 FROM progress WHERE task_id = ? AND state NOT IN ('included', 'final')",
                 (task_id,),
             ).fetchone()
-            if seen is None or open_ is None:
+            if open_ is None:
                 return False
             tx = Transaction.model_validate(json.loads(seen["body"]))
             db.execute(

@@ -15,7 +15,6 @@ transactions of one nonce gets into a block. One ledger belongs to one account o
 one process. What blocks say of the account is written down by `chain_record.py`.
 """
 
-import json
 import time
 from contextlib import AbstractContextManager, ExitStack
 from gettext import gettext as _
@@ -155,17 +154,20 @@ class Ledger(ChainRecord, Closing):
         nonce that is not sent any more from now on; a block may hold it all the same.
         """
         with self._write() as db:
-            db.execute(
-                "UPDATE transactions SET state = 'abandoned', answer = 'replaced at a higher price'"
-                " WHERE tx_hash = ? AND nonce = ? AND task_id = ?",
-                (replaces, tx.nonce, task_id),
-            )
+            if replaces is not None:
+                db.execute(
+                    "UPDATE transactions SET state = 'abandoned',"
+                    " answer = 'replaced at a higher price'"
+                    " WHERE tx_hash = ? AND nonce = ? AND task_id = ?",
+                    (replaces, tx.nonce, task_id),
+                )
             db.execute(
                 "INSERT INTO transactions (tx_hash, task_id, nonce, body, state, signed_at)"
                 " VALUES (?, ?, ?, ?, 'signed', ?) ON CONFLICT (tx_hash) DO UPDATE SET"
                 " state = 'signed', sent_height = NULL, received = 0",
-                (tx.hash(), task_id, tx.nonce, json.dumps(tx.to_json()), time.time()),
+                (tx.hash(), task_id, tx.nonce, tx.model_dump_json(), time.time()),
             )
+        self._parsed = self._parsed | {tx.hash(): tx}
 
     def record_sent(self, tx_hash: str, answer: str, tip: int) -> None:
         """The node's answer to a send: "received", or its words of refusal."""

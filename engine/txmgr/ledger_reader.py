@@ -3,7 +3,7 @@
 A reader may be used from any thread; what it gives is a snapshot.
 """
 
-import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,7 @@ class LedgerReader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read = database.read
+        self._parsed: dict[str, Transaction] = {}  # those in flight, by hash
 
     def has_result(self, task_id: str) -> bool:
         """Whether this task was computed before."""
@@ -114,13 +115,19 @@ class LedgerReader:
     def in_flight(self) -> list[LiveTransaction]:
         """Signed transactions that are in no block, in the order of their nonces."""
         rows = self._read(
-            "SELECT body, task_id, state, sent_height, received, answer FROM transactions"
+            "SELECT tx_hash, task_id, state, sent_height, received, answer FROM transactions"
             " WHERE state IN ('signed', 'sent') ORDER BY nonce"
         )
-        return [
-            from_row(LiveTransaction, row, tx=Transaction.model_validate(json.loads(row["body"])))
+        known = self._parsed
+        self._parsed = {
+            row["tx_hash"]: known.get(row["tx_hash"]) or self._transaction(row["tx_hash"])
             for row in rows
-        ]
+        }
+        return [from_row(LiveTransaction, row, tx=self._parsed[row["tx_hash"]]) for row in rows]
+
+    def _transaction(self, tx_hash: str) -> Transaction:
+        (row,) = self._read("SELECT body FROM transactions WHERE tx_hash = ?", tx_hash)
+        return Transaction.model_validate_json(row["body"])
 
     def taken_nonces(self, first: int = 0) -> set[int]:
         """Nonces from `first` on that are spent, or that a transaction has which is not abandoned."""
@@ -132,18 +139,21 @@ class LedgerReader:
         )
         return {row["nonce"] for row in rows}
 
-    def unsettled_nonces(self, task_id: str, up_to_height: int) -> list[int]:
-        """Nonces with which this result was signed before, and might still get into a block.
+    def unsettled_nonces(self, up_to_height: int) -> dict[str, list[int]]:
+        """Nonces with which open results were signed before, and might still get into a block.
 
-        That is past where a block at this height or below spent them.
+        By task id, in order. That is past where a block at this height or below spent them.
         """
-        rows = self._read(
-            "SELECT DISTINCT nonce FROM transactions t WHERE task_id = ? AND NOT EXISTS"
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for row in self._read(
+            # A cross join, so that of transactions only those of open results are looked at.
+            "SELECT DISTINCT t.task_id, nonce FROM results r CROSS JOIN transactions t"
+            " WHERE r.open = 1 AND t.task_id = r.task_id AND NOT EXISTS"
             " (SELECT 1 FROM spends s WHERE s.nonce = t.nonce AND s.height <= ?) ORDER BY nonce",
-            task_id,
             up_to_height,
-        )
-        return [row["nonce"] for row in rows]
+        ):
+            found[row["task_id"]].append(row["nonce"])
+        return found
 
     @property
     def genesis(self) -> str:

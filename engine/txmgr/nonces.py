@@ -11,6 +11,7 @@ would queue, and refused beyond. Then the chain is read back from where our own 
 last transaction that this key signed before.
 """
 
+from collections.abc import Mapping, Sequence
 from gettext import gettext as _
 
 from engine.monitor.troubles import Troubles
@@ -91,22 +92,19 @@ class Nonces:
             ),
         )
 
-    def for_result(self, result: Progress, free: int, pending: int, deep: int) -> int | None:
-        """The nonce to sign this result with; None where it has to wait for one.
+    def for_group(self, free: int, pending: int, deep: int) -> "GroupNonces":
+        """Give the nonces for results that are signed together.
 
         `free`: from `next_free`; `pending`: the next one that the node names, its mempool counted
         in. One that was signed for before may still get into a block, and none with another, until
         a block at height `deep` or below has spent it.
         """
-        taken = self._ledger.taken_nonces(free)
-        unsettled = self._ledger.unsettled_nonces(result.task_id, deep)
-        if unsettled:
-            nonce = unsettled[0]
-            return nonce if nonce >= free and nonce not in taken else None
-        nonce = max(free, self._believable(pending))
-        while nonce in taken:
-            nonce += 1
-        return nonce
+        return GroupNonces(
+            free,
+            max(free, self._believable(pending)),
+            self._ledger.taken_nonces(free),
+            self._ledger.unsettled_nonces(deep),
+        )
 
     def prove(self) -> None:
         """Read some older blocks where a proof is wanted. Raises NodeError."""
@@ -147,3 +145,29 @@ class Nonces:
         if self._troubles.lasts("key_shared"):
             return min(pending, self._ledger.proven() + BEYOND_PROOF)
         return min(pending, self._ledger.last_signed_nonce + 1)
+
+
+class GroupNonces:
+    """The nonces of a group, while nothing else is signed."""
+
+    def __init__(
+        self, free: int, first: int, taken: set[int], unsettled: Mapping[str, Sequence[int]]
+    ) -> None:
+        """`first`: from which on new ones are given; `unsettled`: earlier ones by task id."""
+        self._free = free
+        self._next = first
+        self._taken = taken
+        self._unsettled = unsettled
+
+    def of(self, result: Progress) -> int | None:
+        """The nonce to sign this result with; None where it has to wait for one."""
+        if unsettled := self._unsettled.get(result.task_id):
+            nonce = unsettled[0]
+            return nonce if nonce >= self._free and nonce not in self._taken else None
+        while self._next in self._taken:
+            self._next += 1
+        return self._next
+
+    def take(self, nonce: int) -> None:
+        """It was signed for."""
+        self._taken.add(nonce)

@@ -19,7 +19,6 @@ from engine.runtime.trace import span
 from engine.txmgr.delivery import Delivery, View
 from engine.txmgr.funding import advice_to_fund
 from engine.txmgr.ledger import Ledger
-from engine.txmgr.ledger_reader import Progress
 from engine.txmgr.nonces import Nonces
 from engine.txmgr.pricing import Price
 from engine.txmgr.signer import RESULT_GAS, SenderSettings, Signer
@@ -27,7 +26,6 @@ from node_client import errors
 from node_client.keys import PrivateKey
 from node_client.networks import MAX_QUEUED_NONCES, format_cpc
 from node_client.rpc import NodeClient
-from node_client.transaction import Transaction
 
 MAX_IN_FLIGHT = MAX_QUEUED_NONCES // 2
 
@@ -85,17 +83,22 @@ class Outbox:
         deep = tip.height - self._settings.depth
         refused: errors.NodeClientError | None = None
         with span("sign", results=len(waiting)), self._ledger.together():
+            nonces, proven = self.nonces.for_group(free, pending, deep), self._ledger.proven()
             for result in waiting:
-                nonce = self.nonces.for_result(result, free, pending, deep)
+                nonce = nonces.of(result)
                 if nonce is None or (room <= 0 and nonce > highest):  # below it fills a gap
                     continue
                 if spendable < RESULT_GAS * price:
                     break
                 try:
-                    tx = self._sign(result, nonce, price, spendable)
+                    tx = self._signer.sign(
+                        result, nonce, price, first_unspent=proven, spendable=spendable
+                    )
                 except errors.AmbiguousTransaction as error:
                     refused = self._on_ambiguous(error, free) or refused
                     continue
+                self._ledger.record_signed(result.task_id, tx)
+                nonces.take(nonce)
                 room -= 1
                 spendable -= tx.fee
                 self._told.append(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
@@ -120,14 +123,6 @@ class Outbox:
         return bool(self._ledger.to_sign()) or not all(
             live.is_delivered for live in self._ledger.in_flight()
         )
-
-    def _sign(self, result: Progress, nonce: int, price: int, spendable: int) -> Transaction:
-        first_unspent = self._ledger.proven()
-        tx = self._signer.sign(
-            result, nonce, price, first_unspent=first_unspent, spendable=spendable
-        )
-        self._ledger.record_signed(result.task_id, tx)
-        return tx
 
     def _on_ambiguous(
         self, error: errors.AmbiguousTransaction, free: int

@@ -18,6 +18,7 @@ protocol/types/validator.py and blockchain/rpc/api.py, January 2026), and was no
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any, Self
 
 import bech32
@@ -132,6 +133,7 @@ def idle_validator_key(number: int) -> PrivateKey:
     return PrivateKey(hashlib.sha256(f"cpc-engine devnet validator {number}".encode()).digest())
 
 
+@lru_cache
 def address_of(public_key: str, prefix: str = VALIDATOR_PREFIX) -> str:
     """Return the address that the node gives to a public key. Raises ValueError where it is not hex.
 

@@ -1,5 +1,6 @@
 """Transactions, blocks, roots and amounts as the node has them: all recorded vectors."""
 
+import copy
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from node_client.block import Block, compute_root, tx_root
 from node_client.errors import InvalidData, InvalidTransaction
 from node_client.merkle import merkle_root
 from node_client.networks import UNITS_PER_CPC, format_cpc, parse_cpc
-from node_client.transaction import ComputeResult, Transaction
+from node_client.transaction import ComputeResult, Transaction, sorted_json
 from tests.blocks import transactions
 
 
@@ -51,6 +52,35 @@ class TestTransactions:
             tx = Transaction.model_validate(entry["transaction"])
             assert tx.to_json() == entry["transaction"]
             assert Transaction.model_validate(json.loads(json.dumps(tx.to_json()))) == tx
+
+    def test_a_copy_with_another_value_has_another_hash(self, vectors: Any, keys: Any) -> None:
+        """The hash is kept: not over a copy, and signing adds nothing to it but the public key."""
+        tx = Transaction.model_validate(vectors("transactions")[0]["transaction"])
+        before = tx.hash()
+        assert tx == Transaction.model_validate(tx.to_json())
+        assert tx.model_copy(update={"nonce": tx.nonce + 1}).hash() != before
+        assert copy.copy(tx).hash() == copy.deepcopy(tx).hash() == tx.model_copy().hash() == before
+        draft = tx.model_copy(update={"from_address": keys[0].address})
+        signed = draft.signed_by(keys[0])
+        assert signed.hash() == Transaction.model_validate(signed.to_json()).hash() != draft.hash()
+
+    @given(
+        st.dictionaries(
+            st.text(),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+                max_leaves=4,
+            ),
+        )
+        | st.dictionaries(
+            st.text(st.characters(max_codepoint=127)),
+            st.text(st.characters(max_codepoint=127)) | st.integers(-(2**65), 2**65),
+        )
+    )
+    def test_the_quick_way_to_write_a_payload_is_jsons_own(self, payload: dict[str, Any]) -> None:
+        slow = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+        assert sorted_json(payload) == slow
 
     def test_a_time_stamp_is_ignored(self, vectors: Any) -> None:
         entry = vectors("transactions")[0]
