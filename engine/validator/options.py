@@ -110,6 +110,12 @@ class PolicyOptions:
         least=0,
         most=1,
     )
+    samples: int = setting(
+        _USUAL.samples,
+        _("Samples of an inference that are computed again, at most."),
+        least=1,
+        most=1024,
+    )
     hold_hours: float = setting(
         _USUAL.hold_seconds / 3600, _("Hours for which rewards are withheld."), least=0.001
     )
@@ -122,5 +128,6 @@ class PolicyOptions:
             margin=self.margin,
             second_worker=self.second_worker,
             layer_share=self.layer_share,
+            samples=self.samples,
             hold_seconds=self.hold_hours * 3600,
         )

@@ -23,7 +23,7 @@ from engine.validator.checker_thread import CheckerDied, CheckerThread
 from engine.validator.job_kinds import SEEDED, InstalledKinds
 from engine.validator.market.actions import CheckKind, Finding, Passed
 from engine.validator.store.jobs import JobRow
-from kernels.work.inference import InferenceWork
+from kernels.work.inference import SPOT_SAMPLES, InferenceWork
 
 PATIENCE_SECONDS = 60.0
 SLOWEST_RATE = 2e8
@@ -44,11 +44,12 @@ class ResultChecker:
         blobs: BlobCache,
         executor: Executor,
         layer_share: float = 1.0,
+        samples: int = SPOT_SAMPLES,
     ) -> None:
         self._kinds = kinds
         self._blobs = blobs
         self._executor = executor
-        self._layer_share = layer_share
+        self._layer_share, self._samples = layer_share, samples
         self._checks = CheckerThread()
         self._waiting: list[tuple[Claim, asyncio.Future[Finding]]] = []
         self._at_work = False
@@ -90,7 +91,7 @@ class ResultChecker:
         if kind == "claim" and row.data is not None and row.data_size is not None:
             data = self._blobs.data(BlobRef(row.data, row.data_size))
         if isinstance(job, InferenceWork):
-            job = replace(job, layer_share=self._layer_share)
+            job = replace(job, layer_share=self._layer_share, samples=self._samples)
         root = bytes.fromhex(row.result_hash)
         claim = Claim(job, kind, root, row.proof, data, row.leaves, siblings)
         future: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()

@@ -82,7 +82,7 @@ def serve(
         with Pool(
             chosen_devices(pool.device), report, setup=setup, limits=pool.limits()
         ) as workers:
-            checker = ResultChecker(kinds, blobs, workers, policy.layer_share)
+            checker = ResultChecker(kinds, blobs, workers, policy.layer_share, policy.samples)
             checker.warm()
             try:
                 receipts = None if key is None else ReceiptMaker(store, key, options.chain_id)

@@ -1,7 +1,7 @@
 """A batch of samples through an integer-only network; the outputs are committed to as a matrix."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from gettext import ngettext
@@ -15,18 +15,16 @@ from kernels.device import Device, Integers, Made, WholeJobs
 from kernels.errors import InvalidTask, WrongResult
 from kernels.memory import require_bytes
 from kernels.network import Activations, reference
+from kernels.network.again import by_numpy, compute_again, is_compiled
 from kernels.network.checking import check_layers
 from kernels.network.fast import forward, forward_layers, group_size
-from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.layers import (
     check_cost,
     columns_of_layers,
     layer_columns,
     layer_roots,
-    run_layers,
 )
-from kernels.network.graph.run import run_graph
 from kernels.network.graph.stream import run_stream, samples_with_states, start_of
 from kernels.network.model import Network, decode_network
 from kernels.seeded import SeededBytes, draw
@@ -35,16 +33,20 @@ from kernels.work.matrix import MatrixResult
 
 STREAM_COST = 1 << 26
 """Multiply-adds of a stream's samples that are computed again, some tenths of a second in numpy."""
-STREAM_BYTES = 4 << 20
-"""Activations of a stream's samples that are computed again together."""
 MOST_MODELS = 4
 """Models that stay in memory from one job to the next."""
 SPOT_SAMPLES = 4
 """Samples that `check` computes again, at most."""
-SPOT_COST = 1 << 28
+SPOT_COST = 1 << 29
 """Multiply-adds that it spends on them, at most: some tenths of a second in numpy."""
+COMPILED_COST = 1 << 33
+"""The same of a graph that is computed again by a compiled program: some 50 ms."""
 LAYERS_COST = 1 << 25
 """The same where it checks layers: entry by entry in numpy, which takes longer for each."""
+
+
+Compute = Callable[..., Integers]
+"""`compute_again`, or `by_numpy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class InferenceWork(MatrixResult):
     """The states that the first sample meets, where it does not begin the stream."""
     layer_share: float = 1.0
     """Of the layers of a checked sample, as many are looked at, drawn: the checker chooses."""
+    samples: int = SPOT_SAMPLES
+    """Samples that are computed again, at most: the checker chooses."""
 
     @classmethod
     def of(
@@ -173,38 +177,41 @@ class InferenceWork(MatrixResult):
     def check_matrix(self, matrix: Integers, seed: bytes) -> Checked:
         """Compute a few samples again, drawn from the seed, as long as that stays cheap.
 
-        Of a network whose sample takes more than 2^28 multiply-adds none is. Where the layers were
-        committed to, samples are checked layer by layer instead, which is cheap for any network: as
-        many as LAYERS_COST allows, and at least one. Of a stream, STREAM_COST allows.
+        Where the layers were committed to, samples are checked layer by layer instead: as many as
+        LAYERS_COST allows, and at least one. Of a stream STREAM_COST allows.
         """
-        network, _batch = self._read()
-        if isinstance(network, Graph) and (self.layers or network.states):
-            return self._check_graph(network, matrix, seed)
-        count = min(SPOT_SAMPLES, self.batch, SPOT_COST // self.sample_cost)
-        drawn = draw(seed, self.batch, count)
-        if drawn and not np.array_equal(self._again(drawn), matrix[drawn]):
-            raise WrongResult(_("a sample, computed again, has another output"))
-        return Checked("samples" if drawn else "hash", tuple(drawn))
-
-    def _check_graph(self, network: Graph, matrix: Integers, seed: bytes) -> Checked:
-        """Check drawn rows of layers, or of a stream: there one wrong row changes all that follow."""
-        _network, batch = self._read()
-        cost, allowed = network.sample_cost, STREAM_COST
-        if self.layers:
-            cost, allowed = check_cost(network), LAYERS_COST
-        count = min(self.batch, max(self.layers, allowed // cost))
-        drawn = draw(seed, self.batch, count)
-        if network.states:
+        network, batch = self._read()
+        held = isinstance(network, Graph) and bool(network.states)
+        if isinstance(network, Graph) and network.states:
             batch = samples_with_states(network, batch, self._start(network), matrix)
-        if self.layers:
+        if self.layers and isinstance(network, Graph):
+            count = min(self.batch, max(1, LAYERS_COST // check_cost(network)))
+            drawn = draw(seed, self.batch, count)
             check_layers(network, batch[drawn], matrix[drawn], SeededBytes(seed), self.layer_share)
             return Checked("layers", tuple(drawn))
-        group = max(1, STREAM_BYTES // network.sample_bytes)
-        if drawn and not np.array_equal(
-            run_graph(network, batch[drawn], REFERENCE, group), matrix[drawn]
-        ):
-            raise WrongResult(_("a sample, computed again, has another output"))
+        count = STREAM_COST // network.sample_cost if held else self._affordable(network, batch)
+        drawn = draw(seed, self.batch, min(self.batch, count))
+        if drawn:
+            _require_equal(network, batch[drawn], matrix[drawn])
         return Checked("samples" if drawn else "hash", tuple(drawn))
+
+    def _affordable(self, network: Network | Graph, batch: Activations) -> int:
+        """Return how many samples are computed again, at most."""
+        count, cost = min(self.samples, self.batch), network.sample_cost
+        if count * cost <= SPOT_COST or not isinstance(network, Graph):
+            return min(count, SPOT_COST // cost)
+        allowed = COMPILED_COST if is_compiled(network, batch[:1]) else SPOT_COST
+        return min(count, allowed // cost)
+
+    def check_leaves(self, result_hash: bytes, leaves: Sequence[int], siblings: bytes) -> None:
+        """Raise unless these leaves are the result's; a worker is not blamed before numpy was asked."""
+        try:
+            MatrixResult.check_leaves(self, result_hash, leaves, siblings)
+        except WrongResult:
+            network, batch = self._read()
+            if not isinstance(network, Graph) or not is_compiled(network, batch[:1]):
+                raise
+            self.form.check_entries(result_hash, self.leaf_entries(leaves, by_numpy), siblings)
 
     def layer_roots(self, data: bytes) -> list[tuple[int, int, int, bytes]]:
         """Return node, first column, columns and root of each layer that the result commits to."""
@@ -217,32 +224,33 @@ class InferenceWork(MatrixResult):
             (one.node, one.first, one.count, root) for one, root in zip(layers, roots, strict=True)
         ]
 
-    def leaf_entries(self, leaves: Sequence[int]) -> dict[int, Integers]:
+    def leaf_entries(
+        self, leaves: Sequence[int], compute: Compute = compute_again
+    ) -> dict[int, Integers]:
         """Their samples are computed again."""
         places = {leaf: self.form.leaf_place(leaf) for leaf in leaves}
-        samples = sorted({sample for sample, _, _ in places.values()})
-        outputs = dict(zip(samples, self._again(samples), strict=True))
-        return {leaf: outputs[i][first:last] for leaf, (i, first, last) in places.items()}
+        rows = self._again(sorted({sample for sample, _, _ in places.values()}), compute)
+        entries: dict[int, Integers] = {}
+        for sample, row in rows:  # one at a time: with layers a row has up to 44 MB
+            its = {leaf: place for leaf, place in places.items() if place[0] == sample}
+            entries |= {leaf: row[first:last].copy() for leaf, (_, first, last) in its.items()}
+        return entries
 
-    def _again(self, samples: Sequence[int]) -> Integers:
-        """Outputs of these samples, by the reference; one at a time, since it computes in doubles."""
+    def _again(self, samples: Sequence[int], compute: Compute) -> Iterator[tuple[int, Integers]]:
+        """Yield these rows; those of a stream are computed from its beginning on."""
         network, batch = self._read()
-        if isinstance(network, Graph) and (self.layers or network.states):
-            return self._graph_again(network, batch, samples)
-        return np.concatenate([reference.forward(network, batch[i : i + 1]) for i in samples])
-
-    def _graph_again(self, network: Graph, batch: Activations, samples: Sequence[int]) -> Integers:
-        """Return rows of layers, or of a stream, which is computed from its beginning on."""
+        if not isinstance(network, Graph):
+            yield from ((i, reference.forward(network, batch[i : i + 1])[0]) for i in samples)
+            return
 
         def run(some: Activations) -> Integers:
-            if self.layers:
-                return run_layers(network, some, REFERENCE, group=1)
-            return run_graph(network, some, REFERENCE, group=1)
+            return compute(network, some, layers=self.layers)
 
-        if not network.states:
-            return run(batch[list(samples)])
-        whole = run_stream(network, batch[: max(samples) + 1], self._start(network), run)
-        return whole[list(samples)]
+        if network.states:
+            whole = run_stream(network, batch[: max(samples) + 1], self._start(network), run)
+            yield from ((i, whole[i]) for i in samples)
+            return
+        yield from ((i, run(batch[i : i + 1])[0]) for i in samples)
 
     def _start(self, network: Graph) -> Activations:
         if self.state is None:
@@ -253,6 +261,18 @@ class InferenceWork(MatrixResult):
         network = _network(self.model)
         samples = np.frombuffer(self.input.read(), np.int8)
         return network, samples.reshape(self.batch, *network.input_shape)
+
+
+def _require_equal(network: Network | Graph, samples: Activations, rows: Integers) -> None:
+    """Raise WrongResult unless these are the samples' outputs: a worker is not blamed before numpy."""
+    if isinstance(network, Graph):
+        if np.array_equal(compute_again(network, samples, layers=False), rows):
+            return
+        right = by_numpy(network, samples, layers=False)
+    else:
+        right = np.concatenate([reference.forward(network, one[np.newaxis]) for one in samples])
+    if not np.array_equal(right, rows):
+        raise WrongResult(_("a sample, computed again, has another output"))
 
 
 def _network(model: Data) -> Network | Graph:

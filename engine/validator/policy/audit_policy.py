@@ -63,6 +63,8 @@ class Policy:
 
     The arithmetic above does not use it, as it rests on openings. 1 finds any wrong entry.
     """
+    samples: int = 4
+    """Of an inference without layers as many samples are computed again, at most."""
     hold_seconds: float = 86_400.0
     """How long a reward is withheld after its job was accepted."""
     half_life: float = 7 * 86_400.0
@@ -89,6 +91,9 @@ class Policy:
         if not 0 < self.layer_share <= 1:
             message = _("a share of layers is above 0, and 1 at most, not {layer_share}")
             raise BadInput(message.format(layer_share=self.layer_share))
+        if not 1 <= self.samples <= 1024:
+            message = _("{samples} samples are out of range: it must be 1 to 1024")
+            raise BadInput(message.format(samples=self.samples))
         if self.hold_seconds <= 0 or self.half_life <= 0:
             raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
 
