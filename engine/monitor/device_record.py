@@ -65,7 +65,9 @@ class DeviceRecord:
         self.latest.append((operations, seconds))
 
     def view(self) -> views.DeviceView:
-        compiles = self.compiled is not None and self.state == "starting"
+        compiles = self.compiled is not None and (
+            self.state == "starting" or (self.state == "busy" and self.compiled < 1.0)
+        )
         rests = self.paused and self.state in ("idle", "starting")
         fell = self.state in ("out", "backoff") or (self.state == "starting" and self.restarts)
         seconds = sum(seconds for _, seconds in self.latest)

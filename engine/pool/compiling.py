@@ -14,9 +14,13 @@ class CompileProgress:
     def __init__(self, report: Reporter) -> None:
         self._report = report
         self._told: dict[str, tuple[Compiling, float]] = {}
+        self._generations: dict[str, int] = {}
 
-    def heard(self, device: str, message: FromChild, now: float) -> None:
+    def heard(self, device: str, generation: int, message: FromChild, now: float) -> None:
         """Take what the device's child says; `now`: seconds of a steady clock."""
+        if self._generations.get(device) != generation:  # another child: nothing was said yet
+            self._generations[device] = generation
+            self._told.pop(device, None)
         if isinstance(message, Compiling):
             self._tell(device, message, now)
         elif not isinstance(message, Beat):

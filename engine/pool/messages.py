@@ -81,7 +81,7 @@ class Ready(Plain, frozen=True):
 
 
 class Compiling(Plain, frozen=True):
-    """So many of so many kernels are compiled; said before `Ready`, where any must be."""
+    """So many of so many kernels are compiled: before `Ready`, or for an order, where any must be."""
 
     done: Number
     total: Number

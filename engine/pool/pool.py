@@ -230,7 +230,7 @@ class Pool(Executor):
                 if isinstance(message, Computed | Opened):  # of a block's task
                     self.way.take()
                 decided = self._supervisor.heard(device, generation, message, now)
-                self._compiling.heard(device, message, now)
+                self._compiling.heard(device, generation, message, now)
                 if isinstance(message, Ready) and self._takes_work(device, generation):
                     self._report(events.DeviceReady(device, message.seconds))
                     self._publish()

@@ -102,7 +102,7 @@ class Supervisor(DeviceLife):
             case messages.Began(ticket) if self._overtakes(worker, ticket):
                 self._begin_next(worker, now)
                 return self._end_unwanted(worker, now)
-            case messages.Compiling() if worker.state is State.STARTING:
+            case messages.Compiling() if worker.may_compile(now, self._limits):
                 return []
             case messages.Ready() if worker.state is State.STARTING:
                 worker.start_seconds, worker.base_memory = message.seconds, worker.memory or None

@@ -25,6 +25,7 @@ from engine.runtime.errors import is_shortage
 from engine.runtime.i18n import speak
 from engine.runtime.trace import span
 from kernels.cards import pin
+from kernels.compiling import compiling_seconds, tell_compiling
 from kernels.device import Commitment, Device
 from kernels.devices import Progress, open_device
 from kernels.errors import DeviceFault, KernelError
@@ -75,6 +76,7 @@ def serve(
                 device.prepare(setup.warm)
             line.say(messages.Beat(psutil.Process().memory_info().rss))  # what it takes at rest
             line.say(messages.Ready(device.name, time.monotonic() - started))
+            tell_compiling(lambda done, total: line.say(messages.Compiling(done, total)))
             _work(device, tasks, line)
     except Exception as error:  # noqa: BLE001 - the parent reports it; a traceback helps no miner
         line.say(_failed(None, error))
@@ -188,7 +190,7 @@ class _Work:
     def __init__(self, device: Device, line: "_Line") -> None:
         self._device, self._line = device, line
         self._owed: dict[int, Commitment] = {}
-        self._free_at = 0.0
+        self._free_at = self._compiled = 0.0
 
     def begin(self, order: messages.Order) -> _Begun:
         """Begin it, so far as the device runs by itself. Raises nothing."""
@@ -263,8 +265,10 @@ class _Work:
         return messages.Done(order.ticket, outcome, self._device.name, self._seconds(began))
 
     def _seconds(self, began: float) -> float:
-        """What it took, without the wait for the order before it."""
-        return time.perf_counter() - max(began, self._free_at)
+        """What it took, without the wait for the order before it, and without compiling."""
+        before, self._compiled = self._compiled, compiling_seconds()
+        took = time.perf_counter() - max(began, self._free_at)
+        return max(0.0, took - (self._compiled - before))
 
 
 def _done(order: messages.Run, outcome: Outcome, device: str, seconds: float) -> messages.FromChild:

@@ -137,6 +137,13 @@ class Worker:
             return 0.0
         return len(self.orders) * self.pace[head.kind] * head.cost
 
+    def may_compile(self, now: float, limits: Limits) -> bool:
+        """Return whether it has a reason to compile kernels; a job gets that time, once for each."""
+        if self.state is State.BUSY:
+            latest = min(now, self.began + limits.start) + limits.start
+            self.deadline = max(self.deadline, latest)
+        return self.state is State.STARTING or bool(self.orders)
+
     def keep_pace(self, job: Job, seconds: float) -> None:
         """Remember what a right answer took: the pace is that of the slowest job, for a while."""
         if getattr(job.work, "may_be_free", False):

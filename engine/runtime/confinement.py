@@ -24,8 +24,12 @@ import platform
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from gettext import gettext as _
 from pathlib import Path
+
+from kernels.cache import cache_directory
+from kernels.private_path import make_private
 
 SWITCH = "CPC_CONFINE"
 _HIDDEN = "CPC_HIDDEN"
@@ -53,6 +57,8 @@ def confine() -> list[str]:
     """Confine this process, and say what holds from now on. Never raises."""
     if sys.platform != "linux" or not is_wanted():
         return []
+    with suppress(OSError):  # the first start's: what is made later is closed to it
+        make_private(cache_directory())
     holds = []
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:

@@ -26,6 +26,7 @@ import pickle
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,8 @@ from numba.core.compiler import CompileResult
 from numba.core.runtime.nrt import rtsys
 
 from kernels.cache import cache_directory, is_kept, keep, read_kept
+from kernels.compiling import Compiling, Progress
 from kernels.cpu.features import target
-
-Progress = Callable[[int, int], None]
-"""Called with how many kernels are compiled, and how many there are to compile."""
 
 KEPT_DIRECTORIES = 8
 """Code for so many versions and machines stays on disk; what was made longest ago goes first."""
@@ -87,17 +86,15 @@ class Jit:
 
 
 def finish(jits: Sequence[Jit], progress: Progress | None = None) -> None:
-    """Load or compile everything. `progress` is told only where something must be compiled."""
-    total, done = sum(jit.missing() for jit in jits), 0
-    if total and progress:
-        progress(done, total)
-    for dispatcher, signature in itertools.chain(*jits):
-        new = not dispatcher._cache.holds(kinds(signature))
-        dispatcher.compile(signature)
-        dispatcher.disable_compile()
-        if new and progress:
-            done += 1
-            progress(done, total)
+    """Load or compile everything. `progress`, or who is told of it, hears of what must be compiled."""
+    missing = sum(jit.missing() for jit in jits)
+    with Compiling(missing, progress) if missing else nullcontext() as compiling:
+        for dispatcher, signature in itertools.chain(*jits):
+            new = not dispatcher._cache.holds(kinds(signature))
+            dispatcher.compile(signature)
+            dispatcher.disable_compile()
+            if new and compiling is not None:
+                compiling.one_done()
 
 
 def kinds(signature: Any) -> Any:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from kernels.commit import Digests
 from kernels.commit import reference as by_hashlib
 from kernels.commit.sha256 import BLOCK_BYTES, State, padding_words, state_after_prefix
+from kernels.compiling import Progress
 from kernels.cpu import philox
 from kernels.cpu.commit import choose as choose_hash
 from kernels.cpu.features import vector_bits
-from kernels.cpu.jit import Jit, Progress, finish
+from kernels.cpu.jit import Jit, finish
 from kernels.cpu.memory import aligned, round_up
 from kernels.cpu.product import blocks, tiers
 from kernels.cpu.product.microkernel import PANEL, QUAD_BYTES, STEP

@@ -156,7 +156,7 @@ def test_lies_about_a_batch(kinds, cache, cpu, reference, tmp_path):
     [
         ({"batch": 0}, InvalidPayload, "batch"),
         ({"batch": 65_537}, InvalidPayload, "batch"),
-        ({"batch": 2}, InvalidPayload, "samples"),
+        ({"batch": 2}, InvalidPayload, "a batch of 2"),
         ({"model": {"inline": "AAAA"}}, InvalidPayload, "safetensors"),
         ({"more": 1}, InvalidPayload, "more"),
         ({"return_data": None}, InvalidPayload, "true or false"),

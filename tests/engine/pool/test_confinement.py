@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from engine.runtime.confinement import available, hide_from_children
-from tests.engine.pool.works import OpenFiles, Steal
+from tests.engine.pool.works import KeepCode, OpenFiles, Steal
 from tests.processes import PATIENCE_SECONDS
 
 EVERYTHING = {"read", "list", "write", "ipv4", "ipv6"}
@@ -53,6 +53,13 @@ def test_one_switch_turns_it_off(said, monkeypatch):
         assert set(said(Steal).split()) >= EVERYTHING
     finally:
         signal.signal(signal.SIGUSR1, previous)
+
+
+def test_a_child_keeps_its_code_though_there_was_no_directory_for_it(said, tmp_path, monkeypatch):
+    """As at the first start of a new user: beside the keys there is no .cache yet."""
+    monkeypatch.setenv("CPC_CACHE", str(tmp_path / ".cache" / "cpc-engine"))
+    assert said(KeepCode) == "True"
+    assert (tmp_path / ".cache" / "cpc-engine" / "kernels" / "code").read_bytes() == b"code"
 
 
 def test_a_child_inherits_no_descriptor(said, tmp_path):

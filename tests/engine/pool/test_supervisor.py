@@ -14,6 +14,7 @@ from engine.pool.limits import Limits
 from engine.pool.messages import (
     Beat,
     Began,
+    Compiling,
     Computed,
     Done,
     Failed,
@@ -196,6 +197,27 @@ def test_hang_is_seen_though_the_heart_beats():
             break
     assert only(actions, Kill).reason.startswith("hung")
     assert second == 11
+
+
+def test_a_job_gets_the_time_that_its_kernels_take_to_compile_but_not_for_ever():
+    supervisor = make(start=180.0, silence=1e6, sleep=1e6)
+    supervisor.start(0.0)
+    ready(supervisor)
+    do(supervisor, Job(1, TASK, 4), seconds=0.001)  # the next may take little more than 3 s
+    supervisor.submit(Job(2, TASK, 4), 10.0)
+    assert supervisor.heard("a", 1, Compiling(0, 2), 11.0) == []
+    assert supervisor.tick(190.0) == []
+    assert supervisor.heard("a", 1, Compiling(1, 2), 190.5) == []
+    assert supervisor.tick(369.0) == []
+    assert supervisor.heard("a", 1, Compiling(2, 2), 369.5) == []  # it had its time
+    assert only(supervisor.tick(370.1), Kill).reason.startswith("hung")
+
+
+def test_a_child_without_work_has_nothing_to_compile():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    assert only(supervisor.heard("a", 1, Compiling(0, 2), 1.1), Kill).reason.startswith("sent")
 
 
 def test_silence_is_seen_before_the_deadline():

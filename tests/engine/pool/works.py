@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernels.cache import cache_directory, keep
 from kernels.errors import DeviceFault, WrongResult
 from kernels.work import Outcome
 
@@ -175,3 +176,14 @@ class OpenFiles(Echo):
     def run(self, device):
         links = [str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
         return Outcome(len(self.content).to_bytes(32), data="\n".join(links).encode())
+
+
+@dataclass(frozen=True)
+class KeepCode(Echo):
+    """Gives whether the child may keep compiled code for its next start."""
+
+    outcome_bytes: int = 10
+
+    def run(self, device):
+        kept = keep(cache_directory() / "kernels" / "code", b"code")
+        return Outcome(len(self.content).to_bytes(32), data=str(kept).encode())
