@@ -6,6 +6,7 @@ from gettext import ngettext
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, OneDevice, say, say_json
 from engine.cli.tasks import TaskChoice
+from engine.cli.waiting import sign_of_life
 from engine.tasks.options import TaskOptions
 
 LONGEST_SHOWN = 64
@@ -23,7 +24,8 @@ def compute(choice: TaskChoice, kind: TaskOptions, device: OneDevice, json: Json
     kind.check()
     with open_device_shown(device.device, device.threads, device.tier) as opened:
         started = time.perf_counter()
-        commitment = opened.compute(task)
+        with sign_of_life():
+            commitment = opened.compute(task)
         seconds = time.perf_counter() - started
         result = {
             "task_id": task_id,

@@ -14,6 +14,7 @@ from engine.cli.config.groups import with_options
 from engine.cli.options import Json, command_group, read_file, say, say_json
 from engine.cli.table import say_table
 from engine.cli.task_result import fetch_receipt, show_task
+from engine.cli.waiting import sign_of_life
 from engine.runtime.settings import setting
 from engine.tasks.options import MatrixOptions
 
@@ -191,7 +192,8 @@ def show(
     from engine.client import when_closed
 
     client = account.client()
-    task = when_closed(client, task_id, account.wait)
+    with sign_of_life():
+        task = when_closed(client, task_id, account.wait)
     if receipt is not None:
         fetch_receipt(client, task, receipt)
     show_task(client, task, out, json)
@@ -249,7 +251,9 @@ def _post(
     if options.wait > 0:
         if not json:
             say(_("Task {task_id}").format(task_id=posted["task_id"]))
-        show_task(client, when_closed(client, posted["task_id"], options.wait), None, json)
+        with sign_of_life():
+            task = when_closed(client, posted["task_id"], options.wait)
+        show_task(client, task, None, json)
     elif json:
         say_json(posted)
     else:

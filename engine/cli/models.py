@@ -10,6 +10,7 @@ import typer
 
 from engine.cli.config.groups import with_options
 from engine.cli.options import Json, command_group, say, say_json
+from engine.cli.waiting import sign_of_life
 
 if TYPE_CHECKING:
     from kernels.network.graph.graph import Graph
@@ -104,7 +105,8 @@ def verify(
     if file.suffix == ONNX:
         _verify_onnx(file, samples, sizes_of(dim), json)
         return
-    verdict = compare(file, samples)
+    with sign_of_life():
+        verdict = compare(file, samples)
     if json:
         say_json(verdict)
     elif verdict.different:
@@ -153,7 +155,8 @@ def quantise(
     from engine.jobs.models.files import write_model
     from engine.jobs.models.quantising import quantise_file
 
-    imported, report = quantise_file(file, calibrate, percentile)
+    with sign_of_life():
+        imported, report = quantise_file(file, calibrate, percentile)
     target = output or file.with_suffix(ENDING)
     size, sha256 = write_model(imported.graph, target)
     if json:
@@ -195,7 +198,8 @@ def _verify_onnx(file: Path, samples: int, sizes: dict[str, int], json: bool) ->
     from engine.cli.failure import EXIT_WRONG
     from engine.jobs.models.onnx_runtime import compare_runtime
 
-    verdict = compare_runtime(file, samples, sizes)
+    with sign_of_life():
+        verdict = compare_runtime(file, samples, sizes)
     if json:
         say_json(verdict)
     else:

@@ -11,6 +11,7 @@ import typer
 from engine.cli.config.groups import with_options
 from engine.cli.failure import EXIT_WRONG
 from engine.cli.options import Json, OneDevice, command_group, read_file, say, say_json
+from engine.cli.waiting import sign_of_life
 from engine.runtime.settings import setting
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def verify(
     receipt = read_receipt(read_file(file))
     given = posted.read(receipt.body.payload)
     files = Files(None if output is None else read_file(output), given)
-    found, body = differences(receipt, files, validator), receipt.body
+    with sign_of_life():
+        found, body = differences(receipt, files, validator), receipt.body
     left = not_compared(body, files, validator)
     if json:
         about = {"valid": not found, "differences": found, "validator": body.validator.address}
@@ -125,7 +127,8 @@ def dispute(
         def compute(about: Disputed) -> Rows:
             return about.compute(opened)
 
-        found = find_dispute(receipt, files, read_file(output), compute)
+        with sign_of_life():
+            found = find_dispute(receipt, files, read_file(output), compute)
     if found is not None:
         proof.write_bytes(found.encode())
     if json:

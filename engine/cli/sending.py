@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.options import KeyFiles, NodeOptions, say, say_json
+from engine.cli.waiting import sign_of_life
 from engine.runtime.settings import setting
 from engine.txmgr.options import GasOptions
 
@@ -171,7 +172,8 @@ def _wait(
 ) -> dict[int, int]:
     from engine.txmgr.one_off import wait_for_blocks
 
-    return wait_for_blocks(client, txs, start=start, seconds=price.wait)
+    with sign_of_life():
+        return wait_for_blocks(client, txs, start=start, seconds=price.wait)
 
 
 def _report_the_rest(
