@@ -45,7 +45,7 @@ from engine.pool.ray.launcher import Farm
 from engine.protection.policy import Thresholds
 from engine.protection.sensors import Protection
 from engine.runtime.program_files import ProgramFiles
-from engine.txmgr import manager
+from engine.txmgr import alarms
 from kernels.devices import open_device
 from node_client.devnet import DevnetServer, Lie
 from node_client.evidence import Evidence
@@ -87,10 +87,12 @@ class Engine:
 
     def wait(self, kind):
         """Until it tells of that; gives what it tells."""
-        return wait_until(lambda: self.troubles().get(kind), lambda: f"{kind}: {self.troubles()}")
+        return wait_until(
+            lambda: self.troubles().get(kind), lambda: f"{kind}: {self.troubles()}", every=0.1
+        )
 
     def wait_well(self):
-        wait_until(lambda: not self.troubles(), lambda: f"the end of {self.troubles()}")
+        wait_until(lambda: not self.troubles(), lambda: f"the end of {self.troubles()}", every=0.1)
         assert self.reasons() == []
 
 
@@ -233,7 +235,7 @@ def no_more_blocks(scene):
 
 @case("unreadable_blocks")
 def a_stranger_with_a_payload_of_infinity(scene):
-    scene.patch.setattr(manager, "TASK_LIFETIME_BLOCKS", 5)  # so long it is told
+    scene.patch.setattr(alarms, "TASK_LIFETIME_BLOCKS", 5)  # so long it is told
     scene.devnet.faults.include({"payload": {"x": float("inf")}})
     yield
 
@@ -289,7 +291,7 @@ def high_prices(scene):
 
 @case("key_shared")
 def another_program_with_the_same_key(scene):
-    scene.patch.setattr(manager, "TASK_LIFETIME_BLOCKS", 5)  # so long it is told
+    scene.patch.setattr(alarms, "TASK_LIFETIME_BLOCKS", 5)  # so long it is told
     client, gas = NodeClient([scene.devnet.url]), BASE_GAS[TxType.TRANSFER]
 
     def sent():

@@ -46,7 +46,8 @@ def test_checks_are_done_by_a_checker_and_devices_go_on_meanwhile(open_checked):
 def test_whatever_a_checker_does_right_results_are_accepted(open_checked, villain):
     pool, log, checkers = open_checked(entry=getattr(checker_villains, villain), patience=0.5)
     compute(pool, TASKS[:1])
-    wait_until(lambda: checkers.ready, "a checker to be ready")
+    # on a busy machine it may have been ready for the first check, and be lost by now
+    wait_until(lambda: checkers.ready or log.of(CheckerEnded), "a checker to be ready")
     assert len(compute(pool, TASKS[:3])) == 3
     assert not log.of(ChildKilled)
     if villain in ("dies", "hangs", "babbles"):
@@ -64,7 +65,7 @@ def test_a_checker_that_fails_its_known_answer_test_checks_nothing(open_checked)
 
 def test_a_wrong_result_is_found_by_a_checker(open_pool):
     checkers = Checkers(1)
-    setup = Setup(threads=1, warm=Task(TASKS[0].seed, 4096))  # so that checkers start at once
+    setup = Setup(threads=1, warm=Task(TASKS[0].seed, 1024))  # so that checkers start at once
     pool, log = open_pool(villains.lying_child, checkers=checkers, setup=setup)
     wait_until(lambda: checkers.ready, "a checker to be ready")
     with pytest.raises(JobGivenUp, match="wrong result"):
