@@ -1,5 +1,6 @@
 """Packages of other projects under this program's import names, which are general ones."""
 
+import re
 import shlex
 import sys
 from gettext import gettext as _
@@ -9,6 +10,8 @@ from pathlib import Path
 
 NAMES = ("engine", "kernels", "node_client")
 _HOME = Path(__file__).parents[2]
+_OURS = re.compile(rf"^({'|'.join(NAMES)})(/|\.py\b|\s*$)", re.MULTILINE)
+"""One of our names where a line begins: as a package, a module, or alone in top_level.txt."""
 
 
 def why_hidden() -> str | None:
@@ -25,10 +28,17 @@ def why_hidden() -> str | None:
 
 
 def other_owners() -> list[str]:
-    """Return the names of other installed projects that have files under the same import names."""
-    owners = metadata.packages_distributions()
-    found = {owner for name in NAMES for owner in owners.get(name, ())}
+    """Return the names of other installed projects that have files under the same import names.
+
+    `metadata.packages_distributions` says the same, after it has made an object of every file.
+    """
+    found = {one.name for one in metadata.distributions() if _claims_a_name(one)}
     return sorted(found - {"cpc-engine"})
+
+
+def _claims_a_name(one: metadata.Distribution) -> bool:
+    listed = (one.read_text(name) for name in ("top_level.txt", "RECORD", "SOURCES.txt"))
+    return _OURS.search(next(filter(None, listed), "")) is not None
 
 
 def advice() -> str:
