@@ -18,7 +18,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard engine/locale/*/LC_MESSAGES/*.po))
 # twice is wrong; a run that broke off, and so names no failed test, fails here too (pytest's exit code 5).
 ONCE_MORE := --last-failed --last-failed-no-failures none
 
-.PHONY: mine test simulated test-all test-long soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
+.PHONY: mine test quick simulated test-all test-long soak lying-soak registers gpu-test setup lint messages reference docs wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what can be made
@@ -28,12 +28,15 @@ mine: $(STAMP) $(CATALOGUES)  ## Mine three blocks on an embedded devnet and pri
 	$(BIN)/cpc-engine mine --devnet --blocks 3
 
 test: $(DEV_STAMP) $(CATALOGUES)  ## Run every check and most tests, in minutes: on the CPU, CUDA kernels simulated
-	@$(MAKE) --no-print-directory -j3 -Otarget lint simulated wheel
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
+	@$(MAKE) --no-print-directory -j4 -Otarget lint wheel simulated quick
 
-# Beside checks and the wheel, which are one process each.
+# More workers than cores: a third of the time they wait. Checks, wheel and simulated kernels are one process
+# each beside them; + shows these lines at once, where the others' come together when they end.
+quick: $(DEV_STAMP) $(CATALOGUES)
+	+$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" || $(BIN)/python -m pytest -n 0 -m "not slow" $(ONCE_MORE)
+
 simulated: $(DEV_STAMP)
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "not slow"
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 0 -m "not slow"
 
 test-all: $(DEV_STAMP) $(CATALOGUES)  ## Run most of what `make test` leaves out: more variants, farm, larger simulations
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels/cuda -n 2 -m "slow and not long"

@@ -19,7 +19,7 @@ import pytest
 
 from tests.processes import ENGINE, PATIENCE_SECONDS, end, started, wait_until
 
-QUICK_MINE = "mine --devnet --block-time 0.2 --device reference --size 64"
+QUICK_MINE = "mine --devnet --block-time 0.2 --depth 1 --device reference --size 64"
 """Needs no node and no key."""
 
 

@@ -7,18 +7,17 @@ import sys
 import pytest
 
 from tests.situations import run
+from tests.variants import quick_and_slow
 
 COMPUTE = f"compute --size 16 --device cpu --threads 1 --seed {'ab' * 31 + 'cd'}"
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("NUMBA_DISABLE_JIT", "1"),
-        ("NUMBA_NUM_THREADS", "0"),
-        ("NUMBA_NUM_THREADS", "many"),
-        ("NUMBA_CPU_FEATURES", "avx2"),
-    ],
+    quick_and_slow(
+        [("NUMBA_DISABLE_JIT", "1"), ("NUMBA_NUM_THREADS", "many")],
+        [("NUMBA_NUM_THREADS", "0"), ("NUMBA_CPU_FEATURES", "avx2")],
+    ),
 )
 def test_a_variable_that_stops_numba_is_named(name, value):
     done = run(COMPUTE, env=os.environ | {name: value})

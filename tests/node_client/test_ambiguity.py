@@ -353,7 +353,7 @@ class TestSignSafely:
         nonce=st.integers(0, 300),
         price=st.integers(1_000, 10**6),
     )
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     def test_the_list_is_that_of_a_brute_force(
         self, digits: str, fee: int, nonce: int, price: int, draft: Draft, key: PrivateKey
     ) -> None:

@@ -18,9 +18,15 @@ from hypothesis import strategies as st
 
 from engine.runtime.i18n import DOMAIN
 from tests.processes import PATIENCE_SECONDS
+from tests.variants import quick_and_slow
 
-TEMPLATE = messages.extract()
 CATALOGUES = {path.parent.parent.name: path for path in messages.catalogues()}
+
+
+@pytest.fixture(scope="module")
+def template():
+    """Every message of the source: to read all of it takes a second."""
+    return messages.extract()
 
 
 def texts(value):
@@ -36,16 +42,16 @@ def fields(text):
     )
 
 
-def test_there_is_a_catalogue_and_there_are_messages():
+def test_there_is_a_catalogue_and_there_are_messages(template):
     assert "ru" in CATALOGUES
-    assert len(TEMPLATE) > 500
+    assert len(template) > 500
 
 
 @pytest.mark.parametrize("language", CATALOGUES)
-def test_every_message_is_translated(language):
+def test_every_message_is_translated(language, template):
     catalogue = messages.read(CATALOGUES[language])
     missing = []
-    for message in TEMPLATE:
+    for message in template:
         if not message.id:
             continue
         found = catalogue.get(message.id if isinstance(message.id, str) else message.id[0])
@@ -108,18 +114,37 @@ def say(*arguments, **environment):
     return done.stdout + done.stderr
 
 
-def test_the_language_is_the_locale_s_or_the_one_that_was_asked_for(tmp_path):
+ENGLISH, RUSSIAN = "there is no key 'nobody'", "нет ключа 'nobody'"
+LOCALE = {"LC_ALL": "ru_RU.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "environment", "told"),
+    quick_and_slow(
+        [
+            ((), (), LOCALE, RUSSIAN),
+            ((), (), {"CPC_LANG": "ru"}, RUSSIAN),
+            ((), ("--lang", "en"), LOCALE, ENGLISH),
+        ],
+        [
+            ((), (), {}, ENGLISH),
+            ((), (), {"LANG": "ru_RU.UTF-8"}, RUSSIAN),
+            ((), (), {"LANGUAGE": "ru"}, RUSSIAN),
+            (("--lang", "ru"), (), {}, RUSSIAN),
+            ((), ("--lang=ru",), {}, RUSSIAN),
+        ],
+    ),
+)
+def test_the_language_is_the_locale_s_or_the_one_that_was_asked_for(
+    before, after, environment, told, tmp_path
+):
     hatch_hook.compile_catalogues(messages.ROOT)
-    english, russian = "there is no key 'nobody'", "нет ключа 'nobody'"
-    line = ("keys", "show", "nobody", "--keys-dir", str(tmp_path))
-    assert english in say(*line)
-    assert russian in say(*line, LC_ALL="ru_RU.UTF-8")
-    assert russian in say(*line, LANG="ru_RU.UTF-8")
-    assert russian in say(*line, LANGUAGE="ru")
-    assert russian in say(*line, CPC_LANG="ru")
-    assert russian in say("--lang", "ru", *line)
-    assert russian in say(*line, "--lang=ru")
-    assert english in say(*line, "--lang", "en", LC_ALL="ru_RU.UTF-8")
+    line = (*before, "keys", "show", "nobody", "--keys-dir", str(tmp_path), *after)
+    assert told in say(*line, **environment)
+
+
+def test_help_is_translated():
+    hatch_hook.compile_catalogues(messages.ROOT)
     help_text = say("--lang", "ru", "mine", "--help")
     assert "Параметры:" in help_text
     assert "Использование: cpc-engine mine" in help_text
@@ -161,11 +186,11 @@ NO_COUNTS = {"rank", "dimensions", "lengths", "price", "gas_price", "text", "nam
 COUNT = re.compile(rf"\{{(\w+)[^}}]*\}} (?:[a-z-]+ )?(?:{COUNTED})\b")
 
 
-def test_every_counted_noun_has_its_plurals():
+def test_every_counted_noun_has_its_plurals(template):
     """`1 failures` is said nowhere: such a message goes through ngettext, or names the count last."""
     wrong = [
         message.id
-        for message in TEMPLATE
+        for message in template
         if isinstance(message.id, str)
         for name in COUNT.findall(message.id)
         if name not in BOUNDS | NO_COUNTS and name != name.upper()
@@ -173,9 +198,9 @@ def test_every_counted_noun_has_its_plurals():
     assert wrong == []
 
 
-def test_plurals_are_told_apart_in_every_language():
+def test_plurals_are_told_apart_in_every_language(template):
     """English has the count's two forms, Russian three, and each of them has the count in it."""
-    plurals = [message.id for message in TEMPLATE if isinstance(message.id, tuple)]
+    plurals = [message.id for message in template if isinstance(message.id, tuple)]
     assert len(plurals) > 40
     for one, many in plurals:
         assert one != many

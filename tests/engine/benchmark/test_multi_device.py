@@ -9,6 +9,7 @@ import pytest
 from engine.benchmark import multi_device as rig
 from engine.runtime.errors import SetupError
 from kernels.task import Task
+from tests.variants import quick_and_slow
 
 
 @pytest.mark.slow
@@ -29,16 +30,16 @@ def test_a_device_that_cannot_start_is_named():
 
 @pytest.mark.parametrize(
     ("said", "reason"),
-    [
-        (b"NaN", "nan"),
-        (b"-1.0", "-1.0"),
-        (b"true", "True"),
-        (b'"no\\u001bway"', "no way"),
-        (b"1.0 2.0", "not JSON"),
-        (b"[" * 4000, "not JSON"),
-        (pickle.dumps(1.0), "not JSON"),
-        (b"1" * 5000, "ended"),
-    ],
+    quick_and_slow(
+        [(b"NaN", "nan"), (b'"no\\u001bway"', "no way"), (pickle.dumps(1.0), "not JSON")],
+        [
+            (b"-1.0", "-1.0"),
+            (b"true", "True"),
+            (b"1.0 2.0", "not JSON"),
+            (b"[" * 4000, "not JSON"),
+            (b"1" * 5000, "ended"),
+        ],
+    ),
 )
 def test_what_a_child_says_is_a_number_or_a_sentence(monkeypatch, said, reason):
     """Real child processes say it, in place of a rate."""

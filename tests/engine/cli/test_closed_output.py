@@ -36,7 +36,7 @@ def test_lines_come_again_when_the_disk_has_room(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", quick_and_slow(["--help", "keys list"], ["--version", "config show mine"])
+    "line", quick_and_slow(["keys list"], ["--help", "--version", "config show mine"])
 )
 def test_a_command_whose_output_cannot_be_written_says_so(home, line):
     done = run(line, shell="> /dev/full; exit $?")

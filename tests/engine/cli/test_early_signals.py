@@ -28,7 +28,7 @@ def _catches(pid, number):
 
 @pytest.mark.parametrize("number", quick_and_slow([signal.SIGINT], [signal.SIGTERM]))
 @pytest.mark.parametrize("first", [False, True], ids=["child", "process 1"])
-@pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("after", quick_and_slow([0.0, 0.3], [1.0]))
 def test_a_signal_at_the_start_ends_at_once_and_quietly(home, number, first, after):
     prefix = alone_in_a_process_namespace() if first else []
     with started(

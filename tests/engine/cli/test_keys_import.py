@@ -9,6 +9,7 @@ import pytest
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from tests.processes import ENGINE, PATIENCE_SECONDS, wait_until
+from tests.variants import quick_and_slow
 
 MARK = b"\xef\xbb\xbf"
 
@@ -32,12 +33,10 @@ def imported(given, *options):
 
 @pytest.mark.parametrize(
     ("mark", "form", "options"),
-    [
-        (b"", "{}", ()),
-        (b"", "  0x{}  \r\n", ()),
-        (MARK, "{}\n", ()),
-        (MARK, "0X{}\n", ("--key-file", "-")),
-    ],
+    quick_and_slow(
+        [(b"", "  0x{}  \r\n", ()), (MARK, "0X{}\n", ("--key-file", "-"))],
+        [(b"", "{}", ()), (MARK, "{}\n", ())],
+    ),
 )
 def test_standard_input_is_read_quietly(home, key, mark, form, options):
     done = imported(mark + form.format(key.secret_hex()).encode(), *options)

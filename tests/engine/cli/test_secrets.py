@@ -58,7 +58,9 @@ def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
     address = cli("keys show locked").json()["address"]
     assert cli(f"tx send {address} 5 --from faucet --wait 90").code == 0
     environment = os.environ | {"CPC_PASSPHRASE": PASSPHRASE, "CPC_DEBUG": "1"}
-    mine = start(environment, "mine", *where, "--device", "cpu", "--blocks", "2", "--depth", "1")
+    mine = start(
+        environment, "mine", *where, "--device", "reference", "--blocks", "2", "--depth", "1"
+    )
     process, most, seen = psutil.Process(mine.pid), 0, ""
     while mine.poll() is None:
         try:
@@ -66,7 +68,7 @@ def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
         except psutil.Error:
             continue  # it ended while it was looked at
         most, seen = max(most, children), seen + found
-        time.sleep(0.02)
+        time.sleep(0.05)
     out, err = mine.communicate(timeout=PATIENCE_SECONDS)
     assert mine.returncode == 0, err
     assert most >= 1

@@ -18,13 +18,14 @@ from tests.processes import (
     wait_until,
 )
 from tests.situations import mining
+from tests.variants import quick_and_slow
 
 
 @pytest.fixture
 def mine(devnet):
     """A running `mine`, and its lines up to the first result."""
     started = time.monotonic()
-    with mining("--device", "cpu", "--threads", "1") as process:
+    with mining("--device", "reference", "--size", "64") as process:
         process.seconds_to_start = time.monotonic() - started
         yield process
 
@@ -40,7 +41,7 @@ def ending_of(process):
     yield out, err, seconds
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", quick_and_slow([signal.SIGTERM], [signal.SIGINT]))
 def test_a_signal_ends_mining_in_order(mine, number):
     ending = ending_of(mine)
     next(ending)
@@ -98,11 +99,10 @@ def test_a_second_signal_ends_at_once(mine):
 
 @pytest.mark.parametrize(
     "line",
-    [
-        "keys list",
-        "compute --size 16 --device reference --seed " + "ab" * 31 + "cd",
-        "mine --devnet --block-time 0.2 --blocks 1 --device reference",
-    ],
+    quick_and_slow(
+        ["keys list", "mine --devnet --block-time 0.2 --blocks 1 --depth 1 --device reference"],
+        ["compute --size 16 --device reference --seed " + "ab" * 31 + "cd"],
+    ),
 )
 def test_a_reader_that_goes_away_is_no_error(home, line):
     command = " ".join(map(shlex.quote, [*ENGINE, *shlex.split(line)]))

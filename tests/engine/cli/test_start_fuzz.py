@@ -185,7 +185,7 @@ def attempt(number, base):
 
 
 def test_a_few_random_environments(tmp_path):
-    every(range(8), tmp_path)
+    every(range(4), tmp_path)
 
 
 @pytest.mark.parametrize("number", [137, 335])
@@ -197,4 +197,4 @@ def test_environments_that_once_ended_with_a_bug(tmp_path, number):
 @pytest.mark.long
 def test_more_random_environments(tmp_path):
     """CPC_TEST_STARTS=2000 for all that were seen: some three seconds each on two busy cores."""
-    every(range(8, int(os.environ.get("CPC_TEST_STARTS", "40"))), tmp_path)
+    every(range(4, int(os.environ.get("CPC_TEST_STARTS", "40"))), tmp_path)

@@ -13,6 +13,7 @@ from engine.monitor.snapshot import Snapshot
 from node_client.devnet import DevnetServer
 from node_client.networks import UNITS_PER_CPC
 from tests.processes import ENGINE, PATIENCE_SECONDS, free_port, started, wait_until
+from tests.variants import quick_and_slow
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def mine(port, tmp_path):
     http = free_port()
     line = (
         f"mine --device reference --size 32 --node http://127.0.0.1:{port}"
-        f" --http 127.0.0.1:{http} --blocks 1 --plain"
+        f" --http 127.0.0.1:{http} --blocks 1 --depth 1 --plain"
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -83,7 +84,7 @@ def test_it_says_so_everywhere_and_mines_when_the_node_comes(mine, port, keys, c
     assert "1 result confirmed" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", quick_and_slow([signal.SIGINT], [signal.SIGTERM]))
 def test_a_signal_ends_the_waiting_in_order(mine, number):
     mine.send_signal(number)
     out, err = mine.communicate(timeout=PATIENCE_SECONDS)

@@ -130,7 +130,7 @@ def test_an_honest_result_cannot_be_disputed(layered, receipt):
 
 @given(data=st.data())
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_dispute_that_was_changed_is_refused(layered, receipt, data):
     """Any byte, any number: nothing holds that is not proven, of the honest receipt least of all."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.variants import quick_and_slow
+
 PROGRAM = Path(sys.executable).with_name("cpc-engine")
 
 
@@ -32,7 +34,7 @@ def test_a_task_s_way_is_in_the_trace(tmp_path):
         assert event["dur"] >= 0
 
 
-@pytest.mark.parametrize("where", ["missing/trace.json", "."])
+@pytest.mark.parametrize("where", quick_and_slow(["missing/trace.json"], ["."]))
 def test_a_trace_that_cannot_be_written_is_refused(tmp_path, where):
     command = [PROGRAM, "mine", "--devnet", "--trace", tmp_path / where]
     done = subprocess.run(command, capture_output=True, timeout=100, text=True)

@@ -267,7 +267,7 @@ def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(ledger):
 
 
 def test_kill_9_while_writing_loses_nothing_that_was_written(tmp_path):
-    """A child process writes results and says so; it is killed at some moment, five times."""
+    """A child process writes results and says so; it is killed at some moment, three times."""
     path = tmp_path / "ledger.sqlite"
     script = textwrap.dedent(
         """
@@ -284,7 +284,7 @@ def test_kill_9_while_writing_loses_nothing_that_was_written(tmp_path):
         """
     )
     written = -1
-    for lines in (3, 7, 1, 12, 5):
+    for lines in (1, 12, 5):
         process = subprocess.Popen(
             [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
         )

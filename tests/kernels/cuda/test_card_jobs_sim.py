@@ -31,9 +31,10 @@ from kernels.work.inference import InferenceWork
 from kernels.work.matmul import MatrixWork
 from tests.kernels.cuda.simulated import SimulatedMachine
 from tests.kernels.network.test_graph_files import file_of, small
+from tests.variants import quick_and_slow
 
 RANDOM = np.random.default_rng(18)
-TRIED = ("add", "depthwise", "move i1 i4", "layer norm", "gather_kernel", "product")
+TRIED = ("add", "depthwise", "layer norm", "product")
 """Kernels that lie in `make test`; `make test-all` has the others."""
 COMMITMENT = ("row_leaves_kernel", "reduce_kernel", "gather_kernel")
 
@@ -143,7 +144,7 @@ def test_commitment(rows, columns, entry_bytes):
     assert tree.siblings(leaves) == right.siblings(leaves)
 
 
-@pytest.mark.parametrize("layers", [False, True])
+@pytest.mark.parametrize("layers", quick_and_slow([True], [False]))
 def test_inference_is_the_host_s(host, layers):
     work, device = inference(layers), CardLike(SimulatedMachine(), InProcess())
     outcome = work.run(device)

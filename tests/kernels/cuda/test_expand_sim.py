@@ -10,6 +10,7 @@ if not config.ENABLE_CUDASIM:
 from kernels.cuda import check, expand, layout, pack
 from kernels.cuda.philox import words_of
 from kernels.expand import operands, reference
+from tests.variants import quick_and_slow
 
 SEED = bytes(range(40, 88))
 
@@ -17,7 +18,7 @@ SEED = bytes(range(40, 88))
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 
 
-@pytest.mark.parametrize("n", [1, 100, 250, 256])
+@pytest.mark.parametrize("n", quick_and_slow([100, 256], [1, 250]))
 def test_some_tiles_of_both_operands(n):
     P, tiles = layout.padded(n), layout.padded(n) // layout.TILE
     a, b = (np.full(P * P // 4, 0x5A5A5A5A, np.uint32) for _ in "ab")
@@ -44,7 +45,10 @@ def test_some_tiles_of_both_operands(n):
 
 @pytest.mark.parametrize(
     ("shape", "as_b"),
-    [((3, 5), False), ((130, 77), True), ((200, 129), False), ((9, 20), False), ((5, 144), True)],
+    quick_and_slow(
+        [((3, 5), False), ((130, 77), True), ((9, 20), False)],
+        [((200, 129), False), ((5, 144), True)],
+    ),
 )
 def test_packing(shape, as_b):
     rows, columns = shape

@@ -77,7 +77,7 @@ def test_the_whole_product(monkeypatch):
     check(monkeypatch, dp4a, 256, "fold", True)
 
 
-@pytest.mark.parametrize("n", [1, 17])
+@pytest.mark.parametrize("n", quick_and_slow([17], [1]))
 def test_small_matrices(monkeypatch, n):
     check(monkeypatch, simt, n, "fold", True, [(0, 0)])
     check(monkeypatch, simt, n, "int32", True, [(0, 1)])
@@ -100,6 +100,7 @@ def test_several_tiles_of_a_and_of_b(monkeypatch):
     check(monkeypatch, dp4a, 300, "int32", True, [(1, 2)])
 
 
+@pytest.mark.slow
 def test_simt_in_larger_squares(monkeypatch):
     check(monkeypatch, simt, 256, "int32", False, [(1, 0)], config=simt.SimtConfig(2))
 
