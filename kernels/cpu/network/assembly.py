@@ -18,11 +18,20 @@ class Assembly:
         self.nodes: list[int] = []
         self.scratch = 1024
 
-    def step(self, op: Op, place: int, count: int, **fields: int) -> None:
-        """Append a step of this node, with fields by their names."""
-        named = {Field[name]: int(value) for name, value in fields.items()}
-        whole = {Field.COUNT: count, Field.CHUNK: count, Field.UNIT: 1}
-        self.steps.append({Field.OP: int(op), **whole, **named})
+    def step(
+        self, op: Op, place: int, count: int, chunk: int = 0, unit: int = 1, **fields: int
+    ) -> None:
+        """Append a step of this node, with fields by their names.
+
+        A thread takes `chunk` places at once, or all; threads share them in units (Field.UNIT).
+        """
+        parts = -(-count // unit)
+        blocks = -(-fields["N"] // fields["OUTPUTS"]) if "OUTPUTS" in fields else 1
+        shares = {
+            "OP": op, "COUNT": count, "UNIT": unit, "PARTS": parts, "UNITS": parts * blocks,
+            "TAKEN": max(1, (chunk or count) // unit),
+        }  # fmt: skip
+        self.steps.append({Field[name]: int(x) for name, x in (shares | fields).items()})
         self.nodes.append(place)
 
     def border(self, place: int, image: Image) -> None:
@@ -41,7 +50,7 @@ class Assembly:
         assert size == out.height * out.row
         height, row = (1, size) if out.whole else (out.height, out.row)
         self.step(
-            op, place, height, CHUNK=rows_of(row), SOURCE=source, SOURCE_PITCH=row,
+            op, place, height, chunk=rows_of(row), SOURCE=source, SOURCE_PITCH=row,
             OUT=out.origin, OUT_PITCH=out.pitch, WIDTH=row,
         )  # fmt: skip
 

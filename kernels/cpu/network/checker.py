@@ -59,7 +59,7 @@ class Checker:
         self._arena = aligned((program.arena_bytes,), np.uint8)
         self._arena[:] = 0
         self._scratch = aligned((program.scratch,), np.int32)
-        self._memory = memory_of(program, self._arena, self._scratch)
+        self._memory = memory_of(program, self._arena, self._scratch, program.steps)
         self._memory[Memory.SECRETS] = self._secrets.ctypes.data
         self._lock = threading.Lock()
         self._whole = Units(graph).whole
@@ -78,18 +78,18 @@ class Checker:
         """
         program = self._program
         parts = parts or [self._whole] * len(samples)
-        out, counters = np.empty(program.columns, np.int8), np.zeros(1, np.int64)
+        out, memory = np.empty((1, program.columns), np.int8), self._memory
         with self._lock:
             self._draw(random_bytes, {node for part in parts for node in part.tested})
             for one, its_row, part in zip(samples, rows, parts, strict=True):
                 sample, row = (np.require(x, requirements=["C", "W"]) for x in (one, its_row))
                 steps, places = self._steps_of(part)
-                step = self._kernels.run(
-                    steps, self._memory, sample, out, row[program.columns :], counters, 0, 1,
-                )  # fmt: skip
+                memory[Memory.STEPS], memory[Memory.STEP_COUNT] = steps.ctypes.data, len(steps)
+                sums = row[program.columns :].ctypes.data
+                step = self._kernels.run(memory.ctypes.data, sample[np.newaxis], out, 0, 1, sums, 0)
                 if step >= 0:
                     return program.nodes[places[step]]
-                if part.outputs and not np.array_equal(out, row[: program.columns]):
+                if part.outputs and not np.array_equal(out[0], row[: program.columns]):
                     return -1
         return None
 

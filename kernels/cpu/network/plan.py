@@ -104,7 +104,7 @@ class _Plan(Assembly):
         for i in graph.outputs:
             image = self.images[i]
             self.step(
-                Op.STORE, -1, image.height, CHUNK=image.height, SOURCE=image.origin,
+                Op.STORE, -1, image.height, SOURCE=image.origin,
                 SOURCE_PITCH=image.pitch, OUT=at, OUT_PITCH=image.row, WIDTH=image.row,
             )  # fmt: skip
             at += image.height * image.row
@@ -161,7 +161,7 @@ class _Plan(Assembly):
             column, self.column = self.column, self.column + len(places) * n
         self.scratch = max(self.scratch, max(self.dots.tiles.values()) * len(padded))
         self.step(
-            Op.PRODUCT, place, len(places), CHUNK=chunk, UNIT=unit, OUTPUTS=outputs, SOURCE=x.origin,
+            Op.PRODUCT, place, len(places), chunk=chunk, unit=unit, OUTPUTS=outputs, SOURCE=x.origin,
             OUT=out.origin, PLACES=kept(places), OUT_PLACES=kept(out_places), SEGMENTS=keep(segments),
             SEGMENT_COUNT=len(segments), QUADS=quads, WEIGHTS=keep(packed), STARTS=keep(padded), N=n,
             LOW=op.low + 128, HIGH=op.high + 128, ZERO=op.output_zero + 128,
@@ -199,7 +199,7 @@ class _Plan(Assembly):
         if scaling["SCALING"] > Scaling.SIGNED:
             chunk = max(1, CHUNK_BYTES // (n * len(taps)))
             self.step(
-                Op.DEPTHWISE_ENTRIES, place, len(places), CHUNK=chunk, PLACES=kept(places),
+                Op.DEPTHWISE_ENTRIES, place, len(places), chunk=chunk, PLACES=kept(places),
                 OUT_PLACES=kept(out_places), SEGMENTS=keep(taps), SEGMENT_COUNT=len(taps),
                 WEIGHTS=keep(op.weights.view(np.uint8) ^ 128), STARTS=keep(op.absorbed), **fields,
             )  # fmt: skip
@@ -211,8 +211,8 @@ class _Plan(Assembly):
         taps = np.append(taps, [taps[-1]] * (-len(taps) % 4)).astype(np.int32)
         rows = ROWS[lanes]
         self.step(
-            Op.DEPTHWISE, place, len(places), CHUNK=max(1, CHUNK_BYTES // (rows * run)) * rows,
-            UNIT=rows, WIDTH=run, PERIOD=runs.period, PLACES=kept(places), OUT_PLACES=kept(out_places),
+            Op.DEPTHWISE, place, len(places), chunk=max(1, CHUNK_BYTES // (rows * run)) * rows,
+            unit=rows, WIDTH=run, PERIOD=runs.period, PLACES=kept(places), OUT_PLACES=kept(out_places),
             SEGMENTS=keep(taps), QUADS=len(taps) // 4, WEIGHTS=keep(pack_taps(op, order, self.dots)),
             STARTS=keep(starts[order]), **fields,
         )  # fmt: skip
@@ -240,7 +240,7 @@ class _Plan(Assembly):
                 "A_SIGN": left[1], "B_SIGN": right[1], "MINUS": min(op.sign, 0),
             }  # fmt: skip
         self.step(
-            Op.ADD_EXACT if line is None else Op.ADD_LINE, place, out.height, CHUNK=rows_of(out.row),
+            Op.ADD_EXACT if line is None else Op.ADD_LINE, place, out.height, chunk=rows_of(out.row),
             SOURCE=a.origin, SOURCE_PITCH=a.pitch, SECOND=b.origin, SECOND_PITCH=b.pitch,
             OUT=out.origin, OUT_PITCH=out.pitch, WIDTH=out.row, **fields,
         )  # fmt: skip
@@ -249,7 +249,7 @@ class _Plan(Assembly):
         """The table by bytes: entry x + 128 is that of the byte already."""
         table = (op.table.astype(np.int16) + 128).astype(np.uint8)
         self.step(
-            Op.TABLE, place, out.height, CHUNK=rows_of(out.row), SOURCE=x.origin,
+            Op.TABLE, place, out.height, chunk=rows_of(out.row), SOURCE=x.origin,
             SOURCE_PITCH=x.pitch, OUT=out.origin, OUT_PITCH=out.pitch, WIDTH=out.row,
             PARAMETERS=self.constants.keep(table),
         )  # fmt: skip
@@ -267,7 +267,7 @@ class _Plan(Assembly):
             places, out_places = (x.reshape(out.height, -1)[:, 0] for x in (places, out_places))
         taps = x.taps(op.window)
         self.step(
-            Op.MAX_RUN, place, len(places), CHUNK=max(1, CHUNK_BYTES // run), WIDTH=run,
+            Op.MAX_RUN, place, len(places), chunk=max(1, CHUNK_BYTES // run), WIDTH=run,
             SOURCE=x.origin, OUT=out.origin, PLACES=self.constants.places(places),
             OUT_PLACES=self.constants.places(out_places), SEGMENTS=self.constants.keep(taps),
             SEGMENT_COUNT=len(taps), **ends,
@@ -292,7 +292,7 @@ class _Plan(Assembly):
         """A pool's step."""
         self.scratch = max(self.scratch, x.channels)
         self.step(
-            kind, place, out.height * out.width, CHUNK=max(1, CHUNK_BYTES // out.channels),
+            kind, place, out.height * out.width, chunk=max(1, CHUNK_BYTES // out.channels),
             SOURCE=x.origin, SOURCE_PITCH=x.pitch, HEIGHT=x.height, WIDTH=x.width,
             CHANNELS=x.channels, OUT=out.origin, OUT_WIDTH=out.width,
             OUT_PLACES=self.constants.places(out.places(POINTS)), TOP=window.padding[0],
@@ -317,7 +317,7 @@ class _Plan(Assembly):
             self.move(Op.COPY, place, x.height * x.row, x.origin, out)
         elif out.whole:
             self.step(
-                Op.COPY, place, x.height, CHUNK=rows_of(x.row), SOURCE=x.origin,
+                Op.COPY, place, x.height, chunk=rows_of(x.row), SOURCE=x.origin,
                 SOURCE_PITCH=x.pitch, OUT=out.origin, OUT_PITCH=x.row, WIDTH=x.row,
             )  # fmt: skip
         else:
@@ -330,7 +330,7 @@ class _Plan(Assembly):
         top, left = op.before[1:3]
         bottom, right = op.after[1:3]
         self.step(
-            Op.COPY, place, x.height, CHUNK=rows_of(x.row), SOURCE=x.origin, SOURCE_PITCH=x.pitch,
+            Op.COPY, place, x.height, chunk=rows_of(x.row), SOURCE=x.origin, SOURCE_PITCH=x.pitch,
             OUT=out.origin + top * out.pitch + left * out.channels, OUT_PITCH=out.pitch, WIDTH=x.row,
         )  # fmt: skip
         self.step(

@@ -35,7 +35,11 @@ class Kernels:
 
     dots: Dots
     run: Any
-    """(steps, memory, sample, out, sums, counters, shared): memory is int64, by Memory's numbers."""
+    """(memory, samples, out, first, last, sums, pitch) -> step whose sums are wrong, or -1.
+
+    `memory`: address of int64 by Memory's numbers. Samples and outputs are rows, of which first to last
+    are worked on; `sums`: 0, or the address of the first one's, those of the next `pitch` bytes away.
+    """
     digits: Any
     """check.build_digits."""
 
@@ -51,40 +55,32 @@ def kernels_of(dots: Dots) -> Kernels:
     digits = check.build_digits(jit, dots)
     runs, entries = _build_depthwise(jit, dots), scalar.depthwise
     others = build_others(jit, dots, scalar)
-
-    run = _build_run(jit, *_build_work(jit, product, checked, runs, entries, others))
+    run = _build_run(jit, _build_work(jit, product, checked, runs, entries, others))
     finish([jit])
     return Kernels(dots, run, digits)
 
 
-def _build_work(
-    jit: Jit, product: Any, checked: Any, runs: Any, entries: Any, others: Any
-) -> tuple[Any, Any]:
-    """Return units_of, how many units a step has, and work, which does some of them."""
-
-    @jit.helper
-    def parts_of(step: int) -> int:
-        """How many units the places of a step make."""
-        unit = field(step, Field.UNIT)
-        return (field(step, Field.COUNT) + unit - 1) // unit
-
-    @jit.helper
-    def units_of(step: int) -> int:
-        """How many units a step has: those of its places, for each block of outputs."""
-        outputs = field(step, Field.OUTPUTS)
-        blocks = 1 if outputs < 0 else (field(step, Field.N) + outputs - 1) // outputs
-        return parts_of(step) * blocks
+def _build_work(jit: Jit, product: Any, checked: Any, runs: Any, entries: Any, others: Any) -> Any:
+    """Return work(step, number, units, memory)."""
 
     @jit.helper
     def work(step: int, number: int, units: int, memory: int) -> bool:
-        """Do some units of a step, of one block; false: its committed sums are wrong."""
-        op, parts, unit = field(step, Field.OP), parts_of(step), field(step, Field.UNIT)
-        first = number % parts * unit
+        """Do some units of a step, of the same outputs; false: its committed sums are wrong."""
+        op, unit, parts, block = (
+            field(step, Field.OP),
+            field(step, Field.UNIT),
+            field(step, Field.PARTS),
+            0,
+        )
+        if number >= parts:
+            block = number // parts
+            number -= block * parts
+        first = number * unit
         last = min(first + units * unit, field(step, Field.COUNT))
         if op == Op.PRODUCT:
             if field(memory, Memory.SECRETS) and field(step, Field.DIGITS) >= 0:
                 return checked(step, first, last, memory)
-            product(step, first, last, number // parts * field(step, Field.OUTPUTS), memory)
+            product(step, first, last, block * field(step, Field.OUTPUTS), memory)
         elif op == Op.DEPTHWISE:
             runs(step, first, last, memory)
         elif op == Op.DEPTHWISE_ENTRIES:
@@ -93,58 +89,80 @@ def _build_work(
             others(step, first, last, memory)
         return True
 
-    return units_of, work
+    return work
 
 
-def _build_run(jit: Jit, units_of: Any, work: Any) -> Any:
+def _build_run(jit: Jit, work: Any) -> Any:
     @jit.helper
-    def wait(count: int, done: int) -> None:
+    def alone(memory: int) -> int:
+        """All steps of a sample by one thread; return the step whose sums are wrong, or -1."""
+        step = field(memory, Memory.STEPS)
+        for s in range(field(memory, Memory.STEP_COUNT)):
+            units, taken = field(step, Field.UNITS), field(step, Field.TAKEN)
+            for number in range(0, units, taken):
+                if not work(step, number, min(taken, units - number), memory):
+                    return s
+            step += 8 * FIELDS
+        return -1
+
+    @jit.helper
+    def shared(step: int, done: int, memory: int) -> None:
+        """This thread's share of a step, and what others have left; `done` is the step's counter."""
+        units, taken = field(step, Field.UNITS), field(step, Field.TAKEN)
+        thread, threads = field(memory, Memory.THREAD), field(memory, Memory.THREADS)
+        mine = int64(0)
+        for turn in range(threads):
+            owner = (thread + turn) % threads
+            begin = (owner * units + threads - 1) // threads
+            end = ((owner + 1) * units + threads - 1) // threads
+            while begin < end:
+                number = begin + atomic.add(done + COUNTER_BYTES * (1 + owner), taken)
+                if number >= end:
+                    break
+                some = min(taken, end - number)
+                work(step, number, some, memory)
+                mine += some
+        if mine:
+            atomic.add(done, mine)
+
+    @jit.helper
+    def wait(units: int, done: int) -> None:
         """Return when so many units are done, as the counter at this address says."""
         turns = 0
-        while atomic.read(done) < count:
+        while atomic.read(done) < units:
             turns += 1
             if turns > SPINS:  # the thread that is waited for may have no core
                 atomic.rest()
 
-    @jit.kernel(
-        "int64(int64[:,::1], int64[::1], int8[::1], int8[::1], int32[::1], int64[::1], int64, int64)"
-    )
+    @jit.helper
+    def together(memory: int) -> None:
+        """All steps of a sample with other threads."""
+        steps, counters = field(memory, Memory.STEPS), field(memory, Memory.COUNTERS)
+        away, waited = COUNTER_BYTES * (field(memory, Memory.THREADS) + 1), 0
+        for s in range(field(memory, Memory.STEP_COUNT)):
+            step = steps + 8 * FIELDS * s
+            shared(step, counters + away * s, memory)
+            while waited <= s and field(step, Field.BESIDE) < 1:
+                units = field(steps + 8 * FIELDS * waited, Field.UNITS)
+                wait(units, counters + away * waited)
+                waited += 1
+
+    @jit.kernel("int64(int64, int8[:,::1], int8[:,::1], int64, int64, int64, int64)")
     def run(
-        steps: Any, memory: Any, sample: Any, out: Any, sums: Any, counters: Any, thread: int,
-        threads: int,
-    ) -> int:  # fmt: skip
-        """Return the step whose committed sums are wrong, or -1."""
-        at = memory.ctypes.data
-        put_int64(at + 8 * Memory.SAMPLE, sample.ctypes.data)
-        put_int64(at + 8 * Memory.OUT, out.ctypes.data)
-        put_int64(at + 8 * Memory.SUMS, int64(0))
-        if len(sums):
-            put_int64(at + 8 * Memory.SUMS, sums.ctypes.data)
-        first, counter, waited = steps.ctypes.data, counters.ctypes.data, 0
-        away = COUNTER_BYTES * (threads + 1)
-        for s in range(len(steps)):
-            step, done, mine = first + 8 * FIELDS * s, counter + away * s, int64(0)
-            count, size = units_of(step), field(step, Field.CHUNK) // field(step, Field.UNIT)
-            for turn in range(threads):
-                owner = (thread + turn) % threads
-                number = begin = (owner * count + threads - 1) // threads
-                end = ((owner + 1) * count + threads - 1) // threads
-                while number < end:
-                    if threads > 1:
-                        number = begin + atomic.add(done + COUNTER_BYTES * (1 + owner), size)
-                        if number >= end:
-                            break
-                    some = min(size, end - number)
-                    if not work(step, number, some, at):
-                        return s
-                    mine += some
-                    number += some
-            if threads > 1:
-                if mine:
-                    atomic.add(done, mine)
-                while waited <= s and field(step, Field.BESIDE) < 1:
-                    wait(units_of(first + 8 * FIELDS * waited), counter + away * waited)
-                    waited += 1
+        memory: int, samples: Any, out: Any, first: int, last: int, sums: int, pitch: int
+    ) -> int:
+        """See Kernels."""
+        for i in range(first, last):
+            put_int64(memory + 8 * Memory.SAMPLE, samples.ctypes.data + i * samples.shape[1])
+            put_int64(memory + 8 * Memory.OUT, out.ctypes.data + i * out.shape[1])
+            put_int64(memory + 8 * Memory.SUMS, sums)
+            if field(memory, Memory.THREADS) > 1:
+                together(memory)
+            else:
+                wrong = alone(memory)
+                if wrong >= 0:
+                    return wrong
+            sums += pitch
         return -1
 
     return run

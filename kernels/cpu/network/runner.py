@@ -1,8 +1,5 @@
 """A program with its memory: samples through it, by one thread each, or one sample by several."""
 
-import threading
-from functools import partial
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +14,8 @@ from kernels.team import Team
 
 SHARED_COST = 1 << 26
 """Multiply-adds from which on it is worth to work on one sample together."""
-NO_SUMS = np.zeros(0, np.int32)
+TURNS = 8
+"""Of each thread that takes samples: a call costs as much as a small sample."""
 Bytes = npt.NDArray[np.int8]
 Sums = npt.NDArray[np.int32]
 
@@ -40,71 +38,84 @@ class Runner:
 
     def __init__(self, kernels: Kernels, program: Program, cost: int, team: Team) -> None:
         self._kernels, self.program, self._cost, self._team = kernels, program, cost, team
-        self._thread = threading.local()
-        self._arena = new_arena(program)
+        self._parts: list[_Part | None] = [None] * team.threads
+        self._arena, counters = new_arena(program), len(program.steps) * (team.threads + 1)
+        self._counters = aligned((counters * COUNTER_BYTES // 8,), np.int64)
 
     def run(self, samples: Bytes, sums: Sums | None = None) -> Bytes:
         """Return the outputs, N x columns, of samples, N x sample_bytes.
 
         `sums`, N x (sums of all product layers), is filled with what a layered result commits to.
         """
-        flags, team = samples.flags, self._team
         # np.require takes as long as a small network's layer.
-        right = flags.c_contiguous and flags.writeable
-        given = samples if right else np.require(samples, requirements=["C", "W"])
-        count = len(given)
+        given = (
+            samples if samples.flags.carray else np.require(samples, requirements=["C", "A", "W"])
+        )
+        count, threads = len(given), self._team.threads
         out = np.empty((count, self.program.columns), np.int8)
-        rows = [NO_SUMS] * count if sums is None else list(sums)
-        if team.threads > 1 and count >= team.threads:
-            work = partial(self._alone, given, out, rows)
-            team.run((work, range(count)))
-            return out
-        together = team.threads > 1 and self._cost >= SHARED_COST
-        for i in range(count):
-            if together:
-                self._together(given[i], out[i], rows[i])
-            else:
-                self._alone(given, out, rows, i)
+        at, pitch = (
+            (sums.ctypes.data, sums.strides[0]) if sums is not None and sums.size else (0, 0)
+        )
+        if threads == 1:
+            self._kernels.run(self._part(0).alone, given, out, 0, count, at, pitch)
+        elif count >= threads:
+            self._apart(given, out, at, pitch)
+        else:
+            for i in range(count):
+                self._together(given, out, i, at + i * pitch)
         return out
 
     def run_steps(self, steps: npt.NDArray[np.int64], sample: Bytes) -> None:
         """Run some steps alone, after a whole run: for a profile."""
-        out = np.empty(self.program.columns, np.int8)
-        memory = self._own().alone
-        self._kernels.run(steps, memory, sample, out, NO_SUMS, _NO_COUNTERS, 0, 1)
+        part, out = self._part(0), np.empty((1, self.program.columns), np.int8)
+        memory = memory_of(self.program, part.arena, part.scratch, steps)
+        self._kernels.run(memory.ctypes.data, sample[np.newaxis], out, 0, 1, 0, 0)
 
-    def _alone(self, given: Bytes, out: Bytes, rows: list[Sums], i: int) -> None:
-        """Sample i, by this thread."""
-        memory = self._own().alone
-        self._kernels.run(self.program.steps, memory, given[i], out[i], rows[i], _NO_COUNTERS, 0, 1)
-
-    def _together(self, sample: Bytes, out: Bytes, sums: Sums) -> None:
-        steps = self.program.steps
-        threads = self._team.threads
-        counters = np.zeros(len(steps) * (threads + 1) * COUNTER_BYTES // 8, np.int64)
+    def _apart(self, given: Bytes, out: Bytes, sums: int, pitch: int) -> None:
+        """Each sample by one thread."""
+        count, threads = len(given), self._team.threads
+        each = -(-count // (TURNS * threads))
+        firsts = iter(range(0, count, each))  # gives each to one thread
 
         def part(number: int) -> None:
-            memory = self._own().shared
-            self._kernels.run(steps, memory, sample, out, sums, counters, number, threads)
+            memory = self._part(number).alone
+            for i in firsts:
+                last = min(i + each, count)
+                self._kernels.run(memory, given, out, i, last, sums + i * pitch, pitch)
 
         self._team.run((part, range(threads)))
 
-    def _own(self) -> "_Own":
-        """Return this thread's memory."""
-        kept = self._thread.__dict__
-        if "own" not in kept:
-            kept["own"] = _Own(self.program, self._arena)
-        own: _Own = kept["own"]
-        return own
+    def _together(self, given: Bytes, out: Bytes, i: int, sums: int) -> None:
+        """Sample i by all threads, where that is worth it."""
+        if self._cost < SHARED_COST:
+            self._kernels.run(self._part(0).alone, given, out, i, i + 1, sums, 0)
+            return
+        self._counters.fill(0)
+
+        def part(number: int) -> None:
+            self._kernels.run(self._part(number).shared, given, out, i, i + 1, sums, 0)
+
+        self._team.run((part, range(self._team.threads)))
+
+    def _part(self, number: int) -> "_Part":
+        """Return what the thread with this number works in, made when it is first needed."""
+        part = self._parts[number]
+        if part is None:
+            part = self._parts[number] = _Part(self.program, self._arena)
+            place = {Memory.COUNTERS: self._counters.ctypes.data, Memory.THREAD: number}
+            for name, value in (place | {Memory.THREADS: self._team.threads}).items():
+                part.with_others[name] = value
+        return part
 
 
-class _Own:
+class _Part:
     """A thread's memory: where its values lie when it works alone, and when all share an arena."""
 
     def __init__(self, program: Program, shared: npt.NDArray[np.uint8]) -> None:
-        self._arena, self._scratch = new_arena(program), aligned((program.scratch,), np.int32)
-        self.alone = memory_of(program, self._arena, self._scratch)
-        self.shared = memory_of(program, shared, self._scratch)
+        self.arena, self.scratch = new_arena(program), aligned((program.scratch,), np.int32)
+        self.by_itself = memory_of(program, self.arena, self.scratch, program.steps)
+        self.with_others = memory_of(program, shared, self.scratch, program.steps)
+        self.alone, self.shared = (x.ctypes.data for x in (self.by_itself, self.with_others))
 
 
 def new_arena(program: Program) -> npt.NDArray[np.uint8]:
@@ -115,13 +126,14 @@ def new_arena(program: Program) -> npt.NDArray[np.uint8]:
 
 
 def memory_of(
-    program: Program, arena: npt.NDArray[np.uint8], scratch: Sums
+    program: Program,
+    arena: npt.NDArray[np.uint8],
+    scratch: Sums,
+    steps: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Return a table of addresses; the caller keeps what they are of."""
+    """Return a table for a thread alone; the caller keeps what its addresses are of."""
     memory = np.zeros(len(Memory), np.int64)
     memory[Memory.CONSTANTS] = program.constants.ctypes.data
     memory[Memory.ARENA], memory[Memory.SCRATCH] = arena.ctypes.data, scratch.ctypes.data
+    memory[Memory.STEPS], memory[Memory.STEP_COUNT] = steps.ctypes.data, len(steps)
     return memory
-
-
-_NO_COUNTERS = np.zeros(1, np.int64)

@@ -60,10 +60,10 @@ class Field(IntEnum):
     """Where a step has which number; a step uses some of them."""
 
     OP = 0
-    CHUNK, COUNT = auto(), auto()
-    """Places (or rows) that one thread takes at once, and how many there are."""
-    UNIT, OUTPUTS = auto(), auto()
-    """Threads share a step in units: so many places by so many outputs."""
+    COUNT, UNIT, OUTPUTS = auto(), auto(), auto()
+    """Places (or rows); threads share them in units of so many places by so many outputs."""
+    PARTS, UNITS, TAKEN = auto(), auto(), auto()
+    """Units of the same outputs, all units, and those that a thread takes at once."""
     BESIDE = auto()
     """1: threads do not wait for the end of this step before they begin the next."""
     SOURCE, OUT, SECOND = auto(), auto(), auto()
@@ -102,7 +102,7 @@ FIELDS = 64
 
 
 class Memory(IntEnum):
-    """Which address is where in the table of a thread's memory, int64."""
+    """Which number is where in the table of a thread's memory, int64: addresses, mostly."""
 
     CONSTANTS = 0
     SECRETS = auto()
@@ -110,14 +110,17 @@ class Memory(IntEnum):
     ARENA = auto()
     SCRATCH = auto()
     SAMPLE, OUT = auto(), auto()
-    """int8."""
+    """int8, of the sample that is worked on."""
     SUMS = auto()
     """int32 that a result commits to; 0: none."""
+    STEPS, STEP_COUNT = auto(), auto()
+    COUNTERS, THREAD, THREADS = auto(), auto(), auto()
+    """For threads that share a sample: counters, zeros at first, and which of how many this one is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """What Kernels.run takes, but for the sample."""
+    """What Kernels.run works through."""
 
     steps: npt.NDArray[np.int64]
     constants: npt.NDArray[np.uint8]
