@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from engine.pool.actions import Check, Foresee
-from engine.pool.checked_leaves import ToCheck, leaves_ahead, parse, why_wrong
+from engine.pool.checked_leaves import Ahead, ToCheck, look_ahead, parse, why_wrong
 from engine.pool.checkers import Checkers
 from engine.pool.job_queue import URGENT, Job
 from engine.runtime.right_of_way import RightOfWay
@@ -33,6 +33,7 @@ class Asked:
     """What a checker was asked for. The digests may come before the check that they are for."""
 
     leaves: list[int]
+    ahead: Ahead | None = None
     found: ToCheck | None = None
     answered: bool = False
     digests: Mapping[int, bytes] | None = None
@@ -52,9 +53,9 @@ class CheckQueue:
     def foresee(self, ahead: Foresee) -> None:
         """Have the leaves' digests computed while the child opens them, if it is worth it."""
         with suppress(KernelError):  # which the check meets again
-            task, leaves = leaves_ahead(ahead)
-            asked = Asked(leaves)
-            if self._checkers.submit(asked, task, leaves, time.monotonic()):
+            seen = look_ahead(ahead)
+            asked = Asked(seen.leaves, seen)
+            if self._checkers.submit(asked, seen.task, seen.leaves, time.monotonic()):
                 self._ahead[ahead.job.ticket] = asked
 
     def forget(self, job: Job) -> None:
@@ -80,8 +81,9 @@ class CheckQueue:
         until = time.monotonic() + WORK_SECONDS
         small: list[ToCheck] = []
         while check := self._next():
+            asked_ahead = self._ahead.get(check.job.ticket)
             try:
-                found = parse(check)
+                found = parse(check, asked_ahead.ahead if asked_ahead else None)
             except KernelError as error:
                 yield check, str(error)
                 continue

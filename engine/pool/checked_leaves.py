@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from engine.pool.actions import Check, Foresee, Opening
 from engine.pool.messages import Computed
 from kernels import proof as kernels_proof
-from kernels.check import compare, opened_digests, opened_leaves, parse_result
+from kernels.check import compare, opened_digests, opened_leaves
 from kernels.errors import KernelError
 from kernels.task import Task
 from kernels.work.synthetic import SyntheticWork
@@ -51,29 +51,39 @@ class ToCheck:
         return None
 
 
-def leaves_ahead(ahead: Foresee) -> tuple[Task, list[int]]:
-    """The task, and the leaves that its check will open, in order. Raises InvalidProof."""
-    job, computed = ahead.job, ahead.computed
-    assert isinstance(job.work, Task)
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is known of a check before the child has opened its leaves. `leaves`: all, in order."""
+
+    task: Task
+    computed: Computed
+    proof: kernels_proof.Opening
+    leaves: list[int]
+
+
+def look_ahead(ahead: Foresee) -> Ahead:
+    """Read the proof of a block's task. Raises InvalidProof."""
+    task, computed = ahead.job.work, ahead.computed
+    assert isinstance(task, Task)
     proof = kernels_proof.parse_proof(
-        job.work, computed.root, computed.proof, least_openings=job.openings
+        task, computed.root, computed.proof, least_openings=ahead.job.openings
     )
-    return job.work, sorted({*ahead.leaves, *proof.leaves})
+    return Ahead(task, computed, proof, sorted({*ahead.leaves, *proof.leaves}))
 
 
-def parse(check: Check) -> ToCheck | None:
+def parse(check: Check, ahead: Ahead | None = None) -> ToCheck | None:
     """Read what is to be checked by leaves: None for work that has a check of its own.
 
-    Raises InvalidProof.
+    `ahead`: what was read before of this very answer. Raises InvalidProof.
     """
     work, answer = check.job.work, check.answer
     if isinstance(answer, Opening):
         assert isinstance(work, Task)
-        root, proof, least = answer.computed.root, answer.computed.proof, check.job.openings
-        openings = parse_result(
-            work, root, proof, answer.leaves, answer.siblings, least_openings=least
-        )
-        return ToCheck(check, work, root, openings)
+        if ahead is None or ahead.computed is not answer.computed:
+            ahead = look_ahead(Foresee(check.job, answer.computed, answer.leaves))
+        root = answer.computed.root
+        opened = kernels_proof.free_opening(work, root, answer.leaves, answer.siblings)
+        return ToCheck(check, work, root, [opened, ahead.proof])
     if isinstance(work, SyntheticWork) and answer.outcome.proof is not None:
         outcome = answer.outcome
         opening = work.proof_opening(outcome)

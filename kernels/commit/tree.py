@@ -50,14 +50,16 @@ def sibling_places(leaf_count: int, leaves: Collection[int]) -> list[tuple[int, 
 
 def check_siblings_length(leaf_count: int, leaves: Collection[int], siblings: bytes) -> None:
     """Raise InvalidProof unless there are as many siblings as an opening of these leaves needs."""
-    needed = DIGEST_BYTES * len(sibling_places(leaf_count, leaves))
-    if len(siblings) != needed:
+    needed, known = 0, set(leaves)
+    for size in level_sizes(leaf_count)[:-1]:
+        missing = {position ^ 1 for position in known} - known
+        needed += len(missing) - (size in missing)  # an odd last node has none
+        known = {position >> 1 for position in known}
+    if len(siblings) != DIGEST_BYTES * needed:
         raise InvalidProof(
-            ngettext(
-                "there is {count} byte of siblings where {needed} are needed",
-                "there are {count} bytes of siblings where {needed} are needed",
-                len(siblings),
-            ).format(count=len(siblings), needed=needed)
+            _("there are {count} bytes of siblings where {needed} are needed").format(
+                count=len(siblings), needed=DIGEST_BYTES * needed
+            )
         )
 
 
@@ -67,24 +69,26 @@ def root_from_leaves(leaf_count: int, digests: Mapping[int, bytes], siblings: by
     `digests`: those of one leaf or more, by position. `siblings`: exactly the digests that
     `sibling_places` lists, joined; the caller has checked that (`check_siblings_length`).
     """
-    known = dict(digests)
-    rest = (siblings[i : i + DIGEST_BYTES] for i in range(0, len(siblings), DIGEST_BYTES))
+    # One loop without calls of its own: for each task that is checked it hashes hundreds of nodes.
+    known = {position: digests[position] for position in sorted(digests)}
+    start, at = started(NODE_TAG).copy, 0
     for size in level_sizes(leaf_count)[:-1]:
         parents: dict[int, bytes] = {}
-        for position in sorted(known):
-            sibling = position ^ 1
-            if sibling >= size:
-                parents[position // 2] = known[position]
-            elif sibling not in known:
-                parents[position // 2] = _parent(position, known[position], next(rest))
-            elif sibling > position:
-                parents[position // 2] = _parent(position, known[position], known[sibling])
+        for position, node in known.items():
+            other = position ^ 1
+            if other in known:
+                if other < position:
+                    continue  # hashed with it
+                pair = node + known[other]
+            elif other < size:
+                sibling = siblings[at : at + DIGEST_BYTES]
+                at += DIGEST_BYTES
+                pair = sibling + node if other < position else node + sibling
+            else:
+                parents[position >> 1] = node
+                continue
+            parent = start()
+            parent.update(pair)
+            parents[position >> 1] = parent.digest()
         known = parents
     return known[0]
-
-
-def _parent(position: int, node: bytes, sibling: bytes) -> bytes:
-    """The parent of a node at an even or odd position and of its sibling."""
-    parent = started(NODE_TAG).copy()
-    parent.update(sibling + node if position % 2 else node + sibling)
-    return parent.digest()
