@@ -24,6 +24,7 @@ def hash160(data: bytes) -> bytes:
     return RIPEMD160.new(hashlib.sha256(data).digest()).digest()
 
 
+@lru_cache(maxsize=256)  # of a block, and of a key that signs a result, it is mostly the same one
 def address_from_public_key(public_key: str | bytes, prefix: str = ACCOUNT_PREFIX) -> str:
     """Address of a compressed secp256k1 public key (33 bytes, or their hex).
 

@@ -7,6 +7,7 @@ signed = draft.signed_by(key)
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from functools import cached_property
 from gettext import gettext as _
@@ -43,7 +44,8 @@ BASE_GAS = {
     TxType.UNJAIL: 50_000,
 }
 
-_json = Encoder(order="sorted")
+_json = Encoder()
+_sorted_json = Encoder(order="sorted")
 
 NonNegative = Annotated[StrictInt, Field(ge=0)]
 
@@ -62,8 +64,11 @@ class ComputeResult(BaseModel):
 
     def hash(self) -> str:
         """Return the leaf of the block's compute root: SHA-256 of compact UTF-8 JSON, as hex."""
-        text = json.dumps(self.model_dump(), separators=(",", ":"), ensure_ascii=False)
-        return digest_of(text).hex()
+        values = self.model_dump()
+        if abs(self.nonce) < 2**63:
+            with suppress(UnicodeEncodeError):  # of a lone surrogate, which `digest_of` refuses
+                return hashlib.sha256(_json.encode(values)).hexdigest()
+        return digest_of(json.dumps(values, separators=(",", ":"), ensure_ascii=False)).hex()
 
     def signing_digest(self) -> bytes:
         """Return what the worker's own signature covers: SHA-256 of the joined fields.
@@ -181,7 +186,7 @@ def sorted_json(payload: dict[str, Any]) -> str:
             _is_plain(value) if type(value) is str else type(value) is int and abs(value) < 2**63
         ):
             return json.dumps(payload, sort_keys=True, separators=(",", ":"))
-    return _json.encode(payload).decode()
+    return _sorted_json.encode(payload).decode()
 
 
 def _is_plain(text: str) -> bool:

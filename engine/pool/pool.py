@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from gettext import gettext as _
-from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -172,7 +171,7 @@ class Pool(Executor):
         if gathers and may_gather(self._supervisor.workers.values(), self._limits):
             time.sleep(GATHER_SECONDS)
         sources = [*self._launcher.sources(), *self._checkers.sources()]
-        ready = wait([self._inbox_fd, *sources], pause)
+        ready = executor.readable([self._inbox_fd, *sources], pause)
         now = self.turned_at = time.monotonic()
         commands = self._inbox.take() if self._inbox_fd in ready else []
         for command in commands:

@@ -57,9 +57,11 @@ def check_siblings_length(leaf_count: int, leaves: Collection[int], siblings: by
         known = {position >> 1 for position in known}
     if len(siblings) != DIGEST_BYTES * needed:
         raise InvalidProof(
-            _("there are {count} bytes of siblings where {needed} are needed").format(
-                count=len(siblings), needed=DIGEST_BYTES * needed
-            )
+            ngettext(
+                "there is {count} byte of siblings where {needed} are needed",
+                "there are {count} bytes of siblings where {needed} are needed",
+                len(siblings),
+            ).format(count=len(siblings), needed=DIGEST_BYTES * needed)
         )
 
 

@@ -1,6 +1,7 @@
 """Transactions, blocks, roots and amounts as the node has them: all recorded vectors."""
 
 import copy
+import hashlib
 import json
 from typing import Any
 
@@ -81,6 +82,13 @@ class TestTransactions:
     def test_the_quick_way_to_write_a_payload_is_jsons_own(self, payload: dict[str, Any]) -> None:
         slow = json.dumps(payload, sort_keys=True, separators=(",", ":"))
         assert sorted_json(payload) == slow
+
+    @given(st.text(), st.integers(-(2**65), 2**65))
+    def test_a_leaf_is_the_hash_of_compact_json(self, proof: str, nonce: int) -> None:
+        values = dict.fromkeys(("task_id", "worker_address", "result_hash"), "é\x7f/")
+        values |= {"proof": proof, "nonce": nonce, "signature": proof[::-1]}
+        text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+        assert ComputeResult(**values).hash() == hashlib.sha256(text.encode()).hexdigest()
 
     def test_a_time_stamp_is_ignored(self, vectors: Any) -> None:
         entry = vectors("transactions")[0]
