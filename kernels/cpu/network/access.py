@@ -15,6 +15,12 @@ ROW = 16
 """Entries of int32 at once; LLVM splits such a vector where registers are smaller."""
 
 
+def distance(builder: Builder, table: Value, place: Value) -> Value:
+    """Write the reading of a table of int32."""
+    at = builder.add(table, builder.mul(place, I64(4)))
+    return builder.sext(ir.load(builder, I32, at, 4), I64)
+
+
 @ir.valued
 def int64_at(builder: Builder, address: Value) -> Value:
     """Read one."""
@@ -30,7 +36,7 @@ def field(builder: Builder, table: Value, number: Value) -> Value:
 @ir.valued
 def int32_at(builder: Builder, address: Value) -> Value:
     """Read one."""
-    return builder.sext(ir.load(builder, I32, address, 4), I64)
+    return distance(builder, address, I64(0))
 
 
 @ir.valued

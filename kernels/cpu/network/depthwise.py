@@ -13,6 +13,7 @@ under a tap is a run of as many: nothing has to be known of pixels but that chan
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import lcm
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from kernels.cpu import ir
 from kernels.cpu.ir import I8, I32, I64, Builder, Value
 from kernels.cpu.network import pack, requantise
+from kernels.cpu.network.access import distance
 from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.steps import Scaling
 
@@ -63,52 +65,7 @@ def build_depthwise(dots: Dots) -> Any:
     `places`, `out_places` and `taps` are addresses of int32 distances: of ROWS runs, and of 4 * groups
     taps. Scaling: PLAIN or SIGNED. `free`: pack.store_first.
     """  # fmt: skip
-    lanes, rows = dots.lanes, ROWS[dots.lanes]
-    kind, width, line = ir.vector(I32, lanes), 4 * lanes, ir.vector(I8, 4 * lanes)
-    weights_size = width * 4 * dots.parts
-
-    def distance(builder: Builder, table: Value, i: int) -> Value:
-        return builder.sext(ir.load(builder, I32, ir.offset(builder, table, 4 * i), 4), I64)
-
-    def vector_of(
-        builder: Builder, here: list[Value], taps: Value, groups: Value, w: Value, starts: Value
-    ) -> list[Value]:
-        """Return 4 vectors of sums for each run."""
-
-        def group(_turn: Value, carried: Sequence[Value]) -> list[Value]:
-            w, taps, *sums = carried
-            away = [distance(builder, taps, i) for i in range(4)]
-            weights = [
-                [
-                    ir.load(builder, kind, ir.offset(builder, w, width * (4 * p + v)), 4)
-                    for p in range(dots.parts)
-                ]
-                for v in range(4)
-            ]
-            for i in range(rows):
-                seen = [ir.load(builder, line, builder.add(here[i], x), 1) for x in away]
-                for v, quads in enumerate(_side_by_side(builder, seen)):
-                    at = 4 * i + v
-                    sums[at] = dots.step(builder, sums[at], quads, weights[v])
-            return [
-                ir.offset(builder, w, weights_size),
-                ir.offset(builder, taps, 16),
-                *sums,
-            ]
-
-        first = [ir.load(builder, kind, ir.offset(builder, starts, width * v), 4) for v in range(4)]
-        _, _, *sums = ir.loop(builder, groups, [w, taps, *first * rows], group)
-        return sums
-
-    def octets_of(builder: Builder, sums: list[Value], at: Value, signed: bool) -> list[Value]:
-        """Return a vector of bytes for each run."""
-        y = list(sums)
-        for v in range(4):
-            place = ir.offset(builder, at, width * requantise.VECTORS * v)
-            given = requantise.load_parameters(builder, place, lanes)
-            for i in range(v, len(y), 4):
-                y[i] = requantise.scaled(builder, y[i], given, signed)
-        return [pack.packed(builder, y[4 * i : 4 * i + 4]) for i in range(rows)]
+    lanes, rows, width = dots.lanes, ROWS[dots.lanes], 4 * dots.lanes
 
     @ir.inline
     def depthwise(
@@ -130,24 +87,26 @@ def build_depthwise(dots: Dots) -> Any:
         free: Value,
     ) -> None:
         """Vector after vector, ROWS runs at once."""
-        sources = [builder.add(image, distance(builder, places, i)) for i in range(rows)]
-        targets = [builder.add(out, distance(builder, out_places, i)) for i in range(rows)]
+        sources = [builder.add(image, distance(builder, places, I64(i))) for i in range(rows)]
+        targets = [builder.add(out, distance(builder, out_places, I64(i))) for i in range(rows)]
         plain = builder.icmp_signed("==", scaling, I64(int(Scaling.PLAIN)))
 
         def vector(turn: Value, carried: Sequence[Value]) -> list[Value]:
             (number,) = carried
-            away = builder.mul(turn, I64(4 * lanes))
+            away = builder.mul(turn, I64(width))
             here = [builder.add(x, away) for x in sources]
-            w = builder.add(weights, builder.mul(number, builder.mul(groups, I64(weights_size))))
+            w = builder.add(
+                weights, builder.mul(number, builder.mul(groups, I64(4 * width * dots.parts)))
+            )
             start = builder.add(starts, builder.mul(number, I64(4 * width)))
-            sums = vector_of(builder, here, taps, groups, w, start)
+            sums = _sums_of(builder, dots, here, taps, groups, w, start)
             size = 4 * width * requantise.VECTORS
             given = builder.add(at, builder.mul(number, I64(size)))
             octets = ir.choose(
                 builder,
                 plain,
-                lambda: octets_of(builder, sums, given, False),
-                lambda: octets_of(builder, sums, given, True),
+                partial(_bytes_of, builder, sums, given, signed=False),
+                partial(_bytes_of, builder, sums, given, signed=True),
             )
             octets = [pack.limited(builder, x, low, high) for x in octets]
             addresses = [builder.add(x, away) for x in targets]
@@ -156,10 +115,56 @@ def build_depthwise(dots: Dots) -> Any:
             over = builder.icmp_signed("==", following, period)
             return [builder.select(over, I64(0), following)]
 
-        count = builder.udiv(builder.add(run, I64(4 * lanes - 1)), I64(4 * lanes))
+        count = builder.udiv(builder.add(run, I64(width - 1)), I64(width))
         ir.loop(builder, count, [I64(0)], vector)
 
     return depthwise
+
+
+def _sums_of(
+    builder: Builder,
+    dots: Dots,
+    here: list[Value],
+    taps: Value,
+    groups: Value,
+    w: Value,
+    starts: Value,
+) -> list[Value]:
+    """Return 4 vectors of sums for each run."""
+    kind, width = ir.vector(I32, dots.lanes), 4 * dots.lanes
+    line = ir.vector(I8, width)
+
+    def group(_turn: Value, carried: Sequence[Value]) -> list[Value]:
+        w, taps, *sums = carried
+        away = [distance(builder, taps, I64(i)) for i in range(4)]
+        weights = [
+            [
+                ir.load(builder, kind, ir.offset(builder, w, width * (4 * p + v)), 4)
+                for p in range(dots.parts)
+            ]
+            for v in range(4)
+        ]
+        for i, place in enumerate(here):
+            seen = [ir.load(builder, line, builder.add(place, x), 1) for x in away]
+            for v, quads in enumerate(_side_by_side(builder, seen)):
+                at = 4 * i + v
+                sums[at] = dots.step(builder, sums[at], quads, weights[v])
+        return [ir.offset(builder, w, 4 * width * dots.parts), ir.offset(builder, taps, 16), *sums]
+
+    first = [ir.load(builder, kind, ir.offset(builder, starts, width * v), 4) for v in range(4)]
+    _, _, *sums = ir.loop(builder, groups, [w, taps, *first * len(here)], group)
+    return sums
+
+
+def _bytes_of(builder: Builder, sums: Sequence[Value], at: Value, signed: bool) -> list[Value]:
+    """Return a vector of bytes for each run; `at`: parameters."""
+    y, lanes = list(sums), sums[0].type.count
+    for v in range(4):
+        place = ir.offset(builder, at, 4 * lanes * requantise.VECTORS * v)
+        given = requantise.load_parameters(builder, place, lanes)
+        for i in range(v, len(y), 4):
+            y[i] = requantise.scaled(builder, y[i], given, signed)
+    return [pack.packed(builder, y[i : i + 4]) for i in range(0, len(y), 4)]
 
 
 def _side_by_side(builder: Builder, taps: Sequence[Value]) -> list[Value]:

@@ -8,14 +8,14 @@ from kernels.cpu.jit import Jit
 from kernels.cpu.network import requantise
 from kernels.cpu.network.access import field, int32_at, int64_at, put_byte, subtract_rows
 from kernels.cpu.network.dots import Dots
-from kernels.cpu.network.scalar import Scalar
+from kernels.cpu.network.scalar import Roundings
 from kernels.cpu.network.steps import Field, Memory, Scaling
 
 
-def build_finish(jit: Jit, dots: Dots, scalar: Scalar) -> tuple[Any, Any]:
+def build_finish(jit: Jit, dots: Dots, roundings: Roundings) -> tuple[Any, Any]:
     """Return finish_sums, for what a tile leaves undone, and finish_rows, for a check's sums."""
     plain, signed = (requantise.build_rows(dots.lanes, kind) for kind in (False, True))
-    twice, once = scalar.twice, scalar.once
+    twice, once = roundings.twice, roundings.once
 
     @jit.helper
     def one_by_one(

@@ -14,16 +14,16 @@ from kernels.cpu.network.access import (
     put_byte,
 )
 from kernels.cpu.network.dots import Dots
-from kernels.cpu.network.scalar import Scalar
+from kernels.cpu.network.scalar import Roundings, build_softmax, build_window
 from kernels.cpu.network.steps import Field, Memory, Op
 
 FLIP = 128
 
 
-def build_others(jit: Jit, dots: Dots, scalar: Scalar) -> Any:
+def build_others(jit: Jit, dots: Dots, roundings: Roundings) -> Any:
     """Return others(step, first, last, memory): rows, or places of a pool, or runs of one."""
-    pooled, largest = _build_pooled(jit, scalar), pool.build_largest(dots.lanes)
-    added, softmax = _build_added(jit, dots), scalar.softmax
+    pooled, largest = _build_pooled(jit, roundings), pool.build_largest(dots.lanes)
+    added, softmax = _build_added(jit, dots), build_softmax(jit, roundings)
 
     @jit.helper
     def bordered(step: int, row: int, to: int) -> None:
@@ -98,15 +98,15 @@ def _build_added(jit: Jit, dots: Dots) -> Any:
     return added
 
 
-def _build_pooled(jit: Jit, scalar: Scalar) -> Any:
-    pool_of, twice = scalar.pool, scalar.twice
+def _build_pooled(jit: Jit, roundings: Roundings) -> Any:
+    seen, twice = build_window(jit), roundings.twice
 
     @jit.helper
     def pooled(step: int, place: int, memory: int) -> None:
         """One place of a pool, or of a sum over an image."""
         op, base = field(step, Field.OP), field(memory, Memory.CONSTANTS)
         scratch = field(memory, Memory.SCRATCH)
-        count = pool_of(step, place, memory)
+        count = seen(step, place, memory)
         to = field(memory, Memory.ARENA) + field(step, Field.OUT)
         to += int32_at(base + field(step, Field.OUT_PLACES) + 4 * place)
         for c in range(field(step, Field.CHANNELS)):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kernels.cpu import ir
-from kernels.cpu.ir import I8, I32, I64, Builder, Value
+from kernels.cpu.ir import I8, I64, Builder, Value
 from kernels.cpu.network import pack
+from kernels.cpu.network.access import distance
 
 
 def build_largest(lanes: int) -> Any:
@@ -38,9 +39,8 @@ def build_largest(lanes: int) -> Any:
             image, out = carried
 
             def tap(number: Value, carried: Sequence[Value]) -> list[Value]:
-                at = builder.add(taps, builder.mul(number, I64(4)))
-                away = builder.sext(ir.load(builder, I32, at, 4), I64)
-                seen = ir.load(builder, line, builder.add(image, away), 1)
+                at = builder.add(image, distance(builder, taps, number))
+                seen = ir.load(builder, line, at, 1)
                 return [ir.call(builder, f"llvm.umax.v{width}i8", line, carried[0], seen)]
 
             (most,) = ir.loop(builder, count, [ir.splat(line, 0)], tap)

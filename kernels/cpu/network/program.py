@@ -18,7 +18,7 @@ from kernels.cpu.network.access import field, put_int64
 from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.finish import build_finish
 from kernels.cpu.network.others import build_others
-from kernels.cpu.network.scalar import Scalar
+from kernels.cpu.network.scalar import build_entries, build_roundings
 from kernels.cpu.network.steps import FIELDS, Field, Memory, Op, Scaling
 
 LEFT_OVER = 2
@@ -48,13 +48,13 @@ class Kernels:
 def kernels_of(dots: Dots) -> Kernels:
     """Return them, loaded or compiled."""
     jit = Jit(f"network-{dots.name}")
-    scalar = Scalar(jit)
-    finish_sums, finish_rows = build_finish(jit, dots, scalar)
+    roundings = build_roundings(jit)
+    finish_sums, finish_rows = build_finish(jit, dots, roundings)
     product = _build_product(jit, dots, finish_sums)
     checked = check.build(jit, dots, finish_rows)
     digits = check.build_digits(jit, dots)
-    runs, entries = _build_depthwise(jit, dots), scalar.depthwise
-    others = build_others(jit, dots, scalar)
+    runs, entries = _build_depthwise(jit, dots), build_entries(jit, roundings)
+    others = build_others(jit, dots, roundings)
     run = _build_run(jit, _build_work(jit, product, checked, runs, entries, others))
     finish([jit])
     return Kernels(dots, run, digits)

@@ -16,7 +16,7 @@ there are two ways:
 
 Without the term only values below `zero` differ: a layer that clamps there (a ReLU) takes `plain`.
 
-    parameters of `lanes` channels:  m of even ones, m of odd ones, C of both, int64; shifts, int32
+    parameters of `lanes` channels:  m, int32; C of even ones, C of odd ones, int64; shifts, int32
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ import numpy.typing as npt
 from kernels.cpu import ir
 from kernels.cpu.ir import I32, I64, Builder, Value
 from kernels.cpu.network import pack
+from kernels.cpu.network.access import distance
 
 MOST_SHIFT = 22
 """Largest e: 2 s m + 2 C stays in 64 bits for |s| < 2^30."""
@@ -35,7 +36,7 @@ MOST_SUM = 1 << 30
 """Sums are smaller where they are doubled."""
 FIRST = 1 << 30
 """What SaturatingRoundingDoublingHighMul adds."""
-VECTORS = 5
+VECTORS = 4
 """Vectors of parameters for one vector of channels."""
 Numbers = npt.NDArray[np.integer]
 
@@ -63,16 +64,18 @@ def blocks(
     for row, given in zip(padded, (multiplier, constant, shift), strict=True):
         row[: len(given)] = given
     m, constant, e = padded.reshape(3, vectors, lanes)
-    parts = [m[:, ::2], m[:, 1::2], constant[:, ::2], constant[:, 1::2], e.astype(np.int32)]
+    parts = [m.astype(np.int32), constant[:, ::2], constant[:, 1::2], e.astype(np.int32)]
     return np.concatenate([np.ascontiguousarray(x).view(np.uint8) for x in parts], axis=1)
 
 
 def load_parameters(builder: Builder, at: Value, lanes: int) -> list[Value]:
     """Return `lanes` channels' parameters; in the block that uses them, or VPMULDQ is not seen."""
     wide, size = ir.vector(I64, lanes // 2), 4 * lanes
-    parts = [ir.load(builder, wide, ir.offset(builder, at, size * i), size) for i in range(4)]
-    shift = ir.load(builder, ir.vector(I32, lanes), ir.offset(builder, at, 4 * size), size)
-    return [*(_low(builder, m) for m in parts[:2]), *parts[2:], shift]
+    m, *constants = (
+        ir.load(builder, wide, ir.offset(builder, at, size * i), size) for i in range(3)
+    )
+    shift = ir.load(builder, ir.vector(I32, lanes), ir.offset(builder, at, 3 * size), size)
+    return [_low(builder, m), _high(builder, m), *constants, shift]
 
 
 def scaled(builder: Builder, sums: Value, given: Sequence[Value], signed: bool) -> Value:
@@ -90,7 +93,7 @@ def upper_halves(builder: Builder, s: Value, given: Sequence[Value]) -> Value:
     lanes = kind.count
     even, odd, *constants, _shift = given
     wide = builder.bitcast(s, even.type)
-    sides = _low(builder, wide), builder.ashr(wide, ir.splat(wide.type, 32))
+    sides = _low(builder, wide), _high(builder, wide)
     halves = [
         builder.bitcast(builder.add(builder.mul(x, m), constant), kind)
         for x, m, constant in zip(sides, (even, odd), constants, strict=True)
@@ -103,6 +106,11 @@ def _low(builder: Builder, x: Value) -> Value:
     """Return the lower halves of int64, with their signs."""
     half = ir.splat(x.type, 32)
     return builder.ashr(builder.shl(x, half), half)
+
+
+def _high(builder: Builder, x: Value) -> Value:
+    """Return the upper halves."""
+    return builder.ashr(x, ir.splat(x.type, 32))
 
 
 def build_rows(lanes: int, signed: bool) -> Any:
@@ -131,7 +139,7 @@ def build_rows(lanes: int, signed: bool) -> Any:
 
         def row(_turn: Value, carried: Sequence[Value]) -> list[Value]:
             sums, places = carried
-            distance = builder.sext(ir.load(builder, I32, places, 4), I64)
+            away = distance(builder, places, I64(0))
 
             def vector(turn: Value, carried: Sequence[Value]) -> list[Value]:
                 sums, at, out = carried
@@ -144,7 +152,7 @@ def build_rows(lanes: int, signed: bool) -> Any:
                 steps = (4 * lanes, 4 * lanes * VECTORS, lanes)
                 return [ir.offset(builder, x, step) for x, step in zip(carried, steps, strict=True)]
 
-            ir.loop(builder, vectors, [sums, at, builder.add(out, distance)], vector)
+            ir.loop(builder, vectors, [sums, at, builder.add(out, away)], vector)
             return [builder.add(sums, pitch), ir.offset(builder, places, 4)]
 
         ir.loop(builder, count, [sums, places], row)

@@ -19,6 +19,7 @@ from typing import Any
 from kernels.cpu import ir
 from kernels.cpu.ir import I32, I64, Builder, Value
 from kernels.cpu.network import pack, requantise
+from kernels.cpu.network.access import distance
 from kernels.cpu.network.dots import Dots
 from kernels.cpu.network.steps import Scaling
 
@@ -145,7 +146,7 @@ def _tile(
         for i in range(rows):
             first = i * width
             octets.append(pack.part(builder, made[first // whole], first % whole, width))
-            addresses.append(builder.add(to.out, _distance(builder, to.out_places, I64(i))))
+            addresses.append(builder.add(to.out, distance(builder, to.out_places, I64(i))))
         free = ir.offset(builder, to.sums, 4 * width * rows)
         pack.store_first(builder, octets, addresses, to.n, free, dots.lanes)
 
@@ -154,18 +155,13 @@ def _tile(
     ir.when(builder, known, finish)
 
 
-def _distance(builder: Builder, table: Value, place: Value) -> Value:
-    at = builder.add(table, builder.mul(place, I64(4)))
-    return builder.sext(ir.load(builder, I32, at, 4), I64)
-
-
 def _multiplied(
     builder: Builder, dots: Dots, vectors: int, rows: int, given: Operands
 ) -> list[Value]:
     """Return the sums, row by row: rows of quads, broadcast, times vectors of weights."""
     kind, width = ir.vector(I32, dots.lanes), 4 * dots.lanes
     starting = [
-        builder.add(given.image, _distance(builder, given.places, I64(i))) for i in range(rows)
+        builder.add(given.image, distance(builder, given.places, I64(i))) for i in range(rows)
     ]
     first = [
         ir.load(builder, kind, ir.offset(builder, given.starts, width * j), 4)
@@ -173,7 +169,7 @@ def _multiplied(
     ]
 
     def segment(turn: Value, carried: Sequence[Value]) -> list[Value]:
-        away = _distance(builder, given.segments, turn)
+        away = distance(builder, given.segments, turn)
         here = [builder.add(x, away) for x in starting]
 
         def quad(turn: Value, carried: Sequence[Value]) -> list[Value]:
