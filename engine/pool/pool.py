@@ -174,11 +174,13 @@ class Pool(Executor):
         ready = executor.readable([self._inbox_fd, *sources], pause)
         now = self.turned_at = time.monotonic()
         commands = self._inbox.take() if self._inbox_fd in ready else []
+        self._supervisor.gather()  # to look once what each child may have, not for each answer
         for command in commands:
             self._obey(command, now)
         heard = self._launcher.read(ready)
         for event in heard:
             self._handle(event)
+        self._carry_out(self._supervisor.give_out(now))
         if ticks := now >= self._tick_at:
             self._tick_at = now + TICK_SECONDS
             self._carry_out(self._supervisor.tick(now))

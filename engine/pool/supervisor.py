@@ -16,13 +16,14 @@ the state is that of the first one.
 
 from collections.abc import Callable, Iterable
 from gettext import gettext as _
+from itertools import chain
 
 from engine.pool import messages
 from engine.pool.actions import Accepted, Action, Check, Foresee, GivenUp, Kill, Opening, Tell
 from engine.pool.device_life import DeviceLife
 from engine.pool.job_queue import URGENT, Backlog, Job
 from engine.pool.limits import Limits
-from engine.pool.worker_state import ALIVE, TAKES_WORK, Assignment, State, Worker
+from engine.pool.worker_state import ALIVE, Assignment, State, Worker
 from kernels.task import Task
 
 _ENDS_THE_SAME_WAY = frozenset({"InvalidTask", "InvalidJob"})
@@ -30,8 +31,6 @@ _NO_ROOM = frozenset({"TaskTooLarge"})
 """Kinds of failure that cost no child: on every device, and on this one."""
 _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge", "ProgramUpdated"})
 """Kinds of failure at the start that another start would only repeat."""
-MOST_UNCHECKED = 16
-"""Answers of one child that wait for a check: it gets no further job then, unless that is urgent."""
 
 
 class Supervisor(DeviceLife):
@@ -49,7 +48,17 @@ class Supervisor(DeviceLife):
         super().__init__(devices, limits or Limits(), chance)
         self._draw = draw
         self._backlog = Backlog()
-        self._some_refused = False
+        self._some_refused = self._gathers = False
+
+    def gather(self) -> None:
+        """Give out no job before `give_out`: what happens meanwhile is taken together."""
+        self._gathers = True
+
+    def give_out(self, now: float) -> list[Action]:
+        """Give jobs out for all that was told since `gather`."""
+        self._gathers = False
+        given, last = self._hand_out(now), map(self._check_last, self.workers.values())
+        return [*given, *chain.from_iterable(last)]
 
     @property
     def idle(self) -> bool:
@@ -165,19 +174,22 @@ class Supervisor(DeviceLife):
 
     def _check_last(self, worker: Worker) -> list[Action]:
         """Where the child has nothing left to do, nothing later would stand for what is held."""
-        if worker.orders or (held := worker.answers.last()) is None:
+        if self._gathers or worker.orders or (held := worker.answers.last()) is None:
             return []
         return [Check(worker.device, worker.generation, held.job, held.answer)]
 
     def _hand_out(self, now: float) -> list[Action]:
         """Give jobs to the children that have room for them: each its first before any its second."""
+        if self._gathers:
+            return []
         actions: list[Action] = []
         takers = list(self.workers.values()) if self._backlog else []
         depth = 0 if len(takers) > 1 else self._limits.queued_most
         while takers:
             loads: dict[Worker, int] = {}
             for worker in takers:
-                if (job := self._next_for(worker)) is None:
+                job = self._backlog.first(worker.device)
+                if job is None or not worker.may_take(job):
                     continue
                 load, last = worker.load(job)
                 if load >= worker.room(last, self._limits):
@@ -190,21 +202,6 @@ class Supervisor(DeviceLife):
             takers = list(loads)
             depth = max(depth, min(loads.values(), default=0))
         return actions + self._give_up_what_fits_nowhere()
-
-    def _next_for(self, worker: Worker) -> Job | None:
-        """The first job that it may have now.
-
-        One that took a child down is at a child alone, so that nothing else is blamed for it.
-        """
-        if (
-            worker.state not in TAKES_WORK
-            or worker.paused
-            or (job := self._backlog.first(worker.device)) is None
-            or (worker.unchecked >= MOST_UNCHECKED and job.priority < URGENT)
-            or (worker.orders and (job.failures or worker.orders[0].job.failures))
-        ):
-            return None
-        return job
 
     def _give_up_what_fits_nowhere(self) -> list[Action]:
         if not self._some_refused:

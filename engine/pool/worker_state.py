@@ -26,6 +26,8 @@ class State(Enum):
 
 ALIVE = frozenset({State.STARTING, State.IDLE, State.BUSY, State.OPENING, State.CHECKING})
 TAKES_WORK = ALIVE - {State.STARTING}
+MOST_UNCHECKED = 16
+"""Answers of one child that wait for a check: it gets no further job then, unless that is urgent."""
 _PACE_KEPT = 0.9
 """A device's pace is that of its slowest job; each later job lets so much of it stand."""
 GATHER_SECONDS = 0.002
@@ -103,6 +105,18 @@ class Worker:
         if pace is None or self.start_seconds is None:
             return True
         return self.began + pace * job.cost > now + self.start_seconds
+
+    def may_take(self, job: Job) -> bool:
+        """Whether it may be given this job, as far as there is room.
+
+        One that took a child down is at a child alone, so that nothing else is blamed for it.
+        """
+        return not (
+            self.state not in TAKES_WORK
+            or self.paused
+            or (self.unchecked >= MOST_UNCHECKED and job.priority < URGENT)
+            or (self.orders and (job.failures or self.orders[0].job.failures))
+        )
 
     def load(self, job: Job) -> tuple[int, Job | None]:
         """How many orders the child does before it, and the last of them.

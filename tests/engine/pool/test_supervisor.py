@@ -24,8 +24,8 @@ from engine.pool.messages import (
     Run,
     Work,
 )
-from engine.pool.supervisor import MOST_UNCHECKED, Supervisor
-from engine.pool.worker_state import ALIVE, State
+from engine.pool.supervisor import Supervisor
+from engine.pool.worker_state import ALIVE, MOST_UNCHECKED, State
 from kernels.errors import WrongResult
 from kernels.task import Task
 from kernels.work import Outcome
@@ -94,6 +94,27 @@ def test_a_quick_child_is_given_its_next_jobs_before_it_is_done(seconds, given):
     assert [at.job.ticket for at in orders] == [2]  # it goes on while its answer is checked
     supervisor.checked(check, None, 2.2)
     assert [at.job.ticket for at in orders] == given
+
+
+def test_what_happens_in_one_turn_is_followed_by_one_look_at_what_each_child_may_have():
+    """Also at whether a held answer is the last: not where jobs wait that were not given out yet."""
+    supervisor = make(("a", "b"), check_share=0.0, queued_most=1)
+    supervisor.start(0.0)
+    for device in "ab":
+        ready(supervisor, device)
+    for worker in supervisor.workers.values():
+        worker.answers.unproven, worker.pace["Sum"] = 0, 1e-9
+    supervisor.gather()
+    assert [supervisor.submit(Job(ticket, Sum(1), 0), 2.0) for ticket in (1, 2, 3)] == [[], [], []]
+    told = [(tell.device, tell.message.ticket) for tell in supervisor.give_out(2.0)]
+    assert told == [("a", 1), ("b", 2)]  # each its first before any its second
+    answers = [Done(ticket, Sum(1).run(None), "", 0.1) for ticket in (1, 2)]
+    supervisor.gather()
+    assert supervisor.heard("a", 1, answers[0], 2.1) == []
+    assert supervisor.heard("b", 1, answers[1], 2.1) == []
+    tell, check = supervisor.give_out(2.1)
+    assert (tell.device, tell.message.ticket) == ("a", 3)
+    assert (check.device, check.job.ticket) == ("b", 2)  # nothing follows there
 
 
 def opens(actions):
