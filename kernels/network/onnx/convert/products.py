@@ -14,6 +14,7 @@ from kernels.network.graph.convolutions import Conv2D, DepthwiseConv2D
 from kernels.network.graph.moves import Transpose
 from kernels.network.graph.products import MOST_SHIFT, BatchMatMul, FullyConnected
 from kernels.network.onnx.context import Context, Converter
+from kernels.network.onnx.convert import pairs
 from kernels.network.onnx.evaluate.layers import normal_of
 from kernels.network.onnx.evaluate.windows import Windowed, windowed
 from kernels.network.onnx.reader import Operation
@@ -189,14 +190,23 @@ def matmul(context: Context, operation: Operation) -> None:
     """MatMul with constant weights, or of two values."""
     right = context.get(operation, 1)
     if isinstance(right, Known) and right.value.ndim == 2:
+
+        def layer(x: Entries, right: Known) -> Pending:
+            shape = (*x.shape[:-1], right.shape[1])
+            return weighted(context, operation, right, 1, x, shape, fully_connected)
+
+        real = (
+            context.ranges is not None and context.get(operation, 0).shape[-1:] == right.shape[:1]
+        )
+        if real and pairs.is_table(context, operation.inputs[0]):
+            context.give(operation, pairs.paired(context, operation, right, layer))
+            return
         x = context.plain(context.entries(operation, 0, by_channel=True))
         if x.shape[-1:] != right.shape[:1]:
             raise Unsupported(_("its weights do not fit its input"))
         if x.factors is not None:
             right = Known((right.value * x.factors[:, np.newaxis]).astype(np.float32))
-        shape = (*x.shape[:-1], right.shape[1])
-        made = weighted(context, operation, right, 1, x, shape, fully_connected)
-        context.give(operation, made)
+        context.give(operation, layer(x, right))
         return
     a, b = (context.plain(context.entries(operation, i)) for i in (0, 1))
     if min(len(a.shape), len(b.shape)) < 2:
