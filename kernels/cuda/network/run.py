@@ -21,6 +21,7 @@ from kernels.cuda.network.operators import run as run_operator
 from kernels.cuda.network.products import FINISH, SUMS
 from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.layers import layer_columns, product_layers
+from kernels.network.graph.normal import Norm
 from kernels.network.graph.run import Rows, inputs_of, run_values
 
 ROW_STEP = 64
@@ -53,8 +54,15 @@ class CardRows:
 
 
 def supports(graph: Graph) -> bool:
-    """Whether each of its operators is one that the card does."""
-    return all(type(node.operator) in RUN for node in graph.nodes)
+    """Whether each of its operators is one that the card does; normalisations take int8 there."""
+    return all(
+        type(node.operator) in RUN
+        and not (
+            isinstance(node.operator, Norm)
+            and any(graph.forms[i].entry_bytes != 1 for i in node.inputs)
+        )
+        for node in graph.nodes
+    )
 
 
 class Inputs:

@@ -32,6 +32,7 @@ OPERATORS: dict[str, type[Operator]] = {
         convolutions.Conv2D,
         convolutions.DepthwiseConv2D,
         products.FullyConnected,
+        products.WideFullyConnected,
         products.BatchMatMul,
         elementwise.Add,
         elementwise.Multiply,

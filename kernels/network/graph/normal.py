@@ -21,8 +21,8 @@ import numpy.typing as npt
 from kernels.errors import InvalidNetwork
 from kernels.network.graph.backend import Backend
 from kernels.network.graph.fields import Tensor, array, number, numbers
-from kernels.network.graph.operator import Form, Operator, Values, require, require_bytes
-from kernels.network.graph.products import check_range
+from kernels.network.graph.operator import Form, Operator, Values, require
+from kernels.network.graph.products import WIDE, check_range
 
 Real = npt.NDArray[np.float64]
 MOST_MULTIPLIER = 1 << 12
@@ -72,10 +72,8 @@ class Norm(Operator):
         )
 
     def output(self, *inputs: Form) -> Form:
-        """The inputs', all of one shape."""
-        for one in inputs:
-            require_bytes(one, self.op)
-        shape = inputs[0].shape
+        """The inputs', all of one shape; int32 are wide values, whose zero point is 0."""
+        shape, wide = inputs[0].shape, [one.entry_bytes != 1 for one in inputs]
         require(
             len(inputs) == len(self.zeros)
             and all(one.shape == shape for one in inputs)
@@ -86,7 +84,19 @@ class Norm(Operator):
                 len(self.factor),
             ).format(length=len(self.factor)),
         )
-        return inputs[0]
+        if any(wide):
+            self._check_wide(wide)
+        return Form(shape)
+
+    def _check_wide(self, wide: Sequence[bool]) -> None:
+        whole = [np.broadcast_to(row, self.factor.shape).astype(object) for row in self.rows()]
+        by_entry = [row * reach_of(one) for row, one in zip(whole, wide, strict=True)]
+        furthest: list[int] = np.sum(by_entry, axis=0).tolist()
+        require(
+            not any(zero for zero, one in zip(self.zeros, wide, strict=True) if one)
+            and squares_of(furthest) + self.epsilon < MOST_SQUARES,
+            _("the squares of a {op} could overflow int64").format(op=self.op),
+        )
 
     def cost(self, *inputs: Form) -> int:
         """Return eight for each entry, and one for each input's."""
@@ -98,8 +108,9 @@ class Norm(Operator):
 
     def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
         """In int64 throughout."""
-        terms = zip(inputs, self.zeros, self.rows(), strict=True)
-        t = reduce(np.add, [(x.astype(np.int64) - zero) * row for x, zero, row in terms])
+        wide = [x.astype(np.int64).clip(-WIDE, WIDE - 1) for x in inputs]
+        terms = zip(wide, self.zeros, self.rows(), strict=True)
+        t = reduce(np.add, [(x - zero) * row for x, zero, row in terms])
         n = len(self.factor)
         d = t - (2 * t.sum(axis=-1, keepdims=True) + n) // (2 * n)
         root = integer_root(np.square(d).sum(axis=-1, keepdims=True) + self.epsilon)
@@ -141,11 +152,21 @@ class ChannelNorm(Norm):
             _("a channel_norm needs multipliers for each input and entry"),
         )
         furthest = (255 * self.multipliers.astype(np.int64).sum(axis=0)).tolist()
-        mean = sum(furthest) // len(furthest) + 1
         require(
-            sum((one + mean) ** 2 for one in furthest) + self.epsilon < MOST_SQUARES,
-            _("the squares of a channel_norm could overflow int64"),
+            squares_of(furthest) + self.epsilon < MOST_SQUARES,
+            _("the squares of a {op} could overflow int64").format(op=self.op),
         )
+
+
+def reach_of(wide: bool) -> int:
+    """Return how far two entries of an input are from each other at most."""
+    return 2 * WIDE if wide else 255
+
+
+def squares_of(furthest: Sequence[int]) -> int:
+    """Return what a sum of squares of differences from the mean stays below."""
+    mean = sum(furthest) // len(furthest) + 1
+    return sum((one + mean) ** 2 for one in furthest)
 
 
 def integer_root(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -162,19 +183,20 @@ def make_norm(
     output: Real,
     output_zero: int,
     bounds: tuple[int, int],
+    wide: Sequence[bool],
 ) -> LayerNorm | ChannelNorm:
-    """Return the operator for inputs of these scales, one or one for each channel.
+    """Return the operator for inputs of these scales, one or one for each channel; which are wide.
 
     `parameters` are gamma, beta and epsilon, `output` the output's scale, one or one for each channel.
     Raise InvalidNetwork where no integers stand for these numbers.
     """
     gamma, beta, epsilon = parameters
     n = len(gamma)
-    by_channel = any(scale.size > 1 for scale in scales)
+    by_channel = any(wide) or any(scale.size > 1 for scale in scales)
     rows = np.stack([np.broadcast_to(scale, (n,)) for scale in scales])
     unit = float(rows.max()) / (MOST_CHANNEL_MULTIPLIER if by_channel else MOST_MULTIPLIER)
     if by_channel:
-        furthest = 255 * rows.sum(axis=0)
+        furthest = (np.array([[reach_of(one)] for one in wide]) * rows).sum(axis=0)
         squares = np.square(furthest + furthest.mean()).sum() + epsilon * n
         unit = max(unit, math.sqrt(2 * squares / MOST_SQUARES))
     # y = d / sqrt(V / n) * gamma + beta, where u is d / sqrt(V) times 2^24.

@@ -36,6 +36,8 @@ MAX_WINDOW = 1024
 MAX_PADDING = 1 << 16
 MOST_SHIFT = 62
 INT32 = 1 << 31
+WIDE = 1 << 15
+"""A wide value is below it, an int32 in a graph."""
 Operands = tuple[Values, Values]
 """A, m x k, and B, n x k, both int8: a product's sums are A B^T."""
 PAIR_BYTES = 1024
@@ -178,6 +180,32 @@ class FullyConnected(Weighted):
             self.absorbed, self.multiplier, self.shift, self.output_zero, self.low, self.high
         )
         return do.kernels.requantise_once(sums, to)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WideFullyConnected(FullyConnected):
+    """The same to 16 bits, as int32: what a normalisation takes needs no int8, which has outliers."""
+
+    op: ClassVar[str] = "wide_fully_connected"
+
+    def check(self) -> None:
+        """Raise InvalidNetwork where a bound or a zero point of int8 is set."""
+        FullyConnected.check(self)
+        require(
+            (self.low, self.high, self.output_zero) == (-128, 127, 0),
+            _("a {op} has no bounds, and the zero point 0").format(op=self.op),
+        )
+
+    def output(self, *inputs: Form) -> Form:
+        """Those of a fully connected layer, int32."""
+        return Form(FullyConnected.output(self, *inputs).shape, 4)
+
+    def scaled(self, do: Backend, sums: Sums) -> Values:  # noqa: ARG002
+        """Rounded once, in int64."""
+        whole = sums.astype(np.int64) + self.absorbed
+        shift = self.shift.astype(np.int64)
+        magnitude = (np.abs(whole) * self.multiplier + ((np.int64(1) << shift) >> 1)) >> shift
+        return np.clip(np.sign(whole) * magnitude, -WIDE, WIDE - 1).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

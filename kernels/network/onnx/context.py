@@ -13,11 +13,13 @@ from kernels.network.graph.elementwise import ChannelTable, Table
 from kernels.network.graph.graph import Node
 from kernels.network.graph.moves import Constant, Embed, Reshape, Transpose
 from kernels.network.graph.operator import Form, Operator
+from kernels.network.graph.products import WIDE
 from kernels.network.onnx.channels import LEAST_FACTOR, Channels, Factors
 from kernels.network.onnx.evaluate.room import Room
 from kernels.network.onnx.reader import Model, Operation
 from kernels.network.onnx.values import (
     NHWC,
+    ONE,
     PLACES,
     Array,
     Codes,
@@ -34,6 +36,8 @@ from kernels.network.onnx.values import (
 MASKED = -1e4
 """What is below is a mask's minus infinity."""
 LEAST_SCALE = 1e-12
+WIDE_MARGIN = 2.0
+"""A wide value is given so many times what calibration saw: 16 bits have room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,13 @@ class Context:
         made = Entries(place, value.shape, value.channels_last, reals, scale, factors=factors)
         self.trace(value.name, made, scale, value.kind)
         return made
+
+    def wide(self, value: Pending) -> Entries:
+        """Return a pending value, computed to 16 bits."""
+        assert value.wide is not None
+        reach = WIDE_MARGIN * max(abs(end) for end in self.range_of(value.name))
+        scale = max(reach / (WIDE - 1), LEAST_SCALE), 0
+        return Entries(value.wide(self, scale), value.shape, reals=ONE, scale=scale, whole=True)
 
     def looked_up(
         self, value: Entries, scale: Scale, name: str = "", factors: Factors | None = None

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    pass
+    from kernels.network.onnx.context import Context
 
 Scale = tuple[float, int]
 """real = scale * (code - zero)"""
@@ -123,6 +123,8 @@ class Pending:
     """What it can be, where that is known better than by calibration."""
     spans: tuple[Array, Array] | None = None
     """The same for each channel."""
+    wide: Callable[["Context", Scale], int] | None = None
+    """Computes it to 16 bits, for a normalisation."""
     name: str = ""
     kind: str = ""
     """The operator that made it, for verification."""

@@ -16,12 +16,16 @@ from kernels.cuda.network.run import run, supports
 from kernels.network import reference
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.file import OPERATORS
+from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.layers import run_layers
+from kernels.network.graph.operator import Form
+from kernels.network.graph.products import WideFullyConnected
 from kernels.network.model import decode_network
 from tests.conftest import VECTORS
 from tests.kernels.cuda.operator_cases import Cases
 from tests.kernels.cuda.simulated import SimulatedMachine
 from tests.kernels.network.test_graph_files import file_of, small
+from tests.kernels.network.test_wide import network
 from tests.variants import seeds
 
 SMALL = ("anomaly_detection", "tflite_micro_magic_wand", "tflite_micro_speech", "image_example1")
@@ -40,8 +44,15 @@ def check(op, seed):
 
 
 def test_every_operator_is_done_here():
-    """A graph with another one would be computed on the CPU."""
-    assert set(OPERATORS.values()) == set(RUN)
+    """A graph with another one is computed with the host's help."""
+    assert set(OPERATORS.values()) - {WideFullyConnected} == set(RUN)
+
+
+def test_wide_values_are_not_done_here():
+    graph = network(np.random.default_rng(1))
+    assert not supports(graph)
+    norm = Node(graph.nodes[1].operator, (0, 1))
+    assert not supports(Graph((Form((3, 24), 4), Form((3, 24))), (norm,), (2,)))
 
 
 @pytest.mark.parametrize("op", [kind.op for kind in RUN])

@@ -41,7 +41,7 @@ ADDED = {
 
 
 def small() -> tuple[dict, dict]:
-    """Tensors and description of a graph with every operator but the embedding."""
+    """Tensors and description of a graph with every operator but the embedding and the wide layer."""
     nodes = [
         layer("conv2d", 0, name="first", **SLIDES, **ENDS),
         layer("depthwise_conv2d", 1, **SLIDES, **ENDS),
@@ -116,7 +116,8 @@ def compute(network) -> np.ndarray:
 
 def test_every_operator_on_every_path(cpu):
     network = decode_network(file_of(*with_channels()))
-    assert {node.operator.op for node in network.nodes} | {"embed"} == set(OPERATORS)
+    elsewhere = {"embed", "wide_fully_connected"}  # test_wide.py
+    assert {node.operator.op for node in network.nodes} | elsewhere == set(OPERATORS)
     samples = np.random.default_rng(1).integers(-128, 128, (5, 16), np.int8)
     outputs = reference.forward(network, samples)
     assert np.array_equal(fast.forward(network, samples, cpu), outputs)

@@ -54,7 +54,11 @@ def layer_normalization(context: Context, operation: Operation) -> None:
     terms = addends(value) if isinstance(value, Pending) else ()
     if terms and len(terms) <= MOST_TERMS:  # each may have a scale for each channel
         parts = [
-            context.plain(context.settle(one, getattr(one, "name", ""), by_channel=True))
+            context.plain(
+                context.wide(one)
+                if isinstance(one, Pending) and one.wide is not None
+                else context.settle(one, getattr(one, "name", ""), by_channel=True)
+            )
             for one in terms
         ]
     else:
@@ -65,8 +69,9 @@ def layer_normalization(context: Context, operation: Operation) -> None:
         scales = [part.scale[0] * (ONE if part.factors is None else part.factors) for part in parts]
         zeros = tuple(part.scale[1] for part in parts)
         layer = make_norm(
-            scales, zeros, (gamma, beta, epsilon), scale[0] * factors, scale[1], (low, high)
-        )
+            scales, zeros, (gamma, beta, epsilon), scale[0] * factors, scale[1], (low, high),
+            [part.whole for part in parts],
+        )  # fmt: skip
         return context.emit(layer, *(part.place for part in parts))
 
     context.give(operation, Pending(value.shape, finish, by_channel=True))

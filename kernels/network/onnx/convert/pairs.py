@@ -19,11 +19,9 @@ import numpy as np
 from kernels.network.graph.elementwise import ChannelTable, Table
 from kernels.network.onnx.context import LEAST_SCALE, Context
 from kernels.network.onnx.reader import Operation
-from kernels.network.onnx.values import ONE, Array, Entries, Known, Linear, Pending, Scale
+from kernels.network.onnx.values import ONE, Array, Entries, Finish, Known, Linear, Pending, Scale
 
 MOST_HIGH, BYTE = 127, 256
-SPREAD = 6
-"""Standard deviations of what the low bytes add up to that its int8 reach."""
 Weighted = Callable[[Entries, Known], Pending]
 """Makes the layer of this input and these weights, features x outputs, without a bias."""
 
@@ -48,9 +46,7 @@ def paired(context: Context, operation: Operation, right: Known, make: Weighted)
     def half(of_low: int, linear: Linear) -> Pending:
         """The product of the high bytes, with the bias, or of the low ones."""
 
-        def finish(
-            context: Context, scale: Scale, low: int, high: int, factors: Array = ONE
-        ) -> int:
+        def wide(context: Context, scale: Scale) -> int:
             whole = np.rint(x.reals / unit)
             upper = np.clip(np.rint(whole / BYTE), -MOST_HIGH, MOST_HIGH)
             codes = np.clip(whole - BYTE * upper if of_low else upper, -128, 127).astype(np.int8)
@@ -58,17 +54,15 @@ def paired(context: Context, operation: Operation, right: Known, make: Weighted)
             its = (unit if of_low else unit * BYTE), 0
             given = replace(x, place=context.emit(table, x.place), reals=ONE, scale=its)
             layer = make(given, Known(linear.weights.T))
-            return _with(layer, linear.weights, linear.bias * (1 - of_low)).finish(
-                context, scale, low, high, factors
-            )
+            layer = _with(layer, linear.weights, linear.bias * (1 - of_low))
+            assert layer.wide is not None
+            return layer.wide(context, scale)
 
-        spans = None
-        if of_low:
-            reach = SPREAD * unit * BYTE / 12**0.5 * np.sqrt(np.square(linear.weights).sum(axis=1))
-            spans = -reach, reach
-        return Pending(shape, finish, by_channel=True, spans=spans)
+        return Pending(shape, finish_of(linear), by_channel=True, wide=wide)
 
-    def build(linear: Linear) -> Pending:
+    def finish_of(linear: Linear) -> Finish:
+        """Return what computes the layer as one product, to int8."""
+
         def finish(
             context: Context, scale: Scale, low: int, high: int, factors: Array = ONE
         ) -> int:
@@ -77,8 +71,11 @@ def paired(context: Context, operation: Operation, right: Known, make: Weighted)
             layer = make(given, Known(its.T))
             return _with(layer, its, linear.bias).finish(context, scale, low, high, factors)
 
+        return finish
+
+    def build(linear: Linear) -> Pending:
         terms = half(0, linear), half(1, linear)
-        return Pending(shape, finish, by_channel=True, linear=linear, terms=terms)
+        return Pending(shape, finish_of(linear), by_channel=True, linear=linear, terms=terms)
 
     shape = (*x.shape[:-1], right.shape[1])
     return build(Linear(weights.T.astype(np.float32), None, np.zeros(right.shape[1]), build))

@@ -12,7 +12,12 @@ import numpy.typing as npt
 from kernels.errors import Unsupported
 from kernels.network.graph.convolutions import Conv2D, DepthwiseConv2D
 from kernels.network.graph.moves import Transpose
-from kernels.network.graph.products import MOST_SHIFT, BatchMatMul, FullyConnected
+from kernels.network.graph.products import (
+    MOST_SHIFT,
+    BatchMatMul,
+    FullyConnected,
+    WideFullyConnected,
+)
 from kernels.network.onnx.context import Context, Converter
 from kernels.network.onnx.convert import pairs
 from kernels.network.onnx.evaluate.layers import normal_of
@@ -93,16 +98,28 @@ def scaled(reals: Array) -> dict[str, Any]:
     }
 
 
-def fully_connected(shared: dict[str, Any], codes: npt.NDArray[np.int8], reals: Array) -> Any:
+def fully_connected(
+    shared: dict[str, Any],
+    codes: npt.NDArray[np.int8],
+    reals: Array,
+    kind: type[FullyConnected] = FullyConnected,
+) -> FullyConnected:
     """Make a FullyConnected, from weights outputs x features."""
     pairs = [shifted(float(real)) for real in reals]
-    return FullyConnected(
+    return kind(
         weights=np.ascontiguousarray(codes),
         multiplier=np.array([pair[0] for pair in pairs], np.int64),
         shift=np.array([pair[1] for pair in pairs], np.uint8),
         keep_dims=1,
         **shared,
     )
+
+
+def wide_fully_connected(
+    shared: dict[str, Any], codes: npt.NDArray[np.int8], reals: Array
+) -> FullyConnected:
+    """Make one to 16 bits."""
+    return fully_connected(shared, codes, reals, WideFullyConnected)
 
 
 def shifted(real: float) -> tuple[int, int]:
@@ -151,8 +168,9 @@ def weighted(
 
     def build(linear: Linear) -> Pending:
         def finish(
-            context: Context, scale: Scale, low: int, high: int, factors: Array = ONE
-        ) -> int:
+            context: Context, scale: Scale, low: int, high: int, factors: Array = ONE,
+            make: Make = make,
+        ) -> int:  # fmt: skip
             codes, by_output = quantised_weights(linear, given[0])
             units = given[0] * by_output
             sums = np.rint(linear.bias / units)
@@ -164,7 +182,13 @@ def weighted(
             }  # fmt: skip
             return context.emit(make(shared, codes, units / (scale[0] * factors)), x.place)
 
-        return Pending(shape, finish, channels_last, by_channel=not channels_last, linear=linear)
+        def wide(context: Context, scale: Scale) -> int:
+            return finish(context, scale, -128, 127, make=wide_fully_connected)
+
+        return Pending(
+            shape, finish, channels_last, by_channel=not channels_last, linear=linear,
+            wide=wide if make is fully_connected else None,
+        )  # fmt: skip
 
     return build(Linear(real, scales, np.broadcast_to(whole, (outputs,)), build))
 
