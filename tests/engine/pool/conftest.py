@@ -9,7 +9,7 @@ from engine.pool.limits import Limits
 from engine.pool.messages import Setup
 from engine.pool.pool import Pool
 from engine.pool.processes import LocalProcesses
-from engine.pool.worker_main import child_main
+from tests.engine.pool.villains import honest_child
 from tests.processes import wait_until
 
 LIMITS = Limits(
@@ -43,7 +43,7 @@ def open_pool():
     """`open_pool(entry)` gives a pool that was entered, and its log; the reference starts soonest."""
     with contextlib.ExitStack() as stack:
 
-        def enter(entry=child_main, devices=("reference",), *, limits=LIMITS, setup=None, **more):
+        def enter(entry=honest_child, devices=("reference",), *, limits=LIMITS, setup=None, **more):
             log = Log()
             launch = partial(LocalProcesses, entry=entry)
             setup = setup or Setup(threads=1)

@@ -17,6 +17,7 @@ from engine.runtime.right_of_way import RightOfWay
 from kernels.check import opened_digests
 from kernels.task import Task
 from kernels.work.synthetic import SyntheticWork
+from tests.engine.pool import villains
 from tests.processes import spawned_children, wait_until
 
 TASK = Task(bytes(range(32)), 2048)
@@ -35,7 +36,7 @@ def open_checkers():
     opened = []
 
     def start(count):
-        checkers = Checkers(count)
+        checkers = Checkers(count, entry=villains.honest_checker)
         opened.append(checkers)
         checkers.want(time.monotonic())
         while checkers.free < count:

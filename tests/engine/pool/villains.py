@@ -13,9 +13,30 @@ from functools import partial
 from pathlib import Path
 
 import kernels.memory
-from engine.pool import codec, messages, worker_main
-from engine.pool.worker_main import serve
+from engine.pool import checker_main, codec, messages, worker_main
+from kernels import known_answer
 from kernels.devices import open_device
+
+
+def ask_small_tasks_alone():
+    """Leave the largest task out of this process's known-answer tests: half of a child's start."""
+    answers = known_answer.ANSWERS.items()
+    known_answer.ANSWERS = {task: root for task, root in answers if task.n < 500}
+
+
+def serve(*arguments):
+    ask_small_tasks_alone()
+    worker_main.serve(*arguments)
+
+
+def honest_child(*arguments):
+    ask_small_tasks_alone()
+    worker_main.child_main(*arguments)
+
+
+def honest_checker(*arguments):
+    ask_small_tasks_alone()
+    checker_main.checker_main(*arguments)
 
 
 def _times(name):
