@@ -16,7 +16,7 @@ import psutil
 ENGINE = [sys.executable, "-c", "from engine.cli import main; main()"]
 """`cpc-engine` of this source tree."""
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 300.0
 """How long a test waits for what is to happen: long, since a busy machine takes its time."""
 
 
@@ -26,7 +26,7 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def wait_until(condition, what="it to happen", *, seconds=PATIENCE_SECONDS, every=0.02):
+def wait_until(condition, what="it to happen", *, seconds=PATIENCE_SECONDS, every=0.05):
     """Wait until `condition()` gives something true, and give that. `what`: text, or gives the text."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -10,6 +10,7 @@ import pytest
 
 from kernels.cache import cache_problem, keep, read_kept
 from kernels.private_path import exposure, make_private
+from tests.processes import PATIENCE_SECONDS
 
 COMPILE = """
 import numpy as np
@@ -51,7 +52,7 @@ def run(cache: Path) -> str:
         [sys.executable, "-c", COMPILE],
         env=environment,
         capture_output=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
         text=True,
     )
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from kernels.cpu import jit as jit_module
 from kernels.cpu.jit import Jit, code_directory, finish
+from tests.processes import PATIENCE_SECONDS
 
 COMPUTE = """
 from kernels.devices import open_device
@@ -127,7 +128,9 @@ def test_a_fresh_process_loads_what_another_compiled():
     """Code from disk runs without Numba's compiler being made ready: every symbol must be there."""
     run = [sys.executable, "-c", COMPUTE]
     compiled, loaded = (
-        subprocess.run(run, check=True, timeout=100, capture_output=True, text=True).stdout.split()
+        subprocess.run(
+            run, check=True, timeout=PATIENCE_SECONDS, capture_output=True, text=True
+        ).stdout.split()
         for _ in range(2)
     )
     assert loaded[1:] == ["loaded"]

@@ -24,6 +24,7 @@ from kernels.errors import DeviceUnavailable, KernelError
 from kernels.known_answer import known_answer_test
 from kernels.product.reference import fold
 from kernels.task import Task
+from tests.processes import PATIENCE_SECONDS
 from tests.variants import quick_and_slow
 
 HERE = [tier.name for tier in tiers.usable_tiers()]
@@ -222,9 +223,13 @@ def test_a_cpu_without_avx512(features, best):
         pytest.skip(f"this CPU has no {best}")
     environment = dict(os.environ, NUMBA_CPU_FEATURES=features)
     run = [sys.executable, "-c", CHILD]
-    subprocess.run([*run, "", best], env=environment, check=True, timeout=100)
+    subprocess.run([*run, "", best], env=environment, check=True, timeout=PATIENCE_SECONDS)
     refused = subprocess.run(
-        [*run, "avx512vnni", ""], env=environment, check=False, timeout=60, capture_output=True
+        [*run, "avx512vnni", ""],
+        env=environment,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+        capture_output=True,
     )
     assert refused.returncode == 1
     assert b"this CPU has no avx512bw" in refused.stderr

@@ -7,6 +7,7 @@ import pytest
 
 from kernels.devices import available_devices, check_device_name, open_device, usable_cores
 from kernels.errors import DeviceUnavailable, KernelError
+from tests.processes import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "reference"])
@@ -62,4 +63,4 @@ def test_cores():
 )
 def test_numba_stays_out(code):
     code += "\nimport sys; assert 'numba' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_SECONDS)

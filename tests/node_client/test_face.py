@@ -6,6 +6,7 @@ import sys
 
 import node_client
 from node_client import errors
+from tests.processes import PATIENCE_SECONDS
 
 
 def test_everything_exported_is_there_and_nothing_else() -> None:
@@ -20,7 +21,9 @@ def test_importing_it_brings_no_kernel_and_no_engine() -> None:
         "heavy = {'numba', 'llvmlite', 'numpy', 'fastapi', 'uvicorn', 'kernels', 'engine', 'typer'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60)
+    told = subprocess.check_output(
+        [sys.executable, "-c", code], text=True, timeout=PATIENCE_SECONDS
+    )
     assert told.strip() == "[]"
 
 
@@ -40,7 +43,7 @@ def test_no_process_that_an_import_starts_inherits_the_passphrase() -> None:
     )
     environment = os.environ | {"CPC_PASSPHRASE": "hunter2"}
     told = subprocess.check_output(
-        [sys.executable, "-c", code], text=True, timeout=60, env=environment
+        [sys.executable, "-c", code], text=True, timeout=PATIENCE_SECONDS, env=environment
     )
     assert told.split() == ["False", "hunter2"]
 

@@ -19,6 +19,7 @@ from node_client.address import (
 )
 from node_client.errors import InvalidAddress, InvalidKey, InvalidTransaction
 from node_client.keys import PrivateKey, recovered_public_keys, verify_digest
+from tests.processes import PATIENCE_SECONDS
 
 ORDER = SECP256k1.order
 KEY_ONE = PrivateKey(bytes(31) + b"\1")
@@ -177,7 +178,9 @@ def test_ripemd160_without_openssls() -> None:
         "from node_client.address import hash160\n"
         "print(hash160(b'').hex())"
     )
-    told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60)
+    told = subprocess.check_output(
+        [sys.executable, "-c", code], text=True, timeout=PATIENCE_SECONDS
+    )
     assert told.strip() == "b472a266d0bd89c13706a4132ccfb16f7c3b9fcb"
 
 

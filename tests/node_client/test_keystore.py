@@ -27,6 +27,7 @@ from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from node_client.passphrase import passphrase_source
 from node_client.secret import Secret
+from tests.processes import PATIENCE_SECONDS
 
 PASSPHRASE = "correct horse battery ё"
 CHEAP = ScryptCost(n=2**4)
@@ -568,7 +569,7 @@ class TestPassphrase:
             text=True,
             start_new_session=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
 
     def test_no_child_inherits_it(self) -> None:

@@ -22,7 +22,7 @@ def wait_for(devnet, blocks=1):
 def test_the_guides_path(cli, devnet, keys):
     worker = keys["worker"].address
     before = int(cli(f"query balance {worker} --json").json()["balance"])
-    sent = cli(f"tx send {worker} 100 --from faucet --wait 90")
+    sent = cli(f"tx send {worker} 100 --from faucet --wait 300")
     assert sent.code == 0
     assert f"Sent 100 CPC to {worker}" in sent.out
     assert "Block: " in sent.out
@@ -30,7 +30,7 @@ def test_the_guides_path(cli, devnet, keys):
     assert after - before == 100 * 10**18
     submitted = cli(
         'tx submit-result --task-id "550e8400-e29b-41d4-a716-446655440000"'
-        f' --result-hash "0x{"ab" * 32}" --from worker --node {devnet.url} --wait 90 --json'
+        f' --result-hash "0x{"ab" * 32}" --from worker --node {devnet.url} --wait 300 --json'
     )
     assert submitted.code == 0
     height = submitted.json()["height"]
@@ -52,7 +52,7 @@ def test_the_guides_path(cli, devnet, keys):
 def test_an_amount_of_several_digits_is_one_transaction_where_its_rest_may_burn(
     cli, devnet, keys, amount, rest
 ):
-    line = f"tx send {keys['worker'].address} {amount} --from faucet --wait 90"
+    line = f"tx send {keys['worker'].address} {amount} --from faucet --wait 300"
     sent = cli(f"{line} --accept-burn {rest}")
     assert sent.code == 0, sent
     assert "Block: " in sent.out
@@ -74,18 +74,18 @@ def test_nothing_is_sent_to_an_address_whose_last_digit_could_burn_more(cli, dev
     assert cli(f"{line} --accept-burn 50").code == 2
     assert devnet.chain.account(ENDS_IN_A_DIGIT).balance == 0
     assert devnet.chain.pending_nonce(keys["faucet"].address) == 0
-    assert cli(f"{line} --accept-burn 51 --wait 90").code == 0
+    assert cli(f"{line} --accept-burn 51 --wait 300").code == 0
     assert devnet.chain.account(ENDS_IN_A_DIGIT).balance == 10**18
 
 
 def test_an_account_that_could_not_pay_for_it_pays_where_two_nodes_say_so(cli, devnet, keys):
     """One node may say less than there is."""
     poor = Keystore().create("poor")
-    assert cli(f"tx send {poor.address} 10 --from faucet --wait 90").code == 0
+    assert cli(f"tx send {poor.address} 10 --from faucet --wait 300").code == 0
     line = f"tx send {ENDS_IN_A_DIGIT} 1 --from poor"
     assert cli(line).code == 2
     with LyingNode(devnet.url) as other:
-        assert cli(f"{line} --wait 90 --node {devnet.url} --node {other.url}").code == 0
+        assert cli(f"{line} --wait 300 --node {devnet.url} --node {other.url}").code == 0
         other.alter("/balance/", balance=str(10**20))
         assert cli(f"{line} --node {devnet.url} --node {other.url}").code == 2
 
@@ -210,7 +210,7 @@ def test_verify_refuses_a_result_on_the_chain_that_was_altered_by_a_bit(cli, dev
         result[altered] = f"{int(text, 16) ^ 1:0{len(text)}x}"
     sent = cli(
         f"tx submit-result --task-id {result['task_id']} --result-hash 0x{result['result_hash']}"
-        f" --proof {result['proof']} --from worker --wait 90 --json"
+        f" --proof {result['proof']} --from worker --wait 300 --json"
     )
     assert sent.code == 0, sent
     verified = cli(f"verify --height {sent.json()['height']}")

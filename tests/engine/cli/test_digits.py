@@ -53,7 +53,7 @@ def test_a_digit_through_the_market(cli, home, monkeypatch):
         running("ready", "validator", "serve", "--port", str(port), *on),
         running("ready", "work", "--validator", url, "--from", "worker", *on) as work,
     ):
-        options = f"--token-file {home}/alice.token --wait 90"
+        options = f"--token-file {home}/alice.token --wait {PATIENCE_SECONDS:.0f}"
         one = cli(f"tasks post inference digits digits:17 {options}")
         many = cli(f"tasks post inference digits {home}/images.npy {options}")
         listed = cli("tasks list --json")

@@ -70,7 +70,7 @@ def test_an_honest_second_node_settles_it(cli, devnet, keys, liar):
     liar.pass_on = False
     with LyingNode(devnet.url) as honest:
         nodes = f"--node {liar.url} --node {honest.url} --node {devnet.url}"
-        outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet --wait 60 {nodes} --json")
+        outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet --wait 300 {nodes} --json")
     assert outcome.code == 0, outcome
     assert outcome.json()["nonce"] == 0
     assert outcome.json()["height"]
@@ -79,7 +79,7 @@ def test_an_honest_second_node_settles_it(cli, devnet, keys, liar):
 
 def test_the_operators_word_counts(cli, devnet, keys, liar):
     claim(liar, 990)
-    outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet --nonce 0 --wait 60 --json")
+    outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet --nonce 0 --wait 300 --json")
     assert outcome.code == 0, outcome
     assert outcome.json()["nonce"] == 0
     assert outcome.json()["height"]
@@ -101,7 +101,7 @@ def test_a_new_account_with_two_digits_of_nonces_is_proven_by_its_blocks(cli, de
         )
         assert devnet.chain.send(draft.signed_by(key)) is None
     wait_until(lambda: devnet.chain.account(key.address).nonce == 12)
-    last = cli(f"tx send {keys['worker'].address} 1 --from faucet --wait 60 --json")
+    last = cli(f"tx send {keys['worker'].address} 1 --from faucet --wait 300 --json")
     assert last.json()["nonce"] == 12
     assert "Reading blocks" in last.err
 
@@ -115,7 +115,7 @@ def test_the_engines_ledger_is_proof_while_an_engine_has_it_open(cli, devnet, ke
     genesis, address = chain.block(0).hash(), keys["worker"].address
     path = ledger_path(chain.chain_id, genesis, address)
     with Ledger.open(path, chain_id=chain.chain_id, genesis=genesis, address=address):
-        sent = cli(f"tx send {keys['faucet'].address} 1 --from worker --wait 60 --json")
+        sent = cli(f"tx send {keys['faucet'].address} 1 --from worker --wait 300 --json")
     assert sent.code == 0, sent
     assert sent.json()["nonce"] > 10
     assert "Reading blocks" not in sent.err
@@ -134,7 +134,7 @@ def test_a_height_that_becomes_absurd_while_a_block_is_waited_for_costs_nothing(
     cli, devnet, keys, liar
 ):
     liar.on_send = lambda: liar.alter("/status", height=2**62)
-    outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet --wait 60 --json")
+    outcome = cli(f"tx send {keys['worker'].address} 5 --from faucet --wait 300 --json")
     assert outcome.code == 0, outcome
     assert outcome.json()["height"]
 

@@ -26,7 +26,7 @@ def liar(devnet, monkeypatch):
 
 @pytest.mark.parametrize("amount", ["1.5", "0.25", "99.000001", "250"])
 def test_all_parts_arrive_and_their_sum_is_what_was_asked(cli, keys, gained, amount):
-    sent = cli(f"tx send {keys['worker'].address} {amount} --from faucet --wait 90")
+    sent = cli(f"tx send {keys['worker'].address} {amount} --from faucet --wait 300")
     assert sent.code == 0, sent
     assert gained() == parse_cpc(amount)
     parts = len(one_digit_parts(gained()))
@@ -37,7 +37,7 @@ def test_all_parts_arrive_and_their_sum_is_what_was_asked(cli, keys, gained, amo
 
 
 def test_what_the_parts_cost_is_said_before_and_is_true(cli, devnet, keys, gained):
-    sent = cli(f"tx send {keys['worker'].address} 1.5 --from faucet --wait 90")
+    sent = cli(f"tx send {keys['worker'].address} 1.5 --from faucet --wait 300")
     assert "1 + 0.5. Their fees are 0.000000000042 CPC together" in sent.err
     cost = HAS - devnet.chain.account(keys["faucet"].address).balance
     assert cost == gained() + 42_000_000
@@ -45,14 +45,14 @@ def test_what_the_parts_cost_is_said_before_and_is_true(cli, devnet, keys, gaine
 
 def test_json_lists_each_transaction_and_its_block(cli, devnet, keys):
     worker = keys["worker"].address
-    sent = cli(f"tx send {worker} 1.25 --from faucet --wait 90 --json").json()
+    sent = cli(f"tx send {worker} 1.25 --from faucet --wait 300 --json").json()
     assert sent["unsent"] == "0"
     assert [one["nonce"] for one in sent["transactions"]] == [0, 1, 2]
     assert [int(one["amount"]) for one in sent["transactions"]] == [10**18, 2 * 10**17, 5 * 10**16]
     for one in sent["transactions"]:
         hashes = [tx.hash() for tx in devnet.chain.block(one["height"]).txs]
         assert one["tx_hash"] in hashes
-    single = cli(f"tx send {worker} 5 --from faucet --wait 90 --json").json()
+    single = cli(f"tx send {worker} 5 --from faucet --wait 300 --json").json()
     (only,) = single.pop("transactions")
     assert only == single | {"amount": str(5 * 10**18)}
     assert set(single) == {"tx_hash", "nonce", "fee", "height"}
@@ -87,7 +87,7 @@ def test_a_refusal_in_the_middle_says_what_was_sent_and_how_the_rest_is(
     liar.on_send, liar.refusal = lambda: None, ""
     command = the_rest(stopped)
     assert command.endswith(f"0.25 --from faucet --node {liar.url} --nonce 1")
-    assert cli(f"{command} --wait 90").code == 0
+    assert cli(f"{command} --wait 300").code == 0
     assert gained() == parse_cpc("1.25")
 
 
@@ -109,7 +109,7 @@ def test_an_answer_that_is_lost_leaves_it_open_and_is_not_paid_twice(cli, devnet
     assert "Not known to have arrived: 1 CPC, nonce 0" in stopped.err
     assert "Not sent: 0.5 CPC" in stopped.err
     assert the_rest(stopped).endswith(f"1.5 --from faucet --node {devnet.url} --nonce 0")
-    again = cli(f"{the_rest(stopped)} --wait 90")
+    again = cli(f"{the_rest(stopped)} --wait 300")
     # It is in the mempool still, or in a block, where its nonce is spent.
     assert gained() == parse_cpc("1.5" if again.code == 0 else "1")
 
@@ -122,12 +122,12 @@ def test_a_single_transaction_whose_answer_is_lost_is_not_paid_twice_either(
     assert stopped.code == 3
     assert "Not known to have arrived: 5 CPC, nonce 0" in stopped.err
     assert "Not sent" not in stopped.err
-    cli(f"{the_rest(stopped)} --wait 90")
+    cli(f"{the_rest(stopped)} --wait 300")
     assert gained() == parse_cpc("5")
 
 
 def test_more_parts_than_one_command_sends_are_refused_with_a_round_amount(cli, devnet, keys):
-    line = "tx send {} {} --from faucet --wait 90"
+    line = "tx send {} {} --from faucet --wait 300"
     refused = cli(line.format(keys["worker"].address, "1.111111111111111111"))
     assert refused.code == 2
     assert "19 transactions" in refused.err

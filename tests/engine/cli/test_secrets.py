@@ -56,7 +56,7 @@ def look(process):
 )
 def test_no_child_sees_the_key_or_its_passphrase(cli, devnet, secret, where):
     address = cli("keys show locked").json()["address"]
-    assert cli(f"tx send {address} 5 --from faucet --wait 90").code == 0
+    assert cli(f"tx send {address} 5 --from faucet --wait 300").code == 0
     environment = os.environ | {"CPC_PASSPHRASE": PASSPHRASE, "CPC_DEBUG": "1"}
     mine = start(
         environment, "mine", *where, "--device", "reference", "--blocks", "2", "--depth", "1"

@@ -12,7 +12,7 @@ from tests.processes import wait_until
 
 def mined(cli, line):
     """Send it, wait for its block, and return the transaction in it."""
-    sent = cli(f"{line} --wait 90 --json")
+    sent = cli(f"{line} --wait 300 --json")
     assert sent.code == 0, sent
     answer = sent.json()
     block = cli(f"query block {answer['height']} --json").json()

@@ -49,7 +49,7 @@ def test_a_transfer_from_the_command_to_a_block(cli, comet, keys):
     maker = threading.Thread(target=blocks)
     maker.start()
     try:
-        sent = cli(f"tx send {worker} 1.5 --from faucet --wait 60 --json")
+        sent = cli(f"tx send {worker} 1.5 --from faucet --wait 300 --json")
     finally:
         ending.set()
         maker.join()

@@ -10,6 +10,7 @@ import pytest
 
 from engine.runtime.database import Database, lock_file
 from engine.runtime.errors import BadInput, DatabaseError
+from tests.processes import PATIENCE_SECONDS
 
 
 def cli(home: Path, *arguments: str, mask: int = 0) -> None:
@@ -21,7 +22,7 @@ def cli(home: Path, *arguments: str, mask: int = 0) -> None:
         [program, *arguments],
         env=environment,
         check=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
         capture_output=True,
         umask=mask,
     )
@@ -102,7 +103,7 @@ def test_a_process_with_a_key_dumps_no_core(tmp_path):
         | {"HOME": str(tmp_path), "CPC_KEYS": str(tmp_path / ".computechain" / "keys")},
         cwd=tmp_path,
         capture_output=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (limit[1], limit[1])),
     )

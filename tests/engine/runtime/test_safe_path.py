@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import PATIENCE_SECONDS
+
 TRAPS = ("types", "socket", "signal", "struct", "queue", "numpy", "msgspec", "psutil", "engine")
 PARENT = """
 import sys
@@ -49,7 +51,7 @@ def run(command, directory, **environment):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import PATIENCE_SECONDS
 from tests.variants import quick_and_slow
 
 PROGRAM = Path(sys.executable).with_name("cpc-engine")
@@ -23,7 +24,9 @@ def test_a_task_s_way_is_in_the_trace(tmp_path):
     command = [PROGRAM, "mine", "--devnet", "--blocks", "1", "--size", "64"]
     command += ["--block-time", "0.3", "--depth", "1", "--trace", path]
     environment = os.environ | {"CPC_STATE": str(tmp_path), "CPC_KEYS": str(tmp_path / "keys")}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=100)
+    subprocess.run(
+        command, env=environment, check=True, capture_output=True, timeout=PATIENCE_SECONDS
+    )
     events = spans(path)
     assert {"derive", "compute", "proof", "open", "check", "record", "sign", "send"} <= {
         event["name"] for event in events
@@ -37,7 +40,7 @@ def test_a_task_s_way_is_in_the_trace(tmp_path):
 @pytest.mark.parametrize("where", quick_and_slow(["missing/trace.json"], ["."]))
 def test_a_trace_that_cannot_be_written_is_refused(tmp_path, where):
     command = [PROGRAM, "mine", "--devnet", "--trace", tmp_path / where]
-    done = subprocess.run(command, capture_output=True, timeout=100, text=True)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, text=True)
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr

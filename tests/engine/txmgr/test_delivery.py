@@ -10,7 +10,7 @@ from node_client.devnet.state import AccountState
 from node_client.errors import NodeUnreachable
 from tests.engine.chain_client import ChainClient
 from tests.engine.txmgr.test_manager import KEY, Rig
-from tests.processes import wait_until
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 TASKS = 8
 
@@ -189,7 +189,7 @@ def test_a_crash_with_several_on_the_way(tmp_path, request_, answers):
         chain.send = admit
         first.wait(30)
         assert first.returncode == -9
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
         held = [tx.task_id for block in chain.blocks() for tx in block.txs if tx.is_result]
         assert sorted(held) == sorted(tasks)
         nonces = [tx.nonce for block in chain.blocks() for tx in block.txs if tx.is_result]

@@ -13,7 +13,7 @@ from engine.monitor.events.trouble import TroubleBegan
 from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.chromium import Chromium, find_chromium
-from tests.processes import ENGINE, end, started
+from tests.processes import ENGINE, PATIENCE_SECONDS, end, started
 from tests.serving import serving
 
 RIGS = 50
@@ -89,6 +89,6 @@ def test_nobody_looks_without_the_token(rigs, tmp_path):
     file.write_text("a-token-of-some-length")
     with fleet(rigs[:2], "--http-token-file", str(file)) as (url, _process):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{url}/rigs", timeout=5.0)
+            urllib.request.urlopen(f"{url}/rigs", timeout=PATIENCE_SECONDS)
         assert refused.value.code == 401
         refused.value.close()

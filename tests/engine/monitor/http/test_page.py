@@ -15,6 +15,7 @@ from engine.monitor.state import Monitor
 from tests.engine.monitor import story
 from tests.engine.monitor.http.chromium import Chromium, Screen, find_chromium
 from tests.engine.monitor.http.served import served
+from tests.processes import PATIENCE_SECONDS
 
 AXE = Path(os.environ.get("CPC_AXE", "/nowhere"))
 """axe.min.js of https://github.com/dequelabs/axe-core, which finds what keeps people out."""
@@ -199,7 +200,7 @@ def test_the_browsers_language_comes_first(board):
             ("q=;;, ru;q=x", 'lang="en"'),
         ):
             asking = urllib.request.Request(url, headers={"Accept-Language": asked})
-            with urllib.request.urlopen(asking, timeout=5.0) as answer:
+            with urllib.request.urlopen(asking, timeout=PATIENCE_SECONDS) as answer:
                 assert told in answer.read().decode()
                 assert answer.headers["Vary"] == "Accept-Language"
 
