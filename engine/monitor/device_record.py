@@ -77,7 +77,7 @@ class DeviceRecord:
             state="paused" if rests else "compiling" if compiles else self.state,
             compiled=self.compiled if compiles else None,
             reason=self.paused if rests else self.fallen if fell else "",
-            tops=None if rate is None else rate / 1e12,
+            tops=None if rate is None or rests or self.state in ("out", "backoff") else rate / 1e12,
             tasks=self.tasks,
             operations=self.operations,
             compute_seconds=self.seconds,

@@ -32,7 +32,9 @@ class DeviceView(_Value):
     reason: str = Field("", description="why it is paused, out of service, or its child was lost")
     compiled: float | None = Field(None, description="ratio from 0 to 1, while it compiles kernels")
     tops: float | None = Field(
-        None, description="10^12 operations per second while computing, over its latest tasks"
+        None,
+        description="10^12 operations per second while computing, over its latest tasks; null while it"
+        " takes no work",
     )
     tasks: int = Field(0, description="tasks computed and checked in this run")
     operations: float = Field(0.0, description="operations in this run: two a multiply-add")
@@ -50,6 +52,7 @@ class DeviceView(_Value):
     memory_total: int | None = Field(None, description="bytes")
     utilization: float | None = Field(None, description="ratio from 0 to 1")
     fan: float | None = Field(None, description="ratio from 0 to 1")
+    clock: float | None = Field(None, description="hertz, of a card's multiprocessors")
 
 
 class ChainView(_Value):

@@ -170,6 +170,7 @@ def _read(name: str, handle: Any) -> Reading:
         memory_total=None if memory is None else int(memory.total),
         utilization=None if utilization is None else utilization.gpu / 100,
         fan=_scaled(_ask(pynvml.nvmlDeviceGetFanSpeed, handle), 0.01),
+        clock=_scaled(_ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM), 1e6),
     )
 
 

@@ -40,7 +40,7 @@ class Reading:
 
     `temperature` in degrees Celsius, `power` and `power_limit` in watts, `energy` in joules since
     the driver was loaded, `memory_used` and `memory_total` in bytes, `utilization` and `fan` as
-    ratios from 0 to 1.
+    ratios from 0 to 1, `clock` of the multiprocessors in hertz.
     """
 
     name: str = ""
@@ -52,6 +52,7 @@ class Reading:
     memory_total: int | None = None
     utilization: float | None = None
     fan: float | None = None
+    clock: float | None = None
 
 
 class DeviceReading(Event):

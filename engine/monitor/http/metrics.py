@@ -36,6 +36,7 @@ _SENSORS: tuple[tuple[str, str, str], ...] = (
     ("memory_total", "memory_size_bytes", "Memory that the device has."),
     ("utilization", "utilization_ratio", "Part of the time in which the device was busy."),
     ("fan", "fan_speed_ratio", "Speed of the device's fan, 1 for the fastest."),
+    ("clock", "clock_hertz", "Clock of the card's multiprocessors."),
 )
 _COUNTERS = (
     ("tasks", "Tasks computed and checked.", "tasks"),

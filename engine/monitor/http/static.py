@@ -128,6 +128,13 @@ def _texts_of_the_script(_: Speak) -> dict[str, Any]:
         "h": _("h"),
         "min": _("min"),
         "s": _("s"),
+        "units": {
+            "watts": _("{watts} W"),
+            "gib": _("{number} GiB"),
+            "megahertz": _("{number} MHz"),
+            "milliseconds": _("{milliseconds} ms"),
+            "seconds": _("{seconds} s"),
+        },
         "up": _("up {time}"),
         "now": _("now"),
         "none": _("none yet"),
@@ -162,7 +169,7 @@ def _texts_of_the_script(_: Speak) -> dict[str, Any]:
 
 def _texts_of_the_fleet(_: Speak) -> dict[str, Any]:
     shared = _texts_of_the_script(_)
-    return {name: shared[name] for name in ("states", "d", "h", "min", "s")} | {
+    return {name: shared[name] for name in ("states", "d", "h", "min", "s", "units")} | {
         "columns": [
             _("rig"), _("state"), _("devices"), _("rate"), _("W"), _("confirmed"), _("pending")
         ],

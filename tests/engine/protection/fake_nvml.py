@@ -21,6 +21,7 @@ REPLACED = (
     "nvmlDeviceGetMemoryInfo",
     "nvmlDeviceGetUtilizationRates",
     "nvmlDeviceGetFanSpeed",
+    "nvmlDeviceGetClockInfo",
     "nvmlDeviceGetTotalEccErrors",
     "nvmlDeviceGetSupportedEventTypes",
     "nvmlDeviceRegisterEvents",
@@ -114,6 +115,9 @@ class Machine:
 
     def nvmlDeviceGetUtilizationRates(self, _card):  # noqa: N802
         return SimpleNamespace(gpu=75, memory=10)
+
+    def nvmlDeviceGetClockInfo(self, _card, _kind):  # noqa: N802
+        return 2520
 
     def nvmlDeviceGetFanSpeed(self, card):  # noqa: N802
         return _known(card.fan)

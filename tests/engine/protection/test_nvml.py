@@ -23,6 +23,7 @@ def test_a_card_is_read(monkeypatch):
                 memory_total=24 * 2**30,
                 utilization=0.75,
                 fan=None,
+                clock=2.52e9,
             )
         }
         assert cards.faults() == []

@@ -20,9 +20,9 @@ function drawCharts(past, span) {
   const axis = { at: past.at, end, length };
   const charts = [
     chart(TEXTS.rate, "", axis, lines("tops"), (value) => (value ? rate(value) : "0")),
-    chart(TEXTS.temperature, "°C", axis, lines("temperature"), (value) => value.toFixed(0)),
-    chart(TEXTS.power, "W", axis, lines("power"), (value) => value.toFixed(0)),
-    chart(TEXTS.per_joule, "", axis, efficiency(past, lines("power")), (value) => `${Number(value.toPrecision(3))}`),
+    chart(TEXTS.temperature, "°C", axis, lines("temperature"), (value) => fixed(value)),
+    chart(TEXTS.power, inUnit("watts", "").trim(), axis, lines("power"), (value) => fixed(value)),
+    chart(TEXTS.per_joule, "", axis, efficiency(past, lines("power")), short),
     bars(TEXTS.confirmed, axis, past.confirmed),
   ].filter(Boolean);
   byId("charts").replaceChildren(...charts);
@@ -67,7 +67,7 @@ function frame(most, format, axis) {
 
 function roughly(seconds) {
   const [unit, size] = [["d", 86400], ["h", 3600], ["min", 60]].find(([, size]) => seconds >= 2 * size) ?? ["s", 1];
-  return `${Number((seconds / size).toFixed(seconds < 10 * size ? 1 : 0))} ${TEXTS[unit]}`;
+  return `${fixed(seconds / size, seconds < 10 * size && seconds % size ? 1 : 0)} ${TEXTS[unit]}`;
 }
 
 function roundUp(value) {

@@ -41,11 +41,18 @@ function redraw(box, ...nodes) {
   if (at >= 0) box.querySelectorAll("button, a")[at]?.focus({ preventScroll: true });
 }
 
+// Numbers as the page's language writes them, and their units.
+
+const fixed = (value, digits = 0) => value.toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+const short = (value) => value.toLocaleString(document.documentElement.lang, { maximumSignificantDigits: 3, useGrouping: false });
+const pointed = (text) => text.replace(".", () => fixed(0.5, 1)[1]);
+const inUnit = (name, number) => TEXTS.units[name].replace(/\{\w+\}/, () => number);
+
 function rate(tops) {
   if (tops === null) return NOTHING;
   const [unit, factor] = [["TOPS", 1], ["GOPS", 1e3], ["MOPS", 1e6]].find(([, factor]) => tops * factor >= 1) ?? ["MOPS", 1e6];
   const value = tops * factor;
-  return `${value >= 100 ? value.toFixed(0) : Number(value.toPrecision(3))} ${unit}`;
+  return `${value >= 100 ? fixed(value) : short(value)} ${unit}`;
 }
 
 function duration(value) {

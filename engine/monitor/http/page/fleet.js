@@ -22,7 +22,7 @@ function show() {
   byId("state").textContent = ill ? TEXTS.ill.replace("{n}", ill) : TEXTS.well;
   byId("state").className = `state ${ill ? "bad" : "good"}`;
   const sum = (field) => shown.reduce((total, rig) => total + (rig[field] ?? 0), 0);
-  byId("who").textContent = `${rate(sum("tops"))} · ${sum("watts").toFixed(0)} W`;
+  byId("who").textContent = `${rate(sum("tops"))} · ${inUnit("watts", fixed(sum("watts")))}`;
   troubles([]);
   const head = make("thead", "", make("tr", "", ...TEXTS.columns.map((name) => make("th", "", name))));
   redraw(byId("devices"), make("table", "", head, make("tbody", "", ...found.map(row))));
@@ -36,7 +36,7 @@ function row(rig) {
   const trouble = rig.trouble ? make("span", "sub", rig.trouble) : "";
   const cells = [
     rig.devices === null ? NOTHING : `${rig.in_service}/${rig.devices}`, rate(rig.tops),
-    rig.watts === null ? NOTHING : `${rig.watts.toFixed(0)} W`, rig.confirmed ?? NOTHING, rig.pending ?? NOTHING,
+    rig.watts === null ? NOTHING : inUnit("watts", fixed(rig.watts)), rig.confirmed ?? NOTHING, rig.pending ?? NOTHING,
   ].map((text, at) => {
     const cell = make("td", "", text);
     cell.dataset.name = TEXTS.columns[at + 2];

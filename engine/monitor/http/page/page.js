@@ -40,7 +40,7 @@ async function lookBack() {
 
 // Status
 
-const seconds = (value) => (value < 1 ? `${(1000 * value).toFixed(0)} ms` : `${value.toFixed(1)} s`);
+const seconds = (value) => (value < 1 ? inUnit("milliseconds", fixed(1000 * value)) : inUnit("seconds", fixed(value, 1)));
 const clock = (at) => new Date(1000 * at).toLocaleTimeString(document.documentElement.lang, { hour12: false });
 const sub = (text) => (text ? make("span", "sub", text) : "");
 const colour = (index) => `var(--s${index % 8})`;
@@ -48,7 +48,7 @@ const colour = (index) => `var(--s${index % 8})`;
 function money(cpc, most = 11) {
   if (cpc === null) return NOTHING;
   const [whole, decimals = ""] = cpc.split(".");
-  return decimals.length > most ? `${whole}.${decimals.slice(0, most)}…` : cpc;
+  return pointed(decimals.length > most ? `${whole}.${decimals.slice(0, most)}…` : cpc);
 }
 
 // What is shown short is copied whole. Over plain http from another machine there is no clipboard: then it is selected.
@@ -128,8 +128,12 @@ function figures(seen) {
     card(TEXTS.confirmed, results.confirmed, "", TEXTS.pending.replace("{n}", results.pending)),
     card(TEXTS.given_up, results.given_up, "", skipped),
     card(TEXTS.height, chain.height ?? NOTHING, "", next, bar),
-    card(TEXTS.balance, seen.balance === null ? NOTHING : copyable(money(seen.balance, 6), seen.balance), "CPC", `${TEXTS.fees} ${money(seen.fees)}, ${TEXTS.received} ${money(seen.run.received)}`),
+    balance(seen, `${TEXTS.fees} ${money(seen.fees)}, ${TEXTS.received} ${money(seen.run.received)}`),
   );
+}
+
+function balance(seen, more) {
+  return card(TEXTS.balance, seen.balance === null ? NOTHING : copyable(money(seen.balance, 6), seen.balance), "CPC", more);
 }
 
 function jobFigures(seen) {
@@ -139,6 +143,7 @@ function jobFigures(seen) {
     card(TEXTS.taken, jobs.taken, "", TEXTS.declined.replace("{n}", jobs.declined)),
     card(TEXTS.accepted, jobs.accepted, "", TEXTS.rejected.replace("{n}", jobs.rejected)),
     card(TEXTS.validators, jobs.validators.length, "", jobs.validators.join(", ")),
+    ...(seen.balance === null ? [] : [balance(seen, `${TEXTS.received} ${money(seen.run.received)}`)]),
   );
 }
 
@@ -162,6 +167,12 @@ function labelled(colour, name) {
   return make("span", "", dot, name);
 }
 
+function power(device) {
+  if (device.power === null) return NOTHING;
+  const watts = inUnit("watts", fixed(device.power));
+  return device.clock === null ? watts : make("span", "", watts, sub(inUnit("megahertz", fixed(device.clock / 1e6))));
+}
+
 function deviceRow(device, index, names) {
   const tone = TONES[device.state] ?? "warn";
   const name = make("td", "name", labelled(tone === "good" ? colour(index) : `var(--${tone})`, device.name));
@@ -175,15 +186,15 @@ function deviceRow(device, index, names) {
     state.firstChild.append(bar);
   }
   if (device.card) name.firstChild.append(sub(device.card));
-  const gib = (bytes) => (bytes / 2 ** 30).toFixed(1);
+  const gib = (bytes) => fixed(bytes / 2 ** 30, 1);
   const memory = device.memory_used === null ? NOTHING
-    : `${gib(device.memory_used)}${device.memory_total ? ` / ${gib(device.memory_total)}` : ""} GiB`;
+    : inUnit("gib", `${gib(device.memory_used)}${device.memory_total ? ` / ${gib(device.memory_total)}` : ""}`);
   const last = device.last_result === null ? NOTHING
     : make("span", "", `${device.last_height} · `, copyable(device.last_result.slice(0, 8), device.last_result), ` · ${seconds(device.last_seconds)}`);
   const cells = [
     rate(device.tops), `${device.tasks}`,
-    device.temperature === null ? NOTHING : `${device.temperature.toFixed(0)} °C`,
-    device.power === null ? NOTHING : `${device.power.toFixed(0)} W`, memory, last,
+    device.temperature === null ? NOTHING : `${fixed(device.temperature)} °C`,
+    power(device), memory, last,
   ].map((text, at) => {
     const cell = make("td", at > 3 ? "wide" : "", text);
     cell.dataset.name = names[at + 2];

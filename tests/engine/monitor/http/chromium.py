@@ -139,7 +139,7 @@ class Chromium:
     def __exit__(self, *_error):
         self._closing.close()
 
-    def open(self, url, screen=None):
+    def open(self, url, screen=None, language="en"):
         asked = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT"
         )
@@ -147,5 +147,7 @@ class Chromium:
             address = json.load(answer)["webSocketDebuggerUrl"]
         socket = self._closing.enter_context(connect(address, max_size=64 * 2**20))
         page = Page(socket, screen or Screen())
+        page.call("Network.enable")
+        page.call("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
         page.go(url)
         return page

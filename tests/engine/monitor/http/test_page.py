@@ -205,6 +205,17 @@ def test_the_browsers_language_comes_first(board):
                 assert answer.headers["Vary"] == "Accept-Language"
 
 
+def test_numbers_and_units_are_the_languages_own(board, browser):
+    with served(board) as (url, _):
+        page = browser.open(url, language="ru")
+        ready(page)
+        assert "99,999916…" in text(page, "#figures")
+        shown = text(page, "#devices")
+        assert "318 Вт" in shown
+        assert "3,4 / 24,0 ГиБ" in shown
+        assert "13 мс" in shown
+
+
 def test_a_paused_device_and_old_numbers_do_not_look_well(board, browser):
     with served(board) as (url, orders):
         page = browser.open(url)

@@ -82,6 +82,7 @@ def test_every_metric_is_in_the_docs(families):
     text = (ROOT / "docs/metrics.md").read_text("utf-8")
     told = set(re.findall(r"`(cpc_engine_[a-z_]+)", text))
     sensors = {"cpc_engine_device_power_limit_watts", "cpc_engine_device_fan_speed_ratio"}
+    sensors |= {"cpc_engine_device_clock_hertz"}
     sensors |= {"cpc_engine_device_utilization_ratio", "cpc_engine_device_energy_joules_total"}
     served = {
         family.name + ("_total" if family.type == "counter" else "") for family in families.values()
