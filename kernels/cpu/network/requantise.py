@@ -16,7 +16,7 @@ there are two ways:
 
 Without the term only values below `zero` differ: a layer that clamps there (a ReLU) takes `plain`.
 
-    parameters of `lanes` channels:  m, int32; C of even ones, C of odd ones, int64; shifts, int32
+    parameters of `lanes` channels, 32 bits each:  m, C in units of 2^30, shifts
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,13 @@ from kernels.cpu.network.access import distance
 
 MOST_SHIFT = 22
 """Largest e: 2 s m + 2 C stays in 64 bits for |s| < 2^30."""
+UNITS = 30
+"""C is a multiple of 2^UNITS, and less than 2^62: 2^30 + 2^(30+e) (2 zero + 1), perhaps doubled."""
 MOST_SUM = 1 << 30
 """Sums are smaller where they are doubled."""
 FIRST = 1 << 30
 """What SaturatingRoundingDoublingHighMul adds."""
-VECTORS = 4
+VECTORS = 3
 """Vectors of parameters for one vector of channels."""
 Numbers = npt.NDArray[np.integer]
 
@@ -61,20 +63,20 @@ def blocks(
     """Return parameters as they lie, a row for each `lanes` channels."""
     vectors = -(-len(multiplier) // lanes)
     padded = np.zeros((3, vectors * lanes), np.int64)
-    for row, given in zip(padded, (multiplier, constant, shift), strict=True):
+    for row, given in zip(padded, (multiplier, constant >> UNITS, shift), strict=True):
         row[: len(given)] = given
-    m, constant, e = padded.reshape(3, vectors, lanes)
-    parts = [m.astype(np.int32), constant[:, ::2], constant[:, 1::2], e.astype(np.int32)]
-    return np.concatenate([np.ascontiguousarray(x).view(np.uint8) for x in parts], axis=1)
+    by_vector = padded.astype(np.uint32).reshape(3, vectors, lanes).swapaxes(0, 1)
+    return np.ascontiguousarray(by_vector).view(np.uint8).reshape(vectors, -1)
 
 
 def load_parameters(builder: Builder, at: Value, lanes: int) -> list[Value]:
     """Return `lanes` channels' parameters; in the block that uses them, or VPMULDQ is not seen."""
     wide, size = ir.vector(I64, lanes // 2), 4 * lanes
-    m, *constants = (
-        ir.load(builder, wide, ir.offset(builder, at, size * i), size) for i in range(3)
-    )
-    shift = ir.load(builder, ir.vector(I32, lanes), ir.offset(builder, at, 3 * size), size)
+    m, c = (ir.load(builder, wide, ir.offset(builder, at, size * i), size) for i in range(2))
+    shift = ir.load(builder, ir.vector(I32, lanes), ir.offset(builder, at, 2 * size), size)
+    upper = builder.and_(c, ir.splat(wide, -(1 << 32)))
+    sides = builder.shl(c, ir.splat(wide, 32)), upper
+    constants = (builder.lshr(x, ir.splat(wide, 32 - UNITS)) for x in sides)
     return [_low(builder, m), _high(builder, m), *constants, shift]
 
 

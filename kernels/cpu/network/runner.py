@@ -37,10 +37,12 @@ class Runner:
     """Runs one program by a team of threads; may be used by one caller at a time."""
 
     def __init__(self, kernels: Kernels, program: Program, cost: int, team: Team) -> None:
-        self._kernels, self.program, self._cost, self._team = kernels, program, cost, team
+        self._run, self.program, self._cost, self._team = kernels.run, program, cost, team
+        self._threads, self._columns = team.threads, program.columns
         self._parts: list[_Part | None] = [None] * team.threads
         self._arena, counters = new_arena(program), len(program.steps) * (team.threads + 1)
         self._counters = aligned((counters * COUNTER_BYTES // 8,), np.int64)
+        self._first = self._part(0).alone
 
     def run(self, samples: Bytes, sums: Sums | None = None) -> Bytes:
         """Return the outputs, N x columns, of samples, N x sample_bytes.
@@ -51,13 +53,13 @@ class Runner:
         given = (
             samples if samples.flags.carray else np.require(samples, requirements=["C", "A", "W"])
         )
-        count, threads = len(given), self._team.threads
-        out = np.empty((count, self.program.columns), np.int8)
+        count, threads = len(given), self._threads
+        out = np.empty((count, self._columns), np.int8)
         at, pitch = (
             (sums.ctypes.data, sums.strides[0]) if sums is not None and sums.size else (0, 0)
         )
         if threads == 1:
-            self._kernels.run(self._part(0).alone, given, out, 0, count, at, pitch)
+            self._run(self._first, given, out, 0, count, at, pitch)
         elif count >= threads:
             self._apart(given, out, at, pitch)
         else:
@@ -69,11 +71,11 @@ class Runner:
         """Run some steps alone, after a whole run: for a profile."""
         part, out = self._part(0), np.empty((1, self.program.columns), np.int8)
         memory = memory_of(self.program, part.arena, part.scratch, steps)
-        self._kernels.run(memory.ctypes.data, sample[np.newaxis], out, 0, 1, 0, 0)
+        self._run(memory.ctypes.data, sample[np.newaxis], out, 0, 1, 0, 0)
 
     def _apart(self, given: Bytes, out: Bytes, sums: int, pitch: int) -> None:
         """Each sample by one thread."""
-        count, threads = len(given), self._team.threads
+        count, threads = len(given), self._threads
         each = -(-count // (TURNS * threads))
         firsts = iter(range(0, count, each))  # gives each to one thread
 
@@ -81,21 +83,21 @@ class Runner:
             memory = self._part(number).alone
             for i in firsts:
                 last = min(i + each, count)
-                self._kernels.run(memory, given, out, i, last, sums + i * pitch, pitch)
+                self._run(memory, given, out, i, last, sums + i * pitch, pitch)
 
         self._team.run((part, range(threads)))
 
     def _together(self, given: Bytes, out: Bytes, i: int, sums: int) -> None:
         """Sample i by all threads, where that is worth it."""
         if self._cost < SHARED_COST:
-            self._kernels.run(self._part(0).alone, given, out, i, i + 1, sums, 0)
+            self._run(self._first, given, out, i, i + 1, sums, 0)
             return
         self._counters.fill(0)
 
         def part(number: int) -> None:
-            self._kernels.run(self._part(number).shared, given, out, i, i + 1, sums, 0)
+            self._run(self._part(number).shared, given, out, i, i + 1, sums, 0)
 
-        self._team.run((part, range(self._team.threads)))
+        self._team.run((part, range(self._threads)))
 
     def _part(self, number: int) -> "_Part":
         """Return what the thread with this number works in, made when it is first needed."""
@@ -103,7 +105,7 @@ class Runner:
         if part is None:
             part = self._parts[number] = _Part(self.program, self._arena)
             place = {Memory.COUNTERS: self._counters.ctypes.data, Memory.THREAD: number}
-            for name, value in (place | {Memory.THREADS: self._team.threads}).items():
+            for name, value in (place | {Memory.THREADS: self._threads}).items():
                 part.with_others[name] = value
         return part
 
