@@ -9,7 +9,6 @@ import os
 import re
 import socket
 import sqlite3
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,18 +34,14 @@ from engine.node.request import NodeRequest
 from engine.poc_protocol.frames import Verdict
 from engine.poc_worker.connection import Patience
 from engine.poc_worker.options import ValidatorsOptions
-from engine.pool import worker_main
-from engine.pool.codec import encode, write_frame
-from engine.pool.launcher import Connected, Unreachable
 from engine.pool.limits import Limits
 from engine.pool.pool import Pool
 from engine.pool.processes import LocalProcesses
-from engine.pool.ray.launcher import Farm
+from engine.pool.ray import launcher as farm
 from engine.protection.policy import Thresholds
 from engine.protection.sensors import Protection
 from engine.runtime.program_files import ProgramFiles
 from engine.txmgr import alarms
-from kernels.devices import open_device
 from node_client.devnet import DevnetServer, Lie
 from node_client.evidence import Evidence
 from node_client.keys import PrivateKey
@@ -54,6 +49,7 @@ from node_client.networks import NETWORKS, UNITS_PER_CPC
 from node_client.rpc import NodeClient
 from node_client.transaction import BASE_GAS, Transaction, TxType
 from tests.engine.logs import Log
+from tests.engine.node.troubled_children import child_beside, gateway
 from tests.engine.poc_worker.conftest import Validator, job, receive, send, synthetic
 from tests.processes import PATIENCE_SECONDS, wait_until
 
@@ -363,12 +359,6 @@ def a_device_whose_children_end(scene):
         scene.monitor(DeviceLeft(name, "the test is over"))
 
 
-def child_beside(broken, name, setup, tasks, reports):
-    if name == "broken" and Path(broken).exists():
-        raise SystemExit(1)
-    worker_main.serve(lambda _progress: open_device("reference"), setup, tasks, reports)
-
-
 @case("database_busy")
 def a_database_browser(scene):
     (ledger,) = (path for path in scene.directory.rglob("*.sqlite") if "job" not in path.name)
@@ -413,23 +403,12 @@ def a_reader_that_stands_still(scene):
 def a_cluster_that_is_lost(scene):
     up = scene.directory / "the cluster is up"
     up.touch()
-    with Pool([], scene.monitor, launch=partial(Farm, str(up), entry=gateway)):
+    scene.patch.setattr(farm, "FIRST_CONNECT_SECONDS", PATIENCE_SECONDS)  # for a busy machine
+    with Pool([], scene.monitor, launch=partial(farm.Farm, str(up), entry=gateway)):
         up.unlink()
         yield
         up.touch()
         scene.engine.wait_well()
-
-
-def gateway(address, _wanted, _setup, _orders, events):
-    """A gateway to a cluster without machines, which is there as long as a file is."""
-    up = Path(address)
-    if not up.exists():
-        write_frame(events.fileno(), encode(Unreachable("there is no such cluster")))
-        raise SystemExit(1)
-    write_frame(events.fileno(), encode(Connected(address)))
-    while up.exists():
-        time.sleep(0.02)
-    raise SystemExit(1)
 
 
 def test_results_that_only_lie_in_a_mempool_are_told_of(scene):

@@ -31,6 +31,7 @@ from kernels.work.inference import InferenceWork
 from kernels.work.matmul import MatrixWork
 from tests.kernels.cuda.simulated import SimulatedMachine
 from tests.kernels.network.test_graph_files import file_of, small
+from tests.processes import PATIENCE_SECONDS
 from tests.variants import quick_and_slow
 
 RANDOM = np.random.default_rng(18)
@@ -250,7 +251,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.delenv(SWITCH, raising=False)
 
 
-def trial(code, seconds=60.0):
+def trial(code, seconds=PATIENCE_SECONDS):
     return CardTrial("card, driver", (sys.executable, "-c", code), seconds)
 
 
