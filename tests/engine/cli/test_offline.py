@@ -217,12 +217,12 @@ def is_loading(process):
 
 
 def is_computing(process):
-    return process.memory_info().rss > 300 * 2**20  # its matrices have 400 MB each
+    return process.memory_info().rss > 200 * 2**20  # its matrices have 144 MB each
 
 
 @pytest.mark.parametrize("moment", [is_loading, is_computing])
 def test_ctrl_c_ends_compute_without_a_traceback(moment):
-    command = [*ENGINE, "compute", "--seed", HASH, "--size", "20000", "--device", "reference"]
+    command = [*ENGINE, "compute", "--seed", HASH, "--size", "12000", "--device", "reference"]
     with started(command, stderr=subprocess.PIPE, text=True) as child:
         wait_until(lambda: moment(psutil.Process(child.pid)), moment.__name__, every=0.005)
         child.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ import time
 import psutil
 import pytest
 
+from node_client.keyfile import ScryptCost
 from node_client.keys import PrivateKey
 from node_client.keystore import Keystore
 from tests.processes import ENGINE, PATIENCE_SECONDS
@@ -22,7 +23,7 @@ PASSPHRASE = "correct horse battery staple"
 def secret(home, devnet):
     """The hex of `locked`, an encrypted key with coins."""
     key = PrivateKey.generate()
-    Keystore().add("locked", key, PASSPHRASE)
+    Keystore(cost=ScryptCost(n=2**4)).add("locked", key, PASSPHRASE)
     file = home / "plain"
     Keystore(file).add("copy", key)
     text = json.loads((file / "copy.json").read_text())["private_key"]
