@@ -54,17 +54,38 @@ class Data:
                 with Path(self.path).open("rb") as file:
                     content = file.read(self.size + 1)
             except OSError as error:
-                raise InvalidTask(
-                    _("the input {hex} cannot be read: {error}").format(
-                        hex=self.sha256.hex(), error=error
-                    )
-                ) from error
+                raise self._unreadable(error) from error
         if len(content) != self.size or hashlib.sha256(content).digest() != self.sha256:
             raise InvalidTask(
                 _("the input {hex} is not what its hash says").format(hex=self.sha256.hex())
             )
         object.__setattr__(self, "_is_checked", True)
         return content
+
+    def read_part(self, first: int, size: int) -> bytes:
+        """Some of the bytes, not compared with the hash: call `read` before you blame somebody.
+
+        Raises InvalidTask where they are not there.
+        """
+        if self.content is not None:
+            return self.content[first : first + size]
+        assert self.path is not None
+        try:
+            with Path(self.path).open("rb") as file:
+                file.seek(first)
+                part = file.read(size)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if len(part) != size:
+            raise InvalidTask(
+                _("the input {hex} is not what its hash says").format(hex=self.sha256.hex())
+            )
+        return part
+
+    def _unreadable(self, error: OSError) -> InvalidTask:
+        return InvalidTask(
+            _("the input {hex} cannot be read: {error}").format(hex=self.sha256.hex(), error=error)
+        )
 
     def carried(self) -> Self:
         """The same data with its bytes in it: for a child that does not see this file system."""

@@ -1,5 +1,6 @@
 """Samples computed again by a compiled program: numpy's rows; only what is wrong is refused."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from kernels.commit.rows import MatrixTree
 from kernels.data import Data
-from kernels.errors import WrongResult
+from kernels.errors import InvalidTask, WrongResult
 from kernels.network.again import by_numpy, compute_again
 from kernels.network.model import decode_network, encode_network
 from kernels.work.inference import InferenceWork
@@ -53,3 +54,29 @@ def test_what_is_right_passes_and_one_wrong_entry_does_not(cpu, graph, layers):
     tree = MatrixTree(work.form, wrong)
     with pytest.raises(WrongResult):
         work.check_leaves(tree.result_hash, leaves, tree.siblings(leaves))
+
+
+def test_where_the_input_s_file_is_another_one_nobody_is_blamed(cpu, tmp_path):
+    graph = compiled()
+    content = samples_of(graph).tobytes()
+    path = tmp_path / "input"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).digest()
+
+    def job():
+        data = Data.of_file(path, digest, len(content))
+        return InferenceWork.of(Data.of_bytes(encode_network(graph)), data, SAMPLES)
+
+    outcome, tree = job().compute(cpu)
+    leaves = list(range(SAMPLES))
+    job().check(outcome)
+    path.write_bytes(bytes(byte ^ 64 for byte in content))
+    for check in (
+        lambda: job().check(outcome),
+        lambda: job().check_leaves(outcome.result_hash, leaves, tree.siblings(leaves)),
+    ):
+        with pytest.raises(InvalidTask, match="not what its hash says"):
+            check()
+    path.write_bytes(content[:-1])
+    with pytest.raises(InvalidTask):
+        job().check_leaves(outcome.result_hash, leaves, tree.siblings(leaves))
