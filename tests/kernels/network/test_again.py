@@ -1,6 +1,8 @@
 """Samples computed again by a compiled program: numpy's rows; only what is wrong is refused."""
 
+import gc
 import hashlib
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -80,3 +82,16 @@ def test_where_the_input_s_file_is_another_one_nobody_is_blamed(cpu, tmp_path):
     path.write_bytes(content[:-1])
     with pytest.raises(InvalidTask):
         job().check_leaves(outcome.result_hash, leaves, tree.siblings(leaves))
+
+
+def test_a_graph_that_is_gone_takes_its_program_with_it():
+    for kind in (None, *KINDS):
+        graph = compiled() if kind is None else Graphs(6).make(kind)
+        samples = samples_of(graph, 1)
+        assert np.array_equal(
+            compute_again(graph, samples, layers=True), by_numpy(graph, samples, layers=True)
+        )
+        kept = weakref.ref(graph)
+        del graph
+        gc.collect()
+        assert kept() is None, kind
