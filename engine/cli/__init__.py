@@ -37,6 +37,10 @@ def main() -> None:
         raise SystemExit(2)
     from engine.cli.app import run
 
+    # A market or a flood of jobs makes a thousand objects a job, hardly any in circles: looking through
+    # the young ones every 700, and through all of the modules' with the old, took 7% of its CPU time.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
     sys.unraisablehook = _end_again
     for number in _ENDING:  # from here on, what is open is closed first
         if signal.getsignal(number) == _end_now:

@@ -17,7 +17,7 @@ import re
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -192,13 +192,17 @@ class BlobCache:
         finally:
             self.release(refs)
 
-    def hold(self, refs: Iterable[BlobRef]) -> None:
+    def hold(self, refs: Collection[BlobRef]) -> None:
         """Keep these blobs from eviction until each hold is released."""
+        if not refs:
+            return
         with self._lock:
             self._held.update(ref.sha256 for ref in refs)
 
-    def release(self, refs: Iterable[BlobRef]) -> None:
+    def release(self, refs: Collection[BlobRef]) -> None:
         """Release one hold on each of these blobs."""
+        if not refs:
+            return
         with self._lock:
             self._held.subtract(ref.sha256 for ref in refs)
             self._held = +self._held

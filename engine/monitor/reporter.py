@@ -38,11 +38,11 @@ class _Log:
     def _write(self, level: Level, text: str) -> None:
         self._out.line(f"<{_PRIORITIES[level]}>{text}" if self._out.is_journal else text)
 
-    def _wants(self, event: AnyEvent, line: str) -> bool:
-        """Whether to print the event, whose line this is."""
+    def _wants(self, event: AnyEvent) -> bool:
+        """Whether to print the event."""
         if self._detail == "quiet":
             return event.severity() != "info"
-        return self._detail == "verbose" or bool(line)
+        return self._detail == "verbose" or not event.is_quiet
 
 
 class PlainReporter(_Log):
@@ -50,10 +50,10 @@ class PlainReporter(_Log):
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the event's line, unless it is a quiet one; such a one has its fields for a line."""
-        line, level = event.line(), event.severity()
-        if not self._wants(event, line):
+        if not self._wants(event):
             self._out.look()
             return
+        line, level = event.line(), event.severity()
         line = line or f"{event.event} {json.dumps(event.fields(), default=str)}"
         if self._out.is_journal:
             self._write(level, line)
@@ -67,7 +67,7 @@ class JsonReporter(_Log):
 
     def __call__(self, event: AnyEvent) -> None:
         """Print the object, unless the event is a quiet one."""
-        if self._wants(event, event.line()):
+        if self._wants(event):
             if former := _former(event):
                 self.print(*former, level=event.severity())
             self.print(event.event, event.fields(), level=event.severity())

@@ -99,25 +99,28 @@ class Replies:
 
     def result(self, offer: Offer, result: Result) -> None:
         """Say a result: signed, and with its data, after a hello."""
-        frame = frames.JobResult(
-            job_id=offer.job_id,
-            worker_address=self._context.key.address,
-            result_hash=result.result_hash,
-            proof=result.proof,
-        )
+        address, signature, data = self._context.key.address, None, None
         if self._nonce is not None:
             digest = result_digest(
                 self._nonce,
                 job_id=offer.job_id,
                 task_id=offer.task_id,
                 payload=offer.payload_digest,
-                worker_address=frame.worker_address,
-                result_hash=frame.result_hash,
-                proof=frame.proof,
+                worker_address=address,
+                result_hash=result.result_hash,
+                proof=result.proof,
             )
-            signature = self._context.key.sign_digest(digest)
-            frame = frame.model_copy(update={"signature": signature, "data": self._data(result)})
-        self.say(frame)
+            signature, data = self._context.key.sign_digest(digest), self._data(result)
+        self.say(
+            frames.JobResult(
+                job_id=offer.job_id,
+                worker_address=address,
+                result_hash=result.result_hash,
+                proof=result.proof,
+                signature=signature,
+                data=data,
+            )
+        )
 
     def refuse(self, job_id: str, code: ErrorCode, message: str) -> None:
         """Say that a job has no result, or that something about it is not to be had."""

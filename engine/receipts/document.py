@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, MsgspecError, Struct, convert, to_builtins
+from msgspec import Meta, MsgspecError, Raw, Struct, convert, to_builtins
+from msgspec.json import Encoder
+from msgspec.structs import replace
 
 from engine.poc_protocol.digests import is_signed_by, payload_digest
 from engine.poc_protocol.strict_json import NotJson, canonical, parse
@@ -156,10 +158,17 @@ def sign_receipt(body: Body, key: PrivateKey) -> Receipt:
     return Receipt(body, key.sign_digest(digest_of(body)))
 
 
-def signed_file(body: Body, key: PrivateKey) -> bytes:
-    """Return the file of the receipt that `sign_receipt` gives."""
-    text = canonical(to_builtins(body))
+def signed_file(body: Body, payload: str, key: PrivateKey) -> bytes:
+    """Return the file of the receipt that `sign_receipt` gives.
+
+    `payload`: the canonical text of the body's; `body.payload` is not looked at.
+    """
+    text = _sorted(replace(body, payload=Raw(payload.encode()))).decode()
     return _file_of(text, key.sign_digest(_digest_of_text(text)))
+
+
+_sorted = Encoder(order="sorted").encode
+"""The canonical form of what has neither fractions nor other letters than ASCII's, at once."""
 
 
 def _digest_of_text(text: str) -> bytes:

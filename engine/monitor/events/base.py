@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
+from string import Formatter
 from typing import Any, ClassVar, Literal, dataclass_transform
 
 from engine.runtime.printable import fit_to_show
 
 Level = Literal["info", "warning", "error"]
+
+
+@cache
+def _has_words(template: str) -> bool:
+    """Return whether a line by this template is never empty."""
+    return any(text.strip() for text, *_field in Formatter().parse(template))
 
 
 @dataclass_transform(frozen_default=True)
@@ -40,6 +48,11 @@ class Event:
     def fields(self) -> dict[str, Any]:
         """Return the fields, as they are in JSON."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody reads a line of it: it is empty."""
+        return not _has_words(self.template) and not self.line()
 
     def line(self, show: Callable[[Any], Any] = lambda value: value) -> str:
         """Return the line for people, each value as `show` gives it; empty for a quiet event."""

@@ -14,6 +14,7 @@ from engine.poc_protocol.digests import (
     result_digest,
     text_digest,
 )
+from engine.poc_protocol.strict_json import canonical
 from engine.receipts.document import (
     Body,
     Bytes,
@@ -87,7 +88,7 @@ class ReceiptMaker:
             task_id=task.task_id,
             job_id=first.job_id,
             kind=task.challenge_type,
-            payload={name: _without_data(value) for name, value in json.loads(text).items()},
+            payload={},  # see below
             payload_sha256=text_digest(text).hex(),
             result_hash=first.result_hash or "",
             proof_sha256=text_sha256(first.proof or ""),
@@ -105,7 +106,7 @@ class ReceiptMaker:
                 _milliseconds(task.closed_at),
             ),
         )
-        return signed_file(body, key)
+        return signed_file(body, _payload_without_data(text), key)
 
     @staticmethod
     def _check(by: str, passed: Passed, evidence: Evidence) -> Check:
@@ -150,6 +151,13 @@ def _of(job: JobRow) -> str:
 def _matrix(form: tuple[int, int, int]) -> Matrix:
     rows, columns, entry_bytes = form
     return Matrix(rows, columns, 4 if entry_bytes == 4 else 1)
+
+
+def _payload_without_data(text: str) -> str:
+    """Return a payload's canonical text with data in it named by its SHA-256."""
+    if '"inline"' not in text:
+        return text
+    return canonical({name: _without_data(value) for name, value in json.loads(text).items()})
 
 
 def _without_data(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterable, Sequence
 
 _PAGE_BYTES = 4096
 
@@ -24,6 +25,23 @@ class SystemChance(random.SystemRandom):
             raise ValueError("number of bits must be non-negative")
         count = -(-k // 8)
         return int.from_bytes(self._take(count)) >> (8 * count - k)
+
+    def sample[T](
+        self, population: Sequence[T], k: int, *, counts: Iterable[int] | None = None
+    ) -> list[T]:
+        """Return k of them, no one twice, each such list equally likely."""
+        n = len(population)
+        if counts is not None or not 0 < k <= n <= _PAGE_BYTES:
+            return super().sample(population, k, counts=counts)
+        # Positions are drawn until there are so many: a number beyond n counts as much as one again.
+        short, mask = n <= 256, (1 << (n - 1).bit_length()) - 1
+        drawn: dict[int, None] = {}
+        while len(drawn) < k:
+            numbers = memoryview(self._take((k - len(drawn)) * (1 if short else 2)))
+            for number in numbers if short else numbers.cast("H"):
+                if (position := number & mask) < n:
+                    drawn[position] = None
+        return [population[position] for position in drawn]
 
     def _take(self, count: int) -> bytes:
         """Return bytes that nobody was given before."""

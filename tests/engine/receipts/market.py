@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.jobs.blobs import BlobRef
 from engine.jobs.fields import carry
@@ -12,7 +13,7 @@ from kernels.network.model import decode_network
 from tests.engine.validator.arena import CAPABILITIES, Worker
 from tests.kernels.network.test_graph_files import file_of, small
 
-KINDS = CAPABILITIES.model_copy(update={"kinds": ("synthetic", "matmul", "inference")})
+KINDS = replace(CAPABILITIES, kinds=("synthetic", "matmul", "inference"))
 MODEL = file_of(*small())
 NETWORK = decode_network(MODEL)
 SAMPLES = np.random.default_rng(5).integers(-128, 128, (3, NETWORK.sample_entries), np.int8)
@@ -34,7 +35,7 @@ class Computer(Worker):
     holds: tuple = ()
 
     def hello(self):
-        self.capabilities = KINDS.model_copy(update={"models": self.holds})
+        self.capabilities = replace(KINDS, models=self.holds)
         return super().hello()
 
     def work(self, job):
@@ -48,7 +49,7 @@ class Computer(Worker):
         self.arena.kinds._blobs.put(outcome.data)
         inline = base64.b64encode(outcome.data).decode()
         data = ResultData(sha256=ref.sha256, size=ref.size, inline=inline)
-        return [result.model_copy(update={"data": data})]
+        return [replace(result, data=data)]
 
     def outcome(self, work):
         return work.run(self.arena.device)

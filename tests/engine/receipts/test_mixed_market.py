@@ -9,6 +9,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine.client import Market
 from engine.jobs.blobs import BlobRef
@@ -43,7 +44,7 @@ class Cheat(LiveWorker):
         inline = base64.b64encode(outcome.data).decode()
         data = ResultData(sha256=ref.sha256, size=ref.size, inline=inline)
         result = self.mind.result(job, outcome.result_hash.hex(), None)
-        return [result.model_copy(update={"data": data})]
+        return [replace(result, data=data)]
 
     def spoil(self, _work, rows):
         """One entry of each sample."""

@@ -10,6 +10,7 @@ import threading
 import time
 
 import requests
+from msgspec.structs import replace
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -155,7 +156,7 @@ class LiveWorker(threading.Thread):
             return [result]
         ref, inline = BlobRef.of(done.data), base64.b64encode(done.data).decode()
         data = ResultData(sha256=ref.sha256, size=ref.size, inline=inline)
-        return [result.model_copy(update={"data": data})]
+        return [replace(result, data=data)]
 
     def _open(self, asked):
         work, result_hash = self.mind.jobs[asked.job_id]

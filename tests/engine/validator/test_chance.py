@@ -19,6 +19,18 @@ def test_numbers_are_even_over_their_range():
     assert abs(halves - MANY / 2) < 6 * (MANY / 4) ** 0.5
 
 
+@pytest.mark.parametrize(("many", "few"), [(5, 2), (5, 5), (1, 1), (64, 32), (300, 7)])
+def test_every_list_is_as_likely(many, few):
+    chance, population = SystemChance(), range(100, 100 + many)
+    lists = [chance.sample(population, few) for _ in range(4000)]
+    assert all(len(set(one)) == few and set(one) <= set(population) for one in lists)
+    for place in {0, few - 1}:  # at each place, each of them as often: six sigma
+        seen = Counter(one[place] for one in lists)
+        expected = len(lists) / many
+        sigma = (expected * (1 - 1 / many)) ** 0.5
+        assert all(abs(seen[one] - expected) <= 6 * sigma + 1 for one in population)
+
+
 def test_no_bytes_are_given_twice_and_any_number_of_bits_is():
     chance = SystemChance()
     drawn = [chance.getrandbits(128) for _ in range(2000)]

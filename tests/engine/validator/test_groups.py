@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from engine.validator.checker_process import Claim, run_checks
 from engine.validator.result_checker import ResultChecker
@@ -152,7 +153,7 @@ def test_a_validator_killed_after_a_group_and_before_its_answers(tmp_path):
     verdicts = "sum(str(one).count('Verdict(') for one in arguments[1])"
     validator.engine = dies_at("engine.validator.service", "Service", "perform", 5, verdicts)
     worker = LiveWorker(validator.url, tmp_path / "worker")
-    worker.mind.capabilities = worker.mind.capabilities.model_copy(update={"jobs": 16})
+    worker.mind.capabilities = structs.replace(worker.mind.capabilities, jobs=16)
     try:
         validator.start()
         posted = [validator.post(headers, synthetic(number)) for number in range(24)]

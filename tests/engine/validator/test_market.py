@@ -1,8 +1,9 @@
 """What becomes of a task: offered, judged, closed once, whoever falls silent, declines or cheats."""
 
 import pytest
+from msgspec.structs import replace
 
-from engine.poc_protocol.frames import JobResult, ResultData
+from engine.poc_protocol.frames import JobResult, ResultData, kind_of
 from engine.poc_protocol.strict_json import canonical
 from engine.validator.job_kinds import own_seed
 from engine.validator.market import dispatch
@@ -62,8 +63,8 @@ class Guest:
         self.frames, self.closed = [], None
 
     def take(self, frame):
-        self.frames.append(frame.kind)
-        if frame.kind != "job":
+        self.frames.append(kind_of(frame))
+        if kind_of(frame) != "job":
             return []
         root = self.arena.kinds.job(frame.payload).run(self.arena.device).result_hash.hex()
         return [
@@ -123,7 +124,7 @@ def test_tasks_that_nobody_can_do_delay_no_other_however_many_they_are(arena, mo
         arena.post(seconds=100)
     small = {"challenge_type": "synthetic", "seed": "aa", "matrix_size": 16}
     first, second = arena.post(small, seconds=200), arena.post(small, seconds=200)
-    arena.join(capabilities=CAPABILITIES.model_copy(update={"matrix_size": 32, "jobs": 1}))
+    arena.join(capabilities=replace(CAPABILITIES, matrix_size=32, jobs=1))
     for _ in range(6):
         arena.pass_time(0.1)
     assert [arena.task(one).status for one in (first, second)] == ["completed"] * 2
@@ -137,7 +138,7 @@ def test_tasks_wait_for_a_worker_and_the_next_deadline_comes_first(arena):
     arena = arena()
     late, soon = arena.post(seconds=5000), arena.post(seconds=50)
     assert arena.task(late).status == "pending"
-    one_at_a_time = CAPABILITIES.model_copy(update={"jobs": 1})
+    one_at_a_time = replace(CAPABILITIES, jobs=1)
     worker = arena.join(Sleeper, capabilities=one_at_a_time)
     assert [job.task_id for job, _ in worker.jobs.values()] == [soon]
     assert arena.task(soon).status == "in_progress"
@@ -145,9 +146,9 @@ def test_tasks_wait_for_a_worker_and_the_next_deadline_comes_first(arena):
 
 def test_a_worker_gets_only_what_it_can_do(arena):
     arena = arena()
-    small = CAPABILITIES.model_copy(update={"matrix_size": 63})
-    other_kind = CAPABILITIES.model_copy(update={"kinds": ("matmul",)})
-    weak = CAPABILITIES.model_copy(update={"product": 64**3 - 1})
+    small = replace(CAPABILITIES, matrix_size=63)
+    other_kind = replace(CAPABILITIES, kinds=("matmul",))
+    weak = replace(CAPABILITIES, product=64**3 - 1)
     for capabilities in (small, other_kind, weak):
         arena.join(capabilities=capabilities)
     posted = arena.post()
@@ -208,7 +209,7 @@ def test_a_worker_that_does_not_come_back_loses_it(arena):
 def test_an_outage_with_many_jobs_at_hand_is_one_failure(arena, gone):
     """Whoever was away for longer than the grace with a flood of jobs gets work again."""
     arena = arena()
-    worker = arena.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 64}))
+    worker = arena.join(Sleeper, capabilities=replace(CAPABILITIES, jobs=64))
     arena.store.workers.credit(worker.key.address, pace=1e-12)
     posted = [arena.post() for _ in range(20)]
     assert len(worker.jobs) == 20
@@ -374,7 +375,7 @@ def test_a_result_whose_signature_does_not_fit_is_none(arena):
     class Careless(Worker):
         def result(self, job, result_hash, proof):
             frame = super().result(job, result_hash, proof)
-            return frame.model_copy(update={"proof": None})
+            return replace(frame, proof=None)
 
     arena = arena()
     arena.join(Careless)
@@ -406,7 +407,7 @@ class Bearer(Sleeper):
 
     def result(self, job, result_hash, proof):
         data = ResultData(sha256="cd" * 32, size=64 * 64 * 4)
-        return super().result(job, result_hash, proof).model_copy(update={"data": data})
+        return replace(super().result(job, result_hash, proof), data=data)
 
 
 MATMUL = {
@@ -438,7 +439,7 @@ def test_a_result_that_is_said_again_is_fetched_once_a_connection(arena):
 
 def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):
     one = arena()
-    greedy = one.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 10**6}))
+    greedy = one.join(Sleeper, capabilities=replace(CAPABILITIES, jobs=10**6))
     for number in range(MOST_JOBS + 8):
         one.post({"challenge_type": "synthetic", "seed": f"{number:04x}", "matrix_size": 64})
     assert len(greedy.jobs) == FEW_JOBS  # nobody has seen yet how fast it is
@@ -449,7 +450,7 @@ def test_nobody_takes_all_tasks_whatever_it_says_that_it_takes(arena):
 
 def test_a_slow_worker_has_the_next_job_and_no_more(arena):
     one = arena()
-    slow = one.join(Sleeper, capabilities=CAPABILITIES.model_copy(update={"jobs": 64}))
+    slow = one.join(Sleeper, capabilities=replace(CAPABILITIES, jobs=64))
     one.store.workers.credit(slow.key.address, pace=1 / 64**3)  # a second each
     for number in range(8):
         one.post({"challenge_type": "synthetic", "seed": f"{number:04x}", "matrix_size": 64})
@@ -474,7 +475,7 @@ class Rewriter(Worker):
 
     def result(self, job, result_hash, proof):
         seen = job.payload | {"note": None}
-        return super().result(job.model_copy(update={"payload": seen}), result_hash, proof)
+        return super().result(replace(job, payload=seen), result_hash, proof)
 
 
 @pytest.mark.parametrize("changed", ['"note":Infinity', '"iterations":2,"iterations":1', '"a":[]'])

@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+from msgspec.structs import replace
 
 from engine.validator.policy.audit_policy import Policy
 from tests.engine.validator.arena import CAPABILITIES, Worker
@@ -17,7 +18,7 @@ PRODUCT = {
     "b": {"inline": base64.b64encode(bytes([6, 5, 4, 3, 2, 1])).decode()},
     "return_data": False,
 }
-ONE_AT_A_TIME = CAPABILITIES.model_copy(update={"jobs": 1})
+ONE_AT_A_TIME = replace(CAPABILITIES, jobs=1)
 
 
 class Multiplier(Worker):

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from msgspec import structs
 
+from engine.poc_protocol import frames
 from engine.poc_protocol.constants import CHUNK_BYTES
-from engine.poc_protocol.frames import BlobChunk, Challenge
+from engine.poc_protocol.decoder import Decoder, Refusal
+from engine.poc_protocol.frames import FROM_VALIDATOR, BlobChunk, Challenge
 from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import Outbox
 from engine.poc_protocol.rate_limit import RateLimiter, TokenBucket
@@ -62,7 +64,7 @@ def test_a_clock_that_is_set_back_makes_no_deed_young_again():
 
 
 def candidate(connection=1, busy=0, score=0.5, rate=None, **able):
-    return Candidate(connection, CAPABILITIES.model_copy(update=able), busy, score, rate)
+    return Candidate(connection, structs.replace(CAPABILITIES, **able), busy, score, rate)
 
 
 def test_who_is_likely_to_be_late_is_not_asked():
@@ -226,8 +228,8 @@ def test_more_than_the_burst_is_paid_off_afterwards(count, burst):
 def test_a_chains_name_has_a_pattern_and_a_length(chain_id):
     with pytest.raises(BadInput, match="--chain-id"):
         ServeOptions(chain_id=chain_id).check()
-    with pytest.raises(ValidationError):
-        Challenge(protocol=1, chain_id=chain_id, nonce="ab" * 32)
+    challenge = frames.encode(Challenge(protocol=1, chain_id=chain_id, nonce="ab" * 32))
+    assert isinstance(Decoder(FROM_VALIDATOR).decode(challenge), Refusal)
 
 
 @pytest.mark.parametrize(
