@@ -4,11 +4,11 @@
     python -m bench.memory_soak --hours 12 --jobs 64  # beside a flood of jobs of n = 64
 
 The devnet makes a block every 5 s / --speed; the engine answers those that it sees (n = 32), some 28
-ms of CPU time each with the devnet's. It runs until so many are answered: longer on a busy machine,
-where blocks are missed. Rows are equally far apart in answered blocks. Resident memory, descriptors and
-threads are of engine and children; objects are those that Python's collector knows in the engine, after
-a collection. The ledger grows by design, by a row a block and a transaction; proofs go after 1,000
-blocks.
+ms of CPU time each with the devnet's. The chain waits for an engine that falls behind, as on a busy
+machine, and the soak runs until so many blocks are answered. Rows are equally far apart in answered
+blocks. Resident memory, descriptors and threads are of engine and children; objects are those that
+Python's collector knows in the engine, after a collection. The ledger grows by design, by a row a block
+and a transaction; proofs go after 1,000 blocks.
 """
 
 import argparse
@@ -34,6 +34,32 @@ PATIENCE = 600.0
 """Seconds without any block answered after which the soak gives up."""
 SHOWN = 40
 """Lines of the engine that are shown then."""
+AHEAD = 8
+"""Blocks without an answer after which the chain waits for one."""
+DEVNET = """
+import sys, threading, time
+from node_client.devnet import DevnetServer
+block_time, ahead = float(sys.argv[2]), int(sys.argv[3])
+server = DevnetServer(block_time=block_time, balances={sys.argv[1]: 10**6 * 10**18})
+send, answered_at = server.chain.send, [None]
+def admit(tx):
+    refusal = send(tx)
+    if refusal is None:
+        answered_at[0] = server.chain.height
+        print(tx.payload.get("task_id"), time.time(), flush=True)
+    return refusal
+def wait_for_answers():
+    while True:
+        time.sleep(block_time / 2)
+        if answered_at[0] is not None and server.chain.height - answered_at[0] > ahead:
+            server.chain.hold(block_time)
+            server.chain.genesis_time += block_time / 2  # else those that are missing come at once
+server.chain.send = admit
+threading.Thread(target=wait_for_answers, daemon=True).start()
+with server:
+    print(server.url, flush=True)
+    sys.stdin.read()
+"""
 MINE = """
 import gc, signal, sys
 def count(*_):
@@ -86,7 +112,7 @@ def soak(blocks: int, block_time: float, rows: int, job_size: int | None):
         environment = os.environ | {"HOME": directory, "CPC_STATE": directory}
         environment |= {"PYTHONPATH": str(ROOT)}
         with ExitStack() as stack:
-            url = stack.enter_context(devnet(key.address, block_time, taken))
+            url = stack.enter_context(devnet(key.address, block_time, taken, DEVNET, str(AHEAD)))
             jobs = flood(job_size) if job_size else nullcontext((None, int))
             validator, count = stack.enter_context(jobs)
             command += ["--node", url, *(["--validator", validator] if validator else [])]

@@ -60,9 +60,11 @@ class Sample(NamedTuple):
 
 
 @contextmanager
-def devnet(address: str, block_time: float, taken: dict[str, float]) -> Iterator[str]:
+def devnet(
+    address: str, block_time: float, taken: dict[str, float], program: str = DEVNET, *more: str
+) -> Iterator[str]:
     """Serve a chain in another process; write down when it first took each task's result."""
-    command = [sys.executable, "-c", DEVNET, address, str(block_time)]
+    command = [sys.executable, "-c", program, address, str(block_time), *more]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, cwd=ROOT, **pipes) as process:
         url = process.stdout.readline().strip()
