@@ -47,13 +47,20 @@ class GroupCommit:
     """See the module. For one event loop, on which the changes are made."""
 
     def __init__(
-        self, database: Transactions, last: Callable[[], Callable[[], None]] | None = None
+        self,
+        database: Transactions,
+        last: Callable[[], Callable[[], None]] | None = None,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
-        """`last`: makes a change at the end of each group, and gives what to do after the commit."""
+        """`last`: makes a change at the end of each group, and gives what to do after the commit.
+
+        `first` makes one at its beginning.
+        """
         self.error: Exception | None = None
         """Why a whole group was not written. It is the last: what was decided in it is lost."""
         self._database = database
         self._last = last or (lambda: lambda: None)
+        self._first = first
         self._changes: list[_Change] = []
         self._scheduled: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -82,6 +89,7 @@ class GroupCommit:
             if self.error is not None:
                 raise self.error  # what was decided since rests on what was lost
             with self._database.write():
+                self._first()
                 made = [self._make(change.make) for change in changes]
                 after = self._last()
             after()

@@ -66,8 +66,9 @@ class Service:
         self._running: set[asyncio.Task[None]] = set()
         self._died: BaseException | None = None
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
-        self._groups = GroupCommit(store.database, self._end_of_group)
         self._decided: list[Action] = []
+        self._posting: set[str] = set()
+        self._groups, self._posts = self._new_groups()
         self.turns = Turns()
         self.unsent = HeldBytes(UNSENT_BYTES)
 
@@ -83,7 +84,7 @@ class Service:
         while not stopping.is_set():
             if not can_compute():
                 raise NoDevice(_("no device is in service that could check results"))
-            if (error := self._groups.error or self._died) is not None:
+            if (error := self._groups.error or self._posts.error or self._died) is not None:
                 if not isinstance(error, DatabaseLost):
                     raise error
                 await self._begin_anew(error, stopping)
@@ -101,7 +102,30 @@ class Service:
 
     async def post(self, draft: TaskDraft) -> TaskRow:
         """Take a customer's task: it is on the disk now. Raises NoCredit."""
-        return await self._groups.add(partial(self._take, draft))
+        if self._posts is not self._groups:
+            self._posting.add(draft.customer)
+        return await self._posts.add(partial(self._take, draft))
+
+    def _new_groups(self) -> tuple[GroupCommit, GroupCommit]:
+        """Return where changes are grouped, and tasks that are posted.
+
+        Several validators lock customers' rows: see `store/customers.py`.
+        """
+        groups = GroupCommit(self.store.database, self._end_of_group)
+        if not self.store.database.shared:
+            return groups, groups
+        return groups, GroupCommit(self.store.database, self._end_of_posts, self._begin_posts)
+
+    def _begin_posts(self) -> None:
+        posting, self._posting = self._posting, set()
+        self.store.customers.lock(posting)
+
+    def _end_of_posts(self) -> Callable[[], None]:
+        return self._offer_soon
+
+    def _offer_soon(self) -> None:
+        """Have tasks given out at the end of the next group."""
+        self._decide(list)
 
     def _take(self, draft: TaskDraft) -> TaskRow:
         return self.market.post(draft)
@@ -182,7 +206,8 @@ class Service:
             return
         self._hang_up()  # those that came meanwhile, of which the market does not know
         self._died, self._decided = None, []
-        self._groups = GroupCommit(self.store.database, self._end_of_group)
+        self._posting.clear()
+        self._groups, self._posts = self._new_groups()
         with suppress(DatabaseLost):
             await self._decide(self.market.begin_anew)
             self._report(MarketDatabaseBack())

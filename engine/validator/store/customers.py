@@ -6,19 +6,29 @@
 
 A token has 256 bits of the system's randomness, so a plain hash of it gives nothing away. Posting a
 task takes its reward from the credit, and a task that fails gives it back.
+
+Several validators change these rows at the same time. None waits for another's rows that waits for its
+own: what gives back locks its rows last and by name, and no unit of work gives back and posts; one with
+several customers' posts locks their rows first, by name (`lock`).
 """
 
 import hashlib
 import re
 import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import BadInput
 from engine.runtime.sql import Transaction, insert, update
+from engine.validator.store.backend import Backend
 from engine.validator.store.table import Table
+from engine.validator.store.unit import AtEnd, Rows, Values, padded
 from node_client.networks import format_cpc
 
+_CREDIT = Rows(8, "customers", ("credit",), keys=("name",))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -33,6 +43,10 @@ class Customer:
 
 class Customers(Table):
     """Customers in the validator's database."""
+
+    def __init__(self, database: Backend, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(database, clock)
+        self._refunds = AtEnd(2, self._write_refunds)
 
     def add(self, name: str) -> str:
         """Add a customer and return its token. Raises BadInput."""
@@ -98,13 +112,34 @@ class Customers(Table):
             for row in rows
         ]
 
+    def lock(self, names: Iterable[str]) -> None:
+        """Lock these customers' rows, within a transaction, until it ends."""
+        self._credits(names)
+
     def pay_escrow(self, db: Transaction, name: str, units: int, task_id: str) -> None:
         """Take a task's reward from the credit, within a transaction. Raises NoCredit."""
         self._book(db, name, -units, "reward", task_id)
 
     def refund(self, db: Transaction, name: str, units: int, why: str, task_id: str) -> None:
-        """Give a reward back, within a transaction."""
-        self._book(db, name, units, why, task_id)
+        """Give a reward back, within a transaction, when it ends."""
+        self._database.later(self._refunds, name, units)
+        self._note(db, name, units, why, task_id)
+
+    def _write_refunds(self, refunds: Sequence[Values]) -> None:
+        given: Counter[str] = Counter()
+        for name, units in refunds:
+            given[name] += units
+        for name, credit in self._credits(given).items():
+            self._database.later(_CREDIT, str(credit + given[name]), name)
+
+    def _credits(self, names: Iterable[str]) -> dict[str, int]:
+        """Lock these customers' rows, by name, and return their credits."""
+        marks, values = padded(sorted(names))
+        if not values:
+            return {}
+        select = f"SELECT name, credit FROM customers WHERE name IN ({marks}) ORDER BY name"  # noqa: S608
+        rows = self._database.read(select + self._database.row_lock, *values)
+        return {row["name"]: int(row["credit"]) for row in rows}
 
     def _set_token(self, name: str, token_sha256: str | None) -> None:
         with self._database.write() as db:
@@ -128,9 +163,12 @@ class Customers(Table):
                 ),
             )
         update(db, "customers", "name = ?", name, credit=str(credit))
+        self._note(db, name, units, why, task_id)
+        return credit
+
+    def _note(self, db: Transaction, name: str, units: int, why: str, task_id: str | None) -> None:
         booking = {"units": str(units), "at": self._clock(), "why": why, "task_id": task_id}
         insert(db, "bookings", customer=name, **booking)
-        return credit
 
 
 class NoCredit(BadInput):

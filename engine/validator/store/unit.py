@@ -38,8 +38,9 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtEnd:
-    """What is done with its rows when the unit ends, and no sooner."""
+    """What is done with its rows when the unit ends, and no sooner; in the same order everywhere."""
 
+    order: int
     write: Callable[[Sequence[Values]], None]
 
 
@@ -120,7 +121,7 @@ class Unit:
 
     def finish(self) -> None:
         """Write all that waits: the unit ends."""
-        for kind, rows in self._at_end.items():
+        for kind, rows in sorted(self._at_end.items(), key=lambda one: one[0].order):
             kind.write(rows)
         self._write_waiting()
 

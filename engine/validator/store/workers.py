@@ -55,7 +55,7 @@ class Workers(Table):
         super().__init__(database, clock)
         self._policy = policy
         self._blamed: dict[str, float] | None = None
-        self._outcomes = AtEnd(self._write_outcomes)
+        self._outcomes = AtEnd(1, self._write_outcomes)
         self._read: dict[str, WorkerRow] = {}
         self._read_in: int | None = None
         database.when_undone(self._read.clear)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -148,6 +149,38 @@ def waits_for_a_lock(db, pid):
 
 def pid_of(store):
     return store.database.read("SELECT pg_backend_pid() AS pid")[0]["pid"]
+
+
+def give_back(store, names, both_are_at_it):
+    with store.database.write() as db:
+        store.customers.refund(db, names[0], 1, "test", "a")
+        both_are_at_it.wait()  # each would have one row, and wait for the other's
+        store.customers.refund(db, names[1], 1, "test", "b")
+
+
+def post(store, names, both_are_at_it):
+    both_are_at_it.wait()
+    for _ in range(50):
+        with store.database.write() as db:
+            store.customers.lock(names)
+            for name in names:
+                store.customers.pay_escrow(db, name, 1, "c")
+
+
+@pytest.mark.parametrize(("change", "credit"), [(give_back, 102), (post, 0)])
+def test_two_validators_never_wait_for_each_others_customers(stores, change, credit):
+    names, both_are_at_it = ("alice", "bob"), threading.Barrier(2, timeout=60)
+    one, other = stores(), stores()
+    for name in names:
+        one.customers.add(name)
+        one.customers.deposit(name, 100, "test")
+    with ThreadPoolExecutor() as threads:
+        done = [
+            threads.submit(change, one, names, both_are_at_it),
+            threads.submit(change, other, names[::-1], both_are_at_it),
+        ]
+        assert [each.result() for each in done] == [None, None]
+    assert [one.customers.credit(name) for name in names] == [credit, credit]
 
 
 def test_a_group_in_which_a_deadlock_was_is_not_written(place, stores):
