@@ -2,14 +2,21 @@
 
 outbox = Outbox(frames=64, size=2**20)
 outbox.put(frame)                              # from the event loop's own thread
-reason = await outbox.run(connection.send)     # until it is closed; why it was
+reason = await outbox.run(connection.send_texts)   # until it is closed; why it was
+
+What waits together is sent together: one system call, and one wake-up of the peer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from gettext import gettext as _
 
 from engine.poc_protocol.frames import Frame, encode
+
+TOGETHER_BYTES = 64 * 2**10
+"""Of frames that are sent together, at most; a longer one goes alone."""
+
+TOLD_BYTES = 4 * 2**10
 
 
 class Outbox:
@@ -25,7 +32,7 @@ class Outbox:
     ) -> None:
         """At most `frames` frames, of `size` bytes of text together, wait to be sent.
 
-        `on_size` is told how many bytes wait whenever that changes.
+        `on_size` is told how many bytes wait, to within `TOLD_BYTES`.
         """
         self.reason = ""
         """Why it was closed."""
@@ -35,6 +42,7 @@ class Outbox:
         self._on_size = on_size
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self._bytes = 0
+        self._told = 0
 
     def put(self, frame: Frame) -> None:
         """Send the frame when its turn comes, unless the outbox is closed."""
@@ -54,20 +62,28 @@ class Outbox:
             self._waiting.put_nowait(None)
 
     async def run(
-        self, send: Callable[[str], Awaitable[None]], patience: float | None = None
+        self, send: Callable[[Sequence[str]], Awaitable[None]], patience: float | None = None
     ) -> str:
         """Send what waits until the outbox is closed, and return why it was.
 
-        A frame that takes longer than `patience` seconds closes it. Raises what `send` raises.
+        Frames that take longer than `patience` seconds close it. Raises what `send` raises.
         """
-        while (text := await self._waiting.get()) is not None:
+        ends = False
+        while not ends and (first := await self._waiting.get()) is not None:
+            texts, size = [first], len(first)
+            while size < TOGETHER_BYTES and not self._waiting.empty():
+                text = self._waiting.get_nowait()
+                if ends := text is None:
+                    break
+                texts.append(text)
+                size += len(text)
             try:
                 async with asyncio.timeout(patience):
-                    await send(text)
+                    await send(texts)
             except TimeoutError:
                 self.overflow()
                 break
-            self._add(-len(text))
+            self._add(-size)
         return self.reason
 
     def overflow(self) -> None:
@@ -77,4 +93,6 @@ class Outbox:
 
     def _add(self, size: int) -> None:
         self._bytes += size
-        self._on_size(self._bytes)
+        if abs(self._bytes - self._told) >= TOLD_BYTES:
+            self._told = self._bytes
+            self._on_size(self._bytes)

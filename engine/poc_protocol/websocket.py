@@ -6,7 +6,7 @@ fragments of such a message are read and thrown away; only a single fragment of 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from gettext import gettext as _
 from typing import Any, Final
 
@@ -45,6 +45,12 @@ class BoundedConnection(ClientConnection):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._pings = TokenBucket(PINGS_A_SECOND, PINGS_AT_ONCE)
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """Send messages in one write. Raises `websockets.ConnectionClosed`."""
+        async with self.send_context():
+            for text in texts:
+                self.protocol.send_text(text.encode())
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless there is too much of it over all connections."""

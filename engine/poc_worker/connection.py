@@ -132,6 +132,7 @@ class Connection:
                 create_connection=self._connection_type,
                 **SOCKET_LIMITS,
             ) as connection:
+                assert isinstance(connection, BoundedConnection)
                 return await self._serve(connection)
         except TimeoutError:
             return _("it did not answer within {seconds:.0f} s").format(seconds=patience.opening)
@@ -144,7 +145,7 @@ class Connection:
             self._tell_bug(error)
             return type(error).__name__
 
-    async def _serve(self, connection: ClientConnection) -> str:
+    async def _serve(self, connection: BoundedConnection) -> str:
         outbox = Outbox(
             frames=MAX_UNSENT, size=MAX_UNSENT_BYTES, on_overflow=connection.transport.abort
         )
@@ -153,7 +154,7 @@ class Connection:
         standing = self._session.standing
         standing.hang_up = partial(self._hang_up, connection)
         self._session.connected(outbox.put)
-        writing = asyncio.create_task(outbox.run(connection.send, self._patience.sending))
+        writing = asyncio.create_task(outbox.run(connection.send_texts, self._patience.sending))
         try:
             await self._listen(connection)
         except ConnectionClosed as closed:

@@ -12,7 +12,7 @@ while it is kept. A ledger belongs to one account. The newest `KEPT` jobs are ke
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     UNIQUE (url, job_id)) STRICT;
 """
 
+_RESULT = (
+    "UPDATE jobs SET result_hash = ?, proof = ?, data_sha256 = ?, data_size = ?, device = ?,"
+    " seconds = ?, computed_at = ? WHERE url = ? AND job_id = ?"
+)
+"""`Result`'s fields, in their order, and when it was computed."""
 KEPT = 200_000
 _PRUNE_EVERY = 1000
 
@@ -120,7 +125,8 @@ class JobLedger:
 
     def record_result(self, url: str, job_id: str, result: Result) -> None:
         """Record the checked result, before it is signed or sent."""
-        self._set(url, job_id, **asdict(result), computed_at=time.time())
+        with self._database.write() as db:
+            db.execute(_RESULT, (*astuple(result), time.time(), url, job_id))
 
     def record_error(self, url: str, job_id: str, code: str, message: str) -> None:
         """Record why there is no result; the same job may come again."""

@@ -56,10 +56,11 @@ def update(db: Transaction, table: str, where: str, *keys: Any, **values: Any) -
 
 
 def from_row[T](kind: Callable[..., T], row: Row, **converted: Any) -> T:
-    """Return the dataclass `kind` with the row's columns for its fields, some of them converted."""
+    """Return a dataclass or Struct with the row's columns for its fields, some of them converted."""
     return kind(**{name: row[name] for name in _names(kind) if name not in converted}, **converted)
 
 
 @cache
 def _names(kind: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
+    names: tuple[str, ...] | None = getattr(kind, "__struct_fields__", None)
+    return names or tuple(field.name for field in fields(kind))  # type: ignore[arg-type]

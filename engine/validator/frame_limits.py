@@ -12,9 +12,11 @@ connections hold (unfinished, or not done with by the application) is bounded in
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from engine.poc_protocol.constants import FIRST_FRAME_BYTES, MAX_FRAME_BYTES
 from engine.poc_protocol.held_bytes import HeldBytes
@@ -45,6 +47,9 @@ class FrameLimits(Protocol):
 
     def cut(self) -> None:
         """End the connection at once: the peer does not read what it is sent."""
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """Send messages in one write. Raises OSError where the peer is gone."""
 
 
 def frame_limits(scope: Any) -> FrameLimits | None:
@@ -79,6 +84,18 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def cut(self) -> None:
         """See FrameLimits."""
         self.transport.abort()
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """See FrameLimits."""
+        await self.writable.wait()
+        if self.disconnected or self.close_sent:
+            raise ConnectionError
+        try:
+            for text in texts:
+                self.conn.send_text(text.encode())
+        except InvalidState:  # the peer is closing
+            raise ConnectionError from None
+        self.transport.write(b"".join(self.conn.data_to_send()))
 
     def connection_made(self, transport: Any) -> None:
         """Begin with a stranger."""

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -118,9 +119,16 @@ class WorkerSocket:
             self._service.disconnected(self._connection)
 
     async def _write(self) -> None:
-        with suppress(RuntimeError, WebSocketDisconnect):  # it is gone, as the reader will find
-            reason = await self._outbox.run(self._socket.send_text, SEND_PATIENCE)
+        with suppress(RuntimeError, WebSocketDisconnect, OSError):  # gone, as the reader will find
+            reason = await self._outbox.run(self._send, SEND_PATIENCE)
             await self._socket.close(POLICY_VIOLATION, reason[:100])
+
+    async def _send(self, texts: Sequence[str]) -> None:
+        if self._limits is not None:
+            await self._limits.send_texts(texts)
+            return
+        for text in texts:
+            await self._socket.send_text(text)
 
     async def _read(self) -> None:
         while True:

@@ -3,8 +3,10 @@
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.poc_protocol.frames import Capabilities, JobRequest
 from engine.poc_protocol.strict_json import canonical

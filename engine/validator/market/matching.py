@@ -13,6 +13,8 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from engine.poc_protocol.frames import Capabilities
 from engine.validator.store.requirements import Requirements
 
@@ -37,8 +39,7 @@ class Need:
     slowest_rate: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True, gc=False):
     """A connected worker. `busy`: jobs that it has now; `rate`: multiply-adds per second.
 
     `models`: SHA-256 of those that it holds.

@@ -6,6 +6,8 @@ Each end is one transaction, and happens once: ending a job again gives no actio
 from collections.abc import Callable
 from dataclasses import replace
 
+from msgspec import structs
+
 from engine.monitor.events.validator import MarketJobAccepted, MarketJobDropped, MarketJobRefused
 from engine.poc_protocol.frames import Verdict, one_line
 from engine.validator.market.actions import Action, Finding, HangUp, Passed, Send
@@ -54,7 +56,9 @@ class Settlement:
                 shares = _shares(task.reward, len(jobs))
                 for job, units in zip(jobs, shares, strict=True):
                     store.rewards.book(job.job_id, job.worker_address or "", task.customer, units)
-                self._write_receipt(replace(task, closed_at=closed_at), jobs, shares, finding)
+                self._write_receipt(
+                    structs.replace(task, closed_at=closed_at), jobs, shares, finding
+                )
             for job in jobs:
                 if not job.guest and job.worker_address and job.committed_at is not None:
                     pace = self._pace(job, task.requirements.cost)

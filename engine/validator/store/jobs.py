@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.poc_protocol.frames import JobResult
 from engine.runtime.sql import Row, Transaction, from_row, quoted, update
@@ -13,8 +16,7 @@ from engine.validator.store.unit import Rows, padded
 from engine.validator.store.validators import Validators
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(Struct, frozen=True, gc=False):
     """One worker's attempt at a task.
 
     `leaves`: drawn after the commitment. `full`: who checks the whole result, `none`, `self` or
@@ -58,7 +60,7 @@ class _InHand:
 
 SHORT, MOST_IN_HAND = 16_384, 1024
 """Jobs that are kept in memory: characters of payload and proof of each, and how many."""
-_COLUMNS = quoted(JobRow.__dataclass_fields__)
+_COLUMNS = quoted(JobRow.__struct_fields__)
 _SENT = Rows(
     1,
     "jobs",
@@ -216,7 +218,7 @@ class Jobs(Table):
             "data": data and data.sha256,
             "data_size": data and data.size,
         }
-        drawn, row = json.dumps(leaves), replace(job, leaves=tuple(leaves), **new)
+        drawn, row = str(list(leaves)), replace(job, leaves=tuple(leaves), **new)
         with self._database.write() as db:
             if (known := self._in_hand.get(job.job_id)) is not None and known.row.state == "out":
                 later = (*new.values(), drawn, result.signature)

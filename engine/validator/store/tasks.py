@@ -6,8 +6,11 @@ A payload may have megabytes, so it is read only where it is needed.
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.poc_protocol.strict_json import canonical
 from engine.runtime.sql import Row, Transaction, from_row, insert, update
@@ -32,8 +35,7 @@ class TaskDraft:
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRow:
+class TaskRow(Struct, frozen=True, gc=False):
     """A customer's task. `reward` in units of 10^-18 CPC, times in Unix seconds."""
 
     task_id: str
@@ -64,7 +66,7 @@ class TaskPage:
 
 
 _OPEN_HERE = "(status = 'pending' OR (status = 'in_progress' AND validator = ?))"
-_COLUMNS = ", ".join(TaskRow.__dataclass_fields__).replace("requirements", "facts AS requirements")
+_COLUMNS = ", ".join(TaskRow.__struct_fields__).replace("requirements", "facts AS requirements")
 _TRIED = "EXISTS (SELECT 1 FROM jobs j WHERE j.task_id = tasks.task_id) AS tried"
 _CLOSED = Rows(
     4,

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.poc_protocol import frames
+from engine.poc_protocol import frames as frames_of_the_wire
 from engine.poc_protocol.constants import CHUNK_BYTES
 from engine.poc_protocol.decoder import Decoder, Refusal
 from engine.poc_protocol.frames import FROM_VALIDATOR, BlobChunk, Challenge
 from engine.poc_protocol.held_bytes import HeldBytes
-from engine.poc_protocol.outbox import Outbox
+from engine.poc_protocol.outbox import TOGETHER_BYTES, Outbox
 from engine.poc_protocol.rate_limit import RateLimiter, TokenBucket
 from engine.poc_protocol.urls import check_validator_url
 from engine.pool.codec import encode, write_frame
@@ -109,8 +109,8 @@ def test_what_waits_for_a_worker_is_bounded_in_bytes_and_what_it_has_read_is_not
         outbox, part = new_outbox(), chunk(4 * CHUNK_BYTES // 3)
         sent: list[str] = []
 
-        async def send(text):
-            sent.append(text)
+        async def send(texts):
+            sent.extend(texts)
 
         running = asyncio.create_task(outbox.run(send))
         for count in range(OUTBOX_FRAMES):
@@ -123,6 +123,26 @@ def test_what_waits_for_a_worker_is_bounded_in_bytes_and_what_it_has_read_is_not
         size = sum(len(text) for text in sent[OUTBOX_FRAMES:])
         assert OUTBOX_BYTES - len(part.data) - 1000 < size <= OUTBOX_BYTES
         assert reason == "it does not read what it is sent"
+
+    asyncio.run(run())
+
+
+def test_what_waits_together_is_sent_together_and_in_order():
+    async def run():
+        outbox, writes = new_outbox(), []
+        frames = [chunk(1), chunk(2), chunk(TOGETHER_BYTES), chunk(3)]
+
+        async def send(texts):
+            writes.append(texts)
+
+        for frame in frames:
+            outbox.put(frame)
+        outbox.close("over")
+        assert await outbox.run(send) == "over"
+        assert [len(texts) for texts in writes] == [3, 1]
+        assert [text for texts in writes for text in texts] == [
+            frames_of_the_wire.encode(frame) for frame in frames
+        ]
 
     asyncio.run(run())
 
@@ -228,7 +248,7 @@ def test_more_than_the_burst_is_paid_off_afterwards(count, burst):
 def test_a_chains_name_has_a_pattern_and_a_length(chain_id):
     with pytest.raises(BadInput, match="--chain-id"):
         ServeOptions(chain_id=chain_id).check()
-    challenge = frames.encode(Challenge(protocol=1, chain_id=chain_id, nonce="ab" * 32))
+    challenge = frames_of_the_wire.encode(Challenge(protocol=1, chain_id=chain_id, nonce="ab" * 32))
     assert isinstance(Decoder(FROM_VALIDATOR).decode(challenge), Refusal)
 
 
@@ -269,7 +289,7 @@ def test_who_holds_the_model_comes_first_among_equals_while_it_has_room():
     need, chance = Need(Requirements("synthetic", 1, 0, model="ab")), random.Random(3)
 
     def drawn(*others, **holder):
-        held = replace(candidate(1, **holder), models=frozenset({"ab", "cd"}))
+        held = structs.replace(candidate(1, **holder), models=frozenset({"ab", "cd"}))
         return {choose(need, [held, *others], chance).connection for _ in range(50)}
 
     assert drawn(candidate(2)) == {1}
