@@ -80,7 +80,7 @@ def test_a_frame_of_another_form_means_the_same(frame):
 
 
 @given(json_values)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_payload_is_read_as_json_is(value):
     text = json.dumps({"x": value}, separators=(",", ":"))
     message = f'{{"type":"job","job_id":"a","task_id":"b","payload":{text}}}'
