@@ -22,7 +22,7 @@ METHODS = {
 }
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=quick_and_slow(["lanes8", "shani"], ["lanes16"]))
 def hash_messages(request):
     if request.param == "shani" and not usable_features() >= shani.FEATURES:
         pytest.skip("this CPU has no SHA-NI")

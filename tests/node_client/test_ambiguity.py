@@ -271,7 +271,7 @@ def cases(draw: st.DrawFn) -> tuple[str, int, int, int, int, int]:
 
 class TestSignSafely:
     @given(case=cases())
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def test_leaves_no_reading_that_costs_more_or_goes_elsewhere(
         self, case: tuple[str, int, int, int, int, int], draft: Draft, key: PrivateKey
     ) -> None:
@@ -316,7 +316,7 @@ class TestSignSafely:
         assert all(one[0] != receiver for one in found_in(signed, nonce, 1000))
 
     @given(case=cases(), accepted=st.integers(0, 10**22))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60, deadline=None)
     def test_leaves_no_reading_that_burns_more_than_was_accepted(
         self,
         case: tuple[str, int, int, int, int, int],
@@ -363,7 +363,7 @@ class TestSignSafely:
         assert all(reading.signing_text() == tx.signing_text() for reading in found[:50])
 
     @pytest.mark.parametrize(
-        "amount", quick_and_slow(["1", "1.5", "99.5"], ["100", "10", "0.25", "1234.5678"])
+        "amount", quick_and_slow(["1", "1.5"], ["99.5", "100", "10", "0.25", "1234.5678"])
     )
     def test_usual_amounts_pass_where_what_their_first_digits_leave_may_burn(
         self, amount: str, draft: Draft, key: PrivateKey
