@@ -56,6 +56,7 @@ OPERATORS: dict[str, type[Operator]] = {
         softmax.Softmax,
         normal.LayerNorm,
         normal.ChannelNorm,
+        normal.WideNorm,
     )
 }
 

@@ -106,8 +106,8 @@ class Norm(Operator):
         """Return that of some int64 for each entry."""
         return 48 * inputs[0].entries
 
-    def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
-        """In int64 throughout."""
+    def scaled(self, inputs: Sequence[Values]) -> npt.NDArray[np.int64]:
+        """Return what is then brought into the output's bounds, in int64 throughout."""
         wide = [x.astype(np.int64).clip(-WIDE, WIDE - 1) for x in inputs]
         terms = zip(wide, self.zeros, self.rows(), strict=True)
         t = reduce(np.add, [(x - zero) * row for x, zero, row in terms])
@@ -115,8 +115,12 @@ class Norm(Operator):
         d = t - (2 * t.sum(axis=-1, keepdims=True) + n) // (2 * n)
         root = integer_root(np.square(d).sum(axis=-1, keepdims=True) + self.epsilon)
         u = ((d << (FRACTION + 1)) + root) // np.maximum(2 * root, 1)
-        scaled = (u * self.factor + self.offset + (1 << (SHIFT - 1))) >> SHIFT
-        return np.clip(scaled + self.output_zero, self.low, self.high).astype(np.int8)
+        return (u * self.factor + self.offset + (1 << (SHIFT - 1))) >> SHIFT
+
+    def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
+        """In int64 throughout."""
+        moved = self.scaled(inputs) + self.output_zero
+        return np.clip(moved, self.low, self.high).astype(np.int8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,6 +162,29 @@ class ChannelNorm(Norm):
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WideNorm(ChannelNorm):
+    """A channel_norm to 16 bits, as int32: what the next normalisation adds needs no int8."""
+
+    op: ClassVar[str] = "wide_norm"
+
+    def check(self) -> None:
+        """Raise InvalidNetwork where a bound or a zero point of int8 is set."""
+        ChannelNorm.check(self)
+        require(
+            (self.low, self.high, self.output_zero) == (-128, 127, 0),
+            _("a {op} has no bounds, and the zero point 0").format(op=self.op),
+        )
+
+    def output(self, *inputs: Form) -> Form:
+        """The inputs', int32."""
+        return Form(Norm.output(self, *inputs).shape, 4)
+
+    def run(self, do: Backend, *inputs: Values) -> Values:  # noqa: ARG002
+        """In int64 throughout."""
+        return np.clip(self.scaled(inputs), -WIDE, WIDE - 1).astype(np.int32)
+
+
 def reach_of(wide: bool) -> int:
     """Return how far two entries of an input are from each other at most."""
     return 2 * WIDE if wide else 255
@@ -167,6 +194,12 @@ def squares_of(furthest: Sequence[int]) -> int:
     """Return what a sum of squares of differences from the mean stays below."""
     mean = sum(furthest) // len(furthest) + 1
     return sum((one + mean) ** 2 for one in furthest)
+
+
+def least_wide_step(gamma: Real) -> float:
+    """Return the least step of a wide normalisation's output: its factors must fit int32."""
+    factors = np.abs(gamma).max() * math.sqrt(len(gamma)) * (1 << (SHIFT - FRACTION))
+    return float(factors) / (1 << 30)
 
 
 def integer_root(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -184,6 +217,8 @@ def make_norm(
     output_zero: int,
     bounds: tuple[int, int],
     wide: Sequence[bool],
+    *,
+    to_wide: bool = False,
 ) -> LayerNorm | ChannelNorm:
     """Return the operator for inputs of these scales, one or one for each channel; which are wide.
 
@@ -192,7 +227,7 @@ def make_norm(
     """
     gamma, beta, epsilon = parameters
     n = len(gamma)
-    by_channel = any(wide) or any(scale.size > 1 for scale in scales)
+    by_channel = to_wide or any(wide) or any(scale.size > 1 for scale in scales)
     rows = np.stack([np.broadcast_to(scale, (n,)) for scale in scales])
     unit = float(rows.max()) / (MOST_CHANNEL_MULTIPLIER if by_channel else MOST_MULTIPLIER)
     if by_channel:
@@ -213,5 +248,6 @@ def make_norm(
     }  # fmt: skip
     whole = np.rint(rows / unit)
     if by_channel:
-        return ChannelNorm(multipliers=whole.astype(np.int32), **shared)
+        kind = WideNorm if to_wide else ChannelNorm
+        return kind(multipliers=whole.astype(np.int32), **shared)
     return LayerNorm(multipliers=tuple(max(1, int(row[0])) for row in whole), **shared)

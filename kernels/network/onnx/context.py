@@ -163,7 +163,10 @@ class Context:
         more = () if factors is None else (factors,)
         place = value.finish(self, scale, low, high, *more)
         reals = linear_reals(scale, factors)
-        made = Entries(place, value.shape, value.channels_last, reals, scale, factors=factors)
+        finer = None if value.wide is None else value
+        made = Entries(
+            place, value.shape, value.channels_last, reals, scale, factors=factors, finer=finer
+        )
         self.trace(value.name, made, scale, value.kind)
         return made
 
@@ -171,7 +174,7 @@ class Context:
         """Return a pending value, computed to 16 bits."""
         assert value.wide is not None
         reach = WIDE_MARGIN * max(abs(end) for end in self.range_of(value.name))
-        scale = max(reach / (WIDE - 1), LEAST_SCALE), 0
+        scale = max(reach / (WIDE - 1), value.least_step, LEAST_SCALE), 0
         return Entries(value.wide(self, scale), value.shape, reals=ONE, scale=scale, whole=True)
 
     def looked_up(

@@ -89,6 +89,8 @@ class Entries(Placed):
 
     `reals` has a row for each channel then, and also where it is a function of such a value.
     """
+    finer: "Pending | None" = None
+    """Where it can be computed to 16 bits: how."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +126,8 @@ class Pending:
     spans: tuple[Array, Array] | None = None
     """The same for each channel."""
     wide: Callable[["Context", Scale], int] | None = None
-    """Computes it to 16 bits, for a normalisation."""
+    """Computes it to 16 bits, for a normalisation; the step is not to be below `least_step`."""
+    least_step: float = 0.0
     name: str = ""
     kind: str = ""
     """The operator that made it, for verification."""

@@ -41,7 +41,7 @@ ADDED = {
 
 
 def small() -> tuple[dict, dict]:
-    """Tensors and description of a graph with every operator but the embedding and the wide layer."""
+    """Tensors and description of a graph with every operator but the embedding and the wide ones."""
     nodes = [
         layer("conv2d", 0, name="first", **SLIDES, **ENDS),
         layer("depthwise_conv2d", 1, **SLIDES, **ENDS),
@@ -116,7 +116,7 @@ def compute(network) -> np.ndarray:
 
 def test_every_operator_on_every_path(cpu):
     network = decode_network(file_of(*with_channels()))
-    elsewhere = {"embed", "wide_fully_connected"}  # test_wide.py
+    elsewhere = {"embed", "wide_fully_connected", "wide_norm"}  # test_wide.py
     assert {node.operator.op for node in network.nodes} | elsewhere == set(OPERATORS)
     samples = np.random.default_rng(1).integers(-128, 128, (5, 16), np.int8)
     outputs = reference.forward(network, samples)

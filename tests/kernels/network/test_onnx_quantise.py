@@ -136,14 +136,17 @@ def test_what_is_masked_decides_nothing():
     assert np.array_equal(a, b)
 
 
-def test_a_gelu_goes_into_two_products_as_high_and_low_bytes(cpu):
-    """The sum of both products is closer to the float model than that of one table."""
+def test_a_gelu_goes_into_two_products_as_high_and_low_bytes():
+    """Tables of the same codes: 256 times one plus the other rises as a GELU does."""
     random = np.random.default_rng(3)
     imported, _samples = quantise_onnx(transformer(random), data_of("transformer", random))
     nodes = imported.graph.nodes
     tables = [place for place, node in enumerate(nodes) if "table" in node.operator.op]
     assert len(tables) == 2
-    assert sum("norm" in node.operator.op for node in nodes) == 3
+    ops = [node.operator.op for node in nodes]
+    assert ops.count("channel_norm") == 3
+    assert ops.count("wide_norm") == 2  # of the last one's output nothing is added to
+    assert ops.count("wide_fully_connected") == 3
     assert len(nodes[-1].inputs) == 3
     (first,) = {nodes[place].inputs for place in tables}
     high, low = (nodes[place].operator.table.astype(int) for place in tables)

@@ -1,6 +1,7 @@
 """Wide values: a dense layer's 16 bits for a normalisation, in Python's integers and in files."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from kernels.network import fast, reference
 from kernels.network.again import by_numpy, compute_again
 from kernels.network.checking import check_layers
 from kernels.network.graph.graph import Graph, Node
-from kernels.network.graph.normal import ChannelNorm, make_norm
+from kernels.network.graph.layers import product_layers
+from kernels.network.graph.normal import ChannelNorm, WideNorm, least_wide_step, make_norm
 from kernels.network.graph.operator import Form
 from kernels.network.graph.products import WideFullyConnected
 from kernels.network.model import decode_network, encode_network
@@ -29,18 +31,24 @@ def dense(random) -> WideFullyConnected:
     )  # fmt: skip
 
 
-def norm(random, wide=(True, False)) -> ChannelNorm:
+def norm(random, wide=(True, False), *, to_wide=False) -> ChannelNorm:
     gamma, beta = random.normal(1, 0.3, N), random.normal(0, 0.3, N)
     scales = [np.array([0.001]), np.geomspace(0.01, 0.5, N)]
-    step = np.array([STEP])
-    made = make_norm(scales, (0, 5), (gamma, beta, 1e-5), step, 0, (-128, 127), wide)
+    step = np.array([least_wide_step(gamma) if to_wide else STEP])
+    made = make_norm(
+        scales, (0, 5), (gamma, beta, 1e-5), step, 0, (-128, 127), wide, to_wide=to_wide
+    )
     assert isinstance(made, ChannelNorm)
+    assert isinstance(made, WideNorm) == to_wide
     return made
 
 
 def network(random) -> Graph:
-    nodes = (Node(dense(random), (0,)), Node(norm(random), (1, 0)))
-    return Graph((Form((1, 3, N)),), nodes, (2,))
+    nodes = (
+        Node(dense(random), (0,)), Node(norm(random, to_wide=True), (1, 0)),
+        Node(norm(random), (2, 0)),
+    )  # fmt: skip
+    return Graph((Form((1, 3, N)),), nodes, (3,))
 
 
 def test_each_step_is_python_s(cpu):
@@ -50,8 +58,12 @@ def test_each_step_is_python_s(cpu):
     outputs = reference.forward(graph, samples)
     assert np.array_equal(fast.forward(graph, samples, cpu), outputs)
     assert np.array_equal(compute_again(graph, samples, layers=False), outputs)
-    first, second = (node.operator for node in graph.nodes)
-    seen = set()
+    first, second, third = (node.operator for node in graph.nodes)
+    unbounded = SimpleNamespace(
+        rows=second.rows, zeros=second.zeros, epsilon=second.epsilon, factor=second.factor,
+        offset=second.offset, output_zero=0, low=-(2**15), high=2**15 - 1,
+    )  # fmt: skip
+    seen, steps = set(), set()
     for x, y in zip(samples.reshape(-1, N).tolist(), outputs.reshape(-1, N).tolist(), strict=True):
         wide = []
         for w, b, m in zip(first.weights.tolist(), first.bias, first.multiplier, strict=True):
@@ -59,7 +71,10 @@ def test_each_step_is_python_s(cpu):
             r = (abs(s) * int(m) + 2**32) >> 33
             wide.append(max(-(2**15), min(2**15 - 1, r if s >= 0 else -r)))
         seen.update(wide)
-        assert plain([wide, x], second) == y
+        normal = plain([wide, x], unbounded)
+        steps.update(normal)
+        assert plain([normal, x], third) == y
+    assert len(steps) > 256
     assert {-(2**15), 2**15 - 1} <= seen
     assert len(seen) > 256
 
@@ -69,6 +84,7 @@ def test_its_sums_are_committed_to_and_checked():
     graph = network(random)
     samples = random.integers(-128, 128, (2, graph.sample_entries), np.int8)
     rows = by_numpy(graph, samples, layers=True)
+    assert product_layers(graph) == (0,)
     assert rows.shape == (2, 6 * N)
     check_layers(graph, samples, rows)
     rows[1, 4 * N] += 1
@@ -103,5 +119,16 @@ def test_what_could_overflow_or_has_a_zero_point_is_refused():
             layer.output(*inputs)
     with pytest.raises(InvalidNetwork, match="overflow"):
         norm(random, (False, False)).output(wide, byte)
-    with pytest.raises(InvalidNetwork, match="no bounds"):
-        replace(dense(random), low=0)
+    for one in (dense(random), norm(random, to_wide=True)):
+        with pytest.raises(InvalidNetwork, match="no bounds"):
+            replace(one, low=0)
+
+
+def test_the_least_step_of_a_wide_normalisation_is_one_that_its_factors_fit():
+    gamma = np.array([0.5, -40.0, 1.0, 2.0])
+    parameters, ends = (gamma, np.zeros(4), 1e-5), (-128, 127)
+    scale, step = [np.array([0.01])], np.array([least_wide_step(gamma)])
+    made = make_norm(scale, (0,), parameters, step, 0, ends, (False,), to_wide=True)
+    assert np.abs(made.factor).max() == 1 << 30
+    with pytest.raises(InvalidNetwork):
+        make_norm(scale, (0,), parameters, step / 3, 0, ends, (False,), to_wide=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kernels.errors import Unsupported
 from kernels.network.graph.moves import Transpose
-from kernels.network.graph.normal import make_norm
+from kernels.network.graph.normal import least_wide_step, make_norm
 from kernels.network.graph.softmax import Softmax
 from kernels.network.onnx.context import Context, Converter
 from kernels.network.onnx.evaluate.room import axis_of
@@ -53,28 +53,37 @@ def layer_normalization(context: Context, operation: Operation) -> None:
     gamma, beta = (np.broadcast_to(one, (depth,)) for one in (gamma, beta))
     terms = addends(value) if isinstance(value, Pending) else ()
     if terms and len(terms) <= MOST_TERMS:  # each may have a scale for each channel
-        parts = [
-            context.plain(
-                context.wide(one)
-                if isinstance(one, Pending) and one.wide is not None
-                else context.settle(one, getattr(one, "name", ""), by_channel=True)
-            )
-            for one in terms
-        ]
+        parts = [context.plain(finest(context, one)) for one in terms]
     else:
         parts = [context.plain(context.entries(operation, 0, by_channel=True))]
     epsilon = float(operation.attributes.get("epsilon", 1e-5))
 
-    def finish(context: Context, scale: Scale, low: int, high: int, factors: Array = ONE) -> int:
+    def finish(
+        context: Context, scale: Scale, low: int, high: int, factors: Array = ONE,
+        *, to_wide: bool = False,
+    ) -> int:  # fmt: skip
         scales = [part.scale[0] * (ONE if part.factors is None else part.factors) for part in parts]
         zeros = tuple(part.scale[1] for part in parts)
         layer = make_norm(
             scales, zeros, (gamma, beta, epsilon), scale[0] * factors, scale[1], (low, high),
-            [part.whole for part in parts],
+            [part.whole for part in parts], to_wide=to_wide,
         )  # fmt: skip
         return context.emit(layer, *(part.place for part in parts))
 
-    context.give(operation, Pending(value.shape, finish, by_channel=True))
+    def wide(context: Context, scale: Scale) -> int:
+        return finish(context, scale, -128, 127, to_wide=True)
+
+    step = least_wide_step(gamma)
+    made = Pending(value.shape, finish, by_channel=True, wide=wide, least_step=step)
+    context.give(operation, made)
+
+
+def finest(context: Context, value: Entries | Pending | Known) -> Entries:
+    """Return what is added before a normalisation to 16 bits, if it can be, else to 8."""
+    finer = value.finer if isinstance(value, Entries) else value
+    if isinstance(finer, Pending) and finer.wide is not None:
+        return context.wide(finer)
+    return context.settle(value, getattr(value, "name", ""), by_channel=True)
 
 
 def addends(value: Pending) -> tuple[Entries | Pending | Known, ...]:
