@@ -195,14 +195,14 @@ def stubborn_child(name, setup, tasks, reports):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     class Deaf:
-        def empty(self):
-            return tasks.empty()
+        def fileno(self):
+            return tasks.fileno()
 
-        def get(self):
-            order = tasks.get()
-            while order is None:
+        def recv_bytes(self):
+            piece = tasks.recv_bytes()
+            while piece == b"\0" + pickle.dumps(None):
                 time.sleep(3600)
-            return order
+            return piece
 
     serve(lambda _progress: open_device(name, setup.threads), setup, Deaf(), reports)
 
