@@ -62,8 +62,13 @@ def test_a_blocks_task_comes_before_all_jobs_but_the_one_at_work(open_pool, tmp_
     flood = [pool.submit(Note(os.fsencode(order), until=str(go))) for _number in range(30)]
     wait_until(lambda: order.stat().st_size == 2, "the first job to be at work")
     block = pool.submit(Task(bytes(range(32)), 64), openings=4, priority=BLOCK_PRIORITY)
-    pool.pause("reference", "to see that what was submitted before was told")
-    wait_until(lambda: pool.status.devices["reference"].paused, "that")
+    # Turns of the pool's thread: what is submitted and paused in one is handed out in the second, and
+    # the third says that the second has ended.
+    for paused in ("to see that it was taken", "", "to see that it was handed out"):
+        pool.pause("reference", paused) if paused else pool.resume("reference")
+        wait_until(
+            lambda paused=paused: pool.status.devices["reference"].paused == paused, "the next turn"
+        )
     go.touch()
     pool.resume("reference")
     for future in [block, *flood]:
