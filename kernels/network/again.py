@@ -11,20 +11,17 @@ that was asked for. Numpy takes some 200 times as long as a program; who blames 
 import sys
 import threading
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from kernels.network import Activations
 from kernels.network.fast import group_size
-from kernels.network.graph.backend import REFERENCE, fast
+from kernels.network.graph.backend import REFERENCE, Backend, fast
 from kernels.network.graph.graph import Graph
 from kernels.network.graph.layers import layer_columns, run_layers
 from kernels.network.graph.run import Rows, run_graph
-
-if TYPE_CHECKING:
-    from kernels.device import Device
 
 WORTH = 1 << 23
 """Multiply-adds from which on Numba, half a second to load, is loaded for it."""
@@ -88,14 +85,15 @@ def _program(graph: Graph) -> "Compute | None":
 def _by_kernels(graph: Graph, samples: Activations, *, layers: bool) -> Rows:
     """Run it operator by operator, with the CPU's compiled products."""
     run = run_layers if layers else run_graph
-    return run(graph, samples, fast(_device()), group_size(graph))
+    return run(graph, samples, compiled_backend(), group_size(graph))
 
 
 @cache
-def _device() -> "Device":
+def compiled_backend() -> Backend:
+    """Return the CPU's compiled operators, on one thread."""
     from kernels.devices import open_device
 
-    return open_device("cpu", threads=1)
+    return fast(open_device("cpu", threads=1))
 
 
 class Compute(Protocol):

@@ -131,17 +131,18 @@ def check_layers(
     rows: Rows,
     random_bytes: Callable[[int], bytes] = os.urandom,
     parts: "Sequence[Part] | None" = None,
+    do: Backend = REFERENCE,
 ) -> None:
     """Raise WrongResult where a row is not what `run_layers` gives for its sample.
 
-    `parts`: what is looked at of each sample; None: all of it.
+    `parts`: what is looked at of each sample; None: all of it. `do` computes what is no product.
     """
     flat = samples.reshape(len(samples), -1)
     group = 1 if parts else max(1, GROUP_BYTES // graph.sample_bytes)
     for first in range(0, len(flat), group):
         some = slice(first, first + group)
         claimed = np.ascontiguousarray(rows[some], np.int32)
-        _check(graph, flat[some], claimed, random_bytes, parts[first] if parts else None)
+        _check(graph, flat[some], claimed, random_bytes, parts[first] if parts else None, do)
 
 
 def _check(
@@ -150,6 +151,7 @@ def _check(
     rows: Rows,
     random_bytes: Callable[[int], bytes],
     part: "Part | None",
+    do: Backend,
 ) -> None:
     layers = set(product_layers(graph))
     at = graph.columns
@@ -162,14 +164,14 @@ def _check(
         if part is not None and place not in part.computed:
             return np.broadcast_to(np.int8(0), (len(samples), *form.shape))  # its shape may matter
         if place not in layers or not isinstance(operator, PRODUCTS):
-            return operator.run(REFERENCE, *x)
+            return operator.run(do, *x)
         if part is None or place in part.tested:
             try:
-                _check_sums(operator.operands(REFERENCE, *x), claimed, random_bytes)
+                _check_sums(operator.operands(do, *x), claimed, random_bytes)
             except WrongResult as error:
                 raise WrongResult(f"{place} ({node.name or operator.op}): {error}") from error
         sums = np.ascontiguousarray(claimed.reshape(-1, form.shape[-1]))
-        return operator.finish(REFERENCE, x, sums)
+        return operator.finish(do, x, sums)
 
     values = run_values(graph, inputs_of(graph, samples), step)
     if part is not None and not part.outputs:
