@@ -40,14 +40,14 @@ CARDS = {
 }
 KNOWN_SPILLS = {
     # 288 and 384 threads may have 168 registers each; measured as they are (bench/RESULTS.md).
-    "wgmma 128x256": 32,
-    "wgmma 128x128-7-band4-turns int32 checked": 8,
+    "wgmma 128x256-4-band12 fold checked with leaves": 4,
 }
 """Bytes a thread that kernels whose names begin so may spill."""
 if MLIR:
     KNOWN_SPILLS = {"wgmma": 24}  # never run: only compiled
 WORDS = {
     "expand": (expand.expand_kernel, 12),
+    "expand, and the check's u": (expand.expand_and_project_kernel, 12),
     "leaves": (leaves.leaves_kernel, 7),
     "leaves of 4,096 bytes": (row_leaves.row_leaves_kernel, 7),
     "leaves and six levels": (leaf_tree.leaf_tree_kernel, 8),
@@ -55,7 +55,6 @@ WORDS = {
     "seven or nine levels": (tree.reduce_kernel, 7),
     "check: u": (check.project_kernel, 5),
     "check: A u": (check.subtract_kernel, 5),
-    "check: u by bytes": (check.planes_kernel, 3),
     "check: verdict": (check.verdict_kernel, 4),
     "check: verdict on a network's product": (verdicts.zero_sums_kernel, 3),
     "openings": (gather.gather_kernel, 4),
@@ -82,13 +81,13 @@ def kernels_for(capability):
             variants = [("fold", False, {}), ("fold", True, {}), ("int32", True, {})]
             if config.hashes_leaves:
                 variants += [("fold", True, {"leaves": True})]
-            if config.sums_ahead:
-                variants += [("fold", True, {"followed": True})]
+            if config.sums_both_sides:
+                variants += [("fold", True, {"both_sides": True})]
             for output, checked, options in variants:
                 spec = tier.build(output, checked, config, **options)
                 name = f"{tier.name} {config.name} {output}"
                 name += " checked" * checked + " with leaves" * spec.leaves
-                name += " and the next" * ("followed" in options)
+                name += ", both sides" * ("both_sides" in options)
                 yield name, spec.kernel, (types.int64,) * spec.arguments, spec.shared_bytes
     for name, (kernel, arguments) in OTHERS.items():
         yield name, kernel, arguments, 0

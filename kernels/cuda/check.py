@@ -45,7 +45,7 @@ GROUPS = 4
 COLUMNS_ARRAY = 128 * GROUPS
 VERDICT_THREADS = 1024
 TICKET_BYTES = 16
-"""Of the vectors, behind the sums; then come u's planes, if any."""
+"""Of the vectors, behind the sums."""
 
 
 def grid_for(count: int, multiprocessors: int) -> tuple[int]:
@@ -65,23 +65,6 @@ def _signed_byte(x: Any, position: Any) -> Any:
 signed_byte = instruction("bfe.s32 $0, $1, $2, 8;", U32, [U32, U32], meaning=_signed_byte)
 
 
-def _permutation(selector: int) -> Any:
-    """An instruction: four bytes of two words, named by the selector's digits, lowest first."""
-
-    def meaning(x: Any, y: Any) -> Any:
-        both = int(x) | int(y) << 32
-        names = [selector >> 4 * i & 7 for i in range(4)]
-        return word(sum((both >> 8 * name & 0xFF) << 8 * i for i, name in enumerate(names)))
-
-    text = f"prmt.b32 $0, $1, $2, {selector:#06x};"
-    return instruction(text, U32, [U32, U32], meaning=meaning)
-
-
-bytes_0_1, bytes_2_3 = _permutation(0x5140), _permutation(0x7362)
-halves_0, halves_1 = _permutation(0x5410), _permutation(0x7632)
-"""A transposition of 4 x 4 bytes: first of pairs of words, then of pairs of pairs."""
-
-
 @cuda.jit(device=True)
 def four_weights(weights: Any, key: Any, counter: Any, i: Any) -> None:
     """Words 4i ... 4i + 3 of w."""
@@ -92,17 +75,18 @@ def four_weights(weights: Any, key: Any, counter: Any, i: Any) -> None:
 
 @cuda.jit(device=True)
 def begin_vectors(
-    vectors: Any, key: Any, counter: Any, ticket: Any, x: Any, t: Any, tiles: Any
+    vectors: Any, key: Any, counter: Any, ticket: Any, x: Any, t: Any, tiles: Any, clears_u: Any
 ) -> None:
     """For P x P: w, then P zeros for u, P for the sums, then the ticket (four words, one is used).
 
-    Thread t of block x; a block of 128 or more does 128 words of each.
+    Thread t of block x; a block of 128 or more does 128 words of each. Without `clears_u` u is left as
+    it is.
     """
     length = int64(tiles) * 512  # bytes of a vector
     nothing = uint32(0)
     if t < 32:
         four_weights(vectors, key, counter, int32(32 * x + t))
-    elif t < 96:
+    elif t < 96 and (t >= 64 or clears_u):
         # Threads 32 to 63 clear a part of u, 64 to 95 of the sums.
         vector = int32(t >> 5)
         at = vector * length + int64(32 * x + t - 32 * vector) * 16
@@ -224,63 +208,63 @@ def project_kernel(b: Any, weights: Any, u: Any, tiles: Any, count: Any) -> None
         tile = int32(tile + step)
 
 
+@cuda.jit(device=True)
+def place_of_piece(tiles: Any, piece: Any, thread: Any) -> Any:
+    """What one of 64 threads takes of a piece: 64 rows by 128 bytes of R, `tiles` tiles in a row.
+
+    Returns three offsets in bytes: of 16 bytes in the first of its 8 rows, of their words in u, and of
+    the word of the sums that it is left with. Pieces are numbered as tiles are, two a tile. The 8 rows
+    lie 1,024 bytes apart and are equal modulo 8, so that the same words of u belong to each.
+    """
+    stored, row_class = thread & 7, (thread >> 3) & 7
+    mine = (stored & 1) * 4 + (stored & 2) + (stored >> 2)
+    tile = piece >> 1
+    y = unsigned_divide(tile, int32(tiles))
+    column = int32(tile - y * int32(tiles)) * 128 + (stored ^ row_class) * 16
+    row = y * 128 + (piece & 1) * 64 + mine * 8 + row_class
+    return int64(piece) * 8192 + row_class * 128 + stored * 16, int64(column) * 4, int64(row) * 4
+
+
+@cuda.jit(device=True)
+def subtract_totals(sums: Any, row: Any, totals: Any, thread: Any) -> None:
+    """Take 8 rows' totals off the sums: the eight lanes with the same rows add up, each one row."""
+    share(totals, 4, thread & 1, 1)
+    share(totals, 2, thread & 2, 2)
+    share(totals, 1, thread & 4, 4)
+    atomic_add(sums, row, add32(~totals[0], uint32(1)))
+
+
+@cuda.jit(device=True)
+def subtract_piece(r: Any, u: Any, sums: Any, tiles: Any, piece: Any, thread: Any) -> None:
+    """sums[i] -= sum over k of R[i][k] * u[k], for a piece of R (`place_of_piece`), by 64 threads."""
+    at, column, row = place_of_piece(tiles, piece, thread)
+    totals = cuda.local.array(8, uint32)
+    u0, u1 = load4(u, column), load4(u, column + 16)
+    u2, u3 = load4(u, column + 32), load4(u, column + 48)
+    for half in range(2):
+        first = at + half * 4096
+        c0, c1 = load4(r, first), load4(r, first + 1024)
+        c2, c3 = load4(r, first + 2048), load4(r, first + 3072)
+        totals[4 * half] = dot16(c0, u0, u1, u2, u3)
+        totals[4 * half + 1] = dot16(c1, u0, u1, u2, u3)
+        totals[4 * half + 2] = dot16(c2, u0, u1, u2, u3)
+        totals[4 * half + 3] = dot16(c3, u0, u1, u2, u3)
+    subtract_totals(sums, row, totals, thread)
+
+
 @jit(THREADS * GROUPS)
 def subtract_kernel(r: Any, u: Any, sums: Any, tiles: Any, count: Any) -> None:
     """sums[i] -= sum over k of R[i][k] * u[k], for the `count` pairs of tiles of R, 256 rows each.
 
-    `tiles` = K / 128 in a row. Blocks as above: 256 threads a pair. A thread's 8 rows are equal
-    modulo 8: it needs the same 16 words of u for each. The eight lanes that have the same rows add
-    up, and each is left with one of them.
+    `tiles` = K / 128 in a row. Blocks as above: 256 threads a pair, four pieces.
     """
-    t = int32(cuda.threadIdx.x) & 255
-    stored, row_class, part = t & 7, (t >> 3) & 7, t >> 6
-    mine = (stored & 1) * 4 + (stored & 2) + (stored >> 2)
-    totals = cuda.local.array(8, uint32)
-    pair = int32(cuda.blockIdx.x) * int32(GROUPS) + (int32(cuda.threadIdx.x) >> 8)
-    step = int32(cuda.gridDim.x) * int32(GROUPS)
+    piece = int32(cuda.blockIdx.x) * int32(4 * GROUPS) + (int32(cuda.threadIdx.x) >> 6)
+    step = int32(cuda.gridDim.x) * int32(4 * GROUPS)
     let_next_kernel_start()
     wait_for_kernel_before()
-    while pair < count:
-        y = unsigned_divide(pair, int32(tiles))
-        x = int32(pair - y * int32(tiles))
-        tile = int64(2 * y + (part >> 1)) * int32(tiles) + x
-        at = tile * 16384 + (part & 1) * 8192 + row_class * 128 + stored * 16
-        column = int64(x * 128 + (stored ^ row_class) * 16) * 4
-        u0, u1 = load4(u, column), load4(u, column + 16)
-        u2, u3 = load4(u, column + 32), load4(u, column + 48)
-        for half in range(2):
-            first = at + half * 4096
-            c0, c1 = load4(r, first), load4(r, first + 1024)
-            c2, c3 = load4(r, first + 2048), load4(r, first + 3072)
-            totals[4 * half] = dot16(c0, u0, u1, u2, u3)
-            totals[4 * half + 1] = dot16(c1, u0, u1, u2, u3)
-            totals[4 * half + 2] = dot16(c2, u0, u1, u2, u3)
-            totals[4 * half + 3] = dot16(c3, u0, u1, u2, u3)
-        share(totals, 4, stored & 1, 1)
-        share(totals, 2, stored & 2, 2)
-        share(totals, 1, stored & 4, 4)
-        row = y * 256 + part * 64 + mine * 8 + row_class
-        atomic_add(sums, int64(row) * 4, add32(~totals[0], uint32(1)))
-        pair = int32(pair + step)
-
-
-@cuda.jit
-def planes_kernel(u: Any, planes: Any, count: Any) -> None:
-    """Write u by bytes: word 4i + b of the planes holds byte b of u[4i], ..., u[4i + 3].
-
-    Grid count / 1024 rounded up, 256 threads: four words each.
-    """
-    i = int32(cuda.blockIdx.x) * int32(THREADS) + int32(cuda.threadIdx.x)
-    let_next_kernel_start()
-    wait_for_kernel_before()
-    if i * 4 < int32(count):
-        a, b, c, d = load4(u, int64(i) * 16)
-        left_low, left_high = bytes_0_1(a, b), bytes_2_3(a, b)
-        right_low, right_high = bytes_0_1(c, d), bytes_2_3(c, d)
-        store4(
-            planes, int64(i) * 16, halves_0(left_low, right_low), halves_1(left_low, right_low),
-            halves_0(left_high, right_high), halves_1(left_high, right_high),
-        )  # fmt: skip
+    while piece < 4 * count:
+        subtract_piece(r, u, sums, tiles, piece, int32(cuda.threadIdx.x) & 63)
+        piece = int32(piece + step)
 
 
 @cuda.jit

@@ -40,12 +40,12 @@ class KernelCache:
         config: TileConfig,
         *,
         leaves: bool = False,
-        followed: bool = False,
+        both_sides: bool = False,
     ) -> Product:
         """The product kernel of the card's tier with this tile configuration."""
-        key = (output, checked, config, leaves, followed)
+        key = (output, checked, config, leaves, both_sides)
         if key not in self._products:
-            asked = {"leaves": leaves, "followed": followed}
+            asked = {"leaves": leaves, "both_sides": both_sides}
             options = {name: True for name, wanted in asked.items() if wanted}
             spec = self._tier.build(output, checked, config, **options)
             self._products[key] = (
@@ -78,9 +78,9 @@ class KernelCache:
         return self._other("weights", freivalds.weights_kernel, 4)
 
     @property
-    def planes(self) -> CompiledKernel:
-        """For tasks of several iterations whose products check the next one's operand."""
-        return self._other("planes", freivalds.planes_kernel, 3)
+    def expand_and_project(self) -> CompiledKernel:
+        """For tasks whose products make both sides of the check."""
+        return self._other("expand and project", expand.expand_and_project_kernel, 12)
 
     @property
     def pack(self) -> CompiledKernel:

@@ -19,6 +19,9 @@ from kernels.task import Task
 
 SEED_WORDS = 7
 """Arguments of the expansion that change with every task."""
+_STAYS_IN_CACHE = 4096
+"""Padded size up to which both operands stay in a large card's L2 cache: u is made from there, beside
+the tree, which leaves most of the card idle."""
 
 
 def bytes_needed(task: Task) -> int:
@@ -46,18 +49,20 @@ class Stages:
         P = self._P = layout.padded(task.n)
         self._tiles = P // layout.TILE
         self._verdict_at = output + 32
-        # Products that begin the next one's check leave A as it is: its own check comes last. They
-        # are those of sizes up to 2,048: bytes_needed counts 4 MiB for it.
-        self.sums_ahead = checked and config.sums_ahead and task.iterations > 1
-        self._r = [DeviceBuffer(P * P) for _ in range(3 if self.sums_ahead else 2)]
+        worth_it = task.iterations > 1 or P > _STAYS_IN_CACHE
+        self.projects = checked and config.sums_both_sides and worth_it
+        self._r = [DeviceBuffer(P * P) for _ in range(2)]
         self._b = DeviceBuffer(P * P)
-        # The check's weights, then u, then the rows' sums, then the ticket, then u's planes.
-        self._vectors = DeviceBuffer(4 * 4 * P + freivalds.TICKET_BYTES)
+        # The check's weights, then u, then the rows' sums, then the ticket.
+        self._vectors = DeviceBuffer(3 * 4 * P + freivalds.TICKET_BYTES)
         self.tree = DeviceBuffer(tree_bytes(task.n))
+        self._expand = kernels.expand_and_project if self.projects else kernels.expand
         self._last_product = kernels.product("fold", checked, config, leaves=config.hashes_leaves)
         self._product = self._last_product
         if task.iterations > 1:
-            self._product = kernels.product("fold", checked, config, followed=self.sums_ahead)
+            self._product = kernels.product(
+                "fold", checked, config.followed(P), both_sides=self.projects
+            )
         launches = plan_tree(task.leaf_count) if config.hashes_leaves else plan(task.n)
         addresses = {
             "r": self._result(task.iterations),
@@ -76,9 +81,12 @@ class Stages:
             buffer.close()
 
     def expand(self, stream: Stream, words: tuple[int, ...] = (0,) * SEED_WORDS) -> None:
-        """Both operands from the seed; the check's weights, and zeros where it adds up."""
+        """Both operands from the seed; the check's weights, and zeros where it adds up.
+
+        Where it `projects`, u as well, which must be zero (`clear_u`).
+        """
         grid = (self._tiles, 2 * self._tiles + self.checked)
-        self._kernels.expand(stream, grid, expand.THREADS, *self.expansion(words))
+        self._expand(stream, grid, expand.THREADS, *self.expansion(words))
 
     def expansion(self, words: tuple[int, ...]) -> tuple[int, ...]:
         """The expansion's arguments. `words`: of the seed, of the check's seed, and the ticket."""
@@ -120,7 +128,9 @@ class Stages:
         def put(
             stream: Stream, kernel: CompiledKernel, launch: Launch, arguments: tuple[int, ...]
         ) -> None:
-            kernel(stream, launch.grid, launch.threads, *arguments)
+            # Many small blocks would crowd on the few multiprocessors that are idle before the last
+            # kernel ends, and stay there.
+            kernel(stream, launch.grid, launch.threads, *arguments, early=launch.grid == (1,))
 
         return [
             partial(put, kernel=kernel, launch=launch, arguments=arguments)
@@ -145,19 +155,13 @@ class Stages:
         threads = freivalds.THREADS * freivalds.GROUPS
         kernel(stream, grid, threads, *buffers, self._tiles, count, early=early)
 
-    def begin_sums_ahead(self, stream: Stream) -> None:
-        """The check: u, the weights times B, and u's planes, which the products take."""
-        self.project(stream, early=True)
-        grid = (-(-self._P // (4 * freivalds.THREADS)),)
-        planes = self._ticket + freivalds.TICKET_BYTES
-        kernel = self._kernels.planes
-        kernel(stream, grid, freivalds.THREADS, self._u, planes, self._P, early=True)
+    def clear_u(self, stream: Stream) -> None:
+        """Leave zeros for the next expansion to add to."""
+        stream.clear(self._u, self._P)
 
     def _result(self, t: int) -> int:
         """Where the operand of iteration t is, the result of the one before."""
-        if t == 0:
-            return self._r[0].address
-        return self._r[2 - t % 2 if self.sums_ahead else t % 2].address
+        return self._r[t % 2].address
 
     def verdict(self, stream: Stream) -> None:
         """The check's end: the ticket to the host if every sum is zero."""

@@ -77,6 +77,7 @@ class TaskGraph:
         self._stages = Stages(kernels, card, task, config, self._host_out.address, checked=checked)
         self._ticket = 0
         self._borrower: weakref.ref[Borrower] | None = None
+        self._stages.clear_u(self._stream)
         self._put_on_streams()  # once without a graph: whatever is loaded lazily is loaded now
         self._stream.wait()
         with self._stream.capture() as self._graph:
@@ -152,17 +153,18 @@ class TaskGraph:
         mark("")
         stages.expand(stream, self._fresh(seed))
         mark("expand")
-        if self._checked:
-            stages.begin_sums_ahead(stream) if stages.sums_ahead else stages.project(stream)
+        last = self.iterations - 1
+        if self._checked and not stages.projects:
+            stages.project(stream)
             mark("check")
         for t in range(self.iterations):
-            if self._checked and (t == 0 or not stages.sums_ahead):
+            if self._checked and (t == last or not stages.projects):
                 stages.subtract(stream, t)
                 mark("check")
             stages.product(stream, t)
             mark("product")
         if self._checked:
-            stages.verdict(stream)
+            self._judge(stream)
             mark("check")
         stages.commit(stream)
         mark("commit")
@@ -188,14 +190,11 @@ class TaskGraph:
         stream, branch, stages = self._stream, self._branch, self._stages
         stages.expand(stream)
         last = self.iterations - 1
-        if self._checked and last > 0 and not stages.sums_ahead:
+        if self._checked and last > 0 and not stages.projects:
             self._put_products_and_check()
         else:
-            if stages.sums_ahead:
-                stages.begin_sums_ahead(stream)
-            for t in range(last):
+            for t in range(self.iterations):
                 stages.product(stream, t, early=True)
-            stages.product(stream, last, early=True)
         launches = stages.commit_launches()
         for number, launch in enumerate(launches):
             if self._checked and number == check_beside(len(launches)):
@@ -203,12 +202,18 @@ class TaskGraph:
             launch(stream)
         if not self._checked:
             return
-        if last == 0:
+        projects_here = last == 0 and not stages.projects
+        if projects_here:
             stages.project(branch)
-        # Of the products before the last one, the others have been.
-        stages.subtract(branch, 0 if stages.sums_ahead else last, early=last == 0)
-        stages.verdict(branch)
+        # The checks of the products before the last one have been.
+        stages.subtract(branch, last, early=projects_here)
+        self._judge(branch)
         stream.follow(branch)
+
+    def _judge(self, stream: Stream) -> None:
+        self._stages.verdict(stream)
+        if self._stages.projects:
+            self._stages.clear_u(stream)
 
     def _put_products_and_check(self) -> None:
         """The products, and beside each the check of the one before."""

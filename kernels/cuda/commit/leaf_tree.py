@@ -13,7 +13,7 @@ from kernels.cuda.commit.sha256 import (
     LEAF_START,
     NODE_PADDING_AT,
     copy_constants,
-    four_rounds,
+    fourteen_rounds,
     one_round,
     shared_load4,
     shared_words,
@@ -32,7 +32,9 @@ from kernels.cuda.commit.tree import (
 )
 from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import (
+    let_next_kernel_start,
     unsigned_divide,
+    wait_for_kernel_before,
 )
 from kernels.cuda.launch import jit
 
@@ -48,7 +50,10 @@ def schedule_leaf(
     shared: Any, r: Any, row: Any, part: Any, tiles: Any, length: Any, most: Any, lane: Any,
     lanes: Any, one: Any,
 ) -> None:  # fmt: skip
-    """Every schedule of a leaf, for the thread that hashes it: `most` blocks, four barriers each."""
+    """Every schedule of a leaf, for the thread that hashes it: `most` blocks, four barriers each.
+
+    One barrier more ends it.
+    """
     at, stride = int32(WORDS_AT + lane * 16), int32(lanes * 16)
     first, swizzle, ahead = first_block(r, row, part, tiles)
     blocks = blocks_of(length)
@@ -63,6 +68,7 @@ def schedule_leaf(
         store_with_constants(shared, int32(at + 3 * stride), k3, w3)
         cuda.syncthreads()
         extend_schedule(shared, lane, lanes, w0, w1, w2, w3, one)
+    cuda.syncthreads()
 
 
 @cuda.jit(device=True)
@@ -79,23 +85,19 @@ def hash_leaf_scheduled(
     ahead = shared_load4(shared, at)
     sixteen, last = int32(0), int32(most << 2)
     while sixteen < last:
-        w1 = shared_load4(shared, int32(at + stride))
-        w2 = shared_load4(shared, int32(at + 2 * stride))
-        w3 = shared_load4(shared, int32(at + 3 * stride))
-        state = four_rounds(state, ahead, u)
-        state = four_rounds(state, w1, u)
-        state = four_rounds(state, w2, u)
-        state = one_round(one_round(state, w3[0], u), w3[1], u)
+        state, left = fourteen_rounds(shared, at, stride, ahead, state, u)
         sixteen = int32(sixteen + 1)
         if sixteen < last:
             cuda.syncthreads()
         at = int32(start + (sixteen & 3) * 4 * stride)
         ahead = shared_load4(shared, at)
-        state = one_round(one_round(state, w3[2], u), w3[3], u)
+        state = one_round(one_round(state, left[0], u), left[1], u)
         if sixteen & 3 == 0:
             if sixteen <= 4 * blocks:
                 before = sum_of_states(state, before)
             state = before
+    # What is read ahead in the end is not used, but nodes are placed there next.
+    cuda.syncthreads()
     return state
 
 
@@ -125,7 +127,9 @@ def leaf_tree_kernel(
     part = int32(leaf - row * parts)
     length = min(int32(256), int32(n - part * 256))
     most = blocks_of(min(int32(256), n)) * one
+    let_next_kernel_start()
     copy_constants(shared, tables, int32(NODE_PADDING_AT))
+    wait_for_kernel_before()
     cuda.syncthreads()
     if t >= lanes:
         schedule_leaf(shared, r, row, part, tiles, length, most, lane, lanes, one)

@@ -222,6 +222,21 @@ def four_rounds(state: Any, wk: Any, one: Any) -> Any:
 
 
 @cuda.jit(device=True)
+def fourteen_rounds(shared: Any, at: Any, stride: Any, ahead: Any, state: Any, factor: Any) -> Any:
+    """Rounds with the sixteen words of a schedule at `at`, but for the last two; and these two.
+
+    `ahead`: the first four words, which were read before.
+    """
+    w1 = shared_load4(shared, int32(at + stride))
+    w2 = shared_load4(shared, int32(at + 2 * stride))
+    w3 = shared_load4(shared, int32(at + 3 * stride))
+    state = four_rounds(state, ahead, factor)
+    state = four_rounds(state, w1, factor)
+    state = four_rounds(state, w2, factor)
+    return one_round(one_round(state, w3[0], factor), w3[1], factor), w3[2:]
+
+
+@cuda.jit(device=True)
 def add_four(x: Any, y: Any) -> Any:
     """Word by word."""
     return add32(x[0], y[0]), add32(x[1], y[1]), add32(x[2], y[2]), add32(x[3], y[3])

@@ -20,7 +20,7 @@ from kernels.cuda.commit.sha256 import (
     compress,
     compress_padding,
     copy_constants,
-    four_rounds,
+    fourteen_rounds,
     load_digest,
     next_four,
     one_round,
@@ -32,8 +32,10 @@ from kernels.cuda.commit.sha256 import (
 )
 from kernels.cuda.compiler import cuda, int32, int64, uint32
 from kernels.cuda.intrinsics import (
+    let_next_kernel_start,
     subtract32,
     swap_bytes,
+    wait_for_kernel_before,
 )
 from kernels.cuda.launch import jit
 
@@ -197,20 +199,14 @@ def hash_scheduled(shared: Any, lane: Any, lanes: Any, one: Any) -> Any:
     # The message's block, then the padding's, whose schedule is constant.
     sixteen, last = int32(0), int32(one << 3)
     while sixteen < last:
-        w1 = shared_load4(shared, int32(at + stride))
-        w2 = shared_load4(shared, int32(at + 2 * stride))
-        w3 = shared_load4(shared, int32(at + 3 * stride))
-        state = four_rounds(state, ahead, u)
-        state = four_rounds(state, w1, u)
-        state = four_rounds(state, w2, u)
-        state = one_round(one_round(state, w3[0], u), w3[1], u)
+        state, left = fourteen_rounds(shared, at, stride, ahead, state, u)
         if sixteen < 3:
             cuda.syncthreads()
         at = int32(at + 4 * stride)
         if sixteen & 3 == 3:  # after the last sixteen, what is read here is not used
             at, stride = int32(SCHEDULE_AT), int32(16)
         ahead = shared_load4(shared, at)
-        state = one_round(one_round(state, w3[2], u), w3[3], u)
+        state = one_round(one_round(state, left[0], u), left[1], u)
         sixteen = int32(sixteen + 1)
         if sixteen & 3 == 0:
             state = before = sum_of_states(state, before)
@@ -279,7 +275,9 @@ def reduce_kernel(
     first = (
         int32(cuda.blockIdx.x) * 2 * lanes
     )  # the block's first node, its thread's is t further on
+    let_next_kernel_start()
     copy_constants(shared, tables, int32(NODE_PADDING_AT))
+    wait_for_kernel_before()
     digest = NODE_START
     if quads != 0:
         cuda.syncthreads()

@@ -108,46 +108,6 @@ def fold_rows(blocks: int, groups: int, apart: int = 16) -> Any:
     return operation(None, [I64, I32, tuple_of(count)], emit)
 
 
-def fold_rows_and_next_sums(blocks: int, groups: int, apart: int = 16) -> Any:
-    """An operation (row, chunk, sums, planes, accumulators): `fold_rows`, and the next product's sums.
-
-    sums[i] -= sum over the warp's columns j of u[j] * R[i][j], modulo 2^32, for its rows i: what
-    `subtract_kernel` does, without reading R again. `sums`: int64 address of the word of row g;
-    `planes`: of the four words of column 16t of the first group. They hold u as `planes_kernel` makes
-    it, so that one dp4a multiplies four entries by one byte of each of their four words.
-    """
-    count = blocks * groups * GROUP_REGISTERS
-    # Kept in order: ptxas would bring all of them forward, and spill for it.
-    load = "ld.global.v4.b32 {$0, $1, $2, $3}, [$4+%d];"
-
-    def emit(code: Code, row: Any, chunk: Any, sums: Any, planes: Any, accumulators: Any) -> None:
-        registers = code.unpack(accumulators, count)
-        left = code.add(row, code.widen(chunk))
-        right = code.add(row, code.widen(code.xor(chunk, code.const(64))))
-        (t,) = code.asm("mov.u32 $0, %laneid; and.b32 $0, $0, 3;", 1, [])
-        for m, h in _halves(blocks):
-            totals = [code.const(0)] * 4
-            for q in range(groups):
-                words = []
-                for i in range(0, 16, 4):
-                    c = _sixteen(registers, groups, m, h, q)[i : i + 4]
-                    words.append(emit_fold4(code, *c))
-                    at = (q * GROUP_COLUMNS + i) * 4
-                    u = code.asm(load % at, 4, [planes], memory=True)
-                    for b in range(4):
-                        text = "dp4a.u32.s32 $0, $1, $2, $3;"
-                        totals[b] = code.asm(text, 1, [u[b], words[-1], totals[b]])[0]
-                offset = (apart * m + 8 * h) * TILE + q // 2 * TILE_BYTES
-                text = f"st.global.v4.b32 [$0+{offset}], {{$1, $2, $3, $4}};"
-                code.asm(text, 0, [(left, right)[q % 2], *words], memory=True)
-            total = code.const(0)
-            for b in range(4):
-                total = code.subtract(total, code.mul(totals[b], code.const(1 << 8 * b)))
-            _add_to_row(code, sums, total, t, (apart * m + 8 * h) * 4)
-
-    return operation(None, [I64, I32, BUFFER, BUFFER, tuple_of(count)], emit)
-
-
 def _add_to_row(code: Code, sums: Any, total: Any, t: Any, offset: int) -> None:
     """Add the totals of a row's four lanes, which differ in t, to its word of `sums`."""
     exchange = "shfl.sync.bfly.b32 $0, $1, %d, 0x1f, 0xffffffff;"
@@ -221,16 +181,18 @@ def _transpose_among_four(code: Code, t: Any, pieces: list[list[Any]]) -> list[l
     return pieces
 
 
-def add_row_sums(blocks: int, groups: int, apart: int = 16) -> Any:
+def add_row_sums(blocks: int, groups: int, apart: int = 16, *, shared: bool = False) -> Any:
     """An operation (sums, weights, lane, accumulators): one side of Freivalds' check.
 
     sums[i] += sum over the warp's columns j of weights[j] * C[i][j], modulo 2^32, for its rows i.
-    `sums`: int64 address of the word of row g; `weights`: int64 address of the word of column 16t of
-    the first group. The four lanes of a row add up among themselves (shfl.bfly), then one of them adds
-    to memory.
+    `sums`: int64 address of the word of row g; `weights`: address of the word of column 16t of the
+    first group, int64, or int32 where they are `shared` memory's. The four lanes of a row add up among
+    themselves (shfl.bfly), then one of them adds to memory.
     """
     count = blocks * groups * GROUP_REGISTERS
     load = "ld.global.nc.v4.b32 {$0, $1, $2, $3}, [$4+%d];"
+    if shared:
+        load = "ld.shared.v4.b32 {$0, $1, $2, $3}, [$4+%d];"
 
     def emit(code: Code, sums: Any, weights: Any, lane: Any, accumulators: Any) -> Any:
         registers = code.unpack(accumulators, count)
@@ -238,7 +200,8 @@ def add_row_sums(blocks: int, groups: int, apart: int = 16) -> Any:
         totals = [code.const(0) for _ in halves]
         for q in range(groups):
             for i in range(0, 16, 4):
-                v = code.asm(load % ((q * GROUP_COLUMNS + i) * 4), 4, [weights])
+                offset = (q * GROUP_COLUMNS + i) * 4
+                v = code.asm(load % offset, 4, [weights], memory=shared)
                 for position, (m, h) in enumerate(halves):
                     c = _sixteen(registers, groups, m, h, q)[i : i + 4]
                     for k in range(4):
@@ -247,4 +210,5 @@ def add_row_sums(blocks: int, groups: int, apart: int = 16) -> Any:
         for position, (m, h) in enumerate(halves):
             _add_to_row(code, sums, totals[position], t, (apart * m + 8 * h) * 4)
 
-    return operation(None, [BUFFER, BUFFER, I32, tuple_of(count)], emit)
+    place = I32 if shared else BUFFER
+    return operation(None, [BUFFER, place, I32, tuple_of(count)], emit)

@@ -47,6 +47,19 @@ bulk_copy_to_both = instruction(
 )
 """The same into both blocks of a cluster of two, at the same place, telling the barrier in each."""
 
+copy_async_done = instruction("cp.async.wait_all;", None, [], memory=True)
+"""Wait for what this thread copied by `copy_async`."""
+
+
+def copy_async(size: int) -> Any:
+    """(to, from): copy 4, 8 or 16 bytes into shared memory, and do not wait."""
+    text = f"cp.async.ca.shared.global [$0], [$1], {size};"
+    return instruction(text, None, [I32, I64], memory=True)
+
+
+warpgroup_wait = instruction("bar.sync $0, 128;", None, [I32], memory=True)
+"""(barrier): the 128 threads of a warpgroup wait for one another at the named barrier."""
+
 cluster_rank = instruction("mov.u32 $0, %cluster_ctarank;", I32, [], effect=True)
 cluster_wait = instruction(
     "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;",

@@ -54,7 +54,11 @@ class MmaConfig:
         """What the file of tuned configurations and the tables of bench/ call it."""
         return f"{self.rows}x{COLUMNS}-{self.stages}"
 
-    hashes_leaves = sums_ahead = False
+    hashes_leaves = sums_both_sides = False
+
+    def followed(self, _size: int) -> "MmaConfig":
+        """The same: its products are all alike."""
+        return self
 
 
 SMALL, LARGE, FOR_TURING = MmaConfig(), MmaConfig(rows=256, stages=4), MmaConfig(stages=0)

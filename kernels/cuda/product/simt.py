@@ -56,7 +56,11 @@ class SimtConfig:
         """What the file of tuned configurations and the tables of bench/ call it."""
         return f"{QUAD * self.quads}x{QUAD * self.quads}"
 
-    hashes_leaves = sums_ahead = False
+    hashes_leaves = sums_both_sides = False
+
+    def followed(self, _size: int) -> "SimtConfig":
+        """The same: its products are all alike."""
+        return self
 
 
 THREADS = 256

@@ -7,7 +7,7 @@ spec = tier.build("fold", True, tier.configs(4096, card.capability)[0])
 from collections.abc import Callable
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from kernels.cuda.launch import KernelSpec
 from kernels.cuda.product import dp4a, mma, simt, wgmma, wgmma_configs
@@ -18,7 +18,7 @@ Capability = tuple[int, int]
 
 class TileConfig(Protocol):
     """How a tier cuts C up: its own frozen dataclass. `hashes_leaves`: it can hash R's leaves, too.
-    `sums_ahead`: it can begin the check of the product that follows.
+    `sums_both_sides`: it can make both sides of its check.
     """
 
     @property
@@ -30,8 +30,11 @@ class TileConfig(Protocol):
         """Whether `build` takes `leaves=True`."""
 
     @property
-    def sums_ahead(self) -> bool:
-        """Whether `build` takes `followed=True`."""
+    def sums_both_sides(self) -> bool:
+        """Whether `build` takes `both_sides=True`."""
+
+    def followed(self, size: int) -> Self:
+        """The configuration of a task's products but the last one, of this padded size."""
 
 
 @dataclass(frozen=True, slots=True)

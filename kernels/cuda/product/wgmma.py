@@ -39,6 +39,7 @@ from kernels.cuda.intrinsics import (
 from kernels.cuda.launch import KernelSpec
 from kernels.cuda.product import leaf_warps
 from kernels.cuda.product.hopper import barrier_fence, cluster_rank, cluster_wait
+from kernels.cuda.product.wgmma_check import subtracter
 from kernels.cuda.product.wgmma_configs import LARGE, WgmmaConfig
 from kernels.cuda.product.wgmma_consumer import consumer
 from kernels.cuda.product.wgmma_producer import producer
@@ -51,41 +52,33 @@ ONLY_MAJOR = 9
 
 
 def _hash_leaves(layout: BlockLayout) -> Any:
-    """A device function: hash this warp's share of the leaves of the block's tiles."""
-    consumer_warps = layout.consumer_warps
+    """A device function: hash leaves of the block's tiles, as long as there are any."""
     band, pairs = layout.config.band, layout.pairs
 
     @cuda.jit(device=True)
     def hash_leaves(
-        ring_of_leaves: Any, share: Any, warp: Any, lane: Any, r: Any, tree: Any, n: Any, one: Any,
+        ring_of_leaves: Any, share: Any, lane: Any, r: Any, tree: Any, n: Any, one: Any,
     ) -> None:  # fmt: skip
-        # The producer's warp takes the very last unit, so that four warps share the last tile.
         first, step, down, across, rank, tiles = share
-        units = int32(4 * (unsigned_divide(int32(tiles - 1 - first), step) + 1))
-        unit = int32(warp - consumer_warps - 1)
-        last = int32(units - 1)
-        if warp == consumer_warps:
-            leaf_warps.warp_wait()
-            unit, last = last, units
+        blocks_tiles = unsigned_divide(int32(tiles - 1 - first), step) + 1
         leaf_warps.hash_units(
-            ring_of_leaves, unit, last, lane, first, step, down, across, int32(band),
-            int32(pairs), rank, r, tree, int32(n), int32(one),
+            ring_of_leaves, int32(leaf_warps.UNITS * blocks_tiles), lane, first, step, down, across,
+            int32(band), int32(pairs), rank, r, tree, int32(n), int32(one),
         )  # fmt: skip
 
     return hash_leaves
 
 
-def _block(
-    layout: BlockLayout, output: str, checked: bool, followed: bool, faulty: bool
-) -> Any:  # fmt: skip
+def _block(layout: BlockLayout, output: str, faulty: bool) -> Any:
     """A device function: what each thread of a block does; `ring` is its shared memory."""
     rows, columns = layout.config.rows, layout.config.columns
     paired, pairs, leaves = layout.config.cluster == 2, layout.pairs, layout.leaves
+    both_sides = layout.both_sides
     consumer_warps, leaves_at = layout.consumer_warps, layout.leaves_at
     barriers, make_barriers = barriers_in(layout), barrier_maker(layout)
-    produce = producer(layout)
+    produce, subtract_pieces = producer(layout), subtracter(layout)
     hash_leaves = _hash_leaves(layout)
-    consume = consumer(layout, output, checked, followed, faulty)
+    consume = consumer(layout, output, faulty)
 
     @cuda.jit(device=True)
     def work(
@@ -119,12 +112,16 @@ def _block(
             if warp == consumer_warps and lane == 0:
                 produce(ring, full, empty, share, depth, a, b)
                 let_next_kernel_start()
-            if leaves:
-                hash_leaves(ring_of_leaves, share, warp, lane, out, tree, n, one)
+            if both_sides and warp > consumer_warps:
+                subtract_pieces(
+                    a, weights, sums, N, depth, int32(thread - 32 * consumer_warps - 32)
+                )
         else:
             consume(
                 ring, full, empty, turn, ring_of_leaves, share, depth, thread, out, weights, sums, N
             )
+        if leaves and (warp >= consumer_warps or warp < leaf_warps.HELPERS):
+            hash_leaves(ring_of_leaves, share, lane, out, tree, n, one)
         if paired:
             cluster_wait()  # a block's memory must outlive what its neighbour sends there
 
@@ -138,22 +135,22 @@ def build(
     config: WgmmaConfig = LARGE,
     *,
     leaves: bool = False,
-    followed: bool = False,
+    both_sides: bool = False,
     faulty: bool = False,
 ) -> KernelSpec:
     """The kernel for `output` "fold" (R in tiles) or "int32" (C row-major); see `KernelSpec`.
 
-    `leaves`: hash R's leaves, too. `followed`: R is the next product's operand, whose side of the check
-    is taken off the sums here (`epilogue.fold_rows_and_next_sums`). `faulty`, for tests of the check:
-    the four words behind the weights name a tile, a thread, one of its accumulators, and bits to
-    flip there when the tile is done.
+    `leaves`: hash R's leaves, too. `both_sides`: in place of that, for a square product, take the
+    check's right side off the sums as well (`wgmma_check.py`); behind the weights stands u.
+    `faulty`, for tests of the check: the four words behind the weights, or u, name a tile, a thread,
+    one of its accumulators, and bits to flip there when the tile is done.
     """
     if output not in ("fold", "int32") or (
-        leaves and not (config.hashes_leaves and output == "fold")
+        leaves and not (config.hashes_leaves and output == "fold" and not both_sides)
     ):
         raise ValueError(f"no such product: {output!r}, {config.name}" + ", leaves" * leaves)
-    layout = BlockLayout(config, leaves)
-    work = _block(layout, output, checked, followed, faulty)
+    layout = BlockLayout(config, leaves, checked, both_sides)
+    work = _block(layout, output, faulty)
 
     def multiplies(
         a: Any, b: Any, out: Any, weights: Any, sums: Any, M: Any, N: Any, K: Any

@@ -39,9 +39,17 @@ class WgmmaConfig:
         return self.rows == 128 and self.columns == 256
 
     @property
-    def sums_ahead(self) -> bool:
-        """Whether it begins the check of the product that follows: where that was seen to gain time."""
-        return self.rows == 64
+    def sums_both_sides(self) -> bool:
+        """Whether it can make both sides of its check: all of them have warps to spare."""
+        return True
+
+    def followed(self, size: int) -> "WgmmaConfig":
+        """The configuration of a task's products but the last one, which hash no leaves.
+
+        In turns the check's sums lie under the other warpgroup's products. At 8,192 (padded) that takes
+        more joules than it saves.
+        """
+        return IN_TURNS if self.hashes_leaves and size <= 4096 else self
 
 
 LARGE = WgmmaConfig()

@@ -5,7 +5,6 @@ Every thread of a warpgroup runs this; its accumulators, a tuple of int32, stay 
 
 from typing import Any
 
-from kernels.cuda.check import TICKET_BYTES
 from kernels.cuda.compiler import cuda, int32, int64
 from kernels.cuda.intrinsics import load, zeros
 from kernels.cuda.layout import TILE, TILE_BYTES
@@ -13,7 +12,6 @@ from kernels.cuda.product.epilogue import (
     add_row_sums,
     first_chunk,
     fold_rows,
-    fold_rows_and_next_sums,
     store_rows,
 )
 from kernels.cuda.product.hopper import (
@@ -24,8 +22,10 @@ from kernels.cuda.product.hopper import (
     multiply_accumulate,
     wait_for,
     wait_for_all_but_one,
+    warpgroup_wait,
 )
 from kernels.cuda.product.leaf_warps import tile_is_stored
+from kernels.cuda.product.wgmma_check import fetcher, weights_are_here
 from kernels.cuda.product.wgmma_ring import (
     BlockLayout,
     first_buffer,
@@ -102,13 +102,14 @@ def _write_tile(layout: BlockLayout, output: str) -> Any:
     return write_tile
 
 
-def _inject(count: int) -> Any:
-    """A device function: the accumulators with the fault that stands behind the weights."""
+def _inject(layout: BlockLayout, count: int) -> Any:
+    """A device function: the accumulators with the fault that stands behind w, or w and u."""
     flip = flip_bits(count)
+    words_before = 2 if layout.both_sides else 1
 
     @cuda.jit(device=True)
     def inject(accumulators: Any, weights: Any, N: Any, tile: Any, thread: Any) -> Any:
-        fault = int64(N) * 4
+        fault = int64(N) * 4 * words_before
         mask = int32(0)
         if tile == load(weights, fault) and thread == load(weights, fault + 4):
             mask = int32(load(weights, fault + 12))
@@ -117,87 +118,69 @@ def _inject(count: int) -> Any:
     return inject
 
 
-def _write_and_sum_tile(layout: BlockLayout) -> Any:
-    """A device function: write a thread's part of a tile of R, and take the next product's sums off.
-
-    `vectors`: w, u, the sums and u's planes, N words each but for the ticket (`check.py`).
-    """
-    columns, held = layout.config.columns, _sums_held(layout)
-    store_and_sum = fold_rows_and_next_sums(*held)
-
-    @cuda.jit(device=True)
-    def write_and_sum_tile(
-        out: Any, N: Any, row: Any, x: Any, lane: Any, vectors: Any, sums: Any, accumulators: Any
-    ) -> None:  # fmt: skip
-        tile_of_r = int64(row >> 7) * (int32(N) >> 7) + x * (columns // 128)
-        at = out + tile_of_r * TILE_BYTES + (row & 127) * TILE
-        column = int64(x * columns + (lane & 3) * 16)
-        planes = int64(vectors + int64(N) * 12 + TICKET_BYTES + column * 4)
-        of_row = int64(sums + int64(row) * 4)
-        store_and_sum(at, first_chunk(lane, int32(0)), of_row, planes, accumulators)
-
-    return write_and_sum_tile
-
-
-def consumer(
-    layout: BlockLayout, output: str, checked: bool, followed: bool, faulty: bool
-) -> Any:  # fmt: skip
+def consumer(layout: BlockLayout, output: str, faulty: bool) -> Any:
     """A device function: multiply the block's tiles, and write them (options: `wgmma.build`).
 
     `share` and `depth` as the producer takes them; `full`, `empty`, `turn`: the first barriers. With
     `turns` a warpgroup has every second tile, whole; otherwise 64 rows of each.
     """
     rows, columns, stages = layout.config.rows, layout.config.columns, layout.config.stages
-    turns, leaves = layout.config.turns, layout.leaves
+    turns, leaves, checked = layout.config.turns, layout.leaves, layout.checked
     held = _sums_held(layout)
     count = held[0] * columns // 2
     multiply_tile, finish = _multiply_tile(layout, count), wait_for(count)
-    write_tile, add_sums, inject = _write_tile(layout, output), add_row_sums(*held), _inject(count)
-    place, give_back = place_in(layout), give_back_in(layout)
-    write_and_sum_tile = _write_and_sum_tile(layout)
+    write_tile, inject = _write_tile(layout, output), _inject(layout, count)
+    add_sums = add_row_sums(*held, shared=True)
+    place, give_back, fetch_weights = place_in(layout), give_back_in(layout), fetcher(layout)
+    slices_at, slices_bytes = layout.slices_at, layout.slices_bytes
 
     @cuda.jit(device=True)
     def consume(
         ring: Any, full: Any, empty: Any, turn: Any, ring_of_leaves: Any, share: Any, depth: Any,
-        thread: Any, out: Any, weights: Any, sums: Any, N: Any,
+        thread: Any, out: Any, vectors: Any, sums: Any, N: Any,
     ) -> None:  # fmt: skip
         first, step, _down, _across, _rank, tiles = share
         lane = thread & 31
         stage = int32(0)
         phase = int32(0)
         warpgroup = thread >> 7
+        in_group = int32(thread & 127)
         number = warpgroup if turns else int32(0)
-        first_of_group = (thread & 127) == 0
-        my_row = ((thread & 127) >> 5) * 16 + (lane >> 2)
+        my_row = (in_group >> 5) * 16 + (lane >> 2)
         part_of_a = int32(0)
         if not turns:
             my_row += warpgroup * 64
             part_of_a = int32(warpgroup * 8192)
+        my_slices = int32(ring + slices_at + warpgroup * slices_bytes)
+        weights = my_slices
         while first + number * step < tiles:
+            if checked:
+                if turns:
+                    warpgroup_wait(int32(warpgroup + 1))  # the last tile's weights were read
+                y, x = place(number, share)
+                weights = fetch_weights(my_slices, number, x, in_group, vectors)
             if turns:
                 stage, phase = first_buffer(number, depth, int32(stages))
                 barrier_wait(turn + 8 * warpgroup, turn_parity(number))
             accumulators, stage, phase, last_read = multiply_tile(
-                ring, full, empty, part_of_a, depth, stage, phase, first_of_group
+                ring, full, empty, part_of_a, depth, stage, phase, in_group == 0
             )
             if turns and lane == 0:
                 barrier_arrive(turn + 8 * (warpgroup ^ 1))
             y, x = place(number, share)
             row = y * rows + my_row
             accumulators = finish(accumulators)
-            if first_of_group:
+            if in_group == 0:
                 give_back(last_read)
             if faulty:
-                accumulators = inject(accumulators, weights, N, first + number * step, thread)
-            if followed:
-                write_and_sum_tile(out, N, row, x, lane, weights, sums, accumulators)
-            else:
-                write_tile(out, N, row, x, lane, accumulators)
+                accumulators = inject(accumulators, vectors, N, first + number * step, thread)
+            write_tile(out, N, row, x, lane, accumulators)
             if leaves:
                 tile_is_stored(ring_of_leaves, number, lane)
             if checked:
-                column = int64(x * columns + (lane & 3) * 16)
-                add_sums(sums + int64(row) * 4, weights + column * 4, lane, accumulators)
+                weights_are_here(warpgroup)
+                at = int32(weights + (lane & 3) * 64)
+                add_sums(sums + int64(row) * 4, at, lane, accumulators)
             number = int32(number + (2 if turns else 1))
 
     return consume

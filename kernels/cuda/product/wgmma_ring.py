@@ -3,6 +3,7 @@
 A block's dynamic shared memory:
 
     stages * (A's rows, B's rows of 128 bytes)    the ring's buffers
+    weights of a tile's columns, or of two tiles'  of each warpgroup, with `checked` (`wgmma_check.py`)
     full[stages], empty[stages]                   an mbarrier each, 8 bytes
     turn[2]                                       the same, used with `turns`
     what `leaf_warps.py` wants                    with `leaves`
@@ -23,6 +24,9 @@ from kernels.cuda.product.wgmma_configs import WgmmaConfig
 
 DEPTH_BYTES = 128
 """Of a row of an operand, in a buffer: one step along the depth."""
+CHECK_WARPS = 2
+"""Warps that make the right side of the check, with `both_sides`. They share a warpgroup's place with
+the producer, so that they cost no registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class BlockLayout:
 
     config: WgmmaConfig
     leaves: bool
+    checked: bool = False
+    both_sides: bool = False
 
     @property
     def warpgroups(self) -> int:
@@ -44,13 +50,14 @@ class BlockLayout:
 
     @property
     def consumer_warps(self) -> int:
-        """Warps that multiply; the next one is the producer, then come those that hash."""
+        """Warps that multiply; the next one is the producer, then come those that hash or check."""
         return 4 * self.warpgroups
 
     @property
     def threads(self) -> int:
         """Of the block."""
-        return 32 * (self.consumer_warps + 1 + (leaf_warps.WARPS if self.leaves else 0))
+        spare = leaf_warps.WARPS * self.leaves + CHECK_WARPS * self.both_sides
+        return 32 * (self.consumer_warps + 1 + spare)
 
     @property
     def pairs(self) -> int:
@@ -73,9 +80,29 @@ class BlockLayout:
         return self.a_bytes + self.b_bytes
 
     @property
+    def slice_bytes(self) -> int:
+        """Of the weights of a tile."""
+        return 4 * self.config.columns
+
+    @property
+    def weight_slices(self) -> int:
+        """Of how many tiles a warpgroup keeps the weights."""
+        return 1 if self.config.turns else 2
+
+    @property
+    def slices_at(self) -> int:
+        """Where weights begin, `slices_bytes` for each warpgroup."""
+        return self.config.stages * self.stage_bytes
+
+    @property
+    def slices_bytes(self) -> int:
+        """Of a warpgroup's weights."""
+        return self.slice_bytes * self.weight_slices if self.checked else 0
+
+    @property
     def barriers_at(self) -> int:
         """Where `full` begins; `empty` follows."""
-        return self.config.stages * self.stage_bytes
+        return self.slices_at + self.warpgroups * self.slices_bytes
 
     @property
     def turns_at(self) -> int:

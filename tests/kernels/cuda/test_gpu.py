@@ -84,12 +84,29 @@ def test_expansion(n):
         rows = np.empty((n, n), np.int8)
         reference.expand_rows(stream_of, np.arange(n), rows)
         expected.append(rows)
-    np.testing.assert_array_equal(
-        layout.to_tiles(expected[0], layout.offsets_a(P)), a.to_host(np.int8)
-    )
-    np.testing.assert_array_equal(
-        layout.to_tiles(expected[1], layout.offsets_b(P)), b.to_host(np.int8)
-    )
+    both = [
+        layout.to_tiles(expected[0], layout.offsets_a(P)),
+        layout.to_tiles(expected[1], layout.offsets_b(P)),
+    ]
+    np.testing.assert_array_equal(both[0], a.to_host(np.int8))
+    np.testing.assert_array_equal(both[1], b.to_host(np.int8))
+
+    # The same with u, which is added to what was there.
+    vectors.from_host(np.full(3 * P + 4, 5, np.uint32))
+    for buffer in (a, b):
+        stream.clear(buffer.address, P * P // 4)
+    addresses = (x.address for x in (a, b, vectors))
+    kernel = CompiledKernel(expand.expand_and_project_kernel, 12)
+    kernel(stream, (tiles, 2 * tiles + 1), 256, *addresses, n, tiles, *words, 77)
+    stream.wait()
+    np.testing.assert_array_equal(both[0], a.to_host(np.int8))
+    np.testing.assert_array_equal(both[1], b.to_host(np.int8))
+    w, u, sums = vectors.to_host(np.uint32)[: 3 * P].reshape(3, P)
+    np.testing.assert_array_equal(w, weights.to_host(np.uint32))
+    wanted = expected[1].T.astype(np.int64) @ w[:n].astype(np.int64)
+    np.testing.assert_array_equal(u[:n], (wanted + 5).astype(np.uint32))
+    assert not sums.any()
+    assert vectors.to_host(np.uint32)[3 * P] == 77
 
 
 CONFIGS = [
@@ -167,6 +184,47 @@ def test_product_of_every_config(tier, config, kind, n):
     )
     stream.wait()
     assert verdict.to_host(np.uint32)[0] == 0
+
+
+BOTH_SIDES = [
+    pytest.param(config, id=config.name)
+    for tier, config in (param.values for param in CONFIGS)
+    if config.sums_both_sides
+]
+
+
+@pytest.mark.parametrize("config", BOTH_SIDES)
+@pytest.mark.parametrize(
+    ("n", "kind"), [(1, "random"), (300, "least"), (1300, "extreme"), (2304, "random")]
+)
+def test_a_product_that_makes_both_sides_of_its_check(config, n, kind):
+    P = layout.padded(n)
+    A, B = random_matrix(n, 1, kind), random_matrix(n, 2, kind)
+    C = (A.astype(np.float64) @ B.T.astype(np.float64)).astype(np.int32)
+    w, u = np.random.default_rng(n).integers(0, 1 << 32, (2, P), np.uint32)
+    a, b, r, vectors = (DeviceBuffer(size) for size in (P * P, P * P, P * P, 12 * P))
+    offsets = layout.offsets_a(P)
+    a.from_host(layout.to_tiles(A, offsets))
+    b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
+    spec = wgmma.build("fold", True, config, both_sides=True)
+    kernel = CompiledKernel(
+        spec.kernel, spec.arguments, shared_bytes=spec.shared_bytes, cluster=spec.cluster
+    )
+    stream = Stream()
+    right = (B.T.astype(np.int64) @ w[:n].astype(np.int64)).astype(np.uint32)
+    for used in (np.pad(right, (0, P - n)), u):
+        vectors.from_host(np.concatenate([w, used, np.zeros(P, np.uint32)]))
+        addresses = (x.address for x in (a, b, r, vectors))
+        grid = spec.grid(P, P, CARD.multiprocessors)
+        kernel(stream, grid, spec.threads, *addresses, vectors.address + 8 * P, P, P, P)
+        stream.wait()
+        np.testing.assert_array_equal(layout.from_tiles(r.to_host(np.int8), offsets, n), fold(C))
+        sums = vectors.to_host(np.uint32)[2 * P :]
+        left = C.astype(np.int64) @ w[:n].astype(np.int64)
+        expected = (left - A.astype(np.int64) @ used[:n].astype(np.int64)).astype(np.uint32)
+        np.testing.assert_array_equal(sums[:n], expected)
+        assert not sums[n:].any()
+        assert sums.any() == (used is u)
 
 
 @pytest.mark.parametrize("name", TIER_NAMES)
@@ -264,7 +322,8 @@ def test_tuning_is_kept(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif("wgmma" not in TIER_NAMES, reason="the faulty kernel is the wgmma tier's")
-def test_the_check_finds_every_fault_that_changes_the_result():
+@pytest.mark.parametrize("both_sides", [False, True])
+def test_the_check_finds_every_fault_that_changes_the_result(both_sides):
     """Bits flipped in accumulators of the running kernel; CPC_GPU_FAULTS says how many (1,000)."""
     n = P = 512
     tiles = P // 128
@@ -273,12 +332,13 @@ def test_the_check_finds_every_fault_that_changes_the_result():
     offsets = layout.offsets_a(P)
     right = layout.to_tiles(fold(C), offsets)
     a, b, r = (DeviceBuffer(P * P) for _ in range(3))
-    w, u, sums, verdict = (DeviceBuffer(size) for size in (4 * P + 16, 4 * P, 4 * P, 16))
+    w, sums, verdict = (DeviceBuffer(size) for size in (8 * P + 16, 4 * P, 16))
+    u = DeviceView(w.address + 4 * P) if both_sides else DeviceBuffer(4 * P)
     ticket = DeviceBuffer(16)
     ticket.from_host(np.array([7], np.uint32))
     a.from_host(layout.to_tiles(A, offsets))
     b.from_host(layout.to_tiles(B, layout.offsets_b(P)))
-    spec = wgmma.build("fold", True, SMALL, faulty=True)
+    spec = wgmma.build("fold", True, SMALL, faulty=True, both_sides=both_sides)
     product = CompiledKernel(spec.kernel, 8, shared_bytes=spec.shared_bytes)
     make_weights, project, subtract, judge = (
         CompiledKernel(kernel, count)
@@ -298,7 +358,8 @@ def test_the_check_finds_every_fault_that_changes_the_result():
         place = [rng.integers(0, 32), rng.integers(0, 128), rng.integers(0, 64), bits]
         if number == 0:
             place[3] = 0  # without a fault all is well
-        DeviceView(w.address + 4 * P).from_host(np.array(place, np.uint32))
+        behind = w.address + (8 if both_sides else 4) * P
+        DeviceView(behind).from_host(np.array(place, np.uint32))
         for vector in (u, sums):
             stream.clear(vector.address, P)
         check_grid = freivalds.grid_for(tiles * tiles // 2, CARD.multiprocessors)
@@ -306,7 +367,9 @@ def test_the_check_finds_every_fault_that_changes_the_result():
         grid = spec.grid(P, P, CARD.multiprocessors)
         operands_of = (x.address for x in (a, b, r, w, sums))
         product(stream, grid, spec.threads, *operands_of, P, P, P)
-        subtract(stream, check_grid, 1024, a.address, u.address, sums.address, tiles, tiles**2 // 2)
+        if not both_sides:
+            of_a = (a.address, u.address, sums.address, tiles, tiles**2 // 2)
+            subtract(stream, check_grid, 1024, *of_a)
         threads = freivalds.VERDICT_THREADS
         judge(stream, (1,), threads, sums.address, P, verdict.address, ticket.address)
         stream.wait()
