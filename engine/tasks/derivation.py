@@ -44,7 +44,8 @@ class BlockTask:
         iterations: int = DEFAULT_ITERATIONS,
     ) -> Self:
         """Derive the task. Raise BadInput, InvalidAddress or InvalidTask."""
-        check_hash(block_hash, _("block hash"))
+        if not _HASH.fullmatch(block_hash):  # gettext looks for files on each call
+            check_hash(block_hash, _("block hash"))
         check_address(worker_address)
         if not 0 <= index < MAX_TASKS_PER_BLOCK:
             raise BadInput(
