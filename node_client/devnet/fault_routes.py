@@ -7,7 +7,7 @@ Only a server made with `fault_routes=True` has them. They answer {} or what the
 400 with the reason where it refuses; they work while everything else is unavailable or stalls.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -105,11 +105,6 @@ def fault_router(faults: Faults) -> APIRouter:
             )
         return {"removed": [block.hash() for block in removed]}
 
-    @router.post("/hold")
-    async def hold(arguments: Seconds) -> dict[str, Any]:
-        faults.hold(arguments.seconds)
-        return {}
-
     @router.post("/late_rounds")
     async def late_rounds(arguments: Late) -> dict[str, Any]:
         faults.late_rounds(arguments.rounds)
@@ -121,20 +116,8 @@ def fault_router(faults: Faults) -> APIRouter:
             faults.jail(arguments.validator, blocks=arguments.blocks)
         return {}
 
-    @router.post("/unavailable")
-    async def unavailable(arguments: Seconds) -> dict[str, Any]:
-        faults.unavailable(arguments.seconds)
-        return {}
-
-    @router.post("/stall")
-    async def stall(arguments: Seconds) -> dict[str, Any]:
-        faults.stall(arguments.seconds)
-        return {}
-
-    @router.post("/syncing")
-    async def syncing(arguments: Seconds) -> dict[str, Any]:
-        faults.syncing(arguments.seconds)
-        return {}
+    for switch in (faults.hold, faults.unavailable, faults.stall, faults.syncing):
+        router.post(f"/{switch.__name__}", name=switch.__name__)(_for_seconds(switch))
 
     @router.post("/lie")
     async def lie(arguments: Telling) -> dict[str, Any]:
@@ -158,6 +141,16 @@ def fault_router(faults: Faults) -> APIRouter:
         return {"redirects_followed": faults.redirects_followed}
 
     return router
+
+
+def _for_seconds(
+    switch: Callable[[float], None],
+) -> Callable[[Seconds], Coroutine[Any, Any, dict[str, Any]]]:
+    async def route(arguments: Seconds) -> dict[str, Any]:
+        switch(arguments.seconds)
+        return {}
+
+    return route
 
 
 @contextmanager
