@@ -92,7 +92,7 @@ class Policy:
             message = _("a share of layers is above 0, and 1 at most, not {layer_share}")
             raise BadInput(message.format(layer_share=self.layer_share))
         if not 1 <= self.samples <= 1024:
-            message = _("{samples} samples are out of range: it must be 1 to 1024")
+            message = _("a check computes 1 to 1024 samples again, not {samples}")
             raise BadInput(message.format(samples=self.samples))
         if self.hold_seconds <= 0 or self.half_life <= 0:
             raise BadInput(_("the times of holding rewards and of forgetting must be above zero"))
