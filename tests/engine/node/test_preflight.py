@@ -116,7 +116,9 @@ def test_the_balance_is_counted_in_results(balance, state):
     client, _ = look(balance)
     check = check_balance(client, KEY.address, NETWORKS["devnet"], 1000)
     assert check.state == state
-    assert f"enough for {balance // FEE} results" in check.found
+    results = balance // FEE
+    noun = "result" if results == 1 else "results"
+    assert check.found.endswith(f"enough for {results} {noun}")
 
 
 def test_a_price_under_the_networks_least_fails():
