@@ -96,7 +96,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "cpc-engine needs Python 3.12 or newer with its venv module: install it (pyenv install 3.12, or" \
 	       "apt install python3.12-venv), or name it: make PYTHON=/path/to/python3.12 setup" >&2; exit 2; fi; \
 	echo "Making $(VENV) with $$($$found --version)"; \
-	$$found -m venv --clear $(VENV)
+	packaging/patiently $$found -m venv --clear $(VENV)
 	@echo "Installing the packages of requirements.lock: some 120 MB, a minute or two where none is cached"
 	@$(PIP) --require-hashes -r requirements.lock
 	@echo "Installing cpc-engine itself"
