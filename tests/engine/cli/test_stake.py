@@ -40,7 +40,7 @@ def test_stake_is_in_a_block_with_the_payload_of_cpc_cli(cli, devnet, keys):
         ("tx update-validator --from worker --name 'a{b'", "without {"),
         ("tx update-validator --from worker --commission 2", "0 to 1"),
         ("tx update-validator --from worker --commission nan", "0 to 1"),
-        (f"tx update-validator --from worker --name {'x' * 65}", "65 characters"),
+        (f"tx update-validator --from worker --name {'x' * 65}", "64 characters: 65"),
         ("query validator cpcvalcons1nothing", "cpcvalcons1"),
         ("query validator nobody", "nobody"),
         ("query delegations cpc1nothing", "not an address"),
