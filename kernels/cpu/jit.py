@@ -69,11 +69,15 @@ class Jit:
 
     def helper(self, function: Callable[..., Any]) -> Any:
         """Decorator: a function that kernels call, compiled with them."""
-        dispatcher = numba.njit(nogil=True)(function)
         name = function.__name__
         if name in self._names:
             raise AssertionError(f"two functions {name} would share one file")
         self._names.add(name)
+        # A symbol is made of this name, the types and a number that each process counts anew: by that
+        # alone, code of two variants that two processes compiled would be one symbol, and the first
+        # that is loaded would run for both.
+        function.__qualname__ = f"{self._variant}.{function.__qualname__}"
+        dispatcher = numba.njit(nogil=True)(function)
         dispatcher._cache = _DiskCache(f"{name}-{self._variant}")
         return dispatcher
 

@@ -20,6 +20,38 @@ with open_device("cpu", threads=1, progress=lambda done, total: seen.append((don
     print(device.compute(Task(bytes(range(32)), 100)).root.hex(), seen[-1:] or "loaded")
 """
 
+TWO_VARIANTS = """
+import sys
+import numpy as np
+from kernels.cpu.jit import Jit, finish
+
+def build(variant, factor):
+    jit = Jit(variant)
+
+    @jit.helper
+    def product(x, y):  # too long to be made a part of what calls it, twice
+        for i in range(x.shape[0]):
+            for j in range(y.shape[0]):
+                y[j] += (x[i] // (y[j] + 3)) % (x[i] + 7) // (x[i] + 5) % (y[j] + 11)
+                x[i] += (y[j] // (x[i] + 3)) % (y[j] + 7) // (y[j] + 5) % (x[i] + 11)
+        y[0] = x[0] * factor
+
+    @jit.kernel("void(int64[::1])")
+    def scale(x):
+        product(x[:1], x[1:2])
+        product(x[1:2], x[2:3])
+
+    finish([jit])
+    return scale
+
+kernels = [build(name, int(factor)) for name, factor in (word.split("=") for word in sys.argv[1:])]
+for kernel in kernels:
+    x = np.zeros(3, np.int64)
+    x[0] = 1
+    kernel(x)
+    print(x[2])
+"""
+
 
 @pytest.fixture
 def home(monkeypatch, tmp_path):
@@ -135,6 +167,25 @@ def test_a_fresh_process_loads_what_another_compiled():
     )
     assert loaded[1:] == ["loaded"]
     assert compiled[0] == loaded[0]
+
+
+def test_variants_that_two_processes_compiled_are_told_apart_in_a_third(tmp_path):
+    environment = os.environ | {"CPC_CACHE": str(tmp_path)}
+
+    def said(*variants: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_VARIANTS, *variants],
+            env=environment,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    assert said("double=2") == ["4"]
+    assert said("triple=3") == ["9"]
+    assert said("double=2", "triple=3") == ["4", "9"]
 
 
 def test_where_it_lies(monkeypatch, tmp_path):
