@@ -21,6 +21,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -53,6 +54,7 @@ def deaf_to_interrupts() -> Iterator[None]:
     A terminal sends it to the whole group. A child that imports half a second's worth of code would
     print a traceback, if the signal came before its own `signal.signal`.
     """
+    resource_tracker.ensure_running()  # its start unblocks the signal, so not with the first process
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
