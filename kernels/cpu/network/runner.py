@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from kernels.cpu.memory import aligned
 from kernels.cpu.network.dots import usable_dots
+from kernels.cpu.network.entry import Entry, entry_of
 from kernels.cpu.network.layout import NoProgram
 from kernels.cpu.network.plan import plan
 from kernels.cpu.network.program import COUNTER_BYTES, Kernels, kernels_of
@@ -26,18 +27,20 @@ def prepare(graph: Graph, tier: str | None, team: Team) -> "Runner | None":
     dots = next(iter(usable.values()), None) if tier == "amx" else usable.get(tier or "")
     if dots is None:
         return None
+    entry = entry_of(graph)
     try:
-        program = plan(graph, dots, team.threads)
+        program = plan(entry.graph, dots, team.threads)
     except NoProgram:
         return None
-    return Runner(kernels_of(dots), program, graph.sample_cost, team)
+    return Runner(kernels_of(dots), program, entry, team)
 
 
 class Runner:
     """Runs one program by a team of threads; may be used by one caller at a time."""
 
-    def __init__(self, kernels: Kernels, program: Program, cost: int, team: Team) -> None:
-        self._run, self.program, self._cost, self._team = kernels.run, program, cost, team
+    def __init__(self, kernels: Kernels, program: Program, entry: Entry, team: Team) -> None:
+        self._run, self.program, self._entry, self._team = kernels.run, program, entry, team
+        self._cost = entry.graph.sample_cost
         self._threads, self._columns = team.threads, program.columns
         self._parts: list[_Part | None] = [None] * team.threads
         self._arena, counters = new_arena(program), len(program.steps) * (team.threads + 1)
@@ -49,6 +52,7 @@ class Runner:
 
         `sums`, N x (sums of all product layers), is filled with what a layered result commits to.
         """
+        samples = self._entry(samples)
         # np.require takes as long as a small network's layer.
         given = (
             samples if samples.flags.carray else np.require(samples, requirements=["C", "A", "W"])

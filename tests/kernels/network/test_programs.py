@@ -1,5 +1,7 @@
 """Compiled programs against the operators' numpy: every kernel, every way to multiply."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,10 @@ from kernels.network import fast, reference
 from kernels.network.checking import check_layers
 from kernels.network.graph.backend import REFERENCE
 from kernels.network.graph.convolutions import Conv2D
+from kernels.network.graph.graph import Graph, Node
 from kernels.network.graph.layers import run_layers
+from kernels.network.graph.moves import Transpose
+from kernels.network.graph.operator import Form
 from tests.kernels.network.graphs import KINDS, Graphs
 
 pytest.importorskip("numba")
@@ -40,15 +45,19 @@ def made(kind: str, seed: int):
 
 
 def check(kind: str, seed: int, tier: str, team) -> bool:
-    graph = made(kind, seed)
+    return runs_as_the_reference(made(kind, seed), seed, tier, team)
+
+
+def runs_as_the_reference(graph, seed: int, tier: str, team) -> bool:
+    """Whether it has a program, whose outputs and sums are those of numpy."""
     runner = prepare(graph, tier, team)
     if runner is None:
         return False
     samples = samples_of(graph, np.random.default_rng(seed), 3)
     rows = run_layers(graph, samples, REFERENCE, group=3)
     sums = np.empty((3, rows.shape[1] - graph.columns), np.int32)
-    assert np.array_equal(runner.run(samples, sums), rows[:, : graph.columns]), (kind, seed)
-    assert np.array_equal(sums, rows[:, graph.columns :]), (kind, seed)
+    assert np.array_equal(runner.run(samples, sums), rows[:, : graph.columns]), seed
+    assert np.array_equal(sums, rows[:, graph.columns :]), seed
     return True
 
 
@@ -83,6 +92,39 @@ def test_many_graphs_of_each_kind(team, kind, tier, seeds):
         pytest.skip(f"this CPU has no {tier}")
     ran = sum(check(kind, seed, tier, team) for seed in seeds)
     assert ran > 0.6 * len(seeds)
+
+
+def with_channels_first(graph):
+    """The same network for images whose channels come first, as models from ONNX have them."""
+    first, count = graph.inputs[0], len(graph.inputs)
+    height, width, channels = first.shape[-3:]
+    turned = Form((*first.shape[:-3], channels, height, width), first.entry_bytes)
+    leading = tuple(range(len(first.shape) - 3))
+    order = (*leading, *(len(leading) + i for i in (1, 2, 0)))
+
+    def moved(values):
+        return tuple(count if i == 0 else i + (i >= count) for i in values)
+
+    nodes = (
+        Node(Transpose(order), (0,)),
+        *(replace(n, inputs=moved(n.inputs)) for n in graph.nodes),
+    )
+    return Graph(
+        (turned, *graph.inputs[1:]), nodes, moved(graph.outputs), graph.about, graph.states
+    )
+
+
+@pytest.mark.skipif(not USABLE, reason="a CPU with AVX2")
+@pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d", "branches"])
+def test_channels_that_come_first(team, kind):
+    ran = 0
+    for seed in range(10):
+        graph = made(kind, seed)
+        if prepare(graph, USABLE[0], team) is None or len(graph.inputs[0].shape) < 3:
+            continue
+        graph = with_channels_first(graph)
+        ran += runs_as_the_reference(graph, seed, USABLE[0], team)
+    assert ran > 3
 
 
 @pytest.mark.skipif(not USABLE, reason="a CPU with AVX2")
