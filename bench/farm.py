@@ -25,7 +25,7 @@ from engine.monitor.troubles import Troubles
 from engine.pool.actions import Check, Opening
 from engine.pool.checked_leaves import draw_leaves, why_wrong
 from engine.pool.codec import encode
-from engine.pool.job_queue import Job
+from engine.pool.job_queue import URGENT, Job
 from engine.pool.messages import Computed, Setup, Work
 from engine.pool.pool import Pool
 from engine.pool.ray.launcher import Farm
@@ -53,7 +53,7 @@ def run(pool, tasks, at_once):
     started = time.perf_counter()
     while waiting or flying:
         while waiting and len(flying) < at_once:
-            flying.add(pool.submit(waiting.pop().task, openings=OPENINGS))
+            flying.add(pool.submit(waiting.pop().task, openings=OPENINGS, priority=URGENT))
         done, flying = wait(flying, 60, FIRST_COMPLETED)
         accepted += [future.result() for future in done]
     return time.perf_counter() - started, accepted
