@@ -45,12 +45,10 @@ def entry_of(graph: Graph) -> Entry:
     taken: dict[int, int] = {}
     """Of each node that goes: the input that its value is."""
     for place, node in enumerate(graph.nodes):
-        (first, *_) = node.inputs
-        if (
-            isinstance(node.operator, Transpose)
-            and first < count - len(graph.states)
-            and _readers(graph, first) == 1
-        ):
+        if not isinstance(node.operator, Transpose):
+            continue
+        first = node.inputs[0]
+        if first < count - len(graph.states) and _readers(graph, first) == 1:
             orders[first], taken[place] = node.operator.order, first
     if not taken or len(taken) == len(graph.nodes):
         return Entry(graph, graph.inputs, (None,) * count)
