@@ -18,14 +18,13 @@ Bytes = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is left of a graph, and how samples of the graph become samples of that."""
+    """How samples of a graph become samples of what is left of it."""
 
-    graph: Graph
     _inputs: tuple[Form, ...]
     _orders: tuple[tuple[int, ...] | None, ...]
 
     def __call__(self, samples: Bytes) -> Bytes:
-        """Return the samples, N x sample_bytes, as `graph` takes them."""
+        """Return the samples, N x sample_bytes, as what is left takes them."""
         if not any(self._orders):
             return samples
         out, at = np.empty(samples.shape, np.int8), 0
@@ -38,8 +37,8 @@ class Entry:
         return out
 
 
-def entry_of(graph: Graph) -> Entry:
-    """Take the transposes off inputs that nothing else reads."""
+def entry_of(graph: Graph) -> tuple[Graph, Entry]:
+    """Take the transposes off inputs that nothing else reads: what is left, and the way to it."""
     count = len(graph.inputs)
     orders: list[tuple[int, ...] | None] = [None] * count
     taken: dict[int, int] = {}
@@ -51,8 +50,8 @@ def entry_of(graph: Graph) -> Entry:
         if first < count - len(graph.states) and _readers(graph, first) == 1:
             orders[first], taken[place] = node.operator.order, first
     if not taken or len(taken) == len(graph.nodes):
-        return Entry(graph, graph.inputs, (None,) * count)
-    return Entry(_without(graph, taken), graph.inputs, tuple(orders))
+        return graph, Entry(graph.inputs, (None,) * count)
+    return _without(graph, taken), Entry(graph.inputs, tuple(orders))
 
 
 def _readers(graph: Graph, value: int) -> int:

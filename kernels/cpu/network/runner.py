@@ -27,20 +27,22 @@ def prepare(graph: Graph, tier: str | None, team: Team) -> "Runner | None":
     dots = next(iter(usable.values()), None) if tier == "amx" else usable.get(tier or "")
     if dots is None:
         return None
-    entry = entry_of(graph)
+    left, entry = entry_of(graph)
     try:
-        program = plan(entry.graph, dots, team.threads)
+        program = plan(left, dots, team.threads)
     except NoProgram:
         return None
-    return Runner(kernels_of(dots), program, entry, team)
+    return Runner(kernels_of(dots), program, entry, graph.sample_cost, team)
 
 
 class Runner:
     """Runs one program by a team of threads; may be used by one caller at a time."""
 
-    def __init__(self, kernels: Kernels, program: Program, entry: Entry, team: Team) -> None:
+    def __init__(
+        self, kernels: Kernels, program: Program, entry: Entry, cost: int, team: Team
+    ) -> None:
         self._run, self.program, self._entry, self._team = kernels.run, program, entry, team
-        self._cost = entry.graph.sample_cost
+        self._cost = cost
         self._threads, self._columns = team.threads, program.columns
         self._parts: list[_Part | None] = [None] * team.threads
         self._arena, counters = new_arena(program), len(program.steps) * (team.threads + 1)
