@@ -53,7 +53,9 @@ PARENTS = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-@pytest.mark.parametrize("kind", quick_and_slow(["pool"], [kind for kind in PARENTS if kind != "pool"]))
+@pytest.mark.parametrize(
+    "kind", quick_and_slow(["pool"], [kind for kind in PARENTS if kind != "pool"])
+)
 def test_a_child_stopped_before_its_imports_ends_with_a_killed_parent(kind, tmp_path):
     path = tmp_path / "parent.py"
     path.write_text(PARENT + PARENTS[kind])
