@@ -7,10 +7,12 @@
 What is said here is a command in an inbox, which the pool's thread (`pool.py`) takes out.
 """
 
+import math
 import os
+import select
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,6 +80,18 @@ class Stop:
 
 
 Command = Submit | Cancel | Drop | Pause | Resume | Withdraw | Stop
+
+
+def readable(sources: Iterable[int], seconds: float) -> list[int]:
+    """Wait until one of these descriptors is readable, or at its end; return those that are.
+
+    For so many seconds at most. `multiprocessing.connection.wait` does the same, and takes longer
+    than a turn's other work to prepare it.
+    """
+    poll = select.poll()
+    for source in sources:
+        poll.register(source, select.POLLIN)
+    return [source for source, _event in poll.poll(math.ceil(1000 * seconds))]
 
 
 class Inbox[T]:

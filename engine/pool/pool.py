@@ -42,7 +42,6 @@ from engine.pool.processes import LocalProcesses
 from engine.pool.supervisor import Supervisor
 from engine.pool.worker_state import GATHER_SECONDS, TAKES_WORK, Worker, may_gather
 from engine.runtime.errors import JobGivenUp, NoDevice
-from engine.runtime.readable import readable
 from engine.runtime.right_of_way import RightOfWay
 
 TICK_SECONDS = 0.2
@@ -172,7 +171,7 @@ class Pool(Executor):
         if gathers and may_gather(self._supervisor.workers.values(), self._limits):
             time.sleep(GATHER_SECONDS)
         sources = [*self._launcher.sources(), *self._checkers.sources()]
-        ready = readable([self._inbox_fd, *sources], pause)
+        ready = executor.readable([self._inbox_fd, *sources], pause)
         now = self.turned_at = time.monotonic()
         commands = self._inbox.take() if self._inbox_fd in ready else []
         self._supervisor.gather()  # to look once what each child may have, not for each answer

@@ -8,10 +8,11 @@ waits for one.
 
 import os
 import pickle
+import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from gettext import gettext as _
 from multiprocessing import get_context
 from typing import Any
@@ -23,7 +24,6 @@ from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
 from engine.runtime.child_entry import ChildEntry, deaf_to_interrupts
 from engine.runtime.errors import is_shortage, reason_of
 from engine.runtime.program_files import ProgramFiles, updated_words
-from engine.runtime.readable import wait_for_room
 from engine.runtime.safe_path import safe_path
 from kernels.cards import number_cards
 from kernels.proof import longest_proof
@@ -41,8 +41,8 @@ _PIECE_BYTES = 4000
 _SIBLINGS_OF_A_LEAF = 32 * 32
 """Bytes: no tree has more than 2^32 leaves."""
 _JOIN_SECONDS = 0.02
-_ROOM_SECONDS = 0.1
-"""For so long a writer waits for room before it looks whether its queue is closed."""
+_JOINS = 10
+"""A writer that did not end in so many tries, a turn of the pool apart, waits for good."""
 
 _context = get_context("spawn")
 
@@ -53,63 +53,46 @@ Entry = Callable[[str, Setup, Pieces, Reports], None]
 class TaskQueue:
     """The parent's side of a child's task queue; `queue` is what the child is given.
 
-    What the pipe has room for is written at once: a thread for it would have to wait for this
-    interpreter. The queue of a child that is stopped fills up, so the rest is left to a thread. Orders
-    go in pieces that the kernel writes whole or not at all (pipe(7)).
+    The queue of a child that is stopped fills up, so a thread writes. Orders go in pieces that the
+    kernel writes whole or not at all (pipe(7)): a writer that waits can be freed at any moment.
     """
 
     def __init__(self) -> None:
-        self.queue, self._pipe = _context.Pipe(duplex=False)
-        os.set_blocking(self._pipe.fileno(), False)
-        self._lock = threading.Lock()
-        self._waiting: deque[bytes] = deque()
-        self._writer: threading.Thread | None = None
-        self._closed = False
+        self.queue: Pieces = _context.SimpleQueue()
+        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reader_gone = threading.Event()
+        self._joins = 0
+        self._writer = threading.Thread(target=self._write, name="pool-tasks", daemon=True)
+        self._writer.start()
 
     def put(self, order: Any) -> None:
         """Hand an order to the child; None asks it to end. Raises what pickle raises."""
-        pickled = pickle.dumps(order)
-        last = len(pickled) - _PIECE_BYTES
-        with self._lock:
-            for start in range(0, len(pickled), _PIECE_BYTES):
-                more = b"\1" if start < last else b"\0"
-                self._waiting.append(more + pickled[start : start + _PIECE_BYTES])
-            if self._writer is None and not self._write():
-                self._writer = threading.Thread(target=self._run, name="pool-tasks", daemon=True)
-                self._writer.start()
+        self._orders.put(pickle.dumps(order))
 
     def close(self) -> bool:
-        """Free everything, now that the child is gone. False: not yet, call it again."""
-        with self._lock:
-            self._closed, writer = True, self._writer
-        if writer is not None:
-            writer.join(_JOIN_SECONDS)
-            if writer.is_alive():
-                return False
+        """Free everything, now that the child is gone. False: not yet, call it again.
+
+        A writer that waits for room waits for good, as this process itself holds the reader's end,
+        too. Closing the queue closes that end first, which ends the waiting with an error.
+        """
+        self._reader_gone.set()
+        self._orders.put(b"")
+        self._writer.join(_JOIN_SECONDS)
+        self._joins += 1
+        if self._writer.is_alive() and self._joins < _JOINS:
+            return False
         self.queue.close()
-        self._pipe.close()
         return True
 
-    def _write(self) -> bool:
-        """Write what there is room for; return whether that was all."""
-        while self._waiting:
-            try:
-                self._pipe.send_bytes(self._waiting[0])
-            except BlockingIOError:
-                return False
-            except OSError:  # nobody reads any more
-                self._waiting.clear()
-            else:
-                self._waiting.popleft()
-        return True
-
-    def _run(self) -> None:
-        while True:
-            wait_for_room(self._pipe.fileno(), _ROOM_SECONDS)
-            with self._lock:
-                if self._closed or self._write():
-                    self._writer = None
-                    return
+    def _write(self) -> None:
+        with suppress(OSError):  # nobody reads any more
+            while not self._reader_gone.is_set():
+                order = self._orders.get()
+                for start in range(0, len(order), _PIECE_BYTES):
+                    if self._reader_gone.is_set():
+                        return
+                    end = start + _PIECE_BYTES
+                    self.queue.put((end < len(order), order[start:end]))
 
 
 class ChildProcess[T]:
@@ -125,7 +108,7 @@ class ChildProcess[T]:
         """Start it. Raises OSError where no process can be started."""
         self.frames = Frames(decode)
         self.exitcode: int | None = None
-        with safe_path():  # also for the resource tracker, which the first process starts
+        with safe_path():  # also for the resource tracker, which the first queue starts
             self.tasks = TaskQueue()
             self._pipe, theirs = _context.Pipe(duplex=False)
             self._process = _context.Process(
@@ -143,7 +126,6 @@ class ChildProcess[T]:
                 raise
             finally:
                 theirs.close()  # so that the child's death reads as the end of the pipe
-                self.tasks.queue.close()  # and, to a writer, as nobody who reads
         os.set_blocking(self._pipe.fileno(), False)
         self.pid = self._process.pid
         self._gone = False

@@ -13,6 +13,7 @@ from functools import partial
 from gettext import gettext as _
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
 from typing import Any, NamedTuple, NoReturn
 
 import psutil
@@ -22,7 +23,6 @@ from engine.pool.codec import encode, one_line, write_frame
 from engine.runtime.confinement import confine
 from engine.runtime.errors import is_shortage
 from engine.runtime.i18n import speak
-from engine.runtime.readable import readable
 from engine.runtime.trace import span
 from kernels.cards import pin
 from kernels.compiling import compiling_seconds, tell_compiling
@@ -39,8 +39,8 @@ COST_TOGETHER = 2**28
 POISONED = 5
 """Exit code after a fault that the process's later results cannot be trusted for."""
 
-Pieces = Connection
-"""A child's task queue: pieces of pickled orders, each behind a byte: 1, or 0 for its order's last."""
+Pieces = SimpleQueue[tuple[bool, bytes]]
+"""A child's task queue: pieces of pickled orders, each with whether more of its order follow."""
 Reports = Connection
 
 
@@ -126,7 +126,7 @@ class Lanes:
 
     def take(self, *, wait: bool) -> "Taken | None":
         """Return the next order. None: the child is to end, or, without `wait`, there is none yet."""
-        while not self.ended and ((wait and not self._told) or self._more_told()):
+        while not self.ended and ((wait and not self._told) or not self._tasks.empty()):
             orders = next_order(self._tasks)
             self.ended = orders is None
             self._told += orders or ()
@@ -134,9 +134,6 @@ class Lanes:
             return None
         place = min(range(len(self._told)), key=lambda at: _rank(self._told[at]))
         return Taken(self._told.pop(place), overtakes=place > 0)
-
-    def _more_told(self) -> bool:
-        return bool(readable([self._tasks.fileno()], 0.0))
 
     def alike(self, taken: "Taken") -> list[messages.Order]:
         """Take out the next orders, too, as long as they may run together with the one taken.
@@ -283,18 +280,11 @@ def _raise(error: Exception) -> NoReturn:
 
 
 def next_order(tasks: Pieces) -> Any:
-    """Return the next order that the parent gave, None where there is no parent any more.
-
-    The child trusts its parent.
-    """
+    """Return the next order that the parent gave; the child trusts its parent."""
     more, order = True, bytearray()
     while more:
-        try:
-            piece = tasks.recv_bytes()
-        except EOFError:
-            return None
-        more = piece[0] == 1
-        order += memoryview(piece)[1:]
+        more, piece = tasks.get()
+        order += piece
     return pickle.loads(order)  # noqa: S301 - see above; there is no key here
 
 

@@ -2,6 +2,7 @@
 descriptor, no thread.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -33,6 +34,15 @@ def semaphores(pid="self"):
     return set(re.findall(r" (\d+) +/dev/shm/sem\.", maps))
 
 
+def named(inodes):
+    """Those of them that still have a name."""
+    found = set()
+    for path in Path("/dev/shm").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(path.stat().st_ino))
+    return found & inodes
+
+
 def descriptors():
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a number is wanted
 
@@ -42,7 +52,7 @@ def writers():
 
 
 def kill_next(pool, killed):
-    """SIGKILL for the next child that was not killed yet; return the semaphores of this process."""
+    """SIGKILL for the next child that was not killed yet; the semaphores of its queue, among others."""
     pid = wait_until(
         lambda: next(
             (pid for pid in pool.child_pids().values() if pid not in {None, *killed}), None
@@ -65,57 +75,58 @@ def test_after_many_kills_nothing_is_left_over(others, open_pool):
     pool, _ = open_pool(limits=PATIENT)
     assert pool.ready.wait(PATIENCE)
     assert pool.submit(Echo(b"")).result(PATIENCE)
-    before, killed, seen = descriptors(), [], set()
+    before, open_before, killed, seen = descriptors(), len(semaphores() - others), [], set()
     for _ in range(KILLS):
         seen |= kill_next(pool, killed) - others
     assert pool.submit(Echo(b"")).result(PATIENCE)
-    assert not seen  # a queue has no lock that a killed process could hold
-    wait_until(lambda: not writers(), lambda: f"no thread that writes: {writers()}")
+    assert len(seen) > KILLS  # each child has a queue of its own, with semaphores of its own
+    wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
+    wait_until(
+        lambda: len(semaphores() - others) == open_before,
+        lambda: f"few semaphores: {semaphores()}",
+    )
     # Fewer where what earlier tests of this process left is collected meanwhile.
     wait_until(lambda: descriptors() <= before, lambda: f"{before} descriptors: {descriptors()}")
     pool.stop()
+    wait_until(lambda: writers() == [], lambda: f"no thread that writes: {writers()}")
+    assert semaphores() <= others
+    assert named(seen) == set()
     assert all(is_gone(pid) for pid in killed)
 
 
-def wait_stopped(pid):
-    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "the child to stop")
-
-
-def submit_to_a_stopped_child(pool):
-    """Futures of a job that stops the child, and of one that its queue has no room for then."""
-    stopped = pool.submit(Stop(b""))
-    (pid,) = pool.child_pids().values()
-    wait_stopped(pid)
-    large = pool.submit(Echo(bytes(2**22)))
-    wait_until(lambda: len(writers()) == 1, lambda: f"a thread that writes: {writers()}")
-    return stopped, large
-
-
 def test_a_writer_that_waits_for_a_killed_child_is_freed(others, open_pool):
-    """The child is stopped, and its queue full; then it is killed."""
+    """The child is stopped, its queue full and its lock taken; then it is killed."""
     pool, _ = open_pool(limits=replace(PATIENT, queued=2, silence=PATIENCE, attempts=2))
     assert pool.ready.wait(PATIENCE)
-    before = descriptors()
-    stopped, large = submit_to_a_stopped_child(pool)
+    before, open_before = descriptors(), len(semaphores() - others)
+    stopped = pool.submit(Stop(b""))
+    large = pool.submit(Echo(bytes(2**22)))
     for _ in range(2):
         (pid,) = pool.child_pids().values()
-        wait_stopped(pid)
+        wait_until(
+            lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED,
+            "the child to stop",
+        )
         os.kill(pid, signal.SIGKILL)
         wait_until(
             lambda pid=pid: pool.child_pids()["reference"] not in (None, pid), "another child"
         )
     assert stopped.exception(PATIENCE).code == "quarantined"
     assert int.from_bytes(large.result(PATIENCE).outcome.result_hash) == 2**22
-    wait_until(lambda: not writers(), lambda: f"no thread that writes: {writers()}")
-    assert semaphores() <= others
+    wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
+    wait_until(
+        lambda: len(semaphores() - others) == open_before,
+        lambda: f"few semaphores: {semaphores()}",
+    )
     wait_until(lambda: descriptors() <= before, lambda: f"{before} descriptors: {descriptors()}")
 
 
 def test_a_pool_stops_though_a_writer_waits_for_a_stopped_child(others, open_pool):
     pool, _ = open_pool(limits=replace(PATIENT, queued=2, silence=PATIENCE))
     assert pool.ready.wait(PATIENCE)
-    stopped, large = submit_to_a_stopped_child(pool)
+    stopped, large = pool.submit(Stop(b"")), pool.submit(Echo(bytes(2**22)))
     (pid,) = pool.child_pids().values()
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "the child to stop")
     pool.stop()
     assert {future.exception(PATIENCE).code for future in (stopped, large)} == {"stopped"}
     assert is_gone(pid)
@@ -136,7 +147,7 @@ if __name__ == "__main__":
 """
 
 
-def test_after_kill_9_of_the_parent_no_process_is_left_nor_a_semaphore(tmp_path):
+def test_after_kill_9_of_the_parent_no_semaphore_is_left(tmp_path):
     path = tmp_path / "parent.py"
     path.write_text(PARENT)
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
@@ -149,8 +160,10 @@ def test_after_kill_9_of_the_parent_no_process_is_left_nor_a_semaphore(tmp_path)
     ) as parent:
         try:
             assert parent.stdout.readline() == "ready\n"
-            assert not semaphores(parent.pid)
+            seen = semaphores(parent.pid)
+            assert len(named(seen)) == 2
             family = psutil.Process(parent.pid).children(recursive=True)
         finally:
             parent.kill()
+    wait_until(lambda: not named(seen), lambda: f"an end of {named(seen)}")
     wait_until(lambda: all(is_gone(child.pid) for child in family), f"an end of {family}")

@@ -1,5 +1,7 @@
 """Jobs with one model run as one batch at a child: each has its own result, and faults stay its own."""
 
+import pickle
+import queue
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,6 @@ import pytest
 from engine.jobs.models import digits
 from engine.pool.limits import Limits
 from engine.pool.messages import Run
-from engine.pool.processes import TaskQueue
 from engine.pool.worker_main import MOST_TOGETHER, Lanes
 from engine.runtime.errors import JobGivenUp
 from kernels.data import Data
@@ -46,20 +47,14 @@ def test_each_has_the_bits_that_it_has_by_itself(request, device, model, entries
     assert not layers or some[0].form.columns == NETWORK.columns + layer_columns(NETWORK)
 
 
-@pytest.fixture
-def lanes_of():
-    """Lanes of a child that is told these orders in one message."""
-    tasks = TaskQueue()
-
-    def told(*orders):
-        tasks.put(orders)
-        return Lanes(tasks.queue)
-
-    yield told
-    tasks.close()
+def lanes_of(*orders):
+    tasks = queue.Queue()
+    for order in orders:
+        tasks.put((False, pickle.dumps([order])))
+    return Lanes(tasks)
 
 
-def test_what_goes_together_overtakes_nothing(lanes_of):
+def test_what_goes_together_overtakes_nothing():
     a, b = works(DIGITS, 64, 40), works(GRAPH, 16, 2)
     runs = [Run(i, work) for i, work in enumerate([*a[:3], b[0], *a[3:], b[1]])]
     lanes = lanes_of(*runs)
@@ -73,14 +68,14 @@ def test_what_goes_together_overtakes_nothing(lanes_of):
     assert sizes == [3, 1, MOST_TOGETHER, 37 - MOST_TOGETHER, 1]
 
 
-def test_urgent_work_is_not_waited_with(lanes_of):
+def test_urgent_work_is_not_waited_with():
     a = works(DIGITS, 64, 3)
     lanes = lanes_of(Run(1, a[0]), Run(2, a[1], urgent=True), Run(3, a[2]))
     taken = lanes.take(wait=True)
     assert (taken.order.ticket, taken.overtakes, lanes.alike(taken)) == (2, True, [])
 
 
-def test_a_large_batch_is_cut(lanes_of):
+def test_a_large_batch_is_cut():
     large = [replace(work, sample_cost=2**27) for work in works(DIGITS, 64, 6)]
     lanes = lanes_of(*(Run(i, work) for i, work in enumerate(large)))
     assert lanes.alike(lanes.take(wait=True)) == []  # 2^27, and 2^28 for the next

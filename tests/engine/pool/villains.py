@@ -195,14 +195,14 @@ def stubborn_child(name, setup, tasks, reports):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     class Deaf:
-        def fileno(self):
-            return tasks.fileno()
+        def empty(self):
+            return tasks.empty()
 
-        def recv_bytes(self):
-            piece = tasks.recv_bytes()
-            while piece == b"\0" + pickle.dumps(None):
+        def get(self):
+            order = tasks.get()
+            while order is None:
                 time.sleep(3600)
-            return piece
+            return order
 
     serve(lambda _progress: open_device(name, setup.threads), setup, Deaf(), reports)
 
