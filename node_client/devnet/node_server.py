@@ -78,6 +78,7 @@ class NodeServer:
             log_config=None,
             log_level="critical",
             access_log=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
         server = self._server = _AbruptServer(config)
