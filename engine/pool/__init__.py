@@ -9,7 +9,8 @@ Read them in this order:
     device_life.py     the policy for children: started, watched, replaced, taken out of service
     worker_state.py    what is known of one device; restart_policy.py, how often its child may fail
     job_queue.py       what waits for a device
-    launcher.py        the seam to whatever a child is; processes.py: processes of this machine
+    launcher.py        the seam to whatever a child is; processes.py: processes of this machine,
+                       each fed through a task_queue.py
     compiling.py       tells how far a child's kernels are compiled
     worker_main.py     the child itself
     checked_leaves.py  what is looked at before a child is believed

@@ -7,20 +7,21 @@ waits for one.
 """
 
 import os
-import pickle
-import queue
-import threading
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from gettext import gettext as _
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from engine.pool.codec import Frames, decode_message, one_line
 from engine.pool.launcher import Exited, Heard, LauncherEvent
 from engine.pool.messages import SHORTAGE, Failed, FromChild, Order, Run, Setup, Work
-from engine.pool.worker_main import BEAT_SECONDS, Pieces, Reports, child_main
+from engine.pool.task_queue import Pieces, TaskQueue
+from engine.pool.worker_main import BEAT_SECONDS, Reports, child_main
 from engine.runtime.child_entry import ChildEntry, deaf_to_interrupts
 from engine.runtime.errors import is_shortage, reason_of
 from engine.runtime.program_files import ProgramFiles, updated_words
@@ -36,63 +37,13 @@ _LAST_READS = 16
 """Of a dead child's pipe, at most: it may have left the pipe to a process of its own."""
 _POLL_SECONDS = 0.005
 
-_PIECE_BYTES = 4000
-"""With what multiprocessing adds, less than PIPE_BUF, 4,096 bytes."""
 _SIBLINGS_OF_A_LEAF = 32 * 32
 """Bytes: no tree has more than 2^32 leaves."""
-_JOIN_SECONDS = 0.02
-_JOINS = 10
-"""A writer that did not end in so many tries, a turn of the pool apart, waits for good."""
 
 _context = get_context("spawn")
 
 Entry = Callable[[str, Setup, Pieces, Reports], None]
 """What a child runs: device, set-up, its task queue, the pipe for what it says."""
-
-
-class TaskQueue:
-    """The parent's side of a child's task queue; `queue` is what the child is given.
-
-    The queue of a child that is stopped fills up, so a thread writes. Orders go in pieces that the
-    kernel writes whole or not at all (pipe(7)): a writer that waits can be freed at any moment.
-    """
-
-    def __init__(self) -> None:
-        self.queue: Pieces = _context.SimpleQueue()
-        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._reader_gone = threading.Event()
-        self._joins = 0
-        self._writer = threading.Thread(target=self._write, name="pool-tasks", daemon=True)
-        self._writer.start()
-
-    def put(self, order: Any) -> None:
-        """Hand an order to the child; None asks it to end. Raises what pickle raises."""
-        self._orders.put(pickle.dumps(order))
-
-    def close(self) -> bool:
-        """Free everything, now that the child is gone. False: not yet, call it again.
-
-        A writer that waits for room waits for good, as this process itself holds the reader's end,
-        too. Closing the queue closes that end first, which ends the waiting with an error.
-        """
-        self._reader_gone.set()
-        self._orders.put(b"")
-        self._writer.join(_JOIN_SECONDS)
-        self._joins += 1
-        if self._writer.is_alive() and self._joins < _JOINS:
-            return False
-        self.queue.close()
-        return True
-
-    def _write(self) -> None:
-        with suppress(OSError):  # nobody reads any more
-            while not self._reader_gone.is_set():
-                order = self._orders.get()
-                for start in range(0, len(order), _PIECE_BYTES):
-                    if self._reader_gone.is_set():
-                        return
-                    end = start + _PIECE_BYTES
-                    self.queue.put((end < len(order), order[start:end]))
 
 
 class ChildProcess[T]:
@@ -110,22 +61,15 @@ class ChildProcess[T]:
         self.exitcode: int | None = None
         with safe_path():  # also for the resource tracker, which the first queue starts
             self.tasks = TaskQueue()
-            self._pipe, theirs = _context.Pipe(duplex=False)
-            self._process = _context.Process(
-                target=ChildEntry(entry),
-                args=(*arguments, self.tasks.queue, theirs),
-                name=name,
-                daemon=True,
-            )
             try:
-                with deaf_to_interrupts():
-                    self._process.start()
+                self._process, self._pipe = _start(entry, (*arguments, self.tasks.queue), name)
             except BaseException:
-                self._pipe.close()
-                self.tasks.close()
+                while not self.tasks.close():
+                    pass
                 raise
-            finally:
-                theirs.close()  # so that the child's death reads as the end of the pipe
+        self.tasks.queue.given_away()
+        self._pidfd = _open_pidfd(self._process.pid)
+        self._ending = self._process.sentinel if self._pidfd is None else self._pidfd
         os.set_blocking(self._pipe.fileno(), False)
         self.pid = self._process.pid
         self._gone = False
@@ -134,7 +78,7 @@ class ChildProcess[T]:
     def read(self, ready: Sequence[object]) -> list[T]:
         """What it said. Whoever closed its pipe, or broke it, has a moment to end by itself."""
         heard: list[T] = []
-        self._gone = self._gone or self._process.sentinel in ready
+        self._gone = self._gone or self._ending in ready
         was_open = not self.frames.ended
         if was_open:
             reads = _LAST_READS if self._gone else self._pipe.fileno() in ready
@@ -155,7 +99,7 @@ class ChildProcess[T]:
     @property
     def sources(self) -> list[int]:
         """Where it is readable, `read` has something to say."""
-        sources = [] if self._gone else [self._process.sentinel]
+        sources = [] if self._gone else [self._ending]
         return sources if self.frames.ended else [*sources, self._pipe.fileno()]
 
     def tell(self, told: Any, orders: Sequence[Order]) -> None:
@@ -183,7 +127,39 @@ class ChildProcess[T]:
         self._pipe.close()
         if self.exitcode is not None:
             self._process.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
         return self.tasks.close()
+
+
+def _start(
+    entry: Callable[..., None], arguments: tuple[Any, ...], name: str
+) -> tuple[SpawnProcess, Connection]:
+    """Start a process; return it with the pipe of what it says."""
+    pipe, theirs = _context.Pipe(duplex=False)
+    with theirs:  # closed here, so that the child's death reads as the end of the pipe
+        process = _context.Process(
+            target=ChildEntry(entry), args=(*arguments, theirs), name=name, daemon=True
+        )
+        try:
+            with deaf_to_interrupts():
+                process.start()
+        except BaseException:
+            pipe.close()
+            raise
+    return process, pipe
+
+
+def _open_pidfd(pid: int | None) -> int | None:
+    """Return what is readable once the process has ended; None where the system has no such thing.
+
+    multiprocessing's sentinel is a pipe: it stays open in whatever process the child leaves behind.
+    """
+    if sys.platform == "linux" and pid is not None:
+        with suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
 
 
 class _Child(ChildProcess[FromChild]):

@@ -13,13 +13,13 @@ from functools import partial
 from gettext import gettext as _
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.queues import SimpleQueue
 from typing import Any, NamedTuple, NoReturn
 
 import psutil
 
 from engine.pool import messages
 from engine.pool.codec import encode, one_line, write_frame
+from engine.pool.task_queue import Pieces
 from engine.runtime.confinement import confine
 from engine.runtime.errors import is_shortage
 from engine.runtime.i18n import speak
@@ -39,8 +39,6 @@ COST_TOGETHER = 2**28
 POISONED = 5
 """Exit code after a fault that the process's later results cannot be trusted for."""
 
-Pieces = SimpleQueue[tuple[bool, bytes]]
-"""A child's task queue: pieces of pickled orders, each with whether more of its order follow."""
 Reports = Connection
 
 

@@ -17,7 +17,8 @@ from msgspec.msgpack import Decoder
 from engine.jobs.kind import JobWork
 from engine.pool.codec import decode_as, encode, one_line, write_frame
 from engine.pool.messages import Name, Number, Plain, Text
-from engine.pool.worker_main import Pieces, next_order
+from engine.pool.task_queue import Pieces
+from engine.pool.worker_main import next_order
 from engine.runtime.confinement import confine
 from engine.runtime.i18n import speak
 from engine.validator.market.actions import CheckKind, Finding, Passed

@@ -21,7 +21,8 @@ from engine.pool.codec import BrokenMessage, check_event, encode, write_frame
 from engine.pool.messages import Failed, Order, Run, Setup
 from engine.pool.processes import answer_bytes, tell_each
 from engine.pool.ray.cluster import Actor, Cluster, FarmError, Place, Wanted
-from engine.pool.worker_main import Pieces, next_order
+from engine.pool.task_queue import Pieces
+from engine.pool.worker_main import next_order
 from kernels.data import carry_data
 
 WATCH_SECONDS = 2.0

@@ -20,7 +20,7 @@ from engine.pool.processes import DEATH_SECONDS, ChildProcess, tell_each
 from engine.pool.ray.actor import QUIET_SECONDS
 from engine.pool.ray.cluster import Wanted, require_ray
 from engine.pool.ray.gateway import Command, gateway_main
-from engine.pool.worker_main import Pieces
+from engine.pool.task_queue import Pieces
 from engine.runtime.errors import SetupError
 
 FIRST_CONNECT_SECONDS = 60.0

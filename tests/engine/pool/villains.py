@@ -3,6 +3,7 @@
 State that must outlive a child (how often it went wrong before) lies in the directory CPC_VILLAIN.
 """
 
+import contextlib
 import ctypes
 import os
 import pickle
@@ -333,3 +334,51 @@ class _Noting(Wrapped):
 def noting_child(name, setup, tasks, reports):
     """No villain: notes each task of 64, as `Note` does, in the same file."""
     serve(lambda _progress: _Noting(open_device(name, setup.threads)), setup, tasks, reports)
+
+
+def bequeathing_child(name, setup, tasks, reports):
+    """On the reference: says that it is ready, and leaves all it has to a process that lives on.
+
+    It takes each lock that it can reach, and fills each pipe. Honest on every other device.
+    """
+    if name == "reference":
+        codec.write_frame(reports.fileno(), codec.encode(messages.Ready(name, 0.1)))
+        bequeath(tasks)
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
+
+
+def bequeathing_checker(orders, reports):
+    """The same of any checking process."""
+    bequeath(orders)
+
+
+def bequeath(tasks):
+    for kept in vars(tasks).values():
+        if hasattr(kept, "acquire"):
+            kept.acquire()
+        elif getattr(kept, "writable", False):
+            os.set_blocking(kept.fileno(), False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(kept.fileno(), bytes(4096))
+    if os.fork() == 0:
+        os.setsid()
+        with Path(os.environ["CPC_VILLAIN"], "heirs").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+    while True:
+        signal.pause()
+
+
+@contextlib.contextmanager
+def heirs(directory):
+    """Give how many there are; end them at the end, whatever they hold."""
+
+    def pids():
+        path = directory / "heirs"
+        return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+    try:
+        yield lambda: len(pids())
+    finally:
+        for pid in pids():
+            os.kill(pid, signal.SIGKILL)

@@ -31,8 +31,9 @@ from engine.validator.store.database import Store
 from engine.validator.store.reputation import Reputation
 from engine.validator.store.requirements import Requirements
 from engine.validator.turns import LineFull, Turns
+from tests.engine.pool import villains
 from tests.engine.validator.arena import CAPABILITIES, Clock
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 WEEK = 7 * 86_400.0
 deeds = st.floats(0, 100, allow_nan=False)
@@ -282,6 +283,19 @@ def test_what_a_checking_process_says_is_not_unpickled(entry):
             with pytest.raises(CheckerDied):
                 thread.submit([claim]).result(PATIENCE_SECONDS)
     finally:
+        thread.close()
+
+
+def test_what_a_killed_checking_process_leaves_behind_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("CPC_VILLAIN", str(tmp_path))
+    with villains.heirs(tmp_path) as heirs:
+        thread = CheckerThread(villains.bequeathing_checker)
+        for number in (1, 2):
+            found = thread.submit([])
+            wait_until(lambda number=number: heirs() == number, "a process with an heir")
+            thread.kill()
+            with pytest.raises(CheckerDied):
+                found.result(PATIENCE_SECONDS)
         thread.close()
 
 
