@@ -74,7 +74,10 @@ class PoolOptions(TuningOptions, DeviceOptions):
     )
 
     trace: Path | None = setting(
-        None, _("Write what each step takes to this file, for Chrome's trace viewer.")
+        None,
+        _(
+            "Write what each step takes to this file, for Chrome's trace viewer: a gigabyte at most."
+        ),
     )
 
     def apply(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.runtime.trace import start_trace
 from tests.processes import PATIENCE_SECONDS
 from tests.variants import quick_and_slow
 
@@ -37,10 +38,55 @@ def test_a_task_s_way_is_in_the_trace(tmp_path):
         assert event["dur"] >= 0
 
 
-@pytest.mark.parametrize("where", quick_and_slow(["missing/trace.json"], ["."]))
+@pytest.mark.parametrize("where", quick_and_slow(["missing/trace.json"], [".", "/dev/full"]))
 def test_a_trace_that_cannot_be_written_is_refused(tmp_path, where):
     command = [PROGRAM, "mine", "--devnet", "--trace", tmp_path / where]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, text=True)
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_other_file_is_overwritten_by_a_trace_nor_waited_for(tmp_path):
+    key, pipe = tmp_path / "key", tmp_path / "pipe"
+    key.write_text("a key")
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError):
+        start_trace(key)
+    assert key.read_text() == "a key"
+    for path in (pipe, tmp_path, Path("/dev/full")):
+        with pytest.raises(OSError, match=r"regular|directory"):
+            start_trace(path)
+
+
+SPANS = """
+import resource, signal, sys
+from pathlib import Path
+from engine.runtime import trace
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path, most, disk = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
+trace.MOST_BYTES = most
+for again in range(2):  # the second replaces the first
+    trace.start_trace(path)
+    for number in range(1000):
+        with trace.span("step", number=number):
+            pass
+"""
+
+
+@pytest.mark.parametrize(("most", "disk"), [(10_000, 10**6), (10**6, 10_000)])
+def test_a_trace_stays_bounded_and_a_full_disk_ends_it_alone(tmp_path, most, disk):
+    path = tmp_path / "trace.json"
+    command = [sys.executable, "-c", SPANS, path, str(most), str(disk)]
+    subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    whole = lines if most < disk else lines[:-1]
+    numbers = [event["args"]["number"] for event in map(line_of, whole[1:])]
+    assert numbers == list(range(len(numbers)))
+    assert 9_000 < path.stat().st_size <= 10_000
+
+
+def line_of(line):
+    return json.loads(line.removesuffix(","))
