@@ -14,7 +14,8 @@ Read them in this order:
     compiling.py       tells how far a child's kernels are compiled
     worker_main.py     the child itself
     checked_leaves.py  what is looked at before a child is believed
-    checkers.py        processes that compute what is checked (checker_main.py)
+    leaf_digests.py    has that computed by processes; checkers.py is these processes' life, and
+                       checker_main.py what they run, also for the validator
     limits.py          deadlines, restarts, memory
     ray/               children on other machines
     options.py         its settings

@@ -5,8 +5,8 @@
     for check, wrong in checks.work(ready, now): ...    # None: the answer is right
 
 While the way is a block's (`engine/runtime/right_of_way.py`), those of other work wait. Leaves are
-computed by `checkers.py`; where none is ready, or there are few, here: those of small tasks that wait
-together, as numpy takes most of its time for a call and little for the numbers.
+computed through `leaf_digests.py`; where no process is ready, or they are few, here: those of small
+tasks that wait together, as numpy takes most of its time for a call and little for the numbers.
 """
 
 import time
@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 from engine.pool.actions import Check, Foresee
 from engine.pool.checked_leaves import Ahead, ToCheck, look_ahead, parse, why_wrong
-from engine.pool.checkers import Checkers
 from engine.pool.job_queue import URGENT, Job
+from engine.pool.leaf_digests import LeafCheckers
 from engine.runtime.right_of_way import RightOfWay
 from engine.runtime.trace import span
 from kernels.check_together import MOST_TOGETHER, digests_together, may_go_together
 from kernels.errors import KernelError
+from kernels.task import Task
 
 WORK_SECONDS = 0.02
 """So long, and no longer, the thread is at checks before it looks what else has come."""
@@ -43,9 +44,10 @@ class Asked:
 class CheckQueue:
     """For the pool's thread."""
 
-    def __init__(self, checkers: Checkers[Asked], way: RightOfWay) -> None:
+    def __init__(self, checkers: LeafCheckers, way: RightOfWay) -> None:
         self._checkers = checkers
         self._ahead: dict[int, Asked] = {}  # by the job's ticket
+        self._answered: list[Asked] = []
         self._way = way
         self._urgent: deque[Check] = deque()
         self._others: deque[Check] = deque()
@@ -55,7 +57,7 @@ class CheckQueue:
         with suppress(KernelError):  # which the check meets again
             seen = look_ahead(ahead)
             asked = Asked(seen.leaves, seen)
-            if self._checkers.submit(asked, seen.task, seen.leaves, time.monotonic()):
+            if self._digest(asked, seen.task):
                 self._ahead[ahead.job.ticket] = asked
 
     def forget(self, job: Job) -> None:
@@ -74,10 +76,11 @@ class CheckQueue:
 
     def work(self, ready: Sequence[object], now: float) -> Iterator[tuple[Check, str | None]]:
         """Give what was checked, and one sentence where it is wrong: for a few milliseconds."""
-        for asked, digests in self._checkers.read(ready, now):
-            asked.answered, asked.digests = True, digests
+        self._checkers.read(ready, now)
+        answered, self._answered = self._answered, []
+        for asked in answered:
             if asked.found is not None:
-                yield asked.found.check, _compare(asked.found, digests)
+                yield asked.found.check, _compare(asked.found, asked.digests)
         until = time.monotonic() + WORK_SECONDS
         small: list[ToCheck] = []
         while check := self._next():
@@ -106,10 +109,16 @@ class CheckQueue:
         asked = self._ahead.pop(found.check.job.ticket, None)
         if asked is None or asked.leaves != found.leaves:
             asked = Asked(found.leaves)
-            taken = self._checkers.submit(asked, found.task, found.leaves, time.monotonic())
-            asked.answered = not taken
+            asked.answered = not self._digest(asked, found.task)
         asked.found = found
         return asked
+
+    def _digest(self, asked: Asked, task: Task) -> bool:
+        def found(digests: Mapping[int, bytes] | None) -> None:
+            asked.answered, asked.digests = True, digests
+            self._answered.append(asked)
+
+        return self._checkers.digest(task, asked.leaves, found, time.monotonic())
 
     def _next(self) -> Check | None:
         if self._urgent:

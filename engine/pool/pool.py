@@ -9,7 +9,7 @@ carried out. Linux ends a child with the thread that started it, so this thread 
 
 What the parent looks at before it believes a child: of a block's task the proof's openings, and a few
 leaves that the parent drew after the child had committed to its root; any other work says itself how
-its outcome is checked. Leaves are computed by `checkers.py`, and compared here. Before a device is
+its outcome is checked. Leaves are computed by `leaf_digests.py`, and compared here. Before a device is
 blamed they are computed once more in plain numpy, none of any child's code.
 """
 
@@ -29,13 +29,13 @@ from engine.monitor.events import pool as events
 from engine.monitor.reporter import Reporter
 from engine.pool import actions, executor, launcher
 from engine.pool.actions import Action
-from engine.pool.check_queue import Asked, CheckQueue
+from engine.pool.check_queue import CheckQueue
 from engine.pool.checked_leaves import SPOT_LEAVES, draw_leaves
-from engine.pool.checkers import Checkers, worth_a_process
 from engine.pool.compiling import CompileProgress
 from engine.pool.executor import Command, DeviceStatus, Executor, PoolStatus, Result
 from engine.pool.job_queue import Job
 from engine.pool.launcher import Launcher, LauncherEvent
+from engine.pool.leaf_digests import LeafCheckers, worth_a_process
 from engine.pool.limits import Limits
 from engine.pool.messages import Computed, Opened, Order, Ready, Setup
 from engine.pool.processes import LocalProcesses
@@ -74,11 +74,11 @@ class Pool(Executor):
         limits: Limits | None = None,
         launch: Launch = LocalProcesses,
         failed: Callable[[Exception], None] | None = None,
-        checkers: Checkers[Asked] | None = None,
+        checkers: LeafCheckers | None = None,
     ) -> None:
         super().__init__()
         self.way = RightOfWay()
-        self._checkers: Checkers[Asked] = checkers or Checkers()
+        self._checkers: LeafCheckers = checkers or LeafCheckers()
         self._checks = CheckQueue(self._checkers, self.way)
         self._warm = setup.warm if setup else None
         self.ready = threading.Event()

@@ -1,31 +1,25 @@
-"""A process that does the validator's cheap checks: of a claim, and of leaves that were drawn.
+"""The validator's cheap checks, in a process: of a claim, and of leaves that were drawn.
 
-It has no key. Checks come and go in batches, and each has a finding of its own. Synthetic tasks are
-checked with the CPU's compiled operations, in a part of numpy's time; before a worker is blamed, with
-numpy, too. What it finds it says as plain data: the process that it answers signs receipts.
+Checks come and go in batches, and each has a finding of its own. Synthetic tasks are checked with the
+CPU's compiled operations, in a part of numpy's time; before a worker is blamed, with numpy, too. What
+the process finds it says as plain data: the one that it answers signs receipts.
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from msgspec.msgpack import Decoder
 
 from engine.jobs.kind import JobWork
-from engine.pool.codec import decode_as, encode, one_line, write_frame
-from engine.pool.messages import Name, Number, Plain, Text
+from engine.pool.checker_main import Answer, serve_checks
+from engine.pool.codec import one_line
+from engine.pool.messages import Name, Number, Text
 from engine.pool.task_queue import Pieces
-from engine.pool.worker_main import next_order
-from engine.runtime.confinement import confine
-from engine.runtime.i18n import speak
+from engine.pool.worker_main import Reports
 from engine.validator.market.actions import CheckKind, Finding, Passed
 from kernels.data import Data
-from kernels.devices import cpu_operations
 from kernels.errors import InvalidProof, KernelError, WrongResult
-from kernels.known_answer import known_answer_test_of_checks
 from kernels.network.graph.graph import MAX_NODES
 from kernels.operations import REFERENCE, Operations
 from kernels.work import Outcome
@@ -75,25 +69,15 @@ class _Found(Struct, frozen=True, forbid_unknown_fields=True):
     form: tuple[Number, Number, Number] | None
 
 
-class Findings(Plain, frozen=True):
+class Findings(Answer, frozen=True):
     """One for each claim of the batch, in its order."""
 
-    ticket: Number
     found: tuple[_Found, ...]
-
-
-_decoder: Decoder[Findings] = Decoder(Findings)
-_operations: Operations = REFERENCE
-
-
-def decode_findings(payload: bytes) -> Findings:
-    """Return what the process said. Raises BrokenMessage."""
-    return decode_as(_decoder, payload)
 
 
 def findings_of(batch: Batch, said: Findings) -> list[Finding] | None:
     """Return the findings of a batch; None where they are not as many as its claims."""
-    if said.ticket != batch.ticket or len(said.found) != len(batch.claims):
+    if len(said.found) != len(batch.claims):
         return None
     findings = []
     for claim, one in zip(batch.claims, said.found, strict=True):
@@ -104,23 +88,15 @@ def findings_of(batch: Batch, said: Findings) -> list[Finding] | None:
     return findings
 
 
-def checks_main(orders: Pieces, reports: Connection) -> None:
-    """Entry point of the process. It ends when it is told to, or nobody hears it."""
-    global _operations
-    speak()
-    confine()
-    try:
-        operations = cpu_operations()
-        known_answer_test_of_checks(operations)
-        _operations = operations
-    except Exception:  # noqa: BLE001 - a machine without a compiler checks in numpy
-        _operations = REFERENCE
-    while (batch := next_order(orders)) is not None:
-        found = tuple(_said(finding) for finding in run_checks(batch.claims))
-        try:
-            write_frame(reports.fileno(), encode(Findings(batch.ticket, found)))
-        except OSError:
-            os._exit(0)
+def checks_main(orders: Pieces, reports: Reports) -> None:
+    """Entry point of the process: a machine without a compiler checks in numpy."""
+    serve_checks(orders, reports, perform, otherwise=REFERENCE)
+
+
+def perform(batch: Batch, operations: Operations) -> Findings:
+    """Check the claims of a batch."""
+    found = (_said(run_check(claim, operations)) for claim in batch.claims)
+    return Findings(batch.ticket, tuple(found))
 
 
 def _said(finding: Finding) -> _Found:
@@ -135,11 +111,6 @@ def _said(finding: Finding) -> _Found:
         layers,
         finding.form,
     )
-
-
-def run_checks(claims: Sequence[Claim]) -> list[Finding]:
-    """Check each."""
-    return [run_check(claim, _operations) for claim in claims]
 
 
 def run_check(claim: Claim, operations: Operations = REFERENCE) -> Finding:

@@ -3,8 +3,9 @@
 import os
 import signal
 
-from engine.pool.checker_main import CheckerReady, Digests, checker_main
+from engine.pool.checker_main import CheckerReady
 from engine.pool.codec import encode, write_frame
+from engine.pool.leaf_digests import Digests, digest_main
 from engine.pool.worker_main import next_order
 
 
@@ -48,4 +49,4 @@ def fails_its_test(orders, reports):
     import kernels.known_answer as answers
 
     answers.ANSWERS = dict.fromkeys(answers.ANSWERS, "00" * 32)
-    checker_main(orders, reports)
+    digest_main(orders, reports)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from engine.monitor.events.pool import CheckerEnded, ChildKilled
-from engine.pool.checkers import Checkers
+from engine.pool.leaf_digests import LeafCheckers
 from engine.pool.messages import Computed, Setup
 from engine.runtime.errors import JobGivenUp
 from kernels.task import Task
@@ -25,7 +25,7 @@ def open_checked(open_pool):
     """`open_checked(entry)` gives a pool whose one checker runs `entry`, and its log."""
 
     def enter(entry=villains.honest_checker, **options):
-        checkers = Checkers(1, entry=entry, **options)
+        checkers = LeafCheckers(1, entry=entry, **options)
         return *open_pool(checkers=checkers), checkers
 
     return enter
@@ -64,7 +64,7 @@ def test_a_checker_that_fails_its_known_answer_test_checks_nothing(open_checked)
 
 
 def test_a_wrong_result_is_found_by_a_checker(open_pool):
-    checkers = Checkers(1, entry=villains.honest_checker)
+    checkers = LeafCheckers(1, entry=villains.honest_checker)
     setup = Setup(threads=1, warm=Task(TASKS[0].seed, 1024))  # so that checkers start at once
     pool, log = open_pool(villains.lying_child, checkers=checkers, setup=setup)
     wait_until(lambda: checkers.ready, "a checker to be ready")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from engine.pool.actions import Check, Foresee, Opening
 from engine.pool.check_queue import CheckQueue
-from engine.pool.checkers import Checkers, shares
 from engine.pool.job_queue import Job, new_ticket
+from engine.pool.leaf_digests import LeafCheckers, shares
 from engine.pool.messages import Computed, Done
 from engine.runtime.right_of_way import RightOfWay
 from kernels.check import opened_digests
@@ -24,10 +24,9 @@ TASK = Task(bytes(range(32)), 2048)
 DRAWN = (3, 77, 5000)
 
 
-def heard(checkers):
-    """What checkers said within a moment."""
-    ready = wait(checkers.sources(), 0.1)
-    return checkers.read(ready, time.monotonic())
+def listen(checkers):
+    """Take what checkers say within a moment."""
+    checkers.read(wait(checkers.sources(), 0.1), time.monotonic())
 
 
 @pytest.fixture
@@ -36,11 +35,11 @@ def open_checkers():
     opened = []
 
     def start(count):
-        checkers = Checkers(count, entry=villains.honest_checker)
+        checkers = LeafCheckers(count, entry=villains.honest_checker)
         opened.append(checkers)
         checkers.want(time.monotonic())
         while checkers.free < count:
-            assert heard(checkers) == []
+            listen(checkers)
         return checkers
 
     yield start
@@ -63,10 +62,10 @@ def test_further_iterations_are_not_divided():
 def test_a_large_check_is_divided_among_free_checkers(open_checkers):
     checkers, found = open_checkers(2), []
     leaves = list(range(0, 64, 3))
-    assert checkers.submit("check", TASK, leaves, time.monotonic())
+    assert checkers.digest(TASK, leaves, found.append, time.monotonic())
     assert not checkers.free
-    wait_until(lambda: found.extend(heard(checkers)) or found, "the digests")
-    assert found == [("check", opened_digests(TASK, leaves))]
+    wait_until(lambda: listen(checkers) or found, "the digests")
+    assert found == [opened_digests(TASK, leaves)]
     assert checkers.done == 2
 
 
@@ -74,14 +73,14 @@ def test_a_part_that_is_lost_leaves_the_check_to_the_caller(open_checkers):
     checkers, found = open_checkers(2), []
     one = spawned_children(os.getpid())[0]
     one.suspend()
-    assert checkers.submit("check", TASK, list(range(0, 64, 3)), time.monotonic())
+    assert checkers.digest(TASK, list(range(0, 64, 3)), found.append, time.monotonic())
     one.kill()
-    wait_until(lambda: found.extend(heard(checkers)) or found, "the answer")
-    assert found == [("check", None)]
+    wait_until(lambda: listen(checkers) or found, "the answer")
+    assert found == [None]
 
 
 def test_small_checks_that_wait_together_are_judged_each_by_itself(cpu):
-    checks, wrong = CheckQueue(Checkers(0), RightOfWay()), {3, 5}
+    checks, wrong = CheckQueue(LeafCheckers(0), RightOfWay()), {3, 5}
     for number in range(7):  # of two forms
         task = Task(bytes([number]) + bytes(range(31)), 64 + number % 2)
         outcome = SyntheticWork(task, 16).run(cpu)

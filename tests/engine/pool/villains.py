@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import kernels.memory
-from engine.pool import checker_main, codec, messages, worker_main
+from engine.pool import codec, leaf_digests, messages, worker_main
 from kernels import known_answer
 from kernels.devices import open_device
 
@@ -37,7 +37,7 @@ def honest_child(*arguments):
 
 def honest_checker(*arguments):
     ask_small_tasks_alone()
-    checker_main.checker_main(*arguments)
+    leaf_digests.digest_main(*arguments)
 
 
 def _times(name):

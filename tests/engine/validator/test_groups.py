@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from engine.validator.checker_process import Claim, run_checks
+from engine.validator.checker_process import Claim, run_check
 from engine.validator.result_checker import ResultChecker
 from node_client.keystore import Keystore
 from tests.engine.validator.live import LiveValidator, LiveWorker, events
@@ -57,7 +57,7 @@ def test_one_wrong_result_among_right_ones_is_the_only_one_found_wrong(arena):
     right = list(claims(arena))
     flipped = bytes([right[2].siblings[0] ^ 1]) + right[2].siblings[1:]
     wrong = replace(right[2], siblings=flipped)
-    found = [one.right for one in run_checks([*right[:2], wrong, *right[3:]])]
+    found = [run_check(claim).right for claim in (*right[:2], wrong, *right[3:])]
     assert found == [True, True, False, True, True, True]
 
 
@@ -112,7 +112,7 @@ def test_what_ends_the_checking_process_costs_the_others_in_its_batch_nothing(ar
     finally:
         checker.close()
     assert [one.right for one in findings] == [True, True, True, None, True, True, True]
-    assert "died" in findings[3].reason
+    assert "ended" in findings[3].reason
 
 
 @pytest.mark.slow  # it starts a process that imports Numba

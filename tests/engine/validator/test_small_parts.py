@@ -17,12 +17,8 @@ from engine.poc_protocol.held_bytes import HeldBytes
 from engine.poc_protocol.outbox import TOGETHER_BYTES, Outbox
 from engine.poc_protocol.rate_limit import RateLimiter, TokenBucket
 from engine.poc_protocol.urls import check_validator_url
-from engine.pool.codec import encode, write_frame
-from engine.pool.worker_main import next_order
 from engine.runtime.database import lock_file
 from engine.runtime.errors import BadInput
-from engine.validator.checker_process import Claim, Findings
-from engine.validator.checker_thread import CheckerDied, CheckerThread
 from engine.validator.market.matching import Candidate, Need, can_do, choose
 from engine.validator.options import ServeOptions
 from engine.validator.seats import Seats
@@ -31,9 +27,7 @@ from engine.validator.store.database import Store
 from engine.validator.store.reputation import Reputation
 from engine.validator.store.requirements import Requirements
 from engine.validator.turns import LineFull, Turns
-from tests.engine.pool import villains
 from tests.engine.validator.arena import CAPABILITIES, Clock
-from tests.processes import PATIENCE_SECONDS, wait_until
 
 WEEK = 7 * 86_400.0
 deeds = st.floats(0, 100, allow_nan=False)
@@ -261,42 +255,6 @@ def test_a_password_in_a_validators_url_is_not_shown(url):
         check_validator_url(url)
     assert "secret" not in str(refused.value)
     assert "@h" in str(refused.value)
-
-
-def says_nonsense(_orders, reports):
-    """A checking process that was taken over: it answers with a pickle."""
-    reports.send(print)
-
-
-def says_too_few(orders, reports):
-    batch = next_order(orders)
-    write_frame(reports.fileno(), encode(Findings(batch.ticket, ())))
-    next_order(orders)
-
-
-@pytest.mark.parametrize("entry", [says_nonsense, says_too_few])
-def test_what_a_checking_process_says_is_not_unpickled(entry):
-    thread = CheckerThread(entry)
-    claim = Claim(None, "leaves", bytes(32), None, None, (0,), b"")
-    try:
-        for _again in range(2):  # a new process each time
-            with pytest.raises(CheckerDied):
-                thread.submit([claim]).result(PATIENCE_SECONDS)
-    finally:
-        thread.close()
-
-
-def test_what_a_killed_checking_process_leaves_behind_holds_nobody_up(tmp_path, monkeypatch):
-    monkeypatch.setenv("CPC_VILLAIN", str(tmp_path))
-    with villains.heirs(tmp_path) as heirs:
-        thread = CheckerThread(villains.bequeathing_checker)
-        for number in (1, 2):
-            found = thread.submit([])
-            wait_until(lambda number=number: heirs() == number, "a process with an heir")
-            thread.kill()
-            with pytest.raises(CheckerDied):
-                found.result(PATIENCE_SECONDS)
-        thread.close()
 
 
 def test_who_holds_the_model_comes_first_among_equals_while_it_has_room():
