@@ -142,7 +142,7 @@ class DeviceLife(ABC):
         worker.generation += 1
         self._generations[worker.device] = worker.generation
         worker.state = State.STARTING
-        worker.memory, worker.base_memory = 0, None
+        worker.memory, worker.base_memory, worker.talk = 0, None, 0.0
         worker.deadline = now + self._limits.start
         worker.last_heard = now
         return [Spawn(worker.device, worker.generation)]

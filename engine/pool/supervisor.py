@@ -106,7 +106,7 @@ class Supervisor(DeviceLife):
         if head is not None and getattr(message, "ticket", None) != head.job.ticket:
             head = None  # not an answer to the order that is next
         match message:
-            case messages.Beat():
+            case messages.Beat() if worker.may_talk(now):
                 return self._on_beat(worker, message, now)
             case messages.Began(ticket) if self._overtakes(worker, ticket):
                 self._begin_next(worker, now)

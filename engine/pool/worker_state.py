@@ -32,6 +32,9 @@ _PACE_KEPT = 0.9
 """A device's pace is that of its slowest job; each later job lets so much of it stand."""
 GATHER_SECONDS = 0.002
 """For so long a flood's answers gather in their pipes: each look costs more than one of them."""
+MOST_TALK = 4096
+TALK_RATE = 20.0
+"""Messages of a child that answer no order: more than its pipe holds, and so many a second."""
 _SHORTEST = 1e-6
 """Seconds that a job takes at least, whatever a child says: none would make its pace infinite."""
 
@@ -76,6 +79,8 @@ class Worker:
     """Resident bytes of its child, as it said last."""
     base_memory: int | None = None
     """The same when it became ready."""
+    talk: float = 0.0
+    _talked_at: float = 0.0
 
     def take_jobs(self, *, wrong: bool = False) -> list[Job]:
         """Empty the child's queue: return the jobs that somebody waits for, in order.
@@ -87,6 +92,15 @@ class Worker:
         self.jobs.clear()
         self.orders.clear()
         return jobs
+
+    def may_talk(self, now: float) -> bool:
+        """Return whether it may have said one more thing that nobody asked for.
+
+        Each costs this process time, which other devices wait for.
+        """
+        self.talk = max(0.0, self.talk - TALK_RATE * (now - self._talked_at)) + 1.0
+        self._talked_at = now
+        return self.talk <= MOST_TALK
 
     def beats(self, memory: int) -> None:
         """Take note of its child's resident bytes."""
@@ -156,7 +170,7 @@ class Worker:
         if self.state is State.BUSY:
             latest = min(now, self.began + limits.start) + limits.start
             self.deadline = max(self.deadline, latest)
-        return self.state is State.STARTING or bool(self.orders)
+        return self.may_talk(now) and (self.state is State.STARTING or bool(self.orders))
 
     def keep_pace(self, job: Job, seconds: float) -> None:
         """Remember what a right answer took: the pace is that of the slowest job, for a while."""

@@ -97,6 +97,13 @@ def test_half_a_message_of_a_stopped_child_holds_no_other_device_up(open_pool, t
     assert log.of(ChildKilled) == []
 
 
+def test_a_child_that_talks_without_end_is_ended_and_the_others_work_on(open_pool):
+    pool, log = open_pool(villains.chattering_child, ("cpu", "reference"))
+    wait_until(lambda: log.of(ChildKilled), "the child to be ended")
+    assert log.reasons(ChildKilled)[0].startswith("sent a message out of turn")
+    assert pool.submit(Echo(b"")).result(PATIENCE).device == "cpu"
+
+
 def test_a_child_that_leaks_is_replaced_and_the_next_job_done(open_pool):
     limits = Limits(memory=2**29, work_margin=PATIENCE, silence=PATIENCE)
     pool, log = open_pool(villains.leaking_child, limits=limits)

@@ -241,6 +241,20 @@ def test_a_child_without_work_has_nothing_to_compile():
     assert only(supervisor.heard("a", 1, Compiling(0, 2), 1.1), Kill).reason.startswith("sent")
 
 
+def test_a_child_may_say_what_its_pipe_holds_and_not_go_on_so():
+    supervisor = make()
+    supervisor.start(0.0)
+    ready(supervisor)
+    for _beat in range(3000):  # the parent was stopped for so many seconds
+        assert supervisor.heard("a", 1, Beat(), 3000.0) == []
+    for second in range(1000):
+        assert supervisor.heard("a", 1, Beat(), 3000.0 + second) == []
+    said = (supervisor.heard("a", 1, Beat(), 4000.0) for _beat in range(5000))
+    assert only(next(filter(None, said)), Kill).reason.startswith("sent")
+    generation = supervisor.workers["a"].generation
+    assert supervisor.heard("a", generation, Compiling(0, 2), 4000.0) == []
+
+
 def test_silence_is_seen_before_the_deadline():
     supervisor = make(silence=3.0)
     supervisor.start(0.0)

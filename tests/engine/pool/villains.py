@@ -382,3 +382,15 @@ def heirs(directory):
     finally:
         for pid in pids():
             os.kill(pid, signal.SIGKILL)
+
+
+def chattering_child(name, setup, tasks, reports):
+    """On the reference: says the same again and again, as fast as it is heard; honest elsewhere."""
+    if name == "reference":
+        said = codec.encode(messages.Ready(name, 0.1))
+        chatter = codec.encode(messages.Beat(1)) * 100
+        with contextlib.suppress(OSError):
+            while True:
+                codec.write_frame(reports.fileno(), said)
+                said = chatter
+    serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
