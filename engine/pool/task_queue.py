@@ -1,4 +1,4 @@
-"""The queue that a child process is fed by, and the thread that fills it.
+"""The queue that a child process is fed by, and how it is filled.
 
 A child has the end that it reads, and nothing else: whatever it does to that end, and whoever else it
 leaves it to, its parent never waits for it.
@@ -6,9 +6,9 @@ leaves it to, its parent never waits for it.
 
 import os
 import pickle
-import queue
 import select
 import threading
+from collections import deque
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -25,7 +25,8 @@ _JOIN_SECONDS = 0.002
 class Pieces(SimpleQueue[tuple[bool, bytes]]):
     """Pieces of pickled orders, each with whether more of its order follow.
 
-    One thread writes, so that it needs no lock, which the child could keep.
+    One thread writes at a time, so that it needs no lock, which the child could keep; where there is
+    no room `put` raises BlockingIOError.
     """
 
     _reader: Connection
@@ -55,45 +56,59 @@ class Pieces(SimpleQueue[tuple[bool, bytes]]):
 class TaskQueue:
     """The parent's side of a child's task queue; `queue` is what the child is given.
 
-    The queue of a child that is stopped fills up, so a thread writes.
+    What there is room for is written at once: a thread for it would have to wait for this interpreter.
+    The queue of a child that is stopped fills up, so the rest is left to a thread.
     """
 
     def __init__(self) -> None:
         self.queue = Pieces()
-        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._closing = threading.Event()
-        self._writer = threading.Thread(target=self._write, name="pool-tasks", daemon=True)
-        try:
-            self._writer.start()
-        except RuntimeError:  # no thread could be
-            self.queue.close()
-            raise
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[bool, bytes]] = deque()
+        self._writer: threading.Thread | None = None
+        self._closing = False
 
     def put(self, order: Any) -> None:
         """Hand an order to the child; None asks it to end. Raises what pickle raises."""
-        self._orders.put(pickle.dumps(order))
+        pickled = pickle.dumps(order)
+        starts = range(0, len(pickled), _PIECE_BYTES)
+        with self._lock:
+            for start in starts:
+                piece = pickled[start : start + _PIECE_BYTES]
+                self._waiting.append((start != starts[-1], piece))
+            if self._writer is None and not self._write():
+                writer = threading.Thread(target=self._run, name="pool-tasks", daemon=True)
+                with suppress(RuntimeError):  # no thread could be: the next order tries again
+                    writer.start()
+                    self._writer = writer
 
     def close(self) -> bool:
         """Free everything, now that the child is gone. False: not yet, call it again."""
-        self._closing.set()
-        self._orders.put(b"")
-        self._writer.join(_JOIN_SECONDS)
-        if self._writer.is_alive():
-            return False
+        with self._lock:
+            self._closing, writer = True, self._writer
+        if writer is not None:
+            writer.join(_JOIN_SECONDS)
+            if writer.is_alive():
+                return False
         self.queue.close()
         return True
 
-    def _write(self) -> None:
-        with suppress(OSError):  # nobody reads any more
-            while not self._closing.is_set():
-                order = self._orders.get()
-                for start in range(0, len(order), _PIECE_BYTES):
-                    end = start + _PIECE_BYTES
-                    self._put((end < len(order), order[start:end]))
+    def _write(self) -> bool:
+        """Write what there is room for; return whether that was all."""
+        while self._waiting:
+            try:
+                self.queue.put(self._waiting[0])
+            except BlockingIOError:
+                return False
+            except OSError:  # nobody reads any more
+                self._waiting.clear()
+            else:
+                self._waiting.popleft()
+        return True
 
-    def _put(self, piece: tuple[bool, bytes]) -> None:
-        while not self._closing.is_set():
-            with suppress(BlockingIOError):
-                self.queue.put(piece)
-                break
+    def _run(self) -> None:
+        while True:
             self.queue.wait_for_room()
+            with self._lock:
+                if self._closing or self._write():
+                    self._writer = None
+                    return

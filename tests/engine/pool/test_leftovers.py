@@ -83,7 +83,7 @@ def test_after_many_kills_nothing_is_left_over(others, open_pool):
         seen |= kill_next(pool, killed) - others
     assert pool.submit(Echo(b"")).result(PATIENCE)
     assert len(seen) >= KILLS  # each child has a queue of its own, with semaphores of its own
-    wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
+    wait_until(lambda: not writers(), lambda: f"no thread that writes: {writers()}")
     wait_until(
         lambda: len(semaphores() - others) == open_before,
         lambda: f"few semaphores: {semaphores()}",
@@ -97,26 +97,36 @@ def test_after_many_kills_nothing_is_left_over(others, open_pool):
     assert all(is_gone(pid) for pid in killed)
 
 
+def wait_stopped(pid):
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "the child to stop")
+
+
+def submit_to_a_stopped_child(pool):
+    """Futures of a job that stops the child, and of one that its queue has no room for then."""
+    stopped = pool.submit(Stop(b""))
+    (pid,) = pool.child_pids().values()
+    wait_stopped(pid)
+    large = pool.submit(Echo(bytes(2**22)))
+    wait_until(lambda: len(writers()) == 1, lambda: f"a thread that writes: {writers()}")
+    return stopped, large
+
+
 def test_a_writer_that_waits_for_a_killed_child_is_freed(others, open_pool):
-    """The child is stopped, its queue full and its lock taken; then it is killed."""
+    """The child is stopped, and its queue full; then it is killed."""
     pool, _ = open_pool(limits=replace(PATIENT, queued=2, silence=PATIENCE, attempts=2))
     assert pool.ready.wait(PATIENCE)
     before, open_before = descriptors(), len(semaphores() - others)
-    stopped = pool.submit(Stop(b""))
-    large = pool.submit(Echo(bytes(2**22)))
+    stopped, large = submit_to_a_stopped_child(pool)
     for _ in range(2):
         (pid,) = pool.child_pids().values()
-        wait_until(
-            lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED,
-            "the child to stop",
-        )
+        wait_stopped(pid)
         os.kill(pid, signal.SIGKILL)
         wait_until(
             lambda pid=pid: pool.child_pids()["reference"] not in (None, pid), "another child"
         )
     assert stopped.exception(PATIENCE).code == "quarantined"
     assert int.from_bytes(large.result(PATIENCE).outcome.result_hash) == 2**22
-    wait_until(lambda: len(writers()) == 1, lambda: f"one thread that writes: {writers()}")
+    wait_until(lambda: not writers(), lambda: f"no thread that writes: {writers()}")
     wait_until(
         lambda: len(semaphores() - others) == open_before,
         lambda: f"few semaphores: {semaphores()}",
@@ -127,9 +137,8 @@ def test_a_writer_that_waits_for_a_killed_child_is_freed(others, open_pool):
 def test_a_pool_stops_though_a_writer_waits_for_a_stopped_child(others, open_pool):
     pool, _ = open_pool(limits=replace(PATIENT, queued=2, silence=PATIENCE))
     assert pool.ready.wait(PATIENCE)
-    stopped, large = pool.submit(Stop(b"")), pool.submit(Echo(bytes(2**22)))
+    stopped, large = submit_to_a_stopped_child(pool)
     (pid,) = pool.child_pids().values()
-    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "the child to stop")
     pool.stop()
     assert {future.exception(PATIENCE).code for future in (stopped, large)} == {"stopped"}
     assert is_gone(pid)
@@ -154,7 +163,7 @@ def test_what_children_leave_behind_holds_nothing_and_nobody_up(others, open_poo
             for future in futures:
                 assert future.result(PATIENCE).device == "cpu"
             wait_until(lambda number=number: len(log.of(ChildEnded)) == number, "its end")
-        wait_until(lambda: len(writers()) == 2, lambda: f"two threads that write: {writers()}")
+        wait_until(lambda: not writers(), lambda: f"no thread that writes: {writers()}")
         wait_until(
             lambda: len(semaphores() - others) <= open_before,
             lambda: f"few semaphores: {semaphores()}",
