@@ -150,6 +150,7 @@ class Checkers[A: Answer]:
         reason = ""
         for message in process.read(ready):
             if isinstance(message, CheckerReady):
+                reason = _("sent a message out of turn") if place.ready else reason
                 place.ready = True
             elif order := place.orders.get(message.ticket):
                 said = message.reason if isinstance(message, CannotCheck) else message

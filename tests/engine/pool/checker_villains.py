@@ -1,5 +1,6 @@
 """What a checker may turn into: entry points that a child process can import."""
 
+import contextlib
 import os
 import signal
 
@@ -43,6 +44,13 @@ def babbles(orders, reports):
     _after_ready(orders, reports)
     os.write(reports.fileno(), b"\0\0\0\4nons")
     signal.pause()
+
+
+def is_ready_again_and_again(_orders, reports):
+    frames = encode(CheckerReady()) * 100
+    with contextlib.suppress(OSError):
+        while True:
+            write_frame(reports.fileno(), frames)
 
 
 def fails_its_test(orders, reports):

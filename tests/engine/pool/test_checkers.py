@@ -54,6 +54,13 @@ def test_whatever_a_checker_does_right_results_are_accepted(open_checked, villai
         wait_until(lambda: log.of(CheckerEnded), "the lost checker to be told")
 
 
+def test_a_checker_that_talks_without_end_is_replaced(open_checked):
+    pool, log, _checkers = open_checked(entry=checker_villains.is_ready_again_and_again)
+    compute(pool, TASKS[:1])
+    wait_until(lambda: log.of(CheckerEnded), "the loss of the checker to be told")
+    assert log.reasons(CheckerEnded)[0].startswith("sent a message out of turn")
+
+
 def test_a_checker_that_fails_its_known_answer_test_checks_nothing(open_checked):
     pool, log, checkers = open_checked(entry=checker_villains.fails_its_test)
     compute(pool, TASKS[:1])
