@@ -79,8 +79,8 @@ def _cost(task: Task, leaves: int) -> int:
 
 
 def usual_count() -> int:
-    """One for every four cores, four at most: a check is a small part of a device's time."""
-    return max(1, min(4, usable_cores() // 4))
+    """One for every four cores, sixteen at most: four cards' checks at n = 4096 keep so many busy."""
+    return max(1, min(16, usable_cores() // 4))
 
 
 def shares(task: Task, leaves: Sequence[int], count: int) -> list[tuple[int, ...]]:
