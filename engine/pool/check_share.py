@@ -24,7 +24,7 @@ wrong one, up to 64 times.
 MOST_DOUBLINGS = 6
 MOST_HELD = 256
 HELD_SECONDS = 1.0
-"""An answer comes that late at most because it is held, as long as its device answers at all."""
+"""For so long one is held; then the next is checked, or the last, where the device is at a long job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,23 @@ class CheckShare:
         """
         self._number += 1
         full = len(self._held) >= MOST_HELD
-        late = bool(self._held) and now >= self._held[0].since + HELD_SECONDS
-        if not quick or self.unproven or full or late or self.chance() < self.share:
+        checked = not quick or self.unproven or full or self.is_late(now)
+        if checked or self.chance() < self.share:
             self._pending[job.ticket] = self._number
             return False
         self._held.append(Held(job, answer, self._number, now))
         return True
 
-    def last(self) -> Held | None:
-        """Where nothing is being checked, take out the last answer that is held, to be checked."""
-        if self._pending or not self._held:
+    def is_late(self, now: float) -> bool:
+        """Return whether one is held for so long that another has to be checked."""
+        return bool(self._held) and now >= self._held[0].since + HELD_SECONDS
+
+    def last(self, now: float, *, busy: bool) -> Held | None:
+        """Where nothing is being checked, take out the last answer that is held, to be checked.
+
+        `busy`: more answers will come, and one is taken out where they do not come soon.
+        """
+        if self._pending or not self._held or (busy and not self.is_late(now)):
             return None
         held = self._held.pop()
         self._pending[held.job.ticket] = held.number

@@ -57,8 +57,8 @@ class Supervisor(DeviceLife):
     def give_out(self, now: float) -> list[Action]:
         """Give jobs out for all that was told since `gather`."""
         self._gathers = False
-        given, last = self._hand_out(now), map(self._check_last, self.workers.values())
-        return [*given, *chain.from_iterable(last)]
+        given, workers = self._hand_out(now), self.workers.values()
+        return [*given, *chain.from_iterable(self._check_last(one, now) for one in workers)]
 
     @property
     def idle(self) -> bool:
@@ -161,7 +161,7 @@ class Supervisor(DeviceLife):
         if not isinstance(result, messages.Computed):
             for held in worker.answers.passed(job):
                 actions += self._accept(worker, held.job, held.answer)
-        return actions + self._hand_out(now) + self._check_last(worker)
+        return actions + self._hand_out(now) + self._check_last(worker, now)
 
     def _accept(
         self, worker: Worker, job: Job, result: messages.Computed | messages.Done
@@ -172,9 +172,9 @@ class Supervisor(DeviceLife):
             worker.state = State.IDLE
         return [] if job.unwanted else [Accepted(job, result, worker.device)]
 
-    def _check_last(self, worker: Worker) -> list[Action]:
+    def _check_last(self, worker: Worker, now: float) -> list[Action]:
         """Where the child has nothing left to do, nothing later would stand for what is held."""
-        if self._gathers or worker.orders or (held := worker.answers.last()) is None:
+        if self._gathers or (held := worker.answers.last(now, busy=bool(worker.orders))) is None:
             return []
         return [Check(worker.device, worker.generation, held.job, held.answer)]
 
@@ -275,7 +275,7 @@ class Supervisor(DeviceLife):
         ):
             actions = []
         actions += self._end_unwanted(worker, now) + self._hand_out(now)
-        return actions + self._check_last(worker)
+        return actions + self._check_last(worker, now)
 
     def _on_failed(self, worker: Worker, failed: messages.Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
@@ -304,7 +304,7 @@ class Supervisor(DeviceLife):
                 self._backlog.put_back(job)
         elif not job.unwanted:
             actions.append(GivenUp(job, "invalid", said))
-        return actions + self._hand_out(now) + self._check_last(worker)
+        return actions + self._hand_out(now) + self._check_last(worker, now)
 
     def _stop_jobs(
         self, wanted: Callable[[Job], bool], code: str, reason: str, now: float

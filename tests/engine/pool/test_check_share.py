@@ -19,7 +19,7 @@ from engine.pool.supervisor import Supervisor
 from kernels.task import Task
 from kernels.work import Outcome
 from tests.engine.pool.conftest import LIMITS
-from tests.engine.pool.works import Deceive, Echo
+from tests.engine.pool.works import Deceive, Echo, Note
 from tests.processes import PATIENCE_SECONDS
 
 LIES = Outcome(b"lie".ljust(32))
@@ -147,6 +147,18 @@ def test_a_child_that_lies_now_and_then_is_found_and_its_answers_are_computed_ag
     lies = sum(outcome.result_hash == bytes(32) for outcome in outcomes)
     assert lies < 60  # 60 that are not found have a chance of 0.8^60, one in 600,000
     assert (tmp_path / "runs").stat().st_size > 600
+
+
+def test_what_is_held_does_not_wait_for_a_long_job_behind_it(open_pool, tmp_path):
+    pool, _log = open_pool(limits=replace_share(1e-9))
+    for _number in range(PROVING):
+        pool.submit(Echo(b"")).result(PATIENCE_SECONDS)
+    quick = [pool.submit(Echo(b"")) for _number in range(20)]
+    long = pool.submit(Note(os.fsencode(tmp_path / "began"), until=str(tmp_path / "until")))
+    assert all(one.result(PATIENCE_SECONDS) for one in quick)
+    assert not long.done()
+    (tmp_path / "until").touch()
+    assert long.result(PATIENCE_SECONDS)
 
 
 def test_a_blocks_task_is_checked_whatever_the_share(open_pool):
