@@ -44,7 +44,7 @@ class StoreOptions:
 
     def database(self) -> Path | str:
         """Return the path of the validator's SQLite file, or the URL of its database."""
-        return self.store or self.files() / "validator.sqlite"
+        return self.files() / "validator.sqlite" if self.store is None else self.store
 
     def open_store(self) -> "Store":
         """Open the database. Raises DatabaseError, BadInput."""

@@ -82,6 +82,11 @@ class PostgresBackend(Units, Closing):
             with backend.write() as db:
                 db.execute("SELECT pg_advisory_xact_lock(?)", (_SETTING_UP,))
                 _set_up(db, backend.name)
+        except DatabaseError as error:
+            backend.close()
+            if not error.advice:  # the user's rights, or tables of another program
+                error.advice = _("Give it a database of its own: createdb --owner USER NAME.")
+            raise
         except BaseException:
             backend.close()
             raise
@@ -198,9 +203,19 @@ class PostgresBackend(Units, Closing):
     def _connect(self) -> "psycopg.Connection[Any]":
         try:
             options = CONNECT | conninfo_to_dict(self._url)
-            return psycopg.connect(**options, autocommit=True, row_factory=dict_row)  # type: ignore[arg-type]
+            db = psycopg.connect(**options, autocommit=True, row_factory=dict_row)  # type: ignore[arg-type]
         except psycopg.Error as error:
             raise self._lost(error) from error
+        encoding = db.info.parameter_status("server_encoding")
+        if encoding != "UTF8":  # workers' and customers' words would be refused there
+            db.close()
+            raise DatabaseError(
+                _("the database {name} is encoded in {encoding}; it has to be UTF8").format(
+                    name=self.name, encoding=encoding
+                ),
+                advice=_("Make another: createdb --encoding UTF8 --template template0 NAME."),
+            )
+        return db
 
     def _begin(self) -> None:
         if self.fence is None:
@@ -314,7 +329,7 @@ def _name_of(url: str) -> str:
     if not parts:
         raise BadInput(
             _("--store takes the URL of a PostgreSQL database"),
-            advice=_("As in postgresql://USER@HOST/DATABASE."),
+            advice=_("As in postgresql://HOST/DATABASE?user=USER."),
         )
     if "options" in parts:
         raise BadInput(

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engine.runtime.database import Database
-from engine.runtime.errors import BadInput
+from engine.runtime.errors import BadInput, DatabaseError
 from engine.runtime.group_commit import GroupCommit
+from engine.validator.options import StoreOptions
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import AnotherLeads, DatabaseLost
 from engine.validator.store.database import Store
@@ -283,14 +284,39 @@ def test_validators_of_one_market_have_one_policy(stores):
         ("postgresql://alice@db/market?sslpassword=secret", "password"),
         ("postgresql://alice@db/market?options=-csynchronous_commit%3Doff", "options"),
         ("market.sqlite", "URL"),
+        ("", "URL"),
         ("postgresql://[", "URL"),
         ("postgresql:///market?host=/nowhere", "does not answer"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_said_without_its_password(cluster, url, said):
     with pytest.raises(BadInput, match=said) as caught:
-        Store.open(url)
+        StoreOptions(store=url).open_store()
     assert "secret" not in f"{caught.value} {caught.value.advice}"
+
+
+@pytest.mark.parametrize(
+    ("made", "user", "said"),
+    [
+        ("CREATE TABLE meta (a INTEGER)", "cpc", "does not exist"),
+        ("CREATE TABLE meta (key TEXT, value TEXT)", "cpc", "format None"),
+        ("CREATE ROLE nobody LOGIN", "nobody", "permission denied"),
+    ],
+)
+def test_a_database_that_is_another_programs_is_refused_with_advice(cluster, made, user, said):
+    url = cluster.new_database()
+    with pytest.importorskip("psycopg").connect(url) as db:
+        db.execute(made)
+    with pytest.raises(DatabaseError, match=said) as caught:
+        Store.open(url.replace("cpc@", f"{user}@"))
+    assert caught.value.advice
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(cluster):
+    with cluster.connect() as db:
+        db.execute("CREATE DATABASE narrow ENCODING 'LATIN1' TEMPLATE template0")
+    with pytest.raises(DatabaseError, match="LATIN1"):
+        Store.open(cluster.url("narrow"))
 
 
 def test_text_that_postgresql_does_not_take_finds_nothing(stores):
