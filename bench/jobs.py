@@ -62,7 +62,7 @@ class Tree:
 
     @contextmanager
     def started(self, *arguments):
-        with (self.directory / f"{arguments[0]}.log").open("w") as log:
+        with (self.directory / f"{arguments[0]}.log").open("a") as log:
             process = psutil.Popen(
                 [*ENGINE, *arguments],
                 cwd=self.source,

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
@@ -59,7 +60,10 @@ class ReceiptOptions(KeyFiles):
             return None
         store = self.keystore()
         if self.receipt_key not in store.names():
-            store.create(self.receipt_key)
+            from node_client.errors import KeyExists
+
+            with suppress(KeyExists):  # another validator that starts made it just now
+                store.create(self.receipt_key)
         return self.load_key(self.receipt_key)
 
 
