@@ -11,6 +11,7 @@ disconnected. What takes time runs as a task of its own.
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -41,6 +42,8 @@ OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a worker to read it, in frames and in bytes. A group may hold an `open`, a verdict and
 a new job for each of a worker's jobs."""
 RECONNECT_SECONDS = 1.0
+MOST_PAUSE_SECONDS, STEADY_SECONDS = 30.0, 10.0
+"""A database that is lost again so soon, such as with a full disk, is left alone longer each time."""
 UNSENT_BYTES = 128 * 2**20
 """What waits for all workers together."""
 
@@ -65,6 +68,7 @@ class Service:
         self._connection_ids = itertools.count(1)
         self._running: set[asyncio.Task[None]] = set()
         self._died: BaseException | None = None
+        self._pause, self._back_at = 0.0, 0.0
         self._fetch: dict[int, Callable[[FetchData], Coroutine[Any, Any, bool]]] = {}
         self._decided: list[Action] = []
         self._posting: set[str] = set()
@@ -196,14 +200,18 @@ class Service:
         for work in list(self._running):
             work.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        while not stopping.is_set():
+        steady = time.monotonic() - self._back_at > STEADY_SECONDS
+        longer = min(max(RECONNECT_SECONDS, 2 * self._pause), MOST_PAUSE_SECONDS)
+        pause = self._pause = 0.0 if steady else longer
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause)
+            if stopping.is_set():
+                return
             with suppress(DatabaseLost):
                 await asyncio.to_thread(self.store.begin_anew)
                 break
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), RECONNECT_SECONDS)
-        else:
-            return
+            pause = RECONNECT_SECONDS
         self._hang_up()  # those that came meanwhile, of which the market does not know
         self._died, self._decided = None, []
         self._posting.clear()
@@ -211,6 +219,7 @@ class Service:
         with suppress(DatabaseLost):
             await self._decide(self.market.begin_anew)
             self._report(MarketDatabaseBack())
+        self._back_at = time.monotonic()
 
     def _hang_up(self) -> None:
         for outbox in self._outboxes.values():

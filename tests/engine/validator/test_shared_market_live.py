@@ -123,6 +123,36 @@ def test_a_server_that_crashes_is_waited_for_and_nothing_is_lost(own_cluster, tm
         crowd.close()
 
 
+FULL = """
+CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER is_full BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION is_full();
+"""
+
+
+def test_a_server_whose_disk_is_full_is_asked_less_and_less_and_loses_nothing(cluster, tmp_path):
+    place = cluster.new_database()
+    crowd = Crowd(place, tmp_path / "v", validators=1, workers=1)
+    (one,) = crowd.validators
+
+    def lost():
+        return [line["time"] for line in events(one.log()) if line["event"] == "database_lost"]
+
+    try:
+        with pytest.importorskip("psycopg").connect(place, autocommit=True) as db:
+            db.execute(FULL)
+            crowd.post(5)
+            wait_until(lambda: len(lost()) >= 4, one.log)
+            times = lost()
+            assert times[3] - times[2] > 2
+            assert "No space left" in one.log()
+            db.execute("DROP FUNCTION is_full CASCADE")
+        wait_until(lambda: one.total("completed") == 5, one.log)
+        crowd.check()
+    finally:
+        crowd.close()
+
+
 def test_a_payer_is_killed_and_the_one_that_waits_pays_the_rest_once(cluster, tmp_path):
     place = cluster.new_database()
     arena = Arena(tmp_path, place=place, clock=Clock(1_700_000_000.0))
