@@ -1,4 +1,4 @@
-"""Limits the number of connections, and closes those that stay silent.
+"""Limits the number of connections, and closes those that stay silent, or do not read.
 
     uvicorn.Config(app, http=at_most(64))
 
@@ -14,7 +14,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SILENCE_SECONDS = 20.0
-"""For the whole head of a request; then for each further piece of its body."""
+"""For the whole head of a request, and each further piece of its body; to read each of the answer's."""
 
 
 def at_most(connections: int, silence: float = SILENCE_SECONDS) -> type[H11Protocol]:
@@ -50,6 +50,10 @@ def at_most(connections: int, silence: float = SILENCE_SECONDS) -> type[H11Proto
             http.pop(self, None)
             super().handle_websocket_upgrade(event)
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._start_timer()
+
         def on_response_complete(self) -> None:
             self._start_timer()
             super().on_response_complete()
@@ -80,8 +84,8 @@ def at_most(connections: int, silence: float = SILENCE_SECONDS) -> type[H11Proto
                 self._timer = None
 
         def _end_silence(self) -> None:
-            # A peer whose request is complete waits for the response, however long it takes.
-            if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            # A peer whose request is complete waits for the response, however long it takes, and reads.
+            if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) or self.flow.write_paused:
                 self.transport.abort()
 
     return Limited

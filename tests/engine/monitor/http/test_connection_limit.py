@@ -4,6 +4,7 @@ The server's clock is the test's: time passes when a test says so, however busy 
 """
 
 import asyncio
+import contextlib
 import queue
 import socket
 import threading
@@ -68,6 +69,21 @@ def echo():
     return Echo()
 
 
+class Large:
+    """Answers with more than any socket holds; `sent` counts its pieces."""
+
+    pieces = 1000
+    piece = bytes(2**20)
+    sent = 0
+
+    async def __call__(self, _scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while self.sent < self.pieces:
+            await send({"type": "http.response.body", "body": self.piece, "more_body": True})
+            self.sent += 1
+        await send({"type": "http.response.body"})
+
+
 @pytest.fixture
 def clock():
     return Clock()
@@ -76,8 +92,14 @@ def clock():
 @pytest.fixture
 def connection(echo, clock):
     """One to a server that runs beside the test."""
+    with served(echo, clock) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def served(app, clock):
     config = uvicorn.Config(
-        echo, http=at_most(4, SILENCE), ws="none", lifespan="off", log_config=None
+        app, http=at_most(4, SILENCE), ws="none", lifespan="off", log_config=None
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -142,3 +164,22 @@ def test_who_speaks_slowly_is_heard_and_who_waits_is_answered(connection, echo, 
         answer += piece
     while not is_cut(connection):  # and then asks for nothing more
         clock.pass_by(SILENCE)
+
+
+def test_who_does_not_read_the_answer_is_cut_and_who_reads_slowly_is_not(clock):
+    app = Large()
+    with served(app, clock) as connection:
+        connection.sendall(HEAD + b"abcd")
+        for _slow in range(30):
+            before = app.sent
+            while app.sent == before:  # a piece has found its place in the buffers
+                connection.recv(2**16)
+            clock.pass_by(0.8 * SILENCE)
+
+        def wait():
+            for _again in range(100):
+                clock.pass_by(1.1 * SILENCE)
+                connection.sendall(b"x")
+
+        with pytest.raises(ConnectionError):
+            wait()
