@@ -74,7 +74,7 @@ def measure(devices, n, arguments):
     from kernels.task import Task
 
     setup = Setup(arguments.threads, Task(bytes(range(32)), n))
-    limits = Limits(check_share=arguments.check_share)
+    limits = Limits(check_share=arguments.check_share, cross_check=arguments.cross_check)
     with Pool(devices, lambda _event: None, setup=setup, limits=limits) as pool:
         wait_ready(pool, devices)
         flood = Flood(pool, arguments.in_flight)
@@ -103,6 +103,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-flight", type=int, default=256)
     parser.add_argument("--check-share", type=float, default=1.0)
+    parser.add_argument("--cross-check", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -63,6 +63,20 @@ def pin(device: str) -> None:
         _pinned = index
 
 
+def card_of(device: str) -> str | None:
+    """Return a name that two devices share if they are one card; None for what is no card.
+
+    As far as can be told: a card may be visible twice, and slices (MIG) do not say whose they are, so
+    that all count as one.
+    """
+    if not device.startswith("cuda"):
+        return None
+    index = int(device.partition(":")[2] or 0)
+    named = visible_cards() or []
+    name = named[index] if index < len(named) else str(index)
+    return "MIG" if name.startswith("MIG-") else name
+
+
 def ordinal(index: int) -> int:
     """CUDA's number, in this process, of the device cuda:`index`."""
     return 0 if index == _pinned else index

@@ -49,11 +49,15 @@ class NodeRequest:
     def of(cls, pool: PoolOptions, sending: SendingOptions, **more: Any) -> Self:
         """Return the request of these options; `more` are other fields. Raises BadInput."""
         validators: ValidatorsOptions | None = more.get("validators")
-        share = validators.check_share if validators is not None else 1.0
+        limits = pool.limits()
+        if validators is not None:
+            limits = replace(
+                limits, check_share=validators.check_share, cross_check=validators.cross_check
+            )
         return cls(
             devices=pool.device,
             threads=pool.threads,
-            limits=replace(pool.limits(), check_share=share),
+            limits=limits,
             depth=sending.depth,
             gas_price=sending.gas_price,
             max_gas_price=sending.max_gas_price,

@@ -41,10 +41,10 @@ def check_validators(options: ValidatorsOptions) -> ValidatorsOptions | None:
                 advice=_("Name one: --validator wss://HOST/worker"),
             )
         return None
-    if options.submit and options.check_share < 1:
+    if options.submit and (options.check_share < 1 or options.cross_check):
         raise BadInput(
-            _("--submit signs results for the chain, and these are all checked"),
-            advice=_("Leave --check-share out, or --submit."),
+            _("--submit signs results for the chain, and these are all checked on the CPU"),
+            advice=_("Leave --check-share and --cross-check out, or --submit."),
         )
     for url in urls:
         route_to(check_validator_url(url))  # raises where a proxy or certificates cannot be used

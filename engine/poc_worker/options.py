@@ -39,6 +39,13 @@ class ValidatorsOptions:
         least=0.01,
         most=1.0,
     )
+    cross_check: bool = setting(
+        False,
+        _(
+            "Have quick jobs' results checked by another card that has nothing to do, while the CPU's"
+            " checks are late."
+        ),
+    )
     validator_failures: int = setting(
         5,
         _(

@@ -6,7 +6,9 @@ Read them in this order:
     executor.py        the thread-safe side: jobs in, results and a snapshot out
     messages.py        what parent and child say to each other; codec.py: how it crosses a pipe, checked
     supervisor.py      the policy for jobs, a pure state machine; actions.py are its outputs
+    dispatch.py        which child is given which job
     device_life.py     the policy for children: started, watched, replaced, taken out of service
+    check_share.py     which answers of a flood are checked; cross_check.py, which by another card
     worker_state.py    what is known of one device; restart_policy.py, how often its child may fail
     job_queue.py       what waits for a device
     launcher.py        the seam to whatever a child is; processes.py: processes of this machine,

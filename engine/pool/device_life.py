@@ -17,6 +17,7 @@ from engine.pool.actions import Action, Ended, Kill, OutOfService, Spawn
 from engine.pool.check_share import CheckShare
 from engine.pool.job_queue import Job
 from engine.pool.limits import Limits
+from engine.pool.messages import Beat
 from engine.pool.restart_policy import RestartPolicy
 from engine.pool.worker_state import ALIVE, State, Worker
 
@@ -126,6 +127,15 @@ class DeviceLife(ABC):
         if quiet > limits.silence:
             return _("silent for {silence:.0f} s").format(silence=limits.silence)
         return None
+
+    def _on_beat(self, worker: Worker, beat: Beat, now: float) -> list[Action]:
+        worker.beats(beat.memory)
+        if not (most := self._limits.memory) or beat.memory <= most:
+            return []
+        reason = _("its memory grew to {size} MiB, over its limit of {most} MiB").format(
+            size=beat.memory >> 20, most=most >> 20
+        )
+        return self._end(worker, reason, now, kill=True)
 
     def _live(self, device: str, generation: int) -> Worker | None:
         worker = self.workers.get(device)

@@ -51,6 +51,8 @@ class Limits:
     queued_most: int = 32
     check_share: float = 1.0
     """Of a flood's answers, those that are checked (`check_share.py`)."""
+    cross_check: bool = False
+    """Whether idle cards check a flood's answers while the CPU is late (`cross_check.py`)."""
     attempts: int = 2
     """A job that took this many children down is quarantined."""
 

@@ -20,8 +20,9 @@ from itertools import chain
 
 from engine.pool import messages
 from engine.pool.actions import Accepted, Action, Check, Foresee, GivenUp, Kill, Opening, Tell
-from engine.pool.device_life import DeviceLife
-from engine.pool.job_queue import URGENT, Backlog, Job
+from engine.pool.cross_check import Recheck, agree
+from engine.pool.dispatch import Dispatch
+from engine.pool.job_queue import Job
 from engine.pool.limits import Limits
 from engine.pool.worker_state import ALIVE, Assignment, State, Worker
 from kernels.task import Task
@@ -33,7 +34,7 @@ _UNFIT = frozenset({"DeviceUnavailable", "TaskTooLarge", "ProgramUpdated"})
 """Kinds of failure at the start that another start would only repeat."""
 
 
-class Supervisor(DeviceLife):
+class Supervisor(Dispatch):
     """Policy over a set of devices, one child each. Not thread-safe; call it from one thread."""
 
     def __init__(
@@ -47,8 +48,6 @@ class Supervisor(DeviceLife):
         """`draw` picks the leaves to open of a computed task, `chance` jobs that are checked."""
         super().__init__(devices, limits or Limits(), chance)
         self._draw = draw
-        self._backlog = Backlog()
-        self._some_refused = self._gathers = False
 
     def gather(self) -> None:
         """Give out no job before `give_out`: what happens meanwhile is taken together."""
@@ -170,84 +169,15 @@ class Supervisor(DeviceLife):
         del worker.jobs[job.ticket]
         if not worker.jobs:
             worker.state = State.IDLE
-        return [] if job.unwanted else [Accepted(job, result, worker.device)]
+        if job.unwanted or isinstance(job, Recheck):
+            return []
+        return [Accepted(job, result, worker.device)]
 
     def _check_last(self, worker: Worker, now: float) -> list[Action]:
         """Where the child has nothing left to do, nothing later would stand for what is held."""
         if self._gathers or (held := worker.answers.last(now, busy=bool(worker.orders))) is None:
             return []
         return [Check(worker.device, worker.generation, held.job, held.answer)]
-
-    def _hand_out(self, now: float) -> list[Action]:
-        """Give jobs to the children that have room for them: each its first before any its second."""
-        if self._gathers:
-            return []
-        actions: list[Action] = []
-        takers = list(self.workers.values()) if self._backlog else []
-        depth = 0 if len(takers) > 1 else self._limits.queued_most
-        while takers:
-            loads: dict[Worker, int] = {}
-            for worker in takers:
-                job = self._backlog.first(worker.device)
-                if job is None or not worker.may_take(job):
-                    continue
-                load, last = worker.load(job)
-                if load >= worker.room(last, self._limits):
-                    continue
-                if load <= depth:
-                    self._backlog.remove(job)
-                    actions.append(self._give(worker, job, now))
-                    load += 1
-                loads[worker] = load
-            takers = list(loads)
-            depth = max(depth, min(loads.values(), default=0))
-        return actions + self._give_up_what_fits_nowhere()
-
-    def _give_up_what_fits_nowhere(self) -> list[Action]:
-        if not self._some_refused:
-            return []
-        self._some_refused = any(job.refused_by for job in self._backlog)
-        in_service = {w.device for w in self.workers.values() if w.state is not State.OUT}
-        refused = self._backlog.drop(lambda job: set() < in_service <= job.refused_by.keys())
-        return [GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused]
-
-    def _give(self, worker: Worker, job: Job, now: float) -> Action:
-        at = worker.jobs[job.ticket] = Assignment(job)
-        worker.orders.append(at)
-        if len(worker.orders) == 1:
-            self._begin_next(worker, now)
-        if isinstance(job.work, Task):
-            work = messages.Work(job.ticket, job.work, job.openings)
-            return Tell(worker.device, worker.generation, work)
-        run = messages.Run(job.ticket, job.work, job.priority >= URGENT)
-        return Tell(worker.device, worker.generation, run)
-
-    def _begin_next(self, worker: Worker, now: float) -> None:
-        """The child comes to its next order, whose time runs from now on; or it has none."""
-        if not worker.orders:
-            worker.state = State.CHECKING if worker.jobs else State.IDLE
-            return
-        limits, head = self._limits, worker.orders[0]
-        worker.began = now
-        if head.computed is not None:
-            worker.state, patience = State.OPENING, limits.work_margin
-        else:
-            worker.state = State.BUSY
-            pace = worker.pace.get(head.job.kind)
-            if pace is None:
-                patience = limits.start + head.job.cost / limits.slowest_rate
-            else:
-                patience = limits.work_margin + limits.work_factor * pace * head.job.cost
-        worker.deadline = now + patience
-
-    def _on_beat(self, worker: Worker, beat: messages.Beat, now: float) -> list[Action]:
-        worker.beats(beat.memory)
-        if not (most := self._limits.memory) or beat.memory <= most:
-            return []
-        reason = _("its memory grew to {size} MiB, over its limit of {most} MiB").format(
-            size=beat.memory >> 20, most=most >> 20
-        )
-        return self._end(worker, reason, now, kill=True)
 
     def _on_computed(
         self, worker: Worker, head: Assignment, computed: messages.Computed, now: float
@@ -268,14 +198,27 @@ class Supervisor(DeviceLife):
         """Have it checked; of a flood of jobs, only some (`check_share.py`)."""
         worker.orders.popleft()
         self._begin_next(worker, now)
-        job = head.job
-        actions: list[Action] = [Check(worker.device, worker.generation, job, answer)]
-        if isinstance(answer, messages.Done) and worker.answers.holds(
-            job, answer, now, quick=worker.is_quick(job, self._limits)
+        job, quick = head.job, worker.is_quick(head.job, self._limits)
+        check = Check(worker.device, worker.generation, job, answer)
+        actions: list[Action] = [check]
+        if isinstance(job, Recheck) and isinstance(answer, messages.Done):
+            actions = self._compare(worker, job, answer, now)
+        elif isinstance(answer, messages.Done) and (
+            worker.answers.holds(job, answer, now, quick=quick)
+            or self._cross.takes(worker, check, quick=quick)
         ):
             actions = []
         actions += self._end_unwanted(worker, now) + self._hand_out(now)
         return actions + self._check_last(worker, now)
+
+    def _compare(
+        self, worker: Worker, job: Recheck, again: messages.Done, now: float
+    ) -> list[Action]:
+        """Another card computed an answer again: where they differ, the CPU says who is wrong."""
+        (check,) = job.settle()
+        if agree(check, again.outcome):
+            return self._accept(worker, job, again) + self.checked(check, None, now)
+        return [check, Check(worker.device, worker.generation, job, again)]
 
     def _on_failed(self, worker: Worker, failed: messages.Failed, now: float) -> list[Action]:
         said = f"{failed.kind}: {failed.detail}"
@@ -297,7 +240,9 @@ class Supervisor(DeviceLife):
         if was_first:
             self._begin_next(worker, now)
         actions = self._end_unwanted(worker, now)
-        if failed.kind in _NO_ROOM:
+        if isinstance(job, Recheck):
+            actions += job.settle()
+        elif failed.kind in _NO_ROOM:
             job.refused_by[worker.device] = said
             self._some_refused = True
             if not job.unwanted:
@@ -331,20 +276,3 @@ class Supervisor(DeviceLife):
         actions: list[Action] = [Kill(worker.device, worker.generation, reason)]
         self._put_back(worker.take_jobs())
         return actions + self._spawn(worker, now) + self._hand_out(now)
-
-    def _put_back(
-        self, jobs: list[Job], blamed: Job | None = None, reason: str = ""
-    ) -> list[Action]:
-        actions: list[Action] = []
-        for job in reversed(jobs):  # each goes before the one that it was before
-            if job is blamed:
-                job.failures.append(reason)
-                if len(job.failures) >= self._limits.attempts:
-                    why = _("it took {count} children down; {reason}").format(
-                        count=len(job.failures), reason=reason
-                    )
-                    self._backlog.quarantine(job, why)
-                    actions.append(GivenUp(job, "quarantined", why))
-                    continue
-            self._backlog.put_back(job)
-        return actions

@@ -43,13 +43,15 @@ _SHORTEST = 1e-6
 class Assignment:
     """A job at a child. `computed` and `leaves`: its commitment, and what is to be opened of it.
 
-    `overtook`: how many of its orders have overtaken others.
+    `overtook`: how many of its orders have overtaken others. `crossed`: its answer went to another card
+    to be checked.
     """
 
     job: Job
     computed: Computed | None = None
     leaves: tuple[int, ...] = ()
     overtook: int = 0
+    crossed: bool = False
 
 
 @dataclass(slots=True, eq=False)

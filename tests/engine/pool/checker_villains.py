@@ -3,11 +3,14 @@
 import contextlib
 import os
 import signal
+import time
+from pathlib import Path
 
 from engine.pool.checker_main import CheckerReady
 from engine.pool.codec import encode, write_frame
 from engine.pool.leaf_digests import Digests, digest_main
 from engine.pool.worker_main import next_order
+from kernels.check import opened_digests
 
 
 def _after_ready(orders, reports):
@@ -27,6 +30,18 @@ def gives_too_few(orders, reports):
     order = _after_ready(orders, reports)
     while order is not None:
         write_frame(reports.fileno(), encode(Digests(order.ticket, b"")))
+        order = next_order(orders)
+
+
+def waits_while_told(orders, reports):
+    """No villain: slow, for as long as a file is there."""
+    order = _after_ready(orders, reports)
+    while order is not None:
+        while Path(os.environ["CPC_VILLAIN"], "late").exists():
+            time.sleep(0.01)
+        digests = opened_digests(order.task, order.leaves)
+        said = Digests(order.ticket, b"".join(digests[leaf] for leaf in order.leaves))
+        write_frame(reports.fileno(), encode(said))
         order = next_order(orders)
 
 

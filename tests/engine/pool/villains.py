@@ -124,6 +124,32 @@ def cpu_in_disguise(name, setup, tasks, reports):
     serve(open_it, setup, tasks, reports)
 
 
+class _Told(Wrapped):
+    """Goes wrong in the way, and for as long, that a file in CPC_VILLAIN says of this card."""
+
+    def compute(self, task):
+        told = Path(os.environ["CPC_VILLAIN"], self.name)
+        match told.read_text() if told.exists() else "":
+            case "lies":
+                return self.lie(task)
+            case "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hangs":
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return self._device.compute(task)
+
+
+def card_that_is_told(name, setup, tasks, reports):
+    """A CPU that goes by a card's name, and wrong when it is told to."""
+
+    def open_it(_progress):
+        card = _Told(open_device("cpu", setup.threads))
+        card.name = name
+        return card
+
+    serve(open_it, setup, tasks, reports)
+
+
 def cpu_under_a_wrong_name(name, setup, tasks, reports):
     """A CPU that says it is a card."""
     cpu_in_disguise("cuda:9", setup, tasks, reports)
