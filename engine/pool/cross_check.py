@@ -19,7 +19,7 @@ from engine.pool.actions import Check, Opening
 from engine.pool.job_queue import URGENT, Job
 from engine.pool.leaf_digests import worth_a_process
 from engine.pool.limits import Limits
-from engine.pool.worker_state import TAKES_WORK, Worker
+from engine.pool.worker_state import Worker
 from kernels import cards
 from kernels.work import Outcome
 from kernels.work.synthetic import SyntheticWork
@@ -83,8 +83,7 @@ class CrossChecks:
         """Whether it is another card, and at nothing but checks, as many as are soon done."""
         _load, last = worker.load(check.job)
         return (
-            worker.state in TAKES_WORK
-            and not worker.paused
+            worker.is_able
             and self._card_of(worker.device) not in (None, self._card_of(check.device))
             and all(isinstance(at.job, Recheck) for at in worker.orders)
             and len(worker.orders) < worker.room(last, self._limits)

@@ -182,6 +182,8 @@ class DeviceLife(ABC):
         was_ready = worker.state is not State.STARTING
         if blamed is None and worker.jobs and not passes:
             blamed = (worker.orders or list(worker.jobs.values()))[0].job
+        if blamed is not None:
+            blamed.failed_on.add(worker.device)
         jobs = worker.take_jobs(wrong=wrong)
         actions += self._put_back(jobs, blamed, f"{worker.device}: {reason}")
         if passes:

@@ -32,12 +32,13 @@ class Dispatch(DeviceLife):
         if self._gathers:
             return []
         actions: list[Action] = []
-        takers = list(self.workers.values()) if self._backlog else []
+        takers = [one for one in self.workers.values() if one.is_able] if self._backlog else []
+        able = {worker.device for worker in takers}
         depth = 0 if len(takers) > 1 else self._limits.queued_most
         while takers:
             loads: dict[Worker, int] = {}
             for worker in takers:
-                job = self._backlog.first(worker.device)
+                job = self._backlog.first(worker.device, able)
                 if job is None or not worker.may_take(job):
                     continue
                 load, last = worker.load(job)

@@ -9,7 +9,7 @@ quarantined: neither it, nor another one of that name, is given out again.
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -55,6 +55,8 @@ class Job:
     """Jobs of one kind are done at about the same speed."""
     failures: list[str] = field(default_factory=list)
     """Why children went down with it, one sentence each."""
+    failed_on: set[str] = field(default_factory=set)
+    """Devices whose children these were."""
     refused_by: dict[str, str] = field(default_factory=dict)
     """Devices that it does not fit on, and what they said."""
     unwanted: str = ""
@@ -93,11 +95,15 @@ class Backlog:
         """Before all of its priority: it was given out once."""
         self._line(job.priority).appendleft(job)
 
-    def first(self, device: str) -> Job | None:
-        """Return the first that this device has not refused, and leave it there."""
+    def first(self, device: str, able: Set[str] = frozenset()) -> Job | None:
+        """Return the first that this device has not refused, and leave it there.
+
+        What it failed at waits for one of those that are `able` to work, and have not.
+        """
         for line in self._lines.values():
             for job in line:
-                if device not in job.refused_by:
+                fails = device in job.failed_on and able - job.failed_on - job.refused_by.keys()
+                if device not in job.refused_by and not fails:
                     return job
         return None
 

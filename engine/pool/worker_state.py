@@ -122,14 +122,18 @@ class Worker:
             return True
         return self.began + pace * job.cost > now + self.start_seconds
 
+    @property
+    def is_able(self) -> bool:
+        """Whether it is given work, now or as soon as it has done what it has."""
+        return self.state in TAKES_WORK and not self.paused
+
     def may_take(self, job: Job) -> bool:
         """Whether it may be given this job, as far as there is room.
 
         One that took a child down is at a child alone, so that nothing else is blamed for it.
         """
         return not (
-            self.state not in TAKES_WORK
-            or self.paused
+            not self.is_able
             or (self.unchecked >= MOST_UNCHECKED and job.priority < URGENT)
             or (self.orders and (job.failures or self.orders[0].job.failures))
         )

@@ -241,6 +241,31 @@ def test_a_child_without_work_has_nothing_to_compile():
     assert only(supervisor.heard("a", 1, Compiling(0, 2), 1.1), Kill).reason.startswith("sent")
 
 
+def test_a_job_that_took_a_child_down_waits_for_another_device():
+    """One that fails at whatever it gets would have it quarantined before the other is free."""
+    supervisor = make(("a", "b"))
+    supervisor.start(0.0)
+    for device in "ab":
+        ready(supervisor, device)
+    for ticket in (1, 2, 3):
+        supervisor.submit(Job(ticket, TASK, 4), 2.0)
+    supervisor.exited("a", 1, -9, 2.0)
+    told = [only(ready(supervisor, "a", 2, 3.0), Tell)]
+    computed_too = Computed(2, b"r" * 32, "01", "b", 0.5)
+    supervisor.heard("b", 1, computed_too, 4.0)
+    told.append(only(supervisor.heard("b", 1, Opened(2, b""), 4.0), Tell))
+    assert [(tell.device, tell.message.ticket) for tell in told] == [("a", 3), ("b", 1)]
+
+
+def test_a_job_that_took_a_child_down_is_tried_there_again_where_no_other_device_works():
+    supervisor = make(("a", "b"))
+    supervisor.start(0.0)
+    ready(supervisor)
+    supervisor.submit(Job(1, TASK, 4), 2.0)
+    supervisor.exited("a", 1, -9, 2.0)
+    assert only(ready(supervisor, "a", 2, 3.0), Tell).message.ticket == 1
+
+
 def test_a_child_may_say_what_its_pipe_holds_and_not_go_on_so():
     supervisor = make()
     supervisor.start(0.0)
