@@ -2,9 +2,14 @@
 
 from collections import deque
 from dataclasses import replace
+from random import Random
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, precondition, rule
 
+from engine.pool import cross_check
 from engine.pool.actions import Accepted, Check, Kill, Tell
 from engine.pool.cross_check import BEHIND, CPU_SHARE, card_of
 from engine.pool.job_queue import URGENT, Job
@@ -15,6 +20,7 @@ from engine.pool.worker_state import State
 from kernels.task import Task
 from kernels.work import Outcome
 from kernels.work.synthetic import SyntheticWork
+from tests.engine.pool.test_supervisor import DEVICES, TASK, Life
 
 WORK = SyntheticWork(Task(bytes(range(32)), 1024), 16)
 RIGHT = Outcome(b"r" * 32, "01")
@@ -272,3 +278,81 @@ def test_cards_are_known_by_what_the_driver_calls_them(monkeypatch):
     assert card_of("cuda:3") == card_of("cuda:4") != card_of("cuda:5")
     assert card_of("farm-1a2b3c/gpu0") != card_of("farm-1a2b3c/gpu1")
     assert {card_of(name) for name in ("cpu", "reference", "farm-1a2b3c/cpu")} == {None}
+
+
+class LifeOfCards(Life):
+    """Cards that check each other, the CPU always late; each gives wrong results now and then."""
+
+    queued = 3
+    works = (WORK, TASK)
+    first = 10**9 + 1  # those of checks are counted from 1
+
+    def __init__(self):
+        self.options = {"cross_check": True, "quick": 1e9, "chance": Random(1).random}
+        self.lying, self.liars = set(), set()
+        self.late, cross_check.BEHIND = cross_check.BEHIND, 0
+        super().__init__()
+
+    def teardown(self):
+        cross_check.BEHIND = self.late
+
+    def take(self, actions):
+        for action in actions:
+            if isinstance(action, Kill) and "wrong result: other" in action.reason:
+                assert action.device in self.liars
+        super().take(actions)
+
+    def was_right(self, accepted):
+        if isinstance(accepted.result, Done):
+            return accepted.result.outcome == RIGHT
+        return super().was_right(accepted)
+
+    def outcome_of(self, _work, device):
+        return replace(RIGHT, result_hash=device.encode()) if device in self.lying else RIGHT
+
+    @rule(device=st.sampled_from(DEVICES))
+    def lies(self, device):
+        self.lying ^= {device}
+        self.liars.add(device)
+
+    @precondition(lambda self: self.checks)
+    @rule()
+    def check_ends_by_what_was_answered(self):
+        check = self.checks.pop()
+        if not isinstance(check.answer, Done):
+            self.passed.add(check.job.ticket)
+        wrong = isinstance(check.answer, Done) and check.answer.outcome != RIGHT
+        error = "other leaves" if wrong else None
+        self.take(self.supervisor.checked(check, error, self.now))
+
+    check_ends = None
+
+    @rule(answers=st.integers(0, 3))
+    def flood(self, answers):
+        """All cards are ready, one gets a job, and some orders are answered."""
+        for device in DEVICES:
+            self.child_gets_ready(device)
+        self.give(WORK)
+        for device in [*DEVICES, *DEVICES][:answers]:
+            self.child_answers(device, None)
+
+    @invariant()
+    def every_answer_is_with_the_cpu_or_a_card(self):
+        waiting, known = set(), {check.job.ticket for check in self.checks}
+        for worker in self.supervisor.workers.values():
+            for at in worker.jobs.values():
+                if at not in worker.orders:
+                    waiting.add(at.job.ticket)
+                elif isinstance(at.job, cross_check.Recheck):
+                    known.add(at.job.check.job.ticket)
+        assert waiting <= known
+
+    @invariant()
+    def all_have_proved_themselves(self):
+        for worker in self.supervisor.workers.values():
+            worker.answers.unproven = 0
+            worker.pace.setdefault("SyntheticWork", 0.5 / WORK.cost)
+
+
+TestLifeOfCards = LifeOfCards.TestCase
+TestLifeOfCards.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 from hypothesis import settings
@@ -32,11 +33,17 @@ from kernels.work import Outcome
 
 TASK = Task(bytes(range(32)), 64)
 LEAVES = (3, 5)
+DEVICES = ("cuda:0", "cuda:1", "cuda:2")
 
 
-def make(devices=("a",), **limits):
+def make(devices=("a",), *, chance=None, **limits):
     limits.setdefault("queued_quick", limits.get("queued", 1))
-    return Supervisor(list(devices), draw=lambda task, computed: LEAVES, limits=Limits(**limits))
+    return Supervisor(
+        list(devices),
+        draw=lambda task, computed: LEAVES,
+        limits=Limits(**limits),
+        chance=chance,
+    )
 
 
 def computed(ticket, seconds=0.5):
@@ -651,20 +658,25 @@ class Life(RuleBasedStateMachine):
     """Random lives of three children: jobs end once, and never without a check that was right."""
 
     queued = 1
+    works = (TASK, Sum(3))
+    options: ClassVar = {}
+    first = 1
+    """Its jobs' first ticket."""
 
     def __init__(self):
         super().__init__()
         self.now = 0.0
         self.supervisor = make(
-            ("a", "b", "c"),
+            DEVICES,
             silence=5.0,
             restarts=3,
             period=60.0,
             cooldown=30.0,
             memory=2**30,
             queued=self.queued,
+            **self.options,
         )
-        self.tickets = 0
+        self.tickets = self.first - 1
         self.submitted, self.ended, self.dropped = set(), [], set()
         self.passed = set()
         self.checks = []
@@ -691,18 +703,27 @@ class Life(RuleBasedStateMachine):
                 case Check():
                     self.checks.append(action)
                 case Accepted():
-                    assert action.job.ticket in self.passed
+                    assert self.was_right(action)
                     self.ended.append(action.job.ticket)
                 case GivenUp():
                     self.ended.append(action.job.ticket)
 
+    def was_right(self, accepted):
+        return accepted.job.ticket in self.passed
+
+    def outcome_of(self, work, _device):
+        return work.run(None)
+
     @rule(
-        work=st.sampled_from([TASK, Sum(3)]),
+        work=st.data(),
         priority=st.sampled_from([0, 1, BLOCK_PRIORITY]),
         seconds=st.none() | st.floats(0.5, 60.0),
         name=st.sampled_from(["", "n", "m"]),
     )
     def submit(self, work, priority, seconds, name):
+        self.give(work.draw(st.sampled_from(self.works)), priority, seconds, name)
+
+    def give(self, work, priority=0, seconds=None, name=""):
         self.tickets += 1
         self.submitted.add(self.tickets)
         job = Job(
@@ -715,16 +736,16 @@ class Life(RuleBasedStateMachine):
         )
         self.take(self.supervisor.submit(job, self.now))
 
-    @precondition(lambda self: self.tickets)
+    @precondition(lambda self: self.submitted)
     @rule(data=st.data())
     def cancel(self, data):
-        ticket = data.draw(st.integers(1, self.tickets))
+        ticket = data.draw(st.integers(self.first, self.tickets))
         over = ticket in self.ended or ticket in self.dropped
         actions = self.supervisor.cancel(ticket, self.now)
         assert [a.job.ticket for a in actions if isinstance(a, GivenUp)] == [ticket] * (not over)
         self.take(actions)
 
-    @rule(device=st.sampled_from("abc"))
+    @rule(device=st.sampled_from(DEVICES))
     def child_gets_ready(self, device):
         worker = self.supervisor.workers.get(device)
         if worker is not None and worker.state is State.STARTING:
@@ -732,7 +753,7 @@ class Life(RuleBasedStateMachine):
                 self.supervisor.heard(device, self.processes[device], Ready(device, 1.0), self.now)
             )
 
-    @rule(device=st.sampled_from("abc"))
+    @rule(device=st.sampled_from(DEVICES))
     def child_overtakes(self, device):
         """It reads its queue, and begins an opening or something urgent before the rest."""
         told = self.told[device]
@@ -746,7 +767,7 @@ class Life(RuleBasedStateMachine):
                 return
 
     @rule(
-        device=st.sampled_from("abc"),
+        device=st.sampled_from(DEVICES),
         fails=st.sampled_from([None, None, None, "Oops", "TaskTooLarge", "InvalidTask"]),
     )
     def child_answers(self, device, fails):
@@ -758,7 +779,7 @@ class Life(RuleBasedStateMachine):
             case Work(ticket=ticket):
                 message = computed(ticket)
             case Run(ticket=ticket, work=work):
-                message = Done(ticket, work.run(None), device, 0.5)
+                message = Done(ticket, self.outcome_of(work, device), device, 0.5)
             case Open(ticket=ticket):
                 message = Opened(ticket, b"")
         self.take(self.supervisor.heard(device, self.processes[device], message, self.now))
@@ -772,7 +793,7 @@ class Life(RuleBasedStateMachine):
         error = None if right else "wrong"
         self.take(self.supervisor.checked(check, error, self.now))
 
-    @rule(device=st.sampled_from("abc"), code=st.sampled_from([-9, -11, 0, 1, None]))
+    @rule(device=st.sampled_from(DEVICES), code=st.sampled_from([-9, -11, 0, 1, None]))
     def child_dies(self, device, code):
         if device in self.processes:
             generation = self.processes.pop(device)
@@ -787,22 +808,24 @@ class Life(RuleBasedStateMachine):
                 self.take(self.supervisor.heard(device, generation, Beat(), self.now))
         self.take(self.supervisor.tick(self.now))
 
-    @rule(device=st.sampled_from("abc"))
+    @rule(device=st.sampled_from(DEVICES))
     def pause(self, device):
         if device not in self.supervisor.workers:
             return
         self.paused.add(device)
         self.supervisor.pause(device, "it is hot")
 
-    @rule(device=st.sampled_from("abc"))
+    @rule(device=st.sampled_from(DEVICES))
     def resume(self, device):
         if device not in self.supervisor.workers:
             return
         self.paused.discard(device)
         self.take(self.supervisor.resume(device, self.now))
 
-    @precondition(lambda self: self.tickets > 3 and not self.withdrawn)  # late, and not all three
-    @rule(device=st.sampled_from("abc"))
+    @precondition(
+        lambda self: len(self.submitted) > 3 and not self.withdrawn
+    )  # late, and not all three
+    @rule(device=st.sampled_from(DEVICES))
     def withdraw(self, device):
         if device not in self.supervisor.workers:
             return
@@ -811,20 +834,20 @@ class Life(RuleBasedStateMachine):
         worker = self.supervisor.workers[device]
         assert (worker.state, worker.reason) == (State.OUT, "its memory is broken")
 
-    @rule(device=st.sampled_from("abc"))
+    @rule(device=st.sampled_from(DEVICES))
     def child_grows(self, device):
         if device in self.processes:
             fat = Beat(2**40)
             self.take(self.supervisor.heard(device, self.processes[device], fat, self.now))
             assert device not in self.processes or not self.told[device]
 
-    @rule(device=st.sampled_from("bc"))
+    @rule(device=st.sampled_from(DEVICES[1:]))
     def device_goes(self, device):
         self.take(self.supervisor.remove(device, self.now, "unplugged"))
         self.withdrawn.discard(device)
         self.paused.discard(device)
 
-    @rule(device=st.sampled_from("bc"))
+    @rule(device=st.sampled_from(DEVICES[1:]))
     def device_comes(self, device):
         self.take(self.supervisor.add(device, self.now))
 
