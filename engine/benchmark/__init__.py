@@ -6,7 +6,8 @@ Read them in this order:
     baselines.py      the same work by cuBLASLt, PyTorch, CuPy and Triton, where they are installed
     triton_matmul.py  the Triton baseline's kernel
     cublaslt.py       cuBLASLt through its own interface: workspace, heuristics, every answer
-    products.py       the products of one size on one GPU, each library's at its best
+    contender.py      a way to multiply that can be timed, and which of several counts
+    products.py       the products of one size on one GPU, each library's
     product_check.py  whether they are right, every element
     energy.py         watts, clock and joules from NVML
     product_run.py    several sizes, burst and steady state: `bench --table`

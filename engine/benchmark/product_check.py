@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.benchmark.contender import Contender, Replay
 from engine.benchmark.product_table import CUBLASLT, INT32, OURS
-from engine.benchmark.products import Contender, Operands, Replay
+from engine.benchmark.products import Operands
 from kernels.cuda.driver import DeviceBuffer, Stream
 
 NUMPY, THEIRS, NONE = "numpy", "cuBLASLt, int32", ""

@@ -2,7 +2,8 @@
 
     table = measure(0, sizes=(1024, 4096), sustained=(4096,), say=print)
 
-Of one size, everything takes turns in one run, each contender with its fastest variant. "Burst": some
+Of one size, everything takes turns in one run, each contender with its fastest variant; where the
+steady state is measured, with the thriftiest of those that are as fast (`contender.py`). "Burst": some
 15 ms of products as one graph, the median of 7 turns, with a pause before each. "Steady state":
 graphs one after the other for 2 s after 0.6 s of warming up, so that a power limit shows; watts, clock
 and joules a product are those of the 2 s. A multiply-add counts as two operations.
@@ -17,9 +18,10 @@ from gettext import gettext as _
 from statistics import median
 
 from engine.benchmark import product_check, products
+from engine.benchmark.contender import PAUSE, Contender, Replay
 from engine.benchmark.cublaslt import CublasLt, NotAvailable
 from engine.benchmark.product_table import CHECKED, INT32, OURS, OUTPUTS, Cell, Table, line
-from engine.benchmark.products import Contender, Operands, Replay
+from engine.benchmark.products import Operands
 from engine.runtime.child_entry import ChildEntry
 from engine.runtime.safe_path import safe_path
 from kernels.cuda.card import Card, driver_version
@@ -40,7 +42,6 @@ STEP, MOST = 16, 32768
 _BURST_OPERATIONS = 2e13
 _FEW, _MANY = 2, 100
 """Products of a burst's graph."""
-_PAUSE = 0.02
 _MOST_COMPILERS = 8
 _PACKAGES = ("numba-cuda", "torch", "triton")
 
@@ -98,7 +99,7 @@ def _one_size(
     failed: list[Cell] = []
     for contender in products.contenders(operands, library, triton=triton):
         try:
-            ready.append((contender, contender.fastest(repeat)))
+            ready.append((contender, contender.fastest(repeat, meter=meter if steady else None)))
         except Exception as error:  # another library's failure is a finding
             if contender.name == OURS:
                 raise
@@ -108,7 +109,7 @@ def _one_size(
     seconds: list[list[float]] = [[] for _one in ready]
     for _turn in range(ROUNDS):
         for (_contender, replay), runs in zip(ready, seconds, strict=True):
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE)
             runs.append(replay.seconds())
     cells = []
     for (contender, replay), runs, verdict in zip(ready, seconds, verdicts, strict=True):

@@ -14,20 +14,17 @@ bands of C that may stay in the L2 cache.
 
 import importlib
 import importlib.util
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from gettext import gettext as _
-from statistics import median
 from typing import Any, Self
 
-from engine.benchmark.cublaslt import WORKSPACE_BYTES, CublasLt, NotAvailable
+from engine.benchmark.contender import Contender, Graph, Replay, TorchGraph, Variants
+from engine.benchmark.cublaslt import WORKSPACE_BYTES, CublasLt
 from engine.benchmark.product_table import CHECKED, CUBLASLT, FOLD, INT32, OURS, OUTPUTS
 from kernels.cuda import layout, plain
 from kernels.cuda.card import Card
 from kernels.cuda.compiled_kernel import CompiledKernel
-from kernels.cuda.driver import DeviceBuffer, Stream, timed
+from kernels.cuda.driver import DeviceBuffer, Stream
 from kernels.cuda.expand import THREADS as EXPAND_THREADS
 from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.philox import words_of
@@ -38,8 +35,6 @@ SEED = bytes(range(32))
 BANDS = (1, 2, 4, 8)
 """Into how many bands of rows cuBLASLt's product is cut where its fold follows."""
 LEAST_BAND = 1024
-
-Enqueue = Callable[[Stream], None]
 
 
 class Operands:
@@ -116,118 +111,6 @@ class Operands:
         return int.from_bytes(self.found.read(0, 4), "little")
 
 
-class Replay(ABC):
-    """One way to multiply, ready to be timed."""
-
-    variant: str
-    repeat: int
-
-    @abstractmethod
-    def seconds(self, during: Callable[[], None] = lambda: None) -> float:
-        """Replay `repeat` products; return device seconds for one. Call `during` while they run."""
-
-    def close(self) -> None:
-        """Give memory back."""
-        return
-
-
-class _Graph(Replay):
-    """`repeat` products as one graph of the CUDA driver."""
-
-    def __init__(self, variant: str, enqueue: Enqueue, repeat: int) -> None:
-        self.variant, self.repeat, self._stream = variant, repeat, Stream()
-        enqueue(self._stream)  # what is loaded or allocated at first use is, before the capture
-        self._stream.wait()
-        with self._stream.capture() as self._graph:
-            for _once in range(repeat):
-                enqueue(self._stream)
-
-    def seconds(self, during: Callable[[], None] = lambda: None) -> float:
-        def work() -> None:
-            self._stream.launch(self._graph)
-            during()
-
-        return timed(self._stream, work) / self.repeat
-
-    def close(self) -> None:
-        self._graph.close()
-        self._stream.close()
-
-
-class _TorchGraph(Replay):
-    """`repeat` products as one graph of PyTorch."""
-
-    def __init__(self, variant: str, once: Callable[[], object], repeat: int) -> None:
-        torch = self._torch = importlib.import_module("torch")
-        self.variant, self.repeat = variant, repeat
-        self._once = once  # holds the operands, which the graph reads
-        for _warm in range(3):
-            once()
-        torch.cuda.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            for _once in range(repeat):
-                once()
-        self.seconds()
-
-    def seconds(self, during: Callable[[], None] = lambda: None) -> float:
-        first, last = (self._torch.cuda.Event(enable_timing=True) for _once in "ab")
-        first.record()
-        self._graph.replay()
-        last.record()
-        during()
-        last.synchronize()
-        return float(first.elapsed_time(last)) / 1000 / self.repeat
-
-    def close(self) -> None:
-        del self._graph, self._once
-        self._torch.cuda.empty_cache()
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Who multiplies into what: `variants` by name, each giving a replay of so many products."""
-
-    name: str
-    output: str
-    variants: dict[str, Callable[[int], Replay]]
-    run: Callable[[str, Stream], None] | None = None
-    """Put one product of a variant onto a stream, for the comparison of results; None: not checked."""
-
-    def fastest(self, repeat: int, rounds: int = 7) -> Replay:
-        """Return the variant with the least median; those that fail are passed over.
-
-        All have three short turns, then the best four `rounds`. Raise NotAvailable if none works.
-        """
-        few = max(1, repeat // 4)
-        left: dict[str, Callable[[int], Replay]] = dict(self.variants)
-        for turns, most in ((3, 4), (rounds, 1)):
-            if len(left) > most:
-                left = _best(left, few, turns, most)
-        if not left:
-            raise NotAvailable(_("none of its algorithms works for this product"))
-        return next(iter(left.values()))(repeat)
-
-
-def _best(
-    variants: dict[str, Callable[[int], Replay]], repeat: int, turns: int, most: int
-) -> dict[str, Callable[[int], Replay]]:
-    replays: dict[str, Replay] = {}
-    for name, make in variants.items():
-        try:
-            replays[name] = make(repeat)
-        except NotAvailable:  # an answer of the heuristics that does not run after all
-            continue
-    seconds: dict[str, list[float]] = {name: [] for name in replays}
-    for _turn in range(turns):
-        for name, replay in replays.items():
-            seconds[name].append(replay.seconds())
-    for replay in replays.values():
-        replay.close()
-    ranked = sorted(replays, key=lambda name: median(seconds[name]))
-    return {name: variants[name] for name in ranked[:most]}
-
-
 def contenders(
     operands: Operands, library: CublasLt | None, *, triton: bool = True
 ) -> Iterator[Contender]:
@@ -296,8 +179,8 @@ def cublaslt(operands: Operands, library: CublasLt) -> Iterator[Contender]:
 def _by_graph(
     name: str, output: str, variants: list[str], enqueue: Callable[[str, Stream], None]
 ) -> Contender:
-    made: dict[str, Callable[[int], Replay]] = {
-        variant: partial(_Graph, variant, partial(enqueue, variant)) for variant in variants
+    made: Variants = {
+        variant: partial(Graph, variant, partial(enqueue, variant)) for variant in variants
     }
     return Contender(name, output, made, enqueue)
 
@@ -306,7 +189,7 @@ def _torch(operands: Operands) -> Contender:
     def replay(repeat: int) -> Replay:
         torch = importlib.import_module("torch")
         a, b = _random(torch, operands)
-        return _TorchGraph("", lambda: torch._int_mm(a, b.t()), repeat)
+        return TorchGraph("", lambda: torch._int_mm(a, b.t()), repeat)
 
     return Contender(TORCH, INT32, {"": replay})
 
@@ -317,7 +200,7 @@ def _triton(operands: Operands) -> Contender:
         multiply = importlib.import_module("engine.benchmark.triton_matmul").multiply
         a, b = _random(torch, operands)
         c = torch.empty((operands.n, operands.n), dtype=torch.int32, device=a.device)
-        return _TorchGraph("", lambda: multiply(a, b, c), repeat)
+        return TorchGraph("", lambda: multiply(a, b, c), repeat)
 
     return Contender(TRITON, INT32, {"": replay})
 

@@ -93,7 +93,7 @@ class Measured:
     watts: float | None = None
 
 
-def choose(measured: Mapping[TileConfig, Measured], limit: float | None) -> TileConfig:
+def choose[Config](measured: Mapping[Config, Measured], limit: float | None) -> Config:
     """Return the configuration to work with, on a card that may draw `limit` watts.
 
     At its limit a card lowers its clock until it keeps to it: a task then takes its joules divided by
@@ -116,20 +116,20 @@ class Trial(Protocol):
         """Run so many, one after the other without a pause."""
 
 
-def best(
-    configs: Sequence[TileConfig], prepare: Callable[[TileConfig], Trial], meter: Meter
-) -> TileConfig:
+def best[Config](
+    configs: Sequence[Config], prepare: Callable[[Config], Trial], meter: Meter
+) -> Config:
     """Measure configurations in turns, and return what `choose` does. A single one is not measured."""
     if len(configs) == 1:
         return configs[0]
     trials = {config: prepare(config) for config in configs}
-    seconds: dict[TileConfig, list[float]] = {config: [] for config in configs}
+    seconds: dict[Config, list[float]] = {config: [] for config in configs}
     for trial in trials.values():
         trial.once()
     for _ in range(ROUNDS):
         for config, trial in trials.items():
             seconds[config].append(trial.once())
-    drawn: dict[TileConfig, list[Draw]] = {config: [] for config in configs}
+    drawn: dict[Config, list[Draw]] = {config: [] for config in configs}
     _draw_of(trials[configs[0]], meter)  # warms the card up
     for _ in range(STEADY_ROUNDS):
         for config, trial in trials.items():

@@ -14,9 +14,10 @@ if not cuda.is_available():
     pytest.skip("needs a GPU", allow_module_level=True)
 
 from engine.benchmark import product_check, product_run
+from engine.benchmark.contender import Contender
 from engine.benchmark.cublaslt import CublasLt, NotAvailable
 from engine.benchmark.product_table import CUBLASLT, INT32, OURS, OUTPUTS
-from engine.benchmark.products import Contender, Operands, contenders
+from engine.benchmark.products import Operands, contenders
 from kernels.cuda.card import Card
 from kernels.cuda.kernel_cache import KernelCache
 from kernels.cuda.product.tiers import choose
