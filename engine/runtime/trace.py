@@ -87,7 +87,11 @@ def _open() -> None:
     global _file
     if path := os.environ.get(VARIABLE):
         with suppress(OSError):
-            _file = _open_regular(Path(path), os.O_WRONLY | os.O_APPEND)
+            file = _open_regular(Path(path), os.O_RDWR | os.O_APPEND)
+            if os.pread(file, len(_BEGINNING), 0) == _BEGINNING:
+                _file = file
+            else:  # the variable was set by hand, to some other file
+                os.close(file)
 
 
 def _open_regular(path: Path, flags: int) -> int:

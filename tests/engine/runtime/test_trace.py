@@ -54,6 +54,9 @@ def test_no_other_file_is_overwritten_by_a_trace_nor_waited_for(tmp_path):
     with pytest.raises(FileExistsError):
         start_trace(key)
     assert key.read_text() == "a key"
+    command = [sys.executable, "-c", "from engine.runtime.trace import span\nwith span('x'): pass"]
+    subprocess.run(command, env=os.environ | {"CPC_TRACE": str(key)}, check=True)
+    assert key.read_text() == "a key"
     for path in (pipe, tmp_path, Path("/dev/full")):
         with pytest.raises(OSError, match=r"regular|directory"):
             start_trace(path)
