@@ -30,7 +30,7 @@ class DeviceLife(ABC):
     ) -> None:
         self._limits = limits
         self._chance = chance or SystemRandom().random
-        self._generations: dict[str, int] = {}
+        self._left: dict[str, Worker] = {}
         self.workers = {device: self._new_worker(device) for device in devices}
         """By device; to be changed here only."""
         self._last_tick = 0.0
@@ -57,6 +57,7 @@ class DeviceLife(ABC):
         worker = self.workers.pop(device, None)
         if worker is None:
             return []
+        self._left[device] = worker
         alive = worker.state in ALIVE
         actions: list[Action] = [Kill(device, worker.generation, reason)] if alive else []
         return actions + self._put_back(worker.take_jobs()) + self._hand_out(now)
@@ -144,13 +145,14 @@ class DeviceLife(ABC):
         return worker
 
     def _new_worker(self, device: str) -> Worker:
+        """Return a device; one that was here before has its record still, which it cannot shake off."""
+        if (before := self._left.pop(device, None)) is not None:
+            return Worker(device, before.restarts, before.answers, before.generation)
         answers = CheckShare(self._limits.check_share, self._chance)
-        generation = self._generations.get(device, 0)
-        return Worker(device, RestartPolicy(self._limits), answers, generation)
+        return Worker(device, RestartPolicy(self._limits), answers)
 
     def _spawn(self, worker: Worker, now: float) -> list[Action]:
         worker.generation += 1
-        self._generations[worker.device] = worker.generation
         worker.state = State.STARTING
         worker.memory, worker.base_memory, worker.talk = 0, None, 0.0
         worker.deadline = now + self._limits.start

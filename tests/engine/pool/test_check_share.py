@@ -124,6 +124,17 @@ def test_a_child_that_ends_has_nothing_that_it_held_accepted():
     assert flood.worker.answers.unproven == PROVING
 
 
+def test_a_device_that_leaves_and_comes_back_keeps_its_record():
+    flood = Flood(0.1, Random(1))
+    flood.prove()
+    while not flood.found:
+        flood.answer(LIES)
+    flood.take(flood.supervisor.remove("a", 0.0, "its machine left"))
+    flood.take(flood.supervisor.add("a", 0.0))
+    flood.ready()
+    assert flood.worker.answers.unproven == 2 * PROVING
+
+
 def test_a_last_answer_is_not_held_for_ever():
     flood = Flood(0.01, Random(1))
     flood.prove()
