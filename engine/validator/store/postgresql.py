@@ -28,26 +28,15 @@ from engine.validator.store.unit import Rows, Unit, Units, Values
 
 try:
     import psycopg
-    from psycopg.conninfo import conninfo_to_dict
     from psycopg.rows import dict_row
+
+    from engine.validator.store.postgresql_url import connect_options, name_of
 except ImportError as missing:
     raise BadInput(
         _("PostgreSQL needs the package psycopg: {error}").format(error=missing),
         advice=_("Install it: {command}").format(command=install_line("postgresql")),
     ) from missing
 
-CONNECT = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-    "application_name": "cpc-engine validator",
-    "client_encoding": "UTF8",
-    # A server that sees its client gone gives up the client's locks as soon.
-    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-    " -c default_transaction_isolation=read\\ committed -c synchronous_commit=on",
-}
 _SETTING_UP = 0x637063_01
 _LEADING = 0x637063_02
 """Advisory locks, of this database."""
@@ -64,7 +53,7 @@ class PostgresBackend(Units, Closing):
         """Connect. Raises BadInput where the URL is not valid, or holds a password; DatabaseLost."""
         super().__init__()
         self._url = url
-        self.name = _name_of(url)
+        self.name = name_of(url)
         self.fence: str | None = None
         self._mutex = threading.RLock()
         self._begun = False
@@ -202,8 +191,9 @@ class PostgresBackend(Units, Closing):
 
     def _connect(self) -> "psycopg.Connection[Any]":
         try:
-            options = CONNECT | conninfo_to_dict(self._url)
-            db = psycopg.connect(**options, autocommit=True, row_factory=dict_row)  # type: ignore[arg-type]
+            db: psycopg.Connection[Any] = psycopg.connect(
+                **connect_options(self._url), autocommit=True, row_factory=dict_row
+            )
         except psycopg.Error as error:
             raise self._lost(error) from error
         encoding = db.info.parameter_status("server_encoding")
@@ -318,30 +308,6 @@ def _in_its_words(schema: str) -> str:
     ):
         schema = schema.replace(sqlite, ours)
     return schema
-
-
-def _name_of(url: str) -> str:
-    """Return host and database, as messages name it."""
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.Error:
-        parts = {}
-    if not parts:
-        raise BadInput(
-            _("--store takes the URL of a PostgreSQL database"),
-            advice=_("As in postgresql://HOST/DATABASE?user=USER."),
-        )
-    if "options" in parts:
-        raise BadInput(
-            _("--store takes no options: those that the market rests on are set here"),
-            advice=_("Leave options=... out, or set them on the server (ALTER ROLE ... SET)."),
-        )
-    if {"password", "sslpassword"} & parts.keys():
-        raise BadInput(
-            _("a password in --store can be seen by every user of this machine"),
-            advice=_("Put it into ~/.pgpass (mode 0600) or the variable PGPASSWORD."),
-        )
-    return f"{parts.get('dbname', '')}@{parts.get('host') or parts.get('hostaddr') or 'localhost'}"
 
 
 def _first_line(error: Exception) -> str:

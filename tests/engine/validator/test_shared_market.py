@@ -1,6 +1,7 @@
 """Several validators over one database: who has what, who takes over, who pays."""
 
 import asyncio
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -317,6 +318,30 @@ def test_a_database_that_cannot_hold_every_text_is_refused(cluster):
         db.execute("CREATE DATABASE narrow ENCODING 'LATIN1' TEMPLATE template0")
     with pytest.raises(DatabaseError, match="LATIN1"):
         Store.open(cluster.url("narrow"))
+
+
+def test_the_servers_password_is_left_to_no_child(cluster, monkeypatch):
+    rules = cluster.folder / "data" / "pg_hba.conf"
+    rules.write_text("local sealed all scram-sha-256\n" + rules.read_text())
+    with cluster.connect() as db:
+        db.execute("CREATE DATABASE sealed")
+        db.execute("ALTER ROLE cpc PASSWORD 'secret'")
+        db.execute("SELECT pg_reload_conf()")
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    wait_until(lambda: not opens(cluster.url("sealed")), "the server to ask for it")
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    with Store.open(cluster.url("sealed")) as one:
+        assert "PGPASSWORD" not in os.environ
+        cut_off(cluster, one)
+        one.customers.add("alice")  # over another connection
+
+
+def opens(url):
+    try:
+        Store.open(url).close()
+    except DatabaseLost:
+        return False
+    return True
 
 
 def test_text_that_postgresql_does_not_take_finds_nothing(stores):
