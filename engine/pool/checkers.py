@@ -37,22 +37,18 @@ _SECOND_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 
 
 type _Process[A: Answer] = ChildProcess[CheckerReady | CannotCheck | A]
-
-
-@dataclass(slots=True)
-class _Order[A: Answer]:
-    deadline: float
-    ended: Callable[[A | str], bool]
+type Ended[A: Answer] = Callable[[A | str], bool]
+"""Is told the answer, and says whether it fits the order; or why none comes."""
 
 
 @dataclass(slots=True)
 class _Place[A: Answer]:
-    """One place for a process. `orders` by ticket; `again_at`: when another one may be started."""
+    """One place for a process. `orders`: deadline and `ended`, by ticket; `again_at`: of a start."""
 
     process: _Process[A] | None = None
     ready: bool = False
     deadline: float = 0.0
-    orders: dict[int, _Order[A]] = field(default_factory=dict)
+    orders: dict[int, tuple[float, Ended[A]]] = field(default_factory=dict)
     pause: float = 0.0
     again_at: float = 0.0
 
@@ -96,18 +92,10 @@ class Checkers[A: Answer]:
                 said = _("no process could be started: {error}").format(error=reason_of(error))
                 self._lose(place, said, now)
 
-    def submit(
-        self,
-        order: Any,
-        cost: int,
-        room: int,
-        ended: Callable[[A | str], bool],
-        now: float,
-    ) -> bool:
+    def submit(self, order: Any, cost: int, room: int, ended: Ended[A], now: float) -> bool:
         """Give the order to the one that has fewest. False: none is ready. Raises pickle's errors.
 
         `cost`: multiply-adds at most. `room`: bytes that its answer may have beyond a small frame's.
-        `ended` is told the answer and says whether it fits the order, or why none comes.
         """
         ready = [place for place in self._places if place.ready]
         if not ready:
@@ -116,9 +104,8 @@ class Checkers[A: Answer]:
         assert place.process is not None
         place.process.tasks.put(order)
         place.process.frames.owed[order.ticket] = room
-        begins = max((waits.deadline for waits in place.orders.values()), default=now)
-        deadline = begins + self._patience + cost / SLOWEST_RATE
-        place.orders[order.ticket] = _Order(deadline, ended)
+        begins = max((deadline for deadline, _ended in place.orders.values()), default=now)
+        place.orders[order.ticket] = begins + self._patience + cost / SLOWEST_RATE, ended
         return True
 
     def sources(self) -> list[int]:
@@ -154,14 +141,14 @@ class Checkers[A: Answer]:
                 place.ready = True
             elif order := place.orders.get(message.ticket):
                 said = message.reason if isinstance(message, CannotCheck) else message
-                if not order.ended(said):
+                if not order[1](said):
                     reason = _("sent a message out of turn")
                     break
                 del place.orders[message.ticket]
                 self.done, place.pause = self.done + (said is message), 0.0
             else:
                 reason = getattr(message, "reason", _("sent a message out of turn"))
-        deadlines = [order.deadline for order in place.orders.values()]
+        deadlines = [deadline for deadline, _ended in place.orders.values()]
         overdue = min(deadlines if place.ready else [place.deadline], default=float("inf"))
         if reason or process.frames.error or process.exitcode is not None or now >= overdue:
             self._lose(place, reason or process.frames.error or _("it ended, or hung"), now)
@@ -175,5 +162,5 @@ class Checkers[A: Answer]:
         place.process, place.ready = None, False
         place.again_at = now + place.pause
         place.pause = min(max(_SECOND_PAUSE, 2 * place.pause), _LONGEST_PAUSE)
-        for order in orders.values():
-            order.ended(reason)
+        for _deadline, ended in orders.values():
+            ended(reason)

@@ -355,4 +355,4 @@ class LifeOfCards(Life):
 
 
 TestLifeOfCards = LifeOfCards.TestCase
-TestLifeOfCards.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
+TestLifeOfCards.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
