@@ -25,8 +25,8 @@ is behind these, so that tasks that no worker can do delay no other, however man
 """
 LOOK_AHEAD_BUSY = 4
 """The same where each has a next job: these tasks are for when it has done some of what it has."""
-PAGE = 16
-"""Pending tasks that are read at once."""
+PAGE, LARGEST_PAGE = 16, 128
+"""Pending tasks that are read at once: as many as are wanted, but once some were passed over `PAGE`."""
 
 Tried = Mapping[str | None, float | None]
 """Workers that had a job of a task, and when their last one ended; None: it has not."""
@@ -85,12 +85,17 @@ class Dispatch:
         left_over: dict[str, TaskRow] = {}
         behind = first = 0
         while candidates and len(left_over) < self._look_ahead(candidates):
-            pending = self._store.tasks.pending(PAGE + len(left_over), behind)
+            room = sum(_room(one.capabilities, one.busy) for one in candidates)
+            most = min(LARGEST_PAGE, max(room, PAGE) if left_over else room)
+            # Each that is passed over would be kept from other validators: only the first are locked.
+            pending = self._store.tasks.pending(
+                most + len(left_over), behind, lock=not (left_over or behind)
+            )
             page = [one for one in pending if one[0].task_id not in left_over]
             sent, left = self._offer(page, candidates, len(left_over))
             actions += sent
             left_over |= {task.task_id: task for task in left}
-            if len(page) < PAGE:
+            if len(page) < most:
                 break
             if behind < self._passed_over:
                 behind, first = self._passed_over, len(left_over)
@@ -129,7 +134,7 @@ class Dispatch:
                 continue
             chosen.append((task, worker))
             candidates.remove(worker)
-            if worker.busy + 1 < _most_jobs(worker.capabilities):
+            if _room(worker.capabilities, worker.busy + 1):
                 candidates.append(replace(worker, busy=worker.busy + 1))
         if not chosen:
             return [], left
@@ -233,11 +238,12 @@ def _has_room(connection: Connection, now: float) -> bool:
     able = connection.capabilities
     if able is None or connection.rests_until > now:
         return False
-    return len(connection.jobs) < _most_jobs(able)
+    return _room(able, len(connection.jobs)) > 0
 
 
-def _most_jobs(able: Capabilities) -> int:
-    return min(able.jobs, MOST_JOBS)
+def _room(able: Capabilities, busy: int) -> int:
+    """Return how many more jobs a worker with so many takes."""
+    return max(0, min(able.jobs, MOST_JOBS) - busy)
 
 
 def _send(connection: Connection, job: JobRow, task: TaskRow, payload: dict[str, Any]) -> Send:

@@ -127,8 +127,8 @@ class Market:
     def post(self, draft: TaskDraft) -> TaskRow:
         """Add a task, its reward taken from the credit. Raises NoCredit."""
         task_id, self.connections.changed = new_task_id(), True
-        with self._store.database.write() as db:
-            self._store.customers.pay_escrow(db, draft.customer, draft.reward, task_id)
+        with self._store.database.write():
+            self._store.customers.pay_escrow(draft.customer, draft.reward, task_id)
             return self._store.tasks.add(task_id, draft)
 
     # Workers
@@ -294,9 +294,8 @@ class Market:
             closed = self._store.tasks.close(db, task.task_id, "failed", job_id=None, reason=reason)
             if closed is None:
                 return []
-            self._store.customers.refund(
-                db, task.customer, task.reward, "the task failed", task.task_id
-            )
+            why = "the task failed"
+            self._store.customers.refund(task.customer, task.reward, why, task.task_id)
             for job in self._store.jobs.of_task(task.task_id):
                 if job.is_open:
                     actions += self._drop(job, reason, blame)
@@ -304,13 +303,16 @@ class Market:
 
     def offer(self) -> list[Action]:
         """Give pending tasks to free workers, where anything has changed. Call it after all else."""
-        actions, exhausted = self._dispatch.offer()
-        for task in exhausted:
-            reason = ngettext(
-                "no worker did it in {n} attempt", "no worker did it in {n} attempts", task.attempts
-            ).format(n=task.attempts)
-            actions += self._give_up(task, reason)
-        return actions
+        with self._store.database.write():
+            actions, exhausted = self._dispatch.offer()
+            for task in self._store.tasks.lock(exhausted) if exhausted else ():
+                reason = ngettext(
+                    "no worker did it in {n} attempt",
+                    "no worker did it in {n} attempts",
+                    task.attempts,
+                ).format(n=task.attempts)
+                actions += self._give_up(task, reason)
+            return actions
 
     def _send_again(self, address: str) -> list[Action]:
         """Send a worker that is back the jobs that it had when it was disconnected."""

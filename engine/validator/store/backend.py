@@ -70,6 +70,9 @@ class Backend(Protocol):
     def later(self, kind: Rows | AtEnd, *values: object) -> None:
         """Write a row with others of its kind: before anything is read, or at the unit's end."""
 
+    def waiting(self, kind: AtEnd) -> Sequence[Values]:
+        """Return the rows that are kept for the unit's end, in the order in which they came."""
+
     def when_undone(self, forget: Callable[[], None]) -> None:
         """Have this called whenever changes are undone that may be known in memory."""
 

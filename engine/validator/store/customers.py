@@ -9,7 +9,8 @@ task takes its reward from the credit, and a task that fails gives it back.
 
 Several validators change these rows at the same time. None waits for another's rows that waits for its
 own: what gives back locks its rows last and by name, and no unit of work gives back and posts; one with
-several customers' posts locks their rows first, by name (`lock`).
+several customers' posts locks their rows first, by name (`lock`). Credits are written when the unit of
+work ends, each once.
 """
 
 import hashlib
@@ -22,13 +23,14 @@ from dataclasses import dataclass
 from gettext import gettext as _
 
 from engine.runtime.errors import BadInput
-from engine.runtime.sql import Transaction, insert, update
+from engine.runtime.sql import update
 from engine.validator.store.backend import Backend
 from engine.validator.store.table import Table
 from engine.validator.store.unit import AtEnd, Rows, Values, padded
 from node_client.networks import format_cpc
 
 _CREDIT = Rows(8, "customers", ("credit",), keys=("name",))
+_NOTED = Rows(9, "bookings", ("customer", "units", "at", "why", "task_id"))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -46,7 +48,11 @@ class Customers(Table):
 
     def __init__(self, database: Backend, clock: Callable[[], float] = time.time) -> None:
         super().__init__(database, clock)
-        self._refunds = AtEnd(2, self._write_refunds)
+        self._changes = AtEnd(2, self._write_changes)
+        self._locked: dict[str, int] = {}
+        """Credits before the unit of work `_locked_in`, which has locked these rows."""
+        self._locked_in: int | None = None
+        database.when_undone(self._locked.clear)
 
     def add(self, name: str) -> str:
         """Add a customer and return its token. Raises BadInput."""
@@ -96,13 +102,13 @@ class Customers(Table):
 
     def deposit(self, name: str, units: int, why: str) -> int:
         """Add to the credit and return the new credit. Raises BadInput."""
-        with self._database.write() as db:
-            return self._book(db, name, units, why, None)
+        with self._database.write():
+            return self._book(name, units, why, None)
 
     def withdraw(self, name: str, units: int, why: str) -> int:
         """Take from the credit and return the new credit. Raises BadInput, NoCredit."""
-        with self._database.write() as db:
-            return self._book(db, name, -units, why, None)
+        with self._database.write():
+            return self._book(name, -units, why, None)
 
     def all(self) -> list[Customer]:
         """Return every customer, by name."""
@@ -114,32 +120,36 @@ class Customers(Table):
 
     def lock(self, names: Iterable[str]) -> None:
         """Lock these customers' rows, within a transaction, until it ends."""
-        self._credits(names)
+        self._before(names)
 
-    def pay_escrow(self, db: Transaction, name: str, units: int, task_id: str) -> None:
+    def pay_escrow(self, name: str, units: int, task_id: str) -> None:
         """Take a task's reward from the credit, within a transaction. Raises NoCredit."""
-        self._book(db, name, -units, "reward", task_id)
+        self._book(name, -units, "reward", task_id)
 
-    def refund(self, db: Transaction, name: str, units: int, why: str, task_id: str) -> None:
+    def refund(self, name: str, units: int, why: str, task_id: str) -> None:
         """Give a reward back, within a transaction, when it ends."""
-        self._database.later(self._refunds, name, units)
-        self._note(db, name, units, why, task_id)
+        self._note(name, units, why, task_id)
 
-    def _write_refunds(self, refunds: Sequence[Values]) -> None:
-        given: Counter[str] = Counter()
-        for name, units in refunds:
-            given[name] += units
-        for name, credit in self._credits(given).items():
-            self._database.later(_CREDIT, str(credit + given[name]), name)
+    def _write_changes(self, changes: Sequence[Values]) -> None:
+        """Write the credits of a unit of work, once they are locked."""
+        total = Counter[str]()
+        for name, units in changes:
+            total[name] += units
+        for name, credit in self._before(total).items():
+            self._database.later(_CREDIT, str(credit + total[name]), name)
 
-    def _credits(self, names: Iterable[str]) -> dict[str, int]:
-        """Lock these customers' rows, by name, and return their credits."""
-        marks, values = padded(sorted(names))
-        if not values:
-            return {}
-        select = f"SELECT name, credit FROM customers WHERE name IN ({marks}) ORDER BY name"  # noqa: S608
-        rows = self._database.read(select + self._database.row_lock, *values)
-        return {row["name"]: int(row["credit"]) for row in rows}
+    def _before(self, names: Iterable[str]) -> dict[str, int]:
+        """Lock these customers' rows, by name, and return their credits before the unit of work."""
+        if self._database.unit != self._locked_in:
+            self._locked.clear()
+            self._locked_in = self._database.unit
+        wanted = sorted(names)
+        if missing := [name for name in wanted if name not in self._locked]:
+            marks, values = padded(missing)
+            select = f"SELECT name, credit FROM customers WHERE name IN ({marks}) ORDER BY name"  # noqa: S608
+            rows = self._database.apart(select + self._database.row_lock, *values)
+            self._locked |= {row["name"]: int(row["credit"]) for row in rows}
+        return {name: self._locked[name] for name in wanted if name in self._locked}
 
     def _set_token(self, name: str, token_sha256: str | None) -> None:
         with self._database.write() as db:
@@ -147,28 +157,27 @@ class Customers(Table):
         if changed == 0:
             raise _no_customer(name)
 
-    def _book(self, db: Transaction, name: str, units: int, why: str, task_id: str | None) -> int:
-        select = "SELECT credit FROM customers WHERE name = ?" + self._database.row_lock  # noqa: S608
-        row = db.execute(select, (name,)).fetchone()
-        if row is None:
+    def _book(self, name: str, units: int, why: str, task_id: str | None) -> int:
+        before = self._before([name])
+        if not before:
             raise _no_customer(name)
-        credit = int(row["credit"]) + units
-        if credit < 0:
+        waiting = self._database.waiting(self._changes)
+        credit = before[name] + sum(change for one, change in waiting if one == name)
+        if credit + units < 0:
             raise NoCredit(
                 _("the credit of {name} is {credit} CPC, and {needed} CPC are needed").format(
-                    name=name, credit=format_cpc(int(row["credit"])), needed=format_cpc(-units)
+                    name=name, credit=format_cpc(credit), needed=format_cpc(-units)
                 ),
                 advice=_(
                     "The validator's operator adds to it: cpc-engine validator customers deposit"
                 ),
             )
-        update(db, "customers", "name = ?", name, credit=str(credit))
-        self._note(db, name, units, why, task_id)
-        return credit
+        self._note(name, units, why, task_id)
+        return int(credit + units)
 
-    def _note(self, db: Transaction, name: str, units: int, why: str, task_id: str | None) -> None:
-        booking = {"units": str(units), "at": self._clock(), "why": why, "task_id": task_id}
-        insert(db, "bookings", customer=name, **booking)
+    def _note(self, name: str, units: int, why: str, task_id: str | None) -> None:
+        self._database.later(self._changes, name, units)
+        self._database.later(_NOTED, name, str(units), self._clock(), why, task_id)
 
 
 class NoCredit(BadInput):

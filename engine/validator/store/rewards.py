@@ -17,6 +17,7 @@ from engine.validator.store.customers import Customers
 from engine.validator.store.table import Table
 from engine.validator.store.unit import Rows
 
+_ONE_FORFEITS = f"SELECT pg_advisory_xact_lock({0x637063_04})"
 _BOOKED = Rows(5, "rewards", ("job_id", "worker_address", "customer", "units", "booked_at"))
 
 
@@ -50,7 +51,12 @@ class Rewards(Table):
         )
 
     def forfeit(self, db: Transaction, worker: str) -> int:
-        """Take back what is withheld, within a transaction, and return how much that was."""
+        """Take back what is withheld, within a transaction, and return how much that was.
+
+        One validator at a time: else two that ban the same workers may each wait for the other's rows.
+        """
+        if self._database.shared:
+            db.execute(_ONE_FORFEITS)
         rows = db.execute(
             "UPDATE rewards SET forfeited_at = ? WHERE worker_address = ? AND booked_at > ?"
             " AND forfeited_at IS NULL RETURNING job_id, customer, units",
@@ -59,7 +65,7 @@ class Rewards(Table):
         for row in rows:
             task = db.execute("SELECT task_id FROM jobs WHERE job_id = ?", (row["job_id"],))
             self._customers.refund(
-                db, row["customer"], int(row["units"]), "forfeited", task.fetchone()["task_id"]
+                row["customer"], int(row["units"]), "forfeited", task.fetchone()["task_id"]
             )
         return _total(rows)
 

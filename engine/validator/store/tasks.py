@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.poc_protocol.strict_json import canonical
-from engine.runtime.sql import Row, Transaction, from_row, insert, update
+from engine.runtime.sql import Row, Transaction, from_row, update
 from engine.validator.store.backend import Backend
 from engine.validator.store.requirements import Requirements
 from engine.validator.store.table import Table
@@ -68,6 +68,14 @@ class TaskPage:
 _OPEN_HERE = "(status = 'pending' OR (status = 'in_progress' AND validator = ?))"
 _COLUMNS = ", ".join(TaskRow.__struct_fields__).replace("requirements", "facts AS requirements")
 _TRIED = "EXISTS (SELECT 1 FROM jobs j WHERE j.task_id = tasks.task_id) AS tried"
+_ADDED = Rows(
+    0,
+    "tasks",
+    (
+        *("task_id", "customer", "challenge_type", "payload", "facts"),
+        *("reward", "deadline", "created_at", "status", "home"),
+    ),
+)
 _CLOSED = Rows(
     4,
     "tasks",
@@ -92,27 +100,25 @@ class Tasks(Table):
         super().__init__(database, clock)
         self._validators = validators
         self.home = ""
+        self._added_in: int | None = 0
         self._in_hand: dict[str, TaskRow] = {}
         database.when_undone(self._in_hand.clear)
 
     def add(self, task_id: str, draft: TaskDraft) -> TaskRow:
         """Add a task, pending."""
-        with self._database.write() as db:
-            insert(
-                db,
-                "tasks",
-                task_id=task_id,
-                customer=draft.customer,
-                challenge_type=draft.requirements.challenge_type,
-                payload=draft.text,
-                facts=canonical(draft.requirements.to_json()),
-                reward=str(draft.reward),
-                deadline=draft.deadline,
-                created_at=self._clock(),
-                status="pending",
-                home=(self.home or None) if _has_bytes(draft.requirements) else None,
+        facts, now, kind = draft.requirements, self._clock(), draft.requirements.challenge_type
+        home = (self.home or None) if _has_bytes(facts) else None
+        with self._database.write():
+            self._database.later(
+                _ADDED,
+                *(task_id, draft.customer, kind, draft.text, canonical(facts.to_json())),
+                *(str(draft.reward), draft.deadline, now, "pending", home),
             )
-        return self.existing(task_id)
+            self._added_in = self._database.unit
+        return TaskRow(
+            *(task_id, draft.customer, kind, facts, draft.reward, draft.deadline, now),
+            *("pending", 0, None, None, None),
+        )
 
     def existing(self, task_id: str) -> TaskRow:
         """Return the task with this id, which must exist."""
@@ -164,18 +170,29 @@ class Tasks(Table):
         )
         return TaskPage(found, total)
 
-    def pending(self, most: int, behind: int) -> list[tuple[TaskRow, bool]]:
+    def pending(self, most: int, behind: int, *, lock: bool = False) -> list[tuple[TaskRow, bool]]:
         """Return tasks that wait for a worker of this validator, `behind` the earliest deadlines.
 
-        `tried`: a worker had it already.
+        `tried`: a worker had it already. `lock`: no other validator gets them until the unit of
+        work ends, and those that another has locked are left out.
         """
         waiting = "WHERE status = 'pending' AND (home IS NULL OR home = ?)"
-        rows = self._read_apart(
+        unit = self._database.unit
+        read = self._database.read if unit == self._added_in else self._read_apart
+        rows = read(
             f"SELECT {_COLUMNS}, {_TRIED} FROM tasks {waiting}"  # noqa: S608
-            " ORDER BY deadline, rowid LIMIT ? OFFSET ?",
+            " ORDER BY deadline, rowid LIMIT ? OFFSET ?"
+            + (self._database.skip_locked if lock else ""),
             *(self.home, most, behind),
         )
         return [(_task(row), bool(row["tried"])) for row in rows]
+
+    def lock(self, tasks: Sequence[TaskRow]) -> list[TaskRow]:
+        """Lock pending tasks, within a transaction; return those that no other validator has locked."""
+        marks, ids = padded([task.task_id for task in tasks])
+        rows = self._database.apart(self._free(marks), *ids)
+        free = {row["task_id"] for row in rows}
+        return [task for task in tasks if task.task_id in free]
 
     def claim(self, tasks: Sequence[TaskRow]) -> dict[str, str]:
         """Have pending tasks in progress here, within a transaction, but those that others claim.
@@ -184,11 +201,9 @@ class Tasks(Table):
         is locked, and skipped.
         """
         marks, ids = padded([task.task_id for task in tasks])
-        free = f"SELECT task_id FROM tasks WHERE task_id IN ({marks}) AND status = 'pending'"  # noqa: S608
-        free += self._database.skip_locked
         claimed = "UPDATE tasks SET status = 'in_progress', validator = ?"
         rows = self._database.apart(
-            f"{claimed} WHERE task_id IN ({free}) RETURNING task_id, payload",
+            f"{claimed} WHERE task_id IN ({self._free(marks)}) RETURNING task_id, payload",
             *(self._validators.id, *ids),
             writes=True,
         )
@@ -214,12 +229,13 @@ class Tasks(Table):
         return {sha256 for one in found for sha256, _size in one.blobs}
 
     def overdue(self) -> list[TaskRow]:
-        """Return open tasks whose deadline has passed and of which no result is being checked.
+        """Lock and return open tasks whose deadline has passed and of which no result is being checked.
 
-        Those that another validator has in hand are left to it.
+        Those that another validator has in hand, or has locked, are left to it.
         """
         committed = "SELECT 1 FROM jobs j WHERE j.task_id = tasks.task_id AND j.state = 'committed'"
         late = f"WHERE {_OPEN_HERE} AND deadline <= ? AND NOT EXISTS ({committed})"
+        late += self._database.skip_locked
         return self._find(late, self._validators.id, self._clock())
 
     def counts(self) -> dict[str, int]:
@@ -250,6 +266,10 @@ class Tasks(Table):
             " THEN status ELSE 'pending' END WHERE task_id = ? AND status = 'in_progress'",
             (int(failed_attempt), task_id),
         )
+
+    def _free(self, marks: str) -> str:
+        free = f"SELECT task_id FROM tasks WHERE task_id IN ({marks}) AND status = 'pending'"  # noqa: S608
+        return free + self._database.skip_locked
 
     def _find(self, rest: str, *values: Any) -> list[TaskRow]:
         """Select tasks; `rest` is SQL from this file."""

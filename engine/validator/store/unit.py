@@ -98,6 +98,11 @@ class Unit:
         else:
             self._fresh.append((kind, values))
 
+    def waiting(self, kind: AtEnd) -> Sequence[Values]:
+        """Return the rows of this kind, in the order in which they came."""
+        fresh = [values for one, values in self._fresh or () if one is kind]
+        return [*self._at_end.get(kind, ()), *fresh]
+
     def savepoint(self) -> None:
         """Begin a change that may be undone alone."""
         self._fresh, self._saved = [], False
@@ -180,6 +185,10 @@ class Units:
     def later(self, kind: Rows | AtEnd, *values: object) -> None:
         """Write a row with others, at the end of the unit at the latest."""
         self._opened().later(kind, values)
+
+    def waiting(self, kind: AtEnd) -> Sequence[Values]:
+        """Return the rows that are kept for the unit's end."""
+        return self._opened().waiting(kind)
 
     def savepoint(self) -> None:
         """Begin a change within the unit, which may be undone alone."""

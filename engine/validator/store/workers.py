@@ -37,16 +37,25 @@ class WorkerRow:
     ban_reason: str | None
 
 
-_STANDING = Rows(
-    7, "workers", ("good", "bad", "standing_at", "rate", "last_seen"), keys=("address",)
+type _Change = Callable[[WorkerRow], WorkerRow]
+_KNOWN = Rows(
+    7,
+    "workers",
+    (
+        *("proven", "good", "bad", "standing_at", "rate", "last_seen"),
+        *("out_at", "out_reason"),
+    ),
+    keys=("address",),
 )
+_NEW = """INSERT INTO workers (address, first_seen, last_seen, standing_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO NOTHING"""
 
 
 class Workers(Table):
     """Workers in the validator's database, which other validators change, too.
 
-    Within a unit of work each is read once. What it is credited with and blamed for is written when
-    the unit ends: in the order of addresses, as two validators may have the same workers.
+    Within a unit of work each is read once. What becomes of it is written when the unit ends, and its
+    row is locked no sooner: in the order of addresses, as two validators may have the same workers.
     """
 
     def __init__(
@@ -55,8 +64,10 @@ class Workers(Table):
         super().__init__(database, clock)
         self._policy = policy
         self._blamed: dict[str, float] | None = None
-        self._outcomes = AtEnd(1, self._write_outcomes)
+        self._changes = AtEnd(1, self._write_changes)
         self._read: dict[str, WorkerRow] = {}
+        self._asked: set[str] = set()
+        self._usual: set[str] = set()
         self._read_in: int | None = None
         database.when_undone(self._read.clear)
 
@@ -72,9 +83,13 @@ class Workers(Table):
         if unit != self._read_in:
             self._read.clear()
             self._read_in = unit
+            # The next unit is most often about the same workers: they are read by one statement.
+            self._usual, self._asked = self._asked, set()
         wanted = list(addresses)
-        missing = [one for one in wanted if one not in self._read]
+        self._asked.update(wanted)
+        missing = {one for one in wanted if one not in self._read}
         if missing:
+            missing |= self._usual - self._read.keys()
             self._read |= self._select(self._database.apart, missing)
         return {one: self._read[one] for one in wanted if one in self._read}
 
@@ -90,22 +105,26 @@ class Workers(Table):
     def record_seen(self, address: str, *, proven: bool) -> WorkerRow:
         """Record that the worker is here, and return what is known of it."""
         now = self._clock()
-        with self._database.write() as db:
-            db.execute(
-                "INSERT INTO workers (address, proven, first_seen, last_seen, standing_at)"
-                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (address) DO UPDATE SET"
-                " last_seen = excluded.last_seen, proven = CASE WHEN excluded.proven = 1 THEN 1"
-                " ELSE workers.proven END",
-                (address, int(proven), now, now, now),
-            )
-            row = db.execute("SELECT * FROM workers WHERE address = ?", (address,)).fetchone()
-            self._read.pop(address, None)
-        return _worker(row)
+
+        def seen(worker: WorkerRow) -> WorkerRow:
+            return replace(worker, last_seen=now, proven=worker.proven or proven)
+
+        with self._database.write():
+            known = self.find(address)
+            self._change(address, seen, is_new=known is None)
+            self._read[address] = seen(known or _new(address, now))
+            return self._read[address]
 
     def credit(self, address: str, *, pace: float) -> None:
         """Record that a job of it was accepted, done in `pace` seconds a multiply-add."""
+        now = self._clock()
+
+        def credited(worker: WorkerRow) -> WorkerRow:
+            rate = 1 / _next_pace(worker.rate, pace)
+            return replace(self._after(worker, now, good=1.0), rate=rate, last_seen=now)
+
         with self._database.write():
-            self._database.later(self._outcomes, address, 1.0, 0.0, pace)
+            self._change(address, credited)
 
     @contextmanager
     def one_outage(self) -> Iterator[None]:
@@ -128,15 +147,23 @@ class Workers(Table):
             weight -= before
         if weight <= 0:
             return
+        now = self._clock()
         with self._database.write():
-            self._database.later(self._outcomes, address, 0.0, weight, None)
+            self._change(address, lambda worker: self._after(worker, now, bad=weight))
 
     def ban(self, address: str, reason: str) -> None:
         """Ban it for cheating: no more jobs until it is pardoned."""
-        with self._database.write() as db:
-            new, now = "address = ? AND out_at IS NULL", self._clock()
-            update(db, "workers", new, address, out_at=now, out_reason=reason)
-            self._read.pop(address, None)
+        now = self._clock()
+
+        def banned(worker: WorkerRow) -> WorkerRow:
+            if worker.banned_at is not None:
+                return worker
+            return replace(worker, banned_at=now, ban_reason=reason)
+
+        with self._database.write():
+            self._change(address, banned)
+            if (known := self.find(address)) is not None:
+                self._read[address] = banned(known)
 
     def pardon(self, address: str) -> None:
         """Lift the ban; what it forfeited stays forfeited. Raises BadInput."""
@@ -158,31 +185,43 @@ class Workers(Table):
         )
         return {row["address"]: _worker(row) for row in rows}
 
-    def _write_outcomes(self, outcomes: Sequence[Values]) -> None:
-        """Add the good and bad outcomes of a unit of work to what is known of their workers."""
+    def _after(
+        self, worker: WorkerRow, now: float, *, good: float = 0.0, bad: float = 0.0
+    ) -> WorkerRow:
+        after = worker.reputation.after(
+            now=now, half_life=self._policy.half_life, good=good, bad=bad
+        )
+        return replace(worker, reputation=after)
+
+    def _change(self, address: str, change: _Change, *, is_new: bool = False) -> None:
+        self._database.later(self._changes, address, change, is_new)
+
+    def _write_changes(self, changes: Sequence[Values]) -> None:
+        """Write what becomes of a unit's workers. New ones come first, then nothing but locks."""
         database, now = self._database, self._clock()
-        addresses = {address for address, *_outcome in outcomes}
+        if new := sorted({address for address, _change, is_new in changes if is_new}):
+            with database.write() as db:
+                db.executemany(_NEW, [(address, now, now, now) for address in new])
+        addresses = {address for address, *_change in changes}
         known = self._select(database.apart, addresses, database.row_lock)
-        for address, good, bad, pace in outcomes:
-            if (worker := known.get(address)) is None:
-                continue
-            after = worker.reputation.after(
-                now=now, half_life=self._policy.half_life, good=good, bad=bad
-            )
-            known[address] = worker = replace(worker, reputation=after)
-            if pace is not None:
-                rate = 1 / _next_pace(worker.rate, pace)
-                known[address] = replace(worker, rate=rate, last_seen=now)
+        for address, change, _is_new in changes:
+            if address in known:
+                known[address] = change(known[address])
         for worker in known.values():
             standing = worker.reputation
-            values = (standing.good, standing.bad, standing.at, worker.rate, worker.last_seen)
-            database.later(_STANDING, *values, worker.address)
+            values = (int(worker.proven), standing.good, standing.bad, standing.at)
+            last = (worker.rate, worker.last_seen, worker.banned_at, worker.ban_reason)
+            database.later(_KNOWN, *values, *last, worker.address)
 
 
 def _next_pace(rate: float | None, pace: float) -> float:
     """Return a worker's measured seconds a multiply-add after one more job."""
     before = 1 / rate if rate else pace
     return max(FASTEST_PACE, before + PACE_WEIGHT * (pace - before))
+
+
+def _new(address: str, now: float) -> WorkerRow:
+    return WorkerRow(address, False, Reputation(0.0, 0.0, now), None, now, now, None, None)
 
 
 def _worker(row: Row) -> WorkerRow:

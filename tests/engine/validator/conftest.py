@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.validator.store.database import Store
 from tests.engine.validator.arena import Arena
 from tests.postgres import Cluster
 
@@ -39,4 +40,18 @@ def arena(tmp_path, place):
 
     yield make
     for one in made:
+        one.close()
+
+
+@pytest.fixture
+def stores(place):
+    """Opens the database, as another process would."""
+    opened = []
+
+    def another(policy=None):
+        opened.append(Store.open(place, policy))
+        return opened[-1]
+
+    yield another
+    for one in opened:
         one.close()

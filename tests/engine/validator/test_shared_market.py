@@ -1,15 +1,12 @@
 """Several validators over one database: who has what, who takes over, who pays."""
 
-import asyncio
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from engine.runtime.database import Database
 from engine.runtime.errors import BadInput, DatabaseError
-from engine.runtime.group_commit import GroupCommit
 from engine.validator.options import StoreOptions
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import AnotherLeads, DatabaseLost
@@ -17,6 +14,7 @@ from engine.validator.store.database import Store
 from engine.validator.store.schema import SCHEMA
 from engine.validator.store.validators import BEAT_SECONDS
 from tests.engine.validator.arena import Arena, Worker, fall_silent
+from tests.engine.validator.sessions import pid_of, waits_for_a_lock
 from tests.processes import wait_until
 
 NO_CHANCE = Policy(least_full=0.0)
@@ -33,20 +31,6 @@ class Sleeper(Worker):
 @pytest.fixture
 def place(cluster):
     return cluster.new_database()
-
-
-@pytest.fixture
-def stores(place):
-    """Opens the database, as another process would."""
-    opened = []
-
-    def another(policy=None):
-        opened.append(Store.open(place, policy))
-        return opened[-1]
-
-    yield another
-    for one in opened:
-        one.close()
 
 
 def cut_off(cluster, store):
@@ -125,105 +109,6 @@ def test_a_session_that_ends_between_two_changes_is_made_anew(cluster, stores):
     with pytest.raises(DatabaseLost, match="does not answer"):
         deposit_and_lose()
     assert one.customers.credit("alice") == 5
-
-
-def test_credit_is_right_however_many_book_at_once(stores):
-    opened = [stores() for _ in range(3)]
-    opened[0].customers.add("alice")
-
-    def book(store):
-        for _ in range(40):
-            store.customers.deposit("alice", 3, "test")
-            store.customers.withdraw("alice", 1, "test")
-
-    threads = [threading.Thread(target=book, args=(store,)) for store in opened]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert opened[0].customers.credit("alice") == 3 * 40 * 2
-
-
-def waits_for_a_lock(db, pid):
-    sql = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    return bool(db.execute(sql, (pid,)).fetchall())
-
-
-def pid_of(store):
-    return store.database.read("SELECT pg_backend_pid() AS pid")[0]["pid"]
-
-
-def give_back(store, names, both_are_at_it):
-    with store.database.write() as db:
-        store.customers.refund(db, names[0], 1, "test", "a")
-        both_are_at_it.wait()  # each would have one row, and wait for the other's
-        store.customers.refund(db, names[1], 1, "test", "b")
-
-
-def post(store, names, both_are_at_it):
-    both_are_at_it.wait()
-    for _ in range(50):
-        with store.database.write() as db:
-            store.customers.lock(names)
-            for name in names:
-                store.customers.pay_escrow(db, name, 1, "c")
-
-
-@pytest.mark.parametrize(("change", "credit"), [(give_back, 102), (post, 0)])
-def test_two_validators_never_wait_for_each_others_customers(stores, change, credit):
-    names, both_are_at_it = ("alice", "bob"), threading.Barrier(2, timeout=60)
-    one, other = stores(), stores()
-    for name in names:
-        one.customers.add(name)
-        one.customers.deposit(name, 100, "test")
-    with ThreadPoolExecutor() as threads:
-        done = [
-            threads.submit(change, one, names, both_are_at_it),
-            threads.submit(change, other, names[::-1], both_are_at_it),
-        ]
-        assert [each.result() for each in done] == [None, None]
-    assert [one.customers.credit(name) for name in names] == [credit, credit]
-
-
-def test_a_group_in_which_a_deadlock_was_is_not_written(place, stores):
-    """What the change had decided in memory by then is not undone with it."""
-    import psycopg
-
-    one = stores()
-    one.customers.add("alice")
-    one.customers.add("bob")
-    other = psycopg.connect(place, autocommit=True)
-    other.execute("SET deadlock_timeout = '1h'")  # it is the other who finds it, and is ended
-    pid = pid_of(one)
-
-    def crosswise():
-        one.customers.deposit("alice", 1, "test")
-        crossing.start()
-        wait_until(lambda: waits_for_a_lock(watch, pid_other))
-        one.customers.deposit("bob", 1, "test")
-
-    def cross():
-        with other.transaction():
-            other.execute("UPDATE customers SET credit = '7' WHERE name = 'bob'")
-            other.execute("UPDATE customers SET credit = '7' WHERE name = 'alice'")
-
-    crossing = threading.Thread(target=cross)
-
-    async def run():
-        groups = GroupCommit(one.database)
-        futures = [
-            groups.add(lambda: one.customers.deposit("alice", 5, "test")),
-            groups.add(crosswise),
-        ]
-        return await asyncio.gather(*futures, return_exceptions=True), groups.error
-
-    with psycopg.connect(place, autocommit=True) as watch, other:
-        pid_other = other.info.backend_pid
-        assert pid != pid_other
-        made, error = asyncio.run(run())
-        crossing.join()
-    assert [type(each) for each in made] == [DatabaseLost, DatabaseLost]
-    assert isinstance(error, DatabaseLost)
 
 
 def test_who_leaves_while_another_takes_over_leaves_task_and_job_together(arena, place):

@@ -9,6 +9,7 @@ import pytest
 from engine.runtime.group_commit import GroupCommit
 from engine.validator.policy.audit_policy import Policy
 from engine.validator.store.backend import DatabaseLost
+from engine.validator.store.customers import NoCredit
 from engine.validator.store.database import Store
 from tests.engine.validator.arena import Worker
 
@@ -127,3 +128,34 @@ def test_two_validators_with_the_same_workers_do_not_wait_for_each_other_for_eve
             thread.join()
         good = {worker.address: worker.reputation.good for worker in one.workers.all()}
     assert good == {address: pytest.approx(80, abs=0.01) for address in ADDRESSES}
+
+
+def test_credit_is_right_after_a_post_in_a_group_that_is_undone(arena):
+    one = arena(policy=NO_CHANCE)
+    store = one.store
+    store.customers.add("bob")
+    store.customers.deposit("bob", 10, "test")
+
+    def take(units, *, fails=False):
+        store.customers.pay_escrow("bob", units, "task")
+        if fails:
+            raise ValueError(units)
+
+    def give_back_and_take(units):
+        store.customers.refund("bob", 1, "test", "task")
+        take(units)
+
+    async def run():
+        groups = GroupCommit(store.database)
+        changes = [
+            *(partial(take, 4), partial(take, 6, fails=True), partial(take, 7), partial(take, 5)),
+            *(partial(give_back_and_take, 2), partial(take, 1)),
+        ]
+        return await asyncio.gather(*map(groups.add, changes), return_exceptions=True)
+
+    made = [type(each) for each in asyncio.run(run())]
+    nothing = type(None)
+    assert made == [nothing, ValueError, NoCredit, nothing, nothing, NoCredit]
+    assert store.customers.credit("bob") == 0
+    booked = store.database.read("SELECT units FROM bookings WHERE customer = 'bob' ORDER BY id")
+    assert [int(row["units"]) for row in booked] == [10, -4, -5, 1, -2]
