@@ -73,7 +73,7 @@ class Dispatch(DeviceLife):
         return [GivenUp(job, "too_large", list(job.refused_by.values())[-1]) for job in refused]
 
     def _give(self, worker: Worker, job: Job, now: float) -> Action:
-        at = worker.jobs[job.ticket] = Assignment(job)
+        at = worker.jobs[job.ticket] = Assignment(job, now)
         worker.orders.append(at)
         if len(worker.orders) == 1:
             self._begin_next(worker, now)

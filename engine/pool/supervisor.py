@@ -104,6 +104,8 @@ class Supervisor(Dispatch):
         head = worker.orders[0] if worker.orders else None
         if head is not None and getattr(message, "ticket", None) != head.job.ticket:
             head = None  # not an answer to the order that is next
+        if head is not None and head.computed is None:
+            head.took = now - head.given
         match message:
             case messages.Beat() if worker.may_talk(now):
                 return self._on_beat(worker, message, now)
@@ -165,8 +167,8 @@ class Supervisor(Dispatch):
     def _accept(
         self, worker: Worker, job: Job, result: messages.Computed | messages.Done
     ) -> list[Action]:
-        worker.keep_pace(job, result.seconds)
-        del worker.jobs[job.ticket]
+        at = worker.jobs.pop(job.ticket)
+        worker.keep_pace(job, min(result.seconds, at.took))
         if not worker.jobs:
             worker.state = State.IDLE
         if job.unwanted or isinstance(job, Recheck):

@@ -44,10 +44,12 @@ class Assignment:
     """A job at a child. `computed` and `leaves`: its commitment, and what is to be opened of it.
 
     `overtook`: how many of its orders have overtaken others. `crossed`: its answer went to another card
-    to be checked.
+    to be checked. `given`: when; `took`: the seconds until its answer came, which no child makes more.
     """
 
     job: Job
+    given: float
+    took: float = 0.0
     computed: Computed | None = None
     leaves: tuple[int, ...] = ()
     overtook: int = 0

@@ -97,6 +97,13 @@ def test_half_a_message_of_a_stopped_child_holds_no_other_device_up(open_pool, t
     assert log.of(ChildKilled) == []
 
 
+def test_a_child_that_says_it_is_slow_is_waited_for_no_longer(open_pool):
+    pool, log = open_pool(villains.child_that_says_it_is_slow)
+    for _task in range(2):
+        assert pool.submit(TASK, openings=4).result(PATIENCE).root == root_of(TASK)
+    assert any("hung" in reason for reason in log.reasons(ChildKilled))
+
+
 def test_a_child_that_talks_without_end_is_ended_and_the_others_work_on(open_pool):
     pool, log = open_pool(villains.chattering_child, ("cpu", "reference"))
     wait_until(lambda: log.of(ChildKilled), "the child to be ended")

@@ -73,7 +73,7 @@ class Sum:
 
 def do(supervisor, job, seconds, now=2.0):
     """The device `a` does it in so many seconds."""
-    supervisor.submit(job, now)
+    supervisor.submit(job, now - seconds)
     supervisor.heard("a", 1, computed(job.ticket, seconds), now)
     check = only(supervisor.heard("a", 1, Opened(job.ticket, b""), now), Check)
     only(supervisor.checked(check, None, now), Accepted)

@@ -13,6 +13,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
+
 import kernels.memory
 from engine.pool import codec, leaf_digests, messages, worker_main
 from kernels import known_answer
@@ -347,6 +349,28 @@ def cutting_child(name, setup, tasks, reports):
 
     _Forging(forge)
     serve(lambda _progress: open_device(name, setup.threads), setup, tasks, reports)
+
+
+class _SaysSlow(Wrapped):
+    """Passes for so slow that nobody would notice that it hangs."""
+
+    def compute(self, task):
+        if task.n == 64 and _times("slow") == 1:
+            time.sleep(3600)
+        return self._device.compute(task)
+
+
+def child_that_says_it_is_slow(name, setup, tasks, reports):
+    write = codec.write_frame
+
+    def lie(fd, frame):
+        said = codec.decode_message(bytes(frame[4:]))
+        if isinstance(said, messages.Computed):
+            frame = codec.encode(structs.replace(said, seconds=1e9))
+        write(fd, frame)
+
+    worker_main.write_frame = lie
+    serve(lambda _progress: _SaysSlow(open_device(name, setup.threads)), setup, tasks, reports)
 
 
 class _Noting(Wrapped):
