@@ -6,11 +6,15 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 
 from engine.monitor.events.pool import ChildKilled, OutOfService
+from engine.pool.codec import decode_message
 from engine.pool.messages import SHORTAGE, Failed, Setup
 from engine.pool.pool import Pool
+from engine.pool.processes import ChildProcess
 from engine.pool.supervisor import Supervisor
+from engine.pool.worker_main import child_main
 from kernels.task import Task
 from tests.processes import wait_until
 from tests.situations import control_group, tells_no_bug
@@ -46,6 +50,31 @@ def test_descriptors_that_are_short_for_a_while_are_waited_for():
             resource.setrlimit(resource.RLIMIT_NOFILE, usual)
             assert pool.submit(Task(bytes(range(32)), 64), openings=4).result(90).root
     assert not [one for one in told if isinstance(one, OutOfService)]
+
+
+def test_a_child_that_could_not_be_started_leaves_nothing():
+    """Whichever of its descriptors there was no room for."""
+    usual, failed = resource.getrlimit(resource.RLIMIT_NOFILE), 0
+    gc.collect()
+    with contextlib.ExitStack() as held:
+        last, highest = 0, max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208
+        while last < highest:
+            last = held.enter_context(open(os.devnull)).fileno()  # noqa: PTH123
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, usual)
+        child = None
+        while child is None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1 + failed, usual[1]))
+            with contextlib.suppress(OSError):
+                child = ChildProcess(child_main, ("cpu", Setup()), decode_message, "cpc-cpu")
+            failed += child is None
+            assert child or not [one for one in threading.enumerate() if one.name == "pool-tasks"]
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+        child.kill()
+        assert child.join(float("inf"))
+        while not child.close():
+            pass
+        assert failed > 4
+        assert max(map(int, os.listdir("/proc/self/fd"))) <= last + 1  # noqa: PTH208 - of listdir
 
 
 def test_threads_that_are_short_for_a_while_are_waited_for():
