@@ -10,6 +10,8 @@ llvm/include/llvm/IR/IntrinsicsX86.td.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain, islice
 from typing import Any
 
 from llvmlite import ir
@@ -57,6 +59,32 @@ def inline(body: Callable[..., None]) -> Any:
         return ir.Constant(POINTER, None)  # Numba's None
 
     return _intrinsic(body, nothing, types.void)
+
+
+def inline_records(*given: str | type) -> Callable[[Callable[..., None]], Any]:
+    """Decorator: `inline` for a body that takes records; each field of a dataclass is an argument."""
+
+    def decorate(body: Callable[..., None]) -> Any:
+        names = [
+            [kind] if isinstance(kind, str) else [f.name for f in fields(kind)] for kind in given
+        ]
+
+        def spread(builder: Builder, *values: Value) -> None:
+            left = iter(values)
+            groups = [list(islice(left, len(some))) for some in names]
+            records = (
+                group[0] if isinstance(kind, str) else kind(*group)
+                for kind, group in zip(given, groups, strict=True)
+            )
+            body(builder, *records)
+
+        spread.__name__ = body.__name__
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters = [inspect.Parameter(name, kind) for name in ("builder", *chain(*names))]
+        spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return inline(spread)
+
+    return decorate
 
 
 def valued(body: Callable[..., Value]) -> Any:

@@ -62,21 +62,9 @@ class Results:
 def build_sums(dots: Dots, vectors: int, rows: int) -> Any:
     """Return tile(Operands..., sums, pitch): sums go to `sums`, rows `pitch` bytes apart."""
 
-    @ir.inline
-    def tile(
-        builder: Builder,
-        image: Value,
-        places: Value,
-        segments: Value,
-        count: Value,
-        quads: Value,
-        weights: Value,
-        starts: Value,
-        sums: Value,
-        pitch: Value,
-    ) -> None:
+    @ir.inline_records(Operands, "sums", "pitch")
+    def tile(builder: Builder, given: Operands, sums: Value, pitch: Value) -> None:
         """Without parameters, of a check."""
-        given = Operands(image, places, segments, count, quads, weights, starts)
         results = _multiplied(builder, dots, vectors, rows, given)
         _store_sums(builder, results, vectors, sums, pitch)
 
@@ -84,39 +72,16 @@ def build_sums(dots: Dots, vectors: int, rows: int) -> Any:
 
 
 def build_tiles(dots: Dots) -> Any:
-    """Return tile(vectors, rows, Operands..., sums, keep, scaling, parameters, n, out, out_places, low,
-    high).
+    """Return tile(vectors, rows, Operands..., Results...).
 
     `rows` is `dots.tiles[vectors]` or 1. Of the rows' places n bytes each go to `out` and the place's
     distance, int32. `keep`: the sums, too, go to `sums`, row after row. A scaling that is not
     requantise.py's leaves the sums alone. At `sums` there is room in any case.
-    """  # fmt: skip
+    """
 
-    @ir.inline
-    def tile(
-        builder: Builder,
-        vectors: Value,
-        rows: Value,
-        image: Value,
-        places: Value,
-        segments: Value,
-        count: Value,
-        quads: Value,
-        weights: Value,
-        starts: Value,
-        sums: Value,
-        keep: Value,
-        scaling: Value,
-        parameters: Value,
-        n: Value,
-        out: Value,
-        out_places: Value,
-        low: Value,
-        high: Value,
-    ) -> None:
+    @ir.inline_records("vectors", "rows", Operands, Results)
+    def tile(builder: Builder, vectors: Value, rows: Value, given: Operands, to: Results) -> None:
         """Each shape has code of its own."""
-        given = Operands(image, places, segments, count, quads, weights, starts)
-        to = Results(sums, keep, scaling, parameters, n, out, out_places, low, high)
         shape = builder.add(builder.mul(vectors, I64(SHAPES)), rows)
         shapes = [(v, r) for v, most in dots.tiles.items() for r in (most, 1)]
         works = {v * SHAPES + r: partial(_tile, builder, dots, v, r, given, to) for v, r in shapes}
