@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from engine.jobs.blobs import CHUNK_BYTES, BlobRef, CacheFull, WrongBlob
 from engine.poc_protocol.constants import MAX_FRAME_BYTES
 from engine.poc_protocol.rate_limit import RateLimiter
+from engine.runtime.errors import BadInput, DatabaseError
 from engine.validator.http import schemas
 from engine.validator.http.bodies import Bodies, BodyLimits, declared_size, too_long
 from engine.validator.http.read_task import ReadTask, read_task
@@ -169,6 +170,10 @@ class Handlers:
             raise HTTPException(507, str(error), headers=_CLOSE) from None
         except WrongBlob:
             raise HTTPException(422, "the body has another SHA-256 than the path says") from None
+        except DatabaseError:
+            raise
+        except (BadInput, OSError):
+            raise HTTPException(507, "the validator's disk is full", headers=_CLOSE) from None
         finally:
             self._uploading[customer] -= 1
             self._uploading = +self._uploading

@@ -17,11 +17,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from engine import __version__
+from engine.runtime.errors import DatabaseError
 from engine.validator.http import schemas
 from engine.validator.http.handlers import Handlers, HttpLimits
 from engine.validator.job_kinds import InstalledKinds
 from engine.validator.service import Service
-from engine.validator.store.backend import DatabaseLost
 
 MOST_ERRORS = 10
 """Errors in a request's fields that are listed."""
@@ -60,7 +60,7 @@ def create_app(
         responses={429: {"model": schemas.Complaint, "description": "Too many requests"}},
     )
     app.add_exception_handler(RequestValidationError, _refuse_fields)
-    app.add_exception_handler(DatabaseLost, _refuse_for_now)
+    app.add_exception_handler(DatabaseError, _refuse_for_now)
     app.add_exception_handler(405, _refuse_method)
     _add_routes(app, Handlers(service, kinds, limits))
     return app

@@ -1,7 +1,9 @@
 """The validator as a process: killed, started again, dialled by the guide's own client."""
 
 import contextlib
+import hashlib
 import json
+import os
 import resource
 import socket
 import threading
@@ -17,7 +19,7 @@ from engine.jobs.synthetic import KIND
 from kernels.devices import open_device
 from node_client.keys import PrivateKey
 from tests.engine.validator.live import LiveValidator, LiveWorker
-from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.processes import ENGINE, PATIENCE_SECONDS, wait_until
 from tests.variants import quick_and_slow
 
 
@@ -193,3 +195,40 @@ def test_one_directory_one_validator_and_a_port_that_is_taken(validator, tmp_pat
     assert "--port" in capsys.readouterr().err
     assert run([*serve, "--host", "0.0.0.0", "--port", "0", "--directory", other]) == 2
     assert "--public-url" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_it_with_a_sentence_and_no_task_is_lost(validator, tmp_path):
+    """A real limit on what it may write, as `ulimit -f` sets it."""
+    headers, posted = validator.customer(), []
+    validator.options = ("--second-worker", "0")  # which may wait for another one
+    validator.engine = ["bash", "-c", 'ulimit -f 400; exec "$@"', "_", *ENGINE]
+    validator.start()
+    body = os.urandom(2**20)
+    put = requests.put(
+        f"{validator.http}/blobs/{hashlib.sha256(body).hexdigest()}",
+        data=body,
+        headers=headers,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (put.status_code, put.json()["detail"]) == (507, "the validator's disk is full")
+    worker = LiveWorker(validator.url, tmp_path / "worker")
+    worker.start()
+
+    def post_all():
+        while True:
+            posted.append(validator.post(headers, synthetic(len(posted))))
+
+    with pytest.raises((AssertionError, requests.ConnectionError)) as refused:
+        post_all()
+    assert "try again" in str(refused.value) or refused.type is requests.ConnectionError
+    assert validator.process.wait(PATIENCE_SECONDS) == 2
+    assert "Free space on the disk" in validator.log()
+    assert "Traceback" not in validator.log()
+    validator.engine = ENGINE
+    validator.start()
+    wait_until(lambda: validator.total("completed") >= len(posted), validator.log)
+    worker.stop()
+    with validator.store() as store:
+        done = [store.tasks.task(task_id).status for task_id in posted]
+    assert set(done) == {"completed"}
