@@ -82,6 +82,7 @@ class Outbox:
         highest = in_flight[-1].tx.nonce if in_flight else -1
         deep = tip.height - self._settings.depth
         refused: errors.NodeClientError | None = None
+        signed: list[events.ResultSigned] = []
         with span("sign", results=len(waiting)), self._ledger.together():
             nonces, proven = self.nonces.for_group(free, pending, deep), self._ledger.proven()
             for result in waiting:
@@ -101,7 +102,8 @@ class Outbox:
                 nonces.take(nonce)
                 room -= 1
                 spendable -= tx.fee
-                self._told.append(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
+                signed.append(events.ResultSigned(result.task_id, tx.hash(), tx.nonce))
+        self._told += signed  # now that they are on the disk
         return refused
 
     def ask_pending(self) -> int:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from engine.monitor.events.sending import ResultSigned
+from engine.runtime.errors import LedgerError
 from node_client.devnet import DevnetServer
 from node_client.devnet.state import AccountState
 from node_client.errors import NodeUnreachable
@@ -112,6 +114,24 @@ def test_nothing_goes_out_that_is_not_on_the_disk(rig):
     new_block(rig)
     assert rig.sender.send_fresh()
     assert len(seen) == TASKS
+
+
+def test_a_group_for_which_the_disk_has_no_room_is_neither_told_nor_sent(rig):
+    tasks = new_block(rig)
+    rig.events()
+    asked = asked_of(rig)
+    sql = rig.ledger._database._db.execute
+    sql(f"PRAGMA max_page_count = {sql('PRAGMA page_count').fetchone()[0]}")
+    with pytest.raises(LedgerError, match="disk is full"):
+        rig.sender.send_fresh()
+    assert "send" not in asked
+    assert [event for event in rig.events() if isinstance(event, ResultSigned)] == []
+    assert [rig.state(task) for task in tasks] == ["computed"] * TASKS
+    sql("PRAGMA max_page_count = 1000000")
+    told = [event.task_id for event in rig.step() if isinstance(event, ResultSigned)]
+    assert told == tasks
+    rig.step(blocks=1)
+    assert rig.held() == tasks
 
 
 @pytest.mark.parametrize("taken", [0, 1, 7])
