@@ -137,7 +137,8 @@ def spans(trace: Path) -> list[str]:
     found: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for line in trace.read_text().splitlines()[1:]:
         event = json.loads(line.rstrip(","))
-        found[event["name"]].append((event["dur"] / 1e3, event["tdur"] / 1e3))
+        if event["ph"] == "X":
+            found[event["name"]].append((event["dur"] / 1e3, event["tdur"] / 1e3))
     lines = []
     for name, each in sorted(found.items()):
         wall, cpu = (median(column) for column in zip(*each, strict=True))

@@ -9,7 +9,7 @@ children share a file; the array that they stand in is never closed, which the f
 the thread's CPU time, which tells work from waiting, for other threads of the process too. The file
 grows by some 200 bytes a span, up to a gigabyte.
 
-Source: Trace Event Format, "JSON Array Format" and "Complete Events",
+Source: Trace Event Format, "JSON Array Format", "Complete Events" and "Metadata Events",
 https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 """
 
@@ -65,11 +65,21 @@ def span(name: str, **values: object) -> Iterator[None]:
             "ts": began / 1e3,
             "dur": (time.monotonic_ns() - began) / 1e3,
             "tdur": (time.thread_time_ns() - cpu) / 1e3,
-            "pid": os.getpid(),
-            "tid": threading.get_native_id(),
             "args": values,
         }
-        _write((json.dumps(event, default=str) + ",\n").encode())
+        _write_event(event)
+
+
+def _write_event(event: dict[str, object]) -> None:
+    event |= {"pid": os.getpid(), "tid": threading.get_native_id()}
+    _write((json.dumps(event, default=str) + ",\n").encode())
+
+
+def _process_name() -> str:
+    """Return what tells the engine's processes apart: a device, a checker, or the parent."""
+    from multiprocessing import current_process  # not at every start of the program
+
+    return current_process().name
 
 
 def _write(line: bytes) -> None:
@@ -90,6 +100,7 @@ def _open() -> None:
             file = _open_regular(Path(path), os.O_RDWR | os.O_APPEND)
             if os.pread(file, len(_BEGINNING), 0) == _BEGINNING:
                 _file = file
+                _write_event({"name": "process_name", "ph": "M", "args": {"name": _process_name()}})
             else:  # the variable was set by hand, to some other file
                 os.close(file)
 

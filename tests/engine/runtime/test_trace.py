@@ -32,10 +32,12 @@ def test_a_task_s_way_is_in_the_trace(tmp_path):
     assert {"derive", "compute", "proof", "open", "check", "record", "sign", "send"} <= {
         event["name"] for event in events
     }
-    assert len({event["pid"] for event in events}) == 2
-    for event in events:
-        assert event["ph"] == "X"
-        assert event["dur"] >= 0
+    names = [event["args"]["name"] for event in events if event["ph"] == "M"]
+    assert sorted(names) == ["MainProcess", "cpc-cpu"]
+    complete = [event for event in events if event["ph"] == "X"]
+    assert len(complete) + len(names) == len(events)
+    assert len({event["pid"] for event in complete}) == 2
+    assert all(event["dur"] >= 0 for event in complete)
 
 
 @pytest.mark.parametrize("where", quick_and_slow(["missing/trace.json"], [".", "/dev/full"]))
@@ -86,7 +88,7 @@ def test_a_trace_stays_bounded_and_a_full_disk_ends_it_alone(tmp_path, most, dis
     subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
     lines = path.read_text(encoding="utf-8").splitlines()
     whole = lines if most < disk else lines[:-1]
-    numbers = [event["args"]["number"] for event in map(line_of, whole[1:])]
+    numbers = [event["args"]["number"] for event in map(line_of, whole[2:])]  # after "[", name
     assert numbers == list(range(len(numbers)))
     assert 9_000 < path.stat().st_size <= 10_000
 
