@@ -1,9 +1,9 @@
 """The instructions that only Hopper (sm_90a) has: mbarriers, bulk copies, clusters, warpgroup
 products.
 
-PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions" and "Parallel
-Synchronization and Communication Instructions: mbarrier". Addresses of shared memory are 32-bit
-numbers in the shared window (`intrinsics.shared_base`).
+PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions", "Parallel
+Synchronization and Communication Instructions: mbarrier", and cp.async.bulk.
+Addresses of shared memory are 32-bit numbers in the shared window (`intrinsics.shared_base`).
 """
 
 from typing import Any

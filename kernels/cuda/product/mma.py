@@ -11,6 +11,8 @@ rows (128 entries):
    so that neither waits for the other.
 
 Turing (7.5) has neither cp.async nor this shape of mma.sync: `turing.py`.
+
+Source: PTX ISA, cp.async, ldmatrix, mma.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """The product on Turing's tensor cores: mma.sync.m8n8k16, copies through registers.
 
 Turing (7.5) has neither cp.async nor m16n8k32: the copies go through registers into one stage, and
-four mma.m8n8k16, whose fragments are quarters of the larger one's, do the work of one (`warp.py`).
-What hides the wait for memory is another block. No card here could run this; the tests ran it in an
-emulation.
+four mma.m8n8k16 (PTX ISA, "Matrix Fragments for mma.m8n8k16"), whose fragments are quarters of the
+larger one's, do the work of one (`warp.py`). What hides the wait for memory is another
+block. No card here could run this; the tests ran it in an emulation.
 """
 
 from typing import Any

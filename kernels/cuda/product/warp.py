@@ -2,9 +2,9 @@
 multiplies and writes.
 
 A warp multiplies 16 rows of A by 8 rows of B, 32 entries of each, with one instruction,
-mma.sync.aligned.m16n8k32 (PTX ISA, "Warp-level matrix instructions"): operands and sums lie spread
-over the registers of its 32 lanes. 4 x 8 such instructions for every 32 entries of the rows, 128
-accumulators a lane.
+mma.sync.aligned.m16n8k32 (PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions"): operands
+and sums lie spread over the registers of its 32 lanes. 4 x 8 such instructions for every 32 entries of
+the rows, 128 accumulators a lane.
 
 ldmatrix distributes 8 rows of 16 bytes over the 32 lanes, four such matrices an instruction. Row r,
 chunk c of a tile is at 128 r + 16 (c ^ (r & 7)): the eight rows of a matrix lie in eight different

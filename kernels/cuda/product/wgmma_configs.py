@@ -1,6 +1,6 @@
 """The tile configurations of the Hopper product, and which are worth a try for which size.
 
-The figures that they were chosen by are in docs/kernels.md.
+The figures that they were chosen by are in docs/kernels-tried.md.
 """
 
 from dataclasses import dataclass
