@@ -1,5 +1,6 @@
 """Files that `bench` writes: refused before the work if they could not be written after it."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ def check_writable(path: Path) -> None:
     """Raise BadInput if this file could not be written. Write nothing."""
     with writing(path):
         target = path if path.exists() else path.parent
-        if path.is_dir() or not path.parent.is_dir() or not os.access(target, os.W_OK):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path.parent.is_dir() or not os.access(target, os.W_OK):
             raise PermissionError(0, _("no such directory, or no permission"))
 
 

@@ -2,7 +2,7 @@
 
 A tile of C with 256 columns holds whole leaves: row i of the tile is one leaf, and 32 rows are a
 unit of work for a warp. The warps that multiply leave the integer units idle but for their
-epilogues, so that hashing costs little beside them: only the last tile's leaves are waited for.
+epilogues. Where a tile takes longer than its leaves (n = 8192) only the last tile's are waited for.
 
 A ring of `SLOTS` pairs of mbarriers stands between the two kinds of warps, tile number t of the
 block at slot t modulo SLOTS: `stored` (the tile's rows of R are written; one arrival for each
