@@ -4,8 +4,8 @@
     result = await groups.add(lambda: ledger.record_taken(offer))   # back once it is on the disk
 
 A change that comes while none is under way is written at once. Those that come while a group is
-written, or for as long again, are the next group: so the loop has at least half of its time for other
-things, and the busier it is, the more share a sync. A change that raises is undone alone.
+written, or for as long again (`pause`), are the next group: so the loop has at least half of its time
+for other things, and the busier it is, the more share a sync. A change that raises is undone alone.
 """
 
 import asyncio
@@ -51,16 +51,20 @@ class GroupCommit:
         database: Transactions,
         last: Callable[[], Callable[[], None]] | None = None,
         first: Callable[[], None] = lambda: None,
+        *,
+        pause: float = 1.0,
     ) -> None:
         """`last`: makes a change at the end of each group, and gives what to do after the commit.
 
-        `first` makes one at its beginning.
+        `first` makes one at its beginning. `pause`: how many times as long as a group is written the
+        next one is gathered; `LONGEST_PAUSE` is as much longer.
         """
         self.error: Exception | None = None
         """Why a whole group was not written. It is the last: what was decided in it is lost."""
         self._database = database
         self._last = last or (lambda: lambda: None)
         self._first = first
+        self._pause = pause
         self._changes: list[_Change] = []
         self._scheduled: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -96,7 +100,8 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - each of them hears of it
             self.error = self.error or error
             made = [error] * len(changes)
-        self._not_before = loop.time() + min(LONGEST_PAUSE, time.monotonic() - began)
+        pause = self._pause * min(LONGEST_PAUSE, time.monotonic() - began)
+        self._not_before = loop.time() + pause
         for change, result in zip(changes, made, strict=True):
             if change.future.cancelled():
                 continue  # whoever asked for it is gone, and it is made nevertheless

@@ -41,6 +41,8 @@ OUTBOX_FRAMES = 4 * MOST_JOBS
 OUTBOX_BYTES = 4 * MAX_FRAME_BYTES
 """What waits for a worker to read it, in frames and in bytes. A group may hold an `open`, a verdict and
 a new job for each of a worker's jobs."""
+SHARED_PAUSE = 2.0
+"""Where validators share the work, each has fewer changes in a time: it gathers them for longer."""
 RECONNECT_SECONDS = 1.0
 MOST_PAUSE_SECONDS, STEADY_SECONDS = 30.0, 10.0
 """A database that is lost again so soon, such as with a full disk, is left alone longer each time."""
@@ -115,9 +117,10 @@ class Service:
 
         Several validators lock customers' rows: see `store/customers.py`.
         """
-        groups = GroupCommit(self.store.database, self._end_of_group)
         if not self.store.database.shared:
+            groups = GroupCommit(self.store.database, self._end_of_group)
             return groups, groups
+        groups = GroupCommit(self.store.database, self._end_of_group, pause=SHARED_PAUSE)
         return groups, GroupCommit(self.store.database, self._end_of_posts, self._begin_posts)
 
     def _begin_posts(self) -> None:

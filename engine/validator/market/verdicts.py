@@ -267,6 +267,8 @@ class Verdicts:
 
     def _partner(self, job: JobRow) -> JobRow | None:
         """Return the open job of the other of two workers on one task."""
+        if job.role == "first" and job.full != "second":
+            return None  # no second worker was asked
         others = [
             one
             for one in self._store.jobs.of_task(job.task_id)

@@ -58,7 +58,7 @@ class _InHand:
     public_key: str | None = None
 
 
-SHORT, MOST_IN_HAND = 16_384, 1024
+SHORT, MOST_IN_HAND = 16_384, 4096
 """Jobs that are kept in memory: characters of payload and proof of each, and how many."""
 _COLUMNS = quoted(JobRow.__struct_fields__)
 _SENT = Rows(

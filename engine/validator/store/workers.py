@@ -21,6 +21,8 @@ PACE_WEIGHT = 0.2
 """Weight of the newest job in a worker's measured speed."""
 FASTEST_PACE = 1e-15
 """Seconds a multiply-add, less than any device takes."""
+FRESH_SECONDS = 0.25
+"""For which units of work take a worker as it was read; another process's ban counts then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ _NEW = """INSERT INTO workers (address, first_seen, last_seen, standing_at) VALU
 class Workers(Table):
     """Workers in the validator's database, which other validators change, too.
 
-    Within a unit of work each is read once. What becomes of it is written when the unit ends, and its
-    row is locked no sooner: in the order of addresses, as two validators may have the same workers.
+    Units of work keep what they read in memory for `FRESH_SECONDS`. What becomes of a worker is
+    written when the unit ends, and its row is locked no sooner: in the order of addresses, as two
+    validators may have the same workers.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Workers(Table):
         self._read: dict[str, WorkerRow] = {}
         self._asked: set[str] = set()
         self._usual: set[str] = set()
-        self._read_in: int | None = None
+        self._fresh_until = 0.0
         database.when_undone(self._read.clear)
 
     def find(self, address: str) -> WorkerRow | None:
@@ -77,13 +80,13 @@ class Workers(Table):
 
     def find_all(self, addresses: Iterable[str]) -> dict[str, WorkerRow]:
         """Return those of them that were ever seen."""
-        unit = self._database.unit
-        if unit is None:
+        if self._database.unit is None:
             return self._select(self._database.read, addresses)
-        if unit != self._read_in:
+        now = self._clock()
+        if not now < self._fresh_until <= now + FRESH_SECONDS:
             self._read.clear()
-            self._read_in = unit
-            # The next unit is most often about the same workers: they are read by one statement.
+            self._fresh_until = now + FRESH_SECONDS
+            # It is most often about the same workers again: they are read by one statement.
             self._usual, self._asked = self._asked, set()
         wanted = list(addresses)
         self._asked.update(wanted)
@@ -170,6 +173,7 @@ class Workers(Table):
         with self._database.write() as db:
             banned = "address = ? AND out_at IS NOT NULL"
             pardoned = update(db, "workers", banned, address, out_at=None, out_reason=None)
+            self._read.pop(address, None)
         if pardoned == 0:
             raise BadInput(_("no worker {address!r} is banned").format(address=address[:80]))
 
@@ -212,6 +216,7 @@ class Workers(Table):
             values = (int(worker.proven), standing.good, standing.bad, standing.at)
             last = (worker.rate, worker.last_seen, worker.banned_at, worker.ban_reason)
             database.later(_KNOWN, *values, *last, worker.address)
+        self._read |= known
 
 
 def _next_pace(rate: float | None, pace: float) -> float:
