@@ -157,11 +157,12 @@ def test_what_children_leave_behind_holds_nothing_and_nobody_up(others, open_poo
         for number in range(1, 4):
             wait_until(lambda number=number: heirs() == number, "a child with an heir")
             wait_for_state(pool, "reference", "idle")
-            futures = [pool.submit(large) for _device in devices]
+            pool.pause("cpu", "so that the other one is given it")
+            future = pool.submit(large)
             wait_for_state(pool, "reference", "busy")
+            pool.resume("cpu")
             os.kill(pool.child_pids()["reference"], signal.SIGKILL)
-            for future in futures:
-                assert future.result(PATIENCE).device == "cpu"
+            assert future.result(PATIENCE).device == "cpu"
             wait_until(lambda number=number: len(log.of(ChildEnded)) == number, "its end")
         wait_until(lambda: not writers(), lambda: f"no thread that writes: {writers()}")
         wait_until(
