@@ -81,8 +81,13 @@ class Checkers[A: Answer]:
         return sum(place.ready and not place.orders for place in self._places)
 
     def want(self, now: float) -> None:
-        """Start what is not started: orders will come."""
+        """Start what is not started: orders will come.
+
+        One at first: it may have to compile its operations, which the others then find on the disk.
+        """
         for place in self._places:
+            if not self.ready and any(other.process is not None for other in self._places):
+                return
             if place.process is not None or now < place.again_at:
                 continue
             place.deadline = now + START_SECONDS
@@ -139,6 +144,7 @@ class Checkers[A: Answer]:
             if isinstance(message, CheckerReady):
                 reason = _("sent a message out of turn") if place.ready else reason
                 place.ready = True
+                self.want(now)
             elif order := place.orders.get(message.ticket):
                 said = message.reason if isinstance(message, CannotCheck) else message
                 if not order[1](said):

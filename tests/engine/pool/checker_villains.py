@@ -45,6 +45,13 @@ def waits_while_told(orders, reports):
         order = next_order(orders)
 
 
+def compiles_for_long(orders, reports):
+    """No villain: not ready as long as a file is there."""
+    while Path(os.environ["CPC_VILLAIN"], "compiling").exists():
+        time.sleep(0.01)
+    waits_while_told(orders, reports)
+
+
 def dies(orders, reports):
     _after_ready(orders, reports)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -54,6 +54,17 @@ def test_whatever_a_checker_does_right_results_are_accepted(open_checked, villai
         wait_until(lambda: log.of(CheckerEnded), "the lost checker to be told")
 
 
+def test_one_checker_compiles_and_the_others_start_once_it_is_ready(open_pool, tmp_path):
+    (tmp_path / "compiling").touch()
+    checkers = LeafCheckers(3, entry=checker_villains.compiles_for_long)
+    pool, log = open_pool(checkers=checkers)
+    compute(pool, TASKS[:3])
+    assert len(spawned_children(os.getpid())) == 1 + 1  # the device's, and one checker
+    (tmp_path / "compiling").unlink()
+    wait_until(lambda: checkers.free == 3, "all checkers to be ready")
+    assert not log.of(CheckerEnded)
+
+
 def test_a_checker_that_talks_without_end_is_replaced(open_checked):
     pool, log, _checkers = open_checked(entry=checker_villains.is_ready_again_and_again)
     compute(pool, TASKS[:1])
