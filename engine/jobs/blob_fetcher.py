@@ -45,6 +45,11 @@ class BlobFetcher:
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._users: dict[str, int] = defaultdict(int)
         self._asked: dict[tuple[str, str, int], asyncio.Future[BlobChunk]] = {}
+        self._is_lost = False
+
+    def connected(self) -> None:
+        """A new connection stands."""
+        self._is_lost = False
 
     async def fetch(self, job_id: str, ref: BlobRef) -> None:
         """Fetch the blob into the cache, if it is not there. Raises BlobError."""
@@ -83,6 +88,8 @@ class BlobFetcher:
         await asyncio.to_thread(receiving.add, offset, data)
 
     async def _ask_for(self, request: BlobRequest) -> BlobChunk:
+        if self._is_lost:
+            raise FetchFailed(_("the connection was lost"))
         key = (request.job_id, request.sha256, request.offset)
         future: asyncio.Future[BlobChunk] = asyncio.get_running_loop().create_future()
         self._asked[key] = future
@@ -104,7 +111,8 @@ class BlobFetcher:
             future.set_result(chunk)
 
     def lost(self) -> None:
-        """Fail every fetch: the connection is gone."""
+        """Fail every fetch, also of those who waited for another's: the connection is gone."""
+        self._is_lost = True
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(FetchFailed(_("the connection was lost")))

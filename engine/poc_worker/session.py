@@ -62,6 +62,7 @@ class Session:
     def connected(self, say: Say) -> None:
         """A new connection stands."""
         self.replies.connected(say)
+        self._fetcher.connected()
 
     def lost(self) -> None:
         """It is gone."""

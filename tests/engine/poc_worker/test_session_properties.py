@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.jobs.blobs import BlobCache
@@ -25,6 +25,11 @@ FIELDS = st.sampled_from(["challenge_type", "seed", "matrix_size", "iterations",
 VALUES = (
     st.none() | st.integers(-1, 20) | st.text(max_size=4) | st.just({"sha256": HASH, "size": 4})
 )
+NAMES_A_BLOB = {
+    "challenge_type": "matmul",
+    "a": {"sha256": HASH, "size": 4},
+    "b": {"inline": "AAAAAA=="},
+} | dict.fromkeys("mkn", 2)
 PAYLOADS = st.one_of(
     st.sampled_from([synthetic(16), synthetic(100), synthetic(33, iterations=4)]),
     st.builds(
@@ -32,12 +37,14 @@ PAYLOADS = st.one_of(
         FIELDS,
         VALUES,
     ),
-    st.just(
-        {"challenge_type": "matmul", "a": {"sha256": HASH, "size": 4}, "b": {"inline": "AAAAAA=="}}
-        | dict.fromkeys("mkn", 2)
-    ),
+    st.just(NAMES_A_BLOB),
 )
 LEAVES = st.lists(st.integers(0, 120), min_size=1, max_size=40, unique=True)
+CHALLENGE = frames.Challenge(protocol=1, chain_id="c", nonce=HASH)
+WAIT_FOR_ONE_BLOB = [
+    frames.JobRequest(job_id=job_id, task_id="t", payload=NAMES_A_BLOB, deadline=None)
+    for job_id in "ab"
+]
 CAME = st.one_of(
     st.builds(
         frames.JobRequest,
@@ -46,7 +53,7 @@ CAME = st.one_of(
         payload=PAYLOADS,
         deadline=st.sampled_from([None, None, None, 5.0, 9e9]),
     ),
-    st.builds(frames.Challenge, protocol=st.just(1), chain_id=st.just("c"), nonce=st.just(HASH)),
+    st.just(CHALLENGE),
     st.builds(frames.Open, job_id=JOBS, leaves=LEAVES),
     st.builds(frames.Cancel, job_id=JOBS),
     st.builds(frames.Verdict, job_id=JOBS, accepted=st.booleans(), reason=st.text(max_size=5)),
@@ -71,6 +78,8 @@ CAME = st.one_of(
 
 
 @given(st.lists(CAME, max_size=25))
+@example([CHALLENGE, *WAIT_FOR_ONE_BLOB, "wait"])  # the second waits for what the first asked for
+@example([CHALLENGE, *WAIT_FOR_ONE_BLOB])  # they begin once the connection is lost
 @settings(max_examples=50, deadline=None)
 def test_a_session_bears_whatever_comes(came):
     asyncio.run(live_through(came))
