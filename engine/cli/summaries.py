@@ -61,7 +61,7 @@ def job_lines(summary: "JobSummary", address: str, *, mined: bool = False) -> It
 
     yield _(
         "Jobs computed so far: {computed}, {accepted} accepted, {rejected} rejected by their"
-        " validators; in {time}"
+        " validators; this run took {time}"
     ).format(
         computed=summary.computed,
         accepted=summary.accepted,
