@@ -53,9 +53,9 @@ def resume(engine: Which = None, json: Json = False) -> None:
 def _order(wanted: str | None, word: str, json: bool, *, paused: bool) -> None:
     found, silent = _choose(wanted)
     rows = []
-    for engine, _seen in found:
+    for engine, before in found:
         engine.order(word)
-        seen = _until(engine, paused=paused)
+        seen = _until(engine, before, paused=paused)
         rows.append({"pid": seen.pid, "state": seen.state, "paused": seen.paused})
         if not json:
             say(_("engine {pid}: {state}").format(pid=seen.pid, state=_state(seen)))
@@ -74,11 +74,14 @@ def _require_answers(silent: "list[SilentEngine]") -> None:
         raise BadInput(message, advice=silent[0].advice)
 
 
-def _until(engine: "RunningEngine", *, paused: bool) -> "Snapshot":
+def _until(engine: "RunningEngine", before: "Snapshot", *, paused: bool) -> "Snapshot":
+    """Return what it says once its devices have followed, which is later than that it was asked."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         seen = engine.status()
-        if seen.pause_asked == paused or time.monotonic() > deadline:
+        changed = seen.paused != before.paused or before.pause_asked == paused
+        followed = bool(seen.paused) if paused else changed  # heat may pause them still
+        if (seen.pause_asked == paused and followed) or time.monotonic() > deadline:
             return seen
         time.sleep(0.1)
 

@@ -3,15 +3,19 @@
 import signal
 import socket
 import stat
+import threading
 
 import pytest
 import requests
 
 from engine.doctor.running import check_running
+from engine.monitor.events.pool import DeviceReady
+from engine.monitor.events.protection import DevicesPaused, DevicesResumed, PauseAsked
 from engine.monitor.http import control_client
-from engine.monitor.http.server import sockets_directory
+from engine.monitor.http.routes import create_app
+from engine.monitor.http.server import ServerThread, sockets_directory, user_socket
 from engine.monitor.state import Monitor
-from tests.engine.monitor.http.served import served
+from tests.engine.monitor.http.served import Orders, served
 from tests.processes import PATIENCE_SECONDS, free_port, stop, wait_until
 from tests.situations import mining
 
@@ -64,6 +68,32 @@ def test_a_running_engine_is_asked_paused_and_resumed(mine, cli, keys):
     mine.terminate()
     assert mine.wait(timeout=PATIENCE_SECONDS) == 0
     assert list(sockets_directory().iterdir()) == []
+
+
+class LateDevices(Orders):
+    """Its devices follow a moment after the order was heard."""
+
+    def pause(self):
+        self.board(PauseAsked(paused=True))
+        threading.Timer(0.5, self.board, [DevicesPaused("cpu", "asked for")]).start()
+
+    def resume(self):
+        self.board(PauseAsked(paused=False))
+        threading.Timer(0.5, self.board, [DevicesResumed("cpu")]).start()
+
+
+def test_pause_and_resume_say_what_the_devices_came_to(home, cli):
+    board = Monitor()
+    board(DeviceReady("cpu", 0.1))
+    with (
+        user_socket() as listening,
+        ServerThread(listening, lambda: create_app(board, LateDevices(board)), "test") as server,
+    ):
+        server.wait()
+        (row,) = cli("pause --json").json()
+        assert (row["state"], row["paused"]) == ("paused", "asked for")
+        (row,) = cli("resume --json").json()
+        assert (row["state"], row["paused"]) != ("paused", "asked for")
 
 
 def test_a_running_engine_tells_every_asker_what_is_wrong_with_it(mine, cli, devnet):
