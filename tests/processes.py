@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,9 +22,16 @@ PATIENCE_SECONDS = 300.0
 
 
 def free_port():
-    """A port of this machine on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """A port of this machine on which nothing listens, and that the system gives to nobody else.
+
+    From below the range that systems take such ports from (32768 on in Linux), a part of it for each
+    of pytest's processes: else another test may have it before its owner does.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+    while True:
+        port = 16_000 + 1_000 * worker + secrets.randbelow(1_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_until(condition, what="it to happen", *, seconds=PATIENCE_SECONDS, every=0.05):
