@@ -34,6 +34,19 @@ def free_port():
             return port
 
 
+def run_python(code, *arguments, **environment):
+    """What a new interpreter prints that runs this code, with more in its environment."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def wait_until(condition, what="it to happen", *, seconds=PATIENCE_SECONDS, every=0.05):
     """Wait until `condition()` gives something true, and give that. `what`: text, or gives the text."""
     deadline = time.monotonic() + seconds

@@ -2,15 +2,13 @@
 
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from kernels.cache import cache_problem, keep, read_kept
 from kernels.private_path import exposure, make_private
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import run_python
 
 COMPILE = """
 import numpy as np
@@ -47,16 +45,7 @@ def base(tmp_path):
 
 
 def run(cache: Path) -> str:
-    environment = os.environ | {"CPC_CACHE": str(cache)}
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILE],
-        env=environment,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return run_python(COMPILE, CPC_CACHE=str(cache)).strip()
 
 
 def poison(cache: Path, proof: Path) -> None:

@@ -1,8 +1,6 @@
 """Machine code on disk: never of another path, never damaged, and no error where it cannot be kept."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 
 from kernels.cpu import jit as jit_module
 from kernels.cpu.jit import Jit, code_directory, finish
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import run_python
 
 COMPUTE = """
 from kernels.devices import open_device
@@ -158,30 +156,14 @@ def test_two_functions_of_one_name_are_a_mistake():
 
 def test_a_fresh_process_loads_what_another_compiled():
     """Code from disk runs without Numba's compiler being made ready: every symbol must be there."""
-    run = [sys.executable, "-c", COMPUTE]
-    compiled, loaded = (
-        subprocess.run(
-            run, check=True, timeout=PATIENCE_SECONDS, capture_output=True, text=True
-        ).stdout.split()
-        for _ in range(2)
-    )
+    compiled, loaded = (run_python(COMPUTE).split() for _ in range(2))
     assert loaded[1:] == ["loaded"]
     assert compiled[0] == loaded[0]
 
 
 def test_variants_that_two_processes_compiled_are_told_apart_in_a_third(tmp_path):
-    environment = os.environ | {"CPC_CACHE": str(tmp_path)}
-
     def said(*variants: str) -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", TWO_VARIANTS, *variants],
-            env=environment,
-            capture_output=True,
-            timeout=PATIENCE_SECONDS,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()
+        return run_python(TWO_VARIANTS, *variants, CPC_CACHE=str(tmp_path)).split()
 
     assert said("double=2") == ["4"]
     assert said("triple=3") == ["9"]
