@@ -1,4 +1,4 @@
-"""What every process that checks does, whoever its checks are for; `checkers.py` is the parent's side.
+"""What every process that checks does, for any owner of checks; `checkers.py` is the parent's side.
 
     def digest_main(orders, reports):       # the entry point of a spawned process
         serve_checks(orders, reports, digests_of)

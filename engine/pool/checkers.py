@@ -1,4 +1,4 @@
-"""Processes that check, for whoever has orders for them: started, watched, replaced.
+"""Processes that check, for any owner of orders: started, watched, replaced.
 
     checkers = Checkers(digest_main, Digests, count=2, patience=10.0)
     checkers.want(now)
@@ -54,7 +54,7 @@ class _Place[A: Answer]:
 
 
 class Checkers[A: Answer]:
-    """See the module. `lost`: sentences on processes that were lost, for whoever reports them."""
+    """See the module. `lost`: sentences on processes that were lost, to be reported."""
 
     def __init__(
         self, entry: Callable[..., None], answer: type[A], count: int, patience: float
@@ -93,7 +93,7 @@ class Checkers[A: Answer]:
             place.deadline = now + START_SECONDS
             try:
                 place.process = self._new()
-            except (OSError, RuntimeError) as error:  # the latter: no thread could be
+            except OSError as error:
                 said = _("no process could be started: {error}").format(error=reason_of(error))
                 self._lose(place, said, now)
 

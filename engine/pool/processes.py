@@ -64,8 +64,7 @@ class ChildProcess[T]:
             try:
                 self._process, self._pipe = _start(entry, (*arguments, self.tasks.queue), name)
             except BaseException:
-                while not self.tasks.close():
-                    pass
+                self.tasks.close()
                 raise
         self.tasks.queue.given_away()
         self._pidfd = _open_pidfd(self._process.pid)
@@ -220,7 +219,7 @@ class LocalProcesses:
             return None
         try:
             child = _Child(self._entry, device, generation, self._setup)
-        except (OSError, RuntimeError) as error:  # the latter: no thread could be
+        except OSError as error:
             kind = SHORTAGE if is_shortage(error) else "CannotStart"
             said = _("no process could be started: {error}").format(error=reason_of(error))
             self._events.append(Heard(device, generation, Failed(None, kind, said)))

@@ -156,7 +156,7 @@ class Farm:
             self._gateway = ChildProcess(
                 self._entry, self._arguments, decode_event, name="cpc-farm"
             )
-        except (OSError, RuntimeError):  # the latter: no thread could be
+        except OSError:
             self._start_at = self._started + self._next_backoff()
 
     def _lose_gateway(self, gateway: ChildProcess[LauncherEvent]) -> list[LauncherEvent]:
